@@ -2,7 +2,7 @@
 
 
 class ElmanError(Exception):
-    """Base of every error that elman raises on purpose. `exit_code` 1: the work failed; 2: the call was wrong."""
+    """Base of every error raised on purpose. `exit_code` 1: the work failed; 2: the call was wrong."""
 
     exit_code = 1
 

@@ -1,0 +1,201 @@
+"""Recurrences as equations. A cell is one function of plain arithmetic on named values:
+
+    x.i    W_i x_t + b_i              the input's part of gate i
+    u.i    U_i h_{t-1} + b_i'         the recurrent part of gate i (without `u` there is no recurrent matrix)
+    s.c    c_{t-1}                    a state as the previous step left it
+    w.p    one learned number a unit  declared by `weights=`
+
+Every name stands for a vector of hidden units, and a cell only combines units with themselves: whatever mixes
+units (W, U, a projection) stands outside, in the layer. The function returns the new states in the order of
+`state=`; the first one is the output. Allowed are + - * / and negation, comparisons, and the functions
+imported from torch below, with `abs`, `log`, `minimum` and `sqrt`: `elman.engine.ops` is the table.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from torch import exp, maximum, relu, sigmoid, tanh, where
+from torch.nn.functional import softplus
+
+from elman.errors import UsageError
+
+PARTS = ("x", "u", "s", "w")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrence: its equations and the names they use. Made by `@cell`; run by `elman.engine.scan`."""
+
+    name: str
+    equations: Callable[..., Any]
+    gates: tuple[str, ...]
+    state: tuple[str, ...]
+    weights: tuple[str, ...]
+    parts: tuple[str, ...]
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the cell reads `u`, and so has a recurrent matrix."""
+        return "u" in self.parts
+
+    def __call__(self, x: Any, u: Any, s: Any, w: Any) -> tuple[Any, ...]:
+        """One step on whatever carries arithmetic: tensors for the eager engine, symbols for the tracer."""
+        given = {"x": x, "u": u, "s": s, "w": w}
+        result = self.equations(*(given[part] for part in self.parts))
+        new = result if isinstance(result, tuple) else (result,)
+        if len(new) != len(self.state):
+            raise UsageError(
+                f"cell {self.name} returns {len(new)} values but has {len(self.state)} states "
+                f"({' '.join(self.state)}): return one value a state, in that order"
+            )
+        return new
+
+    def __deepcopy__(self, memo: Any) -> "Cell":
+        return self
+
+    def __reduce__(self) -> Any:
+        return _find, (self.equations.__module__, self.equations.__qualname__)
+
+    def __repr__(self) -> str:
+        return f"<cell {self.name}: gates {' '.join(self.gates)}; state {' '.join(self.state)}>"
+
+
+def _find(module: str, name: str) -> Any:
+    """Unpickle a cell by its name: the function behind it can't be reached by reference."""
+    return getattr(importlib.import_module(module), name)
+
+
+def cell(*, gates: str, state: str, weights: str = "") -> Callable[[Callable[..., Any]], Cell]:
+    """Declare a function of (x, u, s, w), or of those of them that it needs, to be a recurrence.
+
+    `gates`, `state` and `weights` are names separated by blanks. Raises UsageError for a name that is no
+    identifier or stands twice, or an argument other than x, u, s, w.
+    """
+
+    def declare(equations: Callable[..., Any]) -> Cell:
+        name = equations.__name__
+        names = {"gates": gates.split(), "state": state.split(), "weights": weights.split()}
+        for what, given in names.items():
+            if wrong := [n for n in given if not n.isidentifier() or given.count(n) > 1]:
+                raise UsageError(f"cell {name}: {what} needs different identifiers, not {' '.join(wrong)!r}")
+        if not names["gates"] or not names["state"]:
+            raise UsageError(f"cell {name} needs at least one gate and one state")
+        parts = tuple(inspect.signature(equations).parameters)
+        if not set(parts) <= set(PARTS) or len(parts) == 0:
+            raise UsageError(f"cell {name} takes ({', '.join(parts)}): its arguments may be x, u, s and w")
+        if bool(names["weights"]) != ("w" in parts):
+            raise UsageError(f"cell {name}: declare weights= exactly when the function takes w")
+        gate_names, state_names, weight_names = (tuple(n) for n in names.values())
+        return Cell(name, equations, gate_names, state_names, weight_names, parts)
+
+    return declare
+
+
+@cell(gates="h", state="h")
+def Elman(x, u, s):
+    """The simple recurrent network. Elman, "Finding structure in time", Cognitive Science 14, 1990."""
+    return tanh(x.h + u.h)
+
+
+@cell(gates="h", state="h")
+def ElmanReLU(x, u, s):
+    """Elman's network with rectified units. Le, Jaitly, Hinton, arXiv:1504.00941, 2015."""
+    return relu(x.h + u.h)
+
+
+@cell(gates="i f g o", state="h c")
+def LSTM(x, u, s):
+    """Long short-term memory with a forget gate. Hochreiter, Schmidhuber 1997; Gers et al. 2000."""
+    i, f, o = sigmoid(x.i + u.i), sigmoid(x.f + u.f), sigmoid(x.o + u.o)
+    c = f * s.c + i * tanh(x.g + u.g)
+    return o * tanh(c), c
+
+
+@cell(gates="r z n", state="h")
+def GRU(x, u, s):
+    """Gated recurrent unit, reset after the product as in cuDNN. Cho et al., arXiv:1406.1078, 2014."""
+    r, z = sigmoid(x.r + u.r), sigmoid(x.z + u.z)
+    n = tanh(x.n + r * u.n)
+    return (1 - z) * n + z * s.h
+
+
+@cell(gates="i f g o", state="h c", weights="p_i p_f p_o")
+def PeepholeLSTM(x, u, s, w):
+    """LSTM whose gates see the memory. Gers, Schmidhuber, Schraudolph, JMLR 3, 2002."""
+    i, f = sigmoid(x.i + u.i + w.p_i * s.c), sigmoid(x.f + u.f + w.p_f * s.c)
+    c = f * s.c + i * tanh(x.g + u.g)
+    return sigmoid(x.o + u.o + w.p_o * c) * tanh(c), c
+
+
+@cell(gates="f g o", state="h c")
+def CIFG(x, u, s):
+    """LSTM with coupled input and forget gates. Greff et al., arXiv:1503.04069, 2015."""
+    f, o = sigmoid(x.f + u.f), sigmoid(x.o + u.o)
+    c = f * s.c + (1 - f) * tanh(x.g + u.g)
+    return o * tanh(c), c
+
+
+@cell(gates="f n", state="h")
+def MGU(x, u, s):
+    """Minimal gated unit, reset after the product. Zhou et al., arXiv:1603.09420, 2016."""
+    f = sigmoid(x.f + u.f)
+    return (1 - f) * s.h + f * tanh(x.n + f * u.n)
+
+
+@cell(gates="c g", state="h")
+def UGRNN(x, u, s):
+    """Update-gate RNN. Collins, Sohl-Dickstein, Sussillo, arXiv:1611.09913, 2017."""
+    g = sigmoid(x.g + u.g)
+    return g * s.h + (1 - g) * tanh(x.c + u.c)
+
+
+@cell(gates="h", state="h", weights="u_h")
+def IndRNN(x, s, w):
+    """Independently recurrent units: one recurrent weight each. Li et al., arXiv:1803.04831, 2018."""
+    return relu(x.h + w.u_h * s.h)
+
+
+@cell(gates="z n", state="h")
+def MinGRU(x, s):
+    """GRU whose gates don't look back, in its plain form. Feng et al., arXiv:2410.01201, 2024."""
+    z = sigmoid(x.z)
+    return (1 - z) * s.h + z * x.n
+
+
+@cell(gates="f i n", state="h")
+def MinLSTM(x, s):
+    """LSTM whose normalised gates don't look back, in its plain form. Feng et al., arXiv:2410.01201, 2024."""
+    f, i = sigmoid(x.f), sigmoid(x.i)
+    return (f * s.h + i * x.n) / (f + i)
+
+
+@cell(gates="i f z o", state="h c n m")
+def SLSTM(x, u, s):
+    """Scalar LSTM with exponential gates, stabilised. Beck et al., arXiv:2405.04517, 2024 (xLSTM)."""
+    i = x.i + u.i
+    # n is 0 only before the first step (afterwards it is at least 1): then there is nothing to keep.
+    f = where(s.n > 0, s.m - softplus(-(x.f + u.f)), i)
+    m = maximum(f, i)
+    write, keep = exp(i - m), exp(f - m)
+    c = keep * s.c + write * tanh(x.z + u.z)
+    n = keep * s.n + write
+    return sigmoid(x.o + u.o) * c / n, c, n, m
+
+
+CELLS: Final[dict[str, Cell]] = {
+    "elman": Elman,
+    "elman-relu": ElmanReLU,
+    "lstm": LSTM,
+    "gru": GRU,
+    "peephole-lstm": PeepholeLSTM,
+    "cifg": CIFG,
+    "mgu": MGU,
+    "ugrnn": UGRNN,
+    "indrnn": IndRNN,
+    "mingru": MinGRU,
+    "minlstm": MinLSTM,
+    "slstm": SLSTM,
+}

@@ -1,0 +1,185 @@
+"""A cell's equations → a printable Program: run the function once on symbols and write down what it does."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from elman.cells import Cell
+from elman.engine import listing
+from elman.engine.ops import MEANING, OPS
+from elman.errors import UsageError
+
+
+class CellError(UsageError):
+    """An equation that the engine can't read."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One value: an input ("x", "i"), a constant (1.0,), or a primitive of earlier values by number."""
+
+    op: str
+    args: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A traced cell: values in the order they are computed, each at most once, none unused.
+
+    `names[k]` is the name the cell's author gave value k ("" for none); `outputs` are the new states.
+    """
+
+    cell: Cell
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return listing.text(self)
+
+    def latex(self) -> str:
+        """The equations as a LaTeX `align*` environment, with W, U, b and the time index written out."""
+        return listing.latex(self)
+
+
+class Symbol:
+    """A value that is not there yet. Arithmetic on it, and torch functions of it, are recorded."""
+
+    def __init__(self, tape: "_Tape", number: int) -> None:
+        self.tape, self.number = tape, number
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> "Symbol":
+        symbols = [a for a in args if isinstance(a, Symbol)]
+        options = {k: v for k, v in (kwargs or {}).items() if v not in (False, None)}
+        if func not in MEANING or options or not symbols:
+            name = getattr(func, "__name__", str(func))
+            raise CellError(f"{_where()}: {name} is not a primitive; an equation may use {_vocabulary()}")
+        return symbols[0].tape.record(MEANING[func], args)
+
+    def __bool__(self) -> bool:
+        raise CellError(f"{_where()}: equations have no values yet to decide an `if`; use where(a, b, c)")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OPS:
+            return lambda *args: self.tape.record(name, (self, *args))
+        raise AttributeError(f"{_where()}: a value has no {name!r}; an equation may use {_vocabulary()}")
+
+
+def _operator(name: str, swap: bool = False) -> Callable[..., Symbol]:
+    def method(self: Symbol, *other: Any) -> Symbol:
+        return self.tape.record(name, (*other, self) if swap else (self, *other))
+
+    return method
+
+
+for _method in ("add", "sub", "mul", "truediv", "neg", "gt", "lt", "abs"):
+    _row = "div" if _method == "truediv" else _method
+    setattr(Symbol, f"__{_method}__", _operator(_row))
+    if _method in ("add", "sub", "mul", "truediv"):
+        setattr(Symbol, f"__r{_method}__", _operator(_row, swap=True))
+
+
+class _Tape:
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self.nodes: list[Node] = []
+        self.known: dict[Node, int] = {}
+
+    def record(self, op: str, args: tuple[Any, ...]) -> Symbol:
+        return self.add(Node(op, tuple(self.number(a, op) for a in args)))
+
+    def add(self, node: Node) -> Symbol:
+        """The same expression is the same value: common subexpressions are shared here."""
+        if node not in self.known:
+            self.known[node] = len(self.nodes)
+            self.nodes.append(node)
+        return Symbol(self, self.known[node])
+
+    def number(self, value: Any, op: str) -> int:
+        if isinstance(value, Symbol):
+            return value.number
+        if isinstance(value, int | float):
+            return self.add(Node("constant", (float(value),))).number
+        raise CellError(f"{_where()}: {op} takes named values and numbers, not a {type(value).__name__}")
+
+
+class _Part:
+    """`x`, `u`, `s` or `w`: its attributes are inputs."""
+
+    def __init__(self, tape: _Tape, letter: str, names: tuple[str, ...]) -> None:
+        self._tape, self._letter, self._names = tape, letter, names
+
+    def __getattr__(self, name: str) -> Symbol:
+        if name not in self._names:
+            known = " ".join(f"{self._letter}.{n}" for n in self._names)
+            cell = self._tape.cell.name
+            raise CellError(f"{_where()}: there is no {self._letter}.{name}; cell {cell} has {known}")
+        return self._tape.add(Node("input", (self._letter, name)))
+
+
+def trace(cell: Cell) -> Program:
+    """Read a cell's equations.
+
+    Raises:
+        CellError: an operation outside the table of primitives; the message names the line of the cell.
+    """
+    tape = _Tape(cell)
+    parts = {"x": cell.gates, "u": cell.gates, "s": cell.state, "w": cell.weights}
+    locals_: dict[str, Any] = {}
+    inputs = [_Part(tape, letter, names) for letter, names in parts.items()]
+    results = _run_and_watch(cell, inputs, locals_)
+    outputs = [tape.number(r, "return") for r in results]
+    # A state's name means the new state and nothing else, whatever the author called on the way there.
+    names = {v.number: k for k, v in locals_.items() if isinstance(v, Symbol) and k not in cell.state}
+    names |= dict(zip(outputs, cell.state, strict=True))
+    return _prune(cell, tape.nodes, outputs, names)
+
+
+def _run_and_watch(cell: Cell, parts: list[_Part], locals_: dict[str, Any]) -> tuple[Any, ...]:
+    """Call the cell and keep its local variables: their names make the listing readable."""
+    code = getattr(cell.equations, "__code__", None)
+
+    def watch(frame: FrameType, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            locals_.update(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        return cell(*parts)
+    finally:
+        sys.setprofile(before)
+
+
+def _prune(cell: Cell, nodes: list[Node], outputs: list[int], names: dict[int, str]) -> Program:
+    """Drop what no output needs and number the rest anew."""
+    needed: set[int] = set()
+    pending = list(outputs)
+    while pending:
+        k = pending.pop()
+        if k not in needed:
+            needed.add(k)
+            pending += [] if nodes[k].op in ("input", "constant") else nodes[k].args
+    order = sorted(needed)
+    new = {k: i for i, k in enumerate(order)}
+
+    def moved(node: Node) -> Node:
+        return node if node.op in ("input", "constant") else Node(node.op, tuple(new[a] for a in node.args))
+
+    kept = tuple(moved(nodes[k]) for k in order)
+    return Program(cell, kept, tuple(new[k] for k in outputs), tuple(names.get(k, "") for k in order))
+
+
+def _vocabulary() -> str:
+    return "+ - * / < > " + " ".join(name for name, op in OPS.items() if op.level == 9)
+
+
+def _where() -> str:
+    """File and line of the cell: the innermost caller outside this file and torch."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame and (frame.f_code.co_filename == __file__ or "/torch/" in frame.f_code.co_filename):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}, line {frame.f_lineno}" if frame else "cell"
