@@ -1,0 +1,44 @@
+"""Swap torch.nn's recurrent layers for elman's inside an existing model."""
+
+from typing import Any, TypeVar, cast
+
+from torch import nn
+
+from elman.nn import GRU, LSTM, RNN, Recurrent
+
+Model = TypeVar("Model", bound=nn.Module)
+SHARED = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
+
+
+def replace(model: Model) -> Model:
+    """Swap every torch.nn.RNN, LSTM and GRU inside `model` for elman's, keeping the very parameters.
+
+    The model is changed in place and returned (a model that is itself such a layer is returned anew). A layer
+    that stands in several places is still shared afterwards. Subclasses of torch.nn's layers are left alone,
+    because their forward may differ; hooks on a swapped layer are not carried over.
+    """
+    made: dict[nn.Module, Recurrent] = {}
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):
+            if child is not None and type(child) in (nn.RNN, nn.LSTM, nn.GRU):
+                if child not in made:
+                    made[child] = _counterpart(cast(nn.RNNBase, child))
+                parent._modules[name] = made[child]
+    if type(model) in (nn.RNN, nn.LSTM, nn.GRU):
+        return cast(Model, _counterpart(cast(nn.RNNBase, model)))
+    return model
+
+
+def _counterpart(layer: nn.RNNBase) -> Recurrent:
+    options: dict[str, Any] = {name: getattr(layer, name) for name in SHARED}
+    new: Recurrent
+    # "meta" draws no numbers: the parameters are the old layer's own
+    if isinstance(layer, nn.RNN):
+        new = RNN(nonlinearity=layer.nonlinearity, device="meta", **options)
+    elif isinstance(layer, nn.LSTM):
+        new = LSTM(proj_size=layer.proj_size, device="meta", **options)
+    else:
+        new = GRU(device="meta", **options)
+    for name, parameter in layer.named_parameters(recurse=False):
+        setattr(new, name, parameter)
+    return new.train(layer.training)
