@@ -1,0 +1,56 @@
+"""Watch a run in the terminal."""
+
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from elman.training import Outcome, Record, Run
+
+
+def watch(run: Run, progress: bool = True, title: str = "training") -> Outcome:
+    """Run to the end under a progress bar on standard error; without a terminal, a line a validation."""
+    if not progress or run.rank != 0:
+        for _ in run:
+            pass
+    elif sys.stderr.isatty():
+        _bar(run, title)
+    else:
+        for record in run:
+            if record.scores is not None:
+                print(f"{title}: {_line(record)}, {_time(record.left)} left", file=sys.stderr, flush=True)
+    assert run.outcome is not None
+    return run.outcome
+
+
+def _bar(run: Run, title: str) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    score = ""
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=1.0, state="")
+        for record in run:
+            if record.scores is not None:
+                score = f", {_scores(record)}"
+            bar.update(
+                task, completed=record.done, state=f"loss {record.loss:.4g}{score}, {record.rate:.0f}/s"
+            )
+
+
+def _line(record: Record) -> str:
+    place = f"epoch {record.epoch + 1}, step {record.step}"
+    return f"{place}, loss {record.loss:.4g}, {_scores(record)}, {record.rate:.0f}/s"
+
+
+def _scores(record: Record) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in (record.scores or {}).items())
+
+
+def _time(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.0f} s"
