@@ -1,0 +1,225 @@
+"""Bytes of a file → a frame, for every format but CSV and TSV (see `delimited`).
+
+Each reader takes the bytes and the name that messages call them by, and gives back `Parsed`.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from elman.errors import DataError
+
+# What the first bytes of a file that is not text give away.
+MAGIC = {
+    b"PAR1": "a Parquet file; give it the ending .parquet",
+    b"PK\x03\x04": "a zip archive or an Excel workbook; save the sheet as CSV (UTF-8)",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV (UTF-8)",
+    b"\x1f\x8b": "compressed with gzip; give it the ending .gz after its own, as in data.csv.gz",
+    b"%PDF": "a PDF document; save its text as CSV, TSV, JSONL or plain lines",
+    b"\x89PNG": "a PNG picture; give a CSV, TSV, JSONL, Parquet or text file",
+    b"\xff\xfe": "UTF-16 text; save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`",
+    b"\xfe\xff": "UTF-16 text; save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`",
+}
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A frame and where its rows stood in the file.
+
+    `first_row` is the number a person gives the first data row. `lines` holds the line on which each row
+    starts, or None where that is the row's own number.
+    """
+
+    frame: pl.DataFrame
+    first_row: int
+    lines: NDArray[np.int64] | None = None
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'x'?"` for the known name closest to `word`, or nothing."""
+    lowered = {name.lower(): name for name in known}
+    found = get_close_matches(word.lower(), lowered, n=1)
+    return f"; did you mean {lowered[found[0]]!r}?" if found else ""
+
+
+def shorten(value: object, limit: int = 40) -> str:
+    """`value` as it would be typed, cut to fit into a message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 2] + "…" + text[0]
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content.
+
+    Raises:
+        DataError: the file is missing (names its nearest neighbour), is a folder or cannot be read.
+    """
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name one file in it, such as {_an_example(path)}.")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise DataError(f"{path} does not exist: there is no folder {path.parent}.") from None
+        hint = nearest(path.name, (p.name for p in path.parent.iterdir()))
+        raise DataError(f"{path} does not exist{hint or '; check the spelling and the folder.'}") from None
+    except OSError as problem:
+        raise DataError(f"{path} cannot be read: {problem.strerror}.") from None
+
+
+def _an_example(folder: Path) -> str:
+    files = sorted(p.name for p in folder.iterdir() if p.is_file())
+    return files[0] if files else "data.csv"
+
+
+def unzip(data: bytes, name: str) -> bytes:
+    """gzip undone.
+
+    Raises:
+        DataError: the bytes are damaged or are not gzip.
+    """
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as problem:
+        raise DataError(f"{name} is not a whole gzip file ({problem}); compress it again.") from None
+
+
+def clean(data: bytes, name: str) -> bytes:
+    """`data` proved to be UTF-8 text, without a byte order mark, every line ended by a line feed alone.
+
+    Raises:
+        DataError: the bytes are empty, binary, UTF-16, hold a NUL, or are not UTF-8 (names line and byte).
+    """
+    for magic, kind in MAGIC.items():
+        if data.startswith(magic):
+            raise DataError(f"{name} is {kind}.")
+    _no_nul(data, name)
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        data.decode()
+    except UnicodeDecodeError as problem:
+        raise DataError(_not_utf8(data, name, problem.start)) from None
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+        if b"\n" not in data:  # line ends of the old Mac
+            data = data.replace(b"\r", b"\n")
+    if not data.strip():
+        raise DataError(f"{name} is empty; it should hold at least one row.")
+    return data
+
+
+def _no_nul(data: bytes, name: str) -> None:
+    at = data.find(b"\0")
+    if at < 0:
+        return
+    sample = np.frombuffer(data[:8192], dtype=np.uint8)
+    if max(np.mean(sample[0::2] == 0), np.mean(sample[1::2] == 0)) > 0.4:
+        raise DataError(
+            f"{name} looks like UTF-16 text; save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`."
+        )
+    control = (sample < 32) & ~np.isin(sample, [9, 10, 12, 13])
+    if np.mean(control) > 0.02:
+        raise DataError(
+            f"{name} is a binary file, not text; give a CSV, TSV, JSONL, Parquet or text file in UTF-8."
+        )
+    line, byte = _position(data, at)
+    raise DataError(f"{name}, line {line}: byte {byte} is a NUL, which no text holds; remove it.")
+
+
+def _position(data: bytes, at: int) -> tuple[int, int]:
+    """Line and byte in that line, both counted from 1."""
+    return data.count(b"\n", 0, at) + 1, at - data.rfind(b"\n", 0, at)
+
+
+def _not_utf8(data: bytes, name: str, at: int) -> str:
+    line, byte = _position(data, at)
+    meant = data[at : at + 1].decode("cp1252", errors="replace")
+    guess = f" ({meant!r} in Windows-1252)" if meant.isprintable() and meant != "\ufffd" else ""
+    return (
+        f"{name}, line {line}: byte {byte} is 0x{data[at]:02X}{guess}, so the file is not UTF-8; "
+        "save it as UTF-8, for example with `iconv -f WINDOWS-1252 -t UTF-8`."
+    )
+
+
+def read_lines(data: bytes, name: str) -> Parsed:
+    """One text per line, in the column "text"; a blank line is a missing text, so that rows stay lines."""
+    lines = data.decode().removesuffix("\n").split("\n")
+    return Parsed(pl.DataFrame({"text": pl.Series(lines, dtype=pl.String).replace("", None)}), first_row=1)
+
+
+def read_parquet(data: bytes, name: str) -> Parsed:
+    """A Parquet file.
+
+    Raises:
+        DataError: the bytes are no whole Parquet file, or it holds no rows.
+    """
+    try:
+        frame = pl.read_parquet(BytesIO(data))
+    except (pl.exceptions.PolarsError, OSError) as problem:
+        reason = str(problem).splitlines()[0]
+        raise DataError(f"{name} is not a whole Parquet file ({reason}); write it again.") from None
+    if frame.is_empty():
+        raise DataError(f"{name} holds no rows; it should hold at least one.")
+    return Parsed(frame, first_row=1)
+
+
+def read_jsonl(data: bytes, name: str) -> Parsed:
+    """One JSON object per line; the keys are the columns, in the order of their first appearance.
+
+    Raises:
+        DataError: a line is not JSON, or not an object; names the line and the character.
+    """
+    if data.lstrip().startswith(b"["):
+        raise DataError(
+            f"{name} is one JSON array; write one object per line, for example with `jq -c '.[]'`."
+        )
+    objects: list[dict[str, Any]] = []
+    lines: list[int] = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if line.strip():
+            objects.append(_object(line, f"{name}, line {number}"))
+            lines.append(number)
+    columns = dict.fromkeys(key for item in objects for key in item)
+    if not columns:
+        raise DataError(f'{name} holds objects without keys; each should look like {{"text": "…"}}.')
+    frame = pl.DataFrame([column(key, [item.get(key) for item in objects]) for key in columns])
+    unbroken = lines[-1] == len(lines)
+    return Parsed(frame, 1, None if unbroken else np.array(lines, dtype=np.int64))
+
+
+def _object(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode()  # "\ud83d" alone is JSON but no text
+    except json.JSONDecodeError as problem:
+        reason = f"{problem.msg} at character {problem.colno}"
+        raise DataError(f"{where} is broken JSON ({reason}); mend or remove the line.") from None
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{where} holds half of a surrogate pair, which is no character; remove it."
+        ) from None
+    except RecursionError:
+        raise DataError(f"{where} is nested too deeply; it should be one flat object.") from None
+    if not isinstance(value, dict):
+        kind = "a list" if isinstance(value, list) else f"the value {shorten(value)}"
+        raise DataError(f'{where} is {kind}, not an object; it should look like {{"text": "…"}}.')
+    return value
+
+
+def column(name: str, values: list[Any]) -> pl.Series:
+    """`values` in the one type they share; where they share none, each as text, objects and lists as JSON."""
+    try:
+        return pl.Series(name, values, strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        texts = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+        return pl.Series(name, texts, dtype=pl.String)

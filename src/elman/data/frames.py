@@ -1,0 +1,111 @@
+"""Tables that are already in memory, and data sets of the Hugging Face hub → polars frames."""
+
+import importlib
+from typing import Any
+
+import polars as pl
+
+from elman.data.files import column, nearest
+from elman.errors import DataError, UsageError
+
+ACCEPTED = (
+    "a path, '-' for standard input, 'hf:user/name', a pandas, polars or pyarrow table, "
+    "a dict of lists or a list of dicts"
+)
+
+
+def to_frame(source: Any, name: str) -> pl.DataFrame:
+    """Any table in memory as a polars frame.
+
+    Raises:
+        UsageError: `source` is no table.
+        DataError: it is one, but without rows, with columns of unequal length or of a type that Arrow lacks.
+    """
+    if isinstance(source, dict):
+        frame = _from_columns(source, name)
+    elif isinstance(source, list) and source and all(isinstance(row, dict) for row in source):
+        keys = dict.fromkeys(str(key) for row in source for key in row)
+        frame = pl.DataFrame([column(key, [row.get(key) for row in source]) for key in keys])
+    elif isinstance(source, pl.DataFrame):
+        frame = source
+    elif hasattr(source, "__arrow_c_stream__"):
+        frame = _from_arrow(source, name)
+    else:
+        raise UsageError(f"a {type(source).__name__} is not a table; give {ACCEPTED}.")
+    if frame.is_empty():
+        raise DataError(f"{name} holds no rows; it should hold at least one.")
+    return frame
+
+
+def _from_columns(source: dict[Any, Any], name: str) -> pl.DataFrame:
+    lists = {}
+    for key, values in source.items():
+        if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+            raise UsageError(
+                f"column {str(key)!r} of the dict should be a list, not {type(values).__name__}."
+            )
+        lists[str(key)] = values.tolist() if hasattr(values, "tolist") else list(values)
+    sizes = {key: len(values) for key, values in lists.items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{key!r} {size}" for key, size in sizes.items())
+        raise DataError(f"the columns of {name} are not equally long ({told}); give each one value per row.")
+    return pl.DataFrame([column(key, values) for key, values in lists.items()])
+
+
+def _from_arrow(source: Any, name: str) -> pl.DataFrame:
+    try:
+        return pl.DataFrame(source)
+    except ImportError:
+        raise UsageError(
+            f"reading a {type(source).__name__} of {type(source).__module__.split('.')[0]} needs pyarrow; "
+            "install it with `pip install pyarrow`."
+        ) from None
+    except Exception as problem:  # pandas, pyarrow and polars each have their own
+        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise DataError(f"{name} cannot be read as an Arrow table: {reason}.") from None
+
+
+def from_hub(source: str) -> pl.DataFrame:
+    """`hf:user/name` or `hf:user/name:split` through the `datasets` package; class numbers become names.
+
+    Raises:
+        UsageError: `datasets` is not installed, or the name is malformed, or the split does not exist.
+        DataError: the hub could not give the data set.
+    """
+    path, _, split = source.removeprefix("hf:").partition(":")
+    if not path:
+        raise UsageError(f"{source!r} names no data set; write hf:user/name or hf:user/name:split.")
+    try:
+        datasets = importlib.import_module("datasets")
+    except ImportError:
+        raise UsageError(
+            f"{source} needs the package datasets; install it with `pip install 'elman[hub]'`."
+        ) from None
+    try:
+        found = datasets.load_dataset(path)
+    except Exception as problem:  # every builder has its own errors
+        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise DataError(
+            f"{source} cannot be loaded from the hub ({reason}); check the name and the connection."
+        ) from None
+    return _named_classes(found[_split(source, split, list(found))])
+
+
+def _split(source: str, split: str, there: list[str]) -> str:
+    wanted = split or (there[0] if len(there) == 1 else "train")
+    if wanted not in there:
+        problem = f"has no split {wanted!r}" if split else "has several splits"
+        raise UsageError(f"{source} {problem}; it has {', '.join(there)}{nearest(wanted, there)}")
+    return wanted
+
+
+def _named_classes(data: Any) -> pl.DataFrame:
+    frame: pl.DataFrame = data.to_polars()
+    for key, feature in data.features.items():
+        names = getattr(feature, "names", None)
+        if names:
+            ids = list(range(len(names)))
+            frame = frame.with_columns(
+                pl.col(key).replace_strict(ids, names, default=None, return_dtype=pl.String)
+            )
+    return frame
