@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman import scores
@@ -67,6 +67,7 @@ def test_bands_of_a_random_walk_cover_and_widen() -> None:
     assert width[-1] == pytest.approx(4 * width[0], rel=0.2), "√16 as wide"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.just(float("nan")), st.floats(-1e9, 1e9)), min_size=1, max_size=40),
     st.integers(1, 9),

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman import scores
@@ -38,6 +38,7 @@ def test_mase_scale() -> None:
     assert math.isnan(scores.mase_scale(np.array([1.0]), 1))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(finite, finite), min_size=1, max_size=20), st.floats(0.01, 0.99))
 def test_quantile_loss_is_the_textbook_pinball(pairs: list[tuple[float, float]], level: float) -> None:
     actual, forecast = np.array(pairs).T
@@ -45,6 +46,7 @@ def test_quantile_loss_is_the_textbook_pinball(pairs: list[tuple[float, float]],
     np.testing.assert_allclose(scores.quantile_loss(actual, forecast, level), slow, rtol=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(finite, min_size=1, max_size=30), st.floats(0.05, 0.95))
 def test_the_empirical_quantile_minimises_the_pinball_loss(values: list[float], level: float) -> None:
     data = np.array(values)

@@ -1,8 +1,8 @@
 """The forecasts to beat: last value, last season, and the M4 competition's Naive2, each with honest bands.
 
 Every function takes one history (n,) of floats (NaN where missing) and returns (H, Q): H steps ahead, one
-column a quantile level. The middle is the classical point forecast; the bands are the quantiles of the method's
-own past errors at the same distance, mirrored so that the middle stays where it is.
+column a quantile level. The middle is the classical point forecast; the bands are the quantiles of the past
+errors of the same method at the same distance, mirrored so that the middle stays where it is.
 """
 
 from collections.abc import Callable, Sequence
