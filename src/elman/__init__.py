@@ -1,1 +1,57 @@
-"""Recurrent networks for sequences."""
+"""elman: recurrent networks for sequences. Every public name, and nothing else.
+
+Names are imported when they are first used, so that `elman --help` need not wait for PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from elman.version import __version__
+
+if TYPE_CHECKING:
+    from elman import cells
+    from elman.cells import Cell, cell
+    from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
+    from elman.nn import GRU, LSTM, RNN, Recurrent
+    from elman.replace import replace
+    from elman.tasks import Classifier, Forecaster, load
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "ArtifactError",
+    "Cell",
+    "Classifier",
+    "DataError",
+    "ElmanError",
+    "Forecaster",
+    "Recurrent",
+    "TrainingError",
+    "UsageError",
+    "__version__",
+    "cell",
+    "cells",
+    "load",
+    "replace",
+]
+
+_HOME: Final = {
+    "nn": ("GRU", "LSTM", "RNN", "Recurrent"),
+    "cells": ("Cell", "cell"),
+    "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
+    "tasks": ("Classifier", "Forecaster", "load"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"elman.{module}"), name)
+    if name == "cells":
+        return import_module("elman.cells")
+    raise AttributeError(f"module 'elman' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
