@@ -40,11 +40,11 @@ def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """
     if not sequences:
         raise UsageError("there are no sequences to pad; give at least one.")
-    lengths = torch.tensor([len(s) for s in sequences])
-    ids = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.int64)
+    lengths = [len(s) for s in sequences]
+    ids = np.zeros((len(sequences), max(lengths)), dtype=np.int64)
     for row, sequence in zip(ids, sequences, strict=True):
-        row[: len(sequence)] = torch.as_tensor(sequence, dtype=torch.int64)
-    return ids.T.contiguous(), lengths
+        row[: len(sequence)] = sequence
+    return torch.from_numpy(ids.T.copy()), torch.tensor(lengths)
 
 
 def split_groups(

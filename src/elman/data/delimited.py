@@ -19,7 +19,7 @@ from elman.data.files import Parsed, shorten
 from elman.errors import DataError
 
 # A field that RFC 4180 would call quoted, in a file whose fields are divided by tabs.
-QUOTED = re.compile(rb'(?:(?<=[\t\n])|\A)"[^"]*+(?:""[^"]*+)*+"(?=[\t\n]|\Z)')
+QUOTED = re.compile(rb'"(?<![^\t\n]")[^"]*+(?:""[^"]*+)*+"(?![^\t\n])')
 
 
 def read_delimited(data: bytes, name: str, separator: str, header: bool) -> Parsed:
@@ -129,6 +129,8 @@ def _bad_quote(reason: str, name: str, row: int, start: int, end: int) -> str:
         return f"{where}: a double quote opens a field and nothing closes it; close it or double it."
     if "expected after" in reason:
         return f"{where}: line {end} has text after a closing double quote; double the quotes inside a field."
+    if "new-line character" in reason:
+        return f"{where}: line {end} holds a lone carriage return; remove it, or put quotes around its field."
     return f"{where}: line {end} cannot be read ({reason}); write the file again with standard quoting."
 
 

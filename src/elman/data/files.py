@@ -221,5 +221,11 @@ def column(name: str, values: list[Any]) -> pl.Series:
     try:
         return pl.Series(name, values, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError):
-        texts = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
-        return pl.Series(name, texts, dtype=pl.String)
+        return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    missing = isinstance(value, float) and value != value
+    return None if missing else json.dumps(value, ensure_ascii=False, default=str)

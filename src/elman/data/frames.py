@@ -34,22 +34,28 @@ def to_frame(source: Any, name: str) -> pl.DataFrame:
         raise UsageError(f"a {type(source).__name__} is not a table; give {ACCEPTED}.")
     if frame.is_empty():
         raise DataError(f"{name} holds no rows; it should hold at least one.")
+    for cells in frame:
+        if cells.dtype == pl.Object:
+            kind = type(cells[0]).__name__
+            raise DataError(
+                f"column {cells.name!r} of {name} holds Python objects ({kind}); turn them into text or numbers."
+            )
     return frame
 
 
 def _from_columns(source: dict[Any, Any], name: str) -> pl.DataFrame:
-    lists = {}
+    columns = []
     for key, values in source.items():
         if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
             raise UsageError(
                 f"column {str(key)!r} of the dict should be a list, not {type(values).__name__}."
             )
-        lists[str(key)] = values.tolist() if hasattr(values, "tolist") else list(values)
-    sizes = {key: len(values) for key, values in lists.items()}
-    if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{key!r} {size}" for key, size in sizes.items())
+        is_arrow = hasattr(values, "__arrow_c_stream__")
+        columns.append(pl.Series(str(key), values) if is_arrow else column(str(key), list(values)))
+    if len({len(values) for values in columns}) > 1:
+        told = ", ".join(f"{values.name!r} {len(values)}" for values in columns)
         raise DataError(f"the columns of {name} are not equally long ({told}); give each one value per row.")
-    return pl.DataFrame([column(key, values) for key, values in lists.items()])
+    return pl.DataFrame(columns)
 
 
 def _from_arrow(source: Any, name: str) -> pl.DataFrame:
@@ -95,7 +101,7 @@ def _split(source: str, split: str, there: list[str]) -> str:
     wanted = split or (there[0] if len(there) == 1 else "train")
     if wanted not in there:
         problem = f"has no split {wanted!r}" if split else "has several splits"
-        raise UsageError(f"{source} {problem}; it has {', '.join(there)}{nearest(wanted, there)}")
+        raise UsageError(f"{source} {problem}; it has {', '.join(there)}{nearest(wanted, there) or '.'}")
     return wanted
 
 

@@ -106,8 +106,8 @@ class Table:
         """
         self.require(column)
         cells = self.frame[column]
-        if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object):
-            raise DataError(f"column {column!r} of {self.name} holds {cells.dtype}, not text.")
+        if cells.dtype.is_nested() or cells.dtype == pl.Binary:
+            raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}, not text.")
         empty = _missing(cells).arg_true()
         if len(empty):
             more = f" ({len(empty)} such rows)" if len(empty) > 1 else ""
@@ -133,7 +133,7 @@ class Table:
             numbers = stripped.cast(pl.Float64, strict=False).fill_nan(None)
             bad = given & (numbers.is_null() | numbers.is_infinite())
         else:
-            raise DataError(f"column {column!r} of {self.name} holds {cells.dtype}, not numbers.")
+            raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}, not numbers.")
         if bad.any():
             index = int(bad.arg_true()[0])
             value = cells[index]
@@ -149,6 +149,14 @@ def _missing(cells: pl.Series) -> pl.Series:
     if cells.dtype in (pl.String, pl.Categorical, pl.Enum):
         return (cells.cast(pl.String).str.strip_chars() == "").fill_null(True)
     return cells.is_null()
+
+
+def _kind(dtype: pl.DataType) -> str:
+    if dtype.is_temporal():
+        return "dates or times"
+    if dtype.is_nested():
+        return "objects" if dtype == pl.Struct else "lists"
+    return "bytes" if dtype == pl.Binary else str(dtype)
 
 
 def _is_number(text: str) -> bool:

@@ -21,6 +21,16 @@ RESERVED: Final = 2
 # How far beyond its end a word's pattern may look before it decides; see `_pattern`.
 LOOKAHEAD: Final = 6
 BREAK = re.compile(r"<[bB][rR] ?/?>")
+# One character of a script without spaces, or a run of others.
+LONE = re.compile(
+    "[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+    "|[^\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+# White space as the `tokenizers` library has it: Python's, less four control characters.
+WORD_END = re.compile(
+    "[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+    "(?=[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])"
+)
 CLITIC = re.compile(r"(?<=\w)(n't|'(?:s|m|d|ll|re|ve))\Z", re.IGNORECASE)
 
 
@@ -42,14 +52,12 @@ class Tokenizer(Protocol):
 def _pattern() -> re.Pattern[str]:
     """One token of a text without line-break tags.
 
-    Letters take their combining marks along (Devanagari vowels, accents); Chinese and Japanese characters
-    stand alone; an emoji keeps its modifiers. No alternative looks further than LOOKAHEAD characters beyond
-    the end of its match, and none looks beyond white space, which is what lets `settled` trust a match early.
+    Letters take their combining marks along (Devanagari vowels, accents); an emoji keeps its modifiers. No
+    alternative looks further than LOOKAHEAD characters beyond the end of its match, and none looks beyond
+    white space, which is what lets `settled` trust a match early.
     """
-    marks = "".join(c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c)[0] == "M")
-    lone = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-    letter = rf"(?![{lone}])\w"
-    word = rf"{letter}(?:{letter}|[{marks}\u200c\u200d])*"
+    marks = "".join(c for c in map(chr, range(0x300, 0xFFFF)) if unicodedata.category(c)[0] == "M")
+    word = rf"\w+(?:[{marks}\u200c\u200d]+\w*)*"
     emoji = rf"\S[{marks}\U0001f3fb-\U0001f3ff]*"
     return re.compile(
         r"\d+(?:[.,]\d+)+"
@@ -62,13 +70,15 @@ def _pattern() -> re.Pattern[str]:
 
 
 def _split(raw: str) -> list[str]:
-    """ "couldn't've" → could, n't, 've; names such as o'brien stay whole."""
-    raw = raw.replace("’", "'")
-    tail: list[str] = []
-    while found := CLITIC.search(raw):
-        tail.insert(0, found[1])
-        raw = raw[: found.start()]
-    return [raw, *tail]
+    """ "couldn't've" → could, n't, 've; Chinese and Japanese → characters; o'brien stays whole."""
+    parts: list[str] = []
+    for part in LONE.findall(raw.replace("’", "'")):
+        clitics: list[str] = []
+        while found := CLITIC.search(part):
+            clitics.insert(0, found[1])
+            part = part[: found.start()]
+        parts += [part, *clitics]
+    return parts
 
 
 @dataclass(frozen=True)
@@ -121,10 +131,10 @@ class WordTokenizer:
         """The words of `text`, known or not; as many as `encode` gives ids."""
         found: list[str] = []
         for raw in _pattern().findall(_blank_breaks(text)):
-            if "'" in raw or "’" in raw:
-                found += _split(raw)
-            else:
+            if raw.isascii() and "'" not in raw:
                 found.append(raw)
+            else:
+                found += _split(raw)
         return [token.lower() for token in found] if self.lower else found
 
     def encode(self, text: str) -> list[int]:
@@ -151,6 +161,11 @@ class WordTokenizer:
 def _blank_breaks(text: str) -> str:
     """`text` with its line-break tags turned into as many spaces."""
     return BREAK.sub(lambda tag: " " * len(tag[0]), text) if "<" in text else text
+
+
+def _whole(text: str) -> str:
+    """`text` with U+FFFD for half characters, as cut-up JSON or a terminal may bring; they are not UTF-8."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 @dataclass(frozen=True)
@@ -181,7 +196,7 @@ class SubwordTokenizer:
         trainer = trainers.BpeTrainer(
             vocab_size=size - RESERVED, initial_alphabet=alphabet, special_tokens=[], show_progress=False
         )
-        library.train_from_iterator(texts, trainer)
+        library.train_from_iterator((_whole(text) for text in texts), trainer)
         return cls(library.to_str())
 
     @cached_property
@@ -193,11 +208,11 @@ class SubwordTokenizer:
 
     def tokens(self, text: str) -> list[str]:
         """The piece of `text` behind each id; a character cut into several ids stands behind each of them."""
-        return [text[start:end] for start, end in self._library.encode(text).offsets]
+        return [text[start:end] for start, end in self._library.encode(_whole(text)).offsets]
 
     def encode(self, text: str) -> list[int]:
         """The ids of `text`; white space at its ends counts."""
-        return [i + RESERVED for i in self._library.encode(text).ids]
+        return [i + RESERVED for i in self._library.encode(_whole(text)).ids]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; reserved ids are left out, half characters become U+FFFD."""
@@ -209,10 +224,8 @@ class SubwordTokenizer:
         No merge crosses from a character into the white space after it, so everything up to the last such
         place is settled.
         """
-        end = len(text.rstrip())
-        while end and not (end < len(text) and text[end].isspace()):
-            end = len(text[: end - 1].rstrip())
-        return end
+        ends = [match.end() for match in WORD_END.finditer(text)]
+        return ends[-1] if ends else 0
 
     def to_json(self) -> dict[str, Any]:
         """What `tokenizer_from_json` takes back."""
