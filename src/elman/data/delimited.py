@@ -61,11 +61,9 @@ def _quotes_are_syntax(data: bytes) -> bool:
 def _read_plain(data: bytes, name: str, separator: str, header: bool) -> Parsed:
     """Every line a row, every separator a division."""
     fields, lines = _count_fields(data, separator)
-    gaps = bool(lines[-1] != len(lines))
-    if gaps:
+    _even(fields, lines, lines, name)
+    if lines[-1] != len(lines):  # there are blank lines
         data = re.sub(rb"\n{2,}", b"\n", data).lstrip(b"\n")
-    where = lines if gaps else None
-    _even(fields, lines, None, name, where is not None)
     head, _, rest = data.partition(b"\n")
     columns = _names(head.decode().split(separator), name, header)
     if header and len(lines) == 1:
@@ -77,7 +75,7 @@ def _read_plain(data: bytes, name: str, separator: str, header: bool) -> Parsed:
         quote_char=None,
         schema=dict.fromkeys(columns, pl.String),
     )
-    return _parsed(frame, header, where)
+    return _parsed(frame, header, lines)
 
 
 def _count_fields(data: bytes, separator: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -93,6 +91,7 @@ def _read_quoted(text: str, name: str, separator: str, header: bool) -> Parsed:
     """Fields may be enclosed in double quotes and then hold separators, line ends and doubled quotes."""
     records: list[list[str]] = []
     starts: list[int] = []
+    ends: list[int] = []
     limit = csv.field_size_limit(sys.maxsize)
     reader = csv.reader(StringIO(text, newline="\n"), delimiter=separator, strict=True)
     start = 1
@@ -101,54 +100,54 @@ def _read_quoted(text: str, name: str, separator: str, header: bool) -> Parsed:
             if record:
                 records.append(record)
                 starts.append(start)
+                ends.append(reader.line_num)
             start = reader.line_num + 1
     except csv.Error as problem:
         raise DataError(_bad_quote(str(problem), name, len(records) + 1, start, reader.line_num)) from None
     finally:
         csv.field_size_limit(limit)
     lines = np.array(starts, dtype=np.int64)
-    gaps = reader.line_num != len(records)
-    _even(np.array([len(r) for r in records]), lines, reader.line_num, name, gaps)
+    _even(np.array([len(r) for r in records]), lines, np.array(ends), name)
     columns = _names(records[0], name, header)
     rows = records[1:] if header else records
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row below it.")
     cells = zip(columns, zip(*rows, strict=True), strict=True)
     frame = pl.DataFrame([pl.Series(c, values, dtype=pl.String).replace("", None) for c, values in cells])
-    return _parsed(frame, header, lines if gaps else None)
+    return _parsed(frame, header, lines)
 
 
-def _parsed(frame: pl.DataFrame, header: bool, lines: NDArray[np.int64] | None) -> Parsed:
+def _parsed(frame: pl.DataFrame, header: bool, lines: NDArray[np.int64]) -> Parsed:
     first = 2 if header else 1
-    return Parsed(frame, first, lines if lines is None else lines[first - 1 :])
+    return Parsed(frame, first, lines[first - 1 :] if lines[-1] != len(lines) else None)
+
+
+def _place(name: str, row: int, line: int) -> str:
+    return f"{name}, row {row}" + (f" (line {line})" if line != row else "")
 
 
 def _bad_quote(reason: str, name: str, row: int, start: int, end: int) -> str:
-    where = f"{name}, row {row}" + (f" (line {start})" if start != row else "")
+    place = _place(name, row, start)
     if "end of data" in reason:
-        return f"{where}: a double quote opens a field and nothing closes it; close it or double it."
+        return f"{place}: a double quote opens a field and nothing closes it; close it or double it."
+    at = f" on line {end}" if end != start else ""
     if "expected after" in reason:
-        return f"{where}: line {end} has text after a closing double quote; double the quotes inside a field."
+        return f"{place}: text follows a closing double quote{at}; double the quotes inside a field."
     if "new-line character" in reason:
-        return f"{where}: line {end} holds a lone carriage return; remove it, or put quotes around its field."
-    return f"{where}: line {end} cannot be read ({reason}); write the file again with standard quoting."
+        return f"{place}: there is a lone carriage return{at}; remove it, or put quotes around its field."
+    return f"{place} cannot be read{at} ({reason}); write the file again with standard quoting."
 
 
-def _even(
-    fields: NDArray[np.int64], lines: NDArray[np.int64], last: int | None, name: str, say_line: bool
-) -> None:
+def _even(fields: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], name: str) -> None:
     """Raises DataError for the first row whose number of fields is not the first row's."""
     uneven = np.flatnonzero(fields != fields[0])
     if not len(uneven):
         return
     at = int(uneven[0])
-    place = f"{name}, row {at + 1}" + (f" (line {lines[at]})" if say_line else "")
     found = f"{fields[at]} field" + ("s" if fields[at] != 1 else "")
-    message = f"{place} has {found} where row 1 has {fields[0]}"
-    if last is not None:
-        end = int(lines[at + 1]) - 1 if at + 1 < len(lines) else last
-        if end > lines[at]:
-            raise DataError(f"{message}; it runs up to line {end}, so a double quote may be amiss.")
+    message = f"{_place(name, at + 1, int(starts[at]))} has {found} where row 1 has {fields[0]}"
+    if ends[at] > starts[at]:
+        raise DataError(f"{message}; it runs up to line {ends[at]}, so a double quote may be amiss.")
     raise DataError(f"{message}; add or remove separators, or put quotes around a field that holds one.")
 
 

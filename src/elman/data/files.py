@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError
 
+ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
+
 # What the first bytes of a file that is not text give away.
 MAGIC = {
     b"PAR1": "a Parquet file; give it the ending .parquet",
@@ -65,7 +67,8 @@ def read_bytes(path: Path) -> bytes:
         DataError: the file is missing (names its nearest neighbour), is a folder or cannot be read.
     """
     if path.is_dir():
-        raise DataError(f"{path} is a folder; name one file in it, such as {_an_example(path)}.")
+        example = next((p for p in sorted(path.iterdir()) if p.suffix in ENDINGS), path / "data.csv")
+        raise DataError(f"{path} is a folder; name one file in it, such as {example}.")
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -75,11 +78,6 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"{path} does not exist{hint or '; check the spelling and the folder.'}") from None
     except OSError as problem:
         raise DataError(f"{path} cannot be read: {problem.strerror}.") from None
-
-
-def _an_example(folder: Path) -> str:
-    files = sorted(p.name for p in folder.iterdir() if p.is_file())
-    return files[0] if files else "data.csv"
 
 
 def unzip(data: bytes, name: str) -> bytes:
@@ -108,7 +106,7 @@ def clean(data: bytes, name: str) -> bytes:
     try:
         data.decode()
     except UnicodeDecodeError as problem:
-        raise DataError(_not_utf8(data, name, problem.start)) from None
+        raise DataError(_not_utf8(data, name, problem)) from None
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
         if b"\n" not in data:  # line ends of the old Mac
@@ -141,7 +139,10 @@ def _position(data: bytes, at: int) -> tuple[int, int]:
     return data.count(b"\n", 0, at) + 1, at - data.rfind(b"\n", 0, at)
 
 
-def _not_utf8(data: bytes, name: str, at: int) -> str:
+def _not_utf8(data: bytes, name: str, problem: UnicodeDecodeError) -> str:
+    at = problem.start
+    if problem.reason == "unexpected end of data":
+        return f"{name} ends in the middle of a character; it was cut off, so copy or download it again."
     line, byte = _position(data, at)
     meant = data[at : at + 1].decode("cp1252", errors="replace")
     guess = f" ({meant!r} in Windows-1252)" if meant.isprintable() and meant != "\ufffd" else ""

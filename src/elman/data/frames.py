@@ -1,6 +1,7 @@
 """Tables that are already in memory, and data sets of the Hugging Face hub → polars frames."""
 
 import importlib
+from collections import Counter
 from typing import Any
 
 import polars as pl
@@ -31,14 +32,14 @@ def to_frame(source: Any, name: str) -> pl.DataFrame:
     elif hasattr(source, "__arrow_c_stream__"):
         frame = _from_arrow(source, name)
     else:
-        raise UsageError(f"a {type(source).__name__} is not a table; give {ACCEPTED}.")
+        raise UsageError(f"an object of type {type(source).__name__} is not a table; give {ACCEPTED}.")
     if frame.is_empty():
         raise DataError(f"{name} holds no rows; it should hold at least one.")
     for cells in frame:
         if cells.dtype == pl.Object:
             kind = type(cells[0]).__name__
             raise DataError(
-                f"column {cells.name!r} of {name} holds Python objects ({kind}); turn them into text or numbers."
+                f"column {cells.name!r} of {name} holds Python objects ({kind}); make them text or numbers."
             )
     return frame
 
@@ -59,16 +60,24 @@ def _from_columns(source: dict[Any, Any], name: str) -> pl.DataFrame:
 
 
 def _from_arrow(source: Any, name: str) -> pl.DataFrame:
+    names = [str(column) for column in getattr(source, "columns", [])]
+    twice = [column for column, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"{name} has several columns named {twice[0]!r}; rename all but one.")
     try:
         return pl.DataFrame(source)
-    except ImportError:
-        raise UsageError(
-            f"reading a {type(source).__name__} of {type(source).__module__.split('.')[0]} needs pyarrow; "
-            "install it with `pip install pyarrow`."
-        ) from None
     except Exception as problem:  # pandas, pyarrow and polars each have their own
-        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise DataError(f"{name} cannot be read as an Arrow table: {reason}.") from None
+        if hasattr(source, "astype") and names:  # pandas: without pyarrow, or a column of mixed types
+            missing = source.isna().to_numpy()
+            cells = source.astype(object).mask(missing, None)
+            return _from_columns({column: cells[column].tolist() for column in source.columns}, name)
+        raise DataError(
+            f"{name} cannot be read as a table ({_reason(problem)}); give named columns of equal length."
+        ) from None
+
+
+def _reason(problem: Exception) -> str:
+    return (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(".")
 
 
 def from_hub(source: str) -> pl.DataFrame:
@@ -90,9 +99,8 @@ def from_hub(source: str) -> pl.DataFrame:
     try:
         found = datasets.load_dataset(path)
     except Exception as problem:  # every builder has its own errors
-        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise DataError(
-            f"{source} cannot be loaded from the hub ({reason}); check the name and the connection."
+            f"{source} cannot be loaded from the hub ({_reason(problem)}); check the name and the connection."
         ) from None
     return _named_classes(found[_split(source, split, list(found))])
 

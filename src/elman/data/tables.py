@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from elman.data.delimited import guess_separator, read_delimited
 from elman.data.files import (
+    ENDINGS,
     Parsed,
     clean,
     nearest,
@@ -27,9 +28,15 @@ from elman.data.files import (
     unzip,
 )
 from elman.data.frames import from_hub, to_frame
-from elman.errors import DataError
+from elman.errors import DataError, UsageError
 
-KNOWN = ".csv, .tsv, .jsonl, .ndjson, .parquet and .txt (the text ones also with .gz after it)"
+# What to do with files that hold tables in a way that is not read here.
+ADVICE = {
+    ".json": "; write one object per line, for example with `jq -c '.[]'`, and call the file .jsonl",
+    ".xlsx": "; save the sheet as CSV (UTF-8)",
+    ".xls": "; save the sheet as CSV (UTF-8)",
+    ".zip": "; unpack it first",
+}
 
 # What people and programs write where a number is missing, in lower case.
 NO_NUMBER = ["", "na", "n/a", "nan", "null", "none", "?", "."]
@@ -60,10 +67,17 @@ class Table:
         return self.frame.height
 
     def row(self, index: int) -> str:
-        """Where row `index` (from 0) stands, as in "reviews.csv, row 7" or "reviews.csv, row 7 (line 9)"."""
+        """Where row `index` (from 0) stands: "reviews.csv, row 7".
+
+        The rows of a file are counted as a spreadsheet does, the header being row 1. That is the line, too, unless
+        cells hold line ends or lines are blank: then it is "reviews.csv, row 7 (line 9)". Rows in memory are
+        counted from 0: "DataFrame, row 6 (counted from 0)".
+        """
         origin = index if self.kept is None else int(self.kept[index])
         place = f"{self.name}, row {origin + self.first_row}"
-        return place if self.lines is None else f"{place} (line {self.lines[index]})"
+        if self.lines is not None:
+            return f"{place} (line {self.lines[index]})"
+        return place if self.first_row else f"{place} (counted from 0)"
 
     def require(self, *columns: str) -> None:
         """Raises DataError unless the table has all `columns`; the message lists those it has."""
@@ -196,6 +210,9 @@ def read_table(source: Any, *, header: bool = True) -> Table:
     if isinstance(source, str) and source == "-":
         return _of_stdin(header)
     if isinstance(source, (str, Path)):
+        if not str(source) or "://" in str(source):
+            what = "is a web address; download it and give the file" if source else "is no path; name a file"
+            raise UsageError(f"{str(source)!r} {what}, or '-' for standard input.")
         return _of_file(Path(source), header)
     return _of_frame(to_frame(source, type(source).__name__), type(source).__name__)
 
@@ -208,16 +225,17 @@ def _of_frame(frame: pl.DataFrame, name: str) -> Table:
 
 def _of_file(path: Path, header: bool) -> Table:
     name = str(path)
-    kinds = [s.lower() for s in path.suffixes[-2:]]
-    packed = bool(kinds) and kinds[-1] == ".gz"
-    kind = (kinds[:-1] if packed else kinds)[-1:]
-    reader = _reader(kind[0], header) if kind else None
+    packed = path.suffix.lower() == ".gz"
+    kind = Path(path.stem if packed else path.name).suffix.lower()
     raw = read_bytes(path)
-    if reader is None:
-        ending = repr("".join(kinds)) if kinds else "no ending"
-        raise DataError(f"{name} has {ending}, which tells no known kind of table; known are {KNOWN}.")
+    if kind not in ENDINGS:
+        ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
+        known = ", ".join(ENDINGS)
+        raise DataError(
+            f"{name} {ending}, but a table ends in one of {known} (or .gz after it){ADVICE.get(kind, '')}."
+        )
     data = unzip(raw, name) if packed else raw
-    return _table(reader, data if kind == [".parquet"] else clean(data, name), raw, name)
+    return _table(_reader(kind, header), data if kind == ".parquet" else clean(data, name), raw, name)
 
 
 def _of_stdin(header: bool) -> Table:
@@ -226,9 +244,7 @@ def _of_stdin(header: bool) -> Table:
     if raw.startswith(b"PAR1"):
         return _table(read_parquet, raw, raw, name)
     data = clean(raw, name)
-    reader = _reader(_sniff(data, header), header)
-    assert reader is not None
-    return _table(reader, data, raw, name)
+    return _table(_reader(_sniff(data, header), header), data, raw, name)
 
 
 def _table(reader: Callable[[bytes, str], Parsed], data: bytes, raw: bytes, name: str) -> Table:
@@ -236,7 +252,7 @@ def _table(reader: Callable[[bytes, str], Parsed], data: bytes, raw: bytes, name
     return Table(parsed.frame, name, hashlib.sha256(raw).hexdigest(), parsed.first_row, parsed.lines)
 
 
-def _reader(kind: str, header: bool) -> Callable[[bytes, str], Parsed] | None:
+def _reader(kind: str, header: bool) -> Callable[[bytes, str], Parsed]:
     readers: dict[str, Callable[[bytes, str], Parsed]] = {
         ".csv": lambda data, name: read_delimited(data, name, guess_separator(data, header), header),
         ".tsv": partial(read_delimited, separator="\t", header=header),
@@ -245,7 +261,7 @@ def _reader(kind: str, header: bool) -> Callable[[bytes, str], Parsed] | None:
         ".parquet": read_parquet,
         ".txt": read_lines,
     }
-    return readers.get(kind)
+    return readers[kind]
 
 
 def _sniff(data: bytes, header: bool) -> str:
@@ -259,5 +275,9 @@ def _sniff(data: bytes, header: bool) -> str:
         return ".csv" if "," in first and ", " not in first else ".txt"
     # A line of short names is a header; "Good, but too long" is a text.
     names = first.split(guess_separator(data, header))
-    is_header = len(names) > 1 and all(re.fullmatch(r'"?\w[\w .%()/-]{0,39}"?', n) for n in names)
+    is_header = (
+        len(names) > 1
+        and b"\n" in data.strip()
+        and all(re.fullmatch(r'"?\w[\w .%()/-]{0,39}"?', n) for n in names)
+    )
     return ".csv" if is_header else ".txt"
