@@ -7,7 +7,11 @@ from typing import Any
 
 
 class StopSignal:
-    """While active, the first SIGINT or SIGTERM sets `stopped`; a second one acts as it did before."""
+    """While active, the first SIGINT or SIGTERM sets `stopped`; a second one acts as it did before.
+
+    A signal that the process was told to ignore stays ignored (a shell does so for jobs in the background).
+    Outside the main thread, where Python allows no handlers, nothing is caught.
+    """
 
     def __init__(self) -> None:
         self.stopped = False
@@ -16,7 +20,8 @@ class StopSignal:
     def __enter__(self) -> "StopSignal":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:

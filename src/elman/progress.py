@@ -3,7 +3,7 @@
 import sys
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from elman.training import Outcome, Record, Run
 
@@ -18,18 +18,17 @@ def watch(run: Run, progress: bool = True, title: str = "training") -> Outcome:
     else:
         for record in run:
             if record.scores is not None:
-                print(f"{title}: {_line(record)}, {_time(record.left)} left", file=sys.stderr, flush=True)
+                print(f"{title}: {_line(record)}", file=sys.stderr, flush=True)
     assert run.outcome is not None
     return run.outcome
 
 
 def _bar(run: Run, title: str) -> None:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[state]}"),
-        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[state]}", markup=False),
     )
     score = ""
     with Progress(*columns, console=Console(stderr=True)) as bar:
@@ -37,20 +36,26 @@ def _bar(run: Run, title: str) -> None:
         for record in run:
             if record.scores is not None:
                 score = f", {_scores(record)}"
-            bar.update(
-                task, completed=record.done, state=f"loss {record.loss:.4g}{score}, {record.rate:.0f}/s"
-            )
+            state = f"loss {record.loss:.4g}{score}, {_pace(record)}"
+            bar.update(task, completed=record.done, state=state)
 
 
 def _line(record: Record) -> str:
     place = f"epoch {record.epoch + 1}, step {record.step}"
-    return f"{place}, loss {record.loss:.4g}, {_scores(record)}, {record.rate:.0f}/s"
+    return f"{place}, loss {record.loss:.4g}, {_scores(record)}, {_pace(record)}"
 
 
 def _scores(record: Record) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in (record.scores or {}).items())
 
 
+def _pace(record: Record) -> str:
+    return f"{record.rate:.0f} sequences/s, {_time(record.left)} left"
+
+
 def _time(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.0f} s"
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    )

@@ -5,19 +5,18 @@ is a function of (seed, step, rank), and the order of the batches one of (seed, 
 and resumed from its checkpoint ends with the very same weights as one that was not.
 """
 
-import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from elman import checkpoint, processes
-from elman.checkpoint import Progress
+from elman.checkpoint import Journal, Progress
 from elman.errors import TrainingError, UsageError
 from elman.interrupt import StopSignal
 
@@ -40,23 +39,27 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "validations"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+            if not _whole(getattr(self, name)) or getattr(self, name) < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(self, name)!r}")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
+        if not _whole(self.seed) or not 0 <= self.seed < 2**31:
             raise UsageError(f"seed must be a whole number of 0 to 2**31 - 1, not {self.seed!r}")
         for name in ("learning_rate", "clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UsageError(f"{name} must be above 0, not {getattr(self, name)}")
-        if not 0 <= self.warmup < 1:
-            raise UsageError(f"warmup must be a share of the run, from 0 to below 1, not {self.warmup}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise UsageError(f"weight_decay must be 0 or more, not {self.weight_decay}")
+            if not _number(getattr(self, name)) or not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"{name} must be a number above 0, not {getattr(self, name)!r}")
+        if not _number(self.warmup) or not 0 <= self.warmup < 1:
+            raise UsageError(f"warmup must be a share of the run, from 0 to below 1, not {self.warmup!r}")
+        if not _number(self.weight_decay) or not 0 <= self.weight_decay < math.inf:
+            raise UsageError(f"weight_decay must be a number of 0 or more, not {self.weight_decay!r}")
         if self.device not in ("auto", "cpu", "cuda"):
             raise UsageError(f'device must be "auto", "cpu" or "cuda", not {self.device!r}')
         if self.precision not in processes.PRECISIONS:
             raise UsageError(
                 f"precision must be one of {', '.join(processes.PRECISIONS)}, not {self.precision!r}"
             )
+
+
+class DeadEnd(TrainingError):
+    """A run that would come to the same end each time; without a good model, its checkpoint is of no use."""
 
 
 class Problem(Protocol):
@@ -68,8 +71,11 @@ class Problem(Protocol):
     score: str
     maximize: bool
 
-    def batches(self, epoch: int, rank: int, world: int) -> Sequence[Any]:
-        """This rank's share of every batch of an epoch: a pure function, equally long on all ranks."""
+    def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sized]:
+        """This rank's share of every batch of an epoch: a pure function, equally long on all ranks.
+
+        len() of a batch is its number of sequences.
+        """
 
     def loss(self, model: nn.Module, batch: Any, state: Any) -> tuple[Tensor, float, Any]:
         """Sum of the loss over a batch's items, their number, and the state that the next batch starts from.
@@ -84,14 +90,14 @@ class Problem(Protocol):
 
 @dataclass(frozen=True)
 class Record:
-    """One step of training. `rate` is in items (sequences, tokens: what the loss counts) a second."""
+    """One step of training."""
 
     step: int
     epoch: int
     done: float  # share of the planned run
     loss: float  # mean over the items of this step
     learning_rate: float
-    rate: float
+    rate: float  # sequences a second, a moving average
     left: float  # seconds, if the run goes to its planned end
     scores: dict[str, float] | None = None  # after a validation
     best: bool = False  # whether these scores are the best so far
@@ -140,82 +146,93 @@ class Run:
         self.fabric = processes.fabric(plan.device, plan.precision)
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         self.module = model
-        self.identity = {"plan": asdict(plan), "world": self.world, **(identity or {})}
+        self.identity = {"plan": asdict(plan), "processes": self.world, **(identity or {})}
         self.optimizer: Any = torch.optim.AdamW(_groups(model, plan.weight_decay), lr=plan.learning_rate)
         self.model, self.optimizer = self.fabric.setup(model, self.optimizer)
-        self.progress = Progress()
+        self.progress, self._rate = Progress(), 0.0
         if resume:
             self._resume()
         self.outcome: Outcome | None = None
 
     def __iter__(self) -> Iterator[Record]:
-        progress, error = self.progress, None
-        with StopSignal() as signal, self._metrics() as metrics:
+        progress, error, stopped = self.progress, None, ""
+        with StopSignal() as signal:
             try:
-                yield from self._steps(signal, metrics)
+                stopped = yield from self._steps(signal)
             except TrainingError as caught:
                 if progress.best is None:
+                    if isinstance(caught, DeadEnd):
+                        self.discard_checkpoint()
                     raise
                 error = caught
         if progress.best is None:
             self._validate()
         self.module.load_state_dict(progress.best or {})
-        ended = "interrupted" if signal.stopped else "early" if self._stale else "finished"
-        stopped = str(error) if error else ended
-        self.outcome = Outcome(progress.best_scores, stopped, progress.step, progress.seconds, error)
+        self.module.eval()
+        ended = str(error) if error else stopped
+        self.outcome = Outcome(progress.best_scores, ended, progress.step, progress.seconds, error)
 
     def discard_checkpoint(self) -> None:
         """Remove the checkpoint: call it once the trained model is safely saved."""
         if self.folder is not None and self.rank == 0:
-            checkpoint.path(self.folder).unlink(missing_ok=True)
+            checkpoint.discard(self.folder)
 
-    @property
     def _stale(self) -> bool:
         return self.progress.stale >= self.plan.patience
 
-    def _steps(self, signal: StopSignal, metrics: TextIO) -> Iterator[Record]:
-        progress, saved = self.progress, time.monotonic()
-        while progress.epoch < self.plan.epochs and not self._stale:
-            batches = self.problem.batches(progress.epoch, self.rank, self.world)
-            if not batches:
-                raise TrainingError("there is nothing to train on: an epoch has no batches")
-            for index in range(progress.index, len(batches)):
-                due = time.monotonic() - saved > self.checkpoint_seconds
-                record, due = self._advance(batches, index, due, signal)
-                # metrics first: lines beyond the checkpoint are dropped on resuming, lines before it can't be
-                metrics.write(json.dumps({k: v for k, v in asdict(record).items() if v is not None}) + "\n")
-                metrics.flush()
-                if record.scores or due or signal.stopped:
-                    self._checkpoint()
-                    saved = time.monotonic()
-                yield record
-                if signal.stopped or self._stale:
-                    return
+    def _steps(self, signal: StopSignal) -> Generator[Record, None, str]:
+        """Train until the end, which is named: "finished", "early" or "interrupted"."""
+        progress = self.progress
+        if progress.step == 0:
+            self._checkpoint()  # from now on a kill may come; and a folder that can't be written shows early
+        with Journal(self.folder if self.rank == 0 else None, progress.step) as journal:
+            saved = time.monotonic()
+            while progress.epoch < self.plan.epochs and not self._stale():
+                batches = self.problem.batches(progress.epoch, self.rank, self.world)
+                if not batches:
+                    raise DeadEnd("there is nothing to train on: an epoch has no batches")
+                for index in range(progress.index, len(batches)):
+                    due = time.monotonic() - saved >= self.checkpoint_seconds
+                    record, due, stop = self._advance(batches, index, due, signal)
+                    # metrics first: resuming drops the lines beyond the checkpoint, but could not add any
+                    journal.write(asdict(record))
+                    if record.scores is not None or due or stop:
+                        self._checkpoint()
+                        saved = time.monotonic()
+                    yield record
+                    if stop:
+                        return "interrupted"
+                    if self._stale():
+                        break
+        return "early" if self._stale() else "finished"
 
     def _advance(
-        self, batches: Sequence[Any], index: int, due: bool, signal: StopSignal
-    ) -> tuple[Record, bool]:
-        """Train on one batch, validate if it is time, and move `progress` on."""
-        progress, start, epoch, last = (
-            self.progress,
-            time.monotonic(),
-            self.progress.epoch,
-            index + 1 == len(batches),
-        )
-        rate = self._set_rate((epoch + (index + 0.5) / len(batches)) / self.plan.epochs)
-        loss, items, due, signal.stopped = self._step(batches[index], due, signal.stopped)
-        trained = time.monotonic() - start
+        self, batches: Sequence[Sized], index: int, due: bool, signal: StopSignal
+    ) -> tuple[Record, bool, bool]:
+        """Train on one batch, validate if it is time, and move `progress` on.
+
+        Whether a checkpoint is due and whether to stop is what all processes agree on.
+        """
+        progress, epoch, start = self.progress, self.progress.epoch, time.monotonic()
+        learning_rate = self._set_rate((epoch + (index + 0.5) / len(batches)) / self.plan.epochs)
+        loss, due, stop = self._step(batches[index], due, signal.stopped)
+        rate = self.world * len(batches[index]) / (time.monotonic() - start)
+        self._rate = 0.9 * self._rate + 0.1 * rate if self._rate else rate
+        scores, best = None, False
+        if _validation_due(index + 1, len(batches), self.plan.validations):
+            scores, best = self._validate()
+            stop = any(processes.gather(self.fabric, signal.stopped))  # it may have come meanwhile
+        last = index + 1 == len(batches)
         progress.epoch, progress.index = (epoch + 1, 0) if last else (epoch, index + 1)
         progress.carried = None if last else progress.carried
-        validate = _validation_due(index + 1, len(batches), self.plan.validations)
-        scores, best = self._validate() if validate else (None, False)
         progress.seconds += time.monotonic() - start
         done = (epoch + (index + 1) / len(batches)) / self.plan.epochs
         left = progress.seconds / done * (1 - done)
-        return Record(progress.step, epoch, done, loss, rate, items / trained, left, scores, best), due
+        record = Record(progress.step, epoch, done, loss, learning_rate, self._rate, left, scores, best)
+        return record, due, stop
 
-    def _step(self, batch: Any, due: bool, stop: bool) -> tuple[float, float, bool, bool]:
-        """One optimizer step; the mean loss, the items of all ranks, and flags that all ranks agree on."""
+    def _step(self, batch: Any, due: bool, stop: bool) -> tuple[float, bool, bool]:
+        """One optimizer step; the mean loss of all processes, and the flags if any of them has one set."""
         progress = self.progress
         self.model.train()
         torch.manual_seed(_mixed(self.plan.seed, progress.step, self.rank))
@@ -224,30 +241,41 @@ class Run:
         loss_sum, all_items, due_any, stop_any = processes.sum_over(self.fabric, numbers).tolist()
         mean = loss_sum / (all_items or 1.0)
         if not math.isfinite(mean):
-            raise TrainingError(
-                f"the loss became {mean} at step {progress.step + 1}: lower learning_rate (now "
-                f"{self.plan.learning_rate:g}) or clip ({self.plan.clip:g}), or look for extreme values"
-            )
+            raise self._diverged("loss", mean)
         self.optimizer.zero_grad()
         # processes average gradients, so each scales its sum to the mean over the items of all
         self.fabric.backward(total * (self.world / (all_items or 1.0)))
-        self.fabric.clip_gradients(
+        norm = self.fabric.clip_gradients(
             self.model, self.optimizer, max_norm=self.plan.clip, error_if_nonfinite=False
         )
+        # in half precision the loss is scaled up until gradients overflow; such steps are skipped
+        if norm is not None and not norm.isfinite() and self.plan.precision != "16-mixed":
+            raise self._diverged("gradient", norm.item())
         self.optimizer.step()
         progress.carried = detached(state)
         progress.step += 1
-        return mean, all_items, due_any > 0, stop_any > 0
+        return mean, due_any > 0, stop_any > 0
+
+    def _diverged(self, what: str, value: float) -> DeadEnd:
+        return DeadEnd(
+            f"the {what} became {value} at step {self.progress.step + 1}: lower learning_rate (now "
+            f"{self.plan.learning_rate:g}) or clip ({self.plan.clip:g}), or look for extreme values"
+        )
 
     def _validate(self) -> tuple[dict[str, float], bool]:
-        progress = self.progress
+        progress, name = self.progress, self.problem.score
         self.model.eval()
         with torch.no_grad(), self.fabric.autocast():
-            scores = dict(self.problem.validate(self.model))
-        score = scores[self.problem.score]
+            found = {k: float(v) for k, v in self.problem.validate(self.model).items()}
+        # processes may differ in the last bit but must go the same way: the first one's scores count
+        scores: dict[str, float] = processes.gather(self.fabric, found)[0]
+        if math.isnan(scores[name]):
+            raise DeadEnd(
+                f"the validation score {name} is not a number after step {progress.step}: look for missing "
+                "or extreme values in the validation data"
+            )
         sign = 1 if self.problem.maximize else -1
-        before = progress.best_scores.get(self.problem.score, -sign * math.inf)
-        best = sign * score > sign * before or progress.best is None
+        best = progress.best is None or sign * scores[name] > sign * progress.best_scores[name]
         if best:
             progress.best_scores = scores
             progress.best = {k: v.detach().cpu().clone() for k, v in self.module.state_dict().items()}
@@ -262,24 +290,31 @@ class Run:
 
     # ---- on disk
 
-    def _metrics(self) -> Any:
-        return checkpoint.metrics(self.folder if self.rank == 0 else None, self.progress.step)
-
     def _checkpoint(self) -> None:
         if self.folder is None:
             return
         carried = processes.gather(self.fabric, self.progress.carried)
         if self.rank == 0:
-            states = (self.module.state_dict(), self.optimizer.state_dict())
-            checkpoint.save(self.folder, self.progress, carried, *states, self.identity)
+            states = {
+                "model": self.module.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "precision": self.fabric.strategy.precision.state_dict(),
+            }
+            checkpoint.save(self.folder, self.progress, carried, states, self.identity)
 
     def _resume(self) -> None:
         if self.folder is None:
-            raise UsageError("resume needs the folder of the run")
-        self.progress, carried, model, optimizer = checkpoint.load(self.folder, self.identity)
-        self.progress.carried = carried[self.rank]
-        self.module.load_state_dict(model)
-        self.optimizer.load_state_dict(optimizer)
+            raise UsageError("resume needs the folder of the run that was stopped")
+        self.progress, carried, states = checkpoint.load(self.folder, self.identity)
+        self.progress.carried = self.fabric.to_device(carried[self.rank])
+        try:
+            self.module.load_state_dict(states["model"])
+            self.optimizer.load_state_dict(states["optimizer"])
+            self.fabric.strategy.precision.load_state_dict(states["precision"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(
+                f"the checkpoint in {self.folder} is of another model: start without resume"
+            ) from error
 
 
 def schedule(done: float, warmup: float) -> float:
@@ -306,10 +341,8 @@ def share(batches: Sequence[Sequence[int]], rank: int, world: int) -> list[list[
     Raises:
         TrainingError: a batch with fewer items than there are processes.
     """
-    if smallest := [len(b) for b in batches if len(b) < world]:
-        raise TrainingError(
-            f"a batch of {smallest[0]} can't be shared by {world} processes: raise batch_size"
-        )
+    if small := [len(b) for b in batches if len(b) < world]:
+        raise DeadEnd(f"{world} processes can't share a batch of {small[0]}: choose another batch_size")
     return [list(batch[rank::world]) for batch in batches]
 
 
@@ -334,3 +367,11 @@ def _validation_due(taken: int, total: int, validations: int) -> bool:
 def _mixed(seed: int, step: int, rank: int) -> int:
     """One number from three, far apart for neighbours."""
     return (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) % 2**63
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
