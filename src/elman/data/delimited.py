@@ -62,8 +62,7 @@ def _read_plain(data: bytes, name: str, separator: str, header: bool) -> Parsed:
     """Every line a row, every separator a division."""
     fields, lines = _count_fields(data, separator)
     _even(fields, lines, lines, name)
-    if lines[-1] != len(lines):  # there are blank lines
-        data = re.sub(rb"\n{2,}", b"\n", data).lstrip(b"\n")
+    data = re.sub(rb"\n\n+", b"\n", data).strip(b"\n")
     head, _, rest = data.partition(b"\n")
     columns = _names(head.decode().split(separator), name, header)
     if header and len(lines) == 1:

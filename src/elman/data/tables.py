@@ -49,7 +49,7 @@ class Table:
     Attributes:
         frame: the cells; those of a CSV or TSV file are all text, and an empty one is null.
         name: what messages call the table: its path, "standard input" or the type of the frame.
-        fingerprint: SHA-256 of the file's bytes, or of the frame's Arrow IPC bytes, in hexadecimal.
+        fingerprint: SHA-256 of the file's bytes, or of the frame written as Parquet, in hexadecimal.
         first_row: the number that a person gives the first data row: 2 below a header line, 1 in a file
             without one, 0 in a frame or list, as Python counts.
         lines: (rows,) the line of the file on which each row starts, where rows and lines are not one to one.
@@ -69,9 +69,9 @@ class Table:
     def row(self, index: int) -> str:
         """Where row `index` (from 0) stands: "reviews.csv, row 7".
 
-        The rows of a file are counted as a spreadsheet does, the header being row 1. That is the line, too, unless
-        cells hold line ends or lines are blank: then it is "reviews.csv, row 7 (line 9)". Rows in memory are
-        counted from 0: "DataFrame, row 6 (counted from 0)".
+        The rows of a file are counted as a spreadsheet does, the header being row 1. That is the line, too,
+        unless cells hold line ends or lines are blank: then it is "reviews.csv, row 7 (line 9)". Rows in
+        memory are counted from 0: "DataFrame, row 6 (counted from 0)".
         """
         origin = index if self.kept is None else int(self.kept[index])
         place = f"{self.name}, row {origin + self.first_row}"
@@ -218,8 +218,12 @@ def read_table(source: Any, *, header: bool = True) -> Table:
 
 
 def _of_frame(frame: pl.DataFrame, name: str) -> Table:
+    # Parquet and not Arrow IPC, whose bytes also show what stands unseen under the nulls.
     buffer = io.BytesIO()
-    frame.rechunk().write_ipc(buffer)
+    try:
+        frame.rechunk().write_parquet(buffer, compression="uncompressed", statistics=False)
+    except pl.exceptions.PolarsError as problem:
+        raise DataError(f"{name} holds a column of a kind that cannot be stored: {problem}.") from None
     return Table(frame, name, hashlib.sha256(buffer.getbuffer()).hexdigest(), first_row=0)
 
 
