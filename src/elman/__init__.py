@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from elman.cells import Cell, cell
     from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
     from elman.nn import GRU, LSTM, RNN, Recurrent
-    from elman.replace import replace
+    from elman.swap import replace
     from elman.tasks import Classifier, Forecaster, load
 
 __all__ = [
@@ -40,6 +40,7 @@ _HOME: Final = {
     "nn": ("GRU", "LSTM", "RNN", "Recurrent"),
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
+    "swap": ("replace",),
     "tasks": ("Classifier", "Forecaster", "load"),
 }
 

@@ -7,7 +7,8 @@ import torch
 from elman import cells
 from elman.engine.scan import Engine
 from elman.errors import UsageError
-from elman.recurrent import Init, Recurrent
+from elman.parameters import Init
+from elman.recurrent import Recurrent
 
 __all__ = ["GRU", "LSTM", "RNN", "Recurrent"]
 

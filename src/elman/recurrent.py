@@ -3,22 +3,20 @@
 Shapes: T steps, B sequences, I inputs, H units, L layers, D directions, P = proj_size or H.
 """
 
-import math
 import warnings
-from typing import Any, Literal
+from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from elman.cells import Cell
 from elman.engine import scan as engine
-from elman.engine.call import Call, Result, State, Weights
+from elman.engine.call import Call, Stack, Weights
+from elman.engine.trace import Node, trace
 from elman.errors import UsageError
-
-Init = Literal["uniform", "orthogonal"]
-States = Tensor | tuple[Tensor, ...]
+from elman.layout import Layout, States, permuted
+from elman.parameters import TAKEN, Init, draw, shapes
 
 
 class Recurrent(nn.Module):
@@ -70,15 +68,23 @@ class Recurrent(nn.Module):
         super().__init__()
         self.cell = cell
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
-        self.dropout, self.proj_size, self.zoneout = float(dropout), proj_size, float(zoneout)
-        self.recurrent_dropout, self.weight_dropout = float(recurrent_dropout), float(weight_dropout)
+        self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
+        self.bidirectional, self.proj_size = bidirectional, proj_size
+        self.zoneout, self.recurrent_dropout, self.weight_dropout = zoneout, recurrent_dropout, weight_dropout
         self.layer_norm, self.forget_bias, self.recurrent_init = layer_norm, forget_bias, recurrent_init
         self.engine = engine
-        self._check()
-        for layer in range(num_layers):
-            for suffix in self._suffixes:
-                self._declare(layer, suffix, {"device": device, "dtype": dtype})
+        self._check_values()
+        self._check_combinations()
+        # The name of every parameter, for each layer and direction by its name in `elman.parameters`.
+        self._names: list[dict[str, str]] = []
+        for place in range(num_layers * self.directions):
+            layer, suffix = place // self.directions, "_reverse" if place % self.directions else ""
+            inputs = self.directions * self.output_size if layer else input_size
+            own = shapes(cell, inputs, hidden_size, proj_size, bias, layer_norm)
+            self._names.append({name: f"{name}_l{layer}{suffix}" for name in own})
+            for name, shape in own.items():
+                empty = torch.empty(shape, device=device, dtype=dtype)
+                self.register_parameter(f"{name}_l{layer}{suffix}", nn.Parameter(empty))
         self.reset_parameters()
 
     @property
@@ -118,21 +124,22 @@ class Recurrent(nn.Module):
         Raises:
             UsageError: a shape that doesn't fit.
         """
-        if isinstance(input, PackedSequence):
-            if lengths is not None or reset is not None:
-                raise UsageError(
-                    "a PackedSequence brings its own lengths: pass lengths and reset with tensors"
-                )
-            return self._forward_packed(input, hx, return_states)
-        single = input.dim() == 2
-        x = self._time_major(input)
-        resets = self._resets(reset, input)
-        state = self._initial(hx, x, single)
-        output, final, every = self._stack(x, state, self._lengths(lengths, x), resets, return_states)
+        layout = self._layout()
+        packed = input if isinstance(input, PackedSequence) else None
+        single = isinstance(input, Tensor) and input.dim() == 2
+        x, call = layout.request(input, lengths, reset, return_states)
+        state = layout.initial(hx, x, call, single)
+        if packed is not None:
+            state = permuted(state, packed.sorted_indices)
+        result = engine.scan(self._stack(), x, state, call, self.engine)
+        output, final = result.output, result.state
+        if packed is not None:
+            final = permuted(final, packed.unsorted_indices)
+            return packed._replace(data=output), layout.outward(final, single)
         output = output.squeeze(1) if single else output.transpose(0, 1) if self.batch_first else output
         if return_states:
-            return output, self._outward(final, single), self._outward(every, single)
-        return output, self._outward(final, single)
+            return output, layout.outward(final, single), layout.outward(result.every, single)
+        return output, layout.outward(final, single)
 
     def step(self, x: Tensor, state: States | None = None) -> tuple[Tensor, States]:
         """One step: x (B, I) or (I) and a state from `step` or `forward` to (output (B, P), next state).
@@ -148,250 +155,124 @@ class Recurrent(nn.Module):
             raise UsageError("recurrent_dropout and weight_dropout span a sequence: call eval() before step")
         if x.dim() not in (1, 2):
             raise UsageError(f"step takes x (B, I) or (I), not {tuple(x.shape)}")
-        single = x.dim() == 1
-        inputs = self._checked(x.reshape(1, -1, x.shape[-1]))
-        output, final, _ = self._stack(inputs, self._initial(state, inputs, single), None, None, False)
-        return output[0, 0] if single else output[0], self._outward(final, single)
+        single, layout, call = x.dim() == 1, self._layout(), Call()
+        inputs = layout.checked(x.unsqueeze(0).unsqueeze(0) if single else x.unsqueeze(0))
+        initial = layout.initial(state, inputs, call, single)
+        result = engine.scan(self._stack(), inputs, initial, call, self.engine)
+        output = result.output[0]
+        return output[0] if single else output, layout.outward(result.state, single)
+
+    def explain(
+        self,
+        input: Tensor | PackedSequence,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        return_states: bool = False,
+    ) -> str:
+        """Which engine a forward pass with these arguments takes, and why."""
+        x, call = self._layout().request(input, lengths, reset, return_states)
+        choice = engine.choose(self._stack(), x, call, self.engine)
+        return f"{choice.engine}: {choice.reason}"
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew: uniform in ±1/sqrt(H) as torch.nn, then the named options."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for name, parameter in self.named_parameters():
-            if name.startswith("gain"):
-                nn.init.ones_(parameter)
-            elif not self.cell.recurrent and name.startswith(self.cell.weights):
-                # Li et al. 2018: a unit's own recurrent weight starts between forgetting and keeping.
-                nn.init.uniform_(parameter, 0.0, 1.0)
-            else:
-                nn.init.uniform_(parameter, -bound, bound)
-        for layer, suffix in self._all():
-            self._special_init(layer, suffix)
+        for own in self._own():
+            draw(self.cell, own, self.forget_bias, self.recurrent_init)
 
     def flatten_parameters(self) -> None:
         """Does nothing; stands here because torch.nn's layers have it."""
 
     @property
-    def all_weights(self) -> list[list[nn.Parameter]]:
-        return [
-            [p for name, p in self.named_parameters() if name.endswith(f"_l{layer}{suffix}")]
-            for layer, suffix in self._all()
-        ]
-
-    def explain(self, input: Tensor, *, lengths: Tensor | None = None, reset: Tensor | None = None) -> str:
-        """Which engine a forward pass on this input takes, and why."""
-        x = self._time_major(input)
-        call = self._call(x, 0, "", self._lengths(lengths, x), self._resets(reset, input), False)
-        choice = engine.choose(self.cell, x, self._weights(0, ""), call, self.engine)
-        return f"{choice.engine}: {choice.reason}"
+    def all_weights(self) -> list[list[Tensor]]:
+        return [list(own.values()) for own in self._own()]
 
     def extra_repr(self) -> str:
-        plain = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
-        extra = {"proj_size": 0, "zoneout": 0.0, "recurrent_dropout": 0.0, "weight_dropout": 0.0}
-        given = {
-            k: getattr(self, k)
-            for k, v in (plain | extra | {"layer_norm": False}).items()
-            if getattr(self, k) != v
-        }
-        sizes = f"{self.input_size}, {self.hidden_size}"
-        options = "".join(f", {k}={v}" for k, v in given.items())
-        return (f"{self.cell.name}, " if type(self) is Recurrent else "") + sizes + options
+        usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
+        usual |= {"bidirectional": False, "zoneout": 0.0, "recurrent_dropout": 0.0, "weight_dropout": 0.0}
+        usual |= {"layer_norm": False}
+        parts = [self.cell.name] if type(self) is Recurrent else []
+        parts += [str(self.input_size), str(self.hidden_size)]
+        parts += [f"{k}={getattr(self, k)}" for k, value in usual.items() if getattr(self, k) != value]
+        return ", ".join(parts)
 
-    # ---- parameters
+    # ---- arguments
 
-    def _check(self) -> None:
-        for name in ("input_size", "hidden_size", "num_layers"):
+    def _check_values(self) -> None:
+        for name, least in (("input_size", 1), ("hidden_size", 1), ("num_layers", 1), ("proj_size", 0)):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-                raise UsageError(f"{name} must be a whole number above 0, not {value!r}")
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UsageError(f"{name} must be a whole number from {least}, not {value!r}")
+        for name in ("bias", "batch_first", "bidirectional", "layer_norm"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
         for name in ("dropout", "zoneout", "recurrent_dropout", "weight_dropout"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
-        if not 0 <= self.proj_size < self.hidden_size:
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+                raise UsageError(f"{name} must be a number between 0 and 1, not {value!r}")
+            setattr(self, name, float(value))
+        if self.recurrent_init not in ("uniform", "orthogonal"):
+            raise UsageError(f'recurrent_init must be "uniform" or "orthogonal", not {self.recurrent_init!r}')
+        if self.engine not in engine.ENGINES:
+            raise UsageError(f'engine must be "auto", "eager" or "vendor", not {self.engine!r}')
+
+    def _check_combinations(self) -> None:
+        cell, program = self.cell, trace(self.cell)  # a cell that can't be read is refused here
+        if self.proj_size >= self.hidden_size:
             raise UsageError(
                 f"proj_size must be smaller than hidden_size {self.hidden_size}, not {self.proj_size}"
             )
+        if self.proj_size and Node("input", ("s", cell.state[0])) in program.nodes:
+            raise UsageError(
+                f"{cell.name} combines s.{cell.state[0]} unit by unit and can't have a proj_size"
+            )
         if self.dropout and self.num_layers == 1:
             warnings.warn("dropout acts between layers: with num_layers=1 it does nothing", stacklevel=4)
-        if not self.cell.recurrent and (self.recurrent_dropout or self.weight_dropout):
-            raise UsageError(
-                f"{self.cell.name} has no recurrent matrix for recurrent_dropout or weight_dropout"
-            )
-        if self.forget_bias is not None and ("f" not in self.cell.gates or not self.bias):
-            raise UsageError(f"forget_bias needs bias=True and a gate f; {self.cell!r}, bias={self.bias}")
-        if self.recurrent_init not in ("uniform", "orthogonal"):
-            raise UsageError(f'recurrent_init must be "uniform" or "orthogonal", not {self.recurrent_init!r}')
-        if self.engine not in ("auto", *engine.ENGINES):
-            raise UsageError(f'engine must be "auto", "eager" or "vendor", not {self.engine!r}')
-
-    @property
-    def _suffixes(self) -> list[str]:
-        return ["", "_reverse"] if self.bidirectional else [""]
-
-    def _all(self) -> list[tuple[int, str]]:
-        return [(layer, suffix) for layer in range(self.num_layers) for suffix in self._suffixes]
-
-    def _declare(self, layer: int, suffix: str, kind: dict[str, Any]) -> None:
-        """Register one layer's parameters in torch.nn's order, so that one seed draws the same numbers."""
-        rows = len(self.cell.gates) * self.hidden_size
-        inputs = self.input_size if layer == 0 else self.directions * self.output_size
-        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, inputs)}
-        if self.cell.recurrent:
-            shapes["weight_hh"] = (rows, self.output_size)
-        if self.bias:
-            shapes["bias_ih"] = (rows,)
-            if self.cell.recurrent:
-                shapes["bias_hh"] = (rows,)
-        if self.proj_size:
-            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
-        if self.layer_norm:
-            shapes["gain_ih"] = (rows,)
-            if self.cell.recurrent:
-                shapes["gain_hh"] = (rows,)
-        shapes |= dict.fromkeys(self.cell.weights, (self.hidden_size,))
-        for name, shape in shapes.items():
-            self.register_parameter(f"{name}_l{layer}{suffix}", nn.Parameter(torch.empty(shape, **kind)))
-
-    def _parameter(self, name: str, layer: int, suffix: str) -> Tensor | None:
-        return getattr(self, f"{name}_l{layer}{suffix}", None)
-
-    def _special_init(self, layer: int, suffix: str) -> None:
-        hh = self._parameter("weight_hh", layer, suffix)
-        if self.recurrent_init == "orthogonal" and hh is not None:
-            for block in hh.detach().chunk(len(self.cell.gates)):
-                nn.init.orthogonal_(block)
-        if self.forget_bias is not None:
-            place = self.cell.gates.index("f")
-            for name, value in (("bias_ih", self.forget_bias), ("bias_hh", 0.0)):
-                bias = self._parameter(name, layer, suffix)
-                if bias is not None:
-                    bias.detach().chunk(len(self.cell.gates))[place].fill_(value)
-
-    def _weights(self, layer: int, suffix: str) -> Weights:
-        def get(name: str) -> Any:
-            return self._parameter(name, layer, suffix)
-
-        hh = get("weight_hh")
-        if self.training and self.weight_dropout:
-            hh = F.dropout(hh, self.weight_dropout)
-        units = tuple(get(name) for name in self.cell.weights)
-        biases_gains = (
-            get("bias_ih"),
-            get("bias_hh"),
-            get("weight_hr"),
-            units,
-            get("gain_ih"),
-            get("gain_hh"),
-        )
-        return Weights(get("weight_ih"), hh, *biases_gains, hidden=self.hidden_size)
+        if not cell.recurrent and (self.recurrent_dropout or self.weight_dropout):
+            raise UsageError(f"{cell.name} has no recurrent matrix for recurrent_dropout or weight_dropout")
+        if self.forget_bias is not None and ("f" not in cell.gates or not self.bias):
+            raise UsageError(f"forget_bias needs bias=True and a gate f; {cell!r}, bias={self.bias}")
+        if taken := set(cell.weights) & set(TAKEN):
+            raise UsageError(f"{cell.name} can't call a weight {taken.pop()}: the layer has one of that name")
 
     # ---- running
 
-    def _stack(
-        self, x: Tensor, state: State, lengths: Tensor | None, reset: Tensor | None, every: bool
-    ) -> tuple[Tensor, State, State | None]:
-        """All layers on x (T, B, ·); states are stacked over (layer, direction) as torch.nn does."""
-        results: list[Result] = []
-        for layer in range(self.num_layers):
-            if layer and self.dropout:
-                x = F.dropout(x, self.dropout, self.training)
-            outputs = []
-            for suffix in self._suffixes:
-                start = tuple(s[len(results)] for s in state)
-                call = self._call(x, layer, suffix, lengths, reset, every)
-                result = engine.scan(self.cell, x, start, self._weights(layer, suffix), call, self.engine)
-                outputs.append(result.output)
-                results.append(result)
-            x = torch.cat(outputs, 2) if self.bidirectional else outputs[0]
-        final = tuple(torch.stack(s) for s in zip(*(r.state for r in results), strict=True))
-        if not every:
-            return x, final, None
-        return x, final, tuple(torch.stack(s, 1) for s in zip(*(r.every or () for r in results), strict=True))
+    def _own(self) -> list[dict[str, Tensor]]:
+        """The parameters of every layer and direction by their names in `elman.parameters`."""
+        return [{name: getattr(self, full) for name, full in place.items()} for place in self._names]
 
-    def _call(
-        self, x: Tensor, layer: int, suffix: str, lengths: Tensor | None, reset: Tensor | None, every: bool
-    ) -> Call:
-        steps, batch = x.shape[:2]
-        mask = zoneout = None
-        if self.recurrent_dropout and self.training:
-            mask = F.dropout(x.new_ones(batch, self.output_size), self.recurrent_dropout)
-        if self.zoneout:
-            widths = [self.output_size] + [self.hidden_size] * (len(self.cell.state) - 1)
-            zoneout = tuple(
-                torch.bernoulli(x.new_full((steps, batch, w), self.zoneout))
-                if self.training
-                else self.zoneout
-                for w in widths
+    def _stack(self) -> Stack:
+        weights = tuple(
+            Weights(
+                ih=own["weight_ih"],
+                hh=own.get("weight_hh"),
+                b_ih=own.get("bias_ih"),
+                b_hh=own.get("bias_hh"),
+                hr=own.get("weight_hr"),
+                units=tuple(own[name] for name in self.cell.weights),
+                gain_ih=own.get("gain_ih"),
+                gain_hh=own.get("gain_hh"),
+                hidden=self.hidden_size,
             )
-        return Call(lengths, reset, bool(suffix), mask, zoneout, every)
-
-    def _forward_packed(self, packed: PackedSequence, hx: States | None, return_states: bool) -> Any:
-        """The rows of a PackedSequence in its own order: sorted by length."""
-        if return_states:
-            raise UsageError("return_states needs tensors with lengths, not a PackedSequence")
-        order, back = packed.sorted_indices, packed.unsorted_indices
-        x, lengths = pad_packed_sequence(PackedSequence(packed.data, packed.batch_sizes))
-        state = self._initial(hx, self._checked(x), False)
-        state = state if order is None else tuple(s.index_select(1, order) for s in state)
-        output, final, _ = self._stack(x, state, lengths.to(x.device), None, False)
-        final = final if back is None else tuple(s.index_select(1, back) for s in final)
-        data = pack_padded_sequence(output, lengths).data
-        return PackedSequence(data, packed.batch_sizes, order, back), self._outward(final, False)
-
-    # ---- shapes
-
-    def _time_major(self, input: Tensor) -> Tensor:
-        if input.dim() == 2:
-            return self._checked(input.unsqueeze(1))
-        if input.dim() != 3:
-            layout = "(B, T, I)" if self.batch_first else "(T, B, I)"
-            raise UsageError(f"input must be {layout} or (T, I), not {tuple(input.shape)}")
-        return self._checked(input.transpose(0, 1) if self.batch_first else input)
-
-    def _checked(self, x: Tensor) -> Tensor:
-        if x.shape[-1] != self.input_size:
-            raise UsageError(
-                f"the last axis of input must be input_size {self.input_size}, not {x.shape[-1]}"
-            )
-        return x
-
-    def _initial(self, hx: States | None, x: Tensor, single: bool) -> State:
-        batch, rows = x.shape[1], self.num_layers * self.directions
-        widths = [self.output_size] + [self.hidden_size] * (len(self.cell.state) - 1)
-        if hx is None:
-            return tuple(x.new_zeros(rows, batch, w) for w in widths)
-        given = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-        if len(given) != len(widths):
-            raise UsageError(
-                f"{self.cell.name} has states {' '.join(self.cell.state)}: pass hx with {len(widths)}"
-            )
-        for name, tensor, width in zip(self.cell.state, given, widths, strict=True):
-            expected = (rows, width) if single else (rows, batch, width)
-            if tuple(tensor.shape) != expected:
-                raise UsageError(f"initial state {name} must be {expected}, not {tuple(tensor.shape)}")
-        return tuple(s.unsqueeze(1) for s in given) if single else given
-
-    def _lengths(self, lengths: Tensor | list[int] | None, x: Tensor) -> Tensor | None:
-        if lengths is None:
-            return None
-        result = torch.as_tensor(lengths, device=x.device)
-        if result.shape != x.shape[1:2] or result.is_floating_point():
-            raise UsageError(f"lengths must be {x.shape[1]} whole numbers, one a sequence")
-        if bool(((result < 0) | (result > x.shape[0])).any()):
-            raise UsageError(f"lengths must lie between 0 and the {x.shape[0]} steps of input")
-        return result.long()
-
-    def _resets(self, reset: Tensor | None, input: Tensor) -> Tensor | None:
-        if reset is None:
-            return None
-        if reset.shape != input.shape[:-1] or reset.dtype != torch.bool:
-            raise UsageError(
-                f"reset must be bool {tuple(input.shape[:-1])}, not {reset.dtype} {tuple(reset.shape)}"
-            )
-        return (
-            reset.unsqueeze(1) if reset.dim() == 1 else reset.transpose(0, 1) if self.batch_first else reset
+            for own in self._own()
+        )
+        return Stack(
+            cell=self.cell,
+            weights=weights,
+            directions=self.directions,
+            training=self.training,
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
+            weight_dropout=self.weight_dropout,
+            zoneout=self.zoneout,
         )
 
-    def _outward(self, state: State | None, single: bool) -> States:
-        assert state is not None
-        shaped = tuple(s.squeeze(-2) for s in state) if single else state
-        return shaped if len(shaped) > 1 else shaped[0]
+    def _layout(self) -> Layout:
+        return Layout(
+            cell=self.cell,
+            input_size=self.input_size,
+            widths=(self.output_size, *[self.hidden_size] * (len(self.cell.state) - 1)),
+            rows=self.num_layers * self.directions,
+            batch_first=self.batch_first,
+            dtype=cast(Tensor, self.weight_ih_l0).dtype,
+        )

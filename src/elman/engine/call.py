@@ -1,15 +1,21 @@
-"""What goes into a scan and what comes out of it, the same for every engine."""
+"""What goes into a scan and what comes out of it, the same for every engine.
+
+T steps, B sequences, I inputs, H units, G gates, P outputs (P = H without a projection), L layers, D
+directions.
+"""
 
 from dataclasses import dataclass
 
 from torch import Tensor
+
+from elman.cells import Cell
 
 State = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """One layer in one direction: I inputs, H units, G gates, P outputs (P = H without a projection)."""
+    """One layer in one direction."""
 
     ih: Tensor  # (G*H, I)
     hh: Tensor | None  # (G*H, P), None for a cell without a recurrent matrix
@@ -28,22 +34,46 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """L layers in D directions of one cell, and the noise in them; see `elman.Recurrent` for the shares."""
+
+    cell: Cell
+    weights: tuple[Weights, ...]  # L*D, a layer's directions side by side
+    directions: int
+    training: bool
+    dropout: float
+    recurrent_dropout: float
+    weight_dropout: float
+    zoneout: float
+
+
+@dataclass(frozen=True)
 class Call:
-    """The options of one scan over T steps and B sequences."""
+    """One call's data beside x (T, B, I) and the state.
+
+    With `batch_sizes`, x is the data (N, I) of a PackedSequence, and so is the output; without lengths then.
+    """
 
     lengths: Tensor | None = None  # (B) int64 on x's device; steps at or beyond them are not taken
     reset: Tensor | None = None  # (T, B) bool: a new sequence starts here
-    reverse: bool = False
-    recurrent_mask: Tensor | None = None  # (B, P), multiplies h before U at every step
-    zoneout: tuple[Tensor | float, ...] | None = (
-        None  # per state: (T, B, width) with 1 = keep, or the share kept
-    )
+    batch_sizes: Tensor | None = None  # (T) int64 on the CPU
     every_state: bool = False
 
 
 @dataclass(frozen=True)
+class Noise:
+    """The random masks of one layer in one direction, drawn before its first step."""
+
+    recurrent: Tensor | None = None  # (B, P), multiplies h before U at every step
+    zoneout: tuple[Tensor | float, ...] | None = None  # per state (T, B, ·): 1 = keep; or the share kept
+
+
+@dataclass(frozen=True)
 class Result:
-    """Outputs (T, B, P), zero beyond a sequence's length; final state; on request every state (T, B, ·)."""
+    """Outputs (T, B, D*P), zero beyond a sequence's length; final state; on request every state (T, ...).
+
+    A stack's states are (L*D, B, ·), those of one layer in one direction (B, ·).
+    """
 
     output: Tensor
     state: State

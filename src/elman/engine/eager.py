@@ -1,11 +1,11 @@
-"""The slow obvious loop in plain PyTorch: any cell, dtype, device and option. It judges every other engine."""
+"""The slow obvious loop in plain PyTorch: any cell, dtype, device, option. It judges every other engine."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine.call import Call, Result, State, Weights
+from elman.engine.call import Call, Noise, Result, State, Weights
 
 
 class Named:
@@ -15,28 +15,32 @@ class Named:
         self.__dict__.update(zip(names, values, strict=True))
 
 
-def scan(cell: Cell, x: Tensor, state: State, weights: Weights, call: Call) -> Result:
-    """The cell applied along x (T, B, I), one step after the other."""
-    steps = range(x.shape[0])
+def scan(
+    cell: Cell, x: Tensor, state: State, weights: Weights, call: Call, noise: Noise, reverse: bool = False
+) -> Result:
+    """The cell applied along x (T, B, I), one step after the other, from state ((B, P), (B, H), ...)."""
+    total = x.shape[0]
+    active = None
+    if call.lengths is not None:
+        active = (torch.arange(total, device=x.device).unsqueeze(1) < call.lengths).unsqueeze(2)
+        x = torch.where(active, x, 0.0)  # so that a NaN in the padding can't reach a gradient
+    start = None if call.reset is None else _starts(call.reset.unsqueeze(2), active, reverse)
     every: list[State] = []
     outputs: list[Tensor] = []
-    for t in reversed(steps) if call.reverse else steps:
-        state = _cleared(state, t, x.shape[0], call)
-        new = _zoned_out(step(cell, x[t], state, weights, call.recurrent_mask), state, t, call)
-        output = new[0]
-        if call.lengths is not None:
-            active = (t < call.lengths).unsqueeze(1)
-            new = tuple(torch.where(active, n, s) for n, s in zip(new, state, strict=True))
-            output = torch.where(active, output, 0.0)
+    for t in reversed(range(total)) if reverse else range(total):
+        if start is not None:
+            state = tuple(torch.where(start[t], 0.0, s) for s in state)
+        new = _zoned_out(step(cell, x[t], state, weights, noise.recurrent), state, t, noise)
+        outputs.append(new[0] if active is None else torch.where(active[t], new[0], 0.0))
+        if active is not None:
+            new = tuple(torch.where(active[t], n, s) for n, s in zip(new, state, strict=True))
         state = new
-        outputs.append(output)
         every.append(state)
-    if call.reverse:
+    if reverse:
         outputs.reverse()
         every.reverse()
-    if not outputs:
-        return Result(x.new_zeros(0, x.shape[1], weights.width), state, _stacked(every, state))
-    return Result(torch.stack(outputs), state, _stacked(every, state) if call.every_state else None)
+    output = torch.stack(outputs) if outputs else x.new_zeros(0, x.shape[1], weights.width)
+    return Result(output, state, _stacked(every, state) if call.every_state else None)
 
 
 def step(
@@ -55,25 +59,24 @@ def step(
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
-    """W x + b, or with layer normalisation gain * norm(W x) + b over all gates (Ba et al., arXiv:1607.06450)."""
+    """W x + b; with layer normalisation gain * norm(W x) + b over all gates (Ba et al., arXiv:1607.06450)."""
     if gain is None:
         return F.linear(x, weight, bias)
     return F.layer_norm(F.linear(x, weight), gain.shape, gain, bias)
 
 
-def _cleared(state: State, t: int, total: int, call: Call) -> State:
-    """A reset marks the first step of a new sequence: forwards it clears before that step, backwards after it."""
-    if call.reset is None or (call.reverse and t + 1 == total):
-        return state
-    start = call.reset[t + 1 if call.reverse else t].unsqueeze(1)
-    return tuple(torch.where(start, 0.0, s) for s in state)
+def _starts(reset: Tensor, active: Tensor | None, reverse: bool) -> Tensor:
+    """Where to clear the state before a step: at a new sequence's first step; backwards, at the step
+    before it. Flags beyond a sequence's length mean nothing."""
+    start = reset if active is None else reset & active
+    return torch.cat([start[1:], torch.zeros_like(start[:1])]) if reverse else start
 
 
-def _zoned_out(new: State, old: State, t: int, call: Call) -> State:
+def _zoned_out(new: State, old: State, t: int, noise: Noise) -> State:
     """Zoneout keeps old values at random, or their expectation (Krueger et al., arXiv:1606.01305)."""
-    if call.zoneout is None:
+    if noise.zoneout is None:
         return new
-    kept = [mask if isinstance(mask, float) else mask[t] for mask in call.zoneout]
+    kept = [mask if isinstance(mask, float) else mask[t] for mask in noise.zoneout]
     return tuple(k * o + (1 - k) * n for k, o, n in zip(kept, old, new, strict=True))
 
 

@@ -1,17 +1,19 @@
 """A cell along a sequence: the one operator that layers call; it picks the engine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from elman.cells import Cell
 from elman.engine import eager, vendor
-from elman.engine.call import Call, Result, State, Weights
+from elman.engine.call import Call, Noise, Result, Stack, State
 from elman.errors import UsageError
 
 Engine = Literal["auto", "eager", "vendor"]
-ENGINES = {"eager": eager.scan, "vendor": vendor.scan}
+ENGINES = ("auto", "eager", "vendor")
 
 
 @dataclass(frozen=True)
@@ -22,23 +24,69 @@ class Choice:
     reason: str
 
 
-def choose(cell: Cell, x: Tensor, weights: Weights, call: Call, engine: Engine = "auto") -> Choice:
+def choose(stack: Stack, x: Tensor, call: Call, engine: Engine = "auto") -> Choice:
     """Pick the engine for a call; UsageError if the one that was asked for can't do it."""
     if engine == "eager":
         return Choice("eager", "asked for")
-    obstacle = vendor.obstacle(cell, x, weights, call)
+    obstacle = vendor.obstacle(stack, x, call)
     if engine == "vendor" and obstacle:
         raise UsageError(f'engine="vendor" can\'t run this: {obstacle}; use engine="auto"')
     if obstacle:
         return Choice("eager", obstacle)
-    return Choice("vendor", f"PyTorch's fused {cell.name} kernel computes the same")
+    return Choice("vendor", f"PyTorch's fused {stack.cell.name} kernel computes the same")
 
 
-def scan(
-    cell: Cell, x: Tensor, state: State, weights: Weights, call: Call, engine: Engine = "auto"
-) -> Result:
-    """Apply `cell` along x (T, B, I) from `state` ((B, P), then (B, H) each).
+def scan(stack: Stack, x: Tensor, state: State, call: Call, engine: Engine = "auto") -> Result:
+    """Run a stack along x (T, B, I) from `state`, (L*D, B, P) and then (L*D, B, H) each.
 
     One set of weights serves all steps: this is the network unrolled over time.
     """
-    return ENGINES[choose(cell, x, weights, call, engine).engine](cell, x, state, weights, call)
+    choice = choose(stack, x, call, engine)
+    stack = _weights_dropped(stack)
+    if choice.engine == "vendor":
+        return vendor.scan(stack, x, state, call)
+    if call.batch_sizes is None:
+        return _layer_by_layer(stack, x, state, call)
+    padded, lengths = pad_packed_sequence(PackedSequence(x, call.batch_sizes))
+    inner = replace(call, batch_sizes=None, lengths=lengths.to(x.device))
+    result = _layer_by_layer(stack, padded, state, inner)
+    return replace(result, output=pack_padded_sequence(result.output, lengths).data)
+
+
+def _layer_by_layer(stack: Stack, x: Tensor, state: State, call: Call) -> Result:
+    """Every layer and direction is a scan of its own."""
+    results: list[Result] = []
+    for first in range(0, len(stack.weights), stack.directions):
+        if first and stack.dropout:
+            x = F.dropout(x, stack.dropout, stack.training)
+        for k in range(first, first + stack.directions):
+            start = tuple(s[k] for s in state)
+            weights, noise = stack.weights[k], _noise(stack, x)
+            results.append(eager.scan(stack.cell, x, start, weights, call, noise, reverse=k > first))
+        x = torch.cat([result.output for result in results[first:]], 2)
+    final = tuple(torch.stack(s) for s in zip(*(r.state for r in results), strict=True))
+    every = tuple(torch.stack(s, 1) for s in zip(*(r.every or () for r in results), strict=True))
+    return Result(x, final, every if call.every_state else None)
+
+
+def _weights_dropped(stack: Stack) -> Stack:
+    """Drop entries of every U, the same for all steps."""
+    if not (stack.training and stack.weight_dropout):
+        return stack
+    kept = (None if w.hh is None else F.dropout(w.hh, stack.weight_dropout) for w in stack.weights)
+    return replace(stack, weights=tuple(replace(w, hh=hh) for w, hh in zip(stack.weights, kept, strict=True)))
+
+
+def _noise(stack: Stack, x: Tensor) -> Noise:
+    """Draw one mask of h for all steps, and one of every state for each step."""
+    steps, batch = x.shape[:2]
+    widths = [stack.weights[0].width] + [stack.weights[0].hidden] * (len(stack.cell.state) - 1)
+    recurrent: Tensor | None = None
+    zoneout: tuple[Tensor | float, ...] | None = None
+    if stack.training and stack.recurrent_dropout:
+        recurrent = F.dropout(x.new_ones(batch, widths[0]), stack.recurrent_dropout)
+    if stack.zoneout:
+        zoneout = (stack.zoneout,) * len(widths)
+    if stack.zoneout and stack.training:
+        zoneout = tuple(torch.bernoulli(x.new_full((steps, batch, w), stack.zoneout)) for w in widths)
+    return Noise(recurrent, zoneout)

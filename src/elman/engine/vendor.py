@@ -1,14 +1,13 @@
-"""PyTorch's own fused kernels (oneDNN, cuDNN) for the three classic cells, where they compute the same thing."""
+"""PyTorch's own fused kernels (oneDNN, cuDNN) for the classic cells, where they compute the same thing."""
 
 from collections.abc import Callable
 from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from elman.cells import GRU, LSTM, Cell, Elman, ElmanReLU
-from elman.engine.call import Call, Result, State, Weights
+from elman.engine.call import Call, Result, Stack, State
 
 KERNELS: Final[dict[Cell, Callable[..., Any]]] = {
     Elman: torch.rnn_tanh,
@@ -18,73 +17,59 @@ KERNELS: Final[dict[Cell, Callable[..., Any]]] = {
 }
 
 
-def obstacle(cell: Cell, x: Tensor, weights: Weights, call: Call) -> str:
+def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
     """Why PyTorch's kernels can't do this call; "" if they can."""
+    cell, weights = stack.cell, stack.weights[0]
     reasons = {
         f"PyTorch has no kernel for {cell.name}": cell not in KERNELS,
         "PyTorch's kernels need at least one step and one sequence": 0 in x.shape[:2],
+        "PyTorch's kernels need a sequence longer than 0": _all_empty(call.lengths),
         "PyTorch's kernels don't reset within a sequence": call.reset is not None,
-        "PyTorch's kernels have no zoneout": call.zoneout is not None,
-        "PyTorch's kernels have no recurrent dropout": call.recurrent_mask is not None,
-        "PyTorch's kernels have no layer normalisation": weights.gain_ih is not None,
         "PyTorch's kernels return the last state only": call.every_state,
+        "PyTorch's kernels have no zoneout": stack.zoneout > 0,
+        "PyTorch's kernels have no recurrent dropout": stack.training and stack.recurrent_dropout > 0,
+        "PyTorch's kernels have no layer normalisation": weights.gain_ih is not None,
         f"PyTorch projects the LSTM only, not {cell.name}": weights.hr is not None and cell is not LSTM,
-        "PyTorch's packed kernels need a sequence longer than 0": _all_empty(call.lengths),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def scan(cell: Cell, x: Tensor, state: State, weights: Weights, call: Call) -> Result:
-    """Same contract as `eager.scan`, for calls without an obstacle."""
+def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result:
+    """The whole stack in one call, without an obstacle: x (T, B, I) or packed (N, I), states (L*D, B, ·)."""
     if call.lengths is not None:
-        return _ragged(cell, x, state, weights, call)
-    inputs = x.flip(0) if call.reverse else x
-    output, *final = _kernel(cell, weights, inputs, _layered(state))
-    return Result(output.flip(0) if call.reverse else output, _flat(final))
+        return _ragged(stack, x, state, call.lengths)
+    output, *final = _kernel(stack, x, state, call.batch_sizes)
+    return Result(output, tuple(final))
 
 
-def _ragged(cell: Cell, x: Tensor, state: State, weights: Weights, call: Call) -> Result:
-    """Through the packed layout, which takes no empty sequences: those keep their state and are put back."""
-    assert call.lengths is not None
-    rows = call.lengths.nonzero().squeeze(1)
-    lengths = call.lengths[rows]
-    inputs = _reversed(x[:, rows], lengths) if call.reverse else x[:, rows]
-    packed = pack_padded_sequence(inputs, lengths.cpu(), enforce_sorted=False)
-    order = packed.sorted_indices
-    assert order is not None and packed.unsorted_indices is not None
-    start = _layered(tuple(s[rows][order] for s in state))
-    data, *final = _kernel(cell, weights, packed.data, start, packed.batch_sizes)
-    padded, _ = pad_packed_sequence(packed._replace(data=data), total_length=x.shape[0])
-    padded = _reversed(padded, lengths) if call.reverse else padded
-    output = padded.new_zeros(*x.shape[:2], weights.width).index_copy(1, rows, padded)
-    ends = [f[0][packed.unsorted_indices] for f in final]
-    return Result(output, tuple(s.index_copy(0, rows, e) for s, e in zip(state, ends, strict=True)))
+def _ragged(stack: Stack, x: Tensor, state: State, lengths: Tensor) -> Result:
+    """Through the packed layout: step after step the sequences that still run, the longest first."""
+    steps, batch = x.shape[:2]
+    order = lengths.argsort(descending=True)
+    t = torch.arange(steps, device=x.device).unsqueeze(1)
+    active = t < lengths[order]
+    sizes = active.sum(1).cpu()
+    place = (t * batch + order)[active]
+    rows = order[: int(sizes[0])]  # without the empty sequences, which keep their state
+    start = tuple(s.index_select(1, rows) for s in state)
+    data, *final = _kernel(stack, x.flatten(0, 1).index_select(0, place), start, sizes[sizes > 0])
+    output = data.new_zeros(steps * batch, data.shape[1]).index_copy(0, place, data)
+    ends = (s.to(e.dtype).index_copy(1, rows, e) for s, e in zip(state, final, strict=True))
+    return Result(output.unflatten(0, (steps, batch)), tuple(ends))
 
 
-def _kernel(cell: Cell, weights: Weights, x: Tensor, state: State, batch_sizes: Tensor | None = None) -> Any:
-    parameters = [weights.ih, weights.hh, weights.b_ih, weights.b_hh, weights.hr]
-    flat = [p for p in parameters if p is not None]
+def _kernel(stack: Stack, x: Tensor, state: State, batch_sizes: Tensor | None) -> Any:
+    flat = [p for w in stack.weights for p in (w.ih, w.hh, w.b_ih, w.b_hh, w.hr) if p is not None]
     hx = state if len(state) > 1 else state[0]
-    # layers 1, dropout 0, train True (the graph is recorded or not by grad mode alone), one direction
-    tail = (flat, weights.b_ih is not None, 1, 0.0, True, False)
+    layers = len(stack.weights) // stack.directions
+    # Outside training, "train" only says that gradients are wanted: some kernels refuse them otherwise.
+    train, dropout = torch.is_grad_enabled(), 0.0
+    if stack.training:
+        train, dropout = True, stack.dropout
+    tail = (flat, stack.weights[0].b_ih is not None, layers, dropout, train, stack.directions == 2)
     if batch_sizes is None:
-        return KERNELS[cell](x, hx, *tail, False)
-    return KERNELS[cell](x, batch_sizes, hx, *tail)
-
-
-def _reversed(x: Tensor, lengths: Tensor) -> Tensor:
-    """Every sequence of x (T, B, ·) back to front within its own length; what lies beyond stays."""
-    t = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
-    index = torch.where(t < lengths, lengths - 1 - t, t)
-    return x.gather(0, index.unsqueeze(2).expand_as(x))
-
-
-def _layered(state: State) -> State:
-    return tuple(s.unsqueeze(0) for s in state)
-
-
-def _flat(state: list[Tensor]) -> State:
-    return tuple(s.squeeze(0) for s in state)
+        return KERNELS[stack.cell](x, hx, *tail, False)
+    return KERNELS[stack.cell](x, batch_sizes, hx, *tail)
 
 
 def _all_empty(lengths: Tensor | None) -> bool:
