@@ -116,7 +116,7 @@ class Classifier:
             artifact.check_place(folder)
         checked = None if valid is None else read_table(valid, header=header)
         corpus = read_corpus(read_table(data, header=header), checked, text, label, plan.seed)
-        chosen, plan = dials.split(settings, Settings, defaults(len(corpus.train.texts)))
+        chosen, plan = dials.split(settings, Settings, defaults(len(corpus.train.texts), settings))
         tokenizer = chosen.make_tokenizer(corpus.train.texts)
         train, held_out = corpus.train.encoded(tokenizer), corpus.held_out.encoded(tokenizer)
         balanced = chosen.class_weights == "balanced"

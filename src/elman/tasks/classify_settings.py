@@ -80,7 +80,7 @@ class Settings:
         )
 
 
-def defaults(rows: int) -> dict[str, Any]:
-    """The plan's own values for a classifier: few texts are read more often."""
-    epochs = min(max(round(SEQUENCES / rows), EPOCHS[0]), EPOCHS[1])
-    return {"epochs": epochs, "learning_rate": LEARNING_RATE}
+def defaults(rows: int, dials: dict[str, Any]) -> dict[str, Any]:
+    """The plan's own values for a classifier: few texts are read more often, and with more patience."""
+    epochs = dials.get("epochs", min(max(round(SEQUENCES / rows), EPOCHS[0]), EPOCHS[1]))
+    return {"epochs": epochs, "patience": max(3, epochs // 3), "learning_rate": LEARNING_RATE}
