@@ -1,6 +1,6 @@
 """What goes into a layer: checked, and brought from the user's layout to the engine's (T, B, ·) and back."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,8 +13,7 @@ from elman.errors import UsageError
 States = Tensor | tuple[Tensor, ...]
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """How the tensors of one layer look; a method that meets another shape raises UsageError."""
 
     cell: Cell

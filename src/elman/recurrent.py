@@ -75,6 +75,8 @@ class Recurrent(nn.Module):
         self.engine = engine
         self._check_values()
         self._check_combinations()
+        self.directions = 2 if bidirectional else 1
+        self.output_size = proj_size or hidden_size  # of one direction: P
         # The name of every parameter, for each layer and direction by its name in `elman.parameters`.
         self._names: list[dict[str, str]] = []
         for place in range(num_layers * self.directions):
@@ -86,15 +88,6 @@ class Recurrent(nn.Module):
                 empty = torch.empty(shape, device=device, dtype=dtype)
                 self.register_parameter(f"{name}_l{layer}{suffix}", nn.Parameter(empty))
         self.reset_parameters()
-
-    @property
-    def directions(self) -> int:
-        return 2 if self.bidirectional else 1
-
-    @property
-    def output_size(self) -> int:
-        """Size of one direction's output: P."""
-        return self.proj_size or self.hidden_size
 
     def forward(
         self,
@@ -241,21 +234,21 @@ class Recurrent(nn.Module):
         """The parameters of every layer and direction by their names in `elman.parameters`."""
         return [{name: getattr(self, full) for name, full in place.items()} for place in self._names]
 
-    def _stack(self) -> Stack:
-        weights = tuple(
-            Weights(
-                ih=own["weight_ih"],
-                hh=own.get("weight_hh"),
-                b_ih=own.get("bias_ih"),
-                b_hh=own.get("bias_hh"),
-                hr=own.get("weight_hr"),
-                units=tuple(own[name] for name in self.cell.weights),
-                gain_ih=own.get("gain_ih"),
-                gain_hh=own.get("gain_hh"),
-                hidden=self.hidden_size,
-            )
-            for own in self._own()
+    def _weights(self, own: dict[str, Tensor]) -> Weights:
+        return Weights(
+            ih=own["weight_ih"],
+            hh=own.get("weight_hh"),
+            b_ih=own.get("bias_ih"),
+            b_hh=own.get("bias_hh"),
+            hr=own.get("weight_hr"),
+            units=tuple([own[name] for name in self.cell.weights]),
+            gain_ih=own.get("gain_ih"),
+            gain_hh=own.get("gain_hh"),
+            hidden=self.hidden_size,
         )
+
+    def _stack(self) -> Stack:
+        weights = tuple([self._weights(own) for own in self._own()])
         return Stack(
             cell=self.cell,
             weights=weights,

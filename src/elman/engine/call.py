@@ -4,7 +4,7 @@ T steps, B sequences, I inputs, H units, G gates, P outputs (P = H without a pro
 directions.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -13,8 +13,7 @@ from elman.cells import Cell
 State = tuple[Tensor, ...]
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """One layer in one direction."""
 
     ih: Tensor  # (G*H, I)
@@ -33,8 +32,7 @@ class Weights:
         return self.hidden if self.hr is None else self.hr.shape[0]
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(NamedTuple):
     """L layers in D directions of one cell, and the noise in them; see `elman.Recurrent` for the shares."""
 
     cell: Cell
@@ -47,8 +45,7 @@ class Stack:
     zoneout: float
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One call's data beside x (T, B, I) and the state.
 
     With `batch_sizes`, x is the data (N, I) of a PackedSequence, and so is the output; without lengths then.
@@ -60,16 +57,14 @@ class Call:
     every_state: bool = False
 
 
-@dataclass(frozen=True)
-class Noise:
+class Noise(NamedTuple):
     """The random masks of one layer in one direction, drawn before its first step."""
 
     recurrent: Tensor | None = None  # (B, P), multiplies h before U at every step
     zoneout: tuple[Tensor | float, ...] | None = None  # per state (T, B, ·): 1 = keep; or the share kept
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """Outputs (T, B, D*P), zero beyond a sequence's length; final state; on request every state (T, ...).
 
     A stack's states are (L*D, B, ·), those of one layer in one direction (B, ·).

@@ -1,7 +1,6 @@
 """A cell along a sequence: the one operator that layers call; it picks the engine."""
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +15,7 @@ Engine = Literal["auto", "eager", "vendor"]
 ENGINES = ("auto", "eager", "vendor")
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """Which engine runs a call, and why."""
 
     engine: Literal["eager", "vendor"]
@@ -48,9 +46,9 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call, engine: Engine = "au
     if call.batch_sizes is None:
         return _layer_by_layer(stack, x, state, call)
     padded, lengths = pad_packed_sequence(PackedSequence(x, call.batch_sizes))
-    inner = replace(call, batch_sizes=None, lengths=lengths.to(x.device))
+    inner = call._replace(batch_sizes=None, lengths=lengths.to(x.device))
     result = _layer_by_layer(stack, padded, state, inner)
-    return replace(result, output=pack_padded_sequence(result.output, lengths).data)
+    return result._replace(output=pack_padded_sequence(result.output, lengths).data)
 
 
 def _layer_by_layer(stack: Stack, x: Tensor, state: State, call: Call) -> Result:
@@ -74,7 +72,7 @@ def _weights_dropped(stack: Stack) -> Stack:
     if not (stack.training and stack.weight_dropout):
         return stack
     kept = (None if w.hh is None else F.dropout(w.hh, stack.weight_dropout) for w in stack.weights)
-    return replace(stack, weights=tuple(replace(w, hh=hh) for w, hh in zip(stack.weights, kept, strict=True)))
+    return stack._replace(weights=tuple(w._replace(hh=hh) for w, hh in zip(stack.weights, kept, strict=True)))
 
 
 def _noise(stack: Stack, x: Tensor) -> Noise:

@@ -20,18 +20,18 @@ KERNELS: Final[dict[Cell, Callable[..., Any]]] = {
 def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
     """Why PyTorch's kernels can't do this call; "" if they can."""
     cell, weights = stack.cell, stack.weights[0]
-    reasons = {
-        f"PyTorch has no kernel for {cell.name}": cell not in KERNELS,
-        "PyTorch's kernels need at least one step and one sequence": 0 in x.shape[:2],
-        "PyTorch's kernels need a sequence longer than 0": _all_empty(call.lengths),
-        "PyTorch's kernels don't reset within a sequence": call.reset is not None,
-        "PyTorch's kernels return the last state only": call.every_state,
-        "PyTorch's kernels have no zoneout": stack.zoneout > 0,
-        "PyTorch's kernels have no recurrent dropout": stack.training and stack.recurrent_dropout > 0,
-        "PyTorch's kernels have no layer normalisation": weights.gain_ih is not None,
-        f"PyTorch projects the LSTM only, not {cell.name}": weights.hr is not None and cell is not LSTM,
-    }
-    return next((reason for reason, holds in reasons.items() if holds), "")
+    reasons = (
+        (cell not in KERNELS, "PyTorch has no kernel for this cell"),
+        (0 in x.shape[:2], "PyTorch's kernels need at least one step and one sequence"),
+        (_all_empty(call.lengths), "PyTorch's kernels need a sequence longer than 0"),
+        (call.reset is not None, "PyTorch's kernels don't reset within a sequence"),
+        (call.every_state, "PyTorch's kernels return the last state only"),
+        (stack.zoneout > 0, "PyTorch's kernels have no zoneout"),
+        (stack.training and stack.recurrent_dropout > 0, "PyTorch's kernels have no recurrent dropout"),
+        (weights.gain_ih is not None, "PyTorch's kernels have no layer normalisation"),
+        (weights.hr is not None and cell is not LSTM, "PyTorch projects the LSTM only"),
+    )
+    return next((reason for holds, reason in reasons if holds), "")
 
 
 def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result:
