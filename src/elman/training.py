@@ -215,7 +215,7 @@ class Run:
         """
         progress, epoch, start = self.progress, self.progress.epoch, time.monotonic()
         learning_rate = self._set_rate((epoch + (index + 0.5) / len(batches)) / self.plan.epochs)
-        loss, due, stop = self._step(batches[index], due, signal.stopped)
+        loss, due, stop = self._step(batches[index], due, signal)
         rate = self.world * len(batches[index]) / (time.monotonic() - start)
         self._rate = 0.9 * self._rate + 0.1 * rate if self._rate else rate
         scores, best = None, False
@@ -231,13 +231,13 @@ class Run:
         record = Record(progress.step, epoch, done, loss, learning_rate, self._rate, left, scores, best)
         return record, due, stop
 
-    def _step(self, batch: Any, due: bool, stop: bool) -> tuple[float, bool, bool]:
-        """One optimizer step; the mean loss of all processes, and the flags if any of them has one set."""
+    def _step(self, batch: Any, due: bool, signal: StopSignal) -> tuple[float, bool, bool]:
+        """One optimizer step: the mean loss of all processes, and whether any of them is due or must stop."""
         progress = self.progress
         self.model.train()
         torch.manual_seed(_mixed(self.plan.seed, progress.step, self.rank))
         total, items, state = self.problem.loss(self.model, batch, progress.carried)
-        numbers = torch.tensor([total.item(), items, float(due), float(stop)], dtype=torch.float64)
+        numbers = torch.tensor([total.item(), items, due, signal.stopped], dtype=torch.float64)
         loss_sum, all_items, due_any, stop_any = processes.sum_over(self.fabric, numbers).tolist()
         mean = loss_sum / (all_items or 1.0)
         if not math.isfinite(mean):
