@@ -1,0 +1,55 @@
+"""Training a forecasting network: which windows it sees, and which choose the best of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from elman.data.windows import Pairs, WindowStore
+from elman.tasks.forecast_net import pinball, truth
+from elman.tasks.forecast_setup import Division, epoch_windows
+from elman.training import Plan, device_of, share
+
+
+class WindowProblem:
+    """Minimise the pinball loss of windows drawn from all series, by the rules of `elman.training.Problem`.
+
+    `levels` are those of the network's quantiles.
+    """
+
+    score = "loss"
+    maximize = False
+
+    def __init__(self, store: WindowStore, division: Division, levels: Sequence[float], plan: Plan) -> None:
+        self.store, self.division, self.levels, self.plan = store, division, tuple(levels), plan
+
+    def batches(self, epoch: int, rank: int, world: int) -> Sequence[Pairs]:
+        """Windows drawn at random; a series' share grows with the root of its length, so that none drowns."""
+        rng = np.random.default_rng((self.plan.seed, epoch))
+        size = self.plan.batch_size
+        first, last = np.array(self.division.first), np.array(self.division.last)
+        weights = np.sqrt(last - first + 1)
+        count = epoch_windows(self.division.windows, size) // size * size
+        series = rng.choice(len(weights), count, p=weights / weights.sum())
+        cutoffs = rng.integers(first[series], last[series] + 1)
+        pairs = list(zip(series.tolist(), cutoffs.tolist(), strict=True))
+        whole = [list(range(i, i + size)) for i in range(0, count, size)]
+        return [[pairs[i] for i in batch] for batch in share(whole, rank, world)]
+
+    def loss(self, model: nn.Module, batch: Pairs, state: Any) -> tuple[Tensor, float, None]:
+        """Sum of the pinball loss over the batch's known steps, and their number."""
+        windows = self.store.cut(batch).to(device_of(model))
+        quantiles = model(windows)
+        total, count = pinball(quantiles, truth(windows, quantiles.shape[1]), self.levels)
+        return total, float(count), None
+
+    def validate(self, model: nn.Module) -> Mapping[str, float]:
+        """The mean pinball loss of the steps ahead of the validation windows."""
+        total, count = 0.0, 0
+        for start in range(0, len(self.division.valid), 256):
+            windows = self.store.cut(self.division.valid[start : start + 256]).to(device_of(model))
+            ahead = windows.target.shape[1]
+            part, known = pinball(model(windows)[:, -ahead:], windows.target, self.levels)
+            total, count = total + float(part), count + known
+        return {"loss": total / max(count, 1)}

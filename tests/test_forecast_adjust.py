@@ -1,0 +1,84 @@
+"""The blend is the best of its grid, the bands cover what they should, and crossing is impossible."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elman.tasks.forecast_adjust import Adjustment
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def normal(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, 10))
+
+
+def bands(center: np.ndarray, width: float) -> np.ndarray:
+    return center[..., None] + width * np.array([-1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("width", [0.7, 1.2816, 3.0])
+def test_bands_of_any_width_end_up_covering_their_share(width: float) -> None:
+    target = normal(400)
+    zero = np.zeros_like(target)
+    found = Adjustment.fit(bands(zero, width), zero + 9, zero + 9, target, LEVELS)
+    assert found.stretch[0] == pytest.approx(1.2816 / width, rel=0.06)
+    fresh = normal(400, 1)
+    out = found.apply(bands(zero, width), zero + 9, zero + 9, LEVELS)
+    inside = ((fresh >= out[..., 0]) & (fresh <= out[..., 2])).mean()
+    assert inside == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_level_without_a_counterpart_is_stretched_for_itself() -> None:
+    target = normal(400)
+    zero = np.zeros_like(target)
+    quantiles = zero[..., None] + np.array([0.0, 2.0])
+    found = Adjustment.fit(quantiles, zero + 9, zero + 9, target, (0.5, 0.9))
+    out = found.apply(quantiles, zero + 9, zero + 9, (0.5, 0.9))
+    assert (normal(400, 1) <= out[..., 1]).mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_a_good_network_is_left_alone_and_a_bad_one_is_blended_out() -> None:
+    target = normal(50)
+    good = Adjustment.fit(bands(target, 1.0), target + 1, target + 2, target, LEVELS)
+    assert (good.weight, good.base, good.notes) == (1.0, "naive", ())
+    bad = Adjustment.fit(bands(target + 3, 1.0), target + 1, target, target, LEVELS)
+    assert (bad.weight, bad.base) == (0.0, "seasonal naive")
+    assert "did not beat seasonal naive on validation" in bad.notes[0]
+    np.testing.assert_allclose(bad.apply(bands(target + 3, 1.0), target, target, LEVELS)[..., 1], target)
+
+
+def test_errors_on_opposite_sides_are_averaged_out() -> None:
+    target = normal(50)
+    found = Adjustment.fit(bands(target + 1, 1.0), target - 1, target - 1, target, LEVELS)
+    assert found.weight == pytest.approx(0.5)
+    assert found.error == pytest.approx(0, abs=1e-9)
+    assert found.error <= min(found.network_error, found.base_error)
+
+
+def test_missing_targets_do_not_count() -> None:
+    target = normal(50)
+    holes = target.copy()
+    holes[:, 3] = np.nan
+    zero = np.zeros_like(target)
+    found = Adjustment.fit(bands(zero, 1.0), zero + 1, zero + 1, holes, LEVELS)
+    kept = np.delete(target, 3, axis=1)
+    same = Adjustment.fit(bands(np.zeros_like(kept), 1.0), kept * 0 + 1, kept * 0 + 1, kept, LEVELS)
+    assert found.stretch == same.stretch
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.floats(0.01, 0.99), min_size=0, max_size=6, unique=True),
+    st.integers(1, 8),
+    st.integers(0, 1000),
+)
+def test_quantiles_rise_whatever_was_learned(levels: list[float], n: int, seed: int) -> None:
+    asked = tuple(sorted({*levels, 0.5}))
+    rng = np.random.default_rng(seed)
+    quantiles = np.sort(rng.normal(size=(n, 4, len(asked))), axis=-1)
+    target, base = rng.normal(size=(n, 4)), rng.normal(size=(n, 4))
+    found = Adjustment.fit(quantiles, base, base + 1, target, asked)
+    assert (np.diff(found.apply(quantiles, base, base + 1, asked), axis=-1) >= 0).all()
+    assert Adjustment.from_dict(vars(found) | {"stretch": list(found.stretch)}) == found
