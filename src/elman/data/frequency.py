@@ -159,9 +159,7 @@ def infer(groups: Sequence[Stamps], name: str) -> Frequency:
     stamps = np.concatenate([group for group in groups if len(group)] or [np.zeros(0, np.int64)])
     steps = np.concatenate([np.diff(group) for group in groups if len(group) > 1] or [np.zeros(0, np.int64)])
     if not len(steps):
-        raise DataError(
-            f"{name} has no series with two stamps, so its frequency is unknown; give more rows."
-        )
+        raise DataError(f"{name} has no series with two stamps, so its frequency is unknown; give more rows.")
     if stamps.dtype.kind == "i":
         return Frequency("integer", _common_step(steps))
     return _business(stamps, steps) or _monthly(groups, stamps, steps) or _fixed(stamps, steps)
