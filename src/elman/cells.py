@@ -7,8 +7,9 @@
 
 Every name stands for a vector of hidden units, and a cell only combines units with themselves: whatever mixes
 units (W, U, a projection) stands outside, in the layer. The function returns the new states in the order of
-`state=`; the first one is the output. Allowed are + - * / and negation, comparisons, and the functions
-imported from torch below, with `abs`, `log`, `minimum` and `sqrt`: `elman.engine.ops` is the table.
+`state=`; the first one is the output. Allowed are + - * / and negation, the functions imported from torch
+below, with `abs`, `log`, `minimum` and `sqrt`, and < and > to choose in `where`: `elman.engine.ops` is the
+table.
 """
 
 import importlib
@@ -57,7 +58,9 @@ class Cell:
         return self
 
     def __reduce__(self) -> Any:
-        return _find, (self.equations.__module__, self.equations.__qualname__)
+        place = (self.equations.__module__, self.name)
+        _find(*place)  # so that saving fails, and not only loading
+        return _find, place
 
     def __repr__(self) -> str:
         return f"<cell {self.name}: gates {' '.join(self.gates)}; state {' '.join(self.state)}>"
@@ -65,7 +68,10 @@ class Cell:
 
 def _find(module: str, name: str) -> Any:
     """Unpickle a cell by its name: the function behind it can't be reached by reference."""
-    return getattr(importlib.import_module(module), name)
+    found = getattr(importlib.import_module(module), name, None)
+    if not isinstance(found, Cell):
+        raise UsageError(f"a cell is found again by its name, and module {module} has no cell {name}")
+    return found
 
 
 def cell(*, gates: str, state: str, weights: str = "") -> Callable[[Callable[..., Any]], Cell]:

@@ -33,7 +33,7 @@ def scan(
         new = _zoned_out(step(cell, x[t], state, weights, noise.recurrent), state, t, noise)
         outputs.append(new[0] if active is None else torch.where(active[t], new[0], 0.0))
         if active is not None:
-            new = tuple(torch.where(active[t], n, s) for n, s in zip(new, state, strict=True))
+            new = tuple(torch.where(active[t], n, s.to(n.dtype)) for n, s in zip(new, state, strict=True))
         state = new
         every.append(state)
     if reverse:

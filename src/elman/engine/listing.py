@@ -14,13 +14,16 @@ LEAVES = ("input", "constant")
 
 @dataclass(frozen=True)
 class Style:
-    """How to write a leaf (and how tightly it binds), the name of a value, brackets and an operator."""
+    """How to write a leaf (and how tightly it binds), the name of a value, brackets and an operator.
+
+    `exact` keeps every bracket that says in which order to compute; a reader of LaTeX can do without some.
+    """
 
     leaf: "Callable[[Node], tuple[str, int]]"
     name: "Callable[[Program, int], str]"
     brackets: str
     template: Callable[[Op], str]
-    division_binds: bool
+    exact: bool
 
 
 def text(program: "Program") -> str:
@@ -28,12 +31,14 @@ def text(program: "Program") -> str:
     used = [".".join(node.args) for node in program.nodes if node.op == "input"]
     lines = [f"{program.cell.name}({', '.join(used)}) -> {', '.join(program.cell.state)}"]
     lines += [f"  {_name(program, k)} = {_render(program, k, TEXT)[0]}" for k in _shown(program)]
+    lines += [f"  {state} = {_name(program, k)}" for state, k in _twins(program)]
     return "\n".join(lines)
 
 
 def latex(program: "Program") -> str:
     """A LaTeX `align*` environment, with W, U, b and the time index written out."""
     lines = [f"  {_latex_name(program, k)} &= {_render(program, k, LATEX)[0]}" for k in _shown(program)]
+    lines += [f"  {_latex(state)} &= {_latex_name(program, k)}" for state, k in _twins(program)]
     return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
 
 
@@ -49,6 +54,11 @@ def _shown(program: "Program") -> list[int]:
     return [k for k, node in enumerate(program.nodes) if shown(k, node)]
 
 
+def _twins(program: "Program") -> list[tuple[str, int]]:
+    """States that are the same value as a later one, and so have no line of their own."""
+    return [(s, k) for s, k in zip(program.cell.state, program.outputs, strict=True) if program.names[k] != s]
+
+
 def _render(program: "Program", k: int, style: Style, top: bool = True) -> tuple[str, int]:
     """Value k as text and how tightly that text binds; a value with a line of its own appears by name."""
     node = program.nodes[k]
@@ -57,12 +67,13 @@ def _render(program: "Program", k: int, style: Style, top: bool = True) -> tuple
     if not top and k in _shown(program):
         return style.name(program, k), 9
     op = OPS[node.op]
-    closed = op.level == 9 or (style.division_binds and node.op == "div")
+    closed = op.level == 9 or (node.op == "div" and not style.exact)  # a fraction's bar brackets
     parts = []
     for position, a in enumerate(node.args):
         operand, level = _render(program, a, style, top=False)
-        # a - (b - c) needs its brackets, (a - b) - c does not
-        tight = level > op.level or (level == op.level and (position == 0 or node.op in ("add", "mul")))
+        # Read from the left, as Python does, (a + b) + c needs no brackets.
+        free = position == 0 or (node.op in ("add", "mul") and not style.exact)
+        tight = level > op.level or (level == op.level and free)
         parts.append(operand if closed or tight else style.brackets.format(operand))
     return style.template(op).format(*parts), 9 if closed else op.level
 
@@ -72,19 +83,33 @@ def _name(program: "Program", k: int) -> str:
 
 
 def _latex_name(program: "Program", k: int) -> str:
-    name = _name(program, k).replace("_", r"\_")
-    return f"{name}_t" if len(name) == 1 else rf"\mathit{{{name}}}_t"
+    return _latex(_name(program, k))
+
+
+def _latex(name: str) -> str:
+    return f"{name}_t" if len(name) == 1 else rf"\mathit{{{_escaped(name)}}}_t"
+
+
+def _escaped(name: str) -> str:
+    return name.replace("_", r"\_")
+
+
+def _number(value: float) -> tuple[str, int]:
+    """Short where that is the same number; a sign binds as one."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value), 4 if value < 0 else 9
 
 
 def _text_leaf(node: "Node") -> tuple[str, int]:
-    return (".".join(node.args) if node.op == "input" else f"{node.args[0]:g}"), 9
+    return (".".join(node.args), 9) if node.op == "input" else _number(node.args[0])
 
 
 def _latex_leaf(node: "Node") -> tuple[str, int]:
     if node.op == "constant":
-        return f"{node.args[0]:g}", 9
+        return _number(node.args[0])
     letter, name = node.args
-    base, _, index = name.partition("_")
+    base, _, index = (_escaped(part) for part in name.partition("_"))
+    name = _escaped(name)
     return {
         "x": (f"W_{{{name}}} x_t + b_{{{name}}}", 2),
         "u": (f"U_{{{name}}} h_{{t-1}} + b'_{{{name}}}", 2),
@@ -93,5 +118,5 @@ def _latex_leaf(node: "Node") -> tuple[str, int]:
     }[letter]
 
 
-TEXT = Style(_text_leaf, _name, "({})", lambda op: op.text, division_binds=False)
-LATEX = Style(_latex_leaf, _latex_name, r"\left({}\right)", lambda op: op.latex, division_binds=True)
+TEXT = Style(_text_leaf, _name, "({})", lambda op: op.text, exact=True)
+LATEX = Style(_latex_leaf, _latex_name, r"\left({}\right)", lambda op: op.latex, exact=False)

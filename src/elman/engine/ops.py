@@ -22,6 +22,10 @@ class Op:
     level: int = 9
     means: tuple[Callable[..., Any], ...] = ()
 
+    @property
+    def operands(self) -> int:
+        return self.text.count("{")
+
 
 def _call(value: Callable[..., Any], name: str, latex: str, *means: Callable[..., Any]) -> Op:
     return Op(value, f"{name}({{0}})", latex, means=(value, *means))

@@ -1,15 +1,22 @@
 """A cell's equations → a printable Program: run the function once on symbols and write down what it does."""
 
+import functools
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Final
+
+import torch
 
 from elman.cells import Cell
 from elman.engine import listing
 from elman.engine.ops import MEANING, OPS
 from elman.errors import UsageError
+
+TORCH: Final = str(Path(torch.__file__).parent) + os.sep
 
 
 class CellError(UsageError):
@@ -53,24 +60,32 @@ class Symbol:
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> "Symbol":
         symbols = [a for a in args if isinstance(a, Symbol)]
-        options = {k: v for k, v in (kwargs or {}).items() if v not in (False, None)}
+        options = [k for k, v in (kwargs or {}).items() if v is not None and v is not False]
         if func not in MEANING or options or not symbols:
-            name = getattr(func, "__name__", str(func))
-            raise CellError(f"{_where()}: {name} is not a primitive; an equation may use {_vocabulary()}")
+            raise _unknown(getattr(func, "__name__", str(func)) + "".join(f" with {k}=" for k in options))
         return symbols[0].tape.record(MEANING[func], args)
 
     def __bool__(self) -> bool:
         raise CellError(f"{_where()}: equations have no values yet to decide an `if`; use where(a, b, c)")
 
     def __getattr__(self, name: str) -> Any:
-        if name in OPS:
+        if name in OPS and name not in ("where", "softplus"):  # those are no methods, or other ones
             return lambda *args: self.tape.record(name, (self, *args))
-        raise AttributeError(f"{_where()}: a value has no {name!r}; an equation may use {_vocabulary()}")
+        if name.startswith("__"):  # Python asks whether there is such a method
+            raise AttributeError(name)
+        raise _unknown(f".{name}")
 
 
 def _operator(name: str, swap: bool = False) -> Callable[..., Symbol]:
     def method(self: Symbol, *other: Any) -> Symbol:
         return self.tape.record(name, (*other, self) if swap else (self, *other))
+
+    return method
+
+
+def _refused(sign: str) -> Callable[..., Any]:
+    def method(self: Symbol, *other: Any) -> Any:
+        raise _unknown(sign)
 
     return method
 
@@ -81,6 +96,14 @@ for _method in ("add", "sub", "mul", "truediv", "neg", "gt", "lt", "abs"):
     if _method in ("add", "sub", "mul", "truediv"):
         setattr(Symbol, f"__r{_method}__", _operator(_row, swap=True))
 
+for _method, _sign in {
+    **{"pow": "**", "rpow": "**", "mod": "%", "rmod": "%", "floordiv": "//", "rfloordiv": "//"},
+    **{"matmul": "@", "rmatmul": "@", "eq": "==", "ne": "!=", "ge": ">=", "le": "<="},
+    **{"and": "&", "rand": "&", "or": "|", "ror": "|", "xor": "^", "rxor": "^", "invert": "~"},
+    **{"getitem": "[]", "iter": "taking apart", "len": "len", "float": "float", "int": "int"},
+}.items():
+    setattr(Symbol, f"__{_method}__", _refused(_sign))
+
 
 class _Tape:
     def __init__(self, cell: Cell) -> None:
@@ -89,7 +112,17 @@ class _Tape:
         self.known: dict[Node, int] = {}
 
     def record(self, op: str, args: tuple[Any, ...]) -> Symbol:
+        if len(args) != OPS[op].operands:
+            raise CellError(f"{_where()}: {op} takes {OPS[op].operands} values here, not {len(args)}")
+        if op in ("minimum", "maximum") and not all(isinstance(a, Symbol) for a in args):
+            raise CellError(f"{_where()}: {op} takes no numbers; write where(a > 1, a, 1) or the like")
+        for place, a in enumerate(args):
+            if (op == "where" and place == 0) != self.compares(a):
+                raise CellError(f"{_where()}: a comparison stands first in where(a > b, c, d) and only there")
         return self.add(Node(op, tuple(self.number(a, op) for a in args)))
+
+    def compares(self, value: Any) -> bool:
+        return isinstance(value, Symbol) and self.nodes[value.number].op in ("gt", "lt")
 
     def add(self, node: Node) -> Symbol:
         """The same expression is the same value: common subexpressions are shared here."""
@@ -120,6 +153,7 @@ class _Part:
         return self._tape.add(Node("input", (self._letter, name)))
 
 
+@functools.cache
 def trace(cell: Cell) -> Program:
     """Read a cell's equations.
 
@@ -131,7 +165,9 @@ def trace(cell: Cell) -> Program:
     locals_: dict[str, Any] = {}
     inputs = [_Part(tape, letter, names) for letter, names in parts.items()]
     results = _run_and_watch(cell, inputs, locals_)
-    outputs = [tape.number(r, "return") for r in results]
+    if any(not isinstance(r, Symbol) or tape.compares(r) for r in results):
+        raise CellError(f"cell {cell.name} must compute every state that it returns from named values")
+    outputs = [r.number for r in results]
     # A state's name means the new state and nothing else, whatever the author called on the way there.
     names = {v.number: k for k, v in locals_.items() if isinstance(v, Symbol) and k not in cell.state}
     names |= dict(zip(outputs, cell.state, strict=True))
@@ -173,6 +209,10 @@ def _prune(cell: Cell, nodes: list[Node], outputs: list[int], names: dict[int, s
     return Program(cell, kept, tuple(new[k] for k in outputs), tuple(names.get(k, "") for k in order))
 
 
+def _unknown(what: str) -> CellError:
+    return CellError(f"{_where()}: {what} is not a primitive; an equation may use {_vocabulary()}")
+
+
 def _vocabulary() -> str:
     return "+ - * / < > " + " ".join(name for name, op in OPS.items() if op.level == 9)
 
@@ -180,6 +220,6 @@ def _vocabulary() -> str:
 def _where() -> str:
     """File and line of the cell: the innermost caller outside this file and torch."""
     frame: FrameType | None = sys._getframe(1)
-    while frame and (frame.f_code.co_filename == __file__ or "/torch/" in frame.f_code.co_filename):
+    while frame and frame.f_code.co_filename.startswith((__file__, TORCH)):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}, line {frame.f_lineno}" if frame else "cell"

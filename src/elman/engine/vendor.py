@@ -28,6 +28,7 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (call.every_state, "PyTorch's kernels return the last state only"),
         (stack.zoneout > 0, "PyTorch's kernels have no zoneout"),
         (stack.training and stack.recurrent_dropout > 0, "PyTorch's kernels have no recurrent dropout"),
+        (cell is LSTM and _no_half(x), "this processor has no half-precision LSTM for autocast"),
         (weights.gain_ih is not None, "PyTorch's kernels have no layer normalisation"),
         (weights.hr is not None and cell is not LSTM, "PyTorch projects the LSTM only"),
     )
@@ -70,6 +71,15 @@ def _kernel(stack: Stack, x: Tensor, state: State, batch_sizes: Tensor | None) -
     if batch_sizes is None:
         return KERNELS[stack.cell](x, hx, *tail, False)
     return KERNELS[stack.cell](x, batch_sizes, hx, *tail)
+
+
+def _no_half(x: Tensor) -> bool:
+    """Whether autocast would ask oneDNN for an LSTM that it refuses to build on this processor."""
+    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return False
+    if torch.get_autocast_dtype("cpu") == torch.bfloat16:
+        return not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return not torch.ops.mkldnn._is_mkldnn_fp16_supported()
 
 
 def _all_empty(lengths: Tensor | None) -> bool:
