@@ -105,6 +105,12 @@ def test_the_share_is_kept_overall_and_for_each_label(share: float, seed: int) -
         assert abs(sum(labels[i] == label for i in held) / count - share) < 0.03
 
 
+@given(st.integers(2, 200), SHARES)
+def test_single_rows_keep_the_share_to_the_nearest_row(count: int, share: float) -> None:
+    _, held = split_groups(range(count), share, 0)
+    assert abs(len(held) - min(max(share * count, 1), count - 1)) <= 0.5 + 1e-9
+
+
 def test_many_small_labels_still_sum_to_the_share() -> None:
     labels = [i // 3 for i in range(300)]
     train, held = split_groups(range(300), 0.1, 0, labels)

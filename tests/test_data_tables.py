@@ -149,6 +149,7 @@ def test_pandas_without_pyarrow_and_with_mixed_types(monkeypatch: pytest.MonkeyP
     assert table.frame["a"].to_list() == ["x", "3", None]
     assert table.frame["d"].null_count() == 1
     assert table.frame["5"].to_list() == [1, 2, 3]
+    assert rows(read_table(pd.DataFrame({"a": ["x"], 5: [1]}))) == [("x", 1)]
     plain = pd.DataFrame({"text": ["a", None], "y": [1.5, None]})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert rows(read_table(plain)) == [("a", 1.5), (None, None)]
@@ -219,6 +220,14 @@ def test_bare_files_give_back_what_was_written(
     for i in range(len(table)):
         line = i + 1 + (2 if i >= blank else 0)
         assert got.row(i).endswith(f"row {i + 1} (line {line})" if got.lines is not None else f"row {line}")
+
+
+@pytest.mark.parametrize(
+    "text", ['"Good" film', 'a "good" film', 'say ""', '"', '"one\n1\ttwo"', '"one"\n1\t"two" "']
+)
+def test_quotes_of_a_tsv_that_enclose_nothing_are_characters(tmp_path: Path, text: str) -> None:
+    table = read_table(write(tmp_path, "a.tsv", f"1\t{text}\n0\tx\n"), header=False)
+    assert "\n".join("\t".join(row) for row in rows(table)) == f"1\t{text}\n0\tx"
 
 
 @FOLDER
@@ -375,6 +384,7 @@ def test_without_datasets_the_message_says_what_to_install(monkeypatch: pytest.M
         ("a.csv", "text,label\na,1\n".encode("utf-16"), r"a\.csv is UTF-16 text.*iconv -f UTF-16"),
         ("a.csv", "text,label\na,1\n".encode("utf-16-le"), r"a\.csv looks like UTF-16 text"),
         ("a.csv", "text,label\na,1\n".encode("utf-16-be"), r"a\.csv looks like UTF-16 text"),
+        ("a.csv", b"\0", r"a\.csv looks like UTF-16 text"),
         ("a.csv", bytes(range(256)) * 9, r"a\.csv is a binary file"),
         ("a.csv", b"text\n" + b"long line\n" * 9 + b"a\0b\n", r"a\.csv, line 11: byte 2 is a NUL"),
         ("a.csv", b"PK\x03\x04...", r"a\.csv is a zip archive or an Excel workbook; save the sheet as CSV"),

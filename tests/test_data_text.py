@@ -25,7 +25,6 @@ CORPUS = [
     "Я люблю кино. 我喜欢电影。 हिन्दी में फ़िल्म ไทย مرحبا بالعالم",
 ] * 3
 WORDS = WordTokenizer.build(CORPUS)
-SUBWORDS = SubwordTokenizer.train(CORPUS, size=400)
 # Shards at which a careless cut would show.
 SHARDS = [
     *[
@@ -80,6 +79,8 @@ SHARDS = [
         "_",
     ],
 ]
+# Trained on every pair of shards, so that a merge lies wherever two of them may merge at all.
+SUBWORDS = SubwordTokenizer.train([*CORPUS, *(a + b for a in SHARDS for b in SHARDS)] * 3, size=1000)
 TEXTS = st.lists(st.one_of(st.sampled_from(SHARDS), st.text(max_size=6)), max_size=12).map("".join)
 
 
@@ -197,7 +198,7 @@ def test_subwords_know_everything_and_give_the_text_back(text: str) -> None:
 
 
 def test_subwords_learn_merges_and_ignore_reserved_ids() -> None:
-    assert len(SUBWORDS) == 400
+    assert len(SUBWORDS) == 1000
     assert len(SUBWORDS.encode(CORPUS[0])) < len(CORPUS[0]) * 0.7
     assert SUBWORDS.decode([0, *SUBWORDS.encode("a cut"), 0, 1]) == "a cut"
     assert "".join(SUBWORDS.tokens("The movie was")) == "The movie was"

@@ -121,7 +121,7 @@ def _no_nul(data: bytes, name: str) -> None:
     if at < 0:
         return
     sample = np.frombuffer(data[:8192], dtype=np.uint8)
-    if max(np.mean(sample[0::2] == 0), np.mean(sample[1::2] == 0)) > 0.4:
+    if max((sample[half::2] == 0).sum() for half in (0, 1)) > 0.2 * len(sample):
         raise DataError(
             f"{name} looks like UTF-16 text; save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`."
         )

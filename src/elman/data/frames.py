@@ -60,17 +60,21 @@ def _from_columns(source: dict[Any, Any], name: str) -> pl.DataFrame:
 
 
 def _from_arrow(source: Any, name: str) -> pl.DataFrame:
-    names = [str(column) for column in getattr(source, "columns", [])]
-    twice = [column for column, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"{name} has several columns named {twice[0]!r}; rename all but one.")
+    if hasattr(source, "read_all"):  # a pyarrow reader, which older polars takes for a list of batches
+        source = source.read_all()
+    columns = [str(column) for column in getattr(source, "columns", [])]
+    is_pandas = bool(columns) and hasattr(source, "astype")
+    if is_pandas:
+        twice = [column for column, count in Counter(columns).items() if count > 1]
+        if twice:
+            raise DataError(f"{name} has several columns named {twice[0]!r}; rename all but one.")
+        source = source.rename(columns=str)
     try:
         return pl.DataFrame(source)
     except Exception as problem:  # pandas, pyarrow and polars each have their own
-        if hasattr(source, "astype") and names:  # pandas: without pyarrow, or a column of mixed types
-            missing = source.isna().to_numpy()
-            cells = source.astype(object).mask(missing, None)
-            return _from_columns({column: cells[column].tolist() for column in source.columns}, name)
+        if is_pandas:  # there is no pyarrow, or a column of mixed types
+            cells = source.astype(object).mask(source.isna().to_numpy(), None)
+            return _from_columns({column: cells[column].tolist() for column in columns}, name)
         raise DataError(
             f"{name} cannot be read as a table ({_reason(problem)}); give named columns of equal length."
         ) from None
