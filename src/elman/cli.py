@@ -145,15 +145,18 @@ def train_forecast(
 
     folder = _folder(save, data, resume, force)
     dials = _dials(settings, season=season, cell=cell, hidden=hidden, layers=layers, epochs=epochs, seed=seed)
-    columns = {"time": time, "value": value, "series": series, "future": future or (), "static": static or ()}
     model = Forecaster.fit(
         data,
         horizon=horizon,
+        time=time,
+        value=value,
+        series=series,
+        future=future or (),
+        static=static or (),
         header=header,
         folder=folder,
         resume=resume,
         progress=not as_json,
-        **columns,
         **dials,
     )
     _trained(model, folder, None, as_json)

@@ -3,25 +3,30 @@
 import logging
 import os
 import warnings
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor
 
 from elman.errors import UsageError
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 PRECISIONS: Final = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true")
 
 
-def fabric(device: str, precision: Any) -> Fabric:
+def fabric(device: str, precision: Any) -> "Fabric":
     """A launched Fabric: one process, or what `torchrun` started.
 
     Raises:
         UsageError: no GPU, fewer GPUs than processes, or a precision that only a GPU has.
     """
+    # Fabric brings half of what there is to import: a model that only predicts need not wait for it
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     accelerator = _accelerator(device, precision, local)
@@ -57,7 +62,7 @@ def _accelerator(device: str, precision: Any, local: int) -> str:
     return accelerator
 
 
-def sum_over(fabric: Fabric, numbers: Tensor) -> Tensor:
+def sum_over(fabric: "Fabric", numbers: Tensor) -> Tensor:
     """The sum of a vector over all processes."""
     if fabric.world_size == 1:
         return numbers
@@ -66,7 +71,7 @@ def sum_over(fabric: Fabric, numbers: Tensor) -> Tensor:
     return total
 
 
-def gather(fabric: Fabric, value: Any) -> list[Any]:
+def gather(fabric: "Fabric", value: Any) -> list[Any]:
     """A value from every process, in order of rank."""
     if fabric.world_size == 1:
         return [value]

@@ -8,11 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_confusion_matrix,
-    multiclass_f1_score,
-)
 
 from elman.data.tables import Table
 from elman.errors import DataError
@@ -84,11 +79,13 @@ def by_class(row: Tensor, classes: Sequence[str]) -> dict[str, float]:
 
 def scores(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
     """Accuracy and macro-F1 of (N, K) probabilities against (N,) labels."""
+    from torchmetrics.functional import classification as metrics  # takes long to import
+
     classes = probabilities.shape[1]
     answers = probabilities.argmax(1)
     return {
-        "accuracy": float(multiclass_accuracy(answers, labels, classes, average="micro")),
-        "macro_f1": float(multiclass_f1_score(answers, labels, classes, average="macro")),
+        "accuracy": float(metrics.multiclass_accuracy(answers, labels, classes, average="micro")),
+        "macro_f1": float(metrics.multiclass_f1_score(answers, labels, classes, average="macro")),
     }
 
 
@@ -125,8 +122,9 @@ class Evaluation:
         network, plain = scores(ours, labels), scores(baseline, labels)
         if all(network[name] <= plain[name] for name in network):
             notes += ("the network is no better than the bag of words here: prefer the simpler, or add data",)
-        table = multiclass_confusion_matrix(ours.argmax(1), labels, len(classes)).tolist()
-        return cls(network, plain, table, classes, len(labels), notes)
+        table = torch.zeros(len(classes), len(classes), dtype=torch.int64)
+        table.index_put_((labels, ours.argmax(1)), torch.tensor(1), accumulate=True)
+        return cls(network, plain, table.tolist(), classes, len(labels), notes)
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> "Evaluation":
