@@ -1,0 +1,477 @@
+"""Models on disk: what goes in comes out, saving is all or nothing, and damage is named, never run."""
+
+import hashlib
+import json
+import os
+import pickle
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from elman.artifact import Artifact, check_place, is_artifact, load, save
+from elman.errors import ArtifactError, UsageError
+from elman.files import partial, write_partial
+from elman.version import __version__
+
+
+def model(number: int = 1, **changes: Any) -> Artifact:
+    made = Artifact(
+        task="toy",
+        settings={"hidden": number, "cell": "lstm", "quantiles": [0.1, 0.9]},
+        tensors={"w": torch.arange(6.0).view(2, 3) * number, "b": torch.ones(3, dtype=torch.bfloat16)},
+        extras={"vocabulary": {"words": ["naïve", "日本", "\u2028", '"']}, "scaler": [1.5, None]},
+        scores={"accuracy": 0.5, "baseline": {"accuracy": 0.4}},
+        data={"fingerprint": "abc", "rows": 3, "source": "a b.csv"},
+        card="# Toy – a model\n",
+    )
+    return replace(made, **changes)
+
+
+def same(a: Artifact, b: Artifact) -> bool:
+    fields = ("task", "settings", "extras", "scores", "data", "card", "version")
+    return all(getattr(a, name) == getattr(b, name) for name in fields) and alike(a.tensors, b.tensors)
+
+
+def alike(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Bit for bit, so that NaNs count too."""
+
+    def content(tensor: Tensor) -> Any:
+        flat = tensor.reshape(-1).clone(memory_format=torch.contiguous_format)
+        return tensor.dtype, tensor.shape, flat.view(torch.uint8).tolist()
+
+    return {k: content(v) for k, v in a.items()} == {k: content(v) for k, v in b.items()}
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+FILES = ["README.md", "config.json", "model.safetensors", "scaler.json", "vocabulary.json"]
+
+# ---- what goes in comes out
+
+KINDS = [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.uint8, torch.bool]
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.none() | st.booleans()
+JSON = st.recursive(
+    NUMBERS | TEXT, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=8
+)
+STEMS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True).filter(lambda stem: stem != "config")
+
+
+@st.composite
+def tensors(draw: st.DrawFn) -> Tensor:
+    shape = draw(st.lists(st.integers(0, 3), max_size=3))
+    bits = torch.randint(0, 256, (*shape, 8), dtype=torch.uint8)
+    kind = draw(st.sampled_from(KINDS))
+    tensor = bits[..., 0] > 99 if kind == torch.bool else bits.view(kind)[..., 0]  # gaps in memory
+    return tensor.transpose(0, -1) if shape and draw(st.booleans()) else tensor
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    weights=st.dictionaries(TEXT.filter(lambda name: name != "__metadata__"), tensors(), max_size=4),
+    extras=st.dictionaries(STEMS, JSON, max_size=3),
+    given_=st.dictionaries(TEXT, JSON, max_size=3),
+    card=TEXT,
+)
+def test_roundtrip(weights: Any, extras: Any, given_: Any, card: str, tmp_path: Path) -> None:
+    first = model(tensors=weights, extras=extras, settings=given_, scores=given_, data=given_, card=card)
+    save(first, tmp_path / "model")
+    assert same(load(tmp_path / "model"), first)
+    assert len(names(tmp_path / "model")) == 3 + len(extras)
+
+
+def test_shared_memory_and_parameters(tmp_path: Path) -> None:
+    base = torch.nn.Parameter(torch.arange(8.0))
+    shared = {"whole": base, "again": base, "half": base[4:], "every other": base[::2]}
+    save(model(tensors=shared), tmp_path)
+    assert all(torch.equal(v, shared[k]) and not v.requires_grad for k, v in load(tmp_path).tensors.items())
+
+
+def test_scores_that_are_no_numbers_become_null(tmp_path: Path) -> None:
+    odd = {"mase": float("nan"), "all": [float("inf"), (1.0, 2)]}
+    save(model(scores=odd, data=odd), tmp_path)
+    assert load(tmp_path).scores == load(tmp_path).data == {"mase": None, "all": [None, [1.0, 2]]}
+
+
+def test_a_path_with_half_a_character(tmp_path: Path) -> None:
+    """Python reads a file name that isn't UTF-8 so."""
+    odd = model(data={"source": "caf\udce9.csv"}, card="caf\udce9")
+    save(odd, tmp_path)
+    assert load(tmp_path).data == odd.data and load(tmp_path).card == "caf\\udce9"
+
+
+def test_config_holds_what_it_promises(tmp_path: Path) -> None:
+    save(model(), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())["elman"]
+    assert config["task"] == "toy" and config["version"] == __version__ and config["settings"]["hidden"] == 1
+    assert config["scores"]["accuracy"] == 0.5 and config["data"]["fingerprint"] == "abc"
+    for name, digest in config["files"].items():
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+    assert names(tmp_path) == sorted(["config.json", *config["files"]]) == FILES
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"extras": {"../x": 1}}, "'../x' can't be the name of a file"),
+        ({"extras": {"config": 1}}, "'config' can't be the name of a file"),
+        ({"extras": {"": 1}}, "'' can't be the name of a file"),
+        ({"extras": {"x": {1, 2}}}, "not JSON serializable"),
+        ({"settings": {"rate": float("nan")}}, "not JSON compliant"),
+        ({"tensors": {"x": torch.zeros(2, dtype=torch.complex128)}}, "complex128"),
+    ],
+)
+def test_what_can_not_be_saved(change: dict[str, Any], said: str, tmp_path: Path) -> None:
+    save(model(), tmp_path)
+    with pytest.raises(UsageError, match=f"^the toy model can't be saved: .*{said}"):
+        save(model(2, **change), tmp_path)
+    assert same(load(tmp_path), model()) and names(tmp_path) == FILES
+
+
+# ---- places
+
+
+@pytest.mark.parametrize("place", ["a", "a/", "a/b/c", "with space/ünï 日本", "./a/../b", "."])
+def test_relative_places(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    if place == ".":
+        monkeypatch.chdir("a")
+    for number in (1, 2):
+        check_place(place)
+        save(model(number), place)
+        assert is_artifact(place) and same(load(place), model(number))
+        assert same(load(Path(place).absolute()), model(number))  # the working folder is still the same one
+    assert [p for p in tmp_path.rglob("*") if p.is_file() and p.name not in FILES] == []
+
+
+def test_a_linked_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    save(model(), tmp_path / "link")
+    save(model(2), tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and same(load(tmp_path / "real"), model(2))
+
+
+def test_other_files_stay_and_old_ones_go(tmp_path: Path) -> None:
+    save(model(), tmp_path)
+    (tmp_path / "metrics.jsonl").write_text("{}\n")
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "a.png").write_text("picture")
+    (tmp_path / "notes.txt").symlink_to("nowhere")
+    save(model(2, extras={"labels": [1]}), tmp_path)
+    stay = [
+        "README.md",
+        "config.json",
+        "labels.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "notes.txt",
+        "plots",
+    ]
+    assert names(tmp_path) == stay and (tmp_path / "plots" / "a.png").read_text() == "picture"
+    assert load(tmp_path).extras == {"labels": [1]}
+
+
+def test_foreign_folders_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=f"{tmp_path / 'file'} is a file: a model is saved as a folder"):
+        save(model(), tmp_path / "file")
+    with pytest.raises(
+        UsageError, match=f"{tmp_path} holds 'file' and no model: name a new or an empty folder"
+    ):
+        check_place(tmp_path)
+    hub = tmp_path / "hub"  # another library's model has a config.json as well
+    hub.mkdir()
+    (hub / "config.json").write_text('{"architectures": ["elman"], "elman": 1}')
+    (hub / "model.safetensors").write_text("weights")
+    with pytest.raises(UsageError, match=r"hub holds 'config.json' and no model"):
+        save(model(), hub)
+    assert (hub / "model.safetensors").read_text() == "weights" and names(hub) == [
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_the_run_of_a_model_and_what_kills_left_are_no_strangers(tmp_path: Path) -> None:
+    for name in ("metrics.jsonl", "checkpoint.pt"):
+        (tmp_path / name).write_text("")
+        write_partial(tmp_path / name, b"half")
+    write_partial(tmp_path / "vocabulary.json", b"half")
+    save(model(), tmp_path)
+    assert same(load(tmp_path), model())
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        save(model(), tmp_path / "m")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "m").stat().st_mode & 0o777 == 0o750
+    assert all(p.stat().st_mode & 0o777 == 0o640 for p in (tmp_path / "m").iterdir())
+
+
+# ---- all or nothing
+
+
+def test_killed_while_saving(tmp_path: Path) -> None:
+    """At every moment: the old model whole or the new one; the next save works, even after a second kill."""
+    command = [sys.executable, str(Path(__file__).parent / "killing.py"), "saving", str(tmp_path), "1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, timeout=500)
+    found = json.loads(done.stdout)["found"]
+    assert len(found) > 15 and all(moment["again"] for moment in found)
+    kept = [moment["kept"] for moment in found]
+    assert kept[0] == [1] and kept[-1] == [2] and kept == sorted(kept)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_error_while_saving(error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each file forced to disk, and at each move."""
+    expected = ArtifactError if isinstance(error, OSError) else KeyboardInterrupt
+    for owner, name in ((os, "fsync"), (Path, "replace")):
+        work, count, failed = getattr(owner, name), 0, True
+        while failed:
+            folder, fresh, count = tmp_path / f"{name}{count}", tmp_path / f"new{name}{count}", count + 1
+            save(model(), folder)
+            for place in (folder, fresh):
+                calls = iter(range(1, 99))
+
+                def fail(*arguments: Any, calls: Any = calls, count: int = count) -> Any:
+                    if next(calls) == count:
+                        raise error
+                    return work(*arguments)  # noqa: B023
+
+                with monkeypatch.context() as patch:
+                    patch.setattr(owner, name, fail)
+                    try:
+                        save(model(2), place)
+                        failed = False
+                    except expected as raised:
+                        failed = True
+                        if isinstance(raised, ArtifactError):
+                            assert str(raised) == (
+                                f"{place} can't be written (No space left on device): free some space there"
+                            )
+            kept = [n for n in (1, 2) if same(load(folder), model(n))]
+            assert kept == [2] or names(folder) == FILES
+            assert not fresh.exists() or same(load(fresh), model(2))
+            assert kept
+        assert count > 3
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    save(model(), tmp_path)
+    big = model(2, tensors={"w": torch.zeros(5000)})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(
+            ArtifactError, match=r"can't be written \(File too large\): free some space there"
+        ):
+            save(big, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert same(load(tmp_path), model()) and names(tmp_path) == FILES
+
+
+def test_a_place_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        ArtifactError, match=r"can't be written \(Not a directory\): name a folder that you may"
+    ):
+        save(model(), tmp_path / "file" / "model")
+
+
+# ---- damage
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_missing_or_a_folder(name: str, tmp_path: Path) -> None:
+    save(model(), tmp_path)
+    (tmp_path / name).unlink()
+    missing = (
+        "it has no config.json" if name == "config.json" else f"{name} is missing; copy the whole folder"
+    )
+    with pytest.raises(ArtifactError, match=missing):
+        load(tmp_path)
+    (tmp_path / name).mkdir()
+    with pytest.raises(ArtifactError, match=rf"{name} can't be read \(Is a directory\)"):
+        load(tmp_path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(
+    name=st.sampled_from(FILES),
+    where=st.floats(0, 1, exclude_max=True),
+    bit=st.integers(0, 7),
+    cut=st.booleans(),
+)
+def test_damage_anywhere(name: str, where: float, bit: int, cut: bool, tmp_path: Path) -> None:
+    save(model(), tmp_path / "m")
+    file = tmp_path / "m" / name
+    before = file.read_bytes()
+    content, place = bytearray(before), int(where * len(before))
+    if cut:
+        content = content[:place]
+    else:
+        content[place] ^= 1 << bit
+    file.write_bytes(content)
+    try:
+        changed = load(tmp_path / "m")
+    except ArtifactError as error:
+        assert str(tmp_path / "m") in str(error) and "\n" not in str(error)
+    else:  # config.json has no checksum: a flipped letter may make another word there, but no other weights
+        assert name == "config.json" and alike(changed.tensors, model().tensors)
+    finally:
+        file.write_bytes(before)  # or the folder would be a stranger to the next save
+
+
+class Other(dict[str, Any]):
+    """A whole config.json in place of the one there."""
+
+
+def edited(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], Any]:
+    def edit(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        other = change(config["elman"])
+        (folder / "config.json").write_text(json.dumps(other if isinstance(other, Other) else config))
+
+    return edit
+
+
+def forged(name: str, content: bytes) -> Callable[[Path], Any]:
+    """Another content under a right checksum, which anyone can compute."""
+
+    def forge(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+        edited(lambda c: c["files"].update({name: hashlib.sha256(content).hexdigest()}))(folder)
+
+    return forge
+
+
+class Evil:
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("the folder's code was run",)
+
+
+OUT = {
+    "../secret.json": "0",
+    "..": "0",
+    "": "0",
+    "/etc/passwd": "0",
+    "a/b.json": "0",
+    "x.py": "0",
+    ".a.json": "0",
+}
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (
+            edited(lambda c: c.update(format=2, files=3)),
+            r"in format 2; this is elman .* \(format 1\): upgrade elman",
+        ),
+        (edited(lambda c: c.update(format=True)), "'format' is missing or of the wrong kind"),
+        (edited(lambda c: c.update(format=0)), "'format' is missing or of the wrong kind"),
+        (edited(lambda c: c.update(format="1")), "'format' is missing or of the wrong kind"),
+        (edited(lambda c: c.pop("settings")), "'settings' is missing or of the wrong kind"),
+        (edited(lambda c: c.update(scores=[])), "'scores' is missing or of the wrong kind"),
+        (edited(lambda c: c.update(task=None)), "'task' is missing or of the wrong kind"),
+        (edited(lambda c: c.update(files=[])), "'files' is missing or of the wrong kind"),
+        (edited(lambda c: c["files"].pop("README.md")), "'README.md' is missing or of the wrong kind"),
+        (
+            edited(lambda c: c["files"].update({"scaler.json": 1})),
+            "the entry 'scaler.json' of 'files' is missing",
+        ),
+        *[
+            (edited(lambda c, name=name: c["files"].update({name: "0"})), f"the entry {name!r} of 'files'")
+            for name in OUT
+        ],
+        (edited(lambda c: Other(elman=[1])), "'elman' is missing or of the wrong kind"),
+        (
+            edited(lambda c: Other(model_type="lstm")),
+            "is not a model of elman: its config.json is another program's",
+        ),
+        (lambda f: (f / "config.json").write_text("[1]"), "its config.json is another program's"),
+        (
+            lambda f: (f / "config.json").write_text('{"elman": {"scores": NaN}}'),
+            "not valid JSON .*NaN is no JSON",
+        ),
+        (
+            lambda f: (f / "config.json").write_text("[" * 100_000),
+            r"config.json is damaged: it is not valid JSON",
+        ),
+        (lambda f: (f / "config.json").write_text('{"elman": ' + "9" * 9999 + "}"), "it is not valid JSON"),
+        (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), "config.json is damaged"),
+        (lambda f: (f / "model.safetensors").write_bytes(pickle.dumps(Evil())), "is damaged or was changed"),
+        (forged("model.safetensors", pickle.dumps(Evil())), "unreadable content .*: train the model again"),
+        (forged("model.safetensors", b""), "unreadable content .*: train the model again"),
+        (forged("vocabulary.json", b"[NaN]"), "unreadable content .*NaN is no JSON.*: train the model again"),
+        (forged("vocabulary.json", b"[" * 100_000), "unreadable content .*: train the model again"),
+        (forged("README.md", b"\xff"), "unreadable content .*: train the model again"),
+    ],
+)
+def test_damaged_and_crafted_folders(damage: Callable[[Path], Any], said: str, tmp_path: Path) -> None:
+    (tmp_path / "secret.json").write_text("1")
+    save(model(), tmp_path / "m")
+    damage(tmp_path / "m")
+    with pytest.raises(ArtifactError, match=said) as raised:
+        load(tmp_path / "m")
+    assert str(tmp_path / "m") in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_places_without_a_model(tmp_path: Path) -> None:
+    gone, empty, file, run = (tmp_path / name for name in ("gone", "empty", "file", "run"))
+    with pytest.raises(
+        UsageError, match=f"there is no model at {gone}: train one with `elman train TASK DATA"
+    ):
+        load(gone)
+    empty.mkdir()
+    file.write_text("")
+    for place in (empty, file):
+        with pytest.raises(ArtifactError, match=f"{place} is not a model of elman: it has no config.json"):
+            load(place)
+    run.mkdir()
+    (run / "checkpoint.pt").write_text("")
+    with pytest.raises(ArtifactError, match="has not finished: run the same command with --resume"):
+        load(run)
+    assert not any(map(is_artifact, (gone, empty, file, run)))
+
+
+def test_links_are_read_like_files(tmp_path: Path) -> None:
+    save(model(), tmp_path / "m")
+    (tmp_path / "m" / "model.safetensors").rename(tmp_path / "elsewhere")
+    (tmp_path / "m" / "model.safetensors").symlink_to(tmp_path / "elsewhere")
+    assert same(load(tmp_path / "m"), model())
+    (tmp_path / "elsewhere").write_bytes(b"other")
+    with pytest.raises(ArtifactError, match=r"model.safetensors is damaged or was changed"):
+        load(tmp_path / "m")
+    save(model(2), tmp_path / "m")  # replaces the link, not what it shows
+    assert same(load(tmp_path / "m"), model(2)) and (tmp_path / "elsewhere").read_bytes() == b"other"
+
+
+def test_a_file_that_waits_under_another_name(tmp_path: Path) -> None:
+    """What a kill right after the replacement of config.json leaves."""
+    save(model(), tmp_path)
+    waiting = tmp_path / "model.safetensors"
+    write_partial(waiting, waiting.read_bytes())
+    waiting.write_bytes(b"the old weights")
+    assert same(load(tmp_path), model())
+    partial(waiting).write_bytes(b"neither")
+    with pytest.raises(ArtifactError, match=r"model.safetensors is damaged or was changed"):
+        load(tmp_path)
