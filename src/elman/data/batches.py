@@ -81,7 +81,9 @@ def split_groups(
         )
     order = sorted(groups, key=lambda key: _hash(key, seed))
     labels = (
-        {key: _commonest(stratify[row] for row in rows) for key, rows in groups.items()} if stratify else {}
+        {key: _commonest(stratify[row] for row in rows) for key, rows in groups.items()}
+        if stratify is not None
+        else {}
     )
     held = _choose(order, {key: len(rows) for key, rows in groups.items()}, labels, share)
     return (

@@ -112,8 +112,8 @@ def _read_quoted(text: str, name: str, separator: str, header: bool) -> Parsed:
     if not rows:
         raise DataError(f"{name} has a header but no rows; add at least one row below it.")
     cells = zip(columns, zip(*rows, strict=True), strict=True)
-    frame = pl.DataFrame([pl.Series(c, values, dtype=pl.String).replace("", None) for c, values in cells])
-    return _parsed(frame, header, lines)
+    frame = pl.DataFrame([pl.Series(c, values, dtype=pl.String) for c, values in cells])
+    return _parsed(frame.select(pl.all().replace("", None)), header, lines)
 
 
 def _parsed(frame: pl.DataFrame, header: bool, lines: NDArray[np.int64]) -> Parsed:
@@ -154,11 +154,11 @@ def _names(cells: Sequence[str], name: str, header: bool) -> list[str]:
     """Names of the columns; one without a name is called by its position, from "1"."""
     if not header:
         return [str(i + 1) for i in range(len(cells))]
-    names = [cell.strip() or str(i + 1) for i, cell in enumerate(cells)]
-    for i, column in enumerate(names):
-        if column in names[:i]:
-            first = names.index(column) + 1
-            raise DataError(
-                f"{name}, row 1: columns {first} and {i + 1} are both named {shorten(column)}; rename one."
-            )
-    return names
+    names: dict[str, int] = {}
+    for i, cell in enumerate(cells, start=1):
+        column = cell.strip() or str(i)
+        if column in names:
+            pair = f"columns {names[column]} and {i}"
+            raise DataError(f"{name}, row 1: {pair} are both named {shorten(column)}; rename one.")
+        names[column] = i
+    return list(names)

@@ -66,18 +66,18 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         DataError: the file is missing (names its nearest neighbour), is a folder or cannot be read.
     """
-    if path.is_dir():
-        example = next((p for p in sorted(path.iterdir()) if p.suffix in ENDINGS), path / "data.csv")
-        raise DataError(f"{path} is a folder; name one file in it, such as {example}.")
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
+        if path.is_dir():
+            example = next((p for p in sorted(path.iterdir()) if p.suffix in ENDINGS), path / "data.csv")
+            raise DataError(f"{path} is a folder; name one file in it, such as {example}.")
         if not path.parent.is_dir():
-            raise DataError(f"{path} does not exist: there is no folder {path.parent}.") from None
-        hint = nearest(path.name, (p.name for p in path.parent.iterdir()))
-        raise DataError(f"{path} does not exist{hint or '; check the spelling and the folder.'}") from None
+            raise DataError(f"{path} does not exist: there is no folder {path.parent}.")
+        if not path.exists():
+            hint = nearest(path.name, (p.name for p in path.parent.iterdir()))
+            raise DataError(f"{path} does not exist{hint or '; check the spelling and the folder.'}")
+        return path.read_bytes()
     except OSError as problem:
-        raise DataError(f"{path} cannot be read: {problem.strerror}.") from None
+        raise DataError(f"{shorten(str(path))} cannot be read: {problem.strerror}.") from None
 
 
 def unzip(data: bytes, name: str) -> bytes:
@@ -201,7 +201,8 @@ def read_jsonl(data: bytes, name: str) -> Parsed:
 def _object(line: bytes, where: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-        json.dumps(value, ensure_ascii=False).encode()  # "\ud83d" alone is JSON but no text
+        if b"\\u" in line:  # "\ud83d" alone is JSON but no text
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as problem:
         reason = f"{problem.msg} at character {problem.colno}"
         raise DataError(f"{where} is broken JSON ({reason}); mend or remove the line.") from None
@@ -211,6 +212,8 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise DataError(f"{where} is nested too deeply; it should be one flat object.") from None
+    except ValueError:  # Python's guard against numbers that take for ever
+        raise DataError(f"{where} holds a number of thousands of digits; shorten it.") from None
     if not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else f"the value {shorten(value)}"
         raise DataError(f'{where} is {kind}, not an object; it should look like {{"text": "…"}}.')

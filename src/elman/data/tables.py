@@ -86,10 +86,14 @@ class Table:
             if column not in there:
                 listed = ", ".join(shorten(c) for c in there[:12])
                 more = f" and {len(there) - 12} more" if len(there) > 12 else ""
-                hint = nearest(column, there) or "."
-                if self.first_row == 2 and any(len(c) > 40 or _is_number(c) for c in there):
-                    hint = "; if its first line is no header, read it without one."
+                hint = nearest(column, there) or self._no_header_hint()
                 raise DataError(f"{self.name} has no column {column!r}; it has {listed}{more}{hint}")
+
+    def _no_header_hint(self) -> str:
+        odd = any(len(c) > 40 or re.fullmatch(r"[-+]?\d+(\.\d+)?", c) for c in self.frame.columns)
+        if self.first_row == 2 and odd:
+            return "; if its first line is no header, say so with header=False (--no-header)."
+        return "."
 
     def select(self, indices: Sequence[int]) -> "Table":
         """The rows at `indices`, in that order; they keep their names in messages."""
@@ -173,10 +177,6 @@ def _kind(dtype: pl.DataType) -> str:
     return "bytes" if dtype == pl.Binary else str(dtype)
 
 
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[-+]?\d+(\.\d+)?", text) is not None
-
-
 def _why_no_number(value: str) -> str:
     if re.fullmatch(r"\s*[-+]?\d{1,3}(,\d{3})+(\.\d+)?\s*", value):
         return "which is not a number here; write it without the thousands commas."
@@ -210,9 +210,9 @@ def read_table(source: Any, *, header: bool = True) -> Table:
     if isinstance(source, str) and source == "-":
         return _of_stdin(header)
     if isinstance(source, (str, Path)):
-        if not str(source) or "://" in str(source):
-            what = "is a web address; download it and give the file" if source else "is no path; name a file"
-            raise UsageError(f"{str(source)!r} {what}, or '-' for standard input.")
+        if not str(source) or "\0" in str(source) or "://" in str(source):
+            what = "is a web address; download it and give" if "://" in str(source) else "is no path; give"
+            raise UsageError(f"{str(source)!r} {what} a file, or '-' for standard input.")
         return _of_file(Path(source), header)
     return _of_frame(to_frame(source, type(source).__name__), type(source).__name__)
 
