@@ -163,14 +163,36 @@ def train_forecast(
 
 
 @app.command()
-def evaluate(model: Model, data: Data, header: Header = True, as_json: Json = False) -> None:
+def evaluate(
+    model: Model,
+    data: Data,
+    text: Annotated[str | None, typer.Option(help="Column of the text, if not as in training")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the label, if not as in training")] = None,
+    backtest: Annotated[int, typer.Option(help="Forecasts: train anew before the last so many horizons")] = 0,
+    header: Header = True,
+    as_json: Json = False,
+) -> None:
     """Score a model on data, beside its plain baseline.
 
     Example: elman evaluate runs/reviews test.csv
-    """
-    from elman.tasks import load
 
-    result = load(model).evaluate(data, header=header)
+    Example: elman evaluate runs/sales sales.csv --backtest 3
+    """
+    from elman.tasks import Classifier, load
+
+    loaded = load(model)
+    if isinstance(loaded, Classifier):
+        if backtest:
+            raise UsageError("--backtest is for forecasts: a classifier has no past to cut off")
+        result: Any = loaded.evaluate(data, text=text, label=label, header=header)
+    elif text or label:
+        raise UsageError(
+            "--text and --label are for classifiers: a forecast reads the columns of its training"
+        )
+    elif backtest:
+        result = loaded.backtest(data, cutoffs=backtest, header=header)
+    else:
+        result = loaded.evaluate(data, header=header)
     _print(result.to_dict(), str(result), as_json)
 
 
