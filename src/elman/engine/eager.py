@@ -25,12 +25,15 @@ def scan(
         active = (torch.arange(total, device=x.device).unsqueeze(1) < call.lengths).unsqueeze(2)
         x = torch.where(active, x, 0.0)  # so that a NaN in the padding can't reach a gradient
     start = None if call.reset is None else _starts(call.reset.unsqueeze(2), active, reverse)
+    # Fresh copies: a matrix product may round differently where its operand starts at another alignment, and
+    # a stream of single steps must give the very numbers of the whole sequence.
+    state = tuple(s.clone() for s in state)
     every: list[State] = []
     outputs: list[Tensor] = []
     for t in reversed(range(total)) if reverse else range(total):
         if start is not None:
             state = tuple(torch.where(start[t], 0.0, s) for s in state)
-        new = _zoned_out(step(cell, x[t], state, weights, noise.recurrent), state, t, noise)
+        new = _zoned_out(step(cell, x[t].clone(), state, weights, noise.recurrent), state, t, noise)
         outputs.append(new[0] if active is None else torch.where(active[t], new[0], 0.0))
         if active is not None:
             new = tuple(torch.where(active[t], n, s.to(n.dtype)) for n, s in zip(new, state, strict=True))

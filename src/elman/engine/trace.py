@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +187,8 @@ def _run_and_watch(cell: Cell, parts: list[_Part], locals_: dict[str, Any]) -> t
     sys.setprofile(watch)
     try:
         return cell(*parts)
+    except TypeError as error:  # torch or Python turned down a symbol before it was asked
+        raise CellError(f"{_raised_at(error)}: {error}; an equation may use {_vocabulary()}") from error
     finally:
         sys.setprofile(before)
 
@@ -223,3 +226,10 @@ def _where() -> str:
     while frame and frame.f_code.co_filename.startswith((__file__, TORCH)):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}, line {frame.f_lineno}" if frame else "cell"
+
+
+def _raised_at(error: Exception) -> str:
+    """The same for an error from within torch or Python."""
+    calls = traceback.extract_tb(error.__traceback__)
+    last = [call for call in calls if not call.filename.startswith((__file__, TORCH))][-1]
+    return f"{last.filename}, line {last.lineno}"

@@ -1,0 +1,278 @@
+"""The engines: the vendor's kernels against the eager loop, and the eager loop against finite differences."""
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+import elman
+from compare import assert_same, gradients, tensors
+from elman.cells import CELLS
+
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+CLASSIC = ("elman", "elman-relu", "gru", "lstm")
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "two": {"bidirectional": True},
+    "bare": {"bias": False},
+    "layer-norm": {"layer_norm": True},
+    "zoneout": {"zoneout": 0.3},
+}
+
+
+def loose(layer: elman.Recurrent) -> tuple[Tensor, ...]:
+    """Random states in the order of the cell, asking for gradients."""
+    rows, sizes = layer.num_layers * layer.directions, [layer.output_size]
+    sizes += [layer.hidden_size] * (len(layer.cell.state) - 1)
+    return tuple(torch.rand(rows, 2, n, dtype=torch.float64, requires_grad=True) for n in sizes)
+
+
+def check(layer: elman.Recurrent, **call: Any) -> None:
+    """gradcheck and gradgradcheck over input, initial states and every parameter."""
+    x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
+    state, names = loose(layer), [name for name, _ in layer.named_parameters()]
+
+    def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        hx, weights = rest[: len(state)], dict(zip(names, rest[len(state) :], strict=True))
+        single = len(state) == 1
+        return tuple(tensors(torch.func.functional_call(layer, weights, (x, hx[0] if single else hx), call)))
+
+    inputs = (x, *state, *(p.detach().requires_grad_() for p in layer.parameters()))
+    assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
+    assert torch.autograd.gradgradcheck(run, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("kind", CELLS)
+def test_gradients_of_every_cell(kind: str, option: str) -> None:
+    torch.manual_seed(3)
+    layer = elman.Recurrent(CELLS[kind], 2, 3, **OPTIONS[option], dtype=torch.float64, engine="eager").eval()
+    reset = torch.tensor([[False, True], [True, False], [False, False]])
+    check(layer, lengths=[3, 1], reset=reset, return_states=True)
+
+
+@pytest.mark.parametrize("kind", ["elman", "lstm", "peephole-lstm", "cifg", "slstm"])
+def test_gradients_with_projection(kind: str) -> None:
+    torch.manual_seed(4)
+    options = {"num_layers": 2, "proj_size": 2, "dtype": torch.float64, "engine": "eager"}
+    check(elman.Recurrent(CELLS[kind], 2, 3, **options), lengths=[2, 0])
+
+
+@pytest.mark.parametrize("kind", CLASSIC)
+def test_gradients_of_the_vendor_engine(kind: str) -> None:
+    torch.manual_seed(5)
+    options = {"bidirectional": True, "dtype": torch.float64, "engine": "vendor"}
+    check(elman.Recurrent(CELLS[kind], 2, 3, **options))
+    check(elman.Recurrent(CELLS[kind], 2, 3, **options), lengths=[0, 2])
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> dict[str, Any]:
+    """In float64: at random, float32 meets gradients that cancel."""
+    steps, batch = draw(st.integers(1, 6)), draw(st.integers(1, 4))
+    lengths = st.lists(st.integers(0, steps), min_size=batch, max_size=batch)
+    flags = st.lists(st.booleans(), min_size=steps * batch, max_size=steps * batch)
+    return {
+        "shape": (steps, batch, draw(st.integers(1, 3))),
+        "hidden": draw(st.integers(1, 5)),
+        "layers": draw(st.integers(1, 3)),
+        "bidirectional": draw(st.booleans()),
+        "bias": draw(st.booleans()),
+        "lengths": draw(st.none() | lengths),
+        "reset": torch.tensor(draw(flags)).view(steps, batch),
+        "seed": draw(st.integers(0, 1000)),
+    }
+
+
+def layer_of(kind: str, drawn: dict[str, Any], **more: Any) -> tuple[elman.Recurrent, Tensor, Any]:
+    """A layer, an input and an initial state that ask for gradients."""
+    torch.manual_seed(drawn["seed"])
+    options = {"bias": drawn["bias"], "bidirectional": drawn["bidirectional"], "dtype": torch.float64}
+    inputs, hidden, layers = drawn["shape"][2], drawn["hidden"], drawn["layers"]
+    layer = elman.Recurrent(CELLS[kind], inputs, hidden, layers, **options, **more)
+    x = torch.randn(drawn["shape"], dtype=torch.float64, requires_grad=True)
+    rows = layers * layer.directions
+    state = [torch.rand(rows, x.shape[1], hidden, dtype=x.dtype) for _ in layer.cell.state]
+    state = [s.requires_grad_() for s in state]
+    return layer, x, tuple(state) if len(state) > 1 else state[0]
+
+
+slow_machine = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+
+
+@slow_machine
+@given(st.sampled_from(CLASSIC), calls())
+def test_vendor_is_eager(kind: str, drawn: dict[str, Any]) -> None:
+    layer, x, state = layer_of(kind, drawn)
+    results = []
+    for engine in ("auto", "eager"):
+        layer.engine = engine
+        result = layer(x, state, lengths=drawn["lengths"])
+        results.append((result, gradients(result, [x, *tensors(state), *layer.parameters()])))
+    assert_same(*results)
+    if drawn["lengths"] is None or any(drawn["lengths"]):
+        layer.engine = "auto"
+        assert layer.explain(x, lengths=drawn["lengths"]).startswith("vendor")
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", CLASSIC)
+def test_vendor_is_eager_in_float32(kind: str, bidirectional: bool) -> None:
+    """Where oneDNN has an LSTM of its own."""
+    torch.manual_seed(6)
+    layer = elman.Recurrent(CELLS[kind], 5, 16, 2, bidirectional=bidirectional)
+    x = torch.randn(7, 4, 5, requires_grad=True)
+    for lengths in (None, [7, 7, 7, 7], [0, 7, 0, 0], [3, 0, 7, 5]):
+        results = []
+        for engine in ("vendor", "eager"):
+            layer.engine = engine
+            result = layer(x, lengths=lengths)
+            results.append((result, gradients(result, [x, *layer.parameters()])))
+        assert_same(*results)
+
+
+@slow_machine
+@given(st.sampled_from(sorted(CELLS)), calls(), st.booleans())
+def test_lengths_are_every_sequence_alone(kind: str, drawn: dict[str, Any], normalised: bool) -> None:
+    """Outputs, states and gradients; what lies beyond a length has no say, even if it is not a number."""
+    layer, x, state = layer_of(kind, drawn, layer_norm=normalised)
+    lengths = drawn["lengths"] or [x.shape[0]] * x.shape[1]
+    inside = torch.arange(x.shape[0]).unsqueeze(1) < torch.tensor(lengths)
+    padded = torch.where(inside.unsqueeze(2), x, torch.nan)
+    together = layer(padded, state, lengths=lengths)
+    parts = []
+    for k, n in enumerate(lengths):
+        own = tuple(s[:, k : k + 1] for s in tensors(state))
+        output, *final = tensors(layer(x[:n, k : k + 1], own if len(own) > 1 else own[0]))
+        parts.append((torch.nn.functional.pad(output, (0, 0, 0, 0, 0, x.shape[0] - n)), *final))
+    alone = [torch.cat(tensors_, 1) for tensors_ in zip(*parts, strict=True)]
+    assert_same(together, alone)
+    inputs = [x, *tensors(state), *layer.parameters()]
+    assert_same(gradients(tensors(together), inputs), gradients(alone, inputs))
+
+
+@slow_machine
+@given(st.sampled_from(sorted(CELLS)), calls())
+def test_resets_are_every_segment_alone(kind: str, drawn: dict[str, Any]) -> None:
+    """Forwards the given state enters the first segment, backwards the last one."""
+    drawn["layers"] = 1
+    layer, x, state = layer_of(kind, drawn)
+    lengths = drawn["lengths"] or [x.shape[0]] * x.shape[1]
+    output, *final = tensors(layer(x, state, lengths=lengths, reset=drawn["reset"]))
+    for k, n in enumerate(lengths):
+        # A flag at 0 clears what comes in from before; flags beyond the length mean nothing.
+        flags = drawn["reset"][:n, k].tolist()
+        cuts = [0, *[t for t in range(1, n) if flags[t]], n]
+        for first, last in itertools.pairwise(cuts):
+            start = [torch.zeros_like(s[:, k : k + 1]) for s in tensors(state)]
+            for whole, own in zip(tensors(state), start, strict=True):
+                with torch.no_grad():
+                    if first == 0 and not (flags and flags[0]):
+                        own[0] = whole[0, k]
+                    if last == n and drawn["bidirectional"]:
+                        own[1] = whole[1, k]
+            alone, *ends = tensors(
+                layer(x[first:last, k : k + 1], tuple(start) if len(start) > 1 else start[0])
+            )
+            assert_same(output[first:last, k : k + 1], alone)
+            for whole, end in zip(final, ends, strict=True):
+                if last == n:
+                    assert_same(whole[0, k], end[0, 0])
+                if first == 0 and drawn["bidirectional"]:
+                    assert_same(whole[1, k], end[1, 0])
+        assert not output[n:, k].any()
+        if n == 0:
+            assert_same([f[:, k] for f in final], [s[:, k] for s in tensors(state)])
+
+
+@slow_machine
+@given(st.sampled_from(sorted(CELLS)), calls(), st.sampled_from(["auto", "eager"]))
+def test_steps_are_the_scan(kind: str, drawn: dict[str, Any], engine: str) -> None:
+    drawn["bidirectional"] = False
+    layer, x, state = layer_of(kind, drawn, engine=engine)
+    output, final = layer(x, state)
+    outputs = []
+    for x_t in x:
+        y, state = layer.step(x_t, state)
+        outputs.append(y)
+    stepped = [torch.stack(outputs), state]
+    if layer.explain(x).startswith("eager"):
+        pairs = zip(tensors([output, final]), tensors(stepped), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+    else:
+        assert_same([output, final], stepped)
+
+
+@slow_machine
+@given(st.sampled_from(sorted(CELLS)), calls())
+def test_every_state_of_every_step(kind: str, drawn: dict[str, Any]) -> None:
+    """Also every state is what a shorter run ends with."""
+    drawn["bidirectional"] = False
+    layer, x, state = layer_of(kind, drawn)
+    output, final, every = layer(x, state, lengths=drawn["lengths"], return_states=True)
+    lengths = drawn["lengths"] or [x.shape[0]] * x.shape[1]
+    assert_same([s[-1] for s in tensors(every)], final)
+    for t in range(x.shape[0]):
+        shorter = layer(x[: t + 1], state, lengths=[min(n, t + 1) for n in lengths])[1]
+        assert_same([s[t] for s in tensors(every)], shorter)
+    inside = torch.arange(x.shape[0]).unsqueeze(1) < torch.tensor(lengths)
+    assert_same(torch.where(inside.unsqueeze(2), tensors(every)[0][:, -1], 0), output)
+
+
+def test_every_state_backwards_starts_at_the_end() -> None:
+    layer = elman.GRU(2, 3, bidirectional=True)
+    x = torch.randn(4, 2, 2)
+    output, final, every = layer(x, return_states=True)
+    assert every.shape == (4, 2, 2, 3)
+    assert_same(every[:, 0], output[..., :3])
+    assert_same(every[:, 1], output[..., 3:])
+    assert_same(final, torch.stack([every[-1, 0], every[0, 1]]))
+
+
+OBSTACLES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("mgu", {}, {}, "no kernel for this cell"),
+    ("lstm", {}, {"lengths": [0, 0]}, "a sequence longer than 0"),
+    ("lstm", {}, {"reset": torch.zeros(3, 2, dtype=torch.bool)}, "don't reset within a sequence"),
+    ("lstm", {}, {"return_states": True}, "the last state only"),
+    ("lstm", {"zoneout": 0.1}, {}, "no zoneout"),
+    ("gru", {"recurrent_dropout": 0.1}, {}, "no recurrent dropout"),
+    ("gru", {"layer_norm": True}, {}, "no layer normalisation"),
+    ("elman", {"proj_size": 2}, {}, "projects the LSTM only"),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "call", "reason"), OBSTACLES)
+def test_explain_says_why_the_vendor_engine_is_out(
+    kind: str, options: dict[str, Any], call: dict[str, Any], reason: str
+) -> None:
+    x = torch.randn(3, 2, 2)
+    layer = elman.Recurrent(CELLS[kind], 2, 3, **options)
+    before = torch.get_rng_state()
+    assert layer.explain(x, **call).startswith("eager: ") and reason in layer.explain(x, **call)
+    assert torch.equal(before, torch.get_rng_state())
+    layer.engine = "vendor"
+    with pytest.raises(elman.UsageError, match=f'engine="vendor" can\'t run this: .*{reason}.*engine="auto"'):
+        layer(x, **call)
+    layer.engine = "eager"
+    assert layer.explain(x, **call) == "eager: asked for"
+
+
+def test_outside_training_recurrent_dropout_is_no_obstacle() -> None:
+    layer = elman.GRU(2, 3, recurrent_dropout=0.5, weight_dropout=0.5).eval()
+    assert layer.explain(torch.randn(3, 2, 2)).startswith("vendor")
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_no_steps_and_no_sequences(kind: str) -> None:
+    layer = elman.Recurrent(CELLS[kind], 2, 3, 2, bidirectional=True)
+    state = tuple(torch.rand(4, 5, 3) for _ in layer.cell.state)
+    hx = state if len(state) > 1 else state[0]
+    output, final, every = layer(torch.zeros(0, 5, 2), hx, lengths=[0] * 5, return_states=True)
+    assert output.shape == (0, 5, 6) and all(e.shape == (0, 4, 5, 3) for e in tensors(every))
+    assert all(torch.equal(a, b) for a, b in zip(tensors(final), state, strict=True))
+    output, final = layer(torch.zeros(6, 0, 2), lengths=[])
+    assert output.shape == (6, 0, 6) and tensors(final)[0].shape == (4, 0, 3)

@@ -1,0 +1,285 @@
+"""`elman.nn` against torch.nn: the same arguments, weights, outputs and gradients."""
+
+import copy
+import inspect
+import io
+import itertools
+import pickle
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
+
+import elman
+from compare import assert_same, gradients, tensors
+
+# PyTorch says so once in a process.
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+
+T, B, I, H, P = 4, 3, 3, 4, 2  # noqa: E741
+LENGTHS = [2, 4, 1]
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "tanh": ("RNN", {}),
+    "relu": ("RNN", {"nonlinearity": "relu"}),
+    "gru": ("GRU", {}),
+    "lstm": ("LSTM", {}),
+    "lstm+proj": ("LSTM", {"proj_size": P}),
+}
+
+
+def both(kind: str, *sizes: Any, **options: Any) -> tuple[nn.RNNBase, elman.Recurrent]:
+    """torch.nn's layer and elman's with the very same weights."""
+    name, own = KINDS[kind]
+    engine = options.pop("engine", "auto")
+    theirs = getattr(nn, name)(*sizes, **own, **options)
+    ours = getattr(elman, name)(*sizes, **own, **options, engine=engine)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    return theirs, ours
+
+
+def initial(layer: Any, batch: int | None, dtype: torch.dtype) -> Any:
+    """A random initial state as torch.nn's layer wants it; batch None is the form for one sequence."""
+    rows = layer.num_layers * (2 if layer.bidirectional else 1)
+    middle = [] if batch is None else [batch]
+    h = torch.randn(rows, *middle, layer.proj_size or layer.hidden_size, dtype=dtype, requires_grad=True)
+    c = torch.randn(rows, *middle, layer.hidden_size, dtype=dtype, requires_grad=True)
+    return (h, c) if isinstance(layer, nn.LSTM) else h
+
+
+def compare(theirs: nn.RNNBase, ours: elman.Recurrent, x: Any, leaf: Tensor, hx: Any, note: object) -> None:
+    expected, actual = theirs(x, hx), ours(x, hx)
+    assert_same(actual, expected, note)
+    inputs = [leaf, *tensors(hx)]
+    grads = gradients(expected, [*inputs, *theirs.parameters()])
+    assert_same(gradients(actual, [*inputs, *ours.parameters()]), grads, (note, "gradients"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("engine", ["eager", "vendor"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one", "two"])
+def test_outputs_and_gradients(
+    kind: str, engine: str, dtype: torch.dtype, layers: int, bidirectional: bool
+) -> None:
+    torch.manual_seed(1)
+    flags = itertools.product((True, False), repeat=4)
+    for bias, batch_first, packed, given in flags:
+        options = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional}
+        theirs, ours = both(kind, I, H, layers, **options, dtype=dtype, engine=engine)
+        leaf = torch.randn(*((B, T) if batch_first else (T, B)), I, dtype=dtype, requires_grad=True)
+        hx = initial(theirs, B, dtype) if given else None
+        x = pack_padded_sequence(leaf, LENGTHS, batch_first, enforce_sorted=False) if packed else leaf
+        compare(theirs, ours, x, leaf, hx, (bias, batch_first, packed, given))
+    for given in (True, False):
+        leaf = torch.randn(T, I, dtype=dtype, requires_grad=True)
+        compare(theirs, ours, leaf, leaf, initial(theirs, None, dtype) if given else None, "one sequence")
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_vendor_engine_is_bitwise_torch(kind: str, training: bool) -> None:
+    torch.manual_seed(2)
+    theirs, ours = both(kind, 5, 24, 2, bidirectional=True)
+    theirs.train(training)
+    ours.train(training)
+    padded = torch.randn(9, 6, 5)
+    for x in (padded, pack_padded_sequence(padded, [9, 9, 5, 4, 4, 1])):
+        pairs = [(ours(x), theirs(x))]
+        pairs += [(gradients(pairs[0][0], ours.parameters()), gradients(pairs[0][1], theirs.parameters()))]
+        with torch.no_grad():
+            pairs += [(ours(x), theirs(x))]
+        for actual, expected in pairs:
+            assert all(torch.equal(a, b) for a, b in zip(tensors(actual), tensors(expected), strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_strides_are_torchs(kind: str) -> None:
+    for batch_first in (False, True):
+        theirs, ours = both(kind, I, H, batch_first=batch_first)
+        x = torch.randn(T, B, I)
+        assert ours(x)[0].stride() == theirs(x)[0].stride()
+
+
+@pytest.mark.parametrize("engine", ["eager", "vendor"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_draws_what_torch_draws(kind: str, engine: str) -> None:
+    theirs, ours = both(kind, I, H, 3, dropout=0.4, bidirectional=True, engine=engine)
+    x = torch.randn(T, B, I)
+    inputs = [x] if engine == "eager" else [x, pack_padded_sequence(x, [4, 2, 2])]
+    for given in inputs:
+        torch.manual_seed(3)
+        expected = theirs(given)
+        torch.manual_seed(3)
+        assert_same(ours(given), expected)
+    assert not torch.equal(ours(x)[0], ours(x)[0])
+    ours.eval()
+    assert torch.equal(ours(x)[0], ours(x)[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_seed_gives_the_same_weights_and_names(kind: str) -> None:
+    name, own = KINDS[kind]
+    for options in ({}, {"num_layers": 2, "bidirectional": True}, {"bias": False, "dtype": torch.float64}):
+        torch.manual_seed(4)
+        theirs = getattr(nn, name)(I, H, **own, **options)
+        torch.manual_seed(4)
+        ours = getattr(elman, name)(I, H, **own, **options)
+        assert list(ours.state_dict()) == list(theirs.state_dict())
+        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert a.dtype == b.dtype and torch.equal(a, b)
+        theirs.load_state_dict(ours.state_dict(), strict=True)
+        ours.load_state_dict(theirs.state_dict(), strict=True)
+        for mine, yours in zip(ours.all_weights, theirs.all_weights, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(mine, yours, strict=True))
+
+
+def test_positional_arguments_stand_where_torch_has_them() -> None:
+    lstm = elman.LSTM(3, 8, 2, False, True, 0.5, True, 4, "cpu", torch.float64)
+    gru = elman.GRU(3, 8, 2, False, True, 0.5, True, "cpu", torch.float64)
+    rnn = elman.RNN(3, 8, 2, "relu", False, True, 0.5, True, "cpu", torch.float64)
+    for layer in (lstm, gru, rnn):
+        assert (layer.input_size, layer.hidden_size, layer.num_layers) == (3, 8, 2)
+        assert (layer.bias, layer.batch_first, layer.dropout, layer.bidirectional) == (False, True, 0.5, True)
+        assert all(p.dtype == torch.float64 for p in layer.parameters())
+    assert lstm.proj_size == 4 and rnn.nonlinearity == "relu"
+    meta = elman.GRU(3, 8, device="meta")
+    assert all(p.is_meta for p in meta.parameters())
+    names = list(inspect.signature(elman.LSTM.forward).parameters)
+    assert names[:3] == list(inspect.signature(nn.LSTM.forward).parameters)
+
+
+def test_printed_form_is_torchs() -> None:
+    for options in ({}, {"num_layers": 2, "bias": False, "batch_first": True}, {"proj_size": 2}):
+        assert repr(elman.LSTM(3, 4, **options)) == repr(nn.LSTM(3, 4, **options))
+    layer = elman.Recurrent(elman.cells.MGU, 3, 4, zoneout=0.1)
+    assert repr(layer) == "Recurrent(MGU, 3, 4, zoneout=0.1)"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_pickles_and_casts(kind: str) -> None:
+    theirs, ours = both(kind, I, H, 2, bidirectional=True)
+    x = torch.randn(T, B, I)
+    expected = ours(x)
+    saved = io.BytesIO()
+    torch.save(ours, saved)
+    saved.seek(0)
+    loaded = torch.load(saved, weights_only=False)
+    for twin in (copy.deepcopy(ours), pickle.loads(pickle.dumps(ours)), loaded):
+        assert_same(twin(x), expected)
+        assert twin.cell is ours.cell
+    assert_same(ours.double()(x.double()), theirs.double()(x.double()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision(kind: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(5)
+    theirs, ours = both(kind, I, H, 2, dtype=dtype)
+    _, eager = both(kind, I, H, 2, dtype=dtype, engine="eager")
+    eager.load_state_dict(ours.state_dict())
+    x = torch.randn(T, B, I, dtype=dtype)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(ours(x)), tensors(theirs(x)), strict=True))
+    coarse = torch.finfo(dtype).eps * 8
+    for a, b in zip(tensors(eager(x)), tensors(ours(x)), strict=True):
+        assert a.dtype == dtype and (a - b).abs().max() <= coarse
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_autocast(kind: str) -> None:
+    """Also where PyTorch's own LSTM fails, on processors without bfloat16 arithmetic."""
+    torch.manual_seed(6)
+    _, ours = both(kind, I, H)
+    _, eager = both(kind, I, H, engine="eager")
+    eager.load_state_dict(ours.state_dict())
+    x = torch.randn(T, B, I)
+    with torch.autocast("cpu", torch.bfloat16):
+        for extras in ({}, {"lengths": LENGTHS}):
+            for a, b in zip(tensors(ours(x, **extras)), tensors(eager(x, **extras)), strict=True):
+                assert a.dtype == b.dtype and (a.float() - b.float()).abs().max() < 0.05
+        ours(x)[0].sum().backward()
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in ours.parameters())
+
+
+def test_functional_call_and_trained_weights_are_seen() -> None:
+    theirs, ours = both("lstm", I, H)
+    doubled = {name: 2 * p for name, p in ours.named_parameters()}
+    x = torch.randn(T, B, I)
+    assert_same(torch.func.functional_call(ours, doubled, x), torch.func.functional_call(theirs, doubled, x))
+    with torch.no_grad():
+        for layer in (theirs, ours):
+            layer.weight_hh_l0.mul_(3)
+    assert_same(ours(x), theirs(x))
+
+
+def test_vmap_over_eager_matches_a_loop() -> None:
+    layer = elman.GRU(I, H, engine="eager")
+    x = torch.randn(5, T, B, I)
+    alone = [layer(one)[0] for one in x]
+    assert_same(torch.func.vmap(lambda one: layer(one)[0])(x), torch.stack(alone))
+
+
+def test_packed_keeps_its_own_order() -> None:
+    theirs, ours = both("gru", I, H)
+    packed = pack_sequence([torch.randn(n, I) for n in (3, 3, 1)])
+    actual, expected = ours(packed)[0], theirs(packed)[0]
+    assert isinstance(actual, PackedSequence) and actual.sorted_indices is None
+    assert_same(actual, expected)
+
+
+WRONG_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
+    ({"input_size": 0}, "input_size must be a whole number from 1, not 0"),
+    ({"hidden_size": -1}, "hidden_size must be a whole number from 1, not -1"),
+    ({"hidden_size": 2.5}, "hidden_size must be a whole number from 1, not 2.5"),
+    ({"num_layers": 0}, "num_layers must be a whole number from 1"),
+    ({"num_layers": True}, "num_layers must be a whole number from 1, not True"),
+    ({"bias": 1}, "bias must be True or False, not 1"),
+    ({"batch_first": None}, "batch_first must be True or False, not None"),
+    ({"dropout": 1.5}, "dropout must be a number between 0 and 1, not 1.5"),
+    ({"dropout": "0.1"}, "dropout must be a number between 0 and 1, not '0.1'"),
+    ({"dropout": True}, "dropout must be a number between 0 and 1, not True"),
+    ({"dropout": float("nan")}, "dropout must be a number between 0 and 1, not nan"),
+    ({"proj_size": 4}, "proj_size must be smaller than hidden_size 4, not 4"),
+    ({"proj_size": -1}, "proj_size must be a whole number from 0, not -1"),
+    ({"zoneout": -0.1}, "zoneout must be a number between 0 and 1"),
+    ({"recurrent_init": "zeros"}, 'recurrent_init must be "uniform" or "orthogonal", not \'zeros\''),
+    ({"engine": "fast"}, "engine must be"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), WRONG_ARGUMENTS, ids=lambda v: "")
+def test_wrong_arguments(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(elman.UsageError, match=sentence):
+        elman.LSTM(**({"input_size": 3, "hidden_size": 4} | wrong))
+
+
+def test_arguments_of_other_layers_are_refused() -> None:
+    with pytest.raises(elman.UsageError, match='nonlinearity must be "tanh" or "relu", not \'sin\''):
+        elman.RNN(3, 4, nonlinearity="sin")
+    with pytest.raises(elman.UsageError, match="forget_bias needs bias=True and a gate f"):
+        elman.GRU(3, 4, forget_bias=1.0)
+    with pytest.raises(elman.UsageError, match=r"GRU combines s\.h unit by unit"):
+        elman.Recurrent(elman.cells.GRU, 3, 4, proj_size=2)
+    with pytest.warns(UserWarning, match="num_layers=1"):
+        elman.GRU(3, 4, dropout=0.1)
+
+
+WRONG_INPUTS: list[tuple[Any, Any, str]] = [
+    (torch.zeros(5, 2, 4), None, "input_size 3, not 4"),
+    (torch.zeros(5), None, r"\(T, B, I\) or \(T, I\), not \(5,\)"),
+    (torch.zeros(5, 2, 3, dtype=torch.float64), None, r"torch.float64 but the weights are torch.float32"),
+    (torch.zeros(5, 2, 3, dtype=torch.int64), None, r"torch.int64 but the weights are torch.float32"),
+    (torch.zeros(5, 2, 3), torch.zeros(1, 2, 4), r"state of LSTM is the tensors \(h, c\), not 1"),
+    (torch.zeros(5, 2, 3), (torch.zeros(1, 2, 4), torch.zeros(1, 3, 4)), r"state c must be \(1, 2, 4\)"),
+    (torch.zeros(5, 3), (torch.zeros(1, 1, 4), torch.zeros(1, 4)), r"state h must be \(1, 4\)"),
+]
+
+
+@pytest.mark.parametrize(("x", "hx", "sentence"), WRONG_INPUTS, ids=lambda v: "")
+def test_wrong_inputs(x: Tensor, hx: Any, sentence: str) -> None:
+    with pytest.raises(elman.UsageError, match=sentence):
+        elman.LSTM(3, 4)(x, hx)
+    with pytest.raises((RuntimeError, ValueError, IndexError)):
+        nn.LSTM(3, 4)(x, hx)
