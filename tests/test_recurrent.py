@@ -1,0 +1,245 @@
+"""What `Recurrent` does beyond torch.nn: noise, normalisation, first values, streaming, what it refuses."""
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import elman
+from compare import assert_same, gradients, tensors
+from elman.cells import CELLS
+
+T, B, I, H = 5, 3, 4, 6  # noqa: E741
+
+
+def noise(*shape: int, seed: int = 0, **kind: Any) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), **kind)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_names_shapes_and_one_seed(kind: str) -> None:
+    cell = CELLS[kind]
+    options = {"num_layers": 2, "bidirectional": True, "layer_norm": True}
+    torch.manual_seed(0)
+    layer = elman.Recurrent(cell, I, H, **options)
+    rows, shapes = len(cell.gates) * H, {name: tuple(p.shape) for name, p in layer.named_parameters()}
+    for k, suffix in itertools.product(range(2), ("", "_reverse")):
+        place = f"_l{k}{suffix}"
+        assert shapes.pop("weight_ih" + place) == (rows, 2 * H if k else I)
+        names = ["bias_ih", "gain_ih"] + ["bias_hh", "gain_hh"] * cell.recurrent
+        assert all(shapes.pop(name + place) == (rows,) for name in names)
+        assert all(shapes.pop(name + place) == (H,) for name in cell.weights)
+        assert not cell.recurrent or shapes.pop("weight_hh" + place) == (rows, H)
+    assert not shapes
+    torch.manual_seed(0)
+    twin = elman.Recurrent(cell, I, H, **options)
+    for (name, a), b in zip(layer.named_parameters(), twin.parameters(), strict=True):
+        assert torch.equal(a, b)
+        low, high = (0, 1) if name.startswith("u_h") else (-(H**-0.5), H**-0.5)
+        assert torch.equal(a, torch.ones_like(a)) if "gain" in name else low <= a.min() < a.max() <= high
+    output, final = layer(noise(T, B, I))
+    assert output.shape == (T, B, 2 * H) and len(tensors(final)) == len(cell.state)
+    assert all(s.shape == (4, B, H) for s in tensors(final))
+
+
+def test_layouts_agree() -> None:
+    """(T, B, I), (B, T, I), one sequence, and a packed sequence, with lengths, resets and states."""
+    layer = elman.Recurrent(CELLS["mgu"], I, H, 2, bidirectional=True)
+    x, reset = noise(T, B, I), noise(T, B, seed=1) > 0.5
+    output, final, every = layer(x, lengths=[2, 5, 0], reset=reset, return_states=True)
+    layer.batch_first = True
+    swapped, last, states = layer(
+        x.transpose(0, 1), lengths=torch.tensor([2, 5, 0]), reset=reset.T, return_states=True
+    )
+    assert_same([swapped.transpose(0, 1), last, states], [output, final, every])
+    one, last, states = layer(x[:, 1], final[:, 1], reset=reset[:, 1], return_states=True)
+    layer.batch_first = False
+    batch = layer(x[:, 1:2], final[:, 1:2], reset=reset[:, 1:2], return_states=True)
+    assert_same([one, last, states], [batch[0][:, 0], batch[1][:, 0], batch[2][:, :, 0]])
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, [2, 5, 1], enforce_sorted=False)
+    run, last = layer(packed)
+    padded, _ = torch.nn.utils.rnn.pad_packed_sequence(run)
+    assert_same([padded, last], layer(x, lengths=[2, 5, 1]))
+
+
+def test_layer_norm_is_the_papers_sum() -> None:
+    """Ba et al.: both products normalised over all gates, each with gain and bias; here for Elman's cell."""
+    layer = elman.RNN(I, H, layer_norm=True, dtype=torch.float64)
+    with torch.no_grad():
+        for p in layer.parameters():
+            p.copy_(noise(*p.shape, seed=p.numel(), dtype=torch.float64))
+
+    def norm(v: Tensor) -> Tensor:
+        return (v - v.mean(1, keepdim=True)) / (v.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
+
+    x, h, outputs = noise(T, B, I, dtype=torch.float64), torch.zeros(B, H, dtype=torch.float64), []
+    for x_t in x:
+        a = layer.gain_ih_l0 * norm(x_t @ layer.weight_ih_l0.T) + layer.bias_ih_l0
+        u = layer.gain_hh_l0 * norm(h @ layer.weight_hh_l0.T) + layer.bias_hh_l0
+        h = torch.tanh(a + u)
+        outputs.append(h)
+    assert_same(layer(x)[0], torch.stack(outputs))
+
+
+def test_zoneout_in_training_keeps_old_values_or_takes_new_ones() -> None:
+    torch.manual_seed(1)
+    layer = elman.LSTM(I, H, zoneout=0.3)
+    plain = elman.LSTM(I, H)
+    plain.load_state_dict(layer.state_dict())
+    x = noise(400, B, I)
+    _, _, (h, c) = layer(x, return_states=True)
+    kept, steps = [], zip(h, c, h[1:], c[1:], x[1:], strict=False)
+    for h_old, c_old, h_new, c_new, x_t in steps:
+        _, (h_step, c_step) = plain.step(x_t, (h_old, c_old))
+        for old, new, step in ((h_old, h_new, h_step), (c_old, c_new, c_step)):
+            same, moved = new == old, torch.isclose(new, step, rtol=1e-5, atol=1e-6)
+            assert (same | moved).all()
+            kept.append(same.float().mean())
+    assert abs(torch.stack(kept).mean() - 0.3) < 0.02
+
+
+def test_zoneout_outside_training_is_the_expectation() -> None:
+    layer = elman.GRU(I, H, zoneout=0.25).eval()
+    plain = elman.GRU(I, H)
+    plain.load_state_dict(layer.state_dict())
+    h, outputs = torch.zeros(1, B, H), []
+    for x_t in noise(T, B, I):
+        h = 0.25 * h + 0.75 * plain.step(x_t, h)[1]
+        outputs.append(h[0])
+    assert_same(layer(noise(T, B, I)), [torch.stack(outputs), h])
+    assert torch.equal(elman.GRU(I, H, zoneout=1.0)(noise(T, B, I), h)[0], h.expand(T, B, H))
+
+
+@pytest.mark.parametrize("kind", ["lstm", "mgu"])
+def test_recurrent_dropout_is_one_mask_for_all_steps(kind: str) -> None:
+    """An h of which U sees the same units at every step: zeroed columns of U, whole rows of the batch."""
+    torch.manual_seed(2)
+    layer = elman.Recurrent(CELLS[kind], I, H, recurrent_dropout=0.5)
+    x = noise(T, 1, I)
+    output = layer(x)[0]
+    for kept in itertools.product((0.0, 2.0), repeat=H):
+        masked = elman.Recurrent(CELLS[kind], I, H)
+        masked.load_state_dict(layer.state_dict())
+        with torch.no_grad():
+            masked.weight_hh_l0.mul_(torch.tensor(kept))
+        if torch.allclose(masked(x)[0], output, atol=1e-6):
+            break
+    else:
+        raise AssertionError("no mask of h explains the output")
+    assert not torch.equal(layer(x)[0], layer(x)[0])
+    twice = layer(x.expand(T, 50, I))[0]
+    assert len({tuple(row) for row in twice[-1].tolist()}) > 10, "every sequence has a mask of its own"
+    layer.eval()
+    plain = elman.Recurrent(CELLS[kind], I, H)
+    plain.load_state_dict(layer.state_dict())
+    assert_same(layer(x), plain(x))
+
+
+@pytest.mark.parametrize("engine", ["eager", "vendor"])
+def test_weight_dropout_drops_entries_of_u_for_the_whole_call(engine: str) -> None:
+    layer = elman.GRU(I, H, 2, weight_dropout=0.5, engine=engine)
+    x = noise(T, B, I)
+    torch.manual_seed(3)
+    output = layer(x)[0]
+    grads = gradients(output, layer.parameters())
+    torch.manual_seed(3)
+    plain = elman.GRU(I, H, 2)
+    plain.load_state_dict(layer.state_dict())
+    torch.manual_seed(3)
+    masks = []
+    with torch.no_grad():
+        for k in range(2):
+            weight = getattr(plain, f"weight_hh_l{k}")
+            masks.append(F.dropout(torch.ones_like(weight), 0.5))
+            weight.mul_(masks[-1])
+    assert_same(output, plain(x)[0])
+    expected = dict(
+        zip(dict(plain.named_parameters()), gradients(plain(x)[0], plain.parameters()), strict=True)
+    )
+    for k in range(2):
+        expected[f"weight_hh_l{k}"] *= masks[k]
+    assert_same(grads, list(expected.values()))
+    layer.eval()
+    assert torch.equal(layer(x)[0], layer(x)[0])
+
+
+def test_first_values() -> None:
+    options = {"forget_bias": 1.5, "recurrent_init": "orthogonal"}
+    layer = elman.LSTM(I, H, 2, bidirectional=True, **options)
+    for name, p in layer.named_parameters():
+        blocks = p.detach().chunk(4)
+        if name.startswith("weight_hh"):
+            assert_same([b @ b.T for b in blocks], [torch.eye(H)] * 4)
+        elif name.startswith("bias"):
+            forget, expected = blocks[1], 1.5 if name.startswith("bias_ih") else 0.0
+            assert (forget == expected).all()
+            assert all((b != expected).any() for k, b in enumerate(blocks) if k != 1)
+    projected = elman.LSTM(I, H, proj_size=2, recurrent_init="orthogonal")
+    assert_same([b.T @ b for b in projected.weight_hh_l0.detach().chunk(4)], [torch.eye(2)] * 4)
+    half = elman.LSTM(I, H, recurrent_init="orthogonal", dtype=torch.bfloat16)
+    assert (half.weight_hh_l0[:H] @ half.weight_hh_l0[:H].T - torch.eye(H)).abs().max() < 0.02
+    assert (elman.Recurrent(CELLS["minlstm"], I, H, forget_bias=2.0).bias_ih_l0[:H] == 2).all()
+    before = layer.weight_hh_l0.clone()
+    layer.reset_parameters()
+    assert not torch.equal(before, layer.weight_hh_l0)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_step_takes_one_sequence_and_many(kind: str) -> None:
+    layer = elman.Recurrent(CELLS[kind], I, H, 2, batch_first=True, zoneout=0.1).eval()
+    x = noise(T, I)
+    whole, final = layer(x)
+    state, outputs = None, []
+    for x_t in x:
+        y, state = layer.step(x_t, state)
+        outputs.append(y)
+    assert torch.equal(torch.stack(outputs), whole)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(state), tensors(final), strict=True))
+    carried, _ = layer(x, state)
+    assert_same(layer.step(x[0], state)[0], carried[0])
+
+
+def test_a_long_sequence_in_pieces_is_the_whole() -> None:
+    layer = elman.LSTM(I, H, 2)
+    x = noise(12, B, I)
+    whole = layer(x)
+    state, pieces = None, []
+    for piece in x.split(5):
+        output, state = layer(piece, state)
+        pieces.append(output)
+    assert_same([torch.cat(pieces), state], whole)
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("lengths", {"lengths": [1, 2]}, "lengths must be whole numbers, one for each of the 3 sequences"),
+    ("lengths", {"lengths": [1.0, 2.0, 3.0]}, "lengths must be whole numbers"),
+    ("lengths", {"lengths": torch.ones(3, dtype=torch.bool)}, "lengths must be whole numbers"),
+    ("lengths", {"lengths": [1, 2, 6]}, "lengths must lie between 0 and the 5 steps"),
+    ("lengths", {"lengths": [-1, 2, 5]}, "lengths must lie between 0 and the 5 steps"),
+    ("reset", {"reset": torch.zeros(5, 3)}, r"reset must be bool \(5, 3\), not torch.float32 \(5, 3\)"),
+    ("reset", {"reset": torch.zeros(3, 5, dtype=torch.bool)}, r"reset must be bool \(5, 3\)"),
+]
+
+
+@pytest.mark.parametrize(("_", "call", "sentence"), REFUSED)
+def test_calls_that_cannot_be_meant(_: str, call: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(elman.UsageError, match=sentence):
+        elman.GRU(I, H)(noise(T, B, I), **call)
+
+
+def test_other_refusals() -> None:
+    packed = torch.nn.utils.rnn.pack_sequence([noise(3, I)])
+    for call in ({"lengths": [3]}, {"reset": torch.zeros(3, 1, dtype=torch.bool)}, {"return_states": True}):
+        with pytest.raises(elman.UsageError, match="a PackedSequence brings its own lengths"):
+            elman.GRU(I, H)(packed, **call)
+    with pytest.raises(elman.UsageError, match="a bidirectional layer can't step"):
+        elman.GRU(I, H, bidirectional=True).step(noise(B, I))
+    with pytest.raises(elman.UsageError, match="span a sequence"):
+        elman.GRU(I, H, weight_dropout=0.1).step(noise(B, I))
+    with pytest.raises(elman.UsageError, match=r"step takes x \(B, I\) or \(I\), not \(5, 3, 4\)"):
+        elman.GRU(I, H).step(noise(T, B, I))
+    with pytest.raises(elman.UsageError, match="no recurrent matrix"):
+        elman.Recurrent(CELLS["indrnn"], I, H, weight_dropout=0.1)
