@@ -115,7 +115,7 @@ def test_zoneout_outside_training_is_the_expectation() -> None:
 
 @pytest.mark.parametrize("kind", ["lstm", "mgu"])
 def test_recurrent_dropout_is_one_mask_for_all_steps(kind: str) -> None:
-    """An h of which U sees the same units at every step: zeroed columns of U, whole rows of the batch."""
+    """The same units of h are hidden from U at every step, as if columns of U were 0."""
     torch.manual_seed(2)
     layer = elman.Recurrent(CELLS[kind], I, H, recurrent_dropout=0.5)
     x = noise(T, 1, I)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import elman
 from compare import assert_same, tensors
@@ -81,3 +82,9 @@ def test_subclasses_are_left_alone() -> None:
 
     model = nn.Sequential(Mine(3, 4))
     assert type(elman.replace(model)[0]) is Mine
+
+
+def test_layers_with_other_parameters_are_left_alone() -> None:
+    layer = prune.random_unstructured(nn.GRU(3, 4), "weight_hh_l0", 0.5)
+    assert elman.replace(nn.Sequential(layer))[0] is layer
+    assert elman.replace(layer) is layer

@@ -14,10 +14,11 @@ def replace(model: Model) -> Model:
     """Swap every torch.nn.RNN, LSTM and GRU inside `model` for elman's, keeping the very parameters.
 
     The model is changed in place and returned (a model that is itself such a layer is returned anew). A layer
-    that stands in several places is still shared afterwards. Subclasses of torch.nn's layers are left alone,
-    because their forward may differ; hooks on a swapped layer are not carried over.
+    that stands in several places is still shared afterwards. Left alone are subclasses of torch.nn's layers,
+    because their forward may differ, and layers with other parameters (weight norm, pruning); hooks on
+    a swapped layer are not carried over.
     """
-    made: dict[nn.Module, Recurrent] = {}
+    made: dict[nn.Module, nn.Module] = {}
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):
             if child is not None and type(child) in (nn.RNN, nn.LSTM, nn.GRU):
@@ -29,7 +30,7 @@ def replace(model: Model) -> Model:
     return model
 
 
-def _counterpart(layer: nn.RNNBase) -> Recurrent:
+def _counterpart(layer: nn.RNNBase) -> nn.Module:
     options: dict[str, Any] = {name: getattr(layer, name) for name in SHARED}
     new: Recurrent
     # "meta" draws no numbers: the parameters are the old layer's own
@@ -39,6 +40,9 @@ def _counterpart(layer: nn.RNNBase) -> Recurrent:
         new = LSTM(proj_size=layer.proj_size, device="meta", **options)
     else:
         new = GRU(device="meta", **options)
-    for name, parameter in layer.named_parameters(recurse=False):
+    own = dict(layer.named_parameters(recurse=False))
+    if own.keys() != dict(new.named_parameters()).keys():
+        return layer
+    for name, parameter in own.items():
         setattr(new, name, parameter)
     return new.train(layer.training)
