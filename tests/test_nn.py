@@ -274,6 +274,11 @@ WRONG_INPUTS: list[tuple[Any, Any, str]] = [
     (torch.zeros(5, 2, 3), torch.zeros(1, 2, 4), r"state of LSTM is the tensors \(h, c\), not 1"),
     (torch.zeros(5, 2, 3), (torch.zeros(1, 2, 4), torch.zeros(1, 3, 4)), r"state c must be \(1, 2, 4\)"),
     (torch.zeros(5, 3), (torch.zeros(1, 1, 4), torch.zeros(1, 4)), r"state h must be \(1, 4\)"),
+    (
+        torch.zeros(5, 3),
+        (torch.zeros(1, 4).double(),) * 2,
+        r"state h is torch.float64 but input is torch.float32",
+    ),
 ]
 
 

@@ -73,6 +73,10 @@ class Layout(NamedTuple):
             expected = (self.rows, width) if single else (self.rows, batch, width)
             if tuple(tensor.shape) != expected:
                 raise UsageError(f"state {name} must be {expected}, not {tuple(tensor.shape)}")
+            if tensor.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+                raise UsageError(
+                    f"state {name} is {tensor.dtype} but input is {x.dtype}: use .to() on one of them"
+                )
         return tuple(s.unsqueeze(1) for s in given) if single else given
 
     def outward(self, state: State | None, single: bool) -> States:
