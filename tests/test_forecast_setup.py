@@ -40,6 +40,9 @@ def test_training_never_sees_the_steps_that_validate(extra: list[int], horizon: 
         assert 0 < found.first[series] <= found.last[series]
         assert found.last[series] + horizon <= min(cutoffs)
         assert n - min(cutoffs) <= max(n // 5, horizon)
+    assert found.whole(lengths, horizon).last == tuple(n - horizon for n in lengths)
+    spans = [n - min(c for s, c in found.valid if s == series) for series, n in enumerate(lengths)]
+    assert found.horizons(lengths, horizon) == pytest.approx(sum(spans) / horizon)
 
 
 def test_many_series_need_one_window_each_and_a_single_one_many() -> None:

@@ -18,7 +18,6 @@ from elman.data.stamps import read_stamps
 from elman.data.tables import read_table
 from elman.data.windows import Pairs
 from elman.errors import ArtifactError, DataError, UsageError
-from elman.pictures import draw_forecasts
 from elman.scores import mase_scale
 from elman.tasks import dials
 from elman.tasks.forecast_adjust import Adjustment
@@ -222,6 +221,8 @@ class Forecaster:
         Raises:
             UsageError: another ending, or a series that is not there. Else as `predict`.
         """
+        from elman.pictures import draw_forecasts  # matplotlib takes long to load
+
         panel = self.history if data is None else self._read(data, header)
         panel = panel if future is None else extend(panel, future)
         known = {s.name: s for s in panel.series}

@@ -51,20 +51,29 @@ class Adjustment:
 
     @classmethod
     def fit(
-        cls, quantiles: Array, naive: Array, seasonal: Array, target: Array, levels: Sequence[float]
+        cls,
+        quantiles: Array,
+        naive: Array,
+        seasonal: Array,
+        target: Array,
+        levels: Sequence[float],
+        horizons: float,
     ) -> "Adjustment":
-        """From quantiles (N, H, Q), the two naive forecasts and the truth (N, H), NaN where missing."""
+        """From quantiles (N, H, Q), the two naive forecasts and the truth (N, H), NaN where missing.
+
+        The weight that is best on validation is trusted the more, the more `horizons` the validating steps
+        make: with one it counts half, with nine nine tenths.
+        """
         median = quantiles[..., list(levels).index(0.5)]
         errors = {name: _error(point, target) for name, point in _bases(naive, seasonal).items()}
         base = min(errors, key=lambda name: errors[name])
         point = _bases(naive, seasonal)[base]
         blends = [_error(w * median + (1 - w) * point, target) for w in _WEIGHTS]
-        best = int(np.argmin(blends))
-        weight = float(_WEIGHTS[best])
+        weight = float(_WEIGHTS[int(np.argmin(blends))]) * horizons / (horizons + 1)
         middle = weight * median + (1 - weight) * point
         distances = quantiles - median[..., None]
         stretch = tuple(_stretch(target - middle, distances, levels, i) for i in range(len(levels)))
-        return cls(weight, base, stretch, _error(median, target), errors[base], blends[best])
+        return cls(weight, base, stretch, _error(median, target), errors[base], _error(middle, target))
 
     def apply(self, quantiles: Array, naive: Array, seasonal: Array, levels: Sequence[float]) -> Array:
         """Adjusted quantiles (N, H, Q), still rising."""

@@ -92,6 +92,15 @@ class Division:
         """Number of training windows."""
         return sum(last - first + 1 for first, last in zip(self.first, self.last, strict=True))
 
+    def whole(self, lengths: Sequence[int], horizon: int) -> "Division":
+        """The same, with the steps that validated trained on too."""
+        return replace(self, last=tuple(n - horizon for n in lengths))
+
+    def horizons(self, lengths: Sequence[int], horizon: int) -> float:
+        """How many horizons the validating steps make: overlapping windows are no more evidence than that."""
+        first = dict(sorted(self.valid, reverse=True))
+        return sum(lengths[series] - cutoff for series, cutoff in first.items()) / horizon
+
 
 def shortest(horizon: int) -> int:
     """Steps a series must have: a few to look back on, a horizon to train on and one to validate on."""

@@ -1,7 +1,7 @@
-"""Training a forecaster: divide by time, train, adjust on the last horizons, score on them."""
+"""Training a forecaster: on all but the last horizons, on which it is adjusted and scored; then on all."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,29 @@ import torch
 
 from elman.data.features import Features
 from elman.data.series import Panel
+from elman.data.windows import WindowStore
 from elman.progress import watch
 from elman.tasks import dials
 from elman.tasks.forecast_adjust import Adjustment
-from elman.tasks.forecast_core import Core, make_network, make_store, naive_points, network_quantiles
+from elman.tasks.forecast_core import (
+    Core,
+    Network,
+    make_network,
+    make_store,
+    naive_points,
+    network_quantiles,
+)
 from elman.tasks.forecast_net import Shape
 from elman.tasks.forecast_problem import WindowProblem
 from elman.tasks.forecast_scores import Evaluation, compare
-from elman.tasks.forecast_setup import Settings, divide, effective_season, plan_defaults, settle
+from elman.tasks.forecast_setup import (
+    Division,
+    Settings,
+    divide,
+    effective_season,
+    plan_defaults,
+    settle,
+)
 from elman.training import Plan, Run
 
 _log = logging.getLogger("elman")
@@ -44,36 +59,68 @@ def train(
     resume: bool = False,
     progress: bool = False,
 ) -> Trained:
-    """Train on all but the last horizons of a panel; `given` are dials of `Settings` and `Plan`."""
+    """Train on a panel; `given` are dials of `Settings` and `Plan`.
+
+    A network that has not seen the last horizons decides there how much of the naive forecast to blend in and
+    how wide the bands are, and is scored. Then a second one is trained on everything in the same way: the
+    latest steps tell most about the next.
+    """
+    lengths = [len(s.values) for s in panel.series]
     settings = settle(dials.split(given, Settings)[0], panel, horizon)
-    season = effective_season(settings)
-    division = divide([len(s.values) for s in panel.series], horizon, season)
+    division = divide(lengths, horizon, effective_season(settings))
     _, plan = dials.split(given, Settings, plan_defaults(division.windows))
     features = Features.fit(panel, [last + horizon for last in division.last])
-    assert settings.context is not None and settings.season is not None
-    known, texts = features.width, tuple(features.vocabularies)
-    torch.manual_seed(plan.seed)
-    network = make_network(settings, Shape(settings.context, horizon, season, settings.levels, known, texts))
+    network = _network(settings, features, horizon, plan)
     store = make_store(network, features, panel)
     problem = WindowProblem(store, division, network.levels, plan)
     identity = {"settings": asdict(settings), "horizon": horizon, "data": fingerprint}
     run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
-    outcome = watch(run, progress)
-    network.cpu().eval()
+    outcome = watch(run, progress, "training, all but the last horizons")
+    core = _adjusted(
+        network.cpu().eval(), settings, features, store, division, division.horizons(lengths, horizon)
+    )
+    validation = _validated(core, panel, division)
+    stopped = (outcome.stopped,) if outcome.error else ()
+    interrupted = outcome.stopped == "interrupted"
+    if not stopped and not interrupted:
+        final = _network(settings, features, horizon, plan)
+        problem = WindowProblem(store, division.whole(lengths, horizon), network.levels, plan)
+        again = watch(Run(final, problem, plan), progress, "training, everything")
+        interrupted = again.stopped == "interrupted"
+        if again.stopped == "finished":
+            core = replace(core, network=final.cpu().eval())
+    return Trained(core, plan, validation, panel.notes + stopped, run, interrupted)
+
+
+def _network(settings: Settings, features: Features, horizon: int, plan: Plan) -> Network:
+    """An untrained network, the same for the same seed."""
+    assert settings.context is not None
+    season, levels, texts = effective_season(settings), settings.levels, tuple(features.vocabularies)
+    torch.manual_seed(plan.seed)
+    return make_network(settings, Shape(settings.context, horizon, season, levels, features.width, texts))
+
+
+def _adjusted(
+    network: Network,
+    settings: Settings,
+    features: Features,
+    store: WindowStore,
+    division: Division,
+    horizons: float,
+) -> Core:
     found, _, _ = network_quantiles(network, store, division.valid)
     target = store.cut(division.valid).target.double().numpy()
-    adjustment = Adjustment.fit(found, *naive_points(store, division.valid), target, settings.levels)
-    for note in adjustment.notes:
-        _log.warning(note)
-    core = Core(network, settings, features, adjustment)
-    validation = compare(
-        panel,
-        division.valid,
-        core.quantiles(panel, division.valid),
-        settings.levels,
-        settings.season,
-        [None] * len(panel.series),
-        adjustment.notes,
+    naives = naive_points(store, division.valid)
+    return Core(
+        network, settings, features, Adjustment.fit(found, *naives, target, settings.levels, horizons)
     )
-    notes = panel.notes + ((outcome.stopped,) if outcome.error else ())
-    return Trained(core, plan, validation, notes, run, outcome.stopped == "interrupted")
+
+
+def _validated(core: Core, panel: Panel, division: Division) -> Evaluation:
+    settings, notes = core.settings, core.adjustment.notes
+    assert settings.season is not None
+    for note in notes:
+        _log.warning(note)
+    quantiles = core.quantiles(panel, division.valid)
+    scales = [None] * len(panel.series)
+    return compare(panel, division.valid, quantiles, settings.levels, settings.season, scales, notes)
