@@ -1,5 +1,6 @@
 """The tracer and its listings: evaluated again they are the cell; what can't be read is named by line."""
 
+import cProfile
 import inspect
 import re
 from collections.abc import Callable
@@ -98,6 +99,13 @@ def test_listing_of_the_lstm() -> None:
         "  c = f * s.c + i * tanh(x.g + u.g)",
         "  h = o * tanh(c)",
     ]
+
+
+def test_tracing_minds_no_profiler() -> None:
+    profiler = cProfile.Profile()
+    trace.cache_clear()
+    profiler.runcall(trace, CELLS["lstm"])
+    assert profiler.getstats()
 
 
 def test_what_is_not_used_is_left_out() -> None:

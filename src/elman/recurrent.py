@@ -24,7 +24,8 @@ class Recurrent(nn.Module):
 
     Args:
         cell: the recurrence, from `elman.cells` or declared with `@elman.cell`.
-        proj_size: P > 0 projects the output to P values, as torch.nn.LSTM does, for any cell.
+        proj_size: P > 0 projects the output to P values, as torch.nn.LSTM does; for any cell that leaves the
+            previous output to U.
         zoneout: share of units that keep their old value at a step while training; when not training, the
             expectation. Krueger et al., arXiv:1606.01305.
         recurrent_dropout: share of h that U doesn't see, the same units at all steps of a call.

@@ -111,6 +111,7 @@ class _Tape:
         self.cell = cell
         self.nodes: list[Node] = []
         self.known: dict[Node, int] = {}
+        self.locals: dict[str, Any] = {}  # of the equations, as the last operation found them
 
     def record(self, op: str, args: tuple[Any, ...]) -> Symbol:
         if len(args) != OPS[op].operands:
@@ -120,7 +121,17 @@ class _Tape:
         for place, a in enumerate(args):
             if (op == "where" and place == 0) != self.compares(a):
                 raise CellError(f"{_where()}: a comparison stands first in where(a > b, c, d) and only there")
+        self.watch()
         return self.add(Node(op, tuple(self.number(a, op) for a in args)))
+
+    def watch(self) -> None:
+        """Note the author's variables: their names make the listing readable."""
+        code = getattr(self.cell.equations, "__code__", None)
+        frame: FrameType | None = sys._getframe(1)
+        while frame and frame.f_code is not code:
+            frame = frame.f_back
+        if frame:
+            self.locals = dict(frame.f_locals)
 
     def compares(self, value: Any) -> bool:
         return isinstance(value, Symbol) and self.nodes[value.number].op in ("gt", "lt")
@@ -163,34 +174,18 @@ def trace(cell: Cell) -> Program:
     """
     tape = _Tape(cell)
     parts = {"x": cell.gates, "u": cell.gates, "s": cell.state, "w": cell.weights}
-    locals_: dict[str, Any] = {}
     inputs = [_Part(tape, letter, names) for letter, names in parts.items()]
-    results = _run_and_watch(cell, inputs, locals_)
+    try:
+        results = cell(*inputs)
+    except TypeError as error:  # torch or Python turned down a symbol before it was asked
+        raise CellError(f"{_raised_at(error)}: {error}; an equation may use {_vocabulary()}") from error
     if any(not isinstance(r, Symbol) or tape.compares(r) for r in results):
         raise CellError(f"cell {cell.name} must compute every state that it returns from named values")
     outputs = [r.number for r in results]
     # A state's name means the new state and nothing else, whatever the author called on the way there.
-    names = {v.number: k for k, v in locals_.items() if isinstance(v, Symbol) and k not in cell.state}
+    names = {v.number: k for k, v in tape.locals.items() if isinstance(v, Symbol) and k not in cell.state}
     names |= dict(zip(outputs, cell.state, strict=True))
     return _prune(cell, tape.nodes, outputs, names)
-
-
-def _run_and_watch(cell: Cell, parts: list[_Part], locals_: dict[str, Any]) -> tuple[Any, ...]:
-    """Call the cell and keep its local variables: their names make the listing readable."""
-    code = getattr(cell.equations, "__code__", None)
-
-    def watch(frame: FrameType, event: str, _: Any) -> None:
-        if event == "return" and frame.f_code is code:
-            locals_.update(frame.f_locals)
-
-    before = sys.getprofile()
-    sys.setprofile(watch)
-    try:
-        return cell(*parts)
-    except TypeError as error:  # torch or Python turned down a symbol before it was asked
-        raise CellError(f"{_raised_at(error)}: {error}; an equation may use {_vocabulary()}") from error
-    finally:
-        sys.setprofile(before)
 
 
 def _prune(cell: Cell, nodes: list[Node], outputs: list[int], names: dict[int, str]) -> Program:
