@@ -282,6 +282,7 @@ def test_bad_loss_keeps_the_best_model(value: float, gradient: bool, what: str, 
     assert isinstance(outcome.error, TrainingError) and what in str(outcome.error)
     assert "at step 7: lower learning_rate (now 0.05) or clip (0.5)" in str(outcome.error)
     assert outcome.stopped == str(outcome.error) and len(records) == outcome.steps == 6
+    assert not outcome.resumable
     assert same(weights(model), seen[0]) and not model.training
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 6
 
@@ -331,7 +332,7 @@ def test_interrupted_run_stops_and_goes_on(step: int, number: int, tmp_path: Pat
     problem, model, whole = Interrupted(PLAN, step, number), Toy(), Toy()
     records, outcome = train(model, problem, PLAN, folder=tmp_path)
     stop = step or 4
-    assert outcome.stopped == "interrupted" and outcome.steps == len(records) == stop
+    assert outcome.stopped == "interrupted" and outcome.steps == len(records) == stop and outcome.resumable
     with torch.no_grad():
         assert outcome.best == Sums(PLAN).validate(model)  # a best model there is in any case
     assert signal.getsignal(number) is before

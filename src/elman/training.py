@@ -105,13 +105,19 @@ class Record:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `error` is set when the loss became NaN or infinite after a good model was found."""
+    """How a run ended. `error`: why it had to stop after a good model was found, such as a loss of NaN."""
 
     best: dict[str, float]
     stopped: str  # "finished", "early" or "interrupted", or the error's sentence
     steps: int
     seconds: float
     error: TrainingError | None = None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the run was cut short by something that need not come again: Ctrl-C, a full disk."""
+        cut = self.error is not None and not isinstance(self.error, DeadEnd)
+        return cut or self.stopped == "interrupted"
 
 
 class Run:
@@ -173,8 +179,8 @@ class Run:
         self.outcome = Outcome(progress.best_scores, ended, progress.step, progress.seconds, error)
 
     def discard_checkpoint(self) -> None:
-        """Remove the checkpoint: call it once the trained model is safely saved."""
-        if self.folder is not None and self.rank == 0:
+        """Remove the checkpoint once the model is safely saved, unless the run can go on from it."""
+        if self.folder is not None and self.rank == 0 and not (self.outcome and self.outcome.resumable):
             checkpoint.discard(self.folder)
 
     def _stale(self) -> bool:
