@@ -322,3 +322,16 @@ def test_wrong_horizons_of_a_forecast(model: Forecaster) -> None:
     for horizon in (0, H + 1, 2.5):
         with pytest.raises(UsageError, match=f"from 1 to {H}, which was trained, not {horizon}"):
             model.predict(horizon=horizon)  # type: ignore[arg-type]
+
+
+def test_a_killed_run_ends_with_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after the first network was trained and before the second: all that is left is a checkpoint."""
+    whole = Forecaster.fit(daily(), horizon=H, **TINY)
+    with monkeypatch.context() as patch:
+        patch.setattr(Forecaster, "save", lambda self, folder: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            Forecaster.fit(daily(), horizon=H, folder=tmp_path / "m", **TINY)
+    assert (tmp_path / "m" / "checkpoint.pt").exists()
+    again = Forecaster.fit(daily(), horizon=H, folder=tmp_path / "m", resume=True, **TINY)
+    assert again.predict().equals(whole.predict())
+    assert again.validation == whole.validation

@@ -61,18 +61,19 @@ class Adjustment:
     ) -> "Adjustment":
         """From quantiles (N, H, Q), the two naive forecasts and the truth (N, H), NaN where missing.
 
-        The weight that is best on validation is trusted the more, the more `horizons` the validating steps
-        make: with one it counts half, with nine nine tenths.
+        What is best on validation is trusted the more, the more `horizons` the validating steps make: with 1
+        the weight and the stretch count half, with 9 nine tenths.
         """
+        trust = horizons / (horizons + 1)
         median = quantiles[..., list(levels).index(0.5)]
         errors = {name: _error(point, target) for name, point in _bases(naive, seasonal).items()}
         base = min(errors, key=lambda name: errors[name])
         point = _bases(naive, seasonal)[base]
         blends = [_error(w * median + (1 - w) * point, target) for w in _WEIGHTS]
-        weight = float(_WEIGHTS[int(np.argmin(blends))]) * horizons / (horizons + 1)
+        weight = float(_WEIGHTS[int(np.argmin(blends))]) * trust
         middle = weight * median + (1 - weight) * point
         distances = quantiles - median[..., None]
-        stretch = tuple(_stretch(target - middle, distances, levels, i) for i in range(len(levels)))
+        stretch = tuple(_stretch(target - middle, distances, levels, i) ** trust for i in range(len(levels)))
         return cls(weight, base, stretch, _error(median, target), errors[base], _error(middle, target))
 
     def apply(self, quantiles: Array, naive: Array, seasonal: Array, levels: Sequence[float]) -> Array:

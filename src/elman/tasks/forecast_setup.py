@@ -149,7 +149,7 @@ def plan_defaults(windows: int) -> dict[str, Any]:
     steps = epoch_windows(windows, batch) // batch
     return {
         "batch_size": batch,
-        "epochs": min(max(round(600 / steps), 12), 40),
+        "epochs": min(max(round(400 / steps), 12), 25),
         "learning_rate": 2e-3,
         "patience": 5,
     }

@@ -1,0 +1,136 @@
+"""Forecasting on public data (variable ELMAN_DATA), through the public API with its default settings.
+
+Every test stretch is scored once, at the end; nothing is chosen on it. Columns, horizon, season and frequency
+are what the data set's protocol says.
+
+    ELMAN_DATA=... python bench/quality_series.py m4_hourly m4_weekly etth1 walmart seattle
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+import elman
+from elman import scores
+from elman.tasks.naive import naive2
+
+LEVELS: Final = (0.1, 0.5, 0.9)
+
+
+def m4_hourly(**settings: Any) -> dict[str, Any]:
+    """M4 competition, 414 hourly series, 48 hours ahead (Makridakis et al. 2020)."""
+    return _m4("Hourly", 48, 24, **settings)
+
+
+def m4_weekly(**settings: Any) -> dict[str, Any]:
+    """M4 competition, 359 weekly series, 13 weeks ahead; its rules say they have no season."""
+    return _m4("Weekly", 13, 1, **settings)
+
+
+def etth1(**settings: Any) -> dict[str, Any]:
+    """Oil temperature of a transformer, hourly: 12 months to train, 4 to validate, 4 to test (Zhou et al.
+    2021); a forecast from every hour of the test months."""
+    frame = pl.read_csv(_data("ett/ETTh1.csv")).select("date", "OT")
+    month = 30 * 24
+    train, test = frame[: 16 * month], frame[16 * month : 20 * month]
+    return {
+        f"horizon {horizon}": _measure(train, test, step=1, horizon=horizon, **settings)
+        for horizon in (24, 96)
+    }
+
+
+def walmart(**settings: Any) -> dict[str, Any]:
+    """Weekly sales of 45 shops with the holidays known ahead; the last 39 weeks, 13 ahead."""
+    frame = pl.read_csv(_data("walmart_weekly/walmart_weekly_sales.csv"), try_parse_dates=True)
+    first = frame["Date"].unique().sort()[-39]
+    columns = {"time": "Date", "value": "Weekly_Sales", "series": "Store", "future": ["Holiday_Flag"]}
+    train, test = frame.filter(pl.col("Date") < first), frame.filter(pl.col("Date") >= first)
+    return _measure(train, test, step=1, horizon=13, **columns, **settings)
+
+
+def seattle(**settings: Any) -> dict[str, Any]:
+    """Highest temperature of 1,461 days; the last fifth, 14 days ahead."""
+    frame = pl.read_csv(_data("vega_datasets/seattle-weather.csv")).select("date", "temp_max")
+    cut = len(frame) * 4 // 5
+    return _measure(frame[:cut], frame[cut:], step=1, horizon=14, **settings)
+
+
+RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
+    "m4_hourly": m4_hourly,
+    "m4_weekly": m4_weekly,
+    "etth1": etth1,
+    "walmart": walmart,
+    "seattle": seattle,
+}
+
+
+def _measure(train: pl.DataFrame, test: pl.DataFrame, *, step: int, **options: Any) -> dict[str, Any]:
+    """Train on one frame, forecast from every `step` of the other."""
+    start = time.perf_counter()
+    model = elman.Forecaster.fit(train, **options)
+    trained = time.perf_counter() - start
+    result = model.evaluate(test, step=step).to_dict()
+    return result | _about(model, trained, time.perf_counter() - start - trained)
+
+
+def _m4(name: str, horizon: int, season: int, **settings: Any) -> dict[str, Any]:
+    """sMAPE, MASE and OWA as the competition computes them, every series from its own last training value."""
+    train, test = (_wide(_data(f"m4/{name}-{part}.csv")) for part in ("train", "test"))
+    start = time.perf_counter()
+    model = elman.Forecaster.fit(_long(train), horizon=horizon, season=season, **settings)
+    trained = time.perf_counter() - start
+    ahead = model.predict()
+    predicted = time.perf_counter() - start - trained
+    found = ahead.select("q0.1", "q0.5", "q0.9").to_numpy().reshape(len(train), horizon, 3)
+    order = ahead["unique_id"].unique(maintain_order=True).to_list()
+    assert order == list(train), "every series is forecast, in the file's order"
+    actual = np.stack(list(test.values()))
+    scales = np.array([scores.mase_scale(history, season) for history in train.values()])
+    reference = np.stack([naive2(history, horizon, season, LEVELS) for history in train.values()])
+    ours, base = (scores.summary(actual, forecast, LEVELS, scales) for forecast in (found, reference))
+    ours["owa"] = scores.owa(ours["smape"], ours["mase"], base["smape"], base["mase"])
+    return {"scores": ours, "baseline": base | {"owa": 1.0}} | _about(model, trained, predicted)
+
+
+def _about(model: Any, trained: float, scored: float) -> dict[str, Any]:
+    return {
+        "seconds": round(trained, 1),
+        "seconds of scoring": round(scored, 1),
+        "validation": model.validation.scores,
+        "weight of the network": model.core.adjustment.weight,
+        "settings": asdict(model.settings) | {"epochs": model.plan.epochs},
+    }
+
+
+def _data(part: str) -> Path:
+    path = Path(os.environ.get("ELMAN_DATA", "")) / "timeseries" / part
+    if not os.environ.get("ELMAN_DATA") or not path.is_file():
+        sys.exit(f"set ELMAN_DATA to the folder that holds timeseries/{part}")
+    return path
+
+
+def _wide(path: Path) -> dict[str, np.ndarray]:
+    """The competition's format: a line a series, its name first, then values until the cells are empty."""
+    lines = path.read_text().splitlines()[1:]
+    cells = [[cell.strip('"') for cell in line.split(",")] for line in lines]
+    return {row[0]: np.array([float(cell) for cell in row[1:] if cell]) for row in cells}
+
+
+def _long(series: dict[str, np.ndarray]) -> pl.DataFrame:
+    return pl.concat(
+        pl.DataFrame({"unique_id": [name] * len(values), "ds": np.arange(len(values)), "y": values})
+        for name, values in series.items()
+    )
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or RUNS:
+        print(json.dumps({name: RUNS[name]()}), flush=True)
