@@ -1,8 +1,11 @@
 """What a person sees while a run goes on."""
 
 import io
+import os
 import re
+import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +37,18 @@ def test_a_line_a_validation_without_a_terminal(capsys: pytest.CaptureFixture[st
 def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     outcome = watch(Run(Toy(), Sums(PLAN), PLAN), progress=False)
     assert outcome.steps == 4 and capsys.readouterr() == ("", "")
+
+
+def test_an_interrupted_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Stopped(Sums):
+        def loss(self, *arguments: Any) -> Any:
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().loss(*arguments)
+
+    watch(Run(Toy(), Stopped(PLAN), PLAN, folder=tmp_path), title="toy")
+    assert capsys.readouterr().err == "toy: interrupted after step 1, from where resume goes on\n"
+    watch(Run(Toy(), Stopped(PLAN), PLAN), title="toy")
+    assert capsys.readouterr().err == "toy: interrupted after step 1\n"
 
 
 def test_only_the_first_process_speaks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,9 @@ def watch(run: Run, progress: bool = True, title: str = "training") -> Outcome:
             if record.scores is not None:
                 print(f"{title}: {_line(record)}", file=sys.stderr, flush=True)
     assert run.outcome is not None
+    if progress and run.rank == 0 and run.outcome.stopped == "interrupted":
+        further = "" if run.folder is None else ", from where resume goes on"
+        print(f"{title}: interrupted after step {run.outcome.steps}{further}", file=sys.stderr, flush=True)
     return run.outcome
 
 
