@@ -1,7 +1,7 @@
 """Text classification on public data (variable ELMAN_DATA), through the public API with its default settings.
 
-The test set is scored once, at the end. The best model is chosen on a held-out tenth of the training reviews (IMDB)
-or on the official validation sentences (SST-2).
+The test set is scored once, at the end. The best model is chosen on a held-out tenth of the training reviews
+(IMDB) or on the official validation sentences (SST-2).
 
     ELMAN_DATA=... python bench/quality_text.py imdb sst2
 """

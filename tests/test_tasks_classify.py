@@ -54,7 +54,7 @@ def small(count: int = 24) -> Rows:
 def reader(**changes: Any) -> Reader:
     torch.manual_seed(1)
     parts = {"embedding": 5, "hidden": 4, "layers": 1, "bidirectional": False, "pools": tuple(POOLS)}
-    parts |= {"dropout": 0.3, "word_dropout": 0.2} | changes
+    parts |= {"dropout": 0.3, "embedding_dropout": 0.2} | changes
     return Reader(CELLS[parts.pop("cell", "lstm")], 20, 3, **parts)
 
 
@@ -173,7 +173,7 @@ def test_balanced_weights_give_classes_the_same_say() -> None:
 
 
 def test_loss_is_the_weighted_sum_of_logarithms() -> None:
-    module, weights = reader(dropout=0.0, word_dropout=0.0), torch.tensor([0.5, 2.0, 1.0])
+    module, weights = reader(dropout=0.0, embedding_dropout=0.0), torch.tensor([0.5, 2.0, 1.0])
     examples = Encoded([array("i", [2, 3]), array("i", [4]), array("i", [5])], torch.tensor([1, 0, 1]))
     loss, count, state = LabelProblem(examples, examples, weights, Plan()).loss(module, [0, 1, 2], None)
     logs = [module(*pad([ids])).log_softmax(1)[0] for ids in examples.texts]

@@ -29,7 +29,7 @@ from elman.tasks.classify_problem import (
     read_examples,
     start_sign,
 )
-from elman.tasks.classify_scores import Evaluation, by_class, class_weights
+from elman.tasks.classify_scores import Evaluation, class_weights, likeliest
 from elman.tasks.classify_settings import Settings, defaults
 from elman.tasks.classify_stream import ClassifierStream
 from elman.training import Run
@@ -181,7 +181,8 @@ class Classifier:
     def predict(self, texts: str | Iterable[str], probabilities: bool = False) -> Any:
         """The label of a text, or the list of labels of several; with `probabilities`, a dict of all labels'.
 
-        An empty text gets what the network says before the first word.
+        Where classes were balanced in training, probabilities are those of a world in which all labels are
+        equally frequent. An empty text gets what the network says before the first word.
 
         Raises:
             UsageError: a text that is not a string.
@@ -192,10 +193,10 @@ class Classifier:
                 raise UsageError(f"text {i} to predict must be a string, not {type(text).__name__}")
         if not several:
             return []
-        rows = class_probabilities(self.network, [encode(self.tokenizer, text) for text in several])
-        said: list[Any] = [
-            by_class(row, self.classes) if probabilities else self.classes[int(row.argmax())] for row in rows
-        ]
+        rows = class_probabilities(self.network, [encode(self.tokenizer, text) for text in several]).tolist()
+        said: list[Any] = [likeliest(row, self.classes) for row in rows]
+        if probabilities:
+            said = [dict(zip(self.classes, row, strict=True)) for row in rows]
         return said[0] if isinstance(texts, str) else said
 
     def stream(self) -> "ClassifierStream":
@@ -240,14 +241,17 @@ class Classifier:
         tensors = {
             f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()
         }
-        text, label = self.columns
-        settings = asdict(self.settings) | {"columns": {"text": text, "label": label}}
-        extras = {"vocabulary": self.tokenizer.to_json(), "labels": list(self.classes)}
-        scores = self.validation.to_dict()
-        tensors["seen"] = self.seen
-        artifact.save(
-            Artifact(self.task, settings, tensors, extras, scores, self.source, self._card()), folder
+        saved = Artifact(
+            task=self.task,
+            settings=asdict(self.settings)
+            | {"columns": dict(zip(("text", "label"), self.columns, strict=True))},
+            tensors=tensors | {"seen": self.seen},
+            extras={"vocabulary": self.tokenizer.to_json(), "labels": list(self.classes)},
+            scores=self.validation.to_dict(),
+            data=self.source,
+            card=self._card(),
         )
+        artifact.save(saved, folder)
 
     @classmethod
     def from_artifact(cls, saved: Artifact) -> "Classifier":
@@ -255,10 +259,8 @@ class Classifier:
         try:
             columns = saved.settings["columns"]
             settings = Settings(**{k: v for k, v in saved.settings.items() if k != "columns"})
-            tokenizer, classes = (
-                tokenizer_from_json(saved.extras["vocabulary"]),
-                tuple(saved.extras["labels"]),
-            )
+            tokenizer = tokenizer_from_json(saved.extras["vocabulary"])
+            classes = tuple(saved.extras["labels"])
             network = settings.make_network(start_sign(tokenizer) + 1, len(classes))
             baseline = BagOfWords(start_sign(tokenizer) + 1, len(classes))
             network.load_state_dict(_part(saved.tensors, "network."))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.cells import Cell
-from elman.data.text import PADDING, UNKNOWN
+from elman.data.text import PADDING
 from elman.nn import Recurrent
 
 # Steps that are read at once where no gradient is needed: memory stays constant however long the text.
@@ -37,11 +37,11 @@ class Reader(nn.Module):
 
     Args:
         cell: the recurrence.
-        words: ids of the vocabulary, from 0 (padding); 1 stands for an unknown word.
+        words: ids of the vocabulary, from 0 (padding).
         classes: labels to tell apart.
         pools: names from `POOLS`.
         dropout: share of the pooled values, and between layers, that is dropped while training.
-        word_dropout: share of words that are taken for unknown while training: Iyyer et al., ACL 2015.
+        embedding_dropout: share of the values of the words' vectors that is dropped while training.
     """
 
     def __init__(
@@ -56,25 +56,25 @@ class Reader(nn.Module):
         bidirectional: bool,
         pools: Sequence[str],
         dropout: float,
-        word_dropout: float,
+        embedding_dropout: float,
     ) -> None:
         super().__init__()
-        self.pools, self.word_dropout = tuple(pools), word_dropout
+        self.pools = tuple(pools)
         self.embedding = nn.Embedding(words, embedding, padding_idx=PADDING)
+        self.embedding_dropout = nn.Dropout(embedding_dropout)
         between = dropout if layers > 1 else 0.0
         self.layers = Recurrent(cell, embedding, hidden, layers, dropout=between, bidirectional=bidirectional)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden * self.layers.directions * len(pools), classes)
 
     def start_from(self, evidence: Tensor) -> None:
-        """Add to every word's vector what the word alone says about each class: evidence (words, K).
+        """Let the first values of every word's vector be what the word says about each class: (words, K).
 
-        The classes take K random directions at right angles (as far as there are so many), of length 1.
+        With more classes than values, the later classes get none.
         """
-        directions = torch.empty(evidence.shape[1], self.embedding.embedding_dim)
-        nn.init.orthogonal_(directions)
+        width = min(evidence.shape[1], self.embedding.embedding_dim)
         with torch.no_grad():
-            self.embedding.weight += evidence @ directions
+            self.embedding.weight[:, :width] = evidence[:, :width]
             self.embedding.weight[PADDING] = 0
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -101,10 +101,7 @@ class Reader(nn.Module):
         return self._judge(every), Memory(state, count[-1:], total[-1:], peak[-1:], outputs[-1:])
 
     def _read(self, ids: Tensor, lengths: Tensor, memory: Memory | None) -> Memory:
-        if self.training and self.word_dropout:
-            lost = torch.rand(ids.shape, device=ids.device) < self.word_dropout
-            ids = ids.masked_fill(lost & (ids != PADDING), UNKNOWN)
-        x = self.embedding(ids)
+        x = self.embedding_dropout(self.embedding(ids))
         if self.layers.bidirectional:
             outputs, state = self.layers(x, lengths=lengths)
         else:  # dense, which is faster: what stands beyond a text's end reaches no pool

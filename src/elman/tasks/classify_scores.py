@@ -72,9 +72,9 @@ def class_weights(labels: Tensor, classes: int, balanced: bool) -> Tensor:
     return len(labels) / (classes * torch.bincount(labels, minlength=classes))
 
 
-def by_class(row: Tensor, classes: Sequence[str]) -> dict[str, float]:
-    """The probabilities (K,) of one text under their labels."""
-    return dict(zip(classes, row.tolist(), strict=True))
+def likeliest(row: Sequence[float], classes: Sequence[str]) -> str:
+    """The label of the largest of one text's probabilities (K,)."""
+    return classes[max(range(len(row)), key=row.__getitem__)]
 
 
 def scores(probabilities: Tensor, labels: Tensor) -> dict[str, float]:

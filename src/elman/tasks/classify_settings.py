@@ -9,7 +9,7 @@ from elman.data.text import SubwordTokenizer, Tokenizer, WordTokenizer
 from elman.errors import UsageError
 from elman.tasks.classify_net import POOLS, Reader
 
-SEQUENCES: Final = 80_000  # that a training should read: the fewer rows, the more epochs
+SEQUENCES: Final = 40_000  # that a training should read: the fewer rows, the more epochs
 EPOCHS: Final = (3, 30)
 LEARNING_RATE: Final = 2e-3
 
@@ -25,7 +25,7 @@ class Settings:
     embedding: int = 100
     pooling: str = "mean+max"  # of "mean", "max" and "last", joined by +
     dropout: float = 0.5
-    word_dropout: float = 0.1
+    embedding_dropout: float = 0.3
     tokenizer: str = "word"  # or "subword"
     vocabulary: int = 30_000
     longest: int = 400  # tokens of a text that one training step reads, from a random place in it
@@ -45,7 +45,7 @@ class Settings:
         for name in ("hidden", "layers", "embedding", "vocabulary", "longest"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(self, name)!r}")
-        for name in ("dropout", "word_dropout"):
+        for name in ("dropout", "embedding_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be a share from 0 to below 1, not {getattr(self, name)}")
         if len(set(self.pools)) < len(self.pools) or not set(self.pools) <= set(POOLS):
@@ -76,7 +76,7 @@ class Settings:
             bidirectional=self.bidirectional,
             pools=self.pools,
             dropout=self.dropout,
-            word_dropout=self.word_dropout,
+            embedding_dropout=self.embedding_dropout,
         )
 
 

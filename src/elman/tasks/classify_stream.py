@@ -9,7 +9,7 @@ from torch import Tensor
 from elman.data.text import Tokenizer
 from elman.tasks.classify_net import PIECE, Memory, Reader
 from elman.tasks.classify_problem import start_sign
-from elman.tasks.classify_scores import by_class
+from elman.tasks.classify_scores import likeliest
 
 
 class Reading(NamedTuple):
@@ -36,9 +36,9 @@ class ClassifierStream:
         ids, rows = self._tokenizer.encode(done), []
         for start in range(0, len(ids), PIECE):
             self._last, self._memory = self._run(ids[start : start + PIECE], self._memory)
-            rows += list(self._last)
+            rows += self._last.tolist()
         return [
-            Reading(token, self._classes[int(row.argmax())], by_class(row, self._classes))
+            Reading(token, likeliest(row, self._classes), dict(zip(self._classes, row, strict=True)))
             for token, row in zip(self._tokenizer.tokens(done), rows, strict=True)
         ]
 
@@ -51,7 +51,8 @@ class ClassifierStream:
         rows, ids = self._last, self._tokenizer.encode(self._rest)
         if ids:
             rows, _ = self._run(ids, self._memory)
-        return by_class(rows[-1], self._classes) if probabilities else self._classes[int(rows[-1].argmax())]
+        row = rows[-1].tolist()
+        return dict(zip(self._classes, row, strict=True)) if probabilities else likeliest(row, self._classes)
 
     def _run(self, ids: Sequence[int], memory: Memory | None) -> tuple[Tensor, Memory]:
         """Probabilities (T, K) after each token, and what to go on from."""
