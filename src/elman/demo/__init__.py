@@ -27,11 +27,11 @@ def run(output: str | Path, *, progress: bool = True, quick: bool = False) -> di
     from elman.demo import memory, pictures, report, series
 
     place, start = Path(output), time.perf_counter()
-    with writing(place, UsageError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.with_name(place.name).touch(
-            exist_ok=True
-        )  # say now, not after a minute, that it can't be written
+    # say now, not after a minute of training, that the page can't be written
+    if place.is_dir() or not place.absolute().parent.is_dir():
+        raise UsageError(f"{place} can't be written: name a file in a folder that exists, such as demo.html")
+    if not os.access(place if place.exists() else place.absolute().parent, os.W_OK):
+        raise UsageError(f"{place} can't be written: permission denied; name a file in a folder of yours")
     dials: dict[str, Any] = {"epochs": 1, "hidden": 8} if quick else {}
     budget = memory.Budget(longest=10, epochs=1, steps=2, test_blocks=2) if quick else memory.Budget()
     shown = {key: series.run(show, progress, **dials) for key, show in series.SHOWS.items()}

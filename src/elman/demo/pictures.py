@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
 from elman.demo.series import Shown
@@ -37,7 +36,7 @@ def _forecast(axis: Axes, shown: Shown, name: str, start: Any) -> None:
     axis.plot(values["ds"].to_numpy(), values["y"].to_numpy(), color=INK, linewidth=1, label="what happened")
     axis.fill_between(days, low, high, color=OURS, alpha=0.25, linewidth=0, label="80 % band")
     axis.plot(days, middle, color=OURS, linewidth=1.3, label="forecast")
-    axis.axvline(date2num(shown.cutoff), color=INK, linewidth=0.7, linestyle=":")
+    axis.axvline(days[0], color=INK, linewidth=0.7, linestyle=":")
     axis.set_ylabel(shown.show.unit, fontsize=8)
     axis.set_title(name, fontsize=9, loc="left")
     _plain(axis)

@@ -97,8 +97,8 @@ def _memory(found: dict[str, Any], pictures: dict[str, str]) -> Iterable[str]:
     yield "<h2>Memory: the <i>not … good</i> problem</h2>"
     yield (
         "<p>Was the movie good? The answer hangs on one <i>not</i>, and it is asked for only after a gap of "
-        "other words. Clauses about a book and a music have a <i>not</i> of their own or haven't, so that a net "
-        "which sees the words but not their order can be right in "
+        "other words. Clauses about a book and a music have a <i>not</i> of their own or haven't, so that a "
+        "net which sees the words but not their order can be right in "
         f"{found['ceiling']:.0%} of the sentences at best. All networks read the same "
         f"{found['trained_on']:,} generated sentences once; the numbers are the share of right answers on "
         f"{found['tested_on']} new ones a gap.</p>"
