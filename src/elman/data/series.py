@@ -86,6 +86,8 @@ def read_panel(
     frequency = frequency or frequencies.infer([rows.clock.stamps[g] for g in groups.values()], table.name)
     _check_unit(frequency, rows.clock, table, columns)
     notes = list(rows.clock.notes)
+    if columns.time is None and len(table.frame.columns) > 1:
+        notes.append(f"{table.name} has no column of times: its rows are taken for the steps")
     found = [_grid(rows, name, index, frequency, notes) for name, index in groups.items()]
     kept = tuple(one for one in found if one is not None)
     if not kept:
@@ -229,7 +231,7 @@ def _refuse_sparse(
     if slots[-1] + 1 > 1000 + known + 50 * len(slots):
         raise DataError(
             f"{rows.table.name}: series {name!r} has {len(slots)} rows but spans {slots[-1] + 1} steps of "
-            f"{frequency}; correct the stamps or give a longer frequency="
+            f"{frequency}; correct the stamps or give a longer step with frequency=."
         )
 
 

@@ -193,7 +193,8 @@ class Forecaster:
         """
         panel = drop_short(self._panel(data, header), self.horizon)
         found = [origins(panel, series, self.horizon, cutoffs) for series in panel.series]
-        past = drop_short(cut_at(panel, [cuts[0] if cuts else None for cuts in found]), self.horizon)
+        past = cut_at(panel, [cuts[0] if cuts else None for cuts in found])
+        past = drop_short(past, self.horizon, "give fewer or later cutoffs")
         given = asdict(self.settings) | asdict(self.plan)
         model = _assembled(train(past, self.horizon, given, panel.fingerprint), past, self.source)
         trained = {series.name for series in past.series}

@@ -39,7 +39,8 @@ class Shape:
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> "Shape":
         """From JSON, which has no tuples."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+        lists = {name: tuple(found[name]) for name in ("levels", "vocabularies")}
+        return cls(**found | lists)
 
 
 class DirectNet(nn.Module):

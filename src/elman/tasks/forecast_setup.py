@@ -107,21 +107,22 @@ def shortest(horizon: int) -> int:
     return 2 * horizon + 3
 
 
-def drop_short(panel: Panel, horizon: int) -> Panel:
+def drop_short(panel: Panel, horizon: int, cure: str | None = None) -> Panel:
     """Without the series too short for the horizon, which are named in the notes.
 
     Raises:
-        DataError: none remains.
+        DataError: none remains; the message ends in `cure`, or else in the longest horizon there could be.
     """
     need = shortest(horizon)
     kept = tuple(s for s in panel.series if len(s.values) >= need)
     dropped = [s for s in panel.series if len(s.values) < need]
     if not kept:
         longest = max(dropped, key=lambda s: len(s.values))
+        possible = (len(longest.values) - 3) // 2
+        shorter = f" or a horizon of at most {possible}" if possible > 0 else ""
         raise DataError(
             f"{panel.name}: a horizon of {horizon} needs series of at least {need} steps, but the longest, "
-            f"{longest.name!r}, has {len(longest.values)}; give more history or a horizon of at most "
-            f"{max((len(longest.values) - 3) // 2, 0)}."
+            f"{longest.name!r}, has {len(longest.values)}; {cure or f'give more history{shorter}'}."
         )
     names = ", ".join(repr(s.name) for s in dropped[:5]) + (", ..." if len(dropped) > 5 else "")
     note = (f"{len(dropped)} series shorter than {need} steps left out: {names}",) if dropped else ()
