@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from elman import processes
 from elman.errors import TrainingError, UsageError
-from elman.training import Plan, Run
+from elman.training import Plan, Run, share
 from toy import Stream, Sums, Toy
 from two_processes import PLAN, STOP, curves
 
@@ -89,6 +91,26 @@ def test_the_libraries_keep_quiet(two: Two) -> None:
 def test_a_run_of_other_processes_is_not_resumed(two: Two) -> None:
     with pytest.raises(TrainingError, match="was trained with processes = 2, this call says 1: resume"):
         curves(Sums(PLAN), folder=two.folder / "run", resume=True)
+
+
+# ---- sharing batches
+
+
+@given(sizes=st.lists(st.integers(4, 9), max_size=5), world=st.integers(1, 4))
+def test_share_deals_every_item_once(sizes: list[int], world: int) -> None:
+    batches = [[100 * i + j for j in range(size)] for i, size in enumerate(sizes)]
+    dealt = [share(batches, rank, world) for rank in range(world)]
+    for i, batch in enumerate(batches):
+        parts = [dealt[rank][i] for rank in range(world)]
+        assert sorted(item for part in parts for item in part) == batch
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_share_refuses_a_batch_smaller_than_the_processes() -> None:
+    with pytest.raises(
+        TrainingError, match="4 processes can't share a batch of 3: choose another batch_size"
+    ):
+        share([[1, 2, 3, 4], [5, 6, 7]], 0, 4)
 
 
 # ---- devices and precisions

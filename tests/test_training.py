@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from elman.errors import TrainingError, UsageError
-from elman.training import Outcome, Plan, Record, Run, detached, schedule, share
+from elman.training import Outcome, Plan, Record, Run, detached, schedule
 from toy import Stream, Sums, Toy
 
 PLAN = Plan(epochs=3, batch_size=6, learning_rate=0.05, weight_decay=0.3, clip=0.5, warmup=0.2, patience=99)
@@ -269,18 +269,16 @@ def test_two_runs_are_alike_and_a_seed_matters() -> None:
 # ---- numbers that are none
 
 
-@pytest.mark.parametrize(
-    ("value", "gradient", "what"),
-    [(math.nan, False, "loss became nan"), (math.inf, False, "loss became inf")],
-)
-def test_bad_loss_keeps_the_best_model(value: float, gradient: bool, what: str, tmp_path: Path) -> None:
-    problem, model = Broken(PLAN, 7, value, gradient), Toy()
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_bad_loss_keeps_the_best_model(value: float, tmp_path: Path) -> None:
+    problem, model = Broken(PLAN, 7, value), Toy()
     seen: list[list[Tensor]] = []
     validate = problem.validate
     problem.validate = lambda m: seen.append(weights(m)) or validate(m)  # type: ignore[func-returns-value]
     records, outcome = train(model, problem, PLAN, folder=tmp_path)
-    assert isinstance(outcome.error, TrainingError) and what in str(outcome.error)
-    assert "at step 7: lower learning_rate (now 0.05) or clip (0.5)" in str(outcome.error)
+    assert isinstance(outcome.error, TrainingError)
+    said = f"the loss became {value} at step 7: lower learning_rate (now 0.05) or clip (0.5), or look for"
+    assert str(outcome.error).startswith(said)
     assert outcome.stopped == str(outcome.error) and len(records) == outcome.steps == 6
     assert not outcome.resumable
     assert same(weights(model), seen[0]) and not model.training
@@ -385,20 +383,3 @@ def test_an_empty_epoch(tmp_path: Path) -> None:
     problem.batches = lambda *_: []  # type: ignore[assignment]
     with pytest.raises(TrainingError, match="nothing to train on"):
         list(Run(Toy(), problem, PLAN, folder=tmp_path))
-
-
-@given(sizes=st.lists(st.integers(4, 9), max_size=5), world=st.integers(1, 4))
-def test_share_deals_every_item_once(sizes: list[int], world: int) -> None:
-    batches = [[100 * i + j for j in range(size)] for i, size in enumerate(sizes)]
-    dealt = [share(batches, rank, world) for rank in range(world)]
-    for i, batch in enumerate(batches):
-        parts = [dealt[rank][i] for rank in range(world)]
-        assert sorted(item for part in parts for item in part) == batch
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1
-
-
-def test_share_refuses_a_batch_smaller_than_the_processes() -> None:
-    with pytest.raises(
-        TrainingError, match="4 processes can't share a batch of 3: choose another batch_size"
-    ):
-        share([[1, 2, 3, 4], [5, 6, 7]], 0, 4)
