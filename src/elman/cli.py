@@ -217,7 +217,7 @@ def predict(
 
     Example: elman predict runs/sales --plot sales.png
     """
-    from elman.files import replace_file
+    from elman.files import replace_file, writing
     from elman.tasks import load
 
     loaded = load(model)
@@ -226,7 +226,7 @@ def predict(
         for line in lines:
             print(line, flush=not sys.stdout.isatty())
         return
-    with replace_file(output) as file:
+    with writing(output, UsageError), replace_file(output) as file:
         for line in lines:
             file.write(f"{line}\n".encode())
 
@@ -321,6 +321,10 @@ def _folder(save: Path | None, data: str, resume: bool, force: bool) -> Path:
     artifact.check_place(folder)
     if resume or force or not _first_process():
         return folder
+    if artifact.is_artifact(folder) and (folder / "checkpoint.pt").exists():
+        raise UsageError(
+            f"{folder} holds the best model of a run that can go on: --resume, or --force to start anew"
+        )
     if artifact.is_artifact(folder):
         raise UsageError(f"{folder} already holds a model: choose another --save, or --force to replace it")
     if (folder / "checkpoint.pt").exists():
