@@ -1,0 +1,30 @@
+"""Scores on public data, one command per figure, through the public API.
+
+    ELMAN_DATA=... python bench/quality.py imdb          # one figure, or several names
+    ELMAN_DATA=... python bench/quality.py               # all of them
+
+Prints a line of JSON a figure: the score, its plain baseline, wall time. `ELMAN_DATA` is a folder with the data
+sets as `sentiment/imdb`, `timeseries/m4` and so on; the modules beside this one say what each must hold.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import quality_series
+import quality_text
+
+RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = quality_text.RUNS | quality_series.RUNS
+
+
+def main(names: list[str]) -> None:
+    """Run the named figures, or all."""
+    if unknown := [name for name in names if name not in RUNS]:
+        sys.exit(f"there is no figure {unknown[0]!r}: there are {', '.join(RUNS)}")
+    for name in names or RUNS:
+        print(json.dumps({"figure": name} | RUNS[name]()), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
