@@ -3,8 +3,8 @@
     ELMAN_DATA=... python bench/quality.py imdb          # one figure, or several names
     ELMAN_DATA=... python bench/quality.py               # all of them
 
-Prints a line of JSON a figure: the score, its plain baseline, wall time. `ELMAN_DATA` is a folder with the data
-sets as `sentiment/imdb`, `timeseries/m4` and so on; the modules beside this one say what each must hold.
+Prints a line of JSON a figure: the score, its plain baseline, wall time. `ELMAN_DATA` is a folder with the
+data sets as `sentiment/imdb`, `timeseries/m4` and so on; the modules beside this one say what each must hold.
 """
 
 import json

@@ -107,7 +107,8 @@ def test_show_lists_cells_with_their_papers(call: Call) -> None:
 
 
 def test_show_reads_a_cell_from_a_file(call: Call, tmp_path: Path) -> None:
-    source = "import torch\nfrom elman import cell\n\n@cell(gates='a', state='h')\ndef Mine(x, u, s):\n    return "
+    source = "import torch\nfrom elman import cell\n\n@cell(gates='a', state='h')\n"
+    source += "def Mine(x, u, s):\n    return "
     (tmp_path / "mine.py").write_text(source + "torch.tanh(x.a + u.a) + s.h\n")
     assert "h = tanh(x.a + u.a) + s.h" in call("show", "mine.py:Mine")[1]
     code, _, err = call("show", "mine.py:Yours")
