@@ -26,7 +26,7 @@ from elman.errors import UsageError
 PARTS = ("x", "u", "s", "w")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
     """A recurrence: its equations and the names they use. Made by `@cell`; run by `elman.engine.scan`."""
 

@@ -4,7 +4,7 @@ Shapes: T steps, B sequences, I inputs, H units, L layers, D directions, P = pro
 """
 
 import warnings
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -118,14 +118,15 @@ class Recurrent(nn.Module):
         Raises:
             UsageError: a shape that doesn't fit.
         """
-        layout = self._layout()
+        stack = self._stack()
+        layout = self._layout(stack)
         packed = input if isinstance(input, PackedSequence) else None
         single = isinstance(input, Tensor) and input.dim() == 2
         x, call = layout.request(input, lengths, reset, return_states)
         state = layout.initial(hx, x, call, single)
         if packed is not None:
             state = permuted(state, packed.sorted_indices)
-        result = engine.scan(self._stack(), x, state, call, self.engine)
+        result = engine.scan(stack, x, state, call, self.engine)
         output, final = result.output, result.state
         if packed is not None:
             final = permuted(final, packed.unsorted_indices)
@@ -149,10 +150,11 @@ class Recurrent(nn.Module):
             raise UsageError("recurrent_dropout and weight_dropout span a sequence: call eval() before step")
         if x.dim() not in (1, 2):
             raise UsageError(f"step takes x (B, I) or (I), not {tuple(x.shape)}")
-        single, layout, call = x.dim() == 1, self._layout(), Call()
+        single, stack, call = x.dim() == 1, self._stack(), Call()
+        layout = self._layout(stack)
         inputs = layout.checked(x.unsqueeze(0).unsqueeze(0) if single else x.unsqueeze(0))
         initial = layout.initial(state, inputs, call, single)
-        result = engine.scan(self._stack(), inputs, initial, call, self.engine)
+        result = engine.scan(stack, inputs, initial, call, self.engine)
         output = result.output[0]
         return output[0] if single else output, layout.outward(result.state, single)
 
@@ -165,8 +167,9 @@ class Recurrent(nn.Module):
         return_states: bool = False,
     ) -> str:
         """Which engine a forward pass with these arguments takes, and why."""
-        x, call = self._layout().request(input, lengths, reset, return_states)
-        choice = engine.choose(self._stack(), x, call, self.engine)
+        stack = self._stack()
+        x, call = self._layout(stack).request(input, lengths, reset, return_states)
+        choice = engine.choose(stack, x, call, self.engine)
         return f"{choice.engine}: {choice.reason}"
 
     def reset_parameters(self) -> None:
@@ -233,7 +236,12 @@ class Recurrent(nn.Module):
 
     def _own(self) -> list[dict[str, Tensor]]:
         """The parameters of every layer and direction by their names in `elman.parameters`."""
-        return [{name: getattr(self, full) for name, full in place.items()} for place in self._names]
+        # A module's attributes are slow to read, its dict is not; parametrized weights are attributes only.
+        plain: dict[str, Any] = self._parameters
+        return [
+            {name: plain[full] if full in plain else getattr(self, full) for name, full in place.items()}
+            for place in self._names
+        ]
 
     def _weights(self, own: dict[str, Tensor]) -> Weights:
         return Weights(
@@ -261,12 +269,12 @@ class Recurrent(nn.Module):
             zoneout=self.zoneout,
         )
 
-    def _layout(self) -> Layout:
+    def _layout(self, stack: Stack) -> Layout:
         return Layout(
             cell=self.cell,
             input_size=self.input_size,
             widths=(self.output_size, *[self.hidden_size] * (len(self.cell.state) - 1)),
             rows=self.num_layers * self.directions,
             batch_first=self.batch_first,
-            dtype=cast(Tensor, self.weight_ih_l0).dtype,
+            dtype=stack.weights[0].ih.dtype,
         )
