@@ -9,7 +9,7 @@ Shapes: N windows, H steps, Q levels. All values are in units of each window's s
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,27 @@ _WEIGHTS = np.linspace(0, 1, 21)
 
 
 @dataclass(frozen=True)
+class Naive:
+    """One of the naive forecasts: point (N, H), and growth (H,), by which its errors grow with the steps: the
+    root of the steps, or seasons, that a value is carried over, as for a random walk."""
+
+    name: str
+    point: Array
+    growth: Array
+
+
+@dataclass(frozen=True)
 class Adjustment:
-    """weight: share of the network in the middle of the forecast, beside `base`, the better naive forecast
-    ("naive" or "seasonal naive"). stretch: factor on each level's distance from the median. network_error,
-    base_error, error: mean absolute errors of the three on validation."""
+    """weight: share of the network in the forecast, beside `base`, the better naive forecast. spread: how far
+    each level is from the base's point, for a growth of 1. stretch: factor on how far each is from the middle
+    of the blend. network_error, base_error: mean absolute errors on validation."""
 
     weight: float
     base: str
+    spread: tuple[float, ...]
     stretch: tuple[float, ...]
     network_error: float
     base_error: float
-    error: float
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -47,47 +57,56 @@ class Adjustment:
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> "Adjustment":
         """From JSON, which has no tuples."""
-        return cls(**found | {"stretch": tuple(found["stretch"])})
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
 
     @classmethod
     def fit(
         cls,
         quantiles: Array,
-        naive: Array,
-        seasonal: Array,
+        naives: Sequence[Naive],
         target: Array,
         levels: Sequence[float],
         horizons: float,
     ) -> "Adjustment":
-        """From quantiles (N, H, Q), the two naive forecasts and the truth (N, H), NaN where missing.
+        """From quantiles (N, H, Q), the naive forecasts and the truth (N, H), NaN where missing.
 
         What is best on validation is trusted the more, the more `horizons` the validating steps make: with 1
         the weight and the stretch count half, with 9 nine tenths.
         """
         trust = horizons / (horizons + 1)
         median = quantiles[..., list(levels).index(0.5)]
-        errors = {name: _error(point, target) for name, point in _bases(naive, seasonal).items()}
-        base = min(errors, key=lambda name: errors[name])
-        point = _bases(naive, seasonal)[base]
-        blends = [_error(w * median + (1 - w) * point, target) for w in _WEIGHTS]
+        base = min(naives, key=lambda naive: _error(naive.point, target))
+        blends = [_error(w * median + (1 - w) * base.point, target) for w in _WEIGHTS]
         weight = float(_WEIGHTS[int(np.argmin(blends))]) * trust
-        middle = weight * median + (1 - weight) * point
-        distances = quantiles - median[..., None]
+        spread = _spread((target - base.point) / base.growth, levels)
+        errors = _error(median, target), _error(base.point, target)
+        plain = cls(weight, base.name, spread, (1.0,) * len(levels), *errors)
+        middle, distances = plain._blend(quantiles, naives, levels)
         stretch = tuple(_stretch(target - middle, distances, levels, i) ** trust for i in range(len(levels)))
-        return cls(weight, base, stretch, _error(median, target), errors[base], _error(middle, target))
+        return replace(plain, stretch=stretch)
 
-    def apply(self, quantiles: Array, naive: Array, seasonal: Array, levels: Sequence[float]) -> Array:
+    def apply(self, quantiles: Array, naives: Sequence[Naive], levels: Sequence[float]) -> Array:
         """Adjusted quantiles (N, H, Q), still rising."""
-        median = quantiles[..., list(levels).index(0.5)]
-        middle = self.weight * median + (1 - self.weight) * _bases(naive, seasonal)[self.base]
-        distances = (quantiles - median[..., None]) * np.asarray(self.stretch)
+        middle, distances = self._blend(quantiles, naives, levels)
         # Two levels on one side may have been stretched past each other.
-        return np.sort(middle[..., None] + distances, axis=-1)
+        return np.sort(middle[..., None] + distances * np.asarray(self.stretch), axis=-1)
+
+    def _blend(
+        self, quantiles: Array, naives: Sequence[Naive], levels: Sequence[float]
+    ) -> tuple[Array, Array]:
+        """Middle (N, H) of network and base, and the distances (N, H, Q) of the levels from it."""
+        base = next(naive for naive in naives if naive.name == self.base)
+        median = quantiles[..., list(levels).index(0.5)]
+        middle = self.weight * median + (1 - self.weight) * base.point
+        around_base = base.growth[:, None] * np.asarray(self.spread)
+        around_median = quantiles - median[..., None]
+        return middle, self.weight * around_median + (1 - self.weight) * around_base
 
 
-def _bases(naive: Array, seasonal: Array) -> dict[str, Array]:
-    # Seasonal naive first: it is meant where both are the same.
-    return {"seasonal naive": seasonal, "naive": naive}
+def _spread(errors: Array, levels: Sequence[float]) -> tuple[float, ...]:
+    """Quantiles of the errors, mirrored so that the median is 0."""
+    sizes = np.abs(errors[~np.isnan(errors)])
+    return tuple(float(np.sign(q - 0.5) * np.quantile(sizes, abs(2 * q - 1))) for q in levels)
 
 
 def _error(point: Array, target: Array) -> float:
@@ -106,7 +125,7 @@ def _stretch(residual: Array, distances: Array, levels: Sequence[float], index: 
     facing = [i for i, other in enumerate(levels) if math.isclose(other, 1 - level)]
     known = ~np.isnan(residual)
     used = [index, *facing]
-    ratios = [residual[known] / _away_from_zero(distances[..., i][known]) for i in used]
+    ratios = [residual[known] / _away_from_zero(distances[..., i][known], levels[i]) for i in used]
     share = abs(2 * level - 1) if facing else max(level, 1 - level)
     worst = np.max(ratios, axis=0)
     rank = min(math.ceil((len(worst) + 1) * share), len(worst))
@@ -114,7 +133,7 @@ def _stretch(residual: Array, distances: Array, levels: Sequence[float], index: 
     return float(np.clip(np.sort(worst)[rank - 1], 0.25, 4.0))
 
 
-def _away_from_zero(distances: Array) -> Array:
-    """A distance is never 0 (the network's steps are positive), but it may be too small to divide by."""
+def _away_from_zero(distances: Array, level: float) -> Array:
+    """A distance may be 0 (a base that was never wrong), or too small to divide by."""
     tiny = np.finfo(np.float32).tiny
-    return np.where(distances < 0, np.minimum(distances, -tiny), np.maximum(distances, tiny))
+    return np.minimum(distances, -tiny) if level < 0.5 else np.maximum(distances, tiny)

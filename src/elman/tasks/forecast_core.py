@@ -8,7 +8,7 @@ import torch
 from elman.data.features import Features
 from elman.data.series import Array, Panel
 from elman.data.windows import Pairs, WindowStore
-from elman.tasks.forecast_adjust import Adjustment
+from elman.tasks.forecast_adjust import Adjustment, Naive
 from elman.tasks.forecast_net import DirectNet, RecursiveNet, Shape
 from elman.tasks.forecast_setup import Settings
 
@@ -28,7 +28,7 @@ class Core:
         """Quantiles (N, H, Q) for `settings.levels` after (series, cut-off) pairs, in units of the data."""
         store = make_store(self.network, self.features, panel)
         found, center, scale = network_quantiles(self.network, store, pairs)
-        adjusted = self.adjustment.apply(found, *naive_points(store, pairs), self.settings.levels)
+        adjusted = self.adjustment.apply(found, naive_forecasts(store, pairs), self.settings.levels)
         return np.asarray(center + scale * adjusted)
 
 
@@ -59,10 +59,13 @@ def network_quantiles(network: Network, store: WindowStore, pairs: Pairs) -> tup
     return torch.cat(found).numpy(), center.numpy(), scale.numpy()
 
 
-def naive_points(store: WindowStore, pairs: Pairs) -> tuple[Array, Array]:
-    """The naive and the seasonal naive forecast (N, H) of each window, in units of its scale."""
-    windows = store.cut(pairs)
-    horizon = windows.target.shape[1]
-    last = windows.values[:, -1:].expand(-1, horizon)
-    phase = store.context - store.season + torch.arange(horizon) % store.season
-    return last.double().numpy(), windows.values[:, phase].double().numpy()
+def naive_forecasts(store: WindowStore, pairs: Pairs) -> tuple[Naive, Naive]:
+    """Seasonal naive and naive for each window, in units of its scale."""
+    values = store.cut(pairs).values.double().numpy()
+    steps = np.arange(len(store.steps) - store.context)
+    same_phase = values[:, store.context - store.season + steps % store.season]
+    last = np.repeat(values[:, -1:], len(steps), axis=1)
+    return (
+        Naive("seasonal naive", same_phase, np.sqrt(1 + steps // store.season)),
+        Naive("naive", last, np.sqrt(1 + steps)),
+    )

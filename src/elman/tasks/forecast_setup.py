@@ -140,18 +140,21 @@ def divide(lengths: Sequence[int], horizon: int, season: int) -> Division:
         cutoffs = [n - horizon - i * stride for i in range(count)]
         valid += [(series, cutoff) for cutoff in cutoffs]
         last.append(cutoffs[-1] - horizon)
-        first.append(min(season + 1, max(3, last[-1] // 2)))
+        # A window should have a season to look back on, unless that leaves hardly a window to train on.
+        whole = season + 1 + min(horizon, 8) <= last[-1]
+        first.append(season + 1 if whole else max(3, last[-1] // 2))
     return Division(tuple(first), tuple(last), valid)
 
 
 def plan_defaults(windows: int) -> dict[str, Any]:
     """Of `elman.training.Plan`, for a number of training windows: few windows are seen more often."""
-    batch = 32 if windows < 5000 else 64
+    few = windows < 5000
+    batch = 32 if few else 64
     steps = epoch_windows(windows, batch) // batch
     return {
         "batch_size": batch,
         "epochs": min(max(round(400 / steps), 12), 25),
-        "learning_rate": 2e-3,
+        "learning_rate": 4e-3 if few else 2e-3,
         "patience": 5,
     }
 

@@ -18,7 +18,7 @@ from elman.tasks.forecast_core import (
     Network,
     make_network,
     make_store,
-    naive_points,
+    naive_forecasts,
     network_quantiles,
 )
 from elman.tasks.forecast_net import Shape
@@ -110,10 +110,8 @@ def _adjusted(
 ) -> Core:
     found, _, _ = network_quantiles(network, store, division.valid)
     target = store.cut(division.valid).target.double().numpy()
-    naives = naive_points(store, division.valid)
-    return Core(
-        network, settings, features, Adjustment.fit(found, *naives, target, settings.levels, horizons)
-    )
+    naives = naive_forecasts(store, division.valid)
+    return Core(network, settings, features, Adjustment.fit(found, naives, target, settings.levels, horizons))
 
 
 def _validated(core: Core, panel: Panel, division: Division) -> Evaluation:
