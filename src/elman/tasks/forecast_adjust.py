@@ -57,7 +57,8 @@ class Adjustment:
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> "Adjustment":
         """From JSON, which has no tuples."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+        lists = {name: tuple(found[name]) for name in ("spread", "stretch")}
+        return cls(**found | lists)
 
     @classmethod
     def fit(
