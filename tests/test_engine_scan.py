@@ -101,7 +101,7 @@ def layer_of(kind: str, drawn: dict[str, Any], **more: Any) -> tuple[elman.Recur
     return layer, x, tuple(state) if len(state) > 1 else state[0]
 
 
-slow_machine = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+slow_machine = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 
 
 @slow_machine
