@@ -51,6 +51,14 @@ def test_many_series_need_one_window_each_and_a_single_one_many() -> None:
     assert len(divide([shortest(5)], 5, 7).valid) == 1
 
 
+def test_spaced_windows_are_few_and_reach_from_start_to_end() -> None:
+    found = divide([400, 30], 5, 7)
+    pairs = found.spaced([400, 30], 5, limit=20)
+    assert [pairs[0], pairs[-1]] == [(0, found.first[0]), (1, 25)]
+    assert max(cutoff for series, cutoff in pairs if series == 0) == 395
+    assert len(pairs) == len(set(pairs)) <= 20
+
+
 def test_short_series_are_named_or_refused() -> None:
     kept = drop_short(panel(40, 10, 12), 8)
     assert [s.name for s in kept.series] == ["s0"]

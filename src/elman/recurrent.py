@@ -37,7 +37,8 @@ class Recurrent(nn.Module):
         forget_bias: initial bias of gate `f`. Jozefowicz et al., ICML 2015.
         recurrent_init: "uniform" as torch.nn, or "orthogonal" for every gate's block of U. Saxe et al.,
             arXiv:1312.6120.
-        engine: "auto" picks the fastest that computes the same; "eager" or "vendor" insist on one.
+        engine: "auto" picks the fastest that can do what is asked; "compiled" (the equations as one kernel),
+            "vendor" (PyTorch's kernels) or "eager" (step by step) insist on one.
         The others are torch.nn.LSTM's.
 
     Raises:
@@ -211,7 +212,7 @@ class Recurrent(nn.Module):
         if self.recurrent_init not in ("uniform", "orthogonal"):
             raise UsageError(f'recurrent_init must be "uniform" or "orthogonal", not {self.recurrent_init!r}')
         if self.engine not in engine.ENGINES:
-            raise UsageError(f'engine must be "auto", "eager" or "vendor", not {self.engine!r}')
+            raise UsageError(f'engine must be one of {", ".join(engine.ENGINES)}, not {self.engine!r}')
 
     def _check_combinations(self) -> None:
         cell, program = self.cell, trace(self.cell)  # a cell that can't be read is refused here

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from elman.data.features import Features
-from elman.data.series import Panel
+from elman.data.series import Array, Panel
 
 # Windows by (series, cut-off), a cut-off being the first step to forecast.
 Pairs = list[tuple[int, int]]
@@ -56,6 +56,10 @@ class WindowStore:
         self.codes = torch.tensor([features.codes(s) for s in panel.series], dtype=torch.int64)
         self.steps = torch.arange(-context, horizon)
         self.context, self.season = context, season
+
+    def targets(self, pairs: Sequence[tuple[int, int]]) -> Array:
+        """What came after the cut-offs of some (series, cut-off) pairs (B, H), in units of their scales."""
+        return np.asarray(self.cut(pairs).target.double().numpy())
 
     def cut(self, pairs: Sequence[tuple[int, int]]) -> Windows:
         """The windows of some (series, cut-off) pairs."""

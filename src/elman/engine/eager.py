@@ -16,15 +16,27 @@ class Named:
 
 
 def scan(
-    cell: Cell, x: Tensor, state: State, weights: Weights, call: Call, noise: Noise, reverse: bool = False
+    cell: Cell,
+    x: Tensor,
+    state: State,
+    weights: Weights,
+    call: Call,
+    noise: Noise,
+    reverse: bool = False,
+    clear: Tensor | None = None,
 ) -> Result:
-    """The cell applied along x (T, B, I), one step after the other, from state ((B, P), (B, H), ...)."""
+    """The cell applied along x (T, B, I), one step after the other, from state ((B, P), (B, H), ...).
+
+    `clear` (T, B) says before which steps the state is cleared, where that is known already.
+    """
     total = x.shape[0]
     active = None
     if call.lengths is not None:
         active = (torch.arange(total, device=x.device).unsqueeze(1) < call.lengths).unsqueeze(2)
         x = torch.where(active, x, 0.0)  # so that a NaN in the padding can't reach a gradient
-    start = None if call.reset is None else _starts(call.reset.unsqueeze(2), active, reverse)
+    start = None if clear is None else clear.unsqueeze(2)
+    if call.reset is not None:
+        start = starts(call.reset.unsqueeze(2), active, reverse)
     # Fresh copies: a matrix product may round differently where its operand starts at another alignment, and
     # a stream of single steps must give the very numbers of the whole sequence.
     state = tuple(s.clone() for s in state)
@@ -68,7 +80,7 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None
     return F.layer_norm(F.linear(x, weight), gain.shape, gain, bias)
 
 
-def _starts(reset: Tensor, active: Tensor | None, reverse: bool) -> Tensor:
+def starts(reset: Tensor, active: Tensor | None, reverse: bool) -> Tensor:
     """Where to clear the state before a step: at a new sequence's first step; backwards, at the step
     before it. Flags beyond a sequence's length mean nothing."""
     start = reset if active is None else reset & active

@@ -29,7 +29,7 @@ class Style:
 def text(program: "Program") -> str:
     """A line of inputs and outputs, then an equation a line."""
     used = [".".join(node.args) for node in program.nodes if node.op == "input"]
-    lines = [f"{program.cell.name}({', '.join(used)}) -> {', '.join(program.cell.state)}"]
+    lines = [f"{program.cell.name}({', '.join(used)}) -> {', '.join(program.results)}"]
     lines += [f"  {_name(program, k)} = {_render(program, k, TEXT)[0]}" for k in _shown(program)]
     lines += [f"  {state} = {_name(program, k)}" for state, k in _twins(program)]
     return "\n".join(lines)
@@ -56,7 +56,7 @@ def _shown(program: "Program") -> list[int]:
 
 def _twins(program: "Program") -> list[tuple[str, int]]:
     """States that are the same value as a later one, and so have no line of their own."""
-    return [(s, k) for s, k in zip(program.cell.state, program.outputs, strict=True) if program.names[k] != s]
+    return [(s, k) for s, k in zip(program.results, program.outputs, strict=True) if program.names[k] != s]
 
 
 def _render(program: "Program", k: int, style: Style, top: bool = True) -> tuple[str, int]:

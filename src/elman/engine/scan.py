@@ -1,5 +1,8 @@
 """A cell along a sequence: the one operator that layers call; it picks the engine."""
 
+import functools
+import warnings
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -7,18 +10,22 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from elman.engine import eager, vendor
+from elman.engine import compiled, eager, vendor
 from elman.engine.call import Call, Noise, Result, Stack, State
 from elman.errors import UsageError
 
-Engine = Literal["auto", "eager", "vendor"]
-ENGINES = ("auto", "eager", "vendor")
+Engine = Literal["auto", "compiled", "vendor", "eager"]
+ENGINES = ("auto", "compiled", "vendor", "eager")
+
+
+class SlowPathWarning(UserWarning):
+    """A layer runs step by step, because no fast engine can do what it asks for."""
 
 
 class Choice(NamedTuple):
     """Which engine runs a call, and why."""
 
-    engine: Literal["eager", "vendor"]
+    engine: Literal["compiled", "vendor", "eager"]
     reason: str
 
 
@@ -26,12 +33,26 @@ def choose(stack: Stack, x: Tensor, call: Call, engine: Engine = "auto") -> Choi
     """Pick the engine for a call; UsageError if the one that was asked for can't do it."""
     if engine == "eager":
         return Choice("eager", "asked for")
-    obstacle = vendor.obstacle(stack, x, call)
-    if engine == "vendor" and obstacle:
-        raise UsageError(f'engine="vendor" can\'t run this: {obstacle}; use engine="auto"')
-    if obstacle:
-        return Choice("eager", obstacle)
-    return Choice("vendor", "PyTorch's fused kernel computes the same")
+    obstacles = {}
+    if engine in ("auto", "compiled"):
+        obstacles["compiled"] = compiled.obstacle(stack, x, call)
+        if not obstacles["compiled"]:
+            return Choice("compiled", "its equations are one fused kernel over the whole sequence")
+    if engine in ("auto", "vendor"):
+        obstacles["vendor"] = vendor.obstacle(stack, x, call)
+        if not obstacles["vendor"]:
+            why = obstacles.get("compiled")
+            return Choice("vendor", "PyTorch's fused kernel computes the same" + (f"; {why}" if why else ""))
+    if engine != "auto":
+        reason = obstacles[engine]
+        raise UsageError(f'engine="{engine}" can\'t run this: {reason}; use engine="auto"')
+    return Choice("eager", "; ".join(obstacles.values()))
+
+
+@functools.cache
+def _warn(reason: str) -> None:
+    """Once for each reason."""
+    warnings.warn(f"a layer runs step by step, which is slow: {reason}", SlowPathWarning, stacklevel=5)
 
 
 def scan(stack: Stack, x: Tensor, state: State, call: Call, engine: Engine = "auto") -> Result:
@@ -43,15 +64,20 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call, engine: Engine = "au
     stack = _weights_dropped(stack)
     if choice.engine == "vendor":
         return vendor.scan(stack, x, state, call)
+    if engine == "auto" and choice.engine == "eager" and 0 not in x.shape[:2]:
+        _warn(choice.reason)
+    along = compiled.scan if choice.engine == "compiled" else eager.scan
     if call.batch_sizes is None:
-        return _layer_by_layer(stack, x, state, call)
+        return _layer_by_layer(along, stack, x, state, call)
     padded, lengths = pad_packed_sequence(PackedSequence(x, call.batch_sizes))
     inner = call._replace(batch_sizes=None, lengths=lengths.to(x.device))
-    result = _layer_by_layer(stack, padded, state, inner)
+    result = _layer_by_layer(along, stack, padded, state, inner)
     return result._replace(output=pack_padded_sequence(result.output, lengths).data)
 
 
-def _layer_by_layer(stack: Stack, x: Tensor, state: State, call: Call) -> Result:
+def _layer_by_layer(
+    along: Callable[..., Result], stack: Stack, x: Tensor, state: State, call: Call
+) -> Result:
     """Every layer and direction is a scan of its own."""
     results: list[Result] = []
     for first in range(0, len(stack.weights), stack.directions):
@@ -60,11 +86,17 @@ def _layer_by_layer(stack: Stack, x: Tensor, state: State, call: Call) -> Result
         for k in range(first, first + stack.directions):
             start = tuple(s[k] for s in state)
             weights, noise = stack.weights[k], _noise(stack, x)
-            results.append(eager.scan(stack.cell, x, start, weights, call, noise, reverse=k > first))
-        x = torch.cat([result.output for result in results[first:]], 2)
-    final = tuple(torch.stack(s) for s in zip(*(r.state for r in results), strict=True))
+            results.append(along(stack.cell, x, start, weights, call, noise, reverse=k > first))
+        outputs = [result.output for result in results[first:]]
+        x = torch.cat(outputs, 2) if len(outputs) > 1 else outputs[0]
+    final = tuple(_stacked(s) for s in zip(*(r.state for r in results), strict=True))
     every = tuple(torch.stack(s, 1) for s in zip(*(r.every or () for r in results), strict=True))
     return Result(x, final, every if call.every_state else None)
+
+
+def _stacked(tensors: tuple[Tensor, ...]) -> Tensor:
+    """One tensor a layer and direction, without a copy where there is only one."""
+    return torch.stack(tensors) if len(tensors) > 1 else tensors[0].unsqueeze(0)
 
 
 def _weights_dropped(stack: Stack) -> Stack:

@@ -4,7 +4,7 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -36,13 +36,15 @@ class Node:
 class Program:
     """A traced cell: values in the order they are computed, each at most once, none unused.
 
-    `names[k]` is the name the cell's author gave value k ("" for none); `outputs` are the new states.
+    `names[k]` is the name the cell's author gave value k ("" for none). `outputs` are the new states, or
+    what else `results` says.
     """
 
     cell: Cell
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
     names: tuple[str, ...]
+    results: tuple[str, ...]
 
     def __str__(self) -> str:
         return listing.text(self)
@@ -55,7 +57,7 @@ class Program:
 class Symbol:
     """A value that is not there yet. Arithmetic on it, and torch functions of it, are recorded."""
 
-    def __init__(self, tape: "_Tape", number: int) -> None:
+    def __init__(self, tape: "Tape", number: int) -> None:
         self.tape, self.number = tape, number
 
     @classmethod
@@ -106,7 +108,9 @@ for _method, _sign in {
     setattr(Symbol, f"__{_method}__", _refused(_sign))
 
 
-class _Tape:
+class Tape:
+    """Values as they are recorded, each once."""
+
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
         self.nodes: list[Node] = []
@@ -154,7 +158,7 @@ class _Tape:
 class _Part:
     """`x`, `u`, `s` or `w`: its attributes are inputs."""
 
-    def __init__(self, tape: _Tape, letter: str, names: tuple[str, ...]) -> None:
+    def __init__(self, tape: Tape, letter: str, names: tuple[str, ...]) -> None:
         self._tape, self._letter, self._names = tape, letter, names
 
     def __getattr__(self, name: str) -> Symbol:
@@ -172,7 +176,7 @@ def trace(cell: Cell) -> Program:
     Raises:
         CellError: an operation outside the table of primitives; the message names the line of the cell.
     """
-    tape = _Tape(cell)
+    tape = Tape(cell)
     parts = {"x": cell.gates, "u": cell.gates, "s": cell.state, "w": cell.weights}
     inputs = [_Part(tape, letter, names) for letter, names in parts.items()]
     try:
@@ -185,10 +189,16 @@ def trace(cell: Cell) -> Program:
     # A state's name means the new state and nothing else, whatever the author called on the way there.
     names = {v.number: k for k, v in tape.locals.items() if isinstance(v, Symbol) and k not in cell.state}
     names |= dict(zip(outputs, cell.state, strict=True))
-    return _prune(cell, tape.nodes, outputs, names)
+    return prune(cell, tape.nodes, outputs, names, cell.state)
 
 
-def _prune(cell: Cell, nodes: list[Node], outputs: list[int], names: dict[int, str]) -> Program:
+def prune(
+    cell: Cell,
+    nodes: Sequence[Node],
+    outputs: Sequence[int],
+    names: Mapping[int, str],
+    results: tuple[str, ...],
+) -> Program:
     """Drop what no output needs and number the rest anew."""
     needed: set[int] = set()
     pending = list(outputs)
@@ -204,7 +214,8 @@ def _prune(cell: Cell, nodes: list[Node], outputs: list[int], names: dict[int, s
         return node if node.op in ("input", "constant") else Node(node.op, tuple(new[a] for a in node.args))
 
     kept = tuple(moved(nodes[k]) for k in order)
-    return Program(cell, kept, tuple(new[k] for k in outputs), tuple(names.get(k, "") for k in order))
+    numbers = tuple(new[k] for k in outputs)
+    return Program(cell, kept, numbers, tuple(names.get(k, "") for k in order), results)
 
 
 def _unknown(what: str) -> CellError:

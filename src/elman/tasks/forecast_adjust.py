@@ -8,7 +8,7 @@ Shapes: N windows, H steps, Q levels. All values are in units of each window's s
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,9 +68,12 @@ class Adjustment:
         target: Array,
         levels: Sequence[float],
         horizons: float,
+        past: Mapping[str, Array],
     ) -> "Adjustment":
         """From quantiles (N, H, Q), the naive forecasts and the truth (N, H), NaN where missing.
 
+        `past` are errors of the naive forecasts, by name, over all of the past, for a growth of 1: they have
+        learned nothing, so no stretch of time flatters them.
         What is best on validation is trusted the more, the more `horizons` the validating steps make: with 1
         the weight and the stretch count half, with 9 nine tenths.
         """
@@ -79,7 +82,7 @@ class Adjustment:
         base = min(naives, key=lambda naive: _error(naive.point, target))
         blends = [_error(w * median + (1 - w) * base.point, target) for w in _WEIGHTS]
         weight = float(_WEIGHTS[int(np.argmin(blends))]) * trust
-        spread = _spread((target - base.point) / base.growth, levels)
+        spread = _spread(past[base.name], levels)
         errors = _error(median, target), _error(base.point, target)
         plain = cls(weight, base.name, spread, (1.0,) * len(levels), *errors)
         middle, distances = plain._blend(quantiles, naives, levels)

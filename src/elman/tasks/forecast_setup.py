@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from elman.cells import CELLS
 from elman.data.series import Panel
 from elman.data.windows import Pairs
@@ -95,6 +97,15 @@ class Division:
     def whole(self, lengths: Sequence[int], horizon: int) -> "Division":
         """The same, with the steps that validated trained on too."""
         return replace(self, last=tuple(n - horizon for n in lengths))
+
+    def spaced(self, lengths: Sequence[int], horizon: int, limit: int = 2000) -> Pairs:
+        """At most about `limit` windows, evenly spaced from the first training window to the end."""
+        each = max(limit // len(lengths), 1)
+        return [
+            (series, int(cutoff))
+            for series, (first, n) in enumerate(zip(self.first, lengths, strict=True))
+            for cutoff in np.unique(np.linspace(first, n - horizon, each).astype(int))
+        ]
 
     def horizons(self, lengths: Sequence[int], horizon: int) -> float:
         """How many horizons the validating steps make: overlapping windows are no more evidence than that."""

@@ -1,6 +1,7 @@
 """Training a forecaster: on all but the last horizons, on which it is adjusted and scored; then on all."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,8 @@ def train(
     identity = {"settings": asdict(settings), "horizon": horizon, "data": fingerprint}
     run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
     outcome = watch(run, progress, "training, all but the last horizons")
-    core = _adjusted(
-        network.cpu().eval(), settings, features, store, division, division.horizons(lengths, horizon)
+    core = Core(
+        network.cpu().eval(), settings, features, _adjustment(network, store, division, settings.levels)
     )
     validation = _validated(core, panel, division)
     stopped = (outcome.stopped,) if outcome.error else ()
@@ -100,18 +101,16 @@ def _network(settings: Settings, features: Features, horizon: int, plan: Plan) -
     return make_network(settings, Shape(settings.context, horizon, season, levels, features.width, texts))
 
 
-def _adjusted(
-    network: Network,
-    settings: Settings,
-    features: Features,
-    store: WindowStore,
-    division: Division,
-    horizons: float,
-) -> Core:
+def _adjustment(
+    network: Network, store: WindowStore, division: Division, levels: Sequence[float]
+) -> Adjustment:
+    lengths, horizon = store.lengths.tolist(), network.shape.horizon
     found, _, _ = network_quantiles(network, store, division.valid)
-    target = store.cut(division.valid).target.double().numpy()
-    naives = naive_forecasts(store, division.valid)
-    return Core(network, settings, features, Adjustment.fit(found, naives, target, settings.levels, horizons))
+    naives, target = naive_forecasts(store, division.valid), store.targets(division.valid)
+    spaced = division.spaced(lengths, horizon)
+    past = store.targets(spaced)
+    errors = {one.name: (past - one.point) / one.growth for one in naive_forecasts(store, spaced)}
+    return Adjustment.fit(found, naives, target, levels, division.horizons(lengths, horizon), errors)
 
 
 def _validated(core: Core, panel: Panel, division: Division) -> Evaluation:

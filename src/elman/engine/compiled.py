@@ -1,0 +1,240 @@
+"""The compiled engine: the equations fused into one kernel over the whole sequence, forward and backward.
+
+T steps, B sequences, I inputs, H units, Hp units of whole panels, G gates, S slots, J states.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from elman.cells import Cell
+from elman.engine import eager
+from elman.engine.call import Call, Noise, Result, Stack, State, Weights
+from elman.engine.cpu import build, gradient, host, pack, run
+from elman.engine.cpu.plan import Plan
+from elman.engine.cpu.run import Options
+
+
+def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
+    """Why no kernel can be compiled for this call; "" if one can."""
+    weights = stack.weights[0]
+    reasons = (
+        (x.device.type != "cpu", f"kernels are compiled for the CPU, not for {x.device.type}"),
+        (x.dtype not in (torch.float32, torch.float64), f"kernels are float32 or float64, not {x.dtype}"),
+        (weights.ih.dtype != x.dtype, "kernels don't mix precisions"),
+        (0 in x.shape[:2], "there is nothing to compute"),
+        (weights.gain_ih is not None, "kernels have no layer normalisation"),
+        (weights.hr is not None, "kernels have no projection"),
+        (torch.is_autocast_enabled("cpu"), "autocast chooses its own precision"),
+        (_transformed(), "torch.func transforms and forward-mode derivatives need plain operations"),
+        (type(x) not in (Tensor, torch.nn.Parameter), f"kernels take plain tensors, not {type(x).__name__}"),
+    )
+    found = next((reason for holds, reason in reasons if holds), "")
+    if found:
+        return found
+    target = host.host()
+    return target if isinstance(target, str) else ""
+
+
+def _transformed() -> bool:
+    inner = torch._C._functorch.peek_interpreter_stack() is not None
+    return inner or torch.autograd.forward_ad._current_level >= 0
+
+
+class _Spec(NamedTuple):
+    """What a scan is told beside its tensors."""
+
+    cell: Cell
+    hidden: int
+    reverse: bool
+    zoneout: tuple[float, ...] | None  # constant shares
+    counts: tuple[int, int]  # states, weights of units
+    every: bool
+
+
+class _Tensors(NamedTuple):
+    """What a scan reads, in the order in which autograd sees it; the first eight may be absent."""
+
+    lengths: Tensor | None
+    clear: Tensor | None
+    mask: Tensor | None
+    x: Tensor
+    ih: Tensor
+    hh: Tensor | None
+    b_ih: Tensor | None
+    b_hh: Tensor | None
+    rest: tuple[Tensor, ...]  # states, weights of units, zoneout's masks
+
+
+def scan(
+    cell: Cell, x: Tensor, state: State, weights: Weights, call: Call, noise: Noise, reverse: bool = False
+) -> Result:
+    """Like `elman.engine.eager.scan`, by a kernel."""
+    constant = noise.zoneout is not None and isinstance(noise.zoneout[0], float)
+    zoneout = noise.zoneout if constant else None
+    masks = () if constant or noise.zoneout is None else noise.zoneout
+    spec = _Spec(cell, weights.hidden, reverse, zoneout, (len(state), len(weights.units)), call.every_state)
+    clear = None if call.reset is None else _starts(call, reverse)
+    x = x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous()
+    tensors = (call.lengths, clear, noise.recurrent, x, weights.ih, weights.hh, weights.b_ih, weights.b_hh)
+    everything = (*tensors, *state, *weights.units, *masks)
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in everything):
+        results = _Scan.apply(spec, *everything)
+    else:
+        results = run_forward(spec, _read(everything), keep=False)[0]
+    output, final, every = results[0], results[1 : 1 + len(state)], results[1 + len(state) :]
+    return Result(output, tuple(final), tuple(every) if call.every_state else None)
+
+
+def _starts(call: Call, reverse: bool) -> Tensor:
+    """Where the state is cleared, (T, B)."""
+    assert call.reset is not None
+    active = None
+    if call.lengths is not None:
+        active = torch.arange(call.reset.shape[0]).unsqueeze(1) < call.lengths
+    return eager.starts(call.reset, active, reverse).contiguous()
+
+
+class _Scan(torch.autograd.Function):
+    """(spec, *tensors) → output (T, B, H), final states (B, H), then every state (T, B, H) if asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, spec: _Spec, *tensors: Any) -> tuple[Tensor, ...]:
+        given = _Tensors(*tensors[:8], rest=tensors[8:])
+        keep = any(ctx.needs_input_grad)
+        results, trace = run_forward(spec, given, keep)
+        if keep:
+            ctx.spec = spec
+            ctx.save_for_backward(*tensors, *trace[1:], *trace.states)
+            ctx.given = len(tensors)
+        return results
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        saved = ctx.saved_tensors
+        given, trace = saved[: ctx.given], saved[ctx.given :]
+        if torch.is_grad_enabled():  # somebody wants to differentiate the gradients: kernels have no third act
+            return (None, *_differentiable(ctx.spec, given, gradients, ctx.needs_input_grad[1:]))
+        return (None, *run_backward(ctx.spec, _read(given), trace, gradients, ctx.needs_input_grad[1:]))
+
+
+def _read(tensors: Sequence[Any]) -> _Tensors:
+    return _Tensors(*tensors[:8], rest=tuple(tensors[8:]))
+
+
+def _parts(spec: _Spec, given: _Tensors) -> tuple[State, Weights, Options]:
+    """The tensors by what they are."""
+    states, units = spec.counts
+    state, own, masks = given.rest[:states], given.rest[states : states + units], given.rest[states + units :]
+    weights = Weights(given.ih, given.hh, given.b_ih, given.b_hh, None, own, None, None, spec.hidden)
+    zoneout = spec.zoneout or masks or None
+    return state, weights, Options(given.lengths, given.clear, spec.reverse, given.mask, zoneout)
+
+
+def _plan(spec: _Spec, given: _Tensors, options: Options, **more: bool) -> Plan:
+    return Plan(
+        spec.cell,
+        build.target().vector(given.x.dtype),
+        resets=options.clear is not None,
+        zoneout=options.zoneout is not None,
+        masked=options.mask is not None,
+        **more,
+    )
+
+
+def run_forward(spec: _Spec, given: _Tensors, keep: bool) -> tuple[tuple[Tensor, ...], run.Trace]:
+    """Outputs, final states and every state; and what the backward pass needs."""
+    state, weights, options = _parts(spec, given)
+    plan = _plan(spec, given, options, keep=keep)
+    packed = pack.pack(plan, weights) if keep else pack.remembered(plan, weights)
+    trace = run.forward(plan, given.x, state, packed, spec.hidden, options, spec.every)
+    hidden, ends = spec.hidden, []
+    for initial, buffer in zip(state, trace.states, strict=True):
+        ends.append(_end(initial, buffer[..., :hidden], options))
+    every = [_slots(buffer, hidden, options) for buffer in trace.states] if spec.every else []
+    output = _slots(trace.states[0], hidden, options)
+    if spec.every and options.lengths is not None:
+        every = [_held(e, f, i, options) for e, f, i in zip(every, ends, state, strict=True)]
+    return (output, *ends, *every), trace
+
+
+def _slots(buffer: Tensor, hidden: int, options: Options) -> Tensor:
+    """A state after each step (T, B, H), 0 where none is taken."""
+    values = (buffer[:-1] if options.reverse else buffer[1:])[..., :hidden]
+    if options.reverse and options.lengths is not None:
+        # the initial state stands in the slot behind a row's end, which is no output
+        steps = values.shape[0]
+        rows = (options.lengths < steps).nonzero().squeeze(1)
+        values = values.clone()
+        values[options.lengths[rows], rows] = 0.0
+    return values
+
+
+def _end(initial: Tensor, values: Tensor, options: Options) -> Tensor:
+    """The state after a row's last step, which is its initial state if it has none."""
+    if values.shape[0] == 1:
+        return values[0].clone()
+    if options.lengths is None:
+        return values[0 if options.reverse else -1].clone()
+    if options.reverse:
+        return torch.where((options.lengths == 0).unsqueeze(1), initial, values[0])
+    return values[options.lengths, torch.arange(len(initial))]
+
+
+def _held(every: Tensor, end: Tensor, initial: Tensor, options: Options) -> Tensor:
+    """Beyond a row's steps every state is the one that it came to, or has yet to leave."""
+    active = torch.arange(every.shape[0]).unsqueeze(1) < options.lengths
+    return torch.where(active.unsqueeze(2), every, initial if options.reverse else end)
+
+
+def run_backward(
+    spec: _Spec, given: _Tensors, saved: Sequence[Any], gradients: Sequence[Any], needed: Sequence[bool]
+) -> list[Tensor | None]:
+    """The gradients of all tensors given, None where there is none."""
+    state, weights, options = _parts(spec, given)
+    plan = _plan(spec, given, options, backward=True, every=spec.every)
+    states = len(state)
+    trace = run.Trace(tuple(saved[4:]), *saved[:4])
+    up, final, every = gradients[0], list(gradients[1 : 1 + states]), gradients[1 + states :]
+    if spec.every:
+        every, final = _upstream(every, final, plan, options)
+    found = run.backward(plan, given.x, trace, weights.hh, spec.hidden, options, up, final, every)
+    products = gradient.Products(plan, given.x, trace, found, weights, options)
+    wanted = _Tensors(*needed[:8], rest=tuple(needed[8:]))
+    own: list[Tensor | None] = [None, None, None]
+    own.append(products.inputs() if wanted.x else None)
+    own += [products.ih() if wanted.ih else None, products.hh() if wanted.hh else None]
+    own += [products.b_ih() if wanted.b_ih else None, products.b_hh() if wanted.b_hh else None]
+    rest = [*products.states(any(wanted.rest[:states])), *products.units()]
+    return own + rest + [None] * (len(given.rest) - len(rest))
+
+
+def _upstream(
+    every: Sequence[Tensor | None], final: Sequence[Tensor | None], plan: Plan, options: Options
+) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Gradients of every state as the kernel reads them, (T, B, Hp). Those of steps that aren't taken are
+    the final state's, or the initial one's."""
+    raise NotImplementedError
+
+
+def _differentiable(
+    spec: _Spec, tensors: Sequence[Any], gradients: Sequence[Any], needed: Sequence[bool]
+) -> list[Tensor | None]:
+    """The same gradients by the eager engine, which PyTorch can differentiate again."""
+    given = _read(tensors)
+    state, weights, options = _parts(spec, given)
+    with torch.enable_grad():
+        noise = Noise(options.mask, options.zoneout)
+        call = Call(options.lengths, every_state=spec.every)
+        result = eager.scan(spec.cell, given.x, state, weights, call, noise, options.reverse, options.clear)
+        outputs = [result.output, *result.state, *(result.every or ())]
+        wanted = [t for t, n in zip(tensors, needed, strict=True) if n]
+        pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if g is not None]
+        found = iter(
+            torch.autograd.grad(
+                [o for o, _ in pairs], wanted, [g for _, g in pairs], create_graph=True, allow_unused=True
+            )
+        )
+    return [next(found) if n else None for n in needed]

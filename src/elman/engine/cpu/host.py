@@ -1,0 +1,112 @@
+"""What this processor can do, and PyTorch's OpenMP runtime, whose threads the kernels run on.
+
+`ELMAN_CPU=avx2` keeps kernels from wider instructions, as does "off" from compiling at all.
+"""
+
+import ctypes
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from elman.engine.cpu.ir import Vector
+from elman.errors import UsageError
+
+LEVELS: Final = ("avx512", "avx2", "neon", "off")
+
+
+@dataclass(frozen=True)
+class Host:
+    """A target for the compiler: its names, bytes of a vector and vector registers."""
+
+    level: str
+    cpu: str
+    features: str
+    width: int
+    registers: int
+
+    def vector(self, dtype: torch.dtype) -> Vector:
+        single = dtype == torch.float32
+        return Vector("float" if single else "double", self.width // (4 if single else 8))
+
+
+@functools.cache
+def host() -> Host | str:
+    """This machine's target, or why it has none."""
+    asked = os.environ.get("ELMAN_CPU", "")
+    if asked and asked not in LEVELS:
+        raise UsageError(f"ELMAN_CPU={asked}: it may be {', '.join(LEVELS)}, or unset for the best there is")
+    if asked == "off":
+        return "ELMAN_CPU=off turns the compiler off"
+    try:
+        import llvmlite.binding as llvm
+    except ImportError as error:
+        return f"llvmlite, the compiler, can't be imported: {error}"
+    features = llvm.get_host_cpu_features()
+    found = [level for level in LEVELS if _has(features, level)]
+    if asked and asked not in found:
+        raise UsageError(f"ELMAN_CPU={asked}: this processor has {', '.join(found) or 'none of these'}")
+    if not found:
+        return "the compiler knows AVX2, AVX-512 and NEON, and this processor has none of them"
+    level, name, flags = asked or found[0], llvm.get_host_cpu_name(), features.flatten()
+    if level == "avx2" and "avx512" in found:
+        name, flags = "x86-64-v3", ""
+    width, registers = {"avx512": (64, 32), "avx2": (32, 16), "neon": (16, 32)}[level]
+    return Host(level, name, flags, width, registers)
+
+
+def _has(features: Any, level: str) -> bool:
+    wanted = {"avx512": ("avx512f", "avx512dq", "avx512vl"), "avx2": ("avx2", "fma"), "neon": ("neon",)}
+    return level in wanted and all(features.get(name) for name in wanted[level])
+
+
+@dataclass(frozen=True)
+class Team:
+    """The addresses of what a kernel calls, and how to start it in several threads."""
+
+    parallel: Callable[[int, int, int, int], None] | None
+    barrier: int
+    thread_num: int
+    num_threads: int
+
+
+@functools.cache
+def openmp() -> Team | None:
+    """The runtime that PyTorch itself uses: a second pool of threads would fight with its spinning ones."""
+    for path in (*sorted((Path(torch.__file__).parent / "lib").glob("libgomp*")), None):
+        try:
+            library = ctypes.CDLL(str(path) if path else None)
+            names = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
+            functions = [getattr(library, name) for name in names]
+        except (OSError, AttributeError):
+            continue
+        addresses = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in functions]
+        parallel = functions[0]
+        parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+        parallel.restype = None
+        return Team(parallel, *addresses[1:])
+    return None
+
+
+class _Fork:
+    """An OpenMP team doesn't survive a fork: the child works alone."""
+
+    happened = False
+
+    @classmethod
+    def mark(cls) -> None:
+        cls.happened = True
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_Fork.mark)
+
+
+def threads() -> int:
+    """How many threads to ask for."""
+    return 1 if _Fork.happened or openmp() is None else torch.get_num_threads()

@@ -1,0 +1,236 @@
+"""LLVM IR as text: functions with loops, vectors of units, and the argument block that a kernel reads.
+
+A builder of a few methods instead of llvmlite's own: text of this size is written and parsed in
+milliseconds, where its object tree takes ten times as long.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Vector:
+    """`lanes` floats or doubles side by side."""
+
+    element: Literal["float", "double"]
+    lanes: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element."""
+        return 4 if self.element == "float" else 8
+
+    @property
+    def type(self) -> str:
+        return f"<{self.lanes} x {self.element}>"
+
+    @property
+    def ints(self) -> str:
+        """Integers as wide as the elements."""
+        return f"<{self.lanes} x i{8 * self.size}>"
+
+    @property
+    def mask(self) -> str:
+        return f"<{self.lanes} x i1>"
+
+    @property
+    def suffix(self) -> str:
+        """How LLVM's intrinsics name the type."""
+        return f"v{self.lanes}f{8 * self.size}"
+
+    def constant(self, value: float) -> str:
+        """The same number in every lane, rounded to the element's precision."""
+        if self.element == "float":
+            value = struct.unpack("f", struct.pack("f", value))[0]
+        return f"splat ({self.element} 0x{struct.unpack('Q', struct.pack('d', value))[0]:016X})"
+
+
+class Function:
+    """The body of one function under construction. Values are names; i64 unless said otherwise."""
+
+    def __init__(self, vector: Vector, fields: Sequence[str] = ()) -> None:
+        self.vector = vector
+        self.lines: list[str] = []
+        self.block = "entry"
+        self._count = 0
+        self._fields = {name: k for k, name in enumerate(fields)}
+        self._loaded: dict[str, str] = {}
+
+    def define(self, name: str, parameters: str, linkage: str = "internal") -> str:
+        """The function's text, from its first to its last line."""
+        head = f"define {linkage} void @{name}({parameters}) nounwind {{\nentry:"
+        return "\n".join([head, *self.lines, "  ret void", "}", ""])
+
+    def put(self, line: str) -> None:
+        self.lines.append("  " + line)
+
+    def new(self, expression: str) -> str:
+        self._count += 1
+        self.put(f"%v{self._count} = {expression}")
+        return f"%v{self._count}"
+
+    # ---- integers and addresses
+
+    def add(self, a: str | int, b: str | int) -> str:
+        return self.new(f"add i64 {a}, {b}")
+
+    def sub(self, a: str | int, b: str | int) -> str:
+        return self.new(f"sub i64 {a}, {b}")
+
+    def mul(self, a: str | int, b: str | int) -> str:
+        return self.new(f"mul i64 {a}, {b}")
+
+    def div(self, a: str | int, b: str | int) -> str:
+        return self.new(f"udiv i64 {a}, {b}")
+
+    def least(self, a: str | int, b: str | int) -> str:
+        less = self.new(f"icmp ult i64 {a}, {b}")
+        return self.new(f"select i1 {less}, i64 {a}, i64 {b}")
+
+    def choose(self, condition: str, yes: str | int, no: str | int, kind: str = "i64") -> str:
+        return self.new(f"select i1 {condition}, {kind} {yes}, {kind} {no}")
+
+    def compare(self, how: str, a: str | int, b: str | int, kind: str = "i64") -> str:
+        return self.new(f"icmp {how} {kind} {a}, {b}")
+
+    def at(self, pointer: str, index: str | int, kind: str = "") -> str:
+        """The address of an element, of the kernel's own type unless another is named."""
+        return self.new(f"getelementptr {kind or self.vector.element}, ptr {pointer}, i64 {index}")
+
+    def read(self, pointer: str, index: str | int, kind: str = "i64") -> str:
+        return self.new(f"load {kind}, ptr {self.at(pointer, index, kind)}")
+
+    def write(self, value: str, pointer: str, index: str | int, kind: str = "i64") -> None:
+        self.put(f"store {kind} {value}, ptr {self.at(pointer, index, kind)}")
+
+    def arg(self, name: str) -> str:
+        """A number from the argument block `%a`; read once, which must be where every use can see it."""
+        if name not in self._loaded:
+            self._loaded[name] = self.read("%a", self._fields[name])
+        return self._loaded[name]
+
+    def pointer(self, name: str) -> str:
+        """An address from the argument block."""
+        if "*" + name not in self._loaded:
+            self._loaded["*" + name] = self.read("%a", self._fields[name], "ptr")
+        return self._loaded["*" + name]
+
+    def load_arguments(self) -> None:
+        """Read the whole block at the function's beginning, where all that follows can use it."""
+        for name in self._fields:
+            self.arg(name)
+            self.pointer(name)
+
+    # ---- control flow
+
+    def label(self, name: str) -> None:
+        self.lines.append(f"{name}:")
+        self.block = name
+
+    def fresh(self, what: str) -> str:
+        self._count += 1
+        return f"{what}{self._count}"
+
+    @contextmanager
+    def loop(
+        self, count: str | int, start: str | int = 0, step: str | int = 1, carried: Sequence[str] = ()
+    ) -> "Iterator[Loop]":
+        """For i in range(start, count, step); vectors that each turn hands to the next are `carried`."""
+        name = self.fresh("loop")
+        before, head, latch, done = self.block, f"{name}.head", f"{name}.latch", f"{name}.done"
+        body = f"{name}.body"
+        self.put(f"br label %{head}")
+        self.label(head)
+        i = f"%{name}.i"
+        self.put(f"{i} = phi i64 [ {start}, %{before} ], [ {i}.next, %{latch} ]")
+        values = [f"%{name}.c{k}" for k in range(len(carried))]
+        phis = len(self.lines)  # they name the values that come back, which the body has yet to make
+        self.put(f"{i}.go = icmp slt i64 {i}, {count}")
+        self.put(f"br i1 {i}.go, label %{body}, label %{done}")
+        self.label(body)
+        loop = Loop(i, values)
+        yield loop
+        self.put(f"br label %{latch}")
+        self.label(latch)
+        self.put(f"{i}.next = add i64 {i}, {step}")
+        self.put(f"br label %{head}")
+        self.label(done)
+        self.lines[phis:phis] = [
+            f"  {value} = phi {self.vector.type} [ {initial}, %{before} ], [ {following}, %{latch} ]"
+            for value, initial, following in zip(values, carried, loop.following, strict=True)
+        ]
+
+    @contextmanager
+    def when(self, condition: str) -> Iterator[None]:
+        """What follows happens only if the i1 `condition` holds."""
+        name = self.fresh("if")
+        self.put(f"br i1 {condition}, label %{name}.then, label %{name}.end")
+        self.label(f"{name}.then")
+        yield
+        self.put(f"br label %{name}.end")
+        self.label(f"{name}.end")
+
+    # ---- vectors
+
+    def load(self, pointer: str, index: str | int = 0) -> str:
+        place = self.at(pointer, index)
+        return self.new(f"load {self.vector.type}, ptr {place}, align {self.vector.size}")
+
+    def store(self, value: str, pointer: str, index: str | int = 0) -> None:
+        place = self.at(pointer, index)
+        self.put(f"store {self.vector.type} {value}, ptr {place}, align {self.vector.size}")
+
+    def spread(self, pointer: str, index: str | int) -> str:
+        """One element in every lane."""
+        v = self.vector
+        one = self.read(pointer, index, v.element)
+        first = self.new(f"insertelement {v.type} poison, {v.element} {one}, i64 0")
+        return self.new(f"shufflevector {v.type} {first}, {v.type} poison, <{v.lanes} x i32> zeroinitializer")
+
+    def binary(self, op: str, a: str, b: str) -> str:
+        return self.new(f"{op} {self.vector.type} {a}, {b}")
+
+    def intrinsic(self, name: str, *values: str) -> str:
+        arguments = ", ".join(f"{self.vector.type} {v}" for v in values)
+        return self.new(f"call {self.vector.type} @llvm.{name}.{self.vector.suffix}({arguments})")
+
+    def fma(self, a: str, b: str, c: str) -> str:
+        return self.intrinsic("fma", a, b, c)
+
+    def select(self, condition: str, yes: str, no: str) -> str:
+        v = self.vector
+        return self.new(f"select {v.mask} {condition}, {v.type} {yes}, {v.type} {no}")
+
+    def test(self, how: str, a: str, b: str) -> str:
+        return self.new(f"fcmp {how} {self.vector.type} {a}, {b}")
+
+    def copy(self, destination: str, source: str, count: str | int) -> None:
+        """`count` elements that don't overlap."""
+        size = self.mul(count, self.vector.size)
+        self.put(f"call void @llvm.memcpy.p0.p0.i64(ptr {destination}, ptr {source}, i64 {size}, i1 false)")
+
+    def clear(self, destination: str, count: str | int) -> None:
+        """`count` elements become 0."""
+        size = self.mul(count, self.vector.size)
+        self.put(f"call void @llvm.memset.p0.i64(ptr {destination}, i8 0, i64 {size}, i1 false)")
+
+
+class Loop:
+    """A loop's index, and its carried values: `values` at the turn's start, `following` for the next turn."""
+
+    def __init__(self, index: str, values: list[str]) -> None:
+        self.index, self.values = index, values
+        self.following: list[str] = list(values)
+
+
+def declarations(vector: Vector) -> str:
+    """What the functions call from outside."""
+    v, floats = vector.type, {"fma": 3, "copysign": 2, "maximum": 2, "minimum": 2}
+    floats |= dict.fromkeys(("fabs", "sqrt", "roundeven"), 1)
+    lines = [f"declare {v} @llvm.{f}.{vector.suffix}({', '.join([v] * n)})" for f, n in floats.items()]
+    lines += ["declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"]
+    lines += ["declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"]
+    return "\n".join(lines) + "\n"

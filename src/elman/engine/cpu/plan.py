@@ -1,0 +1,73 @@
+"""What one compiled kernel is for, and where its numbers stand in memory.
+
+T steps, B rows (sequences), I inputs, H units, J states; Hp is H rounded up to whole panels. A kernel takes
+its rows through all steps; which rows, and which units of them, a thread learns from the argument block and
+from its number in the team.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from elman.cells import Cell
+from elman.engine.cpu.ir import Vector
+from elman.engine.derive import Pair, derive
+
+# The argument blocks: one 64-bit field each, in this order, and after them the ones of every state c.
+# Buffers are contiguous: s.c (T + 1, B, Hp), kept (T, B, places, Hp), carry (B, J, Hp),
+# units (weights, Hp), zoneout (J, T or 1, B or 1, Hp), mask (B, Hp), sums (slices, gradient slots + weights, Hp).
+COMMON: Final = (
+    *("product", "barrier", "thread_num", "num_threads", "split", "slices", "begins", "rows", "lengths"),
+    *("T", "B", "H", "Hp", "reverse", "clear", "zero", "U", "units", "kept", "mask"),
+    *("zoneout", "z_state", "z_step", "z_row", "scratch", "pointers", "room"),
+)
+FORWARD: Final = (*COMMON, "I", "x", "x_step", "x_row", "chunk", "W", "bias")
+BACKWARD: Final = (*COMMON, "up", "up_step", "up_row", "carry", "sums")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A kernel: a cell with or without options, in one direction of differentiation."""
+
+    cell: Cell
+    vector: Vector
+    backward: bool = False
+    keep: bool = False  # forward: keep what the backward pass needs
+    resets: bool = False
+    zoneout: bool = False
+    masked: bool = False  # recurrent dropout: U sees h times a mask
+    every: bool = False  # backward: gradients of all states at all steps come in
+
+    @property
+    def pair(self) -> Pair:
+        return derive(self.cell, self.zoneout)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        each = ("s", "stride", "up") if self.every else ("s", "stride")
+        states = [f"{what}.{c}" for c in self.cell.state for what in each]
+        return (*(BACKWARD if self.backward else FORWARD), *states)
+
+    @property
+    def slots(self) -> tuple[tuple[str, str], ...]:
+        """Forward, what is summed up for a row: x.g, then a.g, then u.g; backward, the gradients of those.
+
+        W has to do with all but the last kind, U with all but the first: each with one range.
+        """
+        slots = tuple((letter, g) for letter in "xau" for g in self.pair.inputs(letter))
+        return tuple(slot for slot in slots if slot in self.pair.gradients) if self.backward else slots
+
+    @property
+    def places(self) -> int:
+        """Of a (step, row) in `kept`: for values of the forward pass, then for the gradients of the slots."""
+        pair = self.pair
+        return max(len(pair.kept), sum(leaf[0] in "xau" for leaf in pair.gradients))
+
+    def range(self, letters: str) -> tuple[int, int]:
+        """First and last + 1 of the slots of these letters, which stand side by side."""
+        places = [k for k, (letter, _) in enumerate(self.slots) if letter in letters]
+        return (places[0], places[-1] + 1) if places else (0, 0)
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether there is a product with U."""
+        return self.range("au")[1] > 0

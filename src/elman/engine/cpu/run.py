@@ -1,0 +1,229 @@
+"""Tensors → argument blocks → kernels: one layer in one direction, forward and backward.
+
+T steps, B sequences, I inputs, H units, Hp units of whole panels, S slots, J states.
+"""
+
+import functools
+import threading
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elman.engine.call import State, Weights
+from elman.engine.cpu import build, host, pack
+from elman.engine.cpu.plan import Plan
+
+# Fewer multiplications a call than this are done sooner alone than shared.
+SERIAL: Final = 400_000
+# A step with more multiplications than this, but few rows, is worth meeting for after every step.
+SPLIT: Final = 60_000
+# Rows of inputs that are multiplied at once, and bytes that their sums may take: half a usual L2 cache.
+ROWS, BYTES = 48, 256 * 1024
+
+
+class Options(NamedTuple):
+    """Of one scan, beside x, the state and the weights."""
+
+    lengths: Tensor | None = None  # (B) int64
+    clear: Tensor | None = None  # (T, B) bool: the state is cleared before this step is taken
+    reverse: bool = False
+    mask: Tensor | None = None  # (B, H): U sees h times this
+    zoneout: tuple[Tensor | float, ...] | None = None  # per state (T, B, H), or the share kept
+
+
+class Trace(NamedTuple):
+    """What the forward pass leaves: the states in T + 1 slots (or 1), and what the backward pass needs."""
+
+    states: tuple[Tensor, ...]  # (T + 1, B, Hp)
+    # (T, B, places, Hp): values of the forward pass, and in the same places the gradients of the sums: the
+    # backward pass reads a unit's values before it writes its gradients
+    kept: Tensor | None
+    units: Tensor | None
+    zoneout: Tensor | None
+    mask: Tensor | None
+
+
+class Schedule(NamedTuple):
+    """Which rows run where."""
+
+    threads: int
+    split: bool
+    slices: int
+    largest: int  # rows of a slice
+    begins: Any  # int64 (slices + 1)
+    rows: Any  # int64 (B), within a slice by falling length
+    lengths: Any  # int64 (B)
+
+
+def schedule(steps: int, batch: int, lengths: Tensor | None, work: int) -> Schedule:
+    """Share B rows out; `work` is a row's multiplications in one step."""
+    threads = host.threads()
+    split = batch < 2 * threads and work * batch >= SPLIT
+    if steps * batch * work < SERIAL or (batch < threads and not split):
+        threads = 1
+    split = split and threads > 1
+    slices = 1 if split else max(1, min(threads, batch))
+    if lengths is None:
+        return _even(steps, batch, threads, split, slices)
+    order = np.argsort(-lengths.numpy(), kind="stable")
+    return _shared(threads, split, [order[k::slices] for k in range(slices)], lengths.numpy())
+
+
+@functools.lru_cache(256)
+def _even(steps: int, batch: int, threads: int, split: bool, slices: int) -> Schedule:
+    parts = np.array_split(np.arange(batch), slices)
+    return _shared(threads, split, parts, np.full(batch, steps, np.int64))
+
+
+def _shared(threads: int, split: bool, parts: list[Any], lengths: Any) -> Schedule:
+    begins = np.cumsum([0] + [len(p) for p in parts], dtype=np.int64)
+    rows = np.ascontiguousarray(np.concatenate(parts), dtype=np.int64)
+    largest = max(len(p) for p in parts)
+    return Schedule(threads, split, len(parts), largest, begins, rows, lengths)
+
+
+class _Workspace(threading.local):
+    """Memory that a thread's kernels use again and again: fresh pages cost more than the work on them."""
+
+    def __init__(self) -> None:
+        self.bytes = torch.empty(0, dtype=torch.uint8)
+
+    def get(self, count: int) -> int:
+        if self.bytes.numel() < count + 64:
+            self.bytes = torch.empty(count + count // 2 + 64, dtype=torch.uint8)
+        return -(-self.bytes.data_ptr() // 64) * 64
+
+
+_WORKSPACE: Final = _Workspace()
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _launch(plan: Plan, on: Schedule, fields: dict[str, int], largest: int, width: int) -> None:
+    """Run a kernel; `largest` rows of `width` bytes are a thread's own memory."""
+    pointers = on.threads * 3 * largest * 8
+    room = _WORKSPACE.get(pointers + on.threads * largest * width + 64)
+    team = host.openmp() if on.threads > 1 else build.alone()
+    assert team is not None
+    fields["pointers"], fields["scratch"] = room, -(-(room + pointers) // 64) * 64
+    fields["room"] = largest
+    fields["product"] = build.product_entry(plan.vector)
+    fields["barrier"], fields["thread_num"] = team.barrier, team.thread_num
+    fields["num_threads"], fields["split"], fields["slices"] = team.num_threads, on.split, on.slices
+    fields["begins"], fields["rows"] = on.begins.ctypes.data, on.rows.ctypes.data
+    fields["lengths"] = on.lengths.ctypes.data
+    block = np.array([fields.get(name, 0) for name in plan.fields], np.int64)
+    if team.parallel is not None:
+        team.parallel(build.entry(plan), block.ctypes.data, on.threads, 0)
+    else:
+        build.function(plan)(block.ctypes.data)
+
+
+def _common(plan: Plan, x: Tensor, hidden: int, options: Options, trace: Trace) -> dict[str, int]:
+    """The fields that both directions fill alike."""
+    steps, batch = x.shape[:2]
+    hp = pack.padded(hidden, plan)
+    fields = {"T": steps, "B": batch, "H": hidden, "Hp": hp, "reverse": options.reverse}
+    fields["clear"], fields["kept"] = _address(options.clear), _address(trace.kept)
+    fields["units"], fields["mask"] = _address(trace.units), _address(trace.mask)
+    fields["zero"] = _address(pack.zeros(hp * (1 + len(plan.cell.gates)), x.dtype))
+    for name, buffer in zip(plan.cell.state, trace.states, strict=True):
+        fields[f"s.{name}"] = buffer.data_ptr()
+        fields[f"stride.{name}"] = batch * hp if buffer.shape[0] > 1 else 0
+    if trace.zoneout is not None:
+        z = trace.zoneout
+        fields |= {"zoneout": z.data_ptr(), "z_state": z.stride(0)}
+        fields |= {"z_step": z.stride(1) * (z.shape[1] > 1), "z_row": z.stride(2) * (z.shape[2] > 1)}
+    return fields
+
+
+def forward(
+    plan: Plan, x: Tensor, state: State, packed: pack.Packed, hidden: int, options: Options, every: bool
+) -> Trace:
+    """Run along x (T, B, I), whose inputs stand side by side, from state ((B, H), ...)."""
+    steps, batch, inputs = x.shape
+    hp, slots = pack.padded(hidden, plan), len(plan.slots)
+    work = hidden * (hidden * (plan.range("au")[1] - plan.range("au")[0]) + inputs * plan.range("xa")[1])
+    on = schedule(steps, batch, options.lengths, work)
+    states = tuple(
+        _buffer(s, steps if k == 0 or every or plan.keep else 0, hp, options) for k, s in enumerate(state)
+    )
+    kept = None
+    if plan.keep:
+        ragged = options.lengths is not None  # a step that isn't taken has no gradient
+        kept = (x.new_zeros if ragged else x.new_empty)(steps, batch, plan.places, hp)
+    mask = None if options.mask is None else pack.filled(options.mask, hp, 1).contiguous()
+    trace = Trace(states, kept, packed.units, _zoneout(options, x, hp), mask)
+    fields = _common(plan, x, hidden, options, trace)
+    row = (slots + plan.masked) * hp * plan.vector.size
+    chunk = max(1, min(steps, ROWS // on.largest, BYTES // (on.largest * row)))
+    fields |= {"I": inputs, "x": x.data_ptr(), "x_step": x.stride(0), "x_row": x.stride(1), "chunk": chunk}
+    fields |= {"W": packed.W.data_ptr(), "U": _address(packed.U), "bias": packed.bias.data_ptr()}
+    _launch(plan, on, fields, max(chunk * on.largest, chunk + 1), row)
+    return trace
+
+
+def _buffer(initial: Tensor, steps: int, hp: int, options: Options) -> Tensor:
+    """A state's slots, the initial value in its own: where a row's first step looks for it."""
+    batch, width = initial.shape
+    ragged = options.lengths is not None
+    buffer = (initial.new_zeros if ragged else initial.new_empty)(steps + 1, batch, hp)
+    if options.reverse and ragged and steps:
+        buffer[options.lengths, torch.arange(batch), :width] = initial
+    else:
+        buffer[steps if options.reverse else 0, :, :width] = initial
+    return buffer
+
+
+def _zoneout(options: Options, x: Tensor, hp: int) -> Tensor | None:
+    """The shares kept as (J, T or 1, B or 1, Hp)."""
+    if options.zoneout is None:
+        return None
+    shares = [x.new_full((1, 1, hp), z) if isinstance(z, float) else pack.filled(z, hp, 2) for z in options.zoneout]
+    return torch.stack(shares)
+
+
+class Gradients(NamedTuple):
+    """What the backward kernel finds: of every slot's sum, of the state before the first step, of weights."""
+
+    carry: Tensor  # (B, J, Hp), still without what the first step passes back through U
+    bias: Tensor  # (S, Hp)
+    units: Tensor  # (weights, Hp)
+
+
+def backward(
+    plan: Plan,
+    x: Tensor,
+    trace: Trace,
+    hh: Tensor | None,
+    hidden: int,
+    options: Options,
+    up: Tensor,
+    final: Sequence[Tensor | None],
+    every: Sequence[Tensor] = (),
+) -> Gradients:
+    """From the gradients of the outputs (T, B, H), the final state, and of `every` state (T, B, Hp)."""
+    steps, batch, _ = x.shape
+    hp, slots = pack.padded(hidden, plan), len(plan.slots)
+    recurrent = plan.range("au")[1] - plan.range("au")[0]
+    on = schedule(steps, batch, options.lengths, hidden * (hidden * recurrent + 1))
+    carry = x.new_zeros(batch, len(final), hp)
+    for k, gradient in enumerate(final):
+        if gradient is not None:
+            carry[:, k, :hidden] = gradient
+    sums = x.new_zeros(on.slices, slots + len(plan.cell.weights), hp)
+    packed = None if hh is None else pack.pack_backward(plan, hh, hidden)
+    up = up if up.stride(2) == 1 or hidden == 1 else up.contiguous()
+    fields = _common(plan, x, hidden, options, trace)
+    fields |= {"up": up.data_ptr(), "up_step": up.stride(0), "up_row": up.stride(1)}
+    fields |= {"carry": carry.data_ptr(), "sums": sums.data_ptr(), "U": _address(packed)}
+    fields |= {f"up.{c}": g.data_ptr() for c, g in zip(plan.cell.state, every, strict=False)}
+    _launch(plan, on, fields, on.largest, (1 + plan.masked) * hp * plan.vector.size)
+    total = sums.sum(0) if on.slices > 1 else sums[0]
+    return Gradients(carry, total[:slots], total[slots:])
+
