@@ -12,8 +12,8 @@ from torch import Tensor
 from elman.cells import Cell
 from elman.engine import eager
 from elman.engine.call import Call, Noise, Result, Stack, State, Weights
-from elman.engine.cpu import build, gradient, host, pack, run
-from elman.engine.cpu.plan import Plan
+from elman.engine.cpu import gradient, host, pack, run
+from elman.engine.cpu.plan import Plan, plan_for
 from elman.engine.cpu.run import Options
 
 
@@ -134,9 +134,9 @@ def _parts(spec: _Spec, given: _Tensors) -> tuple[State, Weights, Options]:
 
 
 def _plan(spec: _Spec, given: _Tensors, options: Options, **more: bool) -> Plan:
-    return Plan(
+    return plan_for(
         spec.cell,
-        build.target().vector(given.x.dtype),
+        host.vector(given.x.dtype),
         resets=options.clear is not None,
         zoneout=options.zoneout is not None,
         masked=options.mask is not None,
@@ -150,9 +150,8 @@ def run_forward(spec: _Spec, given: _Tensors, keep: bool) -> tuple[tuple[Tensor,
     plan = _plan(spec, given, options, keep=keep)
     packed = pack.pack(plan, weights) if keep else pack.remembered(plan, weights)
     trace = run.forward(plan, given.x, state, packed, spec.hidden, options, spec.every)
-    hidden, ends = spec.hidden, []
-    for initial, buffer in zip(state, trace.states, strict=True):
-        ends.append(_end(initial, buffer[..., :hidden], options))
+    hidden = spec.hidden
+    ends = [_end(i, _real(buffer, hidden), options) for i, buffer in zip(state, trace.states, strict=True)]
     every = [_slots(buffer, hidden, options) for buffer in trace.states] if spec.every else []
     output = _slots(trace.states[0], hidden, options)
     if spec.every and options.lengths is not None:
@@ -160,9 +159,14 @@ def run_forward(spec: _Spec, given: _Tensors, keep: bool) -> tuple[tuple[Tensor,
     return (output, *ends, *every), trace
 
 
+def _real(buffer: Tensor, hidden: int) -> Tensor:
+    """Without the units that fill the last panel."""
+    return buffer if buffer.shape[-1] == hidden else buffer[..., :hidden]
+
+
 def _slots(buffer: Tensor, hidden: int, options: Options) -> Tensor:
     """A state after each step (T, B, H), 0 where none is taken."""
-    values = (buffer[:-1] if options.reverse else buffer[1:])[..., :hidden]
+    values = _real(buffer[:-1] if options.reverse else buffer[1:], hidden)
     if options.reverse and options.lengths is not None:
         # the initial state stands in the slot behind a row's end, which is no output
         steps = values.shape[0]

@@ -60,6 +60,14 @@ def host() -> Host | str:
     return Host(level, name, flags, width, registers)
 
 
+@functools.cache
+def vector(dtype: torch.dtype) -> Vector:
+    """This machine's vectors, which must be one that kernels can be compiled for."""
+    found = host()
+    assert isinstance(found, Host), found
+    return found.vector(dtype)
+
+
 def _has(features: Any, level: str) -> bool:
     wanted = {"avx512": ("avx512f", "avx512dq", "avx512vl"), "avx2": ("avx2", "fma"), "neon": ("neon",)}
     return level in wanted and all(features.get(name) for name in wanted[level])

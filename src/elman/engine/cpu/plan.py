@@ -5,6 +5,7 @@ its rows through all steps; which rows, and which units of them, a thread learns
 from its number in the team.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,9 +25,9 @@ FORWARD: Final = (*COMMON, "I", "x", "x_step", "x_row", "chunk", "W", "bias")
 BACKWARD: Final = (*COMMON, "up", "up_step", "up_row", "carry", "sums")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """A kernel: a cell with or without options, in one direction of differentiation."""
+    """A kernel: a cell with or without options, in one direction of differentiation. Made by `plan_for`."""
 
     cell: Cell
     vector: Vector
@@ -37,17 +38,17 @@ class Plan:
     masked: bool = False  # recurrent dropout: U sees h times a mask
     every: bool = False  # backward: gradients of all states at all steps come in
 
-    @property
+    @functools.cached_property
     def pair(self) -> Pair:
         return derive(self.cell, self.zoneout)
 
-    @property
+    @functools.cached_property
     def fields(self) -> tuple[str, ...]:
         each = ("s", "stride", "up") if self.every else ("s", "stride")
         states = [f"{what}.{c}" for c in self.cell.state for what in each]
         return (*(BACKWARD if self.backward else FORWARD), *states)
 
-    @property
+    @functools.cached_property
     def slots(self) -> tuple[tuple[str, str], ...]:
         """Forward, what is summed up for a row: x.g, then a.g, then u.g; backward, the gradients of those.
 
@@ -56,18 +57,30 @@ class Plan:
         slots = tuple((letter, g) for letter in "xau" for g in self.pair.inputs(letter))
         return tuple(slot for slot in slots if slot in self.pair.gradients) if self.backward else slots
 
-    @property
+    @functools.cached_property
     def places(self) -> int:
         """Of a (step, row) in `kept`: for values of the forward pass, then for the gradients of the slots."""
         pair = self.pair
         return max(len(pair.kept), sum(leaf[0] in "xau" for leaf in pair.gradients))
+
+    @functools.cached_property
+    def multiplications(self) -> tuple[int, int]:
+        """How many slots W has to do with, and U."""
+        ranges = self.range("xa"), self.range("au")
+        return ranges[0][1] - ranges[0][0], ranges[1][1] - ranges[1][0]
 
     def range(self, letters: str) -> tuple[int, int]:
         """First and last + 1 of the slots of these letters, which stand side by side."""
         places = [k for k, (letter, _) in enumerate(self.slots) if letter in letters]
         return (places[0], places[-1] + 1) if places else (0, 0)
 
-    @property
+    @functools.cached_property
     def recurrent(self) -> bool:
         """Whether there is a product with U."""
         return self.range("au")[1] > 0
+
+
+@functools.cache
+def plan_for(cell: Cell, vector: Vector, **options: bool) -> Plan:
+    """The one Plan with these options: plans are compared by identity, which is quick."""
+    return Plan(cell, vector, **options)

@@ -148,7 +148,8 @@ def forward(
     """Run along x (T, B, I), whose inputs stand side by side, from state ((B, H), ...)."""
     steps, batch, inputs = x.shape
     hp, slots = pack.padded(hidden, plan), len(plan.slots)
-    work = hidden * (hidden * (plan.range("au")[1] - plan.range("au")[0]) + inputs * plan.range("xa")[1])
+    by_input, by_state = plan.multiplications
+    work = hidden * (hidden * by_state + inputs * by_input)
     on = schedule(steps, batch, options.lengths, work)
     states = tuple(
         _buffer(s, steps if k == 0 or every or plan.keep else 0, hp, options) for k, s in enumerate(state)
@@ -175,8 +176,9 @@ def _buffer(initial: Tensor, steps: int, hp: int, options: Options) -> Tensor:
     buffer = (initial.new_zeros if ragged else initial.new_empty)(steps + 1, batch, hp)
     if options.reverse and ragged and steps:
         buffer[options.lengths, torch.arange(batch), :width] = initial
-    else:
-        buffer[steps if options.reverse else 0, :, :width] = initial
+        return buffer
+    first = buffer[steps if options.reverse else 0]
+    (first if hp == width else first[:, :width]).copy_(initial)
     return buffer
 
 
@@ -210,8 +212,7 @@ def backward(
     """From the gradients of the outputs (T, B, H), the final state, and of `every` state (T, B, Hp)."""
     steps, batch, _ = x.shape
     hp, slots = pack.padded(hidden, plan), len(plan.slots)
-    recurrent = plan.range("au")[1] - plan.range("au")[0]
-    on = schedule(steps, batch, options.lengths, hidden * (hidden * recurrent + 1))
+    on = schedule(steps, batch, options.lengths, hidden * (hidden * plan.multiplications[1] + 1))
     carry = x.new_zeros(batch, len(final), hp)
     for k, gradient in enumerate(final):
         if gradient is not None:
