@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.cells import Cell
+from elman.engine import compiled
 from elman.engine import scan as engine
 from elman.engine.call import Call, Stack, Weights
 from elman.engine.trace import Node, trace
@@ -119,6 +120,10 @@ class Recurrent(nn.Module):
         Raises:
             UsageError: a shape that doesn't fit.
         """
+        if lengths is None and reset is None and not return_states:
+            quick = self._quickly(input, hx)
+            if quick is not None:
+                return quick
         stack = self._stack()
         layout = self._layout(stack)
         packed = input if isinstance(input, PackedSequence) else None
@@ -149,6 +154,9 @@ class Recurrent(nn.Module):
             )
         if self.training and (self.recurrent_dropout or self.weight_dropout):
             raise UsageError("recurrent_dropout and weight_dropout span a sequence: call eval() before step")
+        quick = self._quick_step(x, state)
+        if quick is not None:
+            return quick
         if x.dim() not in (1, 2):
             raise UsageError(f"step takes x (B, I) or (I), not {tuple(x.shape)}")
         single, stack, call = x.dim() == 1, self._stack(), Call()
@@ -256,6 +264,54 @@ class Recurrent(nn.Module):
             gain_hh=own.get("gain_hh"),
             hidden=self.hidden_size,
         )
+
+    def _quickly(self, input: Any, hx: States | None) -> Any:
+        """What `forward` returns, by a prepared call; None if this call needs more than that can do."""
+        if not isinstance(input, Tensor) or input.dim() != 3 or input.shape[2] != self.input_size:
+            return None
+        x = input.transpose(0, 1) if self.batch_first else input
+        call = self._ready(x)
+        state = self._plain(hx, x, (self.num_layers * self.directions, x.shape[1], self.hidden_size))
+        if call is None or state is None or not call.lock.acquire(blocking=False):
+            return None
+        try:
+            output, final = call.scan(x, state or None)
+        finally:
+            call.lock.release()
+        return output.transpose(0, 1) if self.batch_first else output, final if len(final) > 1 else final[0]
+
+    def _quick_step(self, x: Tensor, state: States | None) -> tuple[Tensor, States] | None:
+        """What `step` returns, by a prepared call; None if this call needs more than that can do."""
+        if x.dim() != 2 or x.shape[1] != self.input_size:
+            return None
+        call = self._ready(x.unsqueeze(0))
+        given = self._plain(state, x, (self.num_layers, x.shape[0], self.hidden_size))
+        if call is None or given is None or not all(s.is_contiguous() for s in given):
+            return None
+        if not call.lock.acquire(blocking=False):
+            return None
+        try:
+            output, final = call.step(x, given or None)
+        finally:
+            call.lock.release()
+        return output, final if len(final) > 1 else final[0]
+
+    def _ready(self, x: Tensor) -> Any:
+        if self.engine not in ("auto", "compiled"):
+            return None
+        noise = (self.dropout, self.zoneout, self.recurrent_dropout, self.weight_dropout)
+        return compiled.ready(self, x, (self.training, *noise), self._stack)
+
+    def _plain(self, hx: States | None, x: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, ...] | None:
+        """A state as a tuple, () for none; None if it needs a closer look."""
+        if hx is None:
+            return ()
+        given = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        fits = len(given) == len(self.cell.state) and all(
+            type(s) is Tensor and s.shape == shape and s.dtype == x.dtype and s.device == x.device
+            for s in given
+        )
+        return given if fits else None
 
     def _stack(self) -> Stack:
         weights = tuple([self._weights(own) for own in self._own()])

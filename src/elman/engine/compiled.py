@@ -3,16 +3,16 @@
 T steps, B sequences, I inputs, H units, Hp units of whole panels, G gates, S slots, J states.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from elman.cells import Cell
 from elman.engine import eager
 from elman.engine.call import Call, Noise, Result, Stack, State, Weights
-from elman.engine.cpu import gradient, host, pack, run
+from elman.engine.cpu import gradient, host, pack, prepared, run
 from elman.engine.cpu.plan import Plan, plan_for
 from elman.engine.cpu.run import Options
 
@@ -41,6 +41,24 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
 def _transformed() -> bool:
     inner = torch._C._functorch.peek_interpreter_stack() is not None
     return inner or torch.autograd.forward_ad._current_level >= 0
+
+
+def ready(layer: nn.Module, x: Tensor, options: tuple[Any, ...], stack: Callable[[], Stack]) -> Any:
+    """The prepared call of a layer for plain inputs x (T, B, I) without gradients, None if there is none.
+
+    `options` are what the stack depends on beside its weights.
+    """
+    if torch.is_grad_enabled() or type(x) is not Tensor or 0 in x.shape or x.stride(2) != 1:
+        return None
+    if torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling() or _transformed():
+        return None
+
+    def possible() -> Stack | None:
+        found = stack()
+        random = found.training and (found.dropout or found.recurrent_dropout or found.weight_dropout)
+        return None if found.zoneout or random or obstacle(found, x, Call()) else found
+
+    return prepared.prepared(layer, (x.shape[0], x.shape[1], x.dtype, x.device, *options), possible)
 
 
 class _Spec(NamedTuple):

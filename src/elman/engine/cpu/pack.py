@@ -4,6 +4,7 @@ G gates, S slots, H units, Hp units of whole panels, K what a product sums over,
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -141,7 +142,7 @@ def remembered(plan: Plan, w: Weights) -> Packed:
     if any(t.is_inference() for t in tensors):  # PyTorch doesn't count these tensors' changes
         return pack(plan, w)
     key = (plan, *[t._version for t in tensors], *[t.data_ptr() for t in tensors])
-    key = (*key, _sample(plan, tensors))
+    key = (*key, sampler(plan, tensors)())
     known = _KNOWN.get(w.ih)
     if known is None or known[0] != key:
         known = _KNOWN[w.ih] = (key, pack(plan, w))
@@ -149,9 +150,11 @@ def remembered(plan: Plan, w: Weights) -> Packed:
     return packed
 
 
-def _sample(plan: Plan, tensors: list[Tensor]) -> int:
+def sampler(plan: Plan, tensors: list[Tensor]) -> Callable[[], int]:
+    """A function that reads some numbers of each tensor and mixes them into one."""
     places = np.array([t.data_ptr() for t in tensors])
     size = plan.vector.size
     strides = np.array([(t.numel() - 1) // (packing.SAMPLES - 1) * size for t in tensors])
-    found: int = build.packing_entry(plan.vector)["sample"](places.ctypes.data, strides.ctypes.data, len(places))
-    return found
+    function = build.packing_entry(plan.vector)["sample"]
+    given = (places.ctypes.data, strides.ctypes.data, len(places))
+    return lambda _alive=(places, strides): function(*given)

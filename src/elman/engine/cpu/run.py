@@ -104,19 +104,31 @@ def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
-def _launch(plan: Plan, on: Schedule, fields: dict[str, int], largest: int, width: int) -> None:
-    """Run a kernel; `largest` rows of `width` bytes are a thread's own memory."""
-    pointers = on.threads * 3 * largest * 8
-    room = _WORKSPACE.get(pointers + on.threads * largest * width + 64)
+def room(on: Schedule, rows: int, width: int) -> int:
+    """Bytes of memory for a team whose threads have `rows` rows of `width` bytes."""
+    return on.threads * rows * (3 * 8 + width) + 128
+
+
+def fill(
+    fields: dict[str, int], plan: Plan, on: Schedule, rows: int, width: int, memory: int
+) -> host.Team:
+    """The fields of who does what, in memory of `room` bytes; the team to start."""
     team = host.openmp() if on.threads > 1 else build.alone()
     assert team is not None
-    fields["pointers"], fields["scratch"] = room, -(-(room + pointers) // 64) * 64
-    fields["room"] = largest
+    fields["pointers"] = -(-memory // 64) * 64
+    fields["scratch"] = -(-(fields["pointers"] + on.threads * 3 * rows * 8) // 64) * 64
+    fields["room"] = rows
     fields["product"] = build.product_entry(plan.vector)
     fields["barrier"], fields["thread_num"] = team.barrier, team.thread_num
     fields["num_threads"], fields["split"], fields["slices"] = team.num_threads, on.split, on.slices
     fields["begins"], fields["rows"] = on.begins.ctypes.data, on.rows.ctypes.data
     fields["lengths"] = on.lengths.ctypes.data
+    return team
+
+
+def _launch(plan: Plan, on: Schedule, fields: dict[str, int], rows: int, width: int) -> None:
+    """Run a kernel; `rows` rows of `width` bytes are a thread's own memory."""
+    team = fill(fields, plan, on, rows, width, _WORKSPACE.get(room(on, rows, width)))
     block = np.array([fields.get(name, 0) for name in plan.fields], np.int64)
     if team.parallel is not None:
         team.parallel(build.entry(plan), block.ctypes.data, on.threads, 0)
@@ -124,14 +136,38 @@ def _launch(plan: Plan, on: Schedule, fields: dict[str, int], largest: int, widt
         build.function(plan)(block.ctypes.data)
 
 
+def constants(
+    plan: Plan, steps: int, batch: int, hidden: int, reverse: bool, dtype: torch.dtype
+) -> dict[str, int]:
+    """The fields that both directions fill alike, as far as they are no tensors of the call."""
+    hp = pack.padded(hidden, plan)
+    zero = pack.zeros(hp * (1 + len(plan.cell.gates)), dtype).data_ptr()
+    return {"T": steps, "B": batch, "H": hidden, "Hp": hp, "reverse": reverse, "zero": zero}
+
+
+def weight_fields(packed: pack.Packed, inputs: int) -> dict[str, int]:
+    """The fields of a forward kernel's weights."""
+    fields = {"I": inputs, "W": packed.W.data_ptr(), "U": _address(packed.U)}
+    return fields | {"bias": packed.bias.data_ptr(), "units": _address(packed.units)}
+
+
+def shared_out(
+    plan: Plan, steps: int, batch: int, inputs: int, hidden: int, lengths: Tensor | None
+) -> tuple[Schedule, int, int]:
+    """Who runs what in a forward pass, steps of a chunk, and bytes of a row of sums."""
+    by_input, by_state = plan.multiplications
+    on = schedule(steps, batch, lengths, hidden * (hidden * by_state + inputs * by_input))
+    row = (len(plan.slots) + plan.masked) * pack.padded(hidden, plan) * plan.vector.size
+    return on, max(1, min(steps, ROWS // on.largest, BYTES // (on.largest * row))), row
+
+
 def _common(plan: Plan, x: Tensor, hidden: int, options: Options, trace: Trace) -> dict[str, int]:
     """The fields that both directions fill alike."""
     steps, batch = x.shape[:2]
-    hp = pack.padded(hidden, plan)
-    fields = {"T": steps, "B": batch, "H": hidden, "Hp": hp, "reverse": options.reverse}
+    fields = constants(plan, steps, batch, hidden, options.reverse, x.dtype)
+    hp = fields["Hp"]
     fields["clear"], fields["kept"] = _address(options.clear), _address(trace.kept)
     fields["units"], fields["mask"] = _address(trace.units), _address(trace.mask)
-    fields["zero"] = _address(pack.zeros(hp * (1 + len(plan.cell.gates)), x.dtype))
     for name, buffer in zip(plan.cell.state, trace.states, strict=True):
         fields[f"s.{name}"] = buffer.data_ptr()
         fields[f"stride.{name}"] = batch * hp if buffer.shape[0] > 1 else 0
@@ -147,10 +183,8 @@ def forward(
 ) -> Trace:
     """Run along x (T, B, I), whose inputs stand side by side, from state ((B, H), ...)."""
     steps, batch, inputs = x.shape
-    hp, slots = pack.padded(hidden, plan), len(plan.slots)
-    by_input, by_state = plan.multiplications
-    work = hidden * (hidden * by_state + inputs * by_input)
-    on = schedule(steps, batch, options.lengths, work)
+    hp = pack.padded(hidden, plan)
+    on, chunk, row = shared_out(plan, steps, batch, inputs, hidden, options.lengths)
     states = tuple(
         _buffer(s, steps if k == 0 or every or plan.keep else 0, hp, options) for k, s in enumerate(state)
     )
@@ -161,10 +195,8 @@ def forward(
     mask = None if options.mask is None else pack.filled(options.mask, hp, 1).contiguous()
     trace = Trace(states, kept, packed.units, _zoneout(options, x, hp), mask)
     fields = _common(plan, x, hidden, options, trace)
-    row = (slots + plan.masked) * hp * plan.vector.size
-    chunk = max(1, min(steps, ROWS // on.largest, BYTES // (on.largest * row)))
-    fields |= {"I": inputs, "x": x.data_ptr(), "x_step": x.stride(0), "x_row": x.stride(1), "chunk": chunk}
-    fields |= {"W": packed.W.data_ptr(), "U": _address(packed.U), "bias": packed.bias.data_ptr()}
+    fields |= {"x": x.data_ptr(), "x_step": x.stride(0), "x_row": x.stride(1), "chunk": chunk}
+    fields |= weight_fields(packed, inputs)
     _launch(plan, on, fields, max(chunk * on.largest, chunk + 1), row)
     return trace
 
