@@ -4,17 +4,19 @@ T steps, B sequences, I inputs, H units, Hp units of whole panels, G gates, S sl
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from elman.cells import Cell
-from elman.engine import eager
+from elman.engine import eager, operator
 from elman.engine.call import Call, Noise, Result, Stack, State, Weights
 from elman.engine.cpu import gradient, host, pack, prepared, run
 from elman.engine.cpu.plan import Plan, plan_for
 from elman.engine.cpu.run import Options
+from elman.engine.spec import Spec, Tensors, read
 
 
 def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
@@ -28,19 +30,23 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (weights.gain_ih is not None, "kernels have no layer normalisation"),
         (weights.hr is not None, "kernels have no projection"),
         (torch.is_autocast_enabled("cpu"), "autocast chooses its own precision"),
-        (_transformed(), "torch.func transforms and forward-mode derivatives need plain operations"),
-        (type(x) not in (Tensor, torch.nn.Parameter), f"kernels take plain tensors, not {type(x).__name__}"),
     )
     found = next((reason for holds, reason in reasons if holds), "")
-    if found:
-        return found
+    return found or _of_this_machine() or ("" if torch.compiler.is_compiling() else _of_transforms(x))
+
+
+@torch.compiler.assume_constant_result
+def _of_this_machine() -> str:
     target = host.host()
     return target if isinstance(target, str) else ""
 
 
-def _transformed() -> bool:
-    inner = torch._C._functorch.peek_interpreter_stack() is not None
-    return inner or torch.autograd.forward_ad._current_level >= 0
+def _of_transforms(x: Tensor) -> str:
+    if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
+        return "torch.func transforms and forward-mode derivatives need plain operations"
+    if type(x) not in (Tensor, nn.Parameter):
+        return f"kernels take plain tensors, not {type(x).__name__}"
+    return ""
 
 
 def ready(layer: nn.Module, x: Tensor, options: tuple[Any, ...], stack: Callable[[], Stack]) -> Any:
@@ -48,9 +54,9 @@ def ready(layer: nn.Module, x: Tensor, options: tuple[Any, ...], stack: Callable
 
     `options` are what the stack depends on beside its weights.
     """
-    if torch.is_grad_enabled() or type(x) is not Tensor or 0 in x.shape or x.stride(2) != 1:
+    if torch.compiler.is_compiling() or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
         return None
-    if torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling() or _transformed():
+    if type(x) is not Tensor or 0 in x.shape or x.stride(2) != 1 or _of_transforms(x):
         return None
 
     def possible() -> Stack | None:
@@ -61,31 +67,6 @@ def ready(layer: nn.Module, x: Tensor, options: tuple[Any, ...], stack: Callable
     return prepared.prepared(layer, (x.shape[0], x.shape[1], x.dtype, x.device, *options), possible)
 
 
-class _Spec(NamedTuple):
-    """What a scan is told beside its tensors."""
-
-    cell: Cell
-    hidden: int
-    reverse: bool
-    zoneout: tuple[float, ...] | None  # constant shares
-    counts: tuple[int, int]  # states, weights of units
-    every: bool
-
-
-class _Tensors(NamedTuple):
-    """What a scan reads, in the order in which autograd sees it; the first eight may be absent."""
-
-    lengths: Tensor | None
-    clear: Tensor | None
-    mask: Tensor | None
-    x: Tensor
-    ih: Tensor
-    hh: Tensor | None
-    b_ih: Tensor | None
-    b_hh: Tensor | None
-    rest: tuple[Tensor, ...]  # states, weights of units, zoneout's masks
-
-
 def scan(
     cell: Cell, x: Tensor, state: State, weights: Weights, call: Call, noise: Noise, reverse: bool = False
 ) -> Result:
@@ -93,15 +74,18 @@ def scan(
     constant = noise.zoneout is not None and isinstance(noise.zoneout[0], float)
     zoneout = noise.zoneout if constant else None
     masks = () if constant or noise.zoneout is None else noise.zoneout
-    spec = _Spec(cell, weights.hidden, reverse, zoneout, (len(state), len(weights.units)), call.every_state)
+    spec = Spec(cell, weights.hidden, reverse, zoneout, (len(state), len(weights.units)), call.every_state)
     clear = None if call.reset is None else _starts(call, reverse)
     x = x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous()
     tensors = (call.lengths, clear, noise.recurrent, x, weights.ih, weights.hh, weights.b_ih, weights.b_hh)
     everything = (*tensors, *state, *weights.units, *masks)
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in everything):
+    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in everything)
+    if torch.compiler.is_compiling():
+        results = operator.scan(spec, everything, keep)
+    elif keep:
         results = _Scan.apply(spec, *everything)
     else:
-        results = run_forward(spec, _read(everything), keep=False)[0]
+        results = forward(spec, read(everything), keep=False)[0]
     output, final, every = results[0], results[1 : 1 + len(state)], results[1 + len(state) :]
     return Result(output, tuple(final), tuple(every) if call.every_state else None)
 
@@ -119,30 +103,26 @@ class _Scan(torch.autograd.Function):
     """(spec, *tensors) → output (T, B, H), final states (B, H), then every state (T, B, H) if asked for."""
 
     @staticmethod
-    def forward(ctx: Any, spec: _Spec, *tensors: Any) -> tuple[Tensor, ...]:
-        given = _Tensors(*tensors[:8], rest=tensors[8:])
-        keep = any(ctx.needs_input_grad)
-        results, trace = run_forward(spec, given, keep)
-        if keep:
-            ctx.spec = spec
-            ctx.save_for_backward(*tensors, *trace[1:], *trace.states)
-            ctx.given = len(tensors)
+    def forward(ctx: Any, spec: Spec, *tensors: Any) -> tuple[Tensor, ...]:
+        results, trace = forward(spec, read(tensors), keep=True)
+        ctx.spec, ctx.given, ctx.spent = spec, len(tensors), False
+        ctx.save_for_backward(*tensors, *trace)
+        ctx.set_materialize_grads(False)
         return results
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        saved = ctx.saved_tensors
-        given, trace = saved[: ctx.given], saved[ctx.given :]
+        given, trace = ctx.saved_tensors[: ctx.given], ctx.saved_tensors[ctx.given :]
+        needed = ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():  # somebody wants to differentiate the gradients: kernels have no third act
-            return (None, *_differentiable(ctx.spec, given, gradients, ctx.needs_input_grad[1:]))
-        return (None, *run_backward(ctx.spec, _read(given), trace, gradients, ctx.needs_input_grad[1:]))
+            return (None, *differentiable(ctx.spec, given, gradients, needed))
+        if ctx.spent:  # the first backward pass wrote over what the forward pass had kept
+            trace = forward(ctx.spec, read(given), keep=True)[1]
+        ctx.spent = True
+        return (None, *backward(ctx.spec, read(given), trace, gradients, needed))
 
 
-def _read(tensors: Sequence[Any]) -> _Tensors:
-    return _Tensors(*tensors[:8], rest=tuple(tensors[8:]))
-
-
-def _parts(spec: _Spec, given: _Tensors) -> tuple[State, Weights, Options]:
+def _parts(spec: Spec, given: Tensors) -> tuple[State, Weights, Options]:
     """The tensors by what they are."""
     states, units = spec.counts
     state, own, masks = given.rest[:states], given.rest[states : states + units], given.rest[states + units :]
@@ -151,7 +131,7 @@ def _parts(spec: _Spec, given: _Tensors) -> tuple[State, Weights, Options]:
     return state, weights, Options(given.lengths, given.clear, spec.reverse, given.mask, zoneout)
 
 
-def _plan(spec: _Spec, given: _Tensors, options: Options, **more: bool) -> Plan:
+def _plan(spec: Spec, given: Tensors, options: Options, **more: bool) -> Plan:
     return plan_for(
         spec.cell,
         host.vector(given.x.dtype),
@@ -162,8 +142,10 @@ def _plan(spec: _Spec, given: _Tensors, options: Options, **more: bool) -> Plan:
     )
 
 
-def run_forward(spec: _Spec, given: _Tensors, keep: bool) -> tuple[tuple[Tensor, ...], run.Trace]:
-    """Outputs, final states and every state; and what the backward pass needs."""
+def forward(
+    spec: Spec, given: Tensors, keep: bool
+) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
+    """Outputs, final states and every state; and what the backward pass needs, as it takes it."""
     state, weights, options = _parts(spec, given)
     plan = _plan(spec, given, options, keep=keep)
     packed = pack.pack(plan, weights) if keep else pack.remembered(plan, weights)
@@ -174,7 +156,7 @@ def run_forward(spec: _Spec, given: _Tensors, keep: bool) -> tuple[tuple[Tensor,
     output = _slots(trace.states[0], hidden, options)
     if spec.every and options.lengths is not None:
         every = [_held(e, f, i, options) for e, f, i in zip(every, ends, state, strict=True)]
-    return (output, *ends, *every), trace
+    return (output, *ends, *every), (*trace[1:], *trace.states)
 
 
 def _real(buffer: Tensor, hidden: int) -> Tensor:
@@ -211,8 +193,8 @@ def _held(every: Tensor, end: Tensor, initial: Tensor, options: Options) -> Tens
     return torch.where(active.unsqueeze(2), every, initial if options.reverse else end)
 
 
-def run_backward(
-    spec: _Spec, given: _Tensors, saved: Sequence[Any], gradients: Sequence[Any], needed: Sequence[bool]
+def backward(
+    spec: Spec, given: Tensors, saved: Sequence[Any], gradients: Sequence[Any], needed: Sequence[bool]
 ) -> list[Tensor | None]:
     """The gradients of all tensors given, None where there is none."""
     state, weights, options = _parts(spec, given)
@@ -220,32 +202,52 @@ def run_backward(
     states = len(state)
     trace = run.Trace(tuple(saved[4:]), *saved[:4])
     up, final, every = gradients[0], list(gradients[1 : 1 + states]), gradients[1 + states :]
+    if up is None:
+        up = pack.zeros(spec.hidden, given.x.dtype).expand(*given.x.shape[:2], spec.hidden)
+    unseen: list[Tensor | None] = [None] * states
     if spec.every:
-        every, final = _upstream(every, final, plan, options)
+        every, final, unseen = _upstream(every, final, plan, given.x, spec.hidden, options)
     found = run.backward(plan, given.x, trace, weights.hh, spec.hidden, options, up, final, every)
     products = gradient.Products(plan, given.x, trace, found, weights, options)
-    wanted = _Tensors(*needed[:8], rest=tuple(needed[8:]))
+    wanted = Tensors(*needed[:8], rest=tuple(needed[8:]))
     own: list[Tensor | None] = [None, None, None]
     own.append(products.inputs() if wanted.x else None)
     own += [products.ih() if wanted.ih else None, products.hh() if wanted.hh else None]
     own += [products.b_ih() if wanted.b_ih else None, products.b_hh() if wanted.b_hh else None]
-    rest = [*products.states(any(wanted.rest[:states])), *products.units()]
+    initial = products.states(any(wanted.rest[:states]))
+    initial = [a if b is None or a is None else a + b for a, b in zip(initial, unseen, strict=True)]
+    rest = [*initial, *products.units()]
     return own + rest + [None] * (len(given.rest) - len(rest))
 
 
 def _upstream(
-    every: Sequence[Tensor | None], final: Sequence[Tensor | None], plan: Plan, options: Options
-) -> tuple[list[Tensor], list[Tensor | None]]:
-    """Gradients of every state as the kernel reads them, (T, B, Hp). Those of steps that aren't taken are
-    the final state's, or the initial one's."""
-    raise NotImplementedError
+    every: Sequence[Tensor | None],
+    final: Sequence[Tensor | None],
+    plan: Plan,
+    x: Tensor,
+    hidden: int,
+    options: Options,
+) -> tuple[list[Tensor], list[Tensor | None], list[Tensor | None]]:
+    """Gradients of every state as the kernel reads them, (T, B, Hp). Where no step is taken they are the
+    final state's, or, going backwards, the initial one's."""
+    steps, batch = x.shape[:2]
+    hp, none = pack.padded(hidden, plan), x.new_zeros(steps, batch, hidden)
+    own = [none if g is None else g for g in every]
+    ups = [pack.filled(g, hp, 2).contiguous() for g in own]
+    if options.lengths is None:
+        return ups, list(final), [None] * len(own)
+    idle = (torch.arange(steps).unsqueeze(1) >= options.lengths).unsqueeze(2)
+    held: list[Tensor | None] = [torch.where(idle, g, 0.0).sum(0) for g in own]
+    if options.reverse:
+        return ups, list(final), held
+    return ups, [h if f is None else f + h for f, h in zip(final, held, strict=True)], [None] * len(own)
 
 
-def _differentiable(
-    spec: _Spec, tensors: Sequence[Any], gradients: Sequence[Any], needed: Sequence[bool]
+def differentiable(
+    spec: Spec, tensors: Sequence[Any], gradients: Sequence[Any], needed: Sequence[bool]
 ) -> list[Tensor | None]:
     """The same gradients by the eager engine, which PyTorch can differentiate again."""
-    given = _read(tensors)
+    given = read(tensors)
     state, weights, options = _parts(spec, given)
     with torch.enable_grad():
         noise = Noise(options.mask, options.zoneout)
