@@ -220,7 +220,7 @@ class Recurrent(nn.Module):
         if self.recurrent_init not in ("uniform", "orthogonal"):
             raise UsageError(f'recurrent_init must be "uniform" or "orthogonal", not {self.recurrent_init!r}')
         if self.engine not in engine.ENGINES:
-            raise UsageError(f'engine must be one of {", ".join(engine.ENGINES)}, not {self.engine!r}')
+            raise UsageError(f"engine must be one of {', '.join(engine.ENGINES)}, not {self.engine!r}")
 
     def _check_combinations(self) -> None:
         cell, program = self.cell, trace(self.cell)  # a cell that can't be read is refused here

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from elman.cells import Cell
-from elman.engine import eager, operator
+from elman.engine import eager, operator, transforms
 from elman.engine.call import Call, Noise, Result, Stack, State, Weights
 from elman.engine.cpu import gradient, host, pack, prepared, run
 from elman.engine.cpu.plan import Plan, plan_for
@@ -32,21 +31,13 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (torch.is_autocast_enabled("cpu"), "autocast chooses its own precision"),
     )
     found = next((reason for holds, reason in reasons if holds), "")
-    return found or _of_this_machine() or ("" if torch.compiler.is_compiling() else _of_transforms(x))
+    return found or _of_this_machine() or ("" if torch.compiler.is_compiling() else transforms.obstacle(x))
 
 
 @torch.compiler.assume_constant_result
 def _of_this_machine() -> str:
     target = host.host()
     return target if isinstance(target, str) else ""
-
-
-def _of_transforms(x: Tensor) -> str:
-    if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
-        return "torch.func transforms and forward-mode derivatives need plain operations"
-    if type(x) not in (Tensor, nn.Parameter):
-        return f"kernels take plain tensors, not {type(x).__name__}"
-    return ""
 
 
 def ready(layer: nn.Module, x: Tensor, options: tuple[Any, ...], stack: Callable[[], Stack]) -> Any:
@@ -56,7 +47,7 @@ def ready(layer: nn.Module, x: Tensor, options: tuple[Any, ...], stack: Callable
     """
     if torch.compiler.is_compiling() or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
         return None
-    if type(x) is not Tensor or 0 in x.shape or x.stride(2) != 1 or _of_transforms(x):
+    if type(x) is not Tensor or 0 in x.shape or x.stride(2) != 1 or transforms.obstacle(x):
         return None
 
     def possible() -> Stack | None:
@@ -114,7 +105,9 @@ class _Scan(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         given, trace = ctx.saved_tensors[: ctx.given], ctx.saved_tensors[ctx.given :]
         needed = ctx.needs_input_grad[1:]
-        if torch.is_grad_enabled():  # somebody wants to differentiate the gradients: kernels have no third act
+        if (
+            torch.is_grad_enabled()
+        ):  # somebody wants to differentiate the gradients: kernels have no third act
             return (None, *differentiable(ctx.spec, given, gradients, needed))
         if ctx.spent:  # the first backward pass wrote over what the forward pass had kept
             trace = forward(ctx.spec, read(given), keep=True)[1]
@@ -142,9 +135,7 @@ def _plan(spec: Spec, given: Tensors, options: Options, **more: bool) -> Plan:
     )
 
 
-def forward(
-    spec: Spec, given: Tensors, keep: bool
-) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
+def forward(spec: Spec, given: Tensors, keep: bool) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
     """Outputs, final states and every state; and what the backward pass needs, as it takes it."""
     state, weights, options = _parts(spec, given)
     plan = _plan(spec, given, options, keep=keep)

@@ -46,7 +46,7 @@ def choose(stack: Stack, x: Tensor, call: Call, engine: Engine = "auto") -> Choi
     if engine != "auto":
         reason = obstacles[engine]
         raise UsageError(f'engine="{engine}" can\'t run this: {reason}; use engine="auto"')
-    return Choice("eager", "; ".join(obstacles.values()))
+    return Choice("eager", "; ".join(dict.fromkeys(obstacles.values())))
 
 
 @functools.cache

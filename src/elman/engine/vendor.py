@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import GRU, LSTM, Cell, Elman, ElmanReLU
+from elman.engine import transforms
 from elman.engine.call import Call, Result, Stack, State
 
 KERNELS: Final[dict[Cell, Callable[..., Any]]] = {
@@ -32,7 +33,8 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (weights.gain_ih is not None, "PyTorch's kernels have no layer normalisation"),
         (weights.hr is not None and cell is not LSTM, "PyTorch projects the LSTM only"),
     )
-    return next((reason for holds, reason in reasons if holds), "")
+    found = next((reason for holds, reason in reasons if holds), "")
+    return found or ("" if torch.compiler.is_compiling() else transforms.obstacle(x))
 
 
 def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result:

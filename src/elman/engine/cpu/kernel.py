@@ -118,7 +118,9 @@ class _Kernel:
 
     def state(self, name: str, slot: str, row: str) -> str:
         f = self.f
-        return f.at(f.pointer(f"s.{name}"), f.add(f.mul(slot, f.arg(f"stride.{name}")), f.mul(row, f.arg("Hp"))))
+        return f.at(
+            f.pointer(f"s.{name}"), f.add(f.mul(slot, f.arg(f"stride.{name}")), f.mul(row, f.arg("Hp")))
+        )
 
     def starts(self, t: str, row: str) -> str:
         """Whether the state is cleared before step t of a row."""
@@ -152,9 +154,7 @@ class _Kernel:
 
     # ---- work
 
-    def product(
-        self, sources: str, to: str, m: str, weights: str, slots: tuple[int, int], K: str
-    ) -> None:
+    def product(self, sources: str, to: str, m: str, weights: str, slots: tuple[int, int], K: str) -> None:
         """Add a product to this thread's units of some slots of m destinations."""
         f = self.f
         low, high = slots

@@ -109,9 +109,7 @@ def room(on: Schedule, rows: int, width: int) -> int:
     return on.threads * rows * (3 * 8 + width) + 128
 
 
-def fill(
-    fields: dict[str, int], plan: Plan, on: Schedule, rows: int, width: int, memory: int
-) -> host.Team:
+def fill(fields: dict[str, int], plan: Plan, on: Schedule, rows: int, width: int, memory: int) -> host.Team:
     """The fields of who does what, in memory of `room` bytes; the team to start."""
     team = host.openmp() if on.threads > 1 else build.alone()
     assert team is not None
@@ -218,7 +216,9 @@ def _zoneout(options: Options, x: Tensor, hp: int) -> Tensor | None:
     """The shares kept as (J, T or 1, B or 1, Hp)."""
     if options.zoneout is None:
         return None
-    shares = [x.new_full((1, 1, hp), z) if isinstance(z, float) else pack.filled(z, hp, 2) for z in options.zoneout]
+    shares = [
+        x.new_full((1, 1, hp), z) if isinstance(z, float) else pack.filled(z, hp, 2) for z in options.zoneout
+    ]
     return torch.stack(shares)
 
 
@@ -259,4 +259,3 @@ def backward(
     _launch(plan, on, fields, on.largest, (1 + plan.masked) * hp * plan.vector.size)
     total = sums.sum(0) if on.slices > 1 else sums[0]
     return Gradients(carry, total[:slots], total[slots:])
-
