@@ -34,7 +34,7 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
     return found or _of_this_machine() or ("" if torch.compiler.is_compiling() else transforms.obstacle(x))
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _of_this_machine() -> str:
     target = host.host()
     return target if isinstance(target, str) else ""
@@ -62,10 +62,11 @@ def scan(
     cell: Cell, x: Tensor, state: State, weights: Weights, call: Call, noise: Noise, reverse: bool = False
 ) -> Result:
     """Like `elman.engine.eager.scan`, by a kernel."""
-    constant = noise.zoneout is not None and isinstance(noise.zoneout[0], float)
-    zoneout = noise.zoneout if constant else None
-    masks = () if constant or noise.zoneout is None else noise.zoneout
-    spec = Spec(cell, weights.hidden, reverse, zoneout, (len(state), len(weights.units)), call.every_state)
+    shares = tuple(z for z in noise.zoneout or () if isinstance(z, float))
+    masks = tuple(z for z in noise.zoneout or () if isinstance(z, Tensor))
+    spec = Spec(
+        cell, weights.hidden, reverse, shares or None, (len(state), len(weights.units)), call.every_state
+    )
     clear = None if call.reset is None else _starts(call, reverse)
     x = x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous()
     tensors = (call.lengths, clear, noise.recurrent, x, weights.ih, weights.hh, weights.b_ih, weights.b_hh)
@@ -74,7 +75,7 @@ def scan(
     if torch.compiler.is_compiling():
         results = operator.scan(spec, everything, keep)
     elif keep:
-        results = _Scan.apply(spec, *everything)
+        results = _Scan.apply(spec, *everything)  # type: ignore[no-untyped-call]
     else:
         results = forward(spec, read(everything), keep=False)[0]
     output, final, every = results[0], results[1 : 1 + len(state)], results[1 + len(state) :]
@@ -180,6 +181,7 @@ def _end(initial: Tensor, values: Tensor, options: Options) -> Tensor:
 
 def _held(every: Tensor, end: Tensor, initial: Tensor, options: Options) -> Tensor:
     """Beyond a row's steps every state is the one that it came to, or has yet to leave."""
+    assert options.lengths is not None
     active = torch.arange(every.shape[0]).unsqueeze(1) < options.lengths
     return torch.where(active.unsqueeze(2), every, initial if options.reverse else end)
 
@@ -200,12 +202,12 @@ def backward(
         every, final, unseen = _upstream(every, final, plan, given.x, spec.hidden, options)
     found = run.backward(plan, given.x, trace, weights.hh, spec.hidden, options, up, final, every)
     products = gradient.Products(plan, given.x, trace, found, weights, options)
-    wanted = Tensors(*needed[:8], rest=tuple(needed[8:]))
+    x, ih, hh, b_ih, b_hh = needed[3:8]
     own: list[Tensor | None] = [None, None, None]
-    own.append(products.inputs() if wanted.x else None)
-    own += [products.ih() if wanted.ih else None, products.hh() if wanted.hh else None]
-    own += [products.b_ih() if wanted.b_ih else None, products.b_hh() if wanted.b_hh else None]
-    initial = products.states(any(wanted.rest[:states]))
+    own.append(products.inputs() if x else None)
+    own += [products.ih() if ih else None, products.hh() if hh else None]
+    own += [products.b_ih() if b_ih else None, products.b_hh() if b_hh else None]
+    initial = products.states(any(needed[8 : 8 + states]))
     initial = [a if b is None or a is None else a + b for a, b in zip(initial, unseen, strict=True)]
     rest = [*initial, *products.units()]
     return own + rest + [None] * (len(given.rest) - len(rest))
@@ -231,7 +233,8 @@ def _upstream(
     held: list[Tensor | None] = [torch.where(idle, g, 0.0).sum(0) for g in own]
     if options.reverse:
         return ups, list(final), held
-    return ups, [h if f is None else f + h for f, h in zip(final, held, strict=True)], [None] * len(own)
+    ends = [h if f is None or h is None else f + h for f, h in zip(final, held, strict=True)]
+    return ups, ends, [None] * len(own)
 
 
 def differentiable(

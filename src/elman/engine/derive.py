@@ -16,7 +16,9 @@ from elman.engine.trace import Node, Program, Symbol, Tape, prune, trace
 
 LEAVES: Final = ("input", "constant")
 # Recomputing one of these costs no more than reading it from memory.
-CHEAP: Final = frozenset("add sub mul neg gt lt where relu abs minimum maximum".split())
+CHEAP: Final = frozenset(
+    ["add", "sub", "mul", "neg", "gt", "lt", "where", "relu", "abs", "minimum", "maximum"]
+)
 
 
 def _share(here: Any, g: Any) -> Any:
@@ -89,7 +91,8 @@ def _zoned_out(program: Program) -> Program:
     values = [tape.add(node) for node in program.nodes]
     outputs = []
     for name, k in zip(program.cell.state, program.outputs, strict=True):
-        z, old = (tape.add(Node("input", (letter, name))) for letter in "zs")
+        z: Any = tape.add(Node("input", ("z", name)))
+        old: Any = tape.add(Node("input", ("s", name)))
         outputs.append((z * old + (1.0 - z) * values[k]).number)
     return _pruned(program, tape.nodes, outputs)
 
@@ -118,7 +121,7 @@ def _pruned(program: Program, nodes: Sequence[Node], outputs: Sequence[int]) -> 
 
 def _gradients(program: Program, tape: Tape, values: Sequence[Symbol]) -> dict[tuple[str, str], int]:
     """Append the gradients of all inputs to the tape: input → number of its gradient."""
-    found: dict[int, Symbol] = {}
+    found: dict[int, Any] = {}  # symbols
 
     def collect(k: int, g: Symbol) -> None:
         found[k] = found[k] + g if k in found else g

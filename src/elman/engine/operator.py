@@ -1,7 +1,7 @@
 """The compiled engine as one operator of PyTorch: `torch.compile` and `torch.export` see a single node.
 
-Outside of those `elman.engine.compiled` calls the same functions directly, which is quicker. An operator takes
-and returns plain lists of tensors; which of them are there stands in a text beside them.
+Outside of those `elman.engine.compiled` calls the same functions directly, which is quicker. An operator
+takes and returns plain lists of tensors; which of them are there stands in a text beside them.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def _results(spec: Spec) -> int:
     return 1 + spec.counts[0] * (2 if spec.every else 1)
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _known(cell: Cell) -> str:
     """A name for a cell: its own, numbered where another one has that."""
     name, number = cell.name, 1

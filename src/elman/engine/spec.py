@@ -35,4 +35,5 @@ class Tensors(NamedTuple):
 
 def read(tensors: Sequence[Any]) -> Tensors:
     """The tensors of a scan by name."""
-    return Tensors(*tensors[:8], rest=tuple(tensors[8:]))
+    lengths, clear, mask, x, ih, hh, b_ih, b_hh, *rest = tensors
+    return Tensors(lengths, clear, mask, x, ih, hh, b_ih, b_hh, tuple(rest))

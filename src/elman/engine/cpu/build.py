@@ -15,7 +15,6 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
-import llvmlite.binding as llvm
 import platformdirs
 
 from elman.engine.cpu import functions, host, ir, kernel, packing, plan, product
@@ -83,14 +82,14 @@ def _described(wanted: Plan) -> str:
 def _sources() -> str:
     """A fingerprint of the code that writes kernels."""
     modules = (functions, ir, kernel, packing, plan, product)
-    return hashlib.sha256(b"".join(Path(m.__file__).read_bytes() for m in modules)).hexdigest()
+    return hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in modules)).hexdigest()
 
 
 def _load(description: str, text: Callable[[], str]) -> dict[str, int]:
     """The addresses of a module's functions, from the cache or compiled now."""
     with _LOCK:
         machine = target()
-        version = ".".join(map(str, llvm.llvm_version_info))
+        version = ".".join(map(str, _llvm().llvm_version_info))
         parts = (description, _sources(), version, machine.cpu, machine.features)
         path = _folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.o"
         code = _read(path)
@@ -102,26 +101,30 @@ def _load(description: str, text: Callable[[], str]) -> dict[str, int]:
 
 def compiled(text: str) -> bytes:
     """An object file for this processor."""
-    module = llvm.parse_assembly(text)
+    module = _llvm().parse_assembly(text)
     module.verify()
     return bytes(_machine().emit_object(module))
 
 
 def _machine() -> Any:
     """LLVM's idea of the processor. Registered once, made anew: an engine takes it over."""
-    _initialise()
     machine = target()
-    triple = llvm.Target.from_default_triple()
+    triple = _llvm().Target.from_default_triple()
     return triple.create_target_machine(cpu=machine.cpu, features=machine.features, opt=2, jit=True)
 
 
 @functools.cache
-def _initialise() -> None:
+def _llvm() -> Any:
+    """The compiler, imported when the first kernel is wanted: most uses of the library want none at once."""
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    return llvm
 
 
 def _linked(code: bytes) -> dict[str, int]:
+    llvm = _llvm()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     reference = llvm.ObjectFileRef.from_data(code)
     names = ("run", "product", "barrier", "number", "size", "across", "along", "sample")
@@ -151,7 +154,7 @@ def _write(path: Path, code: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
             file.write(hashlib.sha256(code).digest() + code)
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     except OSError:
         pass  # the next process compiles again
 

@@ -34,7 +34,7 @@ class Products:
     def _by_gate(self, rows: Tensor, letters: str) -> Tensor:
         """(slots*Hp, ...) → (G*H, ...), 0 for a gate that has no such slot."""
         places, count = pack.gates(self.plan, letters), len(self.plan.cell.gates)
-        by_slot = rows.unflatten(0, (len(places), -1))[:, : self.hidden]
+        by_slot = rows.view(len(places), -1, *rows.shape[1:])[:, : self.hidden]
         if places == tuple(range(count)):
             return by_slot.flatten(0, 1)
         found = by_slot.new_zeros(count, *by_slot.shape[1:])

@@ -130,7 +130,7 @@ def _bias_places(plan: Plan, hidden: int, recurrent: bool) -> Tensor:
 
 
 # Packed weights of layers that are used without gradients, by their first matrix.
-_KNOWN: Final = WeakIdKeyDictionary()
+_KNOWN: Final[Any] = WeakIdKeyDictionary()
 
 
 def remembered(plan: Plan, w: Weights) -> Packed:
@@ -157,4 +157,8 @@ def sampler(plan: Plan, tensors: list[Tensor]) -> Callable[[], int]:
     strides = np.array([(t.numel() - 1) // (packing.SAMPLES - 1) * size for t in tensors])
     function = build.packing_entry(plan.vector)["sample"]
     given = (places.ctypes.data, strides.ctypes.data, len(places))
-    return lambda _alive=(places, strides): function(*given)
+
+    def sample(_alive: Any = (places, strides)) -> int:
+        return function(*given)
+
+    return sample

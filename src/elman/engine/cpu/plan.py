@@ -14,8 +14,8 @@ from elman.engine.cpu.ir import Vector
 from elman.engine.derive import Pair, derive
 
 # The argument blocks: one 64-bit field each, in this order, and after them the ones of every state c.
-# Buffers are contiguous: s.c (T + 1, B, Hp), kept (T, B, places, Hp), carry (B, J, Hp),
-# units (weights, Hp), zoneout (J, T or 1, B or 1, Hp), mask (B, Hp), sums (slices, gradient slots + weights, Hp).
+# Buffers are contiguous: s.c (T + 1, B, Hp), kept (T, B, places, Hp), carry (B, J, Hp), units (weights, Hp),
+# zoneout (J, T or 1, B or 1, Hp), mask (B, Hp), sums (slices, gradient slots + weights, Hp).
 COMMON: Final = (
     *("product", "barrier", "thread_num", "num_threads", "split", "slices", "begins", "rows", "lengths"),
     *("T", "B", "H", "Hp", "reverse", "clear", "zero", "U", "units", "kept", "mask"),

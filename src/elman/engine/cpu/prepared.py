@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from elman.engine.call import Stack, State
 from elman.engine.cpu import build, host, pack, run
-from elman.engine.cpu.plan import Plan, plan_for
+from elman.engine.cpu.plan import plan_for
 
 # So many shapes of input are kept ready for a layer.
 SHAPES: Final = 8
@@ -163,10 +163,10 @@ def prepared(layer: nn.Module, key: tuple[Any, ...], stack: Callable[[], Stack |
     calls = _LAYERS.get(layer)
     if calls is None:
         calls = _LAYERS[layer] = {}
-    known = calls.get(key, False)
-    if known is None:
+    known = calls.get(key)
+    if known is None and key in calls:
         return None
-    if known and known.holds(layer._parameters):
+    if known is not None and known.holds(layer._parameters):
         return known.call
     while len(calls) >= SHAPES:
         del calls[next(iter(calls))]

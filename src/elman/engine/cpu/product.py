@@ -3,9 +3,9 @@
     destination[r][n] += sum over k of source[r][k] * weight[n][k]
 
 A panel holds two vectors of columns n for every k, side by side as the register tile reads them: (N / (2
-lanes), K, 2 lanes). However many rows and panels a tile takes at once, an element is summed over k = 0, 1, ...
-in that order, starting from what stands in the destination: the result doesn't depend on the batch, and a
-stream of single steps gives the very numbers of the whole sequence.
+lanes), K, 2 lanes). However many rows and panels a tile takes at once, an element is summed over k = 0, 1,
+... in that order, starting from what stands in the destination: the result doesn't depend on the batch, and
+a stream of single steps gives the very numbers of the whole sequence.
 """
 
 from typing import Final

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.engine.call import State, Weights
+from elman.engine.call import State
 from elman.engine.cpu import build, host, pack
 from elman.engine.cpu.plan import Plan
 
