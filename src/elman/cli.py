@@ -237,13 +237,21 @@ def show(
         str | None, typer.Argument(help="lstm, gru, ... or FILE.py:NAME for a cell of your own")
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Only the LaTeX")] = False,
+    backward: Annotated[bool, typer.Option("--backward", help="The equations of the gradients")] = False,
+    kernel: Annotated[bool, typer.Option("--kernel", help="What is compiled, as LLVM IR")] = False,
     as_json: Json = False,
 ) -> None:
     """Print a cell's equations, as a listing and as LaTeX. Without a name: the cells there are.
 
     Example: elman show lstm
     """
+    import torch
+
     from elman.cells import CELLS
+    from elman.engine.cpu import host
+    from elman.engine.cpu import kernel as kernels
+    from elman.engine.cpu.plan import plan_for
+    from elman.engine.derive import derive
     from elman.engine.trace import trace
 
     if cell is None:
@@ -255,6 +263,14 @@ def show(
     program = trace(found)
     parts = {"name": found.name, "source": (found.equations.__doc__ or "").strip()}
     parts |= {"program": str(program), "latex": program.latex()}
+    if backward:
+        parts["backward"] = str(derive(found).backward)
+    if kernel:
+        plan = plan_for(found, host.vector(torch.float32), backward=backward)
+        parts["kernel"] = kernels.kernel(plan)
+    if backward or kernel:
+        _print(parts, parts["kernel" if kernel else "backward"], as_json)
+        return
     text = f"{parts['source']}\n\n{program}\n\n{program.latex()}".strip()
     _print(parts, program.latex() if latex else text, as_json)
 

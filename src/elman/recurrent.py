@@ -38,6 +38,8 @@ class Recurrent(nn.Module):
         forget_bias: initial bias of gate `f`. Jozefowicz et al., ICML 2015.
         recurrent_init: "uniform" as torch.nn, or "orthogonal" for every gate's block of U. Saxe et al.,
             arXiv:1312.6120.
+        recompute: train in little memory: the compiled engine keeps states every √T steps only, and computes
+            the rest again for the gradients, which stay the same. Chen et al., arXiv:1604.06174.
         engine: "auto" picks the fastest that can do what is asked; "compiled" (the equations as one kernel),
             "vendor" (PyTorch's kernels) or "eager" (step by step) insist on one.
         The others are torch.nn.LSTM's.
@@ -66,6 +68,7 @@ class Recurrent(nn.Module):
         layer_norm: bool = False,
         forget_bias: float | None = None,
         recurrent_init: Init = "uniform",
+        recompute: bool = False,
         engine: engine.Engine = "auto",
     ) -> None:
         super().__init__()
@@ -75,7 +78,7 @@ class Recurrent(nn.Module):
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self.zoneout, self.recurrent_dropout, self.weight_dropout = zoneout, recurrent_dropout, weight_dropout
         self.layer_norm, self.forget_bias, self.recurrent_init = layer_norm, forget_bias, recurrent_init
-        self.engine = engine
+        self.recompute, self.engine = recompute, engine
         self._check_values()
         self._check_combinations()
         self.directions = 2 if bidirectional else 1
@@ -209,7 +212,7 @@ class Recurrent(nn.Module):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UsageError(f"{name} must be a whole number from {least}, not {value!r}")
-        for name in ("bias", "batch_first", "bidirectional", "layer_norm"):
+        for name in ("bias", "batch_first", "bidirectional", "layer_norm", "recompute"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
         for name in ("dropout", "zoneout", "recurrent_dropout", "weight_dropout"):
@@ -324,6 +327,7 @@ class Recurrent(nn.Module):
             recurrent_dropout=self.recurrent_dropout,
             weight_dropout=self.weight_dropout,
             zoneout=self.zoneout,
+            recompute=self.recompute,
         )
 
     def _layout(self, stack: Stack) -> Layout:

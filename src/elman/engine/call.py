@@ -43,6 +43,7 @@ class Stack(NamedTuple):
     recurrent_dropout: float
     weight_dropout: float
     zoneout: float
+    recompute: bool = False
 
 
 class Call(NamedTuple):

@@ -59,9 +59,16 @@ def ready(layer: nn.Module, x: Tensor, options: tuple[Any, ...], stack: Callable
 
 
 def scan(
-    cell: Cell, x: Tensor, state: State, weights: Weights, call: Call, noise: Noise, reverse: bool = False
+    cell: Cell,
+    x: Tensor,
+    state: State,
+    weights: Weights,
+    call: Call,
+    noise: Noise,
+    reverse: bool = False,
+    recompute: bool = False,
 ) -> Result:
-    """Like `elman.engine.eager.scan`, by a kernel."""
+    """Like `elman.engine.eager.scan`, by a kernel; with `recompute` by one that keeps little."""
     shares = tuple(z for z in noise.zoneout or () if isinstance(z, float))
     masks = tuple(z for z in noise.zoneout or () if isinstance(z, Tensor))
     spec = Spec(
@@ -74,6 +81,10 @@ def scan(
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in everything)
     if torch.compiler.is_compiling():
         results = operator.scan(spec, everything, keep)
+    elif keep and recompute:
+        from elman.engine.recompute import Scan
+
+        results = Scan.apply(spec, *everything)  # type: ignore[no-untyped-call]
     elif keep:
         results = _Scan.apply(spec, *everything)  # type: ignore[no-untyped-call]
     else:
@@ -104,7 +115,8 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        given, trace = ctx.saved_tensors[: ctx.given], ctx.saved_tensors[ctx.given :]
+        saved = ctx.saved_tensors  # once: reading it may compute it
+        given, trace = saved[: ctx.given], saved[ctx.given :]
         needed = ctx.needs_input_grad[1:]
         if (
             torch.is_grad_enabled()

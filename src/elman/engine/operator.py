@@ -138,7 +138,8 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
 
 
 def _differentiate(ctx: Any, gradients: Sequence[Tensor]) -> tuple[None, list[Tensor | None]]:
-    tensors, trace = list(ctx.saved_tensors[: ctx.count]), list(ctx.saved_tensors[ctx.count :])
+    saved = list(ctx.saved_tensors)
+    tensors, trace = saved[: ctx.count], saved[ctx.count :]
     found = torch.ops.elman.scan_backward(ctx.text, tensors, trace, list(gradients[: ctx.results]))
     return None, [g if t.is_floating_point() else None for t, g in zip(tensors, found, strict=True)]
 

@@ -66,7 +66,9 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call, engine: Engine = "au
         return vendor.scan(stack, x, state, call)
     if engine == "auto" and choice.engine == "eager" and 0 not in x.shape[:2]:
         _warn(choice.reason)
-    along = compiled.scan if choice.engine == "compiled" else eager.scan
+    along: Callable[..., Result] = eager.scan
+    if choice.engine == "compiled":
+        along = functools.partial(compiled.scan, recompute=stack.recompute)
     if call.batch_sizes is None:
         return _layer_by_layer(along, stack, x, state, call)
     padded, lengths = pad_packed_sequence(PackedSequence(x, call.batch_sizes))

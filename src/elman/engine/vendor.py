@@ -30,6 +30,7 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (stack.zoneout > 0, "PyTorch's kernels have no zoneout"),
         (stack.training and stack.recurrent_dropout > 0, "PyTorch's kernels have no recurrent dropout"),
         (cell is LSTM and _no_half(x), "this processor has no half-precision LSTM for autocast"),
+        (stack.recompute, "PyTorch's kernels keep every gate of every step"),
         (weights.gain_ih is not None, "PyTorch's kernels have no layer normalisation"),
         (weights.hr is not None and cell is not LSTM, "PyTorch projects the LSTM only"),
     )
