@@ -127,7 +127,7 @@ def test_rows_are_packed_along_with_zeros_behind(dtype: torch.dtype, wide: int, 
 CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
     "slightly": lambda t: t.mul_(1 + 1e-6),
     "in their first quarter": lambda t: t.view(-1)[: -(-t.numel() // 4)].add_(1),
-    "in their last quarter": lambda t: t.view(-1)[-(-t.numel() // 4) :].add_(1),
+    "in their last quarter": lambda t: t.view(-1)[-(t.numel() // 4) :].add_(1),
     "doubled": lambda t: t.mul_(2),
     "of the other sign": lambda t: t.neg_(),
 }

@@ -1,4 +1,4 @@
-"""The engines: the vendor's kernels against the eager loop, and the eager loop against finite differences."""
+"""The engines against each other, the eager loop against finite differences, and who runs what, and why."""
 
 import itertools
 from typing import Any
@@ -12,8 +12,12 @@ from torch import Tensor
 import elman
 from compare import assert_same, gradients, tensors
 from elman.cells import CELLS
+from elman.engine import scan
 
-pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
+    pytest.mark.filterwarnings("ignore::elman.engine.scan.SlowPathWarning"),
+]
 CLASSIC = ("elman", "elman-relu", "gru", "lstm")
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -106,17 +110,17 @@ slow_machine = settings(deadline=None, max_examples=30, suppress_health_check=[H
 
 @slow_machine
 @given(st.sampled_from(CLASSIC), calls())
-def test_vendor_is_eager(kind: str, drawn: dict[str, Any]) -> None:
+def test_vendor_and_compiled_are_eager(kind: str, drawn: dict[str, Any]) -> None:
     layer, x, state = layer_of(kind, drawn)
-    results = []
-    for engine in ("auto", "eager"):
+    all_empty = drawn["lengths"] is not None and not any(drawn["lengths"])
+    results = {}
+    for engine in ("eager", "compiled", *["vendor"] * (not all_empty)):
         layer.engine = engine
+        assert layer.explain(x, lengths=drawn["lengths"]).startswith(engine)
         result = layer(x, state, lengths=drawn["lengths"])
-        results.append((result, gradients(result, [x, *tensors(state), *layer.parameters()])))
-    assert_same(*results)
-    if drawn["lengths"] is None or any(drawn["lengths"]):
-        layer.engine = "auto"
-        assert layer.explain(x, lengths=drawn["lengths"]).startswith("vendor")
+        results[engine] = result, gradients(result, [x, *tensors(state), *layer.parameters()])
+    for engine, found in results.items():
+        assert_same(found, results["eager"], engine)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -190,7 +194,7 @@ def test_resets_are_every_segment_alone(kind: str, drawn: dict[str, Any]) -> Non
 
 
 @slow_machine
-@given(st.sampled_from(sorted(CELLS)), calls(), st.sampled_from(["auto", "eager"]))
+@given(st.sampled_from(sorted(CELLS)), calls(), st.sampled_from(["compiled", "eager"]))
 def test_steps_are_the_scan(kind: str, drawn: dict[str, Any], engine: str) -> None:
     drawn["bidirectional"] = False
     layer, x, state = layer_of(kind, drawn, engine=engine)
@@ -200,11 +204,8 @@ def test_steps_are_the_scan(kind: str, drawn: dict[str, Any], engine: str) -> No
         y, state = layer.step(x_t, state)
         outputs.append(y)
     stepped = [torch.stack(outputs), state]
-    if layer.explain(x).startswith("eager"):
-        pairs = zip(tensors([output, final]), tensors(stepped), strict=True)
-        assert all(torch.equal(a, b) for a, b in pairs)
-    else:
-        assert_same([output, final], stepped)
+    pairs = zip(tensors([output, final]), tensors(stepped), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
 
 
 @slow_machine
@@ -252,7 +253,11 @@ def test_explain_says_why_the_vendor_engine_is_out(
     x = torch.randn(3, 2, 2)
     layer = elman.Recurrent(CELLS[kind], 2, 3, **options)
     before = torch.get_rng_state()
-    assert layer.explain(x, **call).startswith("eager: ") and reason in layer.explain(x, **call)
+    explained = layer.explain(x, **call)
+    if layer.layer_norm or layer.proj_size:
+        assert explained.startswith("eager: kernels have no ") and reason in explained
+    else:
+        assert explained == "compiled: its equations are one fused kernel over the whole sequence"
     assert torch.equal(before, torch.get_rng_state())
     layer.engine = "vendor"
     with pytest.raises(elman.UsageError, match=f'engine="vendor" can\'t run this: .*{reason}.*engine="auto"'):
@@ -262,8 +267,80 @@ def test_explain_says_why_the_vendor_engine_is_out(
 
 
 def test_outside_training_recurrent_dropout_is_no_obstacle() -> None:
-    layer = elman.GRU(2, 3, recurrent_dropout=0.5, weight_dropout=0.5).eval()
-    assert layer.explain(torch.randn(3, 2, 2)).startswith("vendor")
+    layer = elman.GRU(2, 3, recurrent_dropout=0.5, weight_dropout=0.5, engine="vendor").eval()
+    assert layer.explain(torch.randn(3, 2, 2)) == "vendor: PyTorch's fused kernel computes the same"
+
+
+COMPILED_OBSTACLES: list[tuple[dict[str, Any], Tensor, str]] = [
+    ({"layer_norm": True}, torch.zeros(3, 2, 2), "kernels have no layer normalisation"),
+    ({"proj_size": 2}, torch.zeros(3, 2, 2), "kernels have no projection"),
+    ({}, torch.zeros(0, 2, 2), "there is nothing to compute"),
+    ({}, torch.zeros(3, 0, 2), "there is nothing to compute"),
+    (
+        {"dtype": torch.bfloat16},
+        torch.zeros(3, 2, 2, dtype=torch.bfloat16),
+        "kernels are float32 or float64, not torch.bfloat16",
+    ),
+    (
+        {"device": "meta"},
+        torch.zeros(3, 2, 2, device="meta"),
+        "kernels are compiled for the CPU, not for meta",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "x", "reason"), COMPILED_OBSTACLES, ids=lambda v: "")
+def test_explain_says_why_no_kernel_is_compiled(options: dict[str, Any], x: Tensor, reason: str) -> None:
+    layer = elman.LSTM(2, 3, **options)
+    explained = layer.explain(x)
+    assert reason in explained and not explained.startswith("compiled")
+    layer.engine = "compiled"
+    with pytest.raises(
+        elman.UsageError, match=f'engine="compiled" can\'t run this: {reason}; use engine="auto"'
+    ):
+        layer(x)
+
+
+class Marked(Tensor):
+    """A tensor with a mind of its own."""
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_explain_says_which_inputs_kernels_leave_to_plain_operations() -> None:
+    layer, reasons = elman.LSTM(2, 3), []
+    x = torch.zeros(3, 2, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert "autocast chooses its own precision" in layer.explain(x)
+    assert "kernels take plain tensors, not Marked" in layer.explain(x.as_subclass(Marked))
+    torch.func.vmap(lambda one: reasons.append(layer.explain(one)) or one)(x.unsqueeze(0))
+    torch.func.jvp(lambda one: reasons.append(layer.explain(one)) or one, (x,), (x,))
+    expected = "eager: torch.func transforms and forward-mode derivatives need plain operations"
+    assert reasons == [expected, expected]
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_slow_path_is_warned_of_once() -> None:
+    """Once in a process and for each reason; never where there is nothing to do."""
+    scan._warn.cache_clear()
+    x = torch.zeros(3, 2, 2)
+    normalised, projected = elman.GRU(2, 3, layer_norm=True), elman.LSTM(2, 3, proj_size=2, layer_norm=True)
+    for engine, kernels in (("eager", normalised), ("auto", elman.GRU(2, 3))):
+        kernels.engine = engine
+        kernels(x)
+    normalised.engine = "auto"
+    normalised(x[:0])
+    normalised(x[:, :0])
+    with pytest.warns(
+        scan.SlowPathWarning, match="step by step, which is slow: kernels have no layer norm"
+    ) as w:
+        normalised(x)
+    assert len(w) == 1
+    normalised(x)
+    normalised.step(x[0])
+    projected(x)
+    with pytest.warns(scan.SlowPathWarning, match="autocast"), torch.autocast("cpu", torch.bfloat16):
+        elman.Recurrent(CELLS["mgu"], 2, 3)(x)
+    scan._warn.cache_clear()
 
 
 @pytest.mark.parametrize("kind", CELLS)

@@ -15,8 +15,11 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 import elman
 from compare import assert_same, gradients, tensors
 
-# PyTorch says so once in a process.
-pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+# Said once in a process.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
+    pytest.mark.filterwarnings("ignore::elman.engine.scan.SlowPathWarning"),
+]
 
 T, B, I, H, P = 3, 3, 3, 4, 2  # noqa: E741
 LENGTHS = [2, 3, 1]
@@ -57,13 +60,15 @@ def compare(theirs: nn.RNNBase, ours: elman.Recurrent, x: Any, leaf: Tensor, hx:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
-@pytest.mark.parametrize("engine", ["eager", "vendor"])
+@pytest.mark.parametrize("engine", ["eager", "vendor", "compiled"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one", "two"])
 def test_outputs_and_gradients(
     kind: str, engine: str, dtype: torch.dtype, layers: int, bidirectional: bool
 ) -> None:
+    if (kind, engine) == ("lstm+proj", "compiled"):
+        pytest.skip("kernels have no projection")
     torch.manual_seed(1)
     flags = itertools.product((True, False), repeat=4)
     for bias, batch_first, packed, given in flags:
@@ -82,7 +87,7 @@ def test_outputs_and_gradients(
 @pytest.mark.parametrize("kind", KINDS)
 def test_vendor_engine_is_bitwise_torch(kind: str, training: bool) -> None:
     torch.manual_seed(2)
-    theirs, ours = both(kind, 5, 24, 2, bidirectional=True)
+    theirs, ours = both(kind, 5, 24, 2, bidirectional=True, engine="vendor")
     theirs.train(training)
     ours.train(training)
     padded = torch.randn(9, 6, 5)
@@ -95,12 +100,22 @@ def test_vendor_engine_is_bitwise_torch(kind: str, training: bool) -> None:
             assert all(torch.equal(a, b) for a, b in zip(tensors(actual), tensors(expected), strict=True))
 
 
+@pytest.mark.parametrize("grad", [False, True], ids=["no_grad", "grad"])
+@pytest.mark.parametrize("hidden", [16, H])
+@pytest.mark.parametrize("engine", ["auto", "vendor", "eager"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_strides_are_torchs(kind: str) -> None:
-    for batch_first in (False, True):
-        theirs, ours = both(kind, I, H, batch_first=batch_first)
-        x = torch.randn(T, B, I)
-        assert ours(x)[0].stride() == theirs(x)[0].stride()
+def test_strides_are_torchs(
+    kind: str, engine: str, hidden: int, grad: bool, request: pytest.FixtureRequest
+) -> None:
+    if (engine, hidden) == ("auto", H) and kind != "lstm+proj":
+        reason = "outputs lie in memory that is as wide as whole vectors of units"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    x = torch.randn(T, B, I)
+    with torch.set_grad_enabled(grad):
+        for batch_first in (False, True):
+            theirs, ours = both(kind, I, hidden, batch_first=batch_first, engine=engine)
+            for actual, expected in zip(tensors(ours(x)), tensors(theirs(x)), strict=True):
+                assert actual.stride() == expected.stride()
 
 
 @pytest.mark.parametrize("engine", ["eager", "vendor"])

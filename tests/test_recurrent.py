@@ -12,6 +12,7 @@ import elman
 from compare import assert_same, gradients, tensors
 from elman.cells import CELLS
 
+pytestmark = pytest.mark.filterwarnings("ignore::elman.engine.scan.SlowPathWarning")
 T, B, I, H = 5, 3, 4, 6  # noqa: E741
 
 
@@ -138,7 +139,7 @@ def test_recurrent_dropout_is_one_mask_for_all_steps(kind: str) -> None:
     assert_same(layer(x), plain(x))
 
 
-@pytest.mark.parametrize("engine", ["eager", "vendor"])
+@pytest.mark.parametrize("engine", ["eager", "vendor", "compiled"])
 def test_weight_dropout_drops_entries_of_u_for_the_whole_call(engine: str) -> None:
     layer = elman.GRU(I, H, 2, weight_dropout=0.5, engine=engine)
     x = noise(T, B, I)
