@@ -14,6 +14,7 @@ from elman.cells import Cell
 from elman.engine import compiled
 from elman.engine import scan as engine
 from elman.engine.call import Call, Stack, Weights
+from elman.engine.cpu.prepared import Calls
 from elman.engine.trace import Node, trace
 from elman.errors import UsageError
 from elman.layout import Layout, States, permuted
@@ -40,6 +41,8 @@ class Recurrent(nn.Module):
             arXiv:1312.6120.
         recompute: train in little memory: the compiled engine keeps states every √T steps only, and computes
             the rest again for the gradients, which stay the same. Chen et al., arXiv:1604.06174.
+        int8: in calls without gradients, the compiled engine reads weights rounded to 8 bits, with a scale
+            for each row; the parameters stay as they are.
         engine: "auto" picks the fastest that can do what is asked; "compiled" (the equations as one kernel),
             "vendor" (PyTorch's kernels) or "eager" (step by step) insist on one.
         The others are torch.nn.LSTM's.
@@ -69,6 +72,7 @@ class Recurrent(nn.Module):
         forget_bias: float | None = None,
         recurrent_init: Init = "uniform",
         recompute: bool = False,
+        int8: bool = False,
         engine: engine.Engine = "auto",
     ) -> None:
         super().__init__()
@@ -78,7 +82,8 @@ class Recurrent(nn.Module):
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self.zoneout, self.recurrent_dropout, self.weight_dropout = zoneout, recurrent_dropout, weight_dropout
         self.layer_norm, self.forget_bias, self.recurrent_init = layer_norm, forget_bias, recurrent_init
-        self.recompute, self.engine = recompute, engine
+        self.recompute, self.int8, self.engine = recompute, int8, engine
+        self._calls: Calls = {}
         self._check_values()
         self._check_combinations()
         self.directions = 2 if bidirectional else 1
@@ -212,7 +217,7 @@ class Recurrent(nn.Module):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UsageError(f"{name} must be a whole number from {least}, not {value!r}")
-        for name in ("bias", "batch_first", "bidirectional", "layer_norm", "recompute"):
+        for name in ("bias", "batch_first", "bidirectional", "layer_norm", "recompute", "int8"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
         for name in ("dropout", "zoneout", "recurrent_dropout", "weight_dropout"):
@@ -273,7 +278,7 @@ class Recurrent(nn.Module):
         if not isinstance(input, Tensor) or input.dim() != 3 or input.shape[2] != self.input_size:
             return None
         x = input.transpose(0, 1) if self.batch_first else input
-        call = self._ready(x)
+        call = self._ready(x, x.shape[0], x.shape[1])
         state = self._plain(hx, x, (self.num_layers * self.directions, x.shape[1], self.hidden_size))
         if call is None or state is None or not call.lock.acquire(blocking=False):
             return None
@@ -287,8 +292,9 @@ class Recurrent(nn.Module):
         """What `step` returns, by a prepared call; None if this call needs more than that can do."""
         if x.dim() != 2 or x.shape[1] != self.input_size:
             return None
-        call = self._ready(x.unsqueeze(0))
-        given = self._plain(state, x, (self.num_layers, x.shape[0], self.hidden_size))
+        batch = x.shape[0]
+        call = self._ready(x, 1, batch)
+        given = self._plain(state, x, (self.num_layers, batch, self.hidden_size))
         if call is None or given is None or not all(s.is_contiguous() for s in given):
             return None
         if not call.lock.acquire(blocking=False):
@@ -299,11 +305,16 @@ class Recurrent(nn.Module):
             call.lock.release()
         return output, final if len(final) > 1 else final[0]
 
-    def _ready(self, x: Tensor) -> Any:
+    def _ready(self, x: Tensor, steps: int, batch: int) -> Any:
         if self.engine not in ("auto", "compiled"):
             return None
         noise = (self.dropout, self.zoneout, self.recurrent_dropout, self.weight_dropout)
-        return compiled.ready(self, x, (self.training, *noise), self._stack)
+        options = (self.training, self.int8, *noise)
+        return compiled.ready(self, self._calls, x, steps, batch, options, self._stack)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the prepared calls: they are addresses of this process."""
+        return self.__dict__ | {"_calls": {}}
 
     def _plain(self, hx: States | None, x: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, ...] | None:
         """A state as a tuple, () for none; None if it needs a closer look."""
@@ -328,6 +339,7 @@ class Recurrent(nn.Module):
             weight_dropout=self.weight_dropout,
             zoneout=self.zoneout,
             recompute=self.recompute,
+            int8=self.int8,
         )
 
     def _layout(self, stack: Stack) -> Layout:

@@ -44,6 +44,7 @@ class Stack(NamedTuple):
     weight_dropout: float
     zoneout: float
     recompute: bool = False
+    int8: bool = False
 
 
 class Call(NamedTuple):

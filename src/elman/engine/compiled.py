@@ -40,22 +40,31 @@ def _of_this_machine() -> str:
     return target if isinstance(target, str) else ""
 
 
-def ready(layer: nn.Module, x: Tensor, options: tuple[Any, ...], stack: Callable[[], Stack]) -> Any:
-    """The prepared call of a layer for plain inputs x (T, B, I) without gradients, None if there is none.
+def ready(
+    layer: nn.Module,
+    calls: prepared.Calls,
+    x: Tensor,
+    steps: int,
+    batch: int,
+    options: tuple[Any, ...],
+    stack: Callable[[], Stack],
+) -> prepared.Prepared | None:
+    """The prepared call of a layer for plain inputs x (T, B, I) or (B, I) without gradients, if there is one.
 
     `options` are what the stack depends on beside its weights.
     """
     if torch.compiler.is_compiling() or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
         return None
-    if type(x) is not Tensor or 0 in x.shape or x.stride(2) != 1 or transforms.obstacle(x):
+    if type(x) is not Tensor or not (steps and batch) or x.stride(-1) != 1 or transforms.obstacle(x):
         return None
 
     def possible() -> Stack | None:
         found = stack()
         random = found.training and (found.dropout or found.recurrent_dropout or found.weight_dropout)
-        return None if found.zoneout or random or obstacle(found, x, Call()) else found
+        shaped = x if x.dim() == 3 else x.unsqueeze(0)
+        return None if found.zoneout or random or obstacle(found, shaped, Call()) else found
 
-    return prepared.prepared(layer, (x.shape[0], x.shape[1], x.dtype, x.device, *options), possible)
+    return prepared.prepared(layer, calls, (steps, batch, x.dtype, x.device, options), possible)
 
 
 def scan(
@@ -67,12 +76,20 @@ def scan(
     noise: Noise,
     reverse: bool = False,
     recompute: bool = False,
+    int8: bool = False,
 ) -> Result:
-    """Like `elman.engine.eager.scan`, by a kernel; with `recompute` by one that keeps little."""
+    """Like `elman.engine.eager.scan`, by a kernel; with `recompute` by one that keeps little, with `int8` and
+    without gradients by one that reads 8-bit weights."""
     shares = tuple(z for z in noise.zoneout or () if isinstance(z, float))
     masks = tuple(z for z in noise.zoneout or () if isinstance(z, Tensor))
     spec = Spec(
-        cell, weights.hidden, reverse, shares or None, (len(state), len(weights.units)), call.every_state
+        cell,
+        weights.hidden,
+        reverse,
+        shares or None,
+        (len(state), len(weights.units)),
+        call.every_state,
+        int8,
     )
     clear = None if call.reset is None else _starts(call, reverse)
     x = x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous()
@@ -151,7 +168,7 @@ def _plan(spec: Spec, given: Tensors, options: Options, **more: bool) -> Plan:
 def forward(spec: Spec, given: Tensors, keep: bool) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
     """Outputs, final states and every state; and what the backward pass needs, as it takes it."""
     state, weights, options = _parts(spec, given)
-    plan = _plan(spec, given, options, keep=keep)
+    plan = _plan(spec, given, options, keep=keep, int8=spec.int8 and not keep)
     packed = pack.pack(plan, weights) if keep else pack.remembered(plan, weights)
     trace = run.forward(plan, given.x, state, packed, spec.hidden, options, spec.every)
     hidden = spec.hidden

@@ -45,15 +45,15 @@ def _text(spec: Spec, tensors: Sequence[Tensor | None], keep: bool) -> str:
     present = "".join(["0" if t is None else "1" for t in tensors])
     shares = "none" if spec.zoneout is None else " ".join([str(z) for z in spec.zoneout])
     states, units = spec.counts
-    flags = f"{int(spec.reverse)}{int(spec.every)}{int(keep)}"
+    flags = f"{int(spec.reverse)}{int(spec.every)}{int(spec.int8)}{int(keep)}"
     return f"{_known(spec.cell)}|{spec.hidden}|{shares}|{states}|{units}|{flags}|{present}"
 
 
 def _understood(text: str, tensors: Sequence[Tensor]) -> tuple[Spec, Tensors, bool]:
     name, hidden, shares, states, units, flags, present = text.split("|")
     zoneout = None if shares == "none" else tuple(float(z) for z in shares.split())
-    reverse, every, keep = (flag == "1" for flag in flags)
-    spec = Spec(_CELLS[name], int(hidden), reverse, zoneout, (int(states), int(units)), every)
+    reverse, every, int8, keep = (flag == "1" for flag in flags)
+    spec = Spec(_CELLS[name], int(hidden), reverse, zoneout, (int(states), int(units)), every, int8)
     left = iter(tensors)
     return spec, read([next(left) if there == "1" else None for there in present]), keep
 

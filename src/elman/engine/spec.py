@@ -17,6 +17,7 @@ class Spec(NamedTuple):
     zoneout: tuple[float, ...] | None  # constant shares
     counts: tuple[int, int]  # states, weights of units
     every: bool
+    int8: bool = False
 
 
 class Tensors(NamedTuple):

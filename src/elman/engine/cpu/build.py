@@ -44,15 +44,15 @@ def _kernel(wanted: Plan) -> int:
 
 
 @functools.cache
-def product_entry(vector: Vector) -> int:
+def product_entry(vector: Vector, int8: bool) -> int:
     """The address of the matrix product."""
     registers = target().registers
 
     def text() -> str:
-        both = ir.declarations(vector) + product.product(vector, registers)
+        both = ir.declarations(vector) + product.product(vector, registers, int8)
         return both.replace("define internal void @product", "define void @product")
 
-    return _load(f"product {astuple(vector)} {registers}", text)["product"]
+    return _load(f"product {astuple(vector)} {registers} {int8}", text)["product"]
 
 
 @functools.cache
@@ -74,7 +74,8 @@ def _described(wanted: Plan) -> str:
     pair = wanted.pair
     programs = [(p.nodes, p.outputs) for p in (pair.forward, pair.backward)]
     cell = wanted.cell
-    options = (wanted.backward, wanted.keep, wanted.resets, wanted.zoneout, wanted.masked, wanted.every)
+    options = [wanted.backward, wanted.keep, wanted.resets, wanted.zoneout, wanted.masked]
+    options += [wanted.int8, wanted.every]
     return repr((options, astuple(wanted.vector), cell.gates, cell.state, cell.weights, programs, pair.kept))
 
 

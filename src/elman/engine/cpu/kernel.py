@@ -154,10 +154,15 @@ class _Kernel:
 
     # ---- work
 
-    def product(self, sources: str, to: str, m: str, weights: str, slots: tuple[int, int], K: str) -> None:
-        """Add a product to this thread's units of some slots of m destinations."""
+    def product(self, sources: str, to: str, m: str, which: str, slots: tuple[int, int], K: str) -> None:
+        """Add a product with the weights `which` to this thread's units of some slots of m destinations."""
         f = self.f
         low, high = slots
+        # the weights' panels and scales count from the first slot that they make
+        skipped = f.mul(f.arg("Hp"), low)
+        kind = "i8" if self.plan.int8 else ""
+        weights = f.at(f.pointer(which), f.sub(0, f.mul(skipped, K)), kind)
+        scales = f.at(f.pointer(f"{which}.scales"), f.sub(0, skipped)) if self.plan.int8 else "null"
         # Alone with all units, a thread takes the slots as one range of panels.
         split = f.compare("ne", f.arg("split"), 0)
         turns, each = f.choose(split, high - low, 1), f.choose(split, 1, high - low)
@@ -165,8 +170,8 @@ class _Kernel:
             base = f.mul(self.team.panels, f.add(turn.index, low))
             first = f.add(base, self.team.first_panel)
             last = f.add(f.add(base, f.mul(self.team.panels, f.sub(each, 1))), self.team.last_panel)
-            given = f"ptr {sources}, ptr {to}, i64 {m}, ptr {weights}, i64 {first}, i64 {last}, i64 {K}"
-            f.put(f"call void {f.pointer('product')}({given})")
+            rows = f"ptr {sources}, ptr {to}, i64 {m}, ptr {weights}, ptr {scales}"
+            f.put(f"call void {f.pointer('product')}({rows}, i64 {first}, i64 {last}, i64 {K})")
 
     def meet(self) -> None:
         """Wait for the team, if it shares the rows."""
@@ -222,8 +227,8 @@ class _Forward(_Kernel):
             with f.loop(end, begin) as turn:
                 self._gather(first, last, turn.index, f.sub(turn.index, begin))
             total = f.read(team.offsets, f.sub(end, begin))
-            W = f.pointer("W")
-            self.product(team.sources, team.destinations, total, W, self.plan.range("xa"), f.arg("I"))
+            slots = self.plan.range("xa")
+            self.product(team.sources, team.destinations, total, "W", slots, f.arg("I"))
             with f.loop(end, begin) as turn:
                 self._step(first, turn.index, f.sub(turn.index, begin))
 
@@ -257,10 +262,7 @@ class _Forward(_Kernel):
                 if plan.masked:
                     h = self._masked(h, f.read(to, loop.index, "ptr"), row)
                 f.write(h, team.sources, loop.index, "ptr")
-            # U's panels count from the first slot that it makes
-            skipped = f.mul(f.mul(f.arg("Hp"), plan.range("au")[0]), f.arg("H"))
-            U = f.at(f.pointer("U"), f.sub(0, skipped))
-            self.product(team.sources, to, m, U, plan.range("au"), f.arg("H"))
+            self.product(team.sources, to, m, "U", plan.range("au"), f.arg("H"))
         with f.loop(m) as loop:
             row = f.read(f.pointer("rows"), f.add(first, loop.index))
             self._equations(t, prev, following, row, f.read(to, loop.index, "ptr"))
@@ -319,7 +321,7 @@ class _Backward(_Kernel):
                 low, high = self.plan.range("au")
                 K = f.mul(f.arg("Hp"), high - low)
                 sources, to = self.team.sources, self.team.destinations
-                self.product(sources, to, m, f.pointer("U"), (0, 1), K)
+                self.product(sources, to, m, "U", (0, 1), K)
             with f.loop(m) as loop:
                 row = f.read(f.pointer("rows"), f.add(first, loop.index))
                 self._equations(piece, t, prev, following, row, loop.index)

@@ -15,7 +15,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from elman.engine.call import Weights
 from elman.engine.cpu import build, packing
-from elman.engine.cpu.plan import Plan
+from elman.engine.cpu.plan import Plan, plan_for
 from elman.engine.cpu.product import WIDE
 
 
@@ -26,6 +26,8 @@ class Packed(NamedTuple):
     U: Tensor | None  # (a and u slots * Hp / C, H, C)
     bias: Tensor  # (S, Hp)
     units: Tensor | None  # (weights, Hp)
+    W_scales: Tensor | None = None  # for 8-bit weights, one a column
+    U_scales: Tensor | None = None
 
 
 @functools.cache
@@ -62,9 +64,25 @@ def zeros(count: int, dtype: torch.dtype) -> Tensor:
 def pack(plan: Plan, w: Weights) -> Packed:
     """For the forward kernel."""
     hp = padded(w.hidden, plan)
+    if plan.int8:
+        return _rounded(plan, w)
     U = None if w.hh is None else _across(w.hh, plan, "au", w.hidden)
     units = filled(torch.stack(w.units), hp, 1) if w.units else None
     return Packed(_across(w.ih, plan, "xa", w.hidden), U, _bias(plan, w, hp), units)
+
+
+def _rounded(plan: Plan, w: Weights) -> Packed:
+    """With 8-bit weights: every row of W and U by its own scale, so that its largest number is 127."""
+    full = pack(plan_for(plan.cell, plan.vector), w)
+    W, W_scales = _to_bytes(full.W)
+    U, U_scales = (None, None) if full.U is None else _to_bytes(full.U)
+    return Packed(W, U, full.bias, full.units, W_scales, U_scales)
+
+
+def _to_bytes(panels: Tensor) -> tuple[Tensor, Tensor]:
+    """Panels (N / C, K, C) as int8, and the scales of their columns (N)."""
+    scales = panels.abs().amax(1, keepdim=True).clamp(min=torch.finfo(panels.dtype).tiny) / 127
+    return (panels / scales).round().to(torch.int8), scales.flatten()
 
 
 def pack_backward(plan: Plan, hh: Tensor, hidden: int) -> Tensor:

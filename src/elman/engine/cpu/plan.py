@@ -21,7 +21,7 @@ COMMON: Final = (
     *("T", "B", "H", "Hp", "reverse", "clear", "zero", "U", "units", "kept", "mask"),
     *("zoneout", "z_state", "z_step", "z_row", "scratch", "pointers", "room"),
 )
-FORWARD: Final = (*COMMON, "I", "x", "x_step", "x_row", "chunk", "W", "bias")
+FORWARD: Final = (*COMMON, "I", "x", "x_step", "x_row", "chunk", "W", "bias", "W.scales", "U.scales")
 BACKWARD: Final = (*COMMON, "up", "up_step", "up_row", "carry", "sums")
 
 
@@ -36,6 +36,7 @@ class Plan:
     resets: bool = False
     zoneout: bool = False
     masked: bool = False  # recurrent dropout: U sees h times a mask
+    int8: bool = False  # forward: weights are 8-bit integers with a scale a column
     every: bool = False  # backward: gradients of all states at all steps come in
 
     @functools.cached_property

@@ -8,7 +8,6 @@ import ctypes
 import threading
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +38,12 @@ class Prepared:
         self.lock = threading.Lock()
         self.steps, self.batch, self.directions = steps, batch, stack.directions
         self.width, self.count = stack.weights[0].hidden, len(stack.cell.state)
-        self.plan = plan_for(stack.cell, host.vector(dtype))
+        self.plan = plan_for(stack.cell, host.vector(dtype), int8=stack.int8)
         self.parts = [self._part(w, k % stack.directions == 1) for k, w in enumerate(stack.weights)]
-        self.nothing = pack.zeros(batch * self.width, dtype)
+        self.size = self.plan.vector.size
+        self.row = batch * self.width * self.size  # bytes of one layer's state
+        self.shape = (len(self.parts), batch, self.width)
+        self.none = [pack.zeros(batch * self.width, dtype).data_ptr()] * self.count
 
     def _part(self, w: Any, reverse: bool) -> _Part:
         plan, packed = self.plan, pack.pack(self.plan, w)
@@ -75,25 +77,22 @@ class Prepared:
 
     def step(self, x: Tensor, state: State | None) -> tuple[Tensor, State]:
         """x (B, I) and states (L, B, H), contiguous, to output (B, H) and states."""
-        shape = (len(self.parts), self.batch, self.width)
-        new = [x.new_empty(shape) for _ in range(self.count)]
-        old = [self.nothing] * self.count if state is None else state
-        size = x.element_size()
-        row = self.batch * self.width * size
-        source, stride = x.data_ptr(), x.stride(0)
-        outs, ins = [s.data_ptr() for s in new], [s.data_ptr() for s in old]
-        for k, part in enumerate(self.parts):
+        new = tuple([x.new_empty(self.shape) for _ in range(self.count)])
+        outs = [s.data_ptr() for s in new]
+        ins = self.none if state is None else [s.data_ptr() for s in state]
+        source, stride, offset = x.data_ptr(), x.stride(0), 0
+        for part in self.parts:
             block = part.block
             block[part.places[0]], block[part.places[2]] = source, stride
-            for (at, at_stride), out, given in zip(part.states, outs, ins, strict=True):
-                out += k * row
-                if state is not None:
-                    given += k * row
+            for j, (at, at_stride) in enumerate(part.states):
+                out = outs[j] + offset
+                given = ins[j] if state is None else ins[j] + offset
                 # slot 1, the state after the step, is wherever the new tensor stands
-                block[at], block[at_stride] = given, (out - given) // size
+                block[at], block[at_stride] = given, (out - given) // self.size
             part.start()
-            source, stride = outs[0] + k * row, self.width
-        return new[0][-1], tuple(new)
+            source, stride = outs[0] + offset, self.width
+            offset += self.row
+        return new[0][-1], new
 
     def scan(self, x: Tensor, state: State | None) -> tuple[Tensor, State]:
         """x (T, B, I) and states (L*D, B, H) to output (T, B, D*H) and states."""
@@ -133,41 +132,40 @@ class _Known(NamedTuple):
     """A prepared call, and the weights that it was prepared with."""
 
     call: Prepared
-    weights: tuple[tuple[str, Tensor], ...]
-    marks: list[tuple[int, int]]
+    weights: tuple[tuple[str, Tensor, int, int], ...]  # name, tensor, version, address
     sample: Callable[[], int]
     sampled: int
 
     def holds(self, parameters: dict[str, Any]) -> bool:
         """Whether the layer's weights are still those, and unchanged. PyTorch doesn't count changes made
         through `.data`: a sample of the numbers tells those."""
-        for name, tensor in self.weights:
-            if parameters.get(name) is not tensor:
+        for name, tensor, version, address in self.weights:
+            if (
+                parameters.get(name) is not tensor
+                or tensor._version != version
+                or tensor.data_ptr() != address
+            ):
                 return False
-        return _marks(self.weights) == self.marks and self.sample() == self.sampled
+        return self.sample() == self.sampled
 
 
-def _marks(weights: tuple[tuple[str, Tensor], ...]) -> list[tuple[int, int]]:
-    return [(tensor._version, tensor.data_ptr()) for _, tensor in weights]
+# What a layer keeps: for a shape of input the call, or None where there can't be one.
+Calls = dict[Any, _Known | None]
 
 
-# For a layer and a shape the call, or None where there can't be one.
-_LAYERS: Final[WeakKeyDictionary[nn.Module, dict[Any, _Known | None]]] = WeakKeyDictionary()
-
-
-def prepared(layer: nn.Module, key: tuple[Any, ...], stack: Callable[[], Stack | None]) -> Prepared | None:
+def prepared(
+    layer: nn.Module, calls: Calls, key: tuple[Any, ...], stack: Callable[[], Stack | None]
+) -> Prepared | None:
     """The call of a layer for `key` (steps, batch, dtype, options), prepared now if it isn't yet.
 
     `stack` gives what to prepare, or None for what can't be.
     """
-    calls = _LAYERS.get(layer)
-    if calls is None:
-        calls = _LAYERS[layer] = {}
     known = calls.get(key)
-    if known is None and key in calls:
+    if known is not None:
+        if known.holds(layer._parameters):
+            return known.call
+    elif key in calls:
         return None
-    if known is not None and known.holds(layer._parameters):
-        return known.call
     while len(calls) >= SHAPES:
         del calls[next(iter(calls))]
     calls[key] = found = _prepare(layer, key, stack())
@@ -184,4 +182,5 @@ def _prepare(layer: nn.Module, key: tuple[Any, ...], stack: Stack | None) -> _Kn
     if pack.padded(call.width, call.plan) != call.width:
         return None  # states would need room for units that fill a panel
     sample = pack.sampler(call.plan, [p for _, p in weights])
-    return _Known(call, weights, _marks(weights), sample, sample())
+    marked = tuple((name, p, p._version, p.data_ptr()) for name, p in weights)
+    return _Known(call, marked, sample, sample())

@@ -116,7 +116,7 @@ def fill(fields: dict[str, int], plan: Plan, on: Schedule, rows: int, width: int
     fields["pointers"] = -(-memory // 64) * 64
     fields["scratch"] = -(-(fields["pointers"] + on.threads * 3 * rows * 8) // 64) * 64
     fields["room"] = rows
-    fields["product"] = build.product_entry(plan.vector)
+    fields["product"] = build.product_entry(plan.vector, plan.int8)
     fields["barrier"], fields["thread_num"] = team.barrier, team.thread_num
     fields["num_threads"], fields["split"], fields["slices"] = team.num_threads, on.split, on.slices
     fields["begins"], fields["rows"] = on.begins.ctypes.data, on.rows.ctypes.data
@@ -146,6 +146,7 @@ def constants(
 def weight_fields(packed: pack.Packed, inputs: int) -> dict[str, int]:
     """The fields of a forward kernel's weights."""
     fields = {"I": inputs, "W": packed.W.data_ptr(), "U": _address(packed.U)}
+    fields |= {"W.scales": _address(packed.W_scales), "U.scales": _address(packed.U_scales)}
     return fields | {"bias": packed.bias.data_ptr(), "units": _address(packed.units)}
 
 
