@@ -14,7 +14,9 @@ def tensors(value: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
-def assert_same(actual: Any, expected: Any, note: object = "") -> None:
+def assert_same(
+    actual: Any, expected: Any, note: object = "", within: dict[torch.dtype, float] = TOLERANCE
+) -> None:
     """Same number of tensors, same shapes and dtypes, and values within the tolerance of the dtype."""
     pairs = list(zip(tensors(actual), tensors(expected), strict=True))
     assert pairs, f"{note}: nothing to compare"
@@ -23,9 +25,16 @@ def assert_same(actual: Any, expected: Any, note: object = "") -> None:
         if b.numel() and b.is_floating_point():
             off = (a - b).abs().max().item()
             # not "off > ...", which a NaN would pass
-            assert off <= TOLERANCE[b.dtype] * max(b.abs().max().item(), 1e-3), f"{note}, tensor {k}: {off}"
+            assert off <= within[b.dtype] * max(b.abs().max().item(), 1e-3), f"{note}, tensor {k}: {off}"
         else:
             assert torch.equal(a, b), f"{note}, tensor {k}"
+
+
+def assert_equal(actual: Any, expected: Any, note: object = "") -> None:
+    """The same bits."""
+    pairs = list(zip(tensors(actual), tensors(expected), strict=True))
+    assert pairs, f"{note}: nothing to compare"
+    assert all(torch.equal(a, b) for a, b in pairs), note
 
 
 def gradients(outputs: Any, inputs: Iterable[Tensor]) -> list[Tensor]:

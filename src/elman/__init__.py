@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from elman.cells import Cell, cell
     from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
     from elman.nn import GRU, LSTM, RNN, Recurrent
-    from elman.swap import replace
+    from elman.swap import replace, round_weights
     from elman.tasks import Classifier, Forecaster, load
 
 __all__ = [
@@ -34,13 +34,14 @@ __all__ = [
     "cells",
     "load",
     "replace",
+    "round_weights",
 ]
 
 _HOME: Final = {
     "nn": ("GRU", "LSTM", "RNN", "Recurrent"),
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
-    "swap": ("replace",),
+    "swap": ("replace", "round_weights"),
     "tasks": ("Classifier", "Forecaster", "load"),
 }
 

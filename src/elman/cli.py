@@ -32,6 +32,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines")]
 Header = Annotated[
     bool, typer.Option("--header/--no-header", help="Whether the first line names the columns")
 ]
+Int8 = Annotated[bool, typer.Option("--int8", help="Read weights rounded to 8 bits: faster, less precise")]
 Save = Annotated[
     Path | None, typer.Option("--save", help="Folder for the model  [default: runs/NAME OF DATA]")
 ]
@@ -170,6 +171,7 @@ def evaluate(
     label: Annotated[str | None, typer.Option(help="Column of the label, if not as in training")] = None,
     backtest: Annotated[int, typer.Option(help="Forecasts: train anew before the last so many horizons")] = 0,
     header: Header = True,
+    int8: Int8 = False,
     as_json: Json = False,
 ) -> None:
     """Score a model on data, beside its plain baseline.
@@ -180,7 +182,7 @@ def evaluate(
     """
     from elman.tasks import Classifier, load
 
-    loaded = load(model)
+    loaded = load(model, int8)
     if isinstance(loaded, Classifier):
         if backtest:
             raise UsageError("--backtest is for forecasts: a classifier has no past to cut off")
@@ -207,6 +209,7 @@ def predict(
         Path | None, typer.Option("--output", help="Write here instead of to standard output")
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw a forecast: .png or .svg")] = None,
+    int8: Int8 = False,
     as_json: Json = False,
 ) -> None:
     """Run a model: a label for each text, or the forecast after the data.
@@ -220,7 +223,7 @@ def predict(
     from elman.files import replace_file, writing
     from elman.tasks import load
 
-    loaded = load(model)
+    loaded = load(model, int8)
     lines = loaded.report(data, header=header, plot=plot, as_json=as_json)
     if output is None:
         for line in lines:

@@ -46,3 +46,11 @@ def _counterpart(layer: nn.RNNBase) -> nn.Module:
     for name, parameter in own.items():
         setattr(new, name, parameter)
     return new.train(layer.training)
+
+
+def round_weights(model: nn.Module, on: bool = True) -> nn.Module:
+    """Let every elman layer inside read 8-bit weights where no gradients are wanted; or, off, no more."""
+    for layer in model.modules():
+        if isinstance(layer, Recurrent):
+            layer.int8 = on
+    return model

@@ -31,7 +31,11 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (torch.is_autocast_enabled("cpu"), "autocast chooses its own precision"),
     )
     found = next((reason for holds, reason in reasons if holds), "")
-    return found or _of_this_machine() or ("" if torch.compiler.is_compiling() else transforms.obstacle(x))
+    if found or torch.compiler.is_compiling():
+        return found or _of_this_machine()
+    if torch._C._get_tracing_state() is not None:
+        return "torch.jit.trace records PyTorch's own operations"
+    return _of_this_machine() or transforms.obstacle(x)
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
@@ -54,6 +58,8 @@ def ready(
     `options` are what the stack depends on beside its weights.
     """
     if torch.compiler.is_compiling() or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+        return None
+    if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
         return None
     if type(x) is not Tensor or not (steps and batch) or x.stride(-1) != 1 or transforms.obstacle(x):
         return None
@@ -96,8 +102,8 @@ def scan(
     tensors = (call.lengths, clear, noise.recurrent, x, weights.ih, weights.hh, weights.b_ih, weights.b_hh)
     everything = (*tensors, *state, *weights.units, *masks)
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in everything)
-    if torch.compiler.is_compiling():
-        results = operator.scan(spec, everything, keep)
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+        results = operator.scan(spec, everything, keep)  # somebody looks at every operation
     elif keep and recompute:
         from elman.engine.recompute import Scan
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from elman import artifact
 from elman.errors import ArtifactError
+from elman.swap import round_weights
 from elman.tasks.classify import Classifier
 from elman.tasks.forecast import Forecaster
 
@@ -14,8 +15,9 @@ Task = Classifier | Forecaster
 TASKS: Final[dict[str, type[Task]]] = {"classify": Classifier, "forecast": Forecaster}
 
 
-def load(folder: str | Path) -> Task:
-    """The trained model in a folder, whatever its task.
+def load(folder: str | Path, int8: bool = False) -> Task:
+    """The trained model in a folder, whatever its task; with `int8` its recurrent weights are read as 8-bit
+    integers: a large network that serves one stream runs faster so, at a small loss of precision.
 
     Raises:
         UsageError: no such folder.
@@ -24,4 +26,6 @@ def load(folder: str | Path) -> Task:
     saved = artifact.load(folder)
     if saved.task not in TASKS:
         raise ArtifactError(f"{folder} is a model for {saved.task!r}; this version knows {', '.join(TASKS)}")
-    return TASKS[saved.task].from_artifact(saved)
+    model = TASKS[saved.task].from_artifact(saved)
+    round_weights(model.core.network if isinstance(model, Forecaster) else model.network, int8)
+    return model

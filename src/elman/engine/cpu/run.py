@@ -17,9 +17,9 @@ from elman.engine.cpu import build, host, pack
 from elman.engine.cpu.plan import Plan
 
 # Fewer multiplications a call than this are done sooner alone than shared.
-SERIAL: Final = 400_000
+SERIAL: Final = 1_500_000
 # A step with more multiplications than this, but few rows, is worth meeting for after every step.
-SPLIT: Final = 60_000
+SPLIT: Final = 200_000
 # Rows of inputs that are multiplied at once, and bytes that their sums may take: half a usual L2 cache.
 ROWS, BYTES = 48, 256 * 1024
 

@@ -1,0 +1,265 @@
+"""The compiled engine against the eager one: every cell, every option, outputs and gradients."""
+
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from compare import assert_same, gradients, tensors
+from elman.cells import CELLS, Cell, cell
+from elman.engine import compiled, eager
+from elman.engine.call import Call, Noise, Result, Weights
+
+OUTPUTS = {torch.float32: 2e-6, torch.float64: 1e-12}
+GRADIENTS = {torch.float32: 1e-5, torch.float64: 1e-11}
+HIDDEN = (1, 7, 16, 37)
+
+
+@cell(gates="i f g o", state="h c", weights="p_i p_f p_o")
+def Peepholes(x: Any, u: Any, s: Any, w: Any) -> Any:
+    """A user's own cell, in Graves' form: peepholes, and an output that looks at the input past U."""
+    i = torch.sigmoid(x.i + u.i + w.p_i * s.c)
+    f = torch.sigmoid(x.f + u.f + w.p_f * s.c)
+    c = f * s.c + i * torch.tanh(x.g + u.g)
+    return torch.sigmoid(x.o + u.o + w.p_o * c) * torch.tanh(c) + 0.1 * torch.relu(x.g), c
+
+
+class Case(NamedTuple):
+    """One scan's arguments; every tensor of floats asks for gradients."""
+
+    cell: Cell
+    x: Tensor
+    state: tuple[Tensor, ...]
+    weights: Weights
+    call: Call
+    noise: Noise
+    reverse: bool
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        return tensors([self.x, self.state, self.weights])
+
+    def by(self, engine: Any) -> Result:
+        return engine.scan(self.cell, self.x, self.state, self.weights, self.call, self.noise, self.reverse)
+
+
+def case(
+    cell: Cell,
+    dtype: torch.dtype,
+    shape: tuple[int, int, int] = (4, 3, 2),
+    hidden: int = 7,
+    *,
+    lengths: list[int] | None = None,
+    resets: bool = False,
+    reverse: bool = False,
+    masked: bool = False,
+    zoneout: str = "none",
+    every: bool = False,
+    bias: bool = True,
+) -> Case:
+    steps, batch, inputs = shape
+    rows = len(cell.gates) * hidden
+
+    def leaf(*size: int) -> Tensor:
+        return (torch.randn(size, dtype=dtype) / hidden**0.5).requires_grad_()
+
+    recurrent = cell.recurrent
+    weights = Weights(
+        ih=leaf(rows, inputs),
+        hh=leaf(rows, hidden) if recurrent else None,
+        b_ih=leaf(rows) if bias else None,
+        b_hh=leaf(rows) if bias and recurrent else None,
+        hr=None,
+        units=tuple(leaf(hidden) for _ in cell.weights),
+        gain_ih=None,
+        gain_hh=None,
+        hidden=hidden,
+    )
+    state = tuple((torch.rand(batch, hidden, dtype=dtype) / 2).requires_grad_() for _ in cell.state)
+    kept: tuple[Any, ...] | None = (0.3,) * len(state)
+    if zoneout != "constant":
+        kept = tuple((torch.rand(steps, batch, hidden) < 0.3).to(dtype) for _ in state)
+    call = Call(
+        lengths=None if lengths is None else torch.tensor(lengths),
+        reset=torch.rand(steps, batch) < 0.3 if resets else None,
+        every_state=every,
+    )
+    mask = (torch.rand(batch, hidden) < 0.5).to(dtype) * 2 if masked and recurrent else None
+    x = torch.randn(shape, dtype=dtype, requires_grad=True)
+    return Case(cell, x, state, weights, call, Noise(mask, None if zoneout == "none" else kept), reverse)
+
+
+def assert_eager(given: Case) -> None:
+    """The same outputs and the same gradients."""
+    actual, expected = given.by(compiled), given.by(eager)
+    assert_same(actual, expected, "outputs", OUTPUTS)
+    found, wanted = gradients(actual, given.leaves), gradients(expected, given.leaves)
+    assert_same(found, wanted, "gradients", GRADIENTS)
+    with torch.no_grad():
+        assert_same(given.by(compiled), expected, "without gradients", OUTPUTS)
+
+
+quick = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+DTYPES = [torch.float32, torch.float64]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["f32", "f64"])
+@pytest.mark.parametrize("kind", [*CELLS, "own"])
+def test_every_cell_is_eager(kind: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(1)
+    for hidden in HIDDEN:
+        for batch, reverse in ((1, False), (5, True)):
+            assert_eager(case(CELLS.get(kind, Peepholes), dtype, (6, batch, 3), hidden, reverse=reverse))
+
+
+@st.composite
+def options(draw: st.DrawFn) -> dict[str, Any]:
+    steps, batch = draw(st.integers(1, 6)), draw(st.integers(1, 7))
+    lengths = st.lists(st.integers(0, steps), min_size=batch, max_size=batch)
+    return {
+        "shape": (steps, batch, draw(st.integers(1, 9))),
+        "hidden": draw(st.sampled_from(HIDDEN) | st.integers(1, 20)),
+        "lengths": draw(st.none() | lengths),
+        "resets": draw(st.booleans()),
+        "reverse": draw(st.booleans()),
+        "masked": draw(st.booleans()),
+        "zoneout": draw(st.sampled_from(["none", "drawn", "constant"])),
+        "every": draw(st.booleans()),
+        "bias": draw(st.booleans()),
+    }
+
+
+CLASSIC_AND_OWN = st.sampled_from([CELLS["lstm"], CELLS["gru"], CELLS["indrnn"], Peepholes])
+
+
+@quick
+@given(CLASSIC_AND_OWN, options(), st.sampled_from(DTYPES), st.integers(0, 99))
+def test_every_option_is_eager(cell: Cell, drawn: dict[str, Any], dtype: torch.dtype, seed: int) -> None:
+    torch.manual_seed(seed)
+    assert_eager(case(cell, dtype, **drawn))
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_all_options_at_once_are_eager(kind: str) -> None:
+    torch.manual_seed(2)
+    every: dict[str, Any] = {"lengths": [4, 0, 2, 3, 1], "resets": True, "masked": True, "every": True}
+    for reverse, zoneout in ((False, "drawn"), (True, "constant")):
+        more = {"reverse": reverse, "zoneout": zoneout}
+        assert_eager(case(CELLS[kind], torch.float64, (4, 5, 3), 7, **every, **more))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_nothing_in_the_padding_counts(reverse: bool, masked: bool) -> None:
+    """Not even what isn't a number: neither in outputs nor in gradients."""
+    torch.manual_seed(3)
+    for kind in CELLS:
+        given = case(
+            CELLS[kind],
+            torch.float64,
+            (4, 3, 2),
+            lengths=[2, 4, 0],
+            resets=True,
+            reverse=reverse,
+            masked=masked,
+        )
+        inside = torch.arange(4).unsqueeze(1) < given.call.lengths
+        with torch.no_grad():
+            given.x[~inside] = torch.nan
+        actual = given.by(compiled)
+        assert all(t.isfinite().all() for t in tensors(actual))
+        assert not actual.output[~inside].any()
+        assert all(g.isfinite().all() for g in gradients(actual, given.leaves)), kind
+        assert_eager(given)
+
+
+def test_inputs_of_any_strides() -> None:
+    torch.manual_seed(4)
+    given = case(CELLS["gru"], torch.float32, (5, 3, 8), 16)
+    expected = given.by(compiled)
+    wide = torch.randn(3, 5, 16)
+    spread = torch.randn(8, 3, 5)
+    for x in (wide[:, :, 4:12].transpose(0, 1), wide[..., ::2].transpose(0, 1), spread.permute(2, 1, 0)):
+        assert x.shape == given.x.shape and not x.is_contiguous()
+        leaf = x.detach().copy_(given.x.detach()).requires_grad_()
+        other = given._replace(x=leaf)
+        actual = other.by(compiled)
+        assert torch.equal(actual.output, expected.output)
+        assert_same(gradients(actual, other.leaves), gradients(expected, given.leaves))
+    constant = given.x[:1].expand(5, 3, 8)
+    assert_same(given._replace(x=constant).by(compiled), given._replace(x=constant.contiguous()).by(eager))
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "slstm", "own"])
+def test_gradients_of_gradients(kind: str) -> None:
+    """Against finite differences; the second derivatives are the eager engine's."""
+    torch.manual_seed(5)
+    for more in (
+        {},
+        {"lengths": [1, 3], "resets": True, "reverse": True, "zoneout": "constant", "every": True},
+    ):
+        given = case(CELLS.get(kind, Peepholes), torch.float64, (3, 2, 2), 3, **more)
+        count = len(given.state)
+
+        def run(*leaves: Tensor, given: Case = given, count: int = count) -> tuple[Tensor, ...]:
+            x, state, rest = leaves[0], leaves[1 : 1 + count], list(leaves[1 + count :])
+            w = given.weights
+            four = [None if old is None else rest.pop(0) for old in (w.ih, w.hh, w.b_ih, w.b_hh)]
+            weights = Weights(*four, None, tuple(rest), None, None, w.hidden)
+            return tuple(tensors(given._replace(x=x, state=state, weights=weights).by(compiled)))
+
+        inputs = tuple(given.leaves)
+        assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
+        assert torch.autograd.gradgradcheck(run, inputs, fast_mode=True)
+
+
+def test_backward_twice_gives_the_same() -> None:
+    torch.manual_seed(6)
+    for more in ({}, {"lengths": [1, 4, 0], "resets": True, "masked": True, "zoneout": "drawn"}):
+        given = case(CELLS["lstm"], torch.float32, **more)
+        result = given.by(compiled)
+        # twice through `gradients`, which retains the graph
+        first, second = gradients(result, given.leaves), gradients(result, given.leaves)
+        for a, b in zip(first, second, strict=True):
+            assert torch.equal(a, b)
+
+
+def test_only_wanted_gradients_are_computed() -> None:
+    torch.manual_seed(7)
+    given = case(CELLS["peephole-lstm"], torch.float64)
+    expected = gradients(given.by(eager), given.leaves)
+    for wanted in range(len(given.leaves)):
+        for k, leaf in enumerate(given.leaves):
+            leaf.requires_grad_(k == wanted)
+        result = given.by(compiled)
+        assert_same(gradients(result, given.leaves[wanted : wanted + 1]), expected[wanted : wanted + 1])
+
+
+def test_a_gradient_may_be_changed_in_place() -> None:
+    """No two gradients share memory."""
+    torch.manual_seed(8)
+    given = case(CELLS["lstm"], torch.float64, hidden=16)
+    expected = gradients(given.by(eager), given.leaves)
+    found = gradients(given.by(compiled), given.leaves)
+    for k, g in enumerate(found):
+        g.zero_()
+        assert_same(found[k + 1 :], expected[k + 1 :], k) if k + 1 < len(found) else None
+
+
+def test_gradients_from_a_part_of_the_outputs() -> None:
+    """The final state alone, one step alone, every state alone."""
+    torch.manual_seed(9)
+    given = case(CELLS["lstm"], torch.float64, (5, 3, 2), lengths=[5, 2, 0], every=True)
+    parts = (
+        lambda r: [r.state[1]],
+        lambda r: [r.state[0]],
+        lambda r: [r.output[2]],
+        lambda r: [r.every[1][3]],
+        lambda r: [r.every[0], r.state[0]],
+    )
+    for part in parts:
+        found = [gradients(part(given.by(engine)), given.leaves) for engine in (compiled, eager)]
+        assert_same(*found, within=GRADIENTS)
