@@ -39,7 +39,7 @@ def started(engine: str = "auto", **environment: str) -> subprocess.Popen[str]:
 
 def answer(process: subprocess.Popen[str]) -> tuple[str, list[float]]:
     """Which engine ran, and its sums."""
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=400)
     assert process.returncode == 0, err
     first, second = out.splitlines()
     return first, [float(number) for number in second.split()]

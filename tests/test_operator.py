@@ -1,0 +1,106 @@
+"""The compiled engine under `torch.compile` and `torch.export`: one node for each layer and direction."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import elman
+from compare import assert_same, gradients
+from elman.cells import CELLS, cell
+from elman.engine import operator
+from elman.engine.spec import Spec
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*", "ignore::FutureWarning:torch.*")
+
+
+class Model(nn.Module):
+    def __init__(self, layer: elman.Recurrent) -> None:
+        super().__init__()
+        self.layer = layer
+        self.head = nn.Linear(layer.directions * layer.hidden_size, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layer(x)[0])
+
+
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "lstm": ("lstm", {}),
+    "gru": ("gru", {"num_layers": 2, "bidirectional": True}),
+    "slstm": ("slstm", {"zoneout": 0.2}),
+}
+
+
+def model_of(kind: str) -> tuple[Model, Tensor]:
+    torch.manual_seed(1)
+    name, options = MODELS[kind]
+    model = Model(elman.Recurrent(CELLS[name], 5, 10, **options, engine="compiled")).eval()
+    return model, torch.randn(7, 3, 5, requires_grad=True)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_compiled_models_are_the_same(kind: str) -> None:
+    torch._dynamo.reset()
+    model, x = model_of(kind)
+    fast = torch.compile(model, fullgraph=True, backend="aot_eager")
+    leaves = [x, *model.parameters()]
+    for _ in range(2):
+        expected, actual = model(x), fast(x)
+        assert_same(actual, expected)
+        assert_same(gradients(actual, leaves), gradients(expected, leaves))
+    with torch.no_grad():
+        assert_same(fast(x), expected)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_exported_models_hold_a_node_for_each_layer_and_direction(kind: str) -> None:
+    model, x = model_of(kind)
+    exported = torch.export.export(model, (x.detach(),))
+    nodes = [node for node in exported.graph.nodes if str(node.target).startswith("elman.scan")]
+    assert len(nodes) == len(model.layer._stack().weights)
+    assert_same(exported.module()(x), model(x))
+    other = torch.randn_like(x)
+    assert_same(exported.module()(other), model(other))
+
+
+def test_cells_of_one_name_stay_apart() -> None:
+    def declared(sign: float) -> Any:
+        @cell(gates="a", state="h")
+        def Namesake(x: Any, u: Any) -> Any:
+            return torch.tanh(x.a + u.a) * sign
+
+        return Namesake
+
+    torch._dynamo.reset()
+    x = torch.randn(4, 2, 5)
+    for sign in (1.0, -1.0):
+        layer = elman.Recurrent(declared(sign), 5, 8, engine="compiled")
+        fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
+        assert_same(fast(x), layer(x))
+
+
+def tensors_of(spec: Spec, mask: bool = False) -> list[Tensor | None]:
+    """What a scan of 4 steps and 2 sequences of 3 inputs takes."""
+    rows = len(spec.cell.gates) * spec.hidden
+
+    def leaf(*size: int) -> Tensor:
+        return torch.rand(size, dtype=torch.float64, requires_grad=True)
+
+    lengths = torch.tensor([4, 2]) if spec.reverse else None
+    plain = [lengths, None, torch.ones(2, spec.hidden, dtype=torch.float64) if mask else None, leaf(4, 2, 3)]
+    weights = [leaf(rows, 3), leaf(rows, spec.hidden), leaf(rows), leaf(rows)]
+    rest = [leaf(2, spec.hidden) for _ in range(spec.counts[0])]
+    return [*plain, *weights, *rest, *[leaf(spec.hidden) for _ in range(spec.counts[1])]]
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("kind", ["gru", "peephole-lstm"])
+def test_the_operator_keeps_pytorchs_rules(kind: str, every: bool) -> None:
+    """Its schema, its shapes without numbers, its gradients."""
+    c = CELLS[kind]
+    zoneout = (0.25,) * len(c.state) if every else None
+    spec = Spec(c, 6, every, zoneout, (len(c.state), len(c.weights)), every)
+    tensors = tensors_of(spec, mask=every)
+    given = operator._text(spec, tensors, True), [t for t in tensors if t is not None]
+    torch.library.opcheck(torch.ops.elman.scan.default, given)
