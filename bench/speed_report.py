@@ -1,0 +1,156 @@
+"""What was measured, as tables for a terminal and in Markdown. Needs nothing but the JSON."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final
+
+from rich.table import Table
+
+Point = dict[str, Any]
+
+TITLES: Final = {
+    "infer": "Inference",
+    "train": "Training: forward, out.sum().backward()",
+    "ragged": "Lengths uniform in 1..T; torch.nn packs",
+    "stream": "A step of one sequence, from state to state",
+    "cells": "A user's cell: against our LSTM gate for gate, and its own eager loop",
+}
+MEANT: Final = ("infer", "train", "ragged")  # grids, which have a geometric mean
+PEERS: Final = ("torch.nn", "torch.nn cells", "jax.lax.scan", "onnxruntime")
+
+
+def means(points: Iterable[Point]) -> list[dict[str, Any]]:
+    """Geometric means of peer/ours over the shapes, per run, mode, cell and peer."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for point in points:
+        if point["run"] in MEANT:
+            for peer, pairing in point["peers"].items():
+                key = (point["run"], point["mode"], point["what"], peer)
+                groups.setdefault(key, []).append(pairing["ratio"])
+    names = ("run", "mode", "what", "peer")
+    return [
+        dict(zip(names, key, strict=True)) | {"ratio": _geometric(values), "points": len(values)}
+        for key, values in groups.items()
+    ]
+
+
+def _geometric(values: list[float]) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def ratio(value: float | None) -> str:
+    return "" if value is None else f"{_rounded(value)}×"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def duration(milliseconds: float) -> str:
+    """Three digits, in the unit that suits."""
+    return f"{_rounded(1e3 * milliseconds)} µs" if milliseconds < 1 else f"{_rounded(milliseconds)} ms"
+
+
+def _names(points: Iterable[Point]) -> list[str]:
+    """The peers that some point has, in the order of PEERS."""
+    found = dict.fromkeys(peer for point in points for peer in point["peers"])
+    return sorted(found, key=lambda name: PEERS.index(name) if name in PEERS else len(PEERS))
+
+
+# ---- terminal
+
+
+def table(run: str, points: list[Point]) -> Table:
+    """Every point of a run: our median time, then peer/ours with the quartiles of the pairs, then means."""
+    peers = _names(points)
+    shown = Table("cell", "mode", "T, B, I, H", "elman", title=f"{TITLES[run]}. Ratios: peer / elman")
+    for peer in peers:
+        shown.add_column(peer, justify="right")
+    for point in points:
+        cells = [_spread(point["peers"].get(peer)) for peer in peers]
+        shape = ", ".join(map(str, point["shape"]))
+        shown.add_row(point["what"], point["mode"], shape, duration(point["ours_ms"]), *cells)
+    shown.add_section()
+    for (mode, what), found in _by_row(means(points)):
+        cells = [ratio(found[peer]["ratio"]) if peer in found else "" for peer in peers]
+        shown.add_row(what, mode, "geometric mean", "", *cells)
+    return shown
+
+
+def _spread(pairing: dict[str, Any] | None) -> str:
+    if pairing is None:
+        return ""
+    return f"{ratio(pairing['ratio'])} ({_rounded(pairing['low'])}–{_rounded(pairing['high'])})"
+
+
+def _by_row(found: list[dict[str, Any]]) -> Iterable[tuple[tuple[str, str], dict[str, dict[str, Any]]]]:
+    """Means by mode and cell, then by peer."""
+    rows: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for mean in found:
+        rows.setdefault((mean["mode"], mean["what"]), {})[mean["peer"]] = mean
+    return rows.items()
+
+
+# ---- Markdown
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The README's tables: geometric means of the grids, then what has no grid, then where that was."""
+    points = report["points"]
+    parts = [_means_table(points)]
+    for run in ("stream", "cells"):
+        parts.append(_points_table([p for p in points if p["run"] == run]))
+    if cost := report.get("compile"):
+        parts.append(
+            f"Compiling an LSTM's forward and backward pass takes {duration(cost['cold_ms'])} once, "
+            f"loading it in a later process {duration(cost['warm_ms'])}."
+        )
+    parts.append(_where(report))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _means_table(points: list[Point]) -> str:
+    chosen = [p for p in points if p["run"] in MEANT]
+    if not chosen:
+        return ""
+    peers, found, rows = _names(chosen), means(chosen), []
+    for run in MEANT:
+        for (mode, what), row in _by_row([m for m in found if m["run"] == run]):
+            cells = [_mean(row[peer]) if peer in row else "" for peer in peers]
+            rows.append([f"{what}, {mode}{', ragged' if run == 'ragged' else ''}", *cells])
+    return _grid(["time / elman's", *peers], rows)
+
+
+def _mean(found: dict[str, Any]) -> str:
+    return f"{ratio(found['ratio'])} ({found['points']})"
+
+
+def _points_table(points: list[Point]) -> str:
+    if not points:
+        return ""
+    peers, rows = _names(points), []
+    for point in points:
+        steps, batch, inputs, hidden = point["shape"]
+        where = f"step, H {hidden}" if steps == 1 else f"{point['mode']}, {steps}×{batch}×{inputs}→{hidden}"
+        ratios = [ratio(point["peers"].get(peer, {}).get("ratio")) for peer in peers]
+        rows.append([f"{point['what']}, {where}", duration(point["ours_ms"]), *ratios])
+    return _grid(["time / elman's", "elman", *peers], rows)
+
+
+def _grid(head: list[str], rows: list[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+
+
+def _where(report: dict[str, Any]) -> str:
+    machine, versions = report["machine"], report["versions"]
+    libraries = ", ".join(
+        f"{name} {versions[name]}" for name in ("torch", "jax", "onnxruntime") if versions[name]
+    )
+    threads = "1 thread" if report["threads"] == 1 else f"{report['threads']} threads"
+    before, after = (f"{load:.1f}" for load in report["load"])
+    return (
+        f"Medians of interleaved pairs; in brackets how many shapes the geometric mean is of. "
+        f"{machine['cpu']}, {machine['vectors']}, {threads}, load {before} before "
+        f"and {after} after; {libraries}."
+    )
