@@ -330,6 +330,8 @@ def _trained(model: Any, folder: Path, test: str | None, as_json: bool) -> None:
         result["test"] = tested.to_dict()
         text += f"\n\nOn {test}:\n{tested}"
     _print(result, f"{text}\n\nSaved in {folder}", as_json)
+    if model.failure is not None:  # what was good before it is saved, and the work has failed all the same
+        raise model.failure
 
 
 def _folder(save: Path | None, data: str, resume: bool, force: bool) -> Path:

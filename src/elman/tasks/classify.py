@@ -14,7 +14,7 @@ from elman.artifact import Artifact
 from elman.data.files import ENDINGS
 from elman.data.tables import read_table
 from elman.data.text import Tokenizer, tokenizer_from_json
-from elman.errors import ArtifactError, UsageError
+from elman.errors import ArtifactError, TrainingError, UsageError
 from elman.progress import watch
 from elman.tasks import dials
 from elman.tasks.bagofwords import BagOfWords
@@ -67,6 +67,7 @@ class Classifier:
         seen: marks of the training texts, by which `evaluate` finds texts that it should not score.
         source: name, fingerprint and number of rows of the training data.
         validation: scores on the held-out texts on which the best model was chosen.
+        failure: why `fit` had to stop after the best model, such as a loss of NaN; None in a loaded model.
     """
 
     task: ClassVar = "classify"
@@ -80,6 +81,7 @@ class Classifier:
     seen: Tensor
     source: dict[str, Any]
     validation: Evaluation
+    failure: TrainingError | None = None
 
     @classmethod
     def fit(
@@ -126,11 +128,18 @@ class Classifier:
         sizes = start_sign(tokenizer) + 1, len(corpus.classes)
         baseline, network = BagOfWords(*sizes), chosen.make_network(*sizes)
         network.start_from(evidence(train.texts, train.labels, *sizes))
+        identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
+        # first of all: it refuses a checkpoint that doesn't fit
+        run = Run(
+            network,
+            replace(problem, longest=chosen.longest),
+            plan,
+            folder=folder,
+            resume=resume,
+            identity=identity,
+        )
         if watch(Run(baseline, problem, plan), progress, "plain baseline").stopped == "interrupted":
             raise KeyboardInterrupt
-        identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
-        problem = replace(problem, longest=chosen.longest)
-        run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         outcome = watch(run, progress, "network")
         seen = torch.tensor(sorted(set(marks(corpus.train.texts))))
         notes = _overlap(corpus.held_out.texts, seen) + ((outcome.stopped,) if outcome.error else ())
@@ -145,6 +154,7 @@ class Classifier:
             seen,
             corpus.source,
             validation,
+            outcome.error,
         )
         if folder is not None and run.rank == 0:
             model.save(folder)

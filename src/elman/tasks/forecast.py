@@ -17,7 +17,7 @@ from elman.data.series import Panel, extend, read_panel
 from elman.data.stamps import read_stamps
 from elman.data.tables import read_table
 from elman.data.windows import Pairs
-from elman.errors import ArtifactError, DataError, UsageError
+from elman.errors import ArtifactError, DataError, TrainingError, UsageError
 from elman.scores import mase_scale
 from elman.tasks import dials
 from elman.tasks.forecast_adjust import Adjustment
@@ -57,6 +57,7 @@ class Forecaster:
         source: where the training values came from.
         notes: what was irregular, missing, ambiguous or left out in the data, or went wrong in training.
         validation: scores on the last horizons of every series, on which the best weights were chosen.
+        failure: why `fit` had to stop after the best model, such as a loss of NaN; None in a loaded model.
     """
 
     task: ClassVar[str] = "forecast"
@@ -68,6 +69,7 @@ class Forecaster:
     source: dict[str, Any]
     notes: tuple[str, ...]
     validation: Evaluation
+    failure: TrainingError | None = None
 
     @classmethod
     def fit(
@@ -357,6 +359,7 @@ def _assembled(trained: Trained, panel: Panel, source: dict[str, Any]) -> Foreca
         source,
         trained.notes,
         trained.validation,
+        trained.failure,
     )
 
 

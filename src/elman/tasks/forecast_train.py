@@ -11,6 +11,7 @@ import torch
 from elman.data.features import Features
 from elman.data.series import Panel
 from elman.data.windows import WindowStore
+from elman.errors import TrainingError
 from elman.progress import watch
 from elman.tasks import dials
 from elman.tasks.forecast_adjust import Adjustment
@@ -48,6 +49,7 @@ class Trained:
     notes: tuple[str, ...]
     run: Run
     interrupted: bool
+    failure: TrainingError | None
 
 
 def train(
@@ -90,7 +92,7 @@ def train(
         interrupted = again.stopped == "interrupted"
         if again.stopped == "finished":
             core = replace(core, network=final.cpu().eval())
-    return Trained(core, plan, validation, panel.notes + stopped, run, interrupted)
+    return Trained(core, plan, validation, panel.notes + stopped, run, interrupted, outcome.error)
 
 
 def _network(settings: Settings, features: Features, horizon: int, plan: Plan) -> Network:
