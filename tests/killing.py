@@ -74,7 +74,7 @@ def train(folder: Path, moments: Moments) -> None:
     resume = (folder / "checkpoint.pt").exists()
     if artifact.is_artifact(folder) and not resume:
         return
-    plan = Plan(epochs=2, learning_rate=0.01, validations=2, seed=5)
+    plan = Plan(epochs=2, average=0.9, learning_rate=0.01, validations=2, seed=5)
     model = Toy()
     run = Run(model, Fragile(), plan, folder=folder, resume=resume, checkpoint_seconds=0)
     for _ in run:

@@ -383,3 +383,34 @@ def test_an_empty_epoch(tmp_path: Path) -> None:
     problem.batches = lambda *_: []  # type: ignore[assignment]
     with pytest.raises(TrainingError, match="nothing to train on"):
         list(Run(Toy(), problem, PLAN, folder=tmp_path))
+
+
+def test_a_running_average_of_the_weights_is_validated_and_kept() -> None:
+    decay = 0.9
+    plan = Plan(epochs=2, batch_size=6, learning_rate=0.05, average=decay, patience=99, warmup=0.0)
+    model, own = Toy(), Toy()
+    problem = Sums(plan)
+    steps, expected = 0, [p.detach().clone() for p in own.parameters()]
+
+    class Watched(Run):
+        """Averages by the formula, beside the loop."""
+
+        def _step(self, *args: Any) -> Any:
+            nonlocal steps
+            result = super()._step(*args)
+            weights = [p.detach().clone() for p in self.module.parameters()]
+            steps += 1
+            keep = min(decay, (1 + steps) / (10 + steps))
+            if steps == 1:
+                expected[:] = weights
+            expected[:] = [keep * e + (1 - keep) * w for e, w in zip(expected, weights, strict=True)]
+            return result
+
+    run = Watched(model, problem, plan)
+    list(run)
+    assert run.progress.average is not None and steps == 8
+    for mine, theirs in zip(run.progress.average, expected, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    with torch.no_grad():
+        score = problem.validate(model.eval())
+    assert score["error"] == pytest.approx(run.progress.best_scores["error"])

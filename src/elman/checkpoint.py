@@ -29,6 +29,7 @@ class Progress:
     stale: int = 0  # validations since the best one
     seconds: float = 0.0
     best: dict[str, Tensor] | None = None
+    average: list[Tensor] | None = None  # of the parameters over steps, if the plan wants it
     best_scores: dict[str, float] = field(default_factory=dict)
     carried: Any = None  # state at the end of the last batch, for truncated BPTT
 

@@ -8,6 +8,7 @@ and resumed from its checkpoint ends with the very same weights as one that was 
 import math
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +34,9 @@ class Plan:
     warmup: float = 0.05  # share of the run in which the learning rate rises; then it falls as a cosine
     patience: int = 3  # validations without a better score before stopping early
     validations: int = 1  # an epoch
+    # Decay of a running average of the weights, which is then what is validated and kept (after Polyak,
+    # Juditsky, SIAM J. Control Optim. 30, 1992); 0 keeps the weights themselves.
+    average: float = 0.0
     seed: int = 0
     device: str = "auto"  # "auto", "cpu" or "cuda"
     precision: str = "32-true"  # Lightning Fabric's names: "32-true", "bf16-mixed", ...
@@ -48,6 +52,8 @@ class Plan:
                 raise UsageError(f"{name} must be a number above 0, not {getattr(self, name)!r}")
         if not _number(self.warmup) or not 0 <= self.warmup < 1:
             raise UsageError(f"warmup must be a share of the run, from 0 to below 1, not {self.warmup!r}")
+        if not _number(self.average) or not 0 <= self.average < 1:
+            raise UsageError(f"average must be a decay from 0 to below 1, not {self.average!r}")
         if not _number(self.weight_decay) or not 0 <= self.weight_decay < math.inf:
             raise UsageError(f"weight_decay must be a number of 0 or more, not {self.weight_decay!r}")
         if self.device not in ("auto", "cpu", "cuda"):
@@ -258,6 +264,8 @@ class Run:
         if norm is not None and not norm.isfinite() and self.plan.precision != "16-mixed":
             raise self._diverged("gradient", norm.item())
         self.optimizer.step()
+        if self.plan.average:
+            self._average()
         progress.carried = detached(state)
         progress.step += 1
         return mean, due_any > 0, stop_any > 0
@@ -268,10 +276,37 @@ class Run:
             f"{self.plan.learning_rate:g}) or clip ({self.plan.clip:g}), or look for extreme values"
         )
 
+    def _average(self) -> None:
+        """Move the running average towards the weights; early on further, so that the first ones fade."""
+        weights = [p.detach() for p in self.module.parameters()]
+        if self.progress.average is None:
+            self.progress.average = [w.clone() for w in weights]
+        step = self.progress.step + 1
+        decay = min(self.plan.average, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.progress.average, weights, 1 - decay)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The model with averaged weights for a while."""
+        weights = [p.detach() for p in self.module.parameters()]
+        if self.progress.average is None:
+            yield
+            return
+        own = [w.clone() for w in weights]
+        torch._foreach_copy_(weights, self.progress.average)
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(weights, own)
+
     def _validate(self) -> tuple[dict[str, float], bool]:
+        with torch.no_grad(), self._averaged():
+            return self._scored()
+
+    def _scored(self) -> tuple[dict[str, float], bool]:
         progress, name = self.progress, self.problem.score
         self.model.eval()
-        with torch.no_grad(), self.fabric.autocast():
+        with self.fabric.autocast():
             found = {k: float(v) for k, v in self.problem.validate(self.model).items()}
         # processes may differ in the last bit but must go the same way: the first one's scores count
         scores: dict[str, float] = processes.gather(self.fabric, found)[0]
@@ -313,6 +348,7 @@ class Run:
             raise UsageError("resume needs the folder of the run that was stopped")
         self.progress, carried, states = checkpoint.load(self.folder, self.identity)
         self.progress.carried = self.fabric.to_device(carried[self.rank])
+        self.progress.average = self.fabric.to_device(self.progress.average)
         try:
             self.module.load_state_dict(states["model"])
             self.optimizer.load_state_dict(states["optimizer"])
