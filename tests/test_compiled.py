@@ -97,6 +97,8 @@ def assert_eager(given: Case) -> None:
     actual, expected = given.by(compiled), given.by(eager)
     assert_same(actual, expected, "outputs", OUTPUTS)
     found, wanted = gradients(actual, given.leaves), gradients(expected, given.leaves)
+    if given.x.dtype == torch.float32:  # small sums of numbers that cancel: relative to all gradients
+        found, wanted = ([torch.cat([g.flatten() for g in all_])] for all_ in (found, wanted))
     assert_same(found, wanted, "gradients", GRADIENTS)
     with torch.no_grad():
         assert_same(given.by(compiled), expected, "without gradients", OUTPUTS)

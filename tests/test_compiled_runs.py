@@ -14,9 +14,12 @@ from torch import Tensor
 import elman
 from compare import assert_equal, assert_same, gradients, tensors
 from elman.cells import CELLS
+from elman.engine.cpu import run as engine
 
-SHARED = {"hidden": 64, "batch": 8, "steps": 16}  # each thread has some rows
-SPLIT = {"hidden": 160, "batch": 1, "steps": 6}  # each thread has some units
+SIZES = {
+    "rows": {"hidden": 48, "batch": 8, "steps": 9},  # each thread has some rows
+    "units": {"hidden": 96, "batch": 3, "steps": 6},  # each thread has some units
+}
 
 
 def layer_of(
@@ -32,33 +35,32 @@ def run(layer: elman.Recurrent, x: Tensor, **call: Any) -> tuple[list[Tensor], l
     return tensors(outputs), gradients(outputs, layer.parameters())
 
 
-@pytest.fixture
-def _threads() -> Any:
+@pytest.fixture(params=SIZES)
+def work(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sizes of a call that two threads share, however small it is."""
     before = torch.get_num_threads()
-    yield
+    torch.set_num_threads(2)
+    monkeypatch.setattr(engine, "SERIAL", 0)
+    monkeypatch.setattr(engine, "SPLIT", 0 if request.param == "units" else 1 << 60)
+    on = engine.schedule(4, SIZES[request.param]["batch"], None, 1)
+    assert on.threads == 2 and on.split == (request.param == "units")
+    yield SIZES[request.param]
     torch.set_num_threads(before)
 
 
-def rows_and_units() -> Any:
-    return pytest.mark.parametrize("work", [SHARED, SPLIT], ids=["rows", "units"])
-
-
-@rows_and_units()
 @pytest.mark.parametrize("kind", ["lstm", "gru", "indrnn"])
 def test_same_inputs_give_the_same_bits(kind: str, work: dict[str, int]) -> None:
     layer, x = layer_of(kind, **work)
     assert_equal(run(layer, x), run(layer, x))
 
 
-@rows_and_units()
-@pytest.mark.usefixtures("_threads")
 @pytest.mark.parametrize("kind", ["lstm", "gru", "peephole-lstm"])
 def test_outputs_do_not_depend_on_the_number_of_threads(kind: str, work: dict[str, int]) -> None:
     layer, x = layer_of(kind, **work)
     lengths = torch.arange(x.shape[1]).mul(3) % (x.shape[0] + 1)
     for call in ({}, {"lengths": lengths}):
         results = []
-        for threads in (1, 2, 3, 4):
+        for threads in (1, 2, 3, 4, 2):
             torch.set_num_threads(threads)
             results.append(run(layer, x, **call))
         for outputs, grads in results[1:]:
@@ -84,13 +86,13 @@ def test_steps_are_the_scan_bit_for_bit(kind: str, batch: int, hidden: int) -> N
         assert_equal(other, results[0])
 
 
-@rows_and_units()
 @pytest.mark.parametrize("kind", ["lstm", "gru", "mingru"])
 def test_a_row_alone_is_the_row_in_a_batch(kind: str, work: dict[str, int]) -> None:
-    layer, x = layer_of(kind, work["hidden"], 9, work["steps"])
-    lengths = [work["steps"] - k % 4 for k in range(9)]
+    rows = work["batch"]
+    layer, x = layer_of(kind, **work)
+    lengths = [work["steps"] - k % 4 for k in range(rows)]
     whole = tensors(layer(x, lengths=lengths))
-    for k in range(9):
+    for k in range(rows):
         output, *final = tensors(layer(x[: lengths[k], k : k + 1]))
         assert torch.equal(output, whole[0][: lengths[k], k : k + 1])
         assert_equal(final, [s[:, k : k + 1] for s in whole[1:]])
@@ -111,7 +113,6 @@ def test_inputs_of_any_layout(hidden: int) -> None:
                 assert_equal(layer(same)[0].transpose(0, 1), expected[0][0])
 
 
-@rows_and_units()
 def test_calls_from_several_threads_agree(work: dict[str, int]) -> None:
     layer, x = layer_of("gru", **work)
     expected = run(layer, x)
@@ -163,7 +164,6 @@ def answer(child: int, end: int) -> bytes:
     return written
 
 
-@rows_and_units()
 @pytest.mark.parametrize(
     "prepared",
     [

@@ -1,6 +1,7 @@
 """PyTorch's own module tests as an oracle: what it tries its recurrent layers with, ours do as well."""
 
 import copy
+
 import pytest
 import torch
 from torch import nn
