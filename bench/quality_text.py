@@ -25,7 +25,7 @@ def imdb(**settings: Any) -> dict[str, Any]:
 
 
 def sst2(**settings: Any) -> dict[str, Any]:
-    """6,920 / 872 / 1,821 sentences (Socher et al., EMNLP 2013), read both ways, no vectors from elsewhere."""
+    """6,920 / 872 / 1,821 sentences (Socher et al., EMNLP 2013), read both ways, no outside vectors."""
     folder = _data("sentiment/sst2")
     settings = {"bidirectional": True, "hidden": 96} | settings
     return _measure(
