@@ -141,6 +141,7 @@ def test_fewer_gpus_than_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processes._accelerator("cpu", "32-true", 2) == "cpu"
 
 
+@pytest.mark.filterwarnings("ignore::elman.engine.scan.SlowPathWarning")
 @pytest.mark.parametrize(
     ("precision", "kind", "error"),
     [
