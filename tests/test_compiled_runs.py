@@ -155,7 +155,7 @@ def test_two_threads_that_need_a_new_kernel_at_once() -> None:
 
 def answer(child: int, end: int) -> bytes:
     """What a child process writes; it is killed if it takes too long."""
-    ready, _, _ = select.select([end], [], [], 10)
+    ready, _, _ = select.select([end], [], [], 5)
     if not ready:
         os.kill(child, signal.SIGKILL)
     with os.fdopen(end, "rb") as pipe:
