@@ -164,15 +164,7 @@ def answer(child: int, end: int) -> bytes:
     return written
 
 
-@pytest.mark.parametrize(
-    "prepared",
-    [
-        pytest.param(False, id="new"),
-        pytest.param(
-            True, id="prepared", marks=pytest.mark.xfail(strict=True, reason="hangs: the team is gone")
-        ),
-    ],
-)
+@pytest.mark.parametrize("prepared", [False, True], ids=["new", "prepared"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_computes_the_same(prepared: bool, work: dict[str, int]) -> None:
     """The threads of PyTorch's OpenMP are gone there: kernels do without, also in calls prepared before."""
