@@ -32,8 +32,8 @@ def test_an_unknown_dial(name: str, hint: str) -> None:
     with pytest.raises(UsageError) as raised:
         split({name: 1}, Settings)
     assert str(raised.value) == (
-        f"there is no setting {name!r}: {hint}there are batch_size, cell, clip, device, epochs, hidden, "
-        "learning_rate, patience, precision, seed, validations, warmup, weight_decay"
+        f"there is no setting {name!r}: {hint}there are average, batch_size, cell, clip, device, epochs, "
+        "hidden, learning_rate, patience, precision, seed, validations, warmup, weight_decay"
     )
 
 

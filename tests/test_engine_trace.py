@@ -140,6 +140,8 @@ def test_brackets_of_any_expression(tree: Any) -> None:
             left, right = build(node[1], x, s), build(node[2], x, s)
             if node[0] in ("max", "choose"):  # torch wants tensors there
                 left, right = left + 0 * x.a, right + 0 * x.a
+            if node[0] == "/":  # Python refuses to divide two numbers, if the second is 0
+                right = right + 0 * x.a
             return OPERATIONS[node[0]](left, right)
         return node if not isinstance(node, str) else s.h if node == "h" else getattr(x, node)
 

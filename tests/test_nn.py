@@ -104,12 +104,7 @@ def test_vendor_engine_is_bitwise_torch(kind: str, training: bool) -> None:
 @pytest.mark.parametrize("hidden", [16, H])
 @pytest.mark.parametrize("engine", ["auto", "vendor", "eager"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_strides_are_torchs(
-    kind: str, engine: str, hidden: int, grad: bool, request: pytest.FixtureRequest
-) -> None:
-    if (engine, hidden) == ("auto", H) and kind != "lstm+proj":
-        reason = "outputs lie in memory that is as wide as whole vectors of units"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+def test_strides_are_torchs(kind: str, engine: str, hidden: int, grad: bool) -> None:
     x = torch.randn(T, B, I)
     with torch.set_grad_enabled(grad):
         for batch_first in (False, True):

@@ -94,12 +94,7 @@ def tensors_of(spec: Spec, mask: bool = False) -> list[Tensor | None]:
     return [*plain, *weights, *rest, *[leaf(spec.hidden) for _ in range(spec.counts[1])]]
 
 
-ALIAS = pytest.mark.xfail(
-    strict=True, reason="the operator returns a mask that it was given, where units fill vectors"
-)
-
-
-@pytest.mark.parametrize("hidden", [10, pytest.param(16, marks=ALIAS)])
+@pytest.mark.parametrize("hidden", [10, 16])
 def test_a_compiled_layer_with_recurrent_dropout_trains(hidden: int) -> None:
     torch._dynamo.reset()
     layer = elman.GRU(5, hidden, recurrent_dropout=0.5, engine="compiled")
@@ -112,14 +107,12 @@ def test_a_compiled_layer_with_recurrent_dropout_trains(hidden: int) -> None:
     assert_same(output, layer(x)[0])
 
 
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=ALIAS)])
+@pytest.mark.parametrize("every", [False, True])
 @pytest.mark.parametrize("kind", ["gru", "peephole-lstm"])
 def test_the_operator_keeps_pytorchs_rules(kind: str, every: bool) -> None:
     """Its schema, its shapes without numbers, its gradients."""
     c = CELLS[kind]
     zoneout = (0.25,) * len(c.state) if every else None
-    # 16 units fill vectors: otherwise what the operator hands to its own backward pass has places that hold
-    # whatever stood in that memory, and two calls of it differ there
     spec = Spec(c, 16, every, zoneout, (len(c.state), len(c.weights)), every)
     tensors = tensors_of(spec, mask=every)
     given = operator._text(spec, tensors, True), [t for t in tensors if t is not None]

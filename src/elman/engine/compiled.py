@@ -61,7 +61,9 @@ def ready(
         return None
     if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
         return None
-    if type(x) is not Tensor or not (steps and batch) or x.stride(-1) != 1 or transforms.obstacle(x):
+    if type(x) is not Tensor or x.device.type != "cpu" or not (steps and batch) or x.stride(-1) != 1:
+        return None
+    if transforms.obstacle(x):
         return None
 
     def possible() -> Stack | None:
@@ -70,7 +72,8 @@ def ready(
         shaped = x if x.dim() == 3 else x.unsqueeze(0)
         return None if found.zoneout or random or obstacle(found, shaped, Call()) else found
 
-    return prepared.prepared(layer, calls, (steps, batch, x.dtype, x.device, options), possible)
+    key = (steps, batch, x.dtype, host.threads(), options)
+    return prepared.prepared(layer, calls, key, possible)
 
 
 def scan(
@@ -180,7 +183,7 @@ def forward(spec: Spec, given: Tensors, keep: bool) -> tuple[tuple[Tensor, ...],
     hidden = spec.hidden
     ends = [_end(i, _real(buffer, hidden), options) for i, buffer in zip(state, trace.states, strict=True)]
     every = [_slots(buffer, hidden, options) for buffer in trace.states] if spec.every else []
-    output = _slots(trace.states[0], hidden, options)
+    output = _slots(trace.states[0], hidden, options).contiguous()
     if spec.every and options.lengths is not None:
         every = [_held(e, f, i, options) for e, f, i in zip(every, ends, state, strict=True)]
     return (output, *ends, *every), (*trace[1:], *trace.states)

@@ -75,7 +75,11 @@ def _scan(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     owned = [results[0].clone(memory_format=torch.contiguous_format)]
     owned += [r.contiguous() for r in results[1 : 1 + spec.counts[0]]]
     owned += [r.clone(memory_format=torch.contiguous_format) for r in results[1 + spec.counts[0] :]]
-    return owned + ([t for t in trace if t is not None] if keep else [])
+    if not keep:
+        return owned
+    kept, units, zoneout, mask, *states = trace
+    mask = None if mask is None else mask.clone()  # it may be the very input
+    return owned + [t for t in (kept, units, zoneout, mask, *states) if t is not None]
 
 
 @_scan.register_fake

@@ -52,7 +52,7 @@ def choose(stack: Stack, x: Tensor, call: Call, engine: Engine = "auto") -> Choi
 @functools.cache
 def _warn(reason: str) -> None:
     """Once for each reason."""
-    warnings.warn(f"a layer runs step by step, which is slow: {reason}", SlowPathWarning, stacklevel=5)
+    warnings.warn(f"a layer runs step by step, which is slow: {reason}", SlowPathWarning, stacklevel=6)
 
 
 def scan(stack: Stack, x: Tensor, state: State, call: Call, engine: Engine = "auto") -> Result:

@@ -12,7 +12,7 @@ from elman.tasks.classify_net import POOLS, Reader
 SEQUENCES: Final = 40_000  # that a training should read: the fewer rows, the more epochs
 EPOCHS: Final = (3, 30)
 LEARNING_RATE: Final = 2e-3
-FEW: Final = 20_000  # texts, below which weights are averaged
+AVERAGED: Final = range(2_000, 20_000)  # so few texts; but with fewer, a run is too short to average over
 AVERAGE: Final = 0.98
 
 
@@ -86,6 +86,6 @@ def defaults(rows: int, dials: dict[str, Any]) -> dict[str, Any]:
     """The plan's own values for a classifier: few texts are read more often, with more patience, and the
     weights that read them are averaged: a single step weighs much there."""
     epochs = dials.get("epochs", min(max(round(SEQUENCES / rows), EPOCHS[0]), EPOCHS[1]))
-    average = AVERAGE if rows < FEW else 0.0
+    average = AVERAGE if rows in AVERAGED else 0.0
     patience = max(3, epochs // 3)
     return {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE, "average": average}

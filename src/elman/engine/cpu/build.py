@@ -151,13 +151,16 @@ def _read(path: Path) -> bytes | None:
 
 def _write(path: Path, code: bytes) -> None:
     """Several processes may write the same file at once: each its own, and the last one stays."""
+    own: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
+            own = Path(file.name)
             file.write(hashlib.sha256(code).digest() + code)
-        Path(file.name).replace(path)
-    except OSError:
-        pass  # the next process compiles again
+        own.replace(path)
+    except OSError:  # the next process compiles again
+        if own is not None:
+            own.unlink(missing_ok=True)
 
 
 @functools.cache

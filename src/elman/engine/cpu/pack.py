@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from elman.engine.call import Weights
-from elman.engine.cpu import build, packing
+from elman.engine.cpu import build
 from elman.engine.cpu.plan import Plan, plan_for
 from elman.engine.cpu.product import WIDE
 
@@ -171,12 +171,11 @@ def remembered(plan: Plan, w: Weights) -> Packed:
 def sampler(plan: Plan, tensors: list[Tensor]) -> Callable[[], int]:
     """A function that reads some numbers of each tensor and mixes them into one."""
     places = np.array([t.data_ptr() for t in tensors])
-    size = plan.vector.size
-    strides = np.array([(t.numel() - 1) // (packing.SAMPLES - 1) * size for t in tensors])
+    counts = np.array([t.numel() for t in tensors])
     function = build.packing_entry(plan.vector)["sample"]
-    given = (places.ctypes.data, strides.ctypes.data, len(places))
+    given = (places.ctypes.data, counts.ctypes.data, len(places))
 
-    def sample(_alive: Any = (places, strides)) -> int:
+    def sample(_alive: Any = (places, counts)) -> int:
         return function(*given)
 
     return sample

@@ -9,8 +9,15 @@ from elman.engine.cpu.product import WIDE
 
 # A change of weights by an optimizer touches nearly every number: so many of each tensor tell.
 SAMPLES = 64
-SAMPLE = f"""
-define i64 @sample(ptr %tensors, ptr %strides, i64 %n) nounwind {{
+
+
+def _sample(vector: Vector) -> str:
+    """`sample(tensors, counts, n)`: some numbers of each of n tensors, evenly spaced, mixed to one."""
+    kind = f"i{8 * vector.size}"
+    wide = "%bits" if kind == "i64" else "%wide"
+    widen = "" if kind == "i64" else f"  %wide = zext {kind} %bits to i64\n"
+    return f"""
+define i64 @sample(ptr %tensors, ptr %counts, i64 %n) nounwind {{
 entry:
   br label %tensor
 tensor:
@@ -21,18 +28,21 @@ tensor:
 begin:
   %tensor.at = getelementptr ptr, ptr %tensors, i64 %i
   %address = load ptr, ptr %tensor.at
-  %stride.at = getelementptr i64, ptr %strides, i64 %i
-  %stride = load i64, ptr %stride.at
+  %count.at = getelementptr i64, ptr %counts, i64 %i
+  %count = load i64, ptr %count.at
+  %last = sub i64 %count, 1
   br label %look
 look:
   %k = phi i64 [ 0, %begin ], [ %k.next, %look ]
   %hash = phi i64 [ %hash.i, %begin ], [ %hash.next, %look ]
-  %offset = mul i64 %k, %stride
-  %place = getelementptr i8, ptr %address, i64 %offset
-  %bits = load i32, ptr %place, align 4
-  %wide = zext i32 %bits to i64
-  %mixed = xor i64 %hash, %wide
-  %hash.next = mul i64 %mixed, 1099511628211
+  %share = mul i64 %k, %last
+  %index = udiv i64 %share, {SAMPLES - 1}
+  %place = getelementptr {kind}, ptr %address, i64 %index
+  %bits = load {kind}, ptr %place, align {vector.size}
+{widen}  %mixed = xor i64 %hash, {wide}
+  %product = mul i64 %mixed, 1099511628211
+  %high = lshr i64 %product, 29
+  %hash.next = xor i64 %product, %high
   %k.next = add i64 %k, 1
   %go = icmp ult i64 %k.next, {SAMPLES}
   br i1 %go, label %look, label %tensor.done
@@ -47,7 +57,7 @@ end:
 
 def packing(vector: Vector) -> str:
     """The module with `across`, `along` and `sample`."""
-    return declarations(vector) + SAMPLE + _across(vector) + _along(vector)
+    return declarations(vector) + _sample(vector) + _across(vector) + _along(vector)
 
 
 def _across(vector: Vector) -> str:

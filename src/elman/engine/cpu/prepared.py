@@ -46,7 +46,7 @@ class Prepared:
         self.none = [pack.zeros(batch * self.width, dtype).data_ptr()] * self.count
 
     def _part(self, w: Any, reverse: bool) -> _Part:
-        plan, packed = self.plan, pack.pack(self.plan, w)
+        plan, packed = self.plan, pack.remembered(self.plan, w)
         inputs = w.ih.shape[1]
         on, chunk, row = run.shared_out(plan, self.steps, self.batch, inputs, w.hidden, None)
         rows = max(chunk * on.largest, chunk + 1)
@@ -156,7 +156,7 @@ Calls = dict[Any, _Known | None]
 def prepared(
     layer: nn.Module, calls: Calls, key: tuple[Any, ...], stack: Callable[[], Stack | None]
 ) -> Prepared | None:
-    """The call of a layer for `key` (steps, batch, dtype, options), prepared now if it isn't yet.
+    """The call of a layer for `key` (steps, batch, dtype, ...), prepared now if it is not yet.
 
     `stack` gives what to prepare, or None for what can't be.
     """

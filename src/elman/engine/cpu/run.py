@@ -204,7 +204,8 @@ def _buffer(initial: Tensor, steps: int, hp: int, options: Options) -> Tensor:
     """A state's slots, the initial value in its own: where a row's first step looks for it."""
     batch, width = initial.shape
     ragged = options.lengths is not None
-    buffer = (initial.new_zeros if ragged else initial.new_empty)(steps + 1, batch, hp)
+    partial = ragged or hp != width  # some places are never written
+    buffer = (initial.new_zeros if partial else initial.new_empty)(steps + 1, batch, hp)
     if options.reverse and ragged and steps:
         buffer[options.lengths, torch.arange(batch), :width] = initial
         return buffer
