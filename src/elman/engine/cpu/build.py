@@ -17,7 +17,18 @@ from typing import Any, Final
 
 import platformdirs
 
-from elman.engine.cpu import functions, host, ir, kernel, packing, plan, product
+from elman.engine.cpu import (
+    backward,
+    forward,
+    functions,
+    host,
+    ir,
+    kernel,
+    loops,
+    packing,
+    plan,
+    product,
+)
 from elman.engine.cpu.host import Host, Team
 from elman.engine.cpu.ir import Vector
 from elman.engine.cpu.plan import Plan
@@ -82,7 +93,7 @@ def _described(wanted: Plan) -> str:
 @functools.cache
 def _sources() -> str:
     """A fingerprint of the code that writes kernels."""
-    modules = (functions, ir, kernel, packing, plan, product)
+    modules = (backward, forward, functions, ir, kernel, loops, packing, plan, product)
     return hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in modules)).hexdigest()
 
 
