@@ -62,7 +62,7 @@ def test_a_saved_model_can_be_read_so(tmp_path: Path) -> None:
     ]
     import polars
 
-    model = elman.Classifier.fit(polars.DataFrame(rows), folder=tmp_path / "m", epochs=2, progress=False)
+    elman.Classifier.fit(polars.DataFrame(rows), folder=tmp_path / "m", epochs=2, progress=False)
     loaded = elman.load(tmp_path / "m", int8=True)
     assert isinstance(loaded, elman.Classifier) and loaded.network.layers.int8
     assert not elman.load(tmp_path / "m").network.layers.int8
