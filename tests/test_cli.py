@@ -13,6 +13,7 @@ import pytest
 
 import elman
 from elman import cli
+from elman.engine.cpu import host
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -97,6 +98,20 @@ def test_show_prints_every_cell(call: Call, name: str) -> None:
     parts = json.loads(call("show", name, "--json")[1])
     assert parts["program"] in out
     assert parts["latex"] == call("show", name, "--latex")[1].strip()
+
+
+def test_show_prints_gradients_and_kernels(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "da.i = " in call("show", "lstm", "--backward")[1]
+    forward, backward = call("show", "lstm", "--kernel")[1], call("show", "lstm", "--kernel", "--backward")[1]
+    assert "void @run(ptr %a)" in forward and "void @run(ptr %a)" in backward
+    assert forward != backward
+    monkeypatch.setenv("ELMAN_CPU", "off")
+    for known in (host.host, host.vector):
+        known.cache_clear()
+    code, _, err = call("show", "lstm", "--kernel")
+    for known in (host.host, host.vector):
+        known.cache_clear()
+    assert code == 2 and "no kernel can be compiled here: ELMAN_CPU=off" in err
 
 
 def test_show_lists_cells_with_their_papers(call: Call) -> None:

@@ -62,9 +62,10 @@ def host() -> Host | str:
 
 @functools.cache
 def vector(dtype: torch.dtype) -> Vector:
-    """This machine's vectors, which must be one that kernels can be compiled for."""
+    """This machine's vectors; UsageError where it is none that kernels can be compiled for."""
     found = host()
-    assert isinstance(found, Host), found
+    if not isinstance(found, Host):
+        raise UsageError(f"no kernel can be compiled here: {found}")
     return found.vector(dtype)
 
 
