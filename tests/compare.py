@@ -15,9 +15,14 @@ def tensors(value: Any) -> list[Tensor]:
 
 
 def assert_same(
-    actual: Any, expected: Any, note: object = "", within: dict[torch.dtype, float] = TOLERANCE
+    actual: Any,
+    expected: Any,
+    note: object = "",
+    within: dict[torch.dtype, float] = TOLERANCE,
+    least: float = 1e-3,
 ) -> None:
-    """Same number of tensors, same shapes and dtypes, and values within the tolerance of the dtype."""
+    """Same number of tensors, same shapes and dtypes, and values within the tolerance of the dtype, relative
+    to the tensor's largest value or to `least`."""
     pairs = list(zip(tensors(actual), tensors(expected), strict=True))
     assert pairs, f"{note}: nothing to compare"
     for k, (a, b) in enumerate(pairs):
@@ -25,7 +30,7 @@ def assert_same(
         if b.numel() and b.is_floating_point():
             off = (a - b).abs().max().item()
             # not "off > ...", which a NaN would pass
-            assert off <= within[b.dtype] * max(b.abs().max().item(), 1e-3), f"{note}, tensor {k}: {off}"
+            assert off <= within[b.dtype] * max(b.abs().max().item(), least), f"{note}, tensor {k}: {off}"
         else:
             assert torch.equal(a, b), f"{note}, tensor {k}"
 

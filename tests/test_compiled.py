@@ -95,13 +95,14 @@ def case(
 def assert_eager(given: Case) -> None:
     """The same outputs and the same gradients."""
     actual, expected = given.by(compiled), given.by(eager)
-    assert_same(actual, expected, "outputs", OUTPUTS)
+    # a state is made of numbers about one: where it is small, it is a difference of such
+    assert_same(actual, expected, "outputs", OUTPUTS, least=0.5)
     found, wanted = gradients(actual, given.leaves), gradients(expected, given.leaves)
     if given.x.dtype == torch.float32:  # small sums of numbers that cancel: relative to all gradients
         found, wanted = ([torch.cat([g.flatten() for g in all_])] for all_ in (found, wanted))
     assert_same(found, wanted, "gradients", GRADIENTS)
     with torch.no_grad():
-        assert_same(given.by(compiled), expected, "without gradients", OUTPUTS)
+        assert_same(given.by(compiled), expected, "without gradients", OUTPUTS, least=0.5)
 
 
 quick = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
