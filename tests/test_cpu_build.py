@@ -85,11 +85,11 @@ def test_an_object_of_other_sources_or_another_processor_is_not_taken(
         build._load("a test", refuse)
     monkeypatch.undo()
     monkeypatch.setenv("ELMAN_CACHE", str(cache.parent))
-    machine = build.target()
+    machine = host.target()
     other = Host(
         machine.level, machine.cpu, machine.features + ",+nonsense", machine.width, machine.registers
     )
-    monkeypatch.setattr(build, "target", lambda: other)
+    monkeypatch.setattr(host, "target", lambda: other)
     with pytest.raises(AssertionError, match="compiled though"):
         build._load("a test", refuse)
 
@@ -165,7 +165,7 @@ def test_engines_asked_for_by_the_environment_agree() -> None:
 
 
 def test_a_level_that_cannot_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = build.target()  # before the environment says otherwise: it is remembered
+    machine = host.target()  # before the environment says otherwise: it is remembered
     monkeypatch.setenv("ELMAN_CPU", "sse2")
     with pytest.raises(elman.UsageError, match="ELMAN_CPU=sse2: it may be avx512, avx2, neon, off, or unset"):
         host.host.__wrapped__()

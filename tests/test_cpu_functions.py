@@ -41,7 +41,7 @@ def address(name: str, dtype: torch.dtype) -> int:
         if name in COMPARISONS:
             result = f.select(result, one, zero)
         f.store(result, f.pointer("to"), loop.index)
-    text = ir.declarations(vector) + f.define("run", "ptr %a", linkage="")
+    text = ir.declarations(vector) + f.define("run", "ptr %a", linkage="external")
     return build._linked(build.compiled(text))["run"]
 
 

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 import elman
 from compare import assert_equal, assert_same, tensors
 from elman.cells import CELLS, Cell, cell
-from elman.engine.cpu.prepared import SHAPES
+from elman.quick import SHAPES
 
 T, B, I, H = 5, 3, 6, 32  # noqa: E741
 # H is a whole number of vectors on every processor: other widths are never prepared
@@ -335,3 +335,13 @@ def test_a_layer_that_changes_its_precision() -> None:
         layer(x)
     layer.float()
     assert_equal(quick(layer, x), single)
+
+
+def test_a_layer_is_looked_at_again_when_its_weights_are_plain_again() -> None:
+    layer, x = layer_of(), torch.randn(T, B, I)
+    parametrize.register_parametrization(layer, "weight_hh_l0", nn.Tanh())
+    with torch.no_grad():
+        layer(x)
+    assert list(layer._calls.values()) == [None]
+    parametrize.remove_parametrizations(layer, "weight_hh_l0")
+    assert_equal(quick(layer, x), layer(x))

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.cells import Cell
-from elman.engine import compiled
 from elman.engine import scan as engine
 from elman.engine.call import Call, Stack, Weights
-from elman.engine.cpu.prepared import Calls
 from elman.engine.trace import Node, trace
 from elman.errors import UsageError
 from elman.layout import Layout, States, permuted
 from elman.parameters import TAKEN, Init, draw, shapes
+from elman.quick import Calls
 
 
 class Recurrent(nn.Module):
@@ -83,7 +82,7 @@ class Recurrent(nn.Module):
         self.zoneout, self.recurrent_dropout, self.weight_dropout = zoneout, recurrent_dropout, weight_dropout
         self.layer_norm, self.forget_bias, self.recurrent_init = layer_norm, forget_bias, recurrent_init
         self.recompute, self.int8, self.engine = recompute, int8, engine
-        self._calls: Calls = {}
+        self._calls = Calls()
         self._check_values()
         self._check_combinations()
         self.directions = 2 if bidirectional else 1
@@ -128,10 +127,11 @@ class Recurrent(nn.Module):
         Raises:
             UsageError: a shape that doesn't fit.
         """
-        if lengths is None and reset is None and not return_states:
-            quick = self._quickly(input, hx)
+        if isinstance(input, Tensor) and lengths is None and reset is None and not return_states:
+            steps_first = input.transpose(0, 1) if self.batch_first and input.dim() == 3 else input
+            quick = self._calls.scan(self, steps_first, hx)
             if quick is not None:
-                return quick
+                return (quick[0].transpose(0, 1), quick[1]) if self.batch_first else quick
         stack = self._stack()
         layout = self._layout(stack)
         packed = input if isinstance(input, PackedSequence) else None
@@ -162,7 +162,7 @@ class Recurrent(nn.Module):
             )
         if self.training and (self.recurrent_dropout or self.weight_dropout):
             raise UsageError("recurrent_dropout and weight_dropout span a sequence: call eval() before step")
-        quick = self._quick_step(x, state)
+        quick = self._calls.step(self, x, state)
         if quick is not None:
             return quick
         if x.dim() not in (1, 2):
@@ -204,7 +204,7 @@ class Recurrent(nn.Module):
     def extra_repr(self) -> str:
         usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
         usual |= {"bidirectional": False, "zoneout": 0.0, "recurrent_dropout": 0.0, "weight_dropout": 0.0}
-        usual |= {"layer_norm": False}
+        usual |= {"layer_norm": False, "recompute": False, "int8": False}
         parts = [self.cell.name] if type(self) is Recurrent else []
         parts += [str(self.input_size), str(self.hidden_size)]
         parts += [f"{k}={getattr(self, k)}" for k, value in usual.items() if getattr(self, k) != value]
@@ -272,60 +272,6 @@ class Recurrent(nn.Module):
             gain_hh=own.get("gain_hh"),
             hidden=self.hidden_size,
         )
-
-    def _quickly(self, input: Any, hx: States | None) -> Any:
-        """What `forward` returns, by a prepared call; None if this call needs more than that can do."""
-        if not isinstance(input, Tensor) or input.dim() != 3 or input.shape[2] != self.input_size:
-            return None
-        x = input.transpose(0, 1) if self.batch_first else input
-        call = self._ready(x, x.shape[0], x.shape[1])
-        state = self._plain(hx, x, (self.num_layers * self.directions, x.shape[1], self.hidden_size))
-        if call is None or state is None or not call.lock.acquire(blocking=False):
-            return None
-        try:
-            output, final = call.scan(x, state or None)
-        finally:
-            call.lock.release()
-        return output.transpose(0, 1) if self.batch_first else output, final if len(final) > 1 else final[0]
-
-    def _quick_step(self, x: Tensor, state: States | None) -> tuple[Tensor, States] | None:
-        """What `step` returns, by a prepared call; None if this call needs more than that can do."""
-        if x.dim() != 2 or x.shape[1] != self.input_size:
-            return None
-        batch = x.shape[0]
-        call = self._ready(x, 1, batch)
-        given = self._plain(state, x, (self.num_layers, batch, self.hidden_size))
-        if call is None or given is None or not all(s.is_contiguous() for s in given):
-            return None
-        if not call.lock.acquire(blocking=False):
-            return None
-        try:
-            output, final = call.step(x, given or None)
-        finally:
-            call.lock.release()
-        return output, final if len(final) > 1 else final[0]
-
-    def _ready(self, x: Tensor, steps: int, batch: int) -> Any:
-        if self.engine not in ("auto", "compiled"):
-            return None
-        noise = (self.dropout, self.zoneout, self.recurrent_dropout, self.weight_dropout)
-        options = (self.training, self.int8, *noise)
-        return compiled.ready(self, self._calls, x, steps, batch, options, self._stack)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the prepared calls: they are addresses of this process."""
-        return self.__dict__ | {"_calls": {}}
-
-    def _plain(self, hx: States | None, x: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, ...] | None:
-        """A state as a tuple, () for none; None if it needs a closer look."""
-        if hx is None:
-            return ()
-        given = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-        fits = len(given) == len(self.cell.state) and all(
-            type(s) is Tensor and s.shape == shape and s.dtype == x.dtype and s.device == x.device
-            for s in given
-        )
-        return given if fits else None
 
     def _stack(self) -> Stack:
         weights = tuple([self._weights(own) for own in self._own()])

@@ -6,6 +6,7 @@ directions.
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from elman.cells import Cell
@@ -75,3 +76,8 @@ class Result(NamedTuple):
     output: Tensor
     state: State
     every: State | None = None
+
+
+def taken(lengths: Tensor, steps: int) -> Tensor:
+    """Which of T steps each of B sequences takes, (T, B) bool."""
+    return torch.arange(steps, device=lengths.device).unsqueeze(1) < lengths

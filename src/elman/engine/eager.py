@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine.call import Call, Noise, Result, State, Weights
+from elman.engine.call import Call, Noise, Result, State, Weights, taken
 
 
 class Named:
@@ -32,7 +32,7 @@ def scan(
     total = x.shape[0]
     active = None
     if call.lengths is not None:
-        active = (torch.arange(total, device=x.device).unsqueeze(1) < call.lengths).unsqueeze(2)
+        active = taken(call.lengths, total).unsqueeze(2)
         x = torch.where(active, x, 0.0)  # so that a NaN in the padding can't reach a gradient
     start = None if clear is None else clear.unsqueeze(2)
     if call.reset is not None:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine.cpu import host, pack
-from elman.engine.cpu.plan import Plan, plan_for
+from elman.engine import passes
+from elman.engine.cpu import pack
 from elman.engine.spec import Spec, Tensors, read
 
 # Cells by the name under which a compiled graph refers to them.
@@ -20,7 +20,7 @@ _CELLS: Final[dict[str, Cell]] = {}
 
 
 def scan(spec: Spec, tensors: Sequence[Tensor | None], keep: bool) -> tuple[Tensor, ...]:
-    """The same as `elman.engine.compiled.forward`, as a node of a graph."""
+    """The same as `elman.engine.passes.forward`, as a node of a graph."""
     text = _text(spec, tensors, keep)
     found = torch.ops.elman.scan(text, [t for t in tensors if t is not None])
     return tuple(found[: _results(spec)])
@@ -58,19 +58,10 @@ def _understood(text: str, tensors: Sequence[Tensor]) -> tuple[Spec, Tensors, bo
     return spec, read([next(left) if there == "1" else None for there in present]), keep
 
 
-def _plan(spec: Spec, given: Tensors) -> Plan:
-    zoned = spec.zoneout is not None or len(given.rest) > sum(spec.counts)
-    vector = host.vector(given.x.dtype)
-    return plan_for(spec.cell, vector, keep=True, resets=given.clear is not None, zoneout=zoned,
-                    masked=given.mask is not None)  # fmt: skip
-
-
 @torch.library.custom_op("elman::scan", mutates_args=())
 def _scan(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
-    from elman.engine import compiled
-
     spec, given, keep = _understood(text, tensors)
-    results, trace = compiled.forward(spec, given, keep)
+    results, trace = passes.forward(spec, given, keep)
     # an operator's results own their memory
     owned = [results[0].clone(memory_format=torch.contiguous_format)]
     owned += [r.contiguous() for r in results[1 : 1 + spec.counts[0]]]
@@ -92,7 +83,7 @@ def _(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     results += [x.new_empty(steps, batch, hidden) for _ in range(spec.counts[0] * spec.every)]
     if not keep:
         return results
-    plan = _plan(spec, given)
+    plan = passes.plan(spec, given, keep=True)
     hp = pack.padded(hidden, plan)
     results.append(x.new_empty(steps, batch, plan.places, hp))
     if spec.counts[1]:
@@ -109,17 +100,15 @@ def _(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
 def _scan_backward(
     text: str, tensors: Sequence[Tensor], trace: Sequence[Tensor], gradients: Sequence[Tensor]
 ) -> list[Tensor]:
-    from elman.engine import compiled
-
     spec, given, _ = _understood(text, tensors)
     left = iter(trace)
     kept = next(left).clone()  # the kernel writes here, and an operator may not change its inputs
     units = next(left) if spec.counts[1] else None
-    zoneout = next(left) if _plan(spec, given).zoneout else None
+    zoneout = next(left) if passes.plan(spec, given, keep=True).zoneout else None
     mask = None if given.mask is None else next(left)
     count = 8 + len(given.rest)
     needed = [t is not None and t.is_floating_point() for t in (*given[:8], *given.rest)]
-    found = compiled.backward(spec, given, (kept, units, zoneout, mask, *left), gradients, needed)
+    found = passes.backward(spec, given, (kept, units, zoneout, mask, *left), gradients, needed)
     assert len(found) == count
     everything = zip((*given[:8], *given.rest), found, strict=True)
     return [

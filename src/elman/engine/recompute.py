@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elman.engine import compiled
+from elman.engine import passes
 from elman.engine.spec import Spec, Tensors, read
 
 
@@ -29,7 +29,7 @@ class Scan(torch.autograd.Function):
         starts: list[Tensor] = []
         for steps in _chunks(given, spec):
             starts += state
-            found, _ = compiled.forward(spec, _cut(given, steps, state, spec), keep=False)
+            found, _ = passes.forward(spec, _cut(given, steps, state, spec), keep=False)
             state = found[1 : 1 + count]
             for whole, part in zip(results, (found[0], *found[1 + count :]), strict=True):
                 whole[steps] = part
@@ -43,7 +43,7 @@ class Scan(torch.autograd.Function):
         spec, needed, saved = ctx.spec, ctx.needs_input_grad[1:], ctx.saved_tensors
         tensors, starts = saved[: ctx.given], saved[ctx.given :]
         if torch.is_grad_enabled():
-            return (None, *compiled.differentiable(spec, tensors, gradients, needed))
+            return (None, *passes.differentiable(spec, tensors, gradients, needed))
         given, count = read(tensors), spec.counts[0]
         up, final, every = gradients[0], list(gradients[1 : 1 + count]), gradients[1 + count :]
         total: list[Tensor | None] = [None] * len(tensors)
@@ -54,9 +54,9 @@ class Scan(torch.autograd.Function):
         for k, steps in reversed(list(enumerate(_chunks(given, spec)))):
             state = starts[k * count : (k + 1) * count]
             chunk = _cut(given, steps, state, spec)
-            _, trace = compiled.forward(spec, chunk, keep=True)
+            _, trace = passes.forward(spec, chunk, keep=True)
             own = [None if g is None else g[steps] for g in (up, *every)]
-            found = compiled.backward(spec, chunk, trace, (own[0], *final, *own[1:]), wanted)
+            found = passes.backward(spec, chunk, trace, (own[0], *final, *own[1:]), wanted)
             final = found[8 : 8 + count]
             _add(total, found, steps, count)
         total[8 : 8 + count] = [g if n else None for g, n in zip(final, needed[8 : 8 + count], strict=True)]

@@ -68,7 +68,7 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call, engine: Engine = "au
         _warn(choice.reason)
     along: Callable[..., Result] = eager.scan
     if choice.engine == "compiled":
-        along = functools.partial(compiled.scan, recompute=stack.recompute, int8=stack.int8)
+        along = functools.partial(compiled.scan, chunked=stack.recompute, int8=stack.int8)
     if call.batch_sizes is None:
         return _layer_by_layer(along, stack, x, state, call)
     padded, lengths = pad_packed_sequence(PackedSequence(x, call.batch_sizes))

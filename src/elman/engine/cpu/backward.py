@@ -24,7 +24,7 @@ class Backward(Kernel):
             if self.plan.recurrent:
                 low, high = self.plan.range("au")
                 K = f.mul(f.arg("Hp"), high - low)
-                sources, to = self.team.sources, self.team.destinations
+                sources, to = self.share.sources, self.share.destinations
                 self.product(sources, to, m, "U", (0, 1), K)
             with f.loop(m) as loop:
                 row = f.read(f.pointer("rows"), f.add(first, loop.index))
@@ -33,16 +33,16 @@ class Backward(Kernel):
 
     def _gather(self, t: str, later: str, row: str, k: str) -> None:
         """The k-th running row: where the later step's gradients are, and upstream's to add them to."""
-        f, team, plan = self.f, self.team, self.plan
+        f, share, plan = self.f, self.share, self.plan
         width = f.mul(f.arg("Hp"), self.width)
-        to = f.at(team.scratch, f.mul(k, width))
+        to = f.at(share.scratch, f.mul(k, width))
         up = f.at(f.pointer("up"), f.add(f.mul(t, f.arg("up_step")), f.mul(row, f.arg("up_row"))))
         if plan.masked:
             f.copy(f.at(to, f.arg("Hp")), up, f.arg("H"))
             f.clear(to, f.arg("Hp"))
         else:
             f.copy(to, up, f.arg("H"))
-        f.write(to, team.destinations, k, "ptr")
+        f.write(to, share.destinations, k, "ptr")
         if not plan.recurrent:
             return
         began = f.compare("sge", later, 0)
@@ -53,7 +53,7 @@ class Backward(Kernel):
             # a step that isn't taken has no flag: look at this one's instead
             flagged = self.starts(f.choose(runs, later, t), row)
             runs = f.new(f"and i1 {runs}, {f.new(f'xor i1 {flagged}, true')}")
-        f.write(f.choose(runs, source, f.pointer("zero"), "ptr"), team.sources, k, "ptr")
+        f.write(f.choose(runs, source, f.pointer("zero"), "ptr"), share.sources, k, "ptr")
 
     def _equations(self, piece: str, t: str, prev: str, following: str, row: str, k: str) -> None:
         f, plan = self.f, self.plan
@@ -63,7 +63,7 @@ class Backward(Kernel):
         up = {c: self.place(f"up.{c}", t, row) for c in cell.state if plan.every}
         kept = self.place("kept", t, row, plan.places)
         carry = f.at(f.pointer("carry"), f.mul(row, f.mul(f.arg("Hp"), len(cell.state))))
-        dh = f.read(self.team.destinations, k, "ptr")
+        dh = f.read(self.share.destinations, k, "ptr")
         starts = self.starts(t, row) if plan.resets else ""
         names = tuple(pair.kept)
         with self.units() as unit:

@@ -29,7 +29,7 @@ from elman.engine.cpu import (
     plan,
     product,
 )
-from elman.engine.cpu.host import Host, Team
+from elman.engine.cpu.host import Team
 from elman.engine.cpu.ir import Vector
 from elman.engine.cpu.plan import Plan
 
@@ -44,24 +44,25 @@ define i32 @size() { ret i32 1 }
 """
 
 
+@functools.cache
 def entry(wanted: Plan) -> int:
     """The address of a plan's kernel."""
-    return _kernel(wanted)
+    return _load(_described(wanted), lambda: kernel.kernel(wanted))["run"]
 
 
 @functools.cache
-def _kernel(wanted: Plan) -> int:
-    return _load(_described(wanted), lambda: kernel.kernel(wanted))["run"]
+def function(wanted: Plan) -> Callable[[int], None]:
+    """A plan's kernel as a Python function of its argument block's address."""
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(entry(wanted))
 
 
 @functools.cache
 def product_entry(vector: Vector, int8: bool) -> int:
     """The address of the matrix product."""
-    registers = target().registers
+    registers = host.target().registers
 
     def text() -> str:
-        both = ir.declarations(vector) + product.product(vector, registers, int8)
-        return both.replace("define internal void @product", "define void @product")
+        return ir.declarations(vector) + product.product(vector, registers, int8)
 
     return _load(f"product {astuple(vector)} {registers} {int8}", text)["product"]
 
@@ -71,13 +72,6 @@ def alone() -> Team:
     """A team of one thread."""
     found = _load("alone", lambda: ALONE)
     return Team(None, found["barrier"], found["number"], found["size"])
-
-
-def target() -> Host:
-    """This machine, which must be one that kernels can be compiled for."""
-    found = host.host()
-    assert isinstance(found, Host), found
-    return found
 
 
 def _described(wanted: Plan) -> str:
@@ -100,7 +94,7 @@ def _sources() -> str:
 def _load(description: str, text: Callable[[], str]) -> dict[str, int]:
     """The addresses of a module's functions, from the cache or compiled now."""
     with _LOCK:
-        machine = target()
+        machine = host.target()
         version = ".".join(map(str, _llvm().llvm_version_info))
         parts = (description, _sources(), version, machine.cpu, machine.features)
         path = _folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.o"
@@ -120,7 +114,7 @@ def compiled(text: str) -> bytes:
 
 def _machine() -> Any:
     """LLVM's idea of the processor. Registered once, made anew: an engine takes it over."""
-    machine = target()
+    machine = host.target()
     triple = _llvm().Target.from_default_triple()
     return triple.create_target_machine(cpu=machine.cpu, features=machine.features, opt=2, jit=True)
 
@@ -172,12 +166,6 @@ def _write(path: Path, code: bytes) -> None:
     except OSError:  # the next process compiles again
         if own is not None:
             own.unlink(missing_ok=True)
-
-
-@functools.cache
-def function(wanted: Plan) -> Callable[[int], None]:
-    """A plan's kernel as a Python function of its argument block's address."""
-    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(entry(wanted))
 
 
 @functools.cache

@@ -13,50 +13,50 @@ class Forward(Kernel):
         super().__init__(plan)
 
     def slice(self, piece: str, first: str, last: str) -> None:
-        f, team = self.f, self.team
+        f, share = self.f, self.share
         with f.loop(f.arg("T"), step=f.arg("chunk")) as chunk:
             begin = chunk.index
             end = f.least(f.add(begin, f.arg("chunk")), f.arg("T"))
-            f.write("0", team.offsets, 0)
+            f.write("0", share.offsets, 0)
             with f.loop(end, begin) as turn:
                 self._gather(first, last, turn.index, f.sub(turn.index, begin))
-            total = f.read(team.offsets, f.sub(end, begin))
+            total = f.read(share.offsets, f.sub(end, begin))
             slots = self.plan.range("xa")
-            self.product(team.sources, team.destinations, total, "W", slots, f.arg("I"))
+            self.product(share.sources, share.destinations, total, "W", slots, f.arg("I"))
             with f.loop(end, begin) as turn:
                 self._step(first, turn.index, f.sub(turn.index, begin))
 
     def _gather(self, first: str, last: str, i: str, k: str) -> None:
         """Turn i, the k-th of the chunk: where its inputs are and where their sums go, starting from b."""
-        f, team = self.f, self.team
+        f, share = self.f, self.share
         t, _, _ = self.order(i)
         m = self.active(first, last, t)
-        offset = f.read(team.offsets, k)
-        f.write(f.add(offset, m), team.offsets, f.add(k, 1))
+        offset = f.read(share.offsets, k)
+        f.write(f.add(offset, m), share.offsets, f.add(k, 1))
         slots, width = len(self.plan.slots), f.mul(f.arg("Hp"), self.width)
         with f.loop(m) as loop:
             row = f.read(f.pointer("rows"), f.add(first, loop.index))
             place = f.add(offset, loop.index)
             x = f.at(f.pointer("x"), f.add(f.mul(t, f.arg("x_step")), f.mul(row, f.arg("x_row"))))
-            to = f.at(team.scratch, f.mul(place, width))
-            f.write(x, team.sources, place, "ptr")
-            f.write(to, team.destinations, place, "ptr")
+            to = f.at(share.scratch, f.mul(place, width))
+            f.write(x, share.sources, place, "ptr")
+            f.write(to, share.destinations, place, "ptr")
             f.copy(to, f.pointer("bias"), f.mul(f.arg("Hp"), slots))
 
     def _step(self, first: str, i: str, k: str) -> None:
-        f, team, plan = self.f, self.team, self.plan
+        f, share, plan = self.f, self.share, self.plan
         t, prev, following = self.order(i)
-        offset = f.read(team.offsets, k)
-        m = f.sub(f.read(team.offsets, f.add(k, 1)), offset)
-        to = f.at(team.destinations, offset, "ptr")
+        offset = f.read(share.offsets, k)
+        m = f.sub(f.read(share.offsets, f.add(k, 1)), offset)
+        to = f.at(share.destinations, offset, "ptr")
         if plan.recurrent:
             with f.loop(m) as loop:
                 row = f.read(f.pointer("rows"), f.add(first, loop.index))
                 h = self.before(plan.cell.state[0], prev, t, row)
                 if plan.masked:
                     h = self._masked(h, f.read(to, loop.index, "ptr"), row)
-                f.write(h, team.sources, loop.index, "ptr")
-            self.product(team.sources, to, m, "U", plan.range("au"), f.arg("H"))
+                f.write(h, share.sources, loop.index, "ptr")
+            self.product(share.sources, to, m, "U", plan.range("au"), f.arg("H"))
         with f.loop(m) as loop:
             row = f.read(f.pointer("rows"), f.add(first, loop.index))
             self._equations(t, prev, following, row, f.read(to, loop.index, "ptr"))

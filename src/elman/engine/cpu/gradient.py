@@ -6,7 +6,7 @@ T steps, B sequences, I inputs, H units, Hp units of whole panels, G gates, S sl
 import torch
 from torch import Tensor
 
-from elman.engine.call import Weights
+from elman.engine.call import Weights, taken
 from elman.engine.cpu import pack
 from elman.engine.cpu.plan import Plan
 from elman.engine.cpu.run import Gradients, Options, Trace
@@ -50,7 +50,7 @@ class Products:
         """x (T*B, I), 0 where a step isn't taken: there may be anything."""
         x = self.x
         if self.options.lengths is not None:
-            active = torch.arange(x.shape[0]).unsqueeze(1) < self.options.lengths
+            active = taken(self.options.lengths, x.shape[0])
             x = torch.where(active.unsqueeze(2), x, 0.0)
         return x.flatten(0, 1)
 

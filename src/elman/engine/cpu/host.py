@@ -60,13 +60,18 @@ def host() -> Host | str:
     return Host(level, name, flags, width, registers)
 
 
-@functools.cache
-def vector(dtype: torch.dtype) -> Vector:
-    """This machine's vectors; UsageError where it is none that kernels can be compiled for."""
+def target() -> Host:
+    """This machine's target; UsageError where it has none."""
     found = host()
     if not isinstance(found, Host):
         raise UsageError(f"no kernel can be compiled here: {found}")
-    return found.vector(dtype)
+    return found
+
+
+@functools.cache
+def vector(dtype: torch.dtype) -> Vector:
+    """This machine's vectors; UsageError where kernels can't be compiled for it."""
+    return target().vector(dtype)
 
 
 def _has(features: Any, level: str) -> bool:

@@ -229,7 +229,7 @@ class Loop:
 def declarations(vector: Vector) -> str:
     """What the functions call from outside."""
     v, floats = vector.type, {"fma": 3, "copysign": 2, "maximum": 2, "minimum": 2}
-    floats |= dict.fromkeys(("fabs", "sqrt", "roundeven"), 1)
+    floats |= dict.fromkeys(("fabs", "sqrt"), 1)
     lines = [f"declare {v} @llvm.{f}.{vector.suffix}({', '.join([v] * n)})" for f, n in floats.items()]
     lines += ["declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"]
     lines += ["declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"]

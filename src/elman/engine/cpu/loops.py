@@ -39,7 +39,7 @@ done:
 
 
 @dataclass
-class Team:
+class Share:
     """This thread's part: slices of rows (start, step), its panels of units, and its own memory."""
 
     start: str
@@ -63,20 +63,20 @@ class Kernel:
         self.lanes = plan.vector.lanes
         self.f = Function(plan.vector, plan.fields)
         self.f.load_arguments()
-        self.team = self._team()
+        self.share = self._share()
 
     def text(self) -> str:
         f = self.f
-        with f.loop(f.arg("slices"), self.team.start, self.team.step) as piece:
+        with f.loop(f.arg("slices"), self.share.start, self.share.step) as piece:
             first = f.read(f.pointer("begins"), piece.index)
             last = f.read(f.pointer("begins"), f.add(piece.index, 1))
             self.slice(piece.index, first, last)
-        return f.define("run", "ptr %a", linkage="")
+        return f.define("run", "ptr %a", linkage="external")
 
     def slice(self, piece: str, first: str, last: str) -> None:
         raise NotImplementedError
 
-    def _team(self) -> Team:
+    def _share(self) -> Share:
         f = self.f
         number, size = (
             f.new(f"sext i32 {f.new(f'call i32 {f.pointer(asked)}()')} to i64")
@@ -90,7 +90,7 @@ class Kernel:
         room = f.arg("room")
         row = f.mul(f.arg("Hp"), self.width)
         sources = f.at(f.pointer("pointers"), f.mul(number, f.mul(room, 3)), "i64")
-        return Team(
+        return Share(
             start=f.choose(split, 0, number),
             step=size,
             first_panel=f.choose(split, low, 0),
@@ -160,9 +160,9 @@ class Kernel:
         split = f.compare("ne", f.arg("split"), 0)
         turns, each = f.choose(split, high - low, 1), f.choose(split, 1, high - low)
         with f.loop(turns) as turn:
-            base = f.mul(self.team.panels, f.add(turn.index, low))
-            first = f.add(base, self.team.first_panel)
-            last = f.add(f.add(base, f.mul(self.team.panels, f.sub(each, 1))), self.team.last_panel)
+            base = f.mul(self.share.panels, f.add(turn.index, low))
+            first = f.add(base, self.share.first_panel)
+            last = f.add(f.add(base, f.mul(self.share.panels, f.sub(each, 1))), self.share.last_panel)
             rows = f"ptr {sources}, ptr {to}, i64 {m}, ptr {weights}, ptr {scales}"
             f.put(f"call void {f.pointer('product')}({rows}, i64 {first}, i64 {last}, i64 {K})")
 
@@ -176,7 +176,7 @@ class Kernel:
     def units(self) -> Iterator[str]:
         """Loop over this thread's vectors of units: the first unit of each."""
         f = self.f
-        low, high = f.mul(self.team.first_panel, WIDE), f.mul(self.team.last_panel, WIDE)
+        low, high = f.mul(self.share.first_panel, WIDE), f.mul(self.share.last_panel, WIDE)
         with f.loop(high, low) as loop:
             yield f.mul(loop.index, self.lanes)
 

@@ -78,7 +78,7 @@ def _across(vector: Vector) -> str:
             for k in range(lanes):
                 value = f.read(row[k], rest.index, vector.element)
                 f.write(value, to, f.add(f.mul(rest.index, WIDE * lanes), k), vector.element)
-    return f.define("across", "ptr %rows, ptr %to, i64 %panels, i64 %K", linkage="")
+    return f.define("across", "ptr %rows, ptr %to, i64 %panels, i64 %K", linkage="external")
 
 
 def _transposed(f: Function, rows: list[str]) -> list[str]:
@@ -118,4 +118,4 @@ def _along(vector: Vector) -> str:
         with f.loop("%K") as row:
             source = f.at(f.read("%rows", row.index, "ptr"), f.mul(whole, columns))
             f.copy(f.at(last, f.mul(row.index, columns)), source, left)
-    return f.define("along", "ptr %rows, ptr %to, i64 %K, i64 %N", linkage="")
+    return f.define("along", "ptr %rows, ptr %to, i64 %K, i64 %N", linkage="external")

@@ -107,7 +107,7 @@ def _driver(vector: Vector, shapes: dict[int, int]) -> str:
                 rows = f"ptr {source}, ptr {to}, ptr %panels, ptr %scales"
                 given = f"({rows}, i64 {q}, i64 {deep.index}, i64 {k1}, i64 %K)"
                 _dispatch(f, shapes, size, n, given)
-    return f.define("product", PARAMETERS)
+    return f.define("product", PARAMETERS, linkage="external")
 
 
 def _dispatch(f: Function, shapes: dict[int, int], rows: str, panels: str, given: str) -> None:

@@ -92,9 +92,9 @@ class _Workspace(threading.local):
         self.bytes = torch.empty(0, dtype=torch.uint8)
 
     def get(self, count: int) -> int:
-        if self.bytes.numel() < count + 64:
-            self.bytes = torch.empty(count + count // 2 + 64, dtype=torch.uint8)
-        return -(-self.bytes.data_ptr() // 64) * 64
+        if self.bytes.numel() < count:
+            self.bytes = torch.empty(count + count // 2, dtype=torch.uint8)
+        return self.bytes.data_ptr()
 
 
 _WORKSPACE: Final = _Workspace()
