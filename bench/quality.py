@@ -12,10 +12,13 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+import quality_language
 import quality_series
 import quality_text
 
-RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = quality_text.RUNS | quality_series.RUNS
+RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = (
+    quality_text.RUNS | quality_series.RUNS | quality_language.RUNS
+)
 
 
 def main(names: list[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import elman
 
-NAMES = """GRU LSTM RNN ArtifactError Cell Classifier DataError ElmanError Forecaster Recurrent TrainingError
+NAMES = """GRU LSTM RNN ArtifactError Cell Classifier DataError ElmanError Forecaster LanguageModel Recurrent TrainingError
 UsageError __version__ cell cells load replace round_weights"""
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
     from elman.nn import GRU, LSTM, RNN, Recurrent
     from elman.swap import replace, round_weights
-    from elman.tasks import Classifier, Forecaster, load
+    from elman.tasks import Classifier, Forecaster, LanguageModel, load
 
 __all__ = [
     "GRU",
@@ -26,6 +26,7 @@ __all__ = [
     "DataError",
     "ElmanError",
     "Forecaster",
+    "LanguageModel",
     "Recurrent",
     "TrainingError",
     "UsageError",
@@ -42,7 +43,7 @@ _HOME: Final = {
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
     "swap": ("replace", "round_weights"),
-    "tasks": ("Classifier", "Forecaster", "load"),
+    "tasks": ("Classifier", "Forecaster", "LanguageModel", "load"),
 }
 
 

@@ -163,6 +163,72 @@ def train_forecast(
     _trained(model, folder, None, as_json)
 
 
+@train.command("generate")
+def train_generate(
+    data: Data,
+    text: Annotated[str | None, typer.Option(help="Column of the texts, if the data are a table")] = None,
+    valid: Annotated[
+        str | None, typer.Option(help="Text to choose the best model on  [default: the last tenth]")
+    ] = None,
+    test: Annotated[str | None, typer.Option(help="Text to score the trained model on")] = None,
+    tokens: Annotated[
+        str | None,
+        typer.Option(help="character, word, space (words already cut apart) or subword  [default: by size]"),
+    ] = None,
+    save: Save = None,
+    resume: Resume = False,
+    force: Force = False,
+    cell: Cell = None,
+    hidden: Hidden = None,
+    layers: Layers = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """A text to a model that foretells the next word and writes on.
+
+    Example: elman train generate plays.txt --save runs/plays
+    """
+    from elman.tasks import LanguageModel
+
+    folder = _folder(save, data, resume, force)
+    dials = _dials(settings, tokens=tokens, cell=cell, hidden=hidden, layers=layers, epochs=epochs, seed=seed)
+    model = LanguageModel.fit(
+        data, text=text, valid=valid, folder=folder, resume=resume, progress=not as_json, **dials
+    )
+    _trained(model, folder, test, as_json)
+
+
+@app.command()
+def generate(
+    model: Model,
+    prompt: Annotated[str, typer.Argument(help="Text to go on from; - for standard input")] = "",
+    length: Annotated[int, typer.Option(help="Most characters")] = 500,
+    temperature: Annotated[float, typer.Option(help="0 likeliest; above 1 more surprising")] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Draw from the k likeliest tokens; 0: from all")] = 0,
+    top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens of this probability")] = 1.0,
+    seed: Seed = None,
+    stop: Annotated[str | None, typer.Option(help="End before this text")] = None,
+    int8: Int8 = False,
+) -> None:
+    """Write on from a text, as it comes.
+
+    Example: elman generate runs/plays "ROMEO:" --length 1000 --temperature 0.7
+    """
+    from elman.tasks import LanguageModel, load
+
+    loaded = load(model, int8)
+    if not isinstance(loaded, LanguageModel):
+        raise UsageError(f"{model} is a model for {loaded.task!r}, which writes no text")
+    begin = sys.stdin.read() if prompt == "-" else prompt
+    for piece in loaded.generate(
+        begin, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, stop=stop
+    ):
+        print(piece, end="", flush=True)
+    print()
+
+
 @app.command()
 def evaluate(
     model: Model,
@@ -170,6 +236,9 @@ def evaluate(
     text: Annotated[str | None, typer.Option(help="Column of the text, if not as in training")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the label, if not as in training")] = None,
     backtest: Annotated[int, typer.Option(help="Forecasts: train anew before the last so many horizons")] = 0,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Language models: learn the words just read")
+    ] = False,
     header: Header = True,
     int8: Int8 = False,
     as_json: Json = False,
@@ -180,17 +249,21 @@ def evaluate(
 
     Example: elman evaluate runs/sales sales.csv --backtest 3
     """
-    from elman.tasks import Classifier, load
+    from elman.tasks import Classifier, LanguageModel, load
 
     loaded = load(model, int8)
+    if backtest and not hasattr(loaded, "backtest"):
+        raise UsageError(f"--backtest is for forecasts: a model for {loaded.task!r} has no past to cut off")
+    if label and not isinstance(loaded, Classifier):
+        raise UsageError("--label is for classifiers")
+    if adapt and not isinstance(loaded, LanguageModel):
+        raise UsageError("--adapt is for language models")
     if isinstance(loaded, Classifier):
-        if backtest:
-            raise UsageError("--backtest is for forecasts: a classifier has no past to cut off")
         result: Any = loaded.evaluate(data, text=text, label=label, header=header)
-    elif text or label:
-        raise UsageError(
-            "--text and --label are for classifiers: a forecast reads the columns of its training"
-        )
+    elif isinstance(loaded, LanguageModel):
+        result = loaded.evaluate(data, text=text, adapt=adapt)
+    elif text:
+        raise UsageError("--text is for classifiers: a forecast reads the columns of its training")
     elif backtest:
         result = loaded.backtest(data, cutoffs=backtest, header=header)
     else:

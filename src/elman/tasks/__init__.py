@@ -8,11 +8,16 @@ from elman.errors import ArtifactError
 from elman.swap import round_weights
 from elman.tasks.classify import Classifier
 from elman.tasks.forecast import Forecaster
+from elman.tasks.generate import LanguageModel
 
-__all__ = ["TASKS", "Classifier", "Forecaster", "load"]
+__all__ = ["TASKS", "Classifier", "Forecaster", "LanguageModel", "load"]
 
-Task = Classifier | Forecaster
-TASKS: Final[dict[str, type[Task]]] = {"classify": Classifier, "forecast": Forecaster}
+Task = Classifier | Forecaster | LanguageModel
+TASKS: Final[dict[str, type[Task]]] = {
+    "classify": Classifier,
+    "forecast": Forecaster,
+    "generate": LanguageModel,
+}
 
 
 def load(folder: str | Path, int8: bool = False) -> Task:

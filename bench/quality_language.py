@@ -1,0 +1,89 @@
+"""Language models on public data (variable ELMAN_DATA), through the public API.
+
+Nats, perplexity and bits are of the text named, every token foretold from all before it; the best model is
+chosen on the validation text. Beside them stands the n-gram.
+
+    ELMAN_DATA=... python bench/quality.py shakespeare ptb generation
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import elman
+from quality_text import _data
+
+
+def shakespeare(**settings: Any) -> dict[str, Any]:
+    """1,115,394 characters: the first 90 % train, on the last 10 % the best model is chosen and scored (the
+    protocol of the published figures)."""
+    whole = (_data("lm/tinyshakespeare") / "input.txt").read_text()
+    cut = round(0.9 * len(whole))
+    with tempfile.TemporaryDirectory() as folder:
+        parts = Path(folder, "train.txt"), Path(folder, "valid.txt")
+        for part, text in zip(parts, (whole[:cut], whole[cut:]), strict=True):
+            part.write_text(text)
+        start = time.perf_counter()
+        model = elman.LanguageModel.fit(parts[0], valid=parts[1], tokens="character", **settings)
+        seconds = time.perf_counter() - start
+    return _figures(model.validation, seconds, model)
+
+
+def ptb(**settings: Any) -> dict[str, Any]:
+    """Penn Treebank by words (Mikolov et al.): test perplexity, and with the cache of the words just read."""
+    folder = _data("lm/ptb")
+    given = {"tokens": "space", "min_count": 1, "hidden": 400, "embedding": 400, "dropout": 0.5} | settings
+    start = time.perf_counter()
+    model = elman.LanguageModel.fit(folder / "ptb.train.txt", valid=folder / "ptb.valid.txt", **given)
+    seconds = time.perf_counter() - start
+    test = folder / "ptb.test.txt"
+    adapted = model.evaluate(test, adapt=True).scores.perplexity
+    return _figures(model.evaluate(test), seconds, model) | {"adapted perplexity": adapted}
+
+
+def generation(seconds: float = 10.0) -> dict[str, Any]:
+    """Characters a second of one stream of 512 LSTM units, and the time of a step after 100, 1,000 and
+    10,000 characters; weights as they are drawn, which cost the same as trained ones."""
+    whole = (_data("lm/tinyshakespeare") / "input.txt").read_text()
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder, "part.txt")
+        part.write_text(whole[:20_000])
+        model = elman.LanguageModel.fit(
+            part, tokens="character", hidden=512, epochs=1, progress=False, keep_baseline=False
+        )
+    pieces = model.generate("", 10**9, seed=0)
+    found, times, begin = {}, [], time.perf_counter()
+    for count, _ in enumerate(pieces, 1):
+        now = time.perf_counter()
+        times.append(now - begin)
+        begin = now
+        if count in (100, 1_000, 10_000):
+            found[f"microseconds a step after {count}"] = round(1e6 * statistics.median(times[-100:]), 1)
+        if sum(times) > seconds and count > 10_000:
+            break
+    return {"score": round(len(times) / sum(times)), "unit": "characters a second"} | found
+
+
+RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
+    "shakespeare": shakespeare,
+    "ptb": ptb,
+    "generation": generation,
+}
+
+
+def _figures(result: Any, seconds: float, model: Any) -> dict[str, Any]:
+    return {
+        "score": result.scores.perplexity,
+        "baseline": result.baseline.perplexity,
+        "nats": result.scores.nats,
+        "baseline nats": result.baseline.nats,
+        "all": asdict(result.scores),
+        "seconds": round(seconds, 1),
+        "validation": model.validation.scores.perplexity,
+        "settings": asdict(model.settings),
+        "notes": list(result.notes),
+    }

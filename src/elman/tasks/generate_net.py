@@ -1,0 +1,119 @@
+"""The network that says what comes next: embedding → recurrent layers → a probability for every token.
+
+T steps, B sequences, V tokens, E values of a token's vector, H units. Regularised as in Merity et al.,
+"Regularizing and optimizing LSTM language models", arXiv:1708.02182.
+"""
+
+import math
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.cells import Cell
+from elman.nn import Recurrent
+
+# More tokens than this get an adaptive softmax: the rare ones share a few common slots (Grave et al.,
+# "Efficient softmax approximation for GPUs", arXiv:1609.04309).
+FULL: Final = 20_000
+
+State = tuple[Any, ...]  # one entry a layer
+
+
+class Writer(nn.Module):
+    """Reads tokens and knows after each how likely every token is as the next.
+
+    Args:
+        cell: the recurrence.
+        tokens: V.
+        embedding, hidden, layers: E, H and how many layers of H units.
+        dropout: share of the outputs of every layer that is dropped, the same at all steps.
+        embedding_dropout: share of the vocabulary that is dropped, each word at all its places.
+        weight_dropout: share of the entries of every U that is dropped.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        tokens: int,
+        *,
+        embedding: int,
+        hidden: int,
+        layers: int,
+        dropout: float,
+        embedding_dropout: float,
+        weight_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.dropout, self.embedding_dropout = dropout, embedding_dropout
+        self.embedding = nn.Embedding(tokens, embedding)
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        bias = 1.0 if "f" in cell.gates else None
+        dropped = weight_dropout if cell.recurrent else 0.0
+        sizes = [embedding, *[hidden] * layers]
+        self.layers = nn.ModuleList(
+            Recurrent(cell, wide, hidden, weight_dropout=dropped, forget_bias=bias) for wide in sizes[:-1]
+        )
+        self.narrow = nn.Linear(hidden, embedding) if hidden != embedding else nn.Identity()
+        self.rare: Any = None
+        if tokens > FULL:
+            self.rare = nn.AdaptiveLogSoftmaxWithLoss(embedding, tokens, [FULL // 5, FULL], div_value=2.0)
+        else:  # tied: a token is said by the vector that it is read by (Press, Wolf, arXiv:1608.05859)
+            self.bias = nn.Parameter(torch.zeros(tokens))
+
+    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, Tensor, State]:
+        """Ids (T, B) → what the next tokens are foretold from (T, B, E), the last layer's outputs (T, B, H)
+        before dropout, and the state to go on from."""
+        x = self._dropped(self._read(ids))
+        y, states = x, []
+        for k, layer in enumerate(self.layers):
+            y, new = layer(x, None if state is None else state[k])
+            states.append(new)
+            x = self._dropped(y)
+        return self.narrow(x), y, tuple(states)
+
+    def step(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """One token of each sequence, ids (B) → (B, E) and the state to go on from; without gradients."""
+        x, states = self._vectors(ids), []
+        for k, layer in enumerate(self.layers):
+            x, new = layer.step(x, None if state is None else state[k])  # type: ignore[operator]
+            states.append(new)
+        return self.narrow(x), tuple(states)
+
+    def log_probs(self, features: Tensor) -> Tensor:
+        """(..., E) → logarithms of the probabilities of all tokens (..., V)."""
+        if self.rare is not None:
+            found: Tensor = self.rare.log_prob(features.flatten(0, -2))
+            return found.view(*features.shape[:-1], -1)
+        return F.linear(features, self.embedding.weight, self.bias).log_softmax(-1)
+
+    def loss(self, features: Tensor, wanted: Tensor) -> Tensor:
+        """Sum over (T, B, E) and the tokens that came (T, B) of -ln p."""
+        rows, targets = features.flatten(0, 1), wanted.flatten()
+        if self.rare is not None:
+            rare: Tensor = self.rare(rows, targets).output
+            return -rare.sum()
+        return F.cross_entropy(
+            F.linear(rows, self.embedding.weight, self.bias).float(), targets, reduction="sum"
+        )
+
+    def _read(self, ids: Tensor) -> Tensor:
+        """Vectors of the tokens; while training some words are missing at all their places (Gal, Ghahramani,
+        arXiv:1512.05287)."""
+        x = self._vectors(ids)
+        if not (self.training and self.embedding_dropout):
+            return x
+        there = F.dropout(x.new_ones(self.embedding.num_embeddings), self.embedding_dropout)
+        return x * there[ids].unsqueeze(2)
+
+    def _vectors(self, ids: Tensor) -> Tensor:
+        # numbers of about one: as they stand, small enough for what is said, they tell the layers little
+        x: Tensor = self.embedding(ids)
+        return x * math.sqrt(self.embedding.embedding_dim)
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        """The same values are missing at all steps."""
+        if not (self.training and self.dropout):
+            return x
+        return x * F.dropout(x.new_ones(1, *x.shape[1:]), self.dropout)

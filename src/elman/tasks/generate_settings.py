@@ -1,0 +1,80 @@
+"""The dials of a language model."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from elman.cells import CELLS
+from elman.errors import UsageError
+from elman.tasks.generate_net import Writer
+from elman.training import Plan
+
+TOKENS: Final = 16_000_000  # that a training should read: the shorter the text, the more epochs
+EPOCHS: Final = (1, 20)
+# Steps over which weights are averaged: so many, or this share of a shorter run.
+LASTING, SHARE = 500, 0.04
+# The order of the n-gram beside it, best on Tiny Shakespeare and on the Penn Treebank.
+ORDERS: Final = {"character": 7, "word": 5, "space": 5, "subword": 5}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a language model is made of."""
+
+    tokens: Literal["auto", "character", "word", "space", "subword"] = "auto"  # by the size of the text
+    vocabulary: int = 20_000
+    min_count: int = 2  # rarer words are unknown
+    cell: str = "lstm"  # a name in elman.cells.CELLS
+    hidden: int = 512
+    layers: int = 1
+    embedding: int = 128
+    steps: int = 128  # of a window: so far back gradients go
+    dropout: float = 0.3
+    embedding_dropout: float = 0.0
+    weight_dropout: float = 0.2
+    activation: float = 0.0  # what large outputs cost
+    slowness: float = 0.0  # what large changes of outputs cost
+    keep_baseline: bool = True  # the n-gram is made of the text's end, which the model's folder then holds
+
+    def __post_init__(self) -> None:
+        if self.tokens not in ("auto", *ORDERS):
+            raise UsageError(f"tokens must be one of auto, {', '.join(ORDERS)}, not {self.tokens!r}")
+        if self.cell not in CELLS:
+            raise UsageError(f"cell must be one of {', '.join(CELLS)}, not {self.cell!r}")
+        if not isinstance(self.keep_baseline, bool):
+            raise UsageError(f"keep_baseline must be true or false, not {self.keep_baseline!r}")
+        for name in ("vocabulary", "min_count", "hidden", "layers", "embedding", "steps"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UsageError(f"{name} must be a whole number of at least 1, not {value!r}")
+        for name in ("dropout", "embedding_dropout", "weight_dropout"):
+            if not _number(getattr(self, name)) or not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} must be a share from 0 to below 1, not {getattr(self, name)!r}")
+        for name in ("activation", "slowness"):
+            if not _number(getattr(self, name)) or not 0 <= getattr(self, name) < float("inf"):
+                raise UsageError(f"{name} must be a number of 0 or more, not {getattr(self, name)!r}")
+
+    def make_network(self, tokens: int) -> Writer:
+        """An untrained network for ids below `tokens`."""
+        return Writer(
+            CELLS[self.cell],
+            tokens,
+            embedding=self.embedding,
+            hidden=self.hidden,
+            layers=self.layers,
+            dropout=self.dropout,
+            embedding_dropout=self.embedding_dropout,
+            weight_dropout=self.weight_dropout,
+        )
+
+
+def defaults(tokens: int, dials: dict[str, Any]) -> dict[str, Any]:
+    """The plan's own values for a text of so many tokens: a short one is read more often."""
+    epochs = dials.get("epochs", min(max(round(TOKENS / max(tokens, 1)), EPOCHS[0]), EPOCHS[1]))
+    batch = dials.get("batch_size", Plan.batch_size) * dials.get("steps", Settings.steps)
+    steps = epochs * max(tokens // batch, 1)
+    average = max(0.0, 1 - max(1 / LASTING, 1 / (SHARE * steps)))
+    return {"epochs": epochs, "patience": max(3, epochs // 3), "learning_rate": 3e-3, "average": average}
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,235 @@
+"""A text as it is typed, with the network's state in hand: what comes next, and text that goes on from it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from elman import decode
+from elman.data.vocabulary import END, UNKNOWN
+from elman.errors import ArtifactError, UsageError
+from elman.files import replace_file, writing
+from elman.tasks.generate_adapt import Blend, Cache
+from elman.tasks.generate_net import State, Writer
+from elman.tasks.generate_words import LONGEST, TAIL, completed, spelt
+
+
+class Held(NamedTuple):
+    """What the past comes to, of constant size; `features` (1, E) foretell the next token."""
+
+    state: State | None
+    features: Tensor | None
+    cache: Cache | None
+
+
+class LanguageStream:
+    """Made by `LanguageModel.stream`. The same memory and the same time a token, however long the text."""
+
+    def __init__(self, network: Writer, vocabulary: Any, blend: Blend | None) -> None:
+        self._network, self._vocabulary, self._blend = network, vocabulary, blend
+        self._rest = ""  # the end of the text, whose tokens may still change
+        self._tail = ""  # what stands right before it
+        self._last, self._held = END, Held(None, None, None)  # the last token, and all before it
+        self._model = decode.Model(self._step, _select)
+        self._banned = torch.tensor([END, UNKNOWN])
+
+    def push(self, text: str) -> None:
+        """Read on.
+
+        Raises:
+            UsageError: not a string.
+        """
+        if not isinstance(text, str):
+            raise UsageError(f"push takes a text, not {type(text).__name__}")
+        self._rest += text
+        end = self._vocabulary.settled(self._rest)
+        done, self._rest = self._rest[:end], self._rest[end:]
+        self._tail = (self._tail + done)[-LONGEST:]
+        self._last, self._held = self._read(done, self._last, self._held)
+
+    def result(self, count: int = 5) -> list[tuple[str, float]]:
+        """The likeliest next words and their probabilities, best first; after a part of a word, those that
+        begin so, given that they do."""
+        if self._vocabulary.kind in ("word", "space"):
+            logs, _ = self._step(torch.tensor([self._last]), self._held)
+            return completed(logs[0], self._vocabulary, self._rest.strip(), count)
+        last, held = self._read(self._rest, self._last, self._held)
+        begun = TAIL.search(self._tail + self._rest)
+        return spelt(self._model, self._vocabulary, last, held, begun[0] if begun else "", count)
+
+    def generate(
+        self,
+        length: int = 500,
+        *,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: str | None = None,
+    ) -> Iterator[str]:
+        """Text that goes on from what was pushed, in pieces as they come; the stream stays where it is.
+
+        Args:
+            length: most characters.
+            temperature: below 1 likelier, above 1 more surprising; 0 takes the likeliest token each time.
+            top_k, top_p: draw only from the k likeliest tokens, or from the fewest that have so much
+                probability together (Holtzman et al., arXiv:1904.09751).
+            seed: the same seed, the same text.
+            stop: end before this string.
+
+        Raises:
+            UsageError: a number that can't be.
+        """
+        if not isinstance(length, int) or length < 0:
+            raise UsageError(f"length must be a whole number of 0 or more, not {length!r}")
+        if stop is not None and (not isinstance(stop, str) or not stop):
+            raise UsageError(f"stop must be a text of at least one character, not {stop!r}")
+        generator = torch.Generator()
+        generator.manual_seed(seed) if seed is not None else generator.seed()
+        last, held = self._read(self._rest, self._last, self._held)
+        drawn = decode.sampled(
+            self._model,
+            torch.tensor([last]),
+            held,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            generator=generator,
+            banned=self._banned,
+        )
+        return _until(_as_text(drawn, self._vocabulary), length, stop)
+
+    def save(self, file: str | Path) -> None:
+        """Keep all that was read, for `LanguageModel.stream(saved=file)`."""
+        tensors = {
+            "last": torch.tensor([self._last]),
+            "rest": _letters(self._rest),
+            "tail": _letters(self._tail),
+        }
+        for k, layer in enumerate(self._held.state or ()):
+            for j, part in enumerate(layer if isinstance(layer, tuple) else (layer,)):
+                tensors[f"state.{k}.{j}"] = part.contiguous()
+        if self._held.features is not None:
+            tensors["features"] = self._held.features.contiguous()
+        if self._held.cache is not None:
+            tensors |= {"cache.features": self._held.cache.features, "cache.tokens": self._held.cache.tokens}
+        place = Path(file)
+        with writing(place, UsageError), replace_file(place) as out:
+            out.write(safetensors.torch.save(tensors, {"elman": "stream", "mark": self._mark()}))
+
+    def load(self, file: str | Path) -> None:
+        """Go on from what `save` kept.
+
+        Raises:
+            ArtifactError: no such file, or one of another model.
+        """
+        try:
+            with safe_open(str(file), "pt") as saved:
+                mark = (saved.metadata() or {}).get("mark")
+                tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise ArtifactError(f"{file} holds no stream of a language model: {error}") from error
+        if mark != self._mark():
+            raise ArtifactError(f"{file} holds a stream of another model: streams fit the model they are of")
+        self._last = int(tensors["last"])
+        self._rest, self._tail = ("".join(map(chr, tensors[name].tolist())) for name in ("rest", "tail"))
+        layers: list[Any] = []
+        for k in range(len(self._network.layers)):
+            parts = tuple(tensors[name] for name in sorted(tensors) if name.startswith(f"state.{k}."))
+            layers.append(parts if len(parts) > 1 else parts[0] if parts else None)
+        cache = (
+            Cache(tensors["cache.features"], tensors["cache.tokens"]) if "cache.tokens" in tensors else None
+        )
+        state = None if layers[0] is None else tuple(layers)
+        self._held = Held(state, tensors.get("features"), cache if self._blend else None)
+
+    def _mark(self) -> str:
+        """Tells streams of one model from those of another."""
+        network = self._network
+        shapes = [tuple(p.shape) for p in network.parameters()]
+        return f"{shapes} {float(network.embedding.weight.detach().double().sum()):.12g}"
+
+    def _read(self, text: str, last: int, held: Held) -> tuple[int, Held]:
+        for token in self._vocabulary.encode(text).tolist():
+            held = self._after(torch.tensor([last]), held)
+            if held.cache is not None and held.features is not None:
+                held = held._replace(cache=held.cache.after(held.features, torch.tensor([token])))
+            last = token
+        return last, held
+
+    def _after(self, tokens: Tensor, held: Held) -> Held:
+        """One token on, (N) rows."""
+        with torch.no_grad():
+            features, state = self._network.step(tokens, held.state)
+        cache = held.cache
+        if cache is None and self._blend is not None and len(tokens) == 1:
+            cache = Cache.empty(features)
+        return Held(state, features, cache)
+
+    def _step(self, tokens: Tensor, held: Held) -> tuple[Tensor, Held]:
+        """Log probabilities (N, V) of what follows these tokens."""
+        held = self._after(tokens, held)
+        assert held.features is not None
+        with torch.no_grad():
+            logs = self._network.log_probs(held.features)
+            if held.cache is not None and self._blend is not None:
+                logs = held.cache.mixed(logs, held.features, self._blend)
+        return logs, held
+
+
+def _select(held: Held, rows: Tensor) -> Held:
+    """The state of these rows; all share one cache."""
+
+    def chosen(layer: Any) -> Any:
+        if isinstance(layer, tuple):
+            return tuple(chosen(part) for part in layer)
+        return layer.index_select(1, rows)
+
+    state = None if held.state is None else tuple(chosen(layer) for layer in held.state)
+    features = None if held.features is None else held.features.index_select(0, rows)
+    return Held(state, features, held.cache)
+
+
+def _as_text(drawn: Iterator[Tensor], vocabulary: Any) -> Iterator[str]:
+    """Tokens as the text they add; a character whose bytes are not all there is held back."""
+    pending: list[int] = []
+    for token in drawn:
+        pending.append(int(token))
+        piece = vocabulary.decode(pending)
+        if not piece.endswith("\ufffd") or len(pending) > 8:
+            pending = []
+            yield piece
+
+
+def _until(pieces: Iterator[str], length: int, stop: str | None) -> Iterator[str]:
+    """At most `length` characters, and none from `stop` on."""
+    held, room = "", length
+    for piece in pieces:
+        if room <= 0:
+            break
+        held += piece[:room]
+        room -= len(piece)
+        if stop is not None and stop in held:
+            yield held[: held.index(stop)]
+            return
+        # what may be the beginning of `stop` waits
+        keep = (
+            0
+            if stop is None
+            else next(
+                (n for n in range(min(len(stop) - 1, len(held)), 0, -1) if stop.startswith(held[-n:])), 0
+            )
+        )
+        if len(held) > keep:
+            yield held[: len(held) - keep]
+            held = held[len(held) - keep :]
+    if held:
+        yield held
+
+
+def _letters(text: str) -> Tensor:
+    return torch.tensor([ord(c) for c in text], dtype=torch.int64)
