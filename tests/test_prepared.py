@@ -345,3 +345,16 @@ def test_a_layer_is_looked_at_again_when_its_weights_are_plain_again() -> None:
     assert list(layer._calls.values()) == [None]
     parametrize.remove_parametrizations(layer, "weight_hh_l0")
     assert_equal(quick(layer, x), layer(x))
+
+
+def test_a_step_and_a_sequence_of_one_step_share_a_call() -> None:
+    layer, x = layer_of(layers=2), torch.randn(T, B, I)
+    start = state = state_of(layer)
+    with torch.no_grad():
+        for x_t in x:
+            y, after = layer.step(x_t, state)
+            output, final = layer(x_t.unsqueeze(0), state)
+            assert_equal([output[0], final], [y, after])
+            state = after
+    assert len(layer._calls) == 1
+    assert_equal(state, layer(x, start)[1])

@@ -65,9 +65,6 @@ class Prepared:
                 parallel(entry, address, threads, 0)
 
         at = {name: k for k, name in enumerate(plan.fields)}
-        for c in plan.cell.state[1:]:
-            block[at[f"stride.{c}"]] = 0
-        block[at[f"stride.{plan.cell.state[0]}"]] = self.batch * w.hidden
         states = tuple((at[f"s.{c}"], at[f"stride.{c}"]) for c in plan.cell.state)
         places = (at["x"], at["x_step"], at["x_row"])
         return _Part(block, start, places, states, reverse, (packed, on, memory))
@@ -146,9 +143,9 @@ class Prepared:
         begin, end = (steps, 0) if part.reverse else (0, steps)
         ends = [s[k : k + 1].clone() for s in state]  # the kernel writes over all but h
         h[begin].copy_(ends[0][0])
-        block[part.states[0][0]] = h.data_ptr()
-        for (at, _), buffer in zip(part.states[1:], ends[1:], strict=True):
-            block[at] = buffer.data_ptr()
+        strides = (self.batch * self.width, *[0] * (self.count - 1))  # only of h every step is kept
+        for (at, at_stride), buffer, stride in zip(part.states, (h, *ends[1:]), strides, strict=True):
+            block[at], block[at_stride] = buffer.data_ptr(), stride
         part.start()
         ends[0].copy_(h[end])
         return (h[:-1] if part.reverse else h[1:]), ends
