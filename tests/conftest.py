@@ -1,9 +1,16 @@
 """What all tests rely on."""
 
+import io
 import os
 import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from elman import cli
 
 # The same examples at every run, so that a change is judged by itself; HYPOTHESIS_PROFILE=default draws new
 # ones, which is how to look for more.
@@ -13,3 +20,27 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 # A shell tells what it starts in the background to ignore Ctrl-C; tests of Ctrl-C need it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    """Run `elman ...` in an empty folder: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, stdin: str | bytes | None = None) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["elman", *arguments])
+        if stdin is not None:
+            monkeypatch.setattr(
+                sys,
+                "stdin",
+                io.TextIOWrapper(io.BytesIO(stdin.encode() if isinstance(stdin, str) else stdin)),
+            )
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return int(end.value.code or 0), out, err
+
+    return run

@@ -16,6 +16,7 @@ import elman
 from elman.data.vocabulary import END
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks.generate import LanguageModel
+from elman.tasks.generate_adapt import Cache
 from elman.tasks.generate_net import FULL, Writer
 from elman.tasks.generate_problem import NextToken, read
 from elman.training import Plan
@@ -101,8 +102,9 @@ def test_the_cache_hears_what_was_just_said(model: LanguageModel, text: Path) ->
     total, last, held = 0.0, int(ids[0]), stream._held
     for token in ids[1:].tolist():
         logs, held = stream._step(torch.tensor([last]), held)
-        assert held.cache is not None and held.features is not None
-        held = held._replace(cache=held.cache.after(held.features, torch.tensor([token])))
+        assert held.features is not None
+        cache = held.cache or Cache.empty(held.features)
+        held = held._replace(cache=cache.after(held.features, torch.tensor([token])))
         total, last = total - float(logs[0, token]), token
     assert adapted.nats == pytest.approx(total / (len(ids) - 1), rel=1e-4)
 

@@ -221,7 +221,7 @@ def generate(
     loaded = load(model, int8)
     if not isinstance(loaded, LanguageModel):
         raise UsageError(f"{model} is a model for {loaded.task!r}, which writes no text")
-    begin = sys.stdin.read() if prompt == "-" else prompt
+    begin = sys.stdin.buffer.read().decode(errors="replace") if prompt == "-" else prompt
     for piece in loaded.generate(
         begin, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, stop=stop
     ):

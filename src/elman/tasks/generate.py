@@ -1,6 +1,7 @@
 """Next-word prediction and text generation. Beside every score stands that of an n-gram."""
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from elman import artifact
 from elman.artifact import Artifact
 from elman.data.corpus import read_corpus, read_ids
+from elman.data.files import clean, read_bytes
 from elman.data.vocabulary import vocabulary_from_json
 from elman.errors import ArtifactError, TrainingError, UsageError
 from elman.progress import watch
@@ -197,13 +199,12 @@ class LanguageModel:
     def report(
         self, data: Any, *, header: bool = True, plot: Any = None, as_json: bool = False
     ) -> Iterator[str]:
-        """The next words after a text; after every line of standard input, if data is "-"."""
+        """The next words after a text; after every line of a file, or of standard input ("-")."""
         if data is None:
             raise UsageError("a language model needs a text to go on from, or - for standard input")
         if plot is not None:
             raise UsageError("a language model draws no plot: leave plot out")
-        lines = _lines() if data == "-" else [str(data)]
-        for line in lines:
+        for line in _lines(str(data)):
             words = self.predict(line)
             if as_json:
                 yield json.dumps(
@@ -266,8 +267,12 @@ class LanguageModel:
         )
 
 
-def _lines() -> Iterator[str]:
-    import sys
-
-    for line in sys.stdin:
-        yield line.rstrip("\n")
+def _lines(data: str) -> Iterator[str]:
+    """Of standard input as they come, or of a file; any other string is a text itself."""
+    if data == "-":
+        for line in sys.stdin.buffer:
+            yield line.decode(errors="replace").rstrip("\r\n")
+    elif len(data) < 1000 and "\0" not in data and Path(data).is_file():
+        yield from clean(read_bytes(Path(data)), data).decode().splitlines()
+    else:
+        yield data

@@ -45,10 +45,10 @@ class Cache(NamedTuple):
         """For features (1, E)."""
         return cls(like.new_empty(0, like.shape[1]), torch.empty(0, dtype=torch.int64, device=like.device))
 
-    def after(self, features: Tensor, token: Tensor) -> "Cache":
-        """One step later: features (1, E) and the token (1) that came then."""
-        both = torch.cat([self.features, F.normalize(features)]), torch.cat([self.tokens, token])
-        return Cache(both[0][-SIZE:], both[1][-SIZE:])
+    def after(self, features: Tensor, tokens: Tensor) -> "Cache":
+        """Some steps later: their features (T, E) and the tokens (T) that came after them."""
+        features = torch.cat([self.features, F.normalize(features)])
+        return Cache(features[-SIZE:], torch.cat([self.tokens, tokens])[-SIZE:])
 
     def mixed(self, logs: Tensor, features: Tensor, blend: Blend) -> Tensor:
         """Log probabilities (1, V) with the cache's share."""

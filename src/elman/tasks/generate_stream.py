@@ -15,6 +15,7 @@ from elman.errors import ArtifactError, UsageError
 from elman.files import replace_file, writing
 from elman.tasks.generate_adapt import Blend, Cache
 from elman.tasks.generate_net import State, Writer
+from elman.tasks.generate_problem import PIECE
 from elman.tasks.generate_words import LONGEST, TAIL, completed, spelt
 
 
@@ -154,21 +155,24 @@ class LanguageStream:
         return f"{shapes} {float(network.embedding.weight.detach().double().sum()):.12g}"
 
     def _read(self, text: str, last: int, held: Held) -> tuple[int, Held]:
-        for token in self._vocabulary.encode(text).tolist():
-            held = self._after(torch.tensor([last]), held)
-            if held.cache is not None and held.features is not None:
-                held = held._replace(cache=held.cache.after(held.features, torch.tensor([token])))
-            last = token
+        """A text, in pieces that the network reads at once: its last token, and what all before comes to."""
+        ids = torch.from_numpy(self._vocabulary.encode(text))
+        for begin in range(0, len(ids), PIECE):
+            piece = ids[begin : begin + PIECE]
+            before = torch.cat([torch.tensor([last]), piece[:-1]])
+            with torch.no_grad():
+                features, _, state = self._network(before.unsqueeze(1), held.state)
+            cache = held.cache
+            if self._blend is not None:
+                cache = (cache or Cache.empty(features[0])).after(features.squeeze(1), piece)
+            held, last = Held(state, features[-1], cache), int(piece[-1])
         return last, held
 
     def _after(self, tokens: Tensor, held: Held) -> Held:
         """One token on, (N) rows."""
         with torch.no_grad():
             features, state = self._network.step(tokens, held.state)
-        cache = held.cache
-        if cache is None and self._blend is not None and len(tokens) == 1:
-            cache = Cache.empty(features)
-        return Held(state, features, cache)
+        return Held(state, features, held.cache)
 
     def _step(self, tokens: Tensor, held: Held) -> tuple[Tensor, Held]:
         """Log probabilities (N, V) of what follows these tokens."""
