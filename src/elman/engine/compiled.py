@@ -66,9 +66,9 @@ def scan(
     )
     clear = None if call.reset is None else _starts(call, reverse)
     x = x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous()
-    w = weights
-    tensors = (call.lengths, clear, noise.recurrent, x, w.ih, w.hh, w.b_ih, w.b_hh, w.gain_ih, w.gain_hh)
-    everything = (*tensors, *state, *w.units, *masks)
+    tensors = (call.lengths, clear, noise.recurrent, x, weights.ih, weights.hh, weights.b_ih, weights.b_hh)
+    gains = (weights.gain_ih, weights.gain_hh)
+    everything = (*tensors, *gains, *state, *weights.units, *masks)
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in everything)
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
         results = operator.scan(spec, everything, keep)  # somebody looks at every operation

@@ -28,14 +28,14 @@ class Forward(Kernel):
                 self._step(first, turn.index, f.sub(turn.index, begin))
 
     def _gather(self, first: str, last: str, i: str, k: str) -> None:
-        """Turn i, the k-th of the chunk: where its inputs are and where their sums go, starting from b
-        (which layer normalisation adds later)."""
+        """Turn i, the k-th of the chunk: where its inputs are and where their sums go, starting from b,
+        which layer normalisation adds later."""
         f, share = self.f, self.share
         t, _, _ = self.order(i)
         m = self.active(first, last, t)
         offset = f.read(share.offsets, k)
         f.write(f.add(offset, m), share.offsets, f.add(k, 1))
-        sums, width = f.mul(f.arg("Hp"), len(self.plan.slots)), f.mul(f.arg("Hp"), self.plan.width)
+        slots, width = len(self.plan.slots), f.mul(f.arg("Hp"), self.plan.width)
         with f.loop(m) as loop:
             row = f.read(f.pointer("rows"), f.add(first, loop.index))
             place = f.add(offset, loop.index)
@@ -44,9 +44,9 @@ class Forward(Kernel):
             f.write(x, share.sources, place, "ptr")
             f.write(to, share.destinations, place, "ptr")
             if self.norm:
-                f.clear(to, sums)
+                f.clear(to, f.mul(f.arg("Hp"), slots))
             else:
-                f.copy(to, f.pointer("bias"), sums)
+                f.copy(to, f.pointer("bias"), f.mul(f.arg("Hp"), slots))
 
     def _step(self, first: str, i: str, k: str) -> None:
         f, share, plan = self.f, self.share, self.plan
@@ -82,9 +82,8 @@ class Forward(Kernel):
         old = {c: self.before(c, prev, t, row) for c in cell.state}
         new = {c: self.state(c, following, row) for c in cell.state}
         kept = self.place("kept", t, row, plan.places) if plan.keep else ""
-        rates: list[str] = []  # a product
+        rates, centred = [], kept or sums  # with layer normalisation: of each product
         if self.norm:
-            centred = kept or sums
             rates = [self.norm.centre(side, sums, centred) for side in self.norm.sides]
         with self.units() as unit:
 

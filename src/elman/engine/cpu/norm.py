@@ -5,8 +5,8 @@ gain c r + bias. From gradients g of those, with d = g gain, the gradient of v i
 r (d - mean(d) - c r² mean(d c)).
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
 from elman.engine.cpu.ir import Loop
@@ -26,18 +26,16 @@ class Norm:
         self.total = f.everywhere(f.new(f"sitofp i64 {total} to {v.element}"))
         self.sides = [self.plan.range(letter) for letter in "xu" if self.plan.range(letter)[1]]
 
-    @contextmanager
-    def _units(self, sums: int) -> Iterator[Loop]:
+    def _units(self, sums: int = 0) -> AbstractContextManager[Loop]:
         """Loop over the vectors of a row's units, with so many sums that begin at 0."""
         f = self.f
-        with f.loop(f.arg("Hp"), step=self.plan.vector.lanes, carried=[self.zero] * sums) as loop:
-            yield loop
+        return f.loop(f.arg("Hp"), step=self.plan.vector.lanes, carried=[self.zero] * sums)
 
     def _places(self, side: tuple[int, int], unit: str) -> list[str]:
         """Where these units stand in each of the side's slots."""
-        return [self.place(slot, unit) for slot in range(*side)]
+        return [self._place(slot, unit) for slot in range(*side)]
 
-    def place(self, slot: int, unit: str) -> str:
+    def _place(self, slot: int, unit: str) -> str:
         return self.f.add(self.f.mul(self.f.arg("Hp"), slot), unit)
 
     def _plus(self, total: str, values: Sequence[str]) -> str:
@@ -57,7 +55,7 @@ class Norm:
         return f.binary("fdiv", constant(1.0), f.intrinsic("sqrt", variance))
 
     def centre(self, side: tuple[int, int], source: str, to: str) -> str:
-        """Sums less their mean, from one row of slots to another, 0 for units that don't exist; their r."""
+        """Sums less their mean, from one row of slots to another, 0 for units that don't exist; its r."""
         f = self.f
         with self._units(1) as first:
             values = [f.load(source, place) for place in self._places(side, first.index)]
@@ -74,7 +72,7 @@ class Norm:
 
     def value(self, centred: str, rate: str, slot: int, unit: str) -> str:
         """What the equations see of a slot."""
-        f, place = self.f, self.place(slot, unit)
+        f, place = self.f, self._place(slot, unit)
         scaled = f.binary("fmul", f.load(centred, place), rate)
         return f.fma(scaled, f.load(f.pointer("gain"), place), f.load(f.pointer("bias"), place))
 
@@ -91,7 +89,7 @@ class Norm:
         squares, plain, crossed = first.values
         rate, shift = self._rate(squares), self._mean(plain)
         slope = f.binary("fmul", f.binary("fmul", rate, rate), self._mean(crossed))
-        with self._units(0) as second:
+        with self._units() as second:
             real = self.kernel.real(second.index)
             for place in self._places(side, second.index):
                 c, d = f.load(centred, place), self._scaled(gradients, place)

@@ -146,9 +146,9 @@ def constants(
 def weight_fields(packed: pack.Packed, inputs: int) -> dict[str, int]:
     """The fields of a forward kernel's weights."""
     fields = {"I": inputs, "W": packed.W.data_ptr(), "U": _address(packed.U)}
-    fields |= {"gain": _address(packed.gain)}
     fields |= {"W.scales": _address(packed.W_scales), "U.scales": _address(packed.U_scales)}
-    return fields | {"bias": packed.bias.data_ptr(), "units": _address(packed.units)}
+    fields |= {"bias": packed.bias.data_ptr(), "gain": _address(packed.gain)}
+    return fields | {"units": _address(packed.units)}
 
 
 def shared_out(
@@ -253,12 +253,13 @@ def backward(
         if gradient is not None:
             carry[:, k, :hidden] = gradient
     sums = x.new_zeros(on.slices, plan.sums, hp)
-    packed, gain = None if w.hh is None else pack.pack_backward(plan, w.hh, hidden), pack.gain(plan, w)
+    packed = None if w.hh is None else pack.pack_backward(plan, w.hh, hidden)
+    gain = pack.gain(plan, w)
     up = up if up.stride(2) == 1 or hidden == 1 else up.contiguous()
     fields = _common(plan, x, hidden, options, trace)
     fields |= {"up": up.data_ptr(), "up_step": up.stride(0), "up_row": up.stride(1)}
-    fields |= {"carry": carry.data_ptr(), "sums": sums.data_ptr(), "U": _address(packed)}
-    fields |= {"gain": _address(gain)}
+    fields |= {"U": _address(packed), "gain": _address(gain)}
+    fields |= {"carry": carry.data_ptr(), "sums": sums.data_ptr()}
     fields |= {f"up.{c}": g.data_ptr() for c, g in zip(plan.cell.state, every, strict=False)}
     _launch(plan, on, fields, on.largest, plan.width * hp * plan.vector.size)
     total = sums.sum(0) if on.slices > 1 else sums[0]
