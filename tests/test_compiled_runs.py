@@ -22,11 +22,17 @@ SIZES = {
 }
 
 
+# A kind whose name ends so has layer normalisation.
+NORM = "+norm"
+
+
 def layer_of(
     kind: str, hidden: int, batch: int, steps: int, layers: int = 1, **more: Any
 ) -> tuple[elman.Recurrent, Tensor]:
     torch.manual_seed(1)
-    layer = elman.Recurrent(CELLS[kind], 5, hidden, layers, **more, engine="compiled")
+    more["layer_norm"] = kind.endswith(NORM)
+    cell = CELLS[kind.removesuffix(NORM)]
+    layer = elman.Recurrent(cell, 5, hidden, layers, **more, engine="compiled")
     return layer, torch.randn(steps, batch, 5)
 
 
@@ -48,13 +54,13 @@ def work(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru", "indrnn"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "indrnn", "gru+norm"])
 def test_same_inputs_give_the_same_bits(kind: str, work: dict[str, int]) -> None:
     layer, x = layer_of(kind, **work)
     assert_equal(run(layer, x), run(layer, x))
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru", "peephole-lstm"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "peephole-lstm", "lstm+norm"])
 def test_outputs_do_not_depend_on_the_number_of_threads(kind: str, work: dict[str, int]) -> None:
     layer, x = layer_of(kind, **work)
     lengths = torch.arange(x.shape[1]).mul(3) % (x.shape[0] + 1)
@@ -70,7 +76,7 @@ def test_outputs_do_not_depend_on_the_number_of_threads(kind: str, work: dict[st
 
 @pytest.mark.parametrize("hidden", [16, 37])
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("kind", [*CELLS, "lstm+norm", "gru+norm", "mingru+norm"])
 def test_steps_are_the_scan_bit_for_bit(kind: str, batch: int, hidden: int) -> None:
     """With and without gradients, and the one like the other."""
     layer, x = layer_of(kind, hidden, batch, 5, layers=2)
@@ -86,7 +92,7 @@ def test_steps_are_the_scan_bit_for_bit(kind: str, batch: int, hidden: int) -> N
         assert_equal(other, results[0])
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru", "mingru"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "mingru", "lstm+norm"])
 def test_a_row_alone_is_the_row_in_a_batch(kind: str, work: dict[str, int]) -> None:
     rows = work["batch"]
     layer, x = layer_of(kind, **work)

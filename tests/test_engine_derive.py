@@ -76,6 +76,7 @@ def test_gradients_of_every_cell(kind: str, zoneout: bool) -> None:
     torch.manual_seed(0)
     pair = derive(CELLS[kind], zoneout)
     assert_derived(pair, uniform)
+    assert_derived(derive(CELLS[kind], zoneout, joined=False), uniform)
     read = {node.args[0] for node in pair.forward.nodes if node.op == "input"}
     assert ("z" in read) == zoneout
     assert pair is derive(CELLS[kind], zoneout)
@@ -104,12 +105,13 @@ def test_zoneout_without_a_share_is_the_plain_cell(kind: str) -> None:
 
 
 def test_products_that_are_only_added_are_one_sum() -> None:
-    def inputs(c: Cell) -> set[str]:
-        return {".".join(n.args) for n in derive(c).forward.nodes if n.op == "input"}
+    def inputs(c: Cell, joined: bool = True) -> set[str]:
+        return {".".join(n.args) for n in derive(c, joined=joined).forward.nodes if n.op == "input"}
 
     assert inputs(LSTM) == {"a.i", "a.f", "a.g", "a.o", "s.c"}
     assert inputs(GRU) == {"a.r", "a.z", "x.n", "u.n", "s.h"}
     assert inputs(CELLS["indrnn"]) == {"x.h", "w.u_h", "s.h"}
+    assert inputs(GRU, joined=False) == {"x.r", "u.r", "x.z", "u.z", "x.n", "u.n", "s.h"}
 
 
 def test_lstm_keeps_its_gates_and_nothing_that_comes_for_free() -> None:

@@ -254,7 +254,7 @@ def test_explain_says_why_the_vendor_engine_is_out(
     layer = elman.Recurrent(CELLS[kind], 2, 3, **options)
     before = torch.get_rng_state()
     explained = layer.explain(x, **call)
-    if layer.layer_norm or layer.proj_size:
+    if layer.proj_size:
         assert explained.startswith("eager: kernels have no ") and reason in explained
     else:
         assert explained == "compiled: its equations are one fused kernel over the whole sequence"
@@ -272,7 +272,6 @@ def test_outside_training_recurrent_dropout_is_no_obstacle() -> None:
 
 
 COMPILED_OBSTACLES: list[tuple[dict[str, Any], Tensor, str]] = [
-    ({"layer_norm": True}, torch.zeros(3, 2, 2), "kernels have no layer normalisation"),
     ({"proj_size": 2}, torch.zeros(3, 2, 2), "kernels have no projection"),
     ({}, torch.zeros(0, 2, 2), "there is nothing to compute"),
     ({}, torch.zeros(3, 0, 2), "there is nothing to compute"),
@@ -323,21 +322,21 @@ def test_the_slow_path_is_warned_of_once() -> None:
     """Once in a process and for each reason; never where there is nothing to do."""
     scan._warn.cache_clear()
     x = torch.zeros(3, 2, 2)
-    normalised, projected = elman.GRU(2, 3, layer_norm=True), elman.LSTM(2, 3, proj_size=2, layer_norm=True)
-    for engine, kernels in (("eager", normalised), ("auto", elman.GRU(2, 3))):
+    small, normalised = elman.RNN(2, 3, proj_size=2), elman.LSTM(2, 3, proj_size=2, layer_norm=True)
+    for engine, kernels in (("eager", small), ("auto", elman.GRU(2, 3, layer_norm=True))):
         kernels.engine = engine
         kernels(x)
-    normalised.engine = "auto"
-    normalised(x[:0])
-    normalised(x[:, :0])
-    with pytest.warns(
-        scan.SlowPathWarning, match="step by step, which is slow: kernels have no layer norm"
-    ) as w:
-        normalised(x)
+    small.engine = "auto"
+    small(x[:0])
+    small(x[:, :0])
+    with pytest.warns(scan.SlowPathWarning, match="by step, which is slow: kernels have no projection") as w:
+        small(x)
     assert len(w) == 1
+    small(x)
+    small.step(x[0])
+    with pytest.warns(scan.SlowPathWarning, match="kernels have no projection; .* no layer normalisation"):
+        normalised(x)
     normalised(x)
-    normalised.step(x[0])
-    projected(x)
     with pytest.warns(scan.SlowPathWarning, match="autocast"), torch.autocast("cpu", torch.bfloat16):
         elman.Recurrent(CELLS["mgu"], 2, 3)(x)
     scan._warn.cache_clear()

@@ -16,12 +16,13 @@ def rounded(weight: torch.Tensor) -> torch.Tensor:
     return (weight / scale).round() * scale
 
 
+@pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("hidden", [16, 37])
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman", "slstm"])
-def test_outputs_are_those_of_rounded_weights(name: str, hidden: int) -> None:
+def test_outputs_are_those_of_rounded_weights(name: str, hidden: int, norm: bool) -> None:
     torch.manual_seed(0)
-    layer = elman.Recurrent(CELLS[name], 5, hidden, int8=True, engine="compiled")
-    exact = elman.Recurrent(CELLS[name], 5, hidden, engine="compiled")
+    layer = elman.Recurrent(CELLS[name], 5, hidden, layer_norm=norm, int8=True, engine="compiled")
+    exact = elman.Recurrent(CELLS[name], 5, hidden, layer_norm=norm, engine="compiled")
     exact.load_state_dict(layer.state_dict())
     x, lengths = torch.randn(7, 3, 5), [7, 0, 4]
     with torch.no_grad():

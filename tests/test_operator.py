@@ -29,6 +29,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm": ("lstm", {}),
     "gru": ("gru", {"num_layers": 2, "bidirectional": True}),
     "slstm": ("slstm", {"zoneout": 0.2}),
+    "norm": ("lstm", {"layer_norm": True}),
 }
 
 
@@ -80,7 +81,7 @@ def test_cells_of_one_name_stay_apart() -> None:
         assert_same(fast(x), layer(x))
 
 
-def tensors_of(spec: Spec, mask: bool = False) -> list[Tensor | None]:
+def tensors_of(spec: Spec, mask: bool = False, norm: bool = False) -> list[Tensor | None]:
     """What a scan of 4 steps and 2 sequences of 3 inputs takes."""
     rows = len(spec.cell.gates) * spec.hidden
 
@@ -90,6 +91,7 @@ def tensors_of(spec: Spec, mask: bool = False) -> list[Tensor | None]:
     lengths = torch.tensor([4, 2]) if spec.reverse else None
     plain = [lengths, None, torch.ones(2, spec.hidden, dtype=torch.float64) if mask else None, leaf(4, 2, 3)]
     weights = [leaf(rows, 3), leaf(rows, spec.hidden), leaf(rows), leaf(rows)]
+    weights += [leaf(rows), leaf(rows)] if norm else [None, None]
     rest = [leaf(2, spec.hidden) for _ in range(spec.counts[0])]
     return [*plain, *weights, *rest, *[leaf(spec.hidden) for _ in range(spec.counts[1])]]
 
@@ -107,13 +109,14 @@ def test_a_compiled_layer_with_recurrent_dropout_trains(hidden: int) -> None:
     assert_same(output, layer(x)[0])
 
 
+@pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("every", [False, True])
 @pytest.mark.parametrize("kind", ["gru", "peephole-lstm"])
-def test_the_operator_keeps_pytorchs_rules(kind: str, every: bool) -> None:
+def test_the_operator_keeps_pytorchs_rules(kind: str, every: bool, norm: bool) -> None:
     """Its schema, its shapes without numbers, its gradients."""
     c = CELLS[kind]
     zoneout = (0.25,) * len(c.state) if every else None
     spec = Spec(c, 16, every, zoneout, (len(c.state), len(c.weights)), every)
-    tensors = tensors_of(spec, mask=every)
+    tensors = tensors_of(spec, every, norm)
     given = operator._text(spec, tensors, True), [t for t in tensors if t is not None]
     torch.library.opcheck(torch.ops.elman.scan.default, given)

@@ -56,8 +56,8 @@ def quick(layer: elman.Recurrent, x: Tensor, hx: Any = None) -> Any:
 def test_calls_without_gradients_are_those_with(
     kind: str, bidirectional: bool, layers: int, dtype: torch.dtype
 ) -> None:
-    for bias in (True, False):
-        layer = layer_of(kind, layers, bidirectional=bidirectional, bias=bias, dtype=dtype)
+    for more in ({}, {"bias": False}, {"layer_norm": True}):
+        layer = layer_of(kind, layers, bidirectional=bidirectional, **more, dtype=dtype)
         x = torch.randn(T, B, I, dtype=dtype)
         for hx in (None, state_of(layer)):
             for _ in range(2):
@@ -71,7 +71,7 @@ def test_calls_without_gradients_are_those_with(
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_steps_are_the_scan(kind: str, layers: int) -> None:
-    layer, x = layer_of(kind, layers), torch.randn(T, B, I)
+    layer, x = layer_of(kind, layers, layer_norm=layers == 2), torch.randn(T, B, I)
     for start in (None, state_of(layer)):
         state, outputs, states = start, [], []
         with torch.no_grad():
@@ -147,8 +147,23 @@ def halved_bias(layer: Any) -> None:
     layer.bias_hh_l0.data.div_(3)
 
 
+def doubled_gain(layer: Any) -> None:
+    layer.gain_hh_l0.data.mul_(2)
+
+
 CHANGES: list[Callable[[Any], None]] = [
-    *(stepped, loaded, multiplied, doubled, assigned, replaced, remembering, in_place, halved_bias)
+    *(
+        stepped,
+        loaded,
+        multiplied,
+        doubled,
+        assigned,
+        replaced,
+        remembering,
+        in_place,
+        halved_bias,
+        doubled_gain,
+    )
 ]
 
 
@@ -158,7 +173,8 @@ CHANGES: list[Callable[[Any], None]] = [
 def test_changed_weights_are_seen(change: Callable[[Any], None], dtype: torch.dtype, hidden: int) -> None:
     """Also where units don't fill vectors: such calls aren't prepared, but remember packed weights."""
     torch.manual_seed(1)
-    layer = elman.LSTM(I, hidden, dtype=dtype, engine="compiled")
+    norm = change is doubled_gain
+    layer = elman.LSTM(I, hidden, layer_norm=norm, dtype=dtype, engine="compiled")
     x = torch.randn(T, B, I, dtype=dtype)
     state = tuple(torch.rand(2, 1, B, hidden, dtype=dtype))
     with torch.no_grad():

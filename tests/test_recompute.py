@@ -19,7 +19,10 @@ def pair(kind: Any, **options: Any) -> tuple[Any, Any]:
     return plain, frugal
 
 
-@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2}, {"zoneout": 0.3}], ids=str)
+OPTIONS = [{}, {"bidirectional": True, "num_layers": 2}, {"zoneout": 0.3}, {"layer_norm": True}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("kind", [elman.LSTM, elman.GRU, elman.RNN])
 def test_outputs_and_gradients_are_the_same(kind: Any, options: dict[str, Any]) -> None:
     plain, frugal = pair(kind, **options)

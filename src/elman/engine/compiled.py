@@ -23,7 +23,6 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (x.dtype not in (torch.float32, torch.float64), f"kernels are float32 or float64, not {x.dtype}"),
         (weights.ih.dtype != x.dtype, "kernels don't mix precisions"),
         (0 in x.shape[:2], "there is nothing to compute"),
-        (weights.gain_ih is not None, "kernels have no layer normalisation"),
         (weights.hr is not None, "kernels have no projection"),
         (torch.is_autocast_enabled("cpu"), "autocast chooses its own precision"),
     )
@@ -68,7 +67,8 @@ def scan(
     clear = None if call.reset is None else _starts(call, reverse)
     x = x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous()
     tensors = (call.lengths, clear, noise.recurrent, x, weights.ih, weights.hh, weights.b_ih, weights.b_hh)
-    everything = (*tensors, *state, *weights.units, *masks)
+    gains = (weights.gain_ih, weights.gain_hh)
+    everything = (*tensors, *gains, *state, *weights.units, *masks)
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in everything)
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
         results = operator.scan(spec, everything, keep)  # somebody looks at every operation

@@ -73,12 +73,13 @@ class Pair:
 
 
 @functools.cache
-def derive(cell: Cell, zoneout: bool = False) -> Pair:
-    """The Programs that a compiled kernel runs for a cell."""
+def derive(cell: Cell, zoneout: bool = False, joined: bool = True) -> Pair:
+    """The Programs that a compiled kernel runs for a cell; unless `joined`, x.g and u.g stay apart."""
     program = trace(cell)
     if zoneout:
         program = _zoned_out(program)
-    program = _joined(program)
+    if joined:
+        program = _joined(program)
     tape = Tape(program.cell)
     values = [tape.add(node) for node in program.nodes]
     gradients = _gradients(program, tape, values)

@@ -106,13 +106,12 @@ def _scan_backward(
     units = next(left) if spec.counts[1] else None
     zoneout = next(left) if passes.plan(spec, given, keep=True).zoneout else None
     mask = None if given.mask is None else next(left)
-    count = 8 + len(given.rest)
-    needed = [t is not None and t.is_floating_point() for t in (*given[:8], *given.rest)]
+    needed = [t is not None and t.is_floating_point() for t in given.flat()]
     found = passes.backward(spec, given, (kept, units, zoneout, mask, *left), gradients, needed)
-    assert len(found) == count
-    everything = zip((*given[:8], *given.rest), found, strict=True)
     return [
-        (torch.zeros_like(t) if g is None else g.contiguous().clone()) for t, g in everything if t is not None
+        torch.zeros_like(t) if g is None else g.contiguous().clone()
+        for t, g in zip(given.flat(), found, strict=True)
+        if t is not None
     ]
 
 

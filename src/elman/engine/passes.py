@@ -14,14 +14,15 @@ from elman.engine.call import Call, Noise, State, Weights, taken
 from elman.engine.cpu import gradient, host, pack, run
 from elman.engine.cpu.plan import Plan, plan_for
 from elman.engine.cpu.run import Options
-from elman.engine.spec import Spec, Tensors, read
+from elman.engine.spec import HEAD, Spec, Tensors, read
 
 
 def _parts(spec: Spec, given: Tensors) -> tuple[State, Weights, Options]:
     """The tensors by what they are."""
     states, units = spec.counts
     state, own, masks = given.rest[:states], given.rest[states : states + units], given.rest[states + units :]
-    weights = Weights(given.ih, given.hh, given.b_ih, given.b_hh, None, own, None, None, spec.hidden)
+    gains = given.gain_ih, given.gain_hh
+    weights = Weights(given.ih, given.hh, given.b_ih, given.b_hh, None, own, *gains, spec.hidden)
     zoneout = spec.zoneout or masks or None
     return state, weights, Options(given.lengths, given.clear, spec.reverse, given.mask, zoneout)
 
@@ -35,6 +36,7 @@ def plan(spec: Spec, given: Tensors, **more: bool) -> Plan:
         resets=given.clear is not None,
         zoneout=zoned,
         masked=given.mask is not None,
+        norm=given.gain_ih is not None,
         **more,
     )
 
@@ -103,14 +105,15 @@ def backward(
     unseen: list[Tensor | None] = [None] * states
     if spec.every:
         every, final, unseen = _upstream(every, final, wanted, given.x, spec.hidden, options)
-    found = run.backward(wanted, given.x, trace, weights.hh, spec.hidden, options, up, final, every)
+    found = run.backward(wanted, given.x, trace, weights, options, up, final, every)
     products = gradient.Products(wanted, given.x, trace, found, weights, options)
-    x, ih, hh, b_ih, b_hh = needed[3:8]
+    x, ih, hh, b_ih, b_hh, gain_ih, gain_hh = needed[3:HEAD]
     own: list[Tensor | None] = [None, None, None]
     own.append(products.inputs() if x else None)
     own += [products.ih() if ih else None, products.hh() if hh else None]
     own += [products.b_ih() if b_ih else None, products.b_hh() if b_hh else None]
-    initial = products.states(any(needed[8 : 8 + states]))
+    own += [products.gain("x") if gain_ih else None, products.gain("u") if gain_hh else None]
+    initial = products.states(any(needed[HEAD : HEAD + states]))
     initial = [a if b is None or a is None else a + b for a, b in zip(initial, unseen, strict=True)]
     rest = [*initial, *products.units()]
     return own + rest + [None] * (len(given.rest) - len(rest))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from elman.engine import passes
-from elman.engine.spec import Spec, Tensors, read
+from elman.engine.spec import HEAD, Spec, Tensors, read
 
 
 class Scan(torch.autograd.Function):
@@ -50,16 +50,17 @@ class Scan(torch.autograd.Function):
         if needed[3]:
             total[3] = torch.empty_like(given.x)
         # the gradient of a chunk's initial state is wanted for the chunk before, whoever else wants it
-        wanted = [*needed[:8], *[True] * count, *needed[8 + count :]]
+        wanted = [*needed[:HEAD], *[True] * count, *needed[HEAD + count :]]
         for k, steps in reversed(list(enumerate(_chunks(given, spec)))):
             state = starts[k * count : (k + 1) * count]
             chunk = _cut(given, steps, state, spec)
             _, trace = passes.forward(spec, chunk, keep=True)
             own = [None if g is None else g[steps] for g in (up, *every)]
             found = passes.backward(spec, chunk, trace, (own[0], *final, *own[1:]), wanted)
-            final = found[8 : 8 + count]
+            final = found[HEAD : HEAD + count]
             _add(total, found, steps, count)
-        total[8 : 8 + count] = [g if n else None for g, n in zip(final, needed[8 : 8 + count], strict=True)]
+        own = needed[HEAD : HEAD + count]
+        total[HEAD : HEAD + count] = [g if n else None for g, n in zip(final, own, strict=True)]
         return (None, *total)
 
 
@@ -91,7 +92,7 @@ def _add(total: list[Tensor | None], found: Sequence[Tensor | None], steps: slic
     """A chunk's gradients to the sums; that of x has its own place, and states are passed on instead."""
     for k, gradient in enumerate(found):
         mine = total[k]
-        if gradient is None or 8 <= k < 8 + states:
+        if gradient is None or HEAD <= k < HEAD + states:
             continue
         if k == 3:
             assert mine is not None

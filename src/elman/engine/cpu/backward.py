@@ -1,6 +1,7 @@
 """The backward kernel: from the last step to the first, through U and then through the equations."""
 
 from elman.engine.cpu.loops import Kernel
+from elman.engine.cpu.norm import Norm
 from elman.engine.cpu.plan import Plan
 
 
@@ -8,8 +9,8 @@ class Backward(Kernel):
     """From the last turn to the first: what the later step passes back through U, then the equations."""
 
     def __init__(self, plan: Plan) -> None:
-        self.width = 1 + plan.masked  # the gradient of h; with a mask, what comes through U stands apart
         super().__init__(plan)
+        self.norm = Norm(self) if plan.norm else None
 
     def slice(self, piece: str, first: str, last: str) -> None:
         f = self.f
@@ -34,7 +35,7 @@ class Backward(Kernel):
     def _gather(self, t: str, later: str, row: str, k: str) -> None:
         """The k-th running row: where the later step's gradients are, and upstream's to add them to."""
         f, share, plan = self.f, self.share, self.plan
-        width = f.mul(f.arg("Hp"), self.width)
+        width = f.mul(f.arg("Hp"), plan.width)
         to = f.at(share.scratch, f.mul(k, width))
         up = f.at(f.pointer("up"), f.add(f.mul(t, f.arg("up_step")), f.mul(row, f.arg("up_row"))))
         if plan.masked:
@@ -66,6 +67,7 @@ class Backward(Kernel):
         dh = f.read(self.share.destinations, k, "ptr")
         starts = self.starts(t, row) if plan.resets else ""
         names = tuple(pair.kept)
+        gates = f.at(dh, f.mul(f.arg("Hp"), 1 + plan.masked)) if self.norm else kept
         with self.units() as unit:
 
             def gradient(name: str) -> str:
@@ -81,16 +83,20 @@ class Backward(Kernel):
                 if letter == "d":
                     return gradient(name)
                 if letter == "kept":
-                    return f.load(kept, f.add(f.mul(f.arg("Hp"), names.index(name)), unit))
+                    return f.load(kept, f.add(f.mul(f.arg("Hp"), plan.first_kept + names.index(name)), unit))
                 if letter in ("s", "new"):
                     return f.load((old if letter == "s" else new)[name], unit)
                 return self.shared(letter, name, t, row, unit)
 
             values = self.evaluate(pair.backward, leaf)
             results = dict(zip(pair.gradients, (values[k] for k in pair.backward.outputs), strict=True))
-            self._store_gates(kept, piece, results, unit)
+            self._store_gates(gates, piece, results, unit)
             self._store_carry(carry, results, starts, unit)
             self._add_weights(piece, results, unit)
+        if self.norm:
+            sums = self._sum(piece, plan.sums - len(plan.slots))
+            for side in self.norm.sides:
+                self.norm.backward(side, kept, gates, sums)
 
     def _of_output(self, dh: str, row: str, unit: str) -> str:
         """The gradient of h from above and through U."""
@@ -100,32 +106,26 @@ class Backward(Kernel):
         mask = f.load(f.pointer("mask"), f.add(f.mul(row, f.arg("Hp")), unit))
         return f.fma(f.load(dh, unit), mask, f.load(dh, f.add(f.arg("Hp"), unit)))
 
-    def _store_gates(self, kept: str, piece: str, results: dict[tuple[str, str], str], unit: str) -> None:
+    def _store_gates(self, to: str, piece: str, results: dict[tuple[str, str], str], unit: str) -> None:
         """Zero beyond H, whatever the equations make of units that don't exist: products read these."""
-        f, v = self.f, self.plan.vector
-        real = self._real(unit)
+        f, zero = self.f, self.plan.vector.constant(0.0)
+        real = self.real(unit)
         for place, slot in enumerate(self.plan.slots):
-            value = f.select(real, results[slot], v.constant(0.0))
-            f.store(value, kept, f.add(f.mul(f.arg("Hp"), place), unit))
+            value = f.select(real, results.get(slot, zero), zero)
+            f.store(value, to, f.add(f.mul(f.arg("Hp"), place), unit))
             self._sum_up(piece, place, value, unit)
 
     def _sum_up(self, piece: str, place: int, value: str, unit: str) -> None:
         """Add to a sum over steps and rows. Every slice of rows has its own, in its own order: whoever does
         the work, the same numbers are added in the same order."""
-        f = self.f
-        row = f.add(f.mul(piece, len(self.plan.slots) + len(self.plan.cell.weights)), place)
-        where = f.add(f.mul(row, f.arg("Hp")), unit)
-        f.store(f.binary("fadd", f.load(f.pointer("sums"), where), value), f.pointer("sums"), where)
+        f, total = self.f, self._sum(piece, place)
+        f.store(f.binary("fadd", f.load(total, unit), value), total, unit)
 
-    def _real(self, unit: str) -> str:
-        """Which lanes are units below H."""
-        f, v = self.f, self.plan.vector
-        left = f.sub(f.arg("H"), unit)
-        first = f.new(f"insertelement <{v.lanes} x i64> poison, i64 {left}, i64 0")
-        lanes = f"<{v.lanes} x i32> zeroinitializer"
-        spread = f.new(f"shufflevector <{v.lanes} x i64> {first}, <{v.lanes} x i64> poison, {lanes}")
-        numbers = ", ".join(f"i64 {k}" for k in range(v.lanes))
-        return f.new(f"icmp sgt <{v.lanes} x i64> {spread}, <{numbers}>")
+    def _sum(self, piece: str, place: int) -> str:
+        """Where a slice's sum stands."""
+        f = self.f
+        row = f.add(f.mul(piece, self.plan.sums), place)
+        return f.at(f.pointer("sums"), f.mul(row, f.arg("Hp")))
 
     def _store_carry(self, carry: str, results: dict[tuple[str, str], str], starts: str, unit: str) -> None:
         """What the step before gets: nothing across a sequence's start."""

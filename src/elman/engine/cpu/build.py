@@ -25,6 +25,7 @@ from elman.engine.cpu import (
     ir,
     kernel,
     loops,
+    norm,
     packing,
     plan,
     product,
@@ -80,14 +81,14 @@ def _described(wanted: Plan) -> str:
     programs = [(p.nodes, p.outputs) for p in (pair.forward, pair.backward)]
     cell = wanted.cell
     options = [wanted.backward, wanted.keep, wanted.resets, wanted.zoneout, wanted.masked]
-    options += [wanted.int8, wanted.every]
+    options += [wanted.int8, wanted.every, wanted.norm]
     return repr((options, astuple(wanted.vector), cell.gates, cell.state, cell.weights, programs, pair.kept))
 
 
 @functools.cache
 def _sources() -> str:
     """A fingerprint of the code that writes kernels."""
-    modules = (backward, forward, functions, ir, kernel, loops, packing, plan, product)
+    modules = (backward, forward, functions, ir, kernel, loops, norm, packing, plan, product)
     return hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in modules)).hexdigest()
 
 

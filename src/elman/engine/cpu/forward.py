@@ -2,6 +2,7 @@
 seldom; then step after step, the equations on sums that are still in the cache."""
 
 from elman.engine.cpu.loops import Kernel
+from elman.engine.cpu.norm import Norm
 from elman.engine.cpu.plan import Plan
 
 
@@ -9,8 +10,8 @@ class Forward(Kernel):
     """`chunk` steps at a time: the inputs' sums of all, then step after step."""
 
     def __init__(self, plan: Plan) -> None:
-        self.width = len(plan.slots) + plan.masked  # and a place for h times its mask
         super().__init__(plan)
+        self.norm = Norm(self) if plan.norm else None
 
     def slice(self, piece: str, first: str, last: str) -> None:
         f, share = self.f, self.share
@@ -27,13 +28,14 @@ class Forward(Kernel):
                 self._step(first, turn.index, f.sub(turn.index, begin))
 
     def _gather(self, first: str, last: str, i: str, k: str) -> None:
-        """Turn i, the k-th of the chunk: where its inputs are and where their sums go, starting from b."""
+        """Turn i, the k-th of the chunk: where its inputs are and where their sums go, starting from b,
+        which layer normalisation adds later."""
         f, share = self.f, self.share
         t, _, _ = self.order(i)
         m = self.active(first, last, t)
         offset = f.read(share.offsets, k)
         f.write(f.add(offset, m), share.offsets, f.add(k, 1))
-        slots, width = len(self.plan.slots), f.mul(f.arg("Hp"), self.width)
+        slots, width = len(self.plan.slots), f.mul(f.arg("Hp"), self.plan.width)
         with f.loop(m) as loop:
             row = f.read(f.pointer("rows"), f.add(first, loop.index))
             place = f.add(offset, loop.index)
@@ -41,7 +43,10 @@ class Forward(Kernel):
             to = f.at(share.scratch, f.mul(place, width))
             f.write(x, share.sources, place, "ptr")
             f.write(to, share.destinations, place, "ptr")
-            f.copy(to, f.pointer("bias"), f.mul(f.arg("Hp"), slots))
+            if self.norm:
+                f.clear(to, f.mul(f.arg("Hp"), slots))
+            else:
+                f.copy(to, f.pointer("bias"), f.mul(f.arg("Hp"), slots))
 
     def _step(self, first: str, i: str, k: str) -> None:
         f, share, plan = self.f, self.share, self.plan
@@ -77,6 +82,9 @@ class Forward(Kernel):
         old = {c: self.before(c, prev, t, row) for c in cell.state}
         new = {c: self.state(c, following, row) for c in cell.state}
         kept = self.place("kept", t, row, plan.places) if plan.keep else ""
+        rates, centred = [], kept or sums  # with layer normalisation: of each product
+        if self.norm:
+            rates = [self.norm.centre(side, sums, centred) for side in self.norm.sides]
         with self.units() as unit:
 
             def leaf(letter: str, name: str) -> str:
@@ -84,6 +92,8 @@ class Forward(Kernel):
                     return f.load(old[name], unit)
                 if letter in "xau":
                     slot = plan.slots.index((letter, name))
+                    if self.norm:
+                        return self.norm.value(centred, rates["xu".index(letter)], slot, unit)
                     return f.load(sums, f.add(f.mul(f.arg("Hp"), slot), unit))
                 return self.shared(letter, name, t, row, unit)
 
@@ -91,4 +101,4 @@ class Forward(Kernel):
             for c, k in zip(cell.state, pair.forward.outputs, strict=True):
                 f.store(values[k], new[c], unit)
             for place, k in enumerate(pair.kept.values() if plan.keep else ()):
-                f.store(values[k], kept, f.add(f.mul(f.arg("Hp"), place), unit))
+                f.store(values[k], kept, f.add(f.mul(f.arg("Hp"), plan.first_kept + place), unit))

@@ -75,15 +75,19 @@ class Products:
         return self._by_gate(product, "au")
 
     def b_ih(self) -> Tensor:
-        return self._bias("xa")
+        return self._summed(self.found.bias, "xa")
 
     def b_hh(self) -> Tensor:
         # a tensor of its own: whoever owns a gradient may change it in place
-        return self._bias("au").clone()
+        return self._summed(self.found.bias, "au").clone()
 
-    def _bias(self, letters: str) -> Tensor:
+    def gain(self, letter: str) -> Tensor:
+        """Of the sums of x or of u."""
+        return self._summed(self.found.gain, letter)
+
+    def _summed(self, sums: Tensor, letters: str) -> Tensor:
         low, high = self.plan.range(letters)
-        return self._by_gate(self.found.bias[low:high].flatten(), letters)
+        return self._by_gate(sums[low:high].flatten(), letters)
 
     def units(self) -> list[Tensor]:
         return list(self.found.units[:, : self.hidden])

@@ -184,11 +184,23 @@ class Function:
         self.put(f"store {self.vector.type} {value}, ptr {place}, align {self.vector.size}")
 
     def spread(self, pointer: str, index: str | int) -> str:
-        """One element in every lane."""
+        """One element of memory in every lane."""
+        return self.everywhere(self.read(pointer, index, self.vector.element))
+
+    def everywhere(self, one: str) -> str:
+        """An element in every lane."""
         v = self.vector
-        one = self.read(pointer, index, v.element)
         first = self.new(f"insertelement {v.type} poison, {v.element} {one}, i64 0")
         return self.new(f"shufflevector {v.type} {first}, {v.type} poison, <{v.lanes} x i32> zeroinitializer")
+
+    def total(self, value: str) -> str:
+        """The sum of all lanes in every lane."""
+        v, distance = self.vector, 1
+        while distance < v.lanes:
+            mask = ", ".join(f"i32 {k ^ distance}" for k in range(v.lanes))
+            other = self.new(f"shufflevector {v.type} {value}, {v.type} poison, <{v.lanes} x i32> <{mask}>")
+            value, distance = self.binary("fadd", value, other), 2 * distance
+        return value
 
     def binary(self, op: str, a: str, b: str) -> str:
         return self.new(f"{op} {self.vector.type} {a}, {b}")

@@ -56,8 +56,6 @@ class Share:
 class Kernel:
     """What both directions share. `f` writes the one function; the argument block's fields are its names."""
 
-    width: int  # slots of a scratch row
-
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.lanes = plan.vector.lanes
@@ -88,7 +86,7 @@ class Kernel:
         low = f.div(f.mul(panels, number), size)
         high = f.div(f.mul(panels, f.add(number, 1)), size)
         room = f.arg("room")
-        row = f.mul(f.arg("Hp"), self.width)
+        row = f.mul(f.arg("Hp"), self.plan.width)
         sources = f.at(f.pointer("pointers"), f.mul(number, f.mul(room, 3)), "i64")
         return Share(
             start=f.choose(split, 0, number),
@@ -179,6 +177,16 @@ class Kernel:
         low, high = f.mul(self.share.first_panel, WIDE), f.mul(self.share.last_panel, WIDE)
         with f.loop(high, low) as loop:
             yield f.mul(loop.index, self.lanes)
+
+    def real(self, unit: str) -> str:
+        """Which lanes are units below H."""
+        f, v = self.f, self.plan.vector
+        left = f.sub(f.arg("H"), unit)
+        first = f.new(f"insertelement <{v.lanes} x i64> poison, i64 {left}, i64 0")
+        lanes = f"<{v.lanes} x i32> zeroinitializer"
+        spread = f.new(f"shufflevector <{v.lanes} x i64> {first}, <{v.lanes} x i64> poison, {lanes}")
+        numbers = ", ".join(f"i64 {k}" for k in range(v.lanes))
+        return f.new(f"icmp sgt <{v.lanes} x i64> {spread}, <{numbers}>")
 
     def shared(self, letter: str, name: str, t: str, row: str, unit: str) -> str:
         """A leaf that both directions read: a weight, or zoneout's share."""

@@ -26,6 +26,7 @@ class Packed(NamedTuple):
     U: Tensor | None  # (a and u slots * Hp / C, H, C)
     bias: Tensor  # (S, Hp)
     units: Tensor | None  # (weights, Hp)
+    gain: Tensor | None = None  # (S, Hp), with layer normalisation
     W_scales: Tensor | None = None  # for 8-bit weights, one a column
     U_scales: Tensor | None = None
 
@@ -68,15 +69,16 @@ def pack(plan: Plan, w: Weights) -> Packed:
         return _rounded(plan, w)
     U = None if w.hh is None else _across(w.hh, plan, "au", w.hidden)
     units = filled(torch.stack(w.units), hp, 1) if w.units else None
-    return Packed(_across(w.ih, plan, "xa", w.hidden), U, _bias(plan, w, hp), units)
+    bias = _by_slot(plan, w.b_ih, w.b_hh, w)
+    return Packed(_across(w.ih, plan, "xa", w.hidden), U, bias, units, gain(plan, w))
 
 
 def _rounded(plan: Plan, w: Weights) -> Packed:
     """With 8-bit weights: every row of W and U by its own scale, so that its largest number is 127."""
-    full = pack(plan_for(plan.cell, plan.vector), w)
+    full = pack(plan_for(plan.cell, plan.vector, norm=plan.norm), w)
     W, W_scales = _to_bytes(full.W)
     U, U_scales = (None, None) if full.U is None else _to_bytes(full.U)
-    return Packed(W, U, full.bias, full.units, W_scales, U_scales)
+    return full._replace(W=W, U=U, W_scales=W_scales, U_scales=U_scales)
 
 
 def _to_bytes(panels: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,23 +121,29 @@ def _addresses(plan: Plan, letters: str, hidden: int, base: int, row: int, nothi
     return np.concatenate(parts).astype(np.int64)
 
 
-def _bias(plan: Plan, w: Weights, hp: int) -> Tensor:
-    """What every slot's sum starts from."""
-    if w.b_ih is None:
+def gain(plan: Plan, w: Weights) -> Tensor | None:
+    """What every slot's normalised sum is multiplied with."""
+    return _by_slot(plan, w.gain_ih, w.gain_hh, w) if plan.norm else None
+
+
+def _by_slot(plan: Plan, ih: Tensor | None, hh: Tensor | None, w: Weights) -> Tensor:
+    """The biases, or gains, of both products (G*H) for every slot's units; for slots "a" their sum."""
+    hp = padded(w.hidden, plan)
+    if ih is None:
         return zeros(len(plan.slots) * hp, w.ih.dtype)
-    if w.b_hh is None:
-        every = torch.cat((w.b_ih, zeros(1, w.ih.dtype)))
+    if hh is None:
+        every = torch.cat((ih, zeros(1, w.ih.dtype)))
     else:
-        both = w.b_ih + w.b_hh
+        both = ih + hh
         if hp == w.hidden and gates(plan, "a") == tuple(range(len(plan.cell.gates))):
             return both
-        every = torch.cat((w.b_ih, w.b_hh, both, zeros(1, w.ih.dtype)))
-    return every.index_select(0, _bias_places(plan, w.hidden, w.b_hh is not None))
+        every = torch.cat((ih, hh, both, zeros(1, w.ih.dtype)))
+    return every.index_select(0, _slot_places(plan, w.hidden, hh is not None))
 
 
 @functools.lru_cache(256)
-def _bias_places(plan: Plan, hidden: int, recurrent: bool) -> Tensor:
-    """Where the bias of every slot's units stands in (b_ih, b_hh, their sum, 0)."""
+def _slot_places(plan: Plan, hidden: int, recurrent: bool) -> Tensor:
+    """Where the number of every slot's units stands in (ih, hh, their sum, 0)."""
     total = len(plan.cell.gates) * hidden
     part = {"x": 0, "u": total, "a": 2 * total}
     last = 3 * total if recurrent else total
@@ -156,7 +164,7 @@ def remembered(plan: Plan, w: Weights) -> Packed:
 
     PyTorch counts changes of a tensor, but not those through `.data`: a sample of the numbers tells those.
     """
-    tensors = [t for t in (w.ih, w.hh, w.b_ih, w.b_hh, *w.units) if t is not None]
+    tensors = [t for t in (w.ih, w.hh, w.b_ih, w.b_hh, *w.units, w.gain_ih, w.gain_hh) if t is not None]
     if any(t.is_inference() for t in tensors):  # PyTorch doesn't count these tensors' changes
         return pack(plan, w)
     key = (plan, *[t._version for t in tensors], *[t.data_ptr() for t in tensors])

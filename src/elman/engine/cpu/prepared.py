@@ -35,7 +35,8 @@ class Prepared:
         self.lock = threading.Lock()
         self.steps, self.batch, self.directions = steps, batch, stack.directions
         self.width, self.count = stack.weights[0].hidden, len(stack.cell.state)
-        self.plan = plan_for(stack.cell, host.vector(dtype), int8=stack.int8)
+        norm = stack.weights[0].gain_ih is not None
+        self.plan = plan_for(stack.cell, host.vector(dtype), int8=stack.int8, norm=norm)
         self.parts = [self._part(w, k % stack.directions == 1) for k, w in enumerate(stack.weights)]
         self.size = self.plan.vector.size
         self.row = batch * self.width * self.size  # bytes of one layer's state

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.engine.call import State
+from elman.engine.call import State, Weights
 from elman.engine.cpu import build, host, pack
 from elman.engine.cpu.plan import Plan
 
@@ -58,10 +58,10 @@ class Schedule(NamedTuple):
     lengths: Any  # int64 (B)
 
 
-def schedule(steps: int, batch: int, lengths: Tensor | None, work: int) -> Schedule:
-    """Share B rows out; `work` is a row's multiplications in one step."""
+def schedule(steps: int, batch: int, lengths: Tensor | None, work: int, whole: bool = False) -> Schedule:
+    """Share B rows out; `work` is a row's multiplications in one step. A `whole` row has one thread."""
     threads = host.threads()
-    split = batch < 2 * threads and work * batch >= SPLIT
+    split = batch < 2 * threads and work * batch >= SPLIT and not whole
     if steps * batch * work < SERIAL or (batch < threads and not split):
         threads = 1
     split = split and threads > 1
@@ -147,7 +147,8 @@ def weight_fields(packed: pack.Packed, inputs: int) -> dict[str, int]:
     """The fields of a forward kernel's weights."""
     fields = {"I": inputs, "W": packed.W.data_ptr(), "U": _address(packed.U)}
     fields |= {"W.scales": _address(packed.W_scales), "U.scales": _address(packed.U_scales)}
-    return fields | {"bias": packed.bias.data_ptr(), "units": _address(packed.units)}
+    fields |= {"bias": packed.bias.data_ptr(), "gain": _address(packed.gain)}
+    return fields | {"units": _address(packed.units)}
 
 
 def shared_out(
@@ -155,8 +156,8 @@ def shared_out(
 ) -> tuple[Schedule, int, int]:
     """Who runs what in a forward pass, steps of a chunk, and bytes of a row of sums."""
     by_input, by_state = plan.multiplications
-    on = schedule(steps, batch, lengths, hidden * (hidden * by_state + inputs * by_input))
-    row = (len(plan.slots) + plan.masked) * pack.padded(hidden, plan) * plan.vector.size
+    on = schedule(steps, batch, lengths, hidden * (hidden * by_state + inputs * by_input), plan.norm)
+    row = plan.width * pack.padded(hidden, plan) * plan.vector.size
     return on, max(1, min(steps, ROWS // on.largest, BYTES // (on.largest * row))), row
 
 
@@ -230,14 +231,14 @@ class Gradients(NamedTuple):
     carry: Tensor  # (B, J, Hp), still without what the first step passes back through U
     bias: Tensor  # (S, Hp)
     units: Tensor  # (weights, Hp)
+    gain: Tensor  # (S, Hp), with layer normalisation
 
 
 def backward(
     plan: Plan,
     x: Tensor,
     trace: Trace,
-    hh: Tensor | None,
-    hidden: int,
+    w: Weights,
     options: Options,
     up: Tensor,
     final: Sequence[Tensor | None],
@@ -245,19 +246,22 @@ def backward(
 ) -> Gradients:
     """From the gradients of the outputs (T, B, H), the final state, and of `every` state (T, B, Hp)."""
     steps, batch, _ = x.shape
-    hp, slots = pack.padded(hidden, plan), len(plan.slots)
-    on = schedule(steps, batch, options.lengths, hidden * (hidden * plan.multiplications[1] + 1))
+    hidden, hp = w.hidden, pack.padded(w.hidden, plan)
+    on = schedule(steps, batch, options.lengths, hidden * (hidden * plan.multiplications[1] + 1), plan.norm)
     carry = x.new_zeros(batch, len(final), hp)
     for k, gradient in enumerate(final):
         if gradient is not None:
             carry[:, k, :hidden] = gradient
-    sums = x.new_zeros(on.slices, slots + len(plan.cell.weights), hp)
-    packed = None if hh is None else pack.pack_backward(plan, hh, hidden)
+    sums = x.new_zeros(on.slices, plan.sums, hp)
+    packed = None if w.hh is None else pack.pack_backward(plan, w.hh, hidden)
+    gain = pack.gain(plan, w)
     up = up if up.stride(2) == 1 or hidden == 1 else up.contiguous()
     fields = _common(plan, x, hidden, options, trace)
     fields |= {"up": up.data_ptr(), "up_step": up.stride(0), "up_row": up.stride(1)}
-    fields |= {"carry": carry.data_ptr(), "sums": sums.data_ptr(), "U": _address(packed)}
+    fields |= {"U": _address(packed), "gain": _address(gain)}
+    fields |= {"carry": carry.data_ptr(), "sums": sums.data_ptr()}
     fields |= {f"up.{c}": g.data_ptr() for c, g in zip(plan.cell.state, every, strict=False)}
-    _launch(plan, on, fields, on.largest, (1 + plan.masked) * hp * plan.vector.size)
+    _launch(plan, on, fields, on.largest, plan.width * hp * plan.vector.size)
     total = sums.sum(0) if on.slices > 1 else sums[0]
-    return Gradients(carry, total[:slots], total[slots:])
+    slots, last = len(plan.slots), len(plan.slots) + len(plan.cell.weights)
+    return Gradients(carry, total[:slots], total[slots:last], total[last:])
