@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -64,8 +66,8 @@ def test_calls_without_gradients_are_those_with(
                 assert_equal(quick(layer, x, hx), layer(x, hx))
         layer.batch_first = True
         swapped = x.transpose(0, 1)
-        for given in (swapped, swapped.contiguous()):
-            assert_equal(quick(layer, given), layer(given))
+        for x_b in (swapped, swapped.contiguous()):
+            assert_equal(quick(layer, x_b), layer(x_b))
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -374,3 +376,33 @@ def test_a_step_and_a_sequence_of_one_step_share_a_call() -> None:
             state = after
     assert len(layer._calls) == 1
     assert_equal(state, layer(x, start)[1])
+
+
+CALLS = st.lists(
+    st.tuples(
+        st.sampled_from(["step", "scan", "change"]), st.integers(1, 3), st.integers(1, 3), st.booleans()
+    ),
+    min_size=2,
+    max_size=12,
+)
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(list(KINDS)), st.integers(1, 2), st.booleans(), CALLS)
+def test_any_calls_in_any_order_are_those_with_gradients(
+    kind: str, layers: int, layer_norm: bool, calls: list[tuple[str, int, int, bool]]
+) -> None:
+    layer = layer_of(kind, layers, layer_norm=layer_norm)
+    for what, steps, batch, begun in calls:
+        state = state_of(layer, batch) if begun else None
+        x = torch.randn(steps, batch, I)
+        if what == "change":
+            with torch.no_grad():
+                layer.weight_hh_l0.mul_(1.1)
+        elif what == "scan":
+            assert_equal(quick(layer, x, state), layer(x, state))
+        else:
+            with torch.no_grad():
+                output, final = layer.step(x[0], state)
+            expected = layer(x[:1], state)
+            assert_equal([output, final], [expected[0][0], expected[1]])
