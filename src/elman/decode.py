@@ -13,7 +13,7 @@ arXiv:1705.04304; 0: all may); `banned` (M), tokens that never come. What cannot
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from torch import Tensor
 from elman.errors import UsageError
 
 State = Any
+TINY: Final = torch.finfo(torch.float32).tiny
 # Log probabilities (N, V) → the tokens to go on with, the greedy one first, and theirs: both (N, k).
 _Choice = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -159,16 +160,16 @@ def filtered(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: fl
     _require(0 <= temperature < math.inf, f"temperature must be 0 or more, not {temperature}")
     _require(top_k >= 0, f"top_k must be 0, for all tokens, or more, not {top_k}")
     _require(0 < top_p <= 1, f"top_p must be above 0 and at most 1, not {top_p}")
-    nothing = torch.full_like(logits, -math.inf)
     if temperature < 1e-6:  # as good as 0, and above it no quotient overflows
         best = logits.argmax(1, keepdim=True)
-        return nothing.scatter(1, best, logits.gather(1, best))
+        return torch.full_like(logits, -math.inf).scatter(1, best, logits.gather(1, best))
     logits = logits / temperature
     if not top_k and top_p == 1:
         return logits
     values, order = logits.topk(min(top_k or logits.shape[1], logits.shape[1]))
     share = values.softmax(1)
     before = share.cumsum(1) - share
+    nothing = torch.full_like(logits, -math.inf)
     return nothing.scatter(1, order, values.masked_fill((before >= top_p) & (top_p < 1), -math.inf))
 
 
@@ -189,6 +190,7 @@ def _search(
     for t in range(_most(limits)):
         history = running.history[..., 0][running.sums > -math.inf]
         scores, state = _scored(model, tokens, state, history, rules)
+        _usable(not bool(scores[:, 0].isnan().any()))  # one bad logit makes the whole row NaN
         traces += [model.trace(state)] if model.trace else []
         running, stuck = _extended(running, choose(scores))
         ended = stuck | (t + 1 >= limits)
@@ -247,10 +249,11 @@ def _top(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
 
 def _draw(temperature: float, top_k: int, top_p: float, generator: torch.Generator | None) -> _Choice:
     def choose(scores: Tensor) -> tuple[Tensor, Tensor]:
-        # By the inverse of the distribution: torch.multinomial takes no row of nothing but -inf, and longer.
-        sums = filtered(scores, temperature, top_k, top_p).softmax(1, dtype=torch.float64).cumsum(1)
-        level = torch.rand(len(sums), 1, dtype=sums.dtype, device=sums.device, generator=generator)
-        drawn = torch.searchsorted(sums, level * sums[:, -1:], right=True).clamp(max=sums.shape[1] - 1)
+        # The largest of logits plus Gumbel noise is a draw; torch.multinomial takes no row of nothing but
+        # -inf, and longer.
+        kept = filtered(scores, temperature, top_k, top_p)
+        noise = torch.empty_like(kept).exponential_(generator=generator).clamp_(min=TINY).log_()
+        drawn = (kept - noise).argmax(1, keepdim=True)
         return scores.gather(1, drawn), drawn
 
     filtered(torch.zeros(1, 1), temperature, top_k, top_p)  # tells a wrong option now, not at a step
@@ -262,7 +265,9 @@ def _stream(model: Model, first: Tensor, state: State, choose: _Choice, rules: _
     while True:
         scores, state = _scored(model, tokens, state, history, rules)
         values, drawn = choose(scores)
-        if bool((values == -math.inf).any()):
+        total = float(values.sum())  # one look at all: it costs as much as a step of a small network
+        _usable(not math.isnan(total))
+        if total == -math.inf:
             return
         tokens = drawn[:, 0]
         if rules.block_ngrams:  # else nothing grows with the stream
@@ -279,15 +284,17 @@ def _scored(
     size, n = logits.shape[1], rules.block_ngrams
     _require(rules.highest < size, f"end and banned must be below {size}, the tokens that there are")
     scores = logits.log_softmax(1, dtype=torch.promote_types(logits.dtype, torch.float32))
-    usable = not bool(scores[:, 0].isnan().any())  # one bad logit makes the whole row NaN
-    _require(usable, "model.step must give logits without NaN or +inf, and not -inf for every token")
     if rules.banned is not None:
-        scores[:, rules.banned] = -math.inf
+        scores.index_fill_(1, rules.banned, -math.inf)
     if 0 < n <= history.shape[1]:
         windows, last = history.unfold(1, n, 1), history[:, None, history.shape[1] - n + 1 :]
         rows, at = (windows[..., :-1] == last).all(2).nonzero().unbind(1)
         scores[rows, windows[rows, at, -1]] = -math.inf
     return scores, state
+
+
+def _usable(holds: bool) -> None:
+    _require(holds, "model.step must give logits without NaN or +inf, and not -inf for every token")
 
 
 def _placed(rows: Tensor, alive: Tensor, fill: float) -> Tensor:

@@ -5,7 +5,7 @@ the network's distribution stands that of the tokens that followed when it was i
 
     p(w) = (1 - share) p_network(w) + share · Σ_i [w_i = w] exp(sharpness · f_i·f) / Σ_i exp(…)
 
-over the last SIZE steps i with features f_i (E) and the tokens w_i that came then. V tokens, N steps.
+over the last SIZE steps i with features f_i (H) and the tokens w_i that came then. V tokens, N steps.
 """
 
 from collections import defaultdict
@@ -37,16 +37,16 @@ class Blend:
 class Cache(NamedTuple):
     """The last steps of one stream: at most SIZE."""
 
-    features: Tensor  # (N, E), of length 1
+    features: Tensor  # (N, H), of length 1
     tokens: Tensor  # (N) that came after them
 
     @classmethod
     def empty(cls, like: Tensor) -> "Cache":
-        """For features (1, E)."""
+        """For features (1, H)."""
         return cls(like.new_empty(0, like.shape[1]), torch.empty(0, dtype=torch.int64, device=like.device))
 
     def after(self, features: Tensor, tokens: Tensor) -> "Cache":
-        """Some steps later: their features (T, E) and the tokens (T) that came after them."""
+        """Some steps later: their features (T, H) and the tokens (T) that came after them."""
         features = torch.cat([self.features, F.normalize(features)])
         return Cache(features[-SIZE:], torch.cat([self.tokens, tokens])[-SIZE:])
 
@@ -99,7 +99,7 @@ class _Past:
         self.tokens = torch.empty(0, dtype=torch.int64)
 
     def add(self, features: Tensor, tokens: Tensor) -> None:
-        """A piece's features (T, E), of length 1, and the tokens (T) that came after them."""
+        """A piece's features (T, H), of length 1, and the tokens (T) that came after them."""
         before = features[:0] if self.features is None else self.features
         self.features = torch.cat([before, features])[-SIZE - len(features) :]
         self.tokens = torch.cat([self.tokens.to(tokens.device), tokens])[-SIZE - len(tokens) :]

@@ -63,34 +63,27 @@ class Writer(nn.Module):
             self.bias = nn.Parameter(torch.zeros(tokens))
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, Tensor, State]:
-        """Ids (T, B) → what the next tokens are foretold from (T, B, E), the last layer's outputs (T, B, H)
-        before dropout, and the state to go on from."""
+        """Ids (T, B) → the features (T, B, H) that foretell the next tokens, the last layer's outputs before
+        dropout, and the state to go on from."""
         x = self._dropped(self._read(ids))
         y, states = x, []
         for k, layer in enumerate(self.layers):
             y, new = layer(x, None if state is None else state[k])
             states.append(new)
             x = self._dropped(y)
-        return self.narrow(x), y, tuple(states)
-
-    def step(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """One token of each sequence, ids (B) → (B, E) and the state to go on from; without gradients."""
-        x, states = self._vectors(ids), []
-        for k, layer in enumerate(self.layers):
-            x, new = layer.step(x, None if state is None else state[k])  # type: ignore[operator]
-            states.append(new)
-        return self.narrow(x), tuple(states)
+        return x, y, tuple(states)
 
     def log_probs(self, features: Tensor) -> Tensor:
-        """(..., E) → logarithms of the probabilities of all tokens (..., V)."""
+        """Features (..., H) → logarithms of the probabilities of all tokens (..., V)."""
+        said = self.narrow(features)
         if self.rare is not None:
-            found: Tensor = self.rare.log_prob(features.flatten(0, -2))
-            return found.view(*features.shape[:-1], -1)
-        return F.linear(features, self.embedding.weight, self.bias).log_softmax(-1)
+            found: Tensor = self.rare.log_prob(said.flatten(0, -2))
+            return found.view(*said.shape[:-1], -1)
+        return F.linear(said, self.embedding.weight, self.bias).log_softmax(-1)
 
     def loss(self, features: Tensor, wanted: Tensor) -> Tensor:
-        """Sum over (T, B, E) and the tokens that came (T, B) of -ln p."""
-        rows, targets = features.flatten(0, 1), wanted.flatten()
+        """Sum of -ln p over features (T, B, H) and the tokens that came (T, B)."""
+        rows, targets = self.narrow(features).flatten(0, 1), wanted.flatten()
         if self.rare is not None:
             rare: Tensor = self.rare(rows, targets).output
             return -rare.sum()
@@ -117,3 +110,39 @@ class Writer(nn.Module):
         if not (self.training and self.dropout):
             return x
         return x * F.dropout(x.new_ones(1, *x.shape[1:]), self.dropout)
+
+
+class Voice:
+    """A network that says one token after the other, without gradients: what never changes is multiplied out.
+
+    Made of a network in eval mode, whose weights stay what they are.
+    """
+
+    def __init__(self, network: Writer) -> None:
+        self._network, self._layers = network, list(network.layers)
+        tokens, embedding = network.embedding.weight.shape
+        hidden = int(self._layers[-1].hidden_size)  # type: ignore[arg-type]
+        self._matrix: Tensor | None = None
+        with torch.no_grad():
+            self._vectors = network._vectors(torch.arange(tokens, device=network.embedding.weight.device))
+            small = tokens * hidden <= (tokens + hidden) * embedding  # one product costs less than two
+            if network.rare is None and small and isinstance(network.narrow, nn.Linear):
+                said = network.embedding.weight
+                self._matrix = said @ network.narrow.weight
+                self._bias = network.get_parameter("bias") + said @ network.narrow.bias
+
+    def step(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """One token of each sequence, ids (B) → features (B, H) and the state to go on from."""
+        with torch.no_grad():
+            x, states = self._vectors[ids], []
+            for k, layer in enumerate(self._layers):
+                x, new = layer.step(x, None if state is None else state[k])  # type: ignore[operator]
+                states.append(new)
+        return x, tuple(states)
+
+    def log_probs(self, features: Tensor) -> Tensor:
+        """Features (B, H) → logarithms of the probabilities of all tokens (B, V)."""
+        with torch.no_grad():
+            if self._matrix is None:
+                return self._network.log_probs(features)
+            return F.linear(features, self._matrix, self._bias).log_softmax(1)

@@ -99,7 +99,7 @@ class NextToken:
 
 
 def read(network: Writer, ids: Ids, rows: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-    """A text (N,) in so many rows: pieces of features (T, B, E) and of the tokens that came next (T, B).
+    """A text (N,) in so many rows: pieces of features (T, B, H) and of the tokens that came next (T, B).
 
     With one row every token but the first is foretold from all before it.
     """

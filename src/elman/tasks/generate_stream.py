@@ -14,13 +14,13 @@ from elman.data.vocabulary import END, UNKNOWN
 from elman.errors import ArtifactError, UsageError
 from elman.files import replace_file, writing
 from elman.tasks.generate_adapt import Blend, Cache
-from elman.tasks.generate_net import State, Writer
+from elman.tasks.generate_net import State, Voice, Writer
 from elman.tasks.generate_problem import PIECE
 from elman.tasks.generate_words import LONGEST, TAIL, completed, spelt
 
 
 class Held(NamedTuple):
-    """What the past comes to, of constant size; `features` (1, E) foretell the next token."""
+    """What the past comes to, of constant size; `features` (1, H) foretell the next token."""
 
     state: State | None
     features: Tensor | None
@@ -32,6 +32,7 @@ class LanguageStream:
 
     def __init__(self, network: Writer, vocabulary: Any, blend: Blend | None) -> None:
         self._network, self._vocabulary, self._blend = network, vocabulary, blend
+        self._voice = Voice(network)
         self._rest = ""  # the end of the text, whose tokens may still change
         self._tail = ""  # what stands right before it
         self._last, self._held = END, Held(None, None, None)  # the last token, and all before it
@@ -168,21 +169,13 @@ class LanguageStream:
             held, last = Held(state, features[-1], cache), int(piece[-1])
         return last, held
 
-    def _after(self, tokens: Tensor, held: Held) -> Held:
-        """One token on, (N) rows."""
-        with torch.no_grad():
-            features, state = self._network.step(tokens, held.state)
-        return Held(state, features, held.cache)
-
     def _step(self, tokens: Tensor, held: Held) -> tuple[Tensor, Held]:
-        """Log probabilities (N, V) of what follows these tokens."""
-        held = self._after(tokens, held)
-        assert held.features is not None
-        with torch.no_grad():
-            logs = self._network.log_probs(held.features)
-            if held.cache is not None and self._blend is not None:
-                logs = held.cache.mixed(logs, held.features, self._blend)
-        return logs, held
+        """Log probabilities (N, V) of what follows these tokens (N), one a row of what is held."""
+        features, state = self._voice.step(tokens, held.state)
+        logs = self._voice.log_probs(features)
+        if held.cache is not None and self._blend is not None:
+            logs = held.cache.mixed(logs, features, self._blend)
+        return logs, Held(state, features, held.cache)
 
 
 def _select(held: Held, rows: Tensor) -> Held:
