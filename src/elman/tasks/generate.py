@@ -135,6 +135,7 @@ class LanguageModel:
         )
         counted = torch.from_numpy(end if chosen.keep_baseline else end[:0])
         blend = tuned(network, corpus.held_out)
+        network.cpu()  # where single steps are taken soonest
         model = cls(
             network, corpus.vocabulary, chosen, counted, blend, corpus.source, validation, outcome.error
         )
