@@ -51,6 +51,7 @@ def test_next_words_of_lines(run: Call) -> None:
     rows = [json.loads(line)["next"] for line in out.splitlines()]
     assert code == 0 and len(rows) == 3
     assert all(0 <= word["probability"] <= 1 for row in rows for word in row)
+    assert run("predict", "m", "love " * 100)[0] == 0  # longer than a file's name may be
     code, out, _ = run("predict", "m", "other.txt")
     assert code == 0 and len(out.splitlines()) == 20
 
@@ -73,6 +74,7 @@ def test_scores_of_another_text(run: Call) -> None:
         ("generate m --temperature -1", "temperature"),
         ("generate m --top-p 0", "top_p"),
         ("generate m --length -1", "length"),
+        ("generate m --seed 99999999999999999999", "seed"),
         ("generate nope", "there is no model at"),
         ("evaluate m latin.txt", "is not UTF-8"),
         ("evaluate m other.txt --label x", "--label is for classifiers"),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from elman import decode
 from elman.data.vocabulary import END, Vocabulary
+from elman.tasks import generate_scores
 from elman.tasks.generate_scores import Evaluation, Prefixes, Scores, _of_ngram, _scores
 from elman.tasks.generate_words import completed, spelt
 from elman.tasks.ngram import NGram
@@ -74,6 +75,14 @@ def test_the_ngrams_scores_are_those_of_its_distributions(order: int) -> None:
         row = model.distribution(ids[None, k - order + 1 : k])[0]
         hits += (row > row[ids[k]]).sum() < 1
     assert abs(found.top1 * 49 - hits) <= order
+
+
+def test_nats_in_pieces_are_nats_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    model = NGram.fit(draw.integers(0, 6, 400), 6, 3)
+    ids = draw.integers(0, 6, 50)
+    monkeypatch.setattr(generate_scores, "AT_ONCE", 7)
+    assert generate_scores._ngram_nats(model, ids) == pytest.approx(-model.log_probs(ids)[1:].mean())
 
 
 def test_an_evaluation_prints_and_comes_back() -> None:

@@ -406,3 +406,12 @@ def test_any_calls_in_any_order_are_those_with_gradients(
                 output, final = layer.step(x[0], state)
             expected = layer(x[:1], state)
             assert_equal([output, final], [expected[0][0], expected[1]])
+
+
+def test_the_output_of_a_step_is_its_own() -> None:
+    layer = layer_of("gru")
+    with torch.no_grad():
+        y, state = layer.step(torch.randn(B, I))
+        kept = state.clone()
+        y.zero_()
+    assert_equal(state, kept)

@@ -1,6 +1,7 @@
 """Language models: trained on toy texts, checked step by step; how good they are is measured in bench/."""
 
 import itertools
+import json
 import random
 from dataclasses import asdict
 from pathlib import Path
@@ -52,6 +53,12 @@ def letters(text: Path) -> LanguageModel:
 @pytest.fixture(scope="module")
 def words(text: Path) -> LanguageModel:
     return LanguageModel.fit(text, tokens="word", **(SMALL | {"epochs": 10}))
+
+
+@pytest.fixture(scope="module")
+def subwords(text: Path) -> LanguageModel:
+    options = SMALL | {"epochs": 12, "vocabulary": 290, "cell": "gru"}
+    return LanguageModel.fit(text, tokens="subword", **options)
 
 
 @pytest.fixture(scope="module", params=["letters", "words"])
@@ -125,13 +132,46 @@ def test_a_text_in_pieces_is_the_text(
             assert w1 == w2 and p1 == pytest.approx(p2, rel=1e-5)
 
 
-def test_a_part_of_a_word_is_completed(words: LanguageModel, letters: LanguageModel) -> None:
-    for model in (words, letters):
+def test_a_part_of_a_word_is_completed(
+    words: LanguageModel, letters: LanguageModel, subwords: LanguageModel
+) -> None:
+    for model in (words, letters, subwords):
         stream = model.stream()
         stream.push("I love deep lea")
         found = stream.result(3)
         assert found[0][0] == "learning"
         assert all(word.startswith("lea") for word, _ in found)
+
+
+def test_subwords_that_reach_over_a_blank_or_a_begun_word(subwords: LanguageModel) -> None:
+    """In training "learning" came as tokens of " learning": neither a lone blank nor " l" was ever read."""
+    assert subwords.predict("they love deep")[0][0] == "learning"
+    stream = subwords.stream()
+    for typed, wanted in (("they love deep l", "learning"), ("ear", "learning"), ("ning.\n", None)):
+        stream.push(typed)
+        found = stream.result(3)
+        assert all(0 <= p <= 1.0001 for _, p in found)
+        assert wanted is None or found[0][0] == wanted
+    after_blank = "".join(subwords.generate("they love deep ", 20, temperature=0))
+    assert " " + after_blank == "".join(subwords.generate("they love deep", 21, temperature=0))
+
+
+def test_words_go_on_after_marks(words: LanguageModel) -> None:
+    for typed in ("they love tea.", "they love tea", "I lo", "I love tea. the", "I love tea.\nthe", "tea .I"):
+        stream = words.stream()
+        stream.push(typed)
+        assert stream.result(3), typed
+
+
+def test_the_cache_is_the_same_for_one_row_and_for_many(letters: LanguageModel) -> None:
+    stream = letters.stream(adapt=True)
+    stream.push("they read tea.\n" * 3)
+    tokens = torch.tensor([3, 4, 5, 3])
+    held = stream._model.select(stream._held, torch.zeros(4, dtype=torch.int64))
+    together, _ = stream._step(tokens, held)
+    for row, token in enumerate(tokens):
+        alone, _ = stream._step(token.view(1), stream._held)
+        assert torch.allclose(together[row], alone[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("adapt", [False, True])
@@ -209,6 +249,8 @@ def test_odd_prompts(model: LanguageModel) -> None:
         ({"top_p": 0}, "top_p"),
         ({"top_k": -2}, "top_k"),
         ({"stop": ""}, "stop"),
+        ({"seed": 2**64}, "seed"),
+        ({"seed": "1"}, "seed"),
     ],
 )
 def test_wrong_options(letters: LanguageModel, options: dict[str, Any], name: str) -> None:
@@ -353,6 +395,7 @@ def test_wrong_data_and_settings(text: Path, tmp_path: Path) -> None:
         ({"dropout": 1.0}, "dropout"),
         ({"slowness": -1}, "slowness"),
         ({"cell": "lstn"}, "cell"),
+        ({"cell": {"a": 1}}, "cell"),
         ({"keep_baseline": 1}, "keep_baseline"),
         ({"temperature": 1}, "temperature"),
     ):
@@ -368,3 +411,27 @@ def test_a_million_characters_on_one_line(letters: LanguageModel, tmp_path: Path
     result = letters.evaluate(long)
     assert result.tokens == 110_000 - 1
     assert END not in letters.vocabulary.encode("I love tea")
+
+
+def test_a_text_of_one_token_has_no_score(letters: LanguageModel, tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("I")
+    with pytest.raises(DataError, match="at least 2"):
+        letters.evaluate(tmp_path / "one.txt")
+
+
+def test_unknown_words_are_said(words: LanguageModel, tmp_path: Path) -> None:
+    (tmp_path / "new.txt").write_text("they love unheard words.\n" * 9)
+    assert "unknown words" in words.evaluate(tmp_path / "new.txt").notes[0]
+
+
+def test_a_tables_column_is_remembered(tmp_path: Path) -> None:
+    rows = [json.dumps({"body": line}) for line in sentences(300).splitlines()]
+    (tmp_path / "d.jsonl").write_text("\n".join(rows))
+    model = LanguageModel.fit(
+        tmp_path / "d.jsonl", text="body", tokens="character", folder=tmp_path / "m", **SMALL
+    )
+    again = elman.load(tmp_path / "m")
+    assert isinstance(again, LanguageModel)
+    assert again.evaluate(tmp_path / "d.jsonl").scores == model.evaluate(tmp_path / "d.jsonl").scores
+    (tmp_path / "plain.txt").write_text(sentences(9))
+    assert again.evaluate(tmp_path / "plain.txt").tokens > 100

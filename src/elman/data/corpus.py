@@ -141,12 +141,17 @@ def _check(tokens: str, size: int, min_count: int, held_out: float) -> None:
         raise UsageError(f"held_out is {held_out}, but a share lies between 0 and 1; 0.1 is usual.")
 
 
+def is_table(data: Any) -> bool:
+    """Whether `data` are rows and columns by their type or their ending."""
+    if not isinstance(data, (str, Path)) or str(data).startswith("hf:"):
+        return True
+    return str(data).lower().removesuffix(".gz").endswith(TABLES)
+
+
 def _opened(data: Any, text: str | None, stack: ExitStack) -> PlainText | Documents:
     """Plain text or a table, by what is given, its ending and whether a column is named."""
-    if isinstance(data, (str, Path)) and text is None and not str(data).startswith("hf:"):
-        name = str(data).lower().removesuffix(".gz")
-        if not name.endswith(TABLES):
-            return open_text(data, stack)
+    if text is None and not is_table(data):
+        return open_text(data, stack)
     return Documents.of(read_table(data), text or "text")
 
 

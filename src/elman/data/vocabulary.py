@@ -40,13 +40,19 @@ WITHOUT_SPACES: Final = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U0
 
 
 @cache
+def combining() -> str:
+    """Marks that belong to the letter before them: accents, vowel signs."""
+    return "".join(c for c in map(chr, range(0x300, 0xFFFF)) if unicodedata.category(c)[0] == "M")
+
+
+@cache
 def _word() -> re.Pattern[str]:
     """One token of a text whose blanks are all spaces.
 
     "don't" and "3.14" are one; "well-known" is three, which keeps words known; a letter keeps its combining
     marks; Chinese and Japanese come character by character.
     """
-    marks = "".join(c for c in map(chr, range(0x300, 0xFFFF)) if unicodedata.category(c)[0] == "M")
+    marks = combining()
     letters = rf"[^\W{WITHOUT_SPACES}]"
     run = rf"{letters}{{1,{LONGEST}}}(?:[{marks}]{{1,8}}{letters}{{0,{LONGEST}}}){{0,{LONGEST}}}"
     number = rf"\d{{1,{LONGEST}}}(?:[.,]\d{{1,{LONGEST}}}){{1,{LONGEST}}}"

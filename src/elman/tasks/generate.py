@@ -1,6 +1,7 @@
 """Next-word prediction and text generation. Beside every score stands that of an n-gram."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,10 +13,10 @@ import torch
 
 from elman import artifact
 from elman.artifact import Artifact
-from elman.data.corpus import read_corpus, read_ids
+from elman.data.corpus import is_table, read_corpus, read_ids
 from elman.data.files import clean, read_bytes
 from elman.data.vocabulary import vocabulary_from_json
-from elman.errors import ArtifactError, TrainingError, UsageError
+from elman.errors import ArtifactError, DataError, TrainingError, UsageError
 from elman.progress import watch
 from elman.tasks import dials
 from elman.tasks.generate_adapt import Blend, tuned
@@ -135,10 +136,9 @@ class LanguageModel:
         )
         counted = torch.from_numpy(end if chosen.keep_baseline else end[:0])
         blend = tuned(network, corpus.held_out)
+        source = corpus.source | ({} if text is None else {"column": text})
         network.cpu()  # where single steps are taken soonest
-        model = cls(
-            network, corpus.vocabulary, chosen, counted, blend, corpus.source, validation, outcome.error
-        )
+        model = cls(network, corpus.vocabulary, chosen, counted, blend, source, validation, outcome.error)
         if folder is not None and run.rank == 0:
             model.save(folder)
             if outcome.stopped != "interrupted":
@@ -149,13 +149,16 @@ class LanguageModel:
         """Score on another text, beside the n-gram: every token is foretold from all before it.
 
         Args:
-            data, text: as in `fit`.
+            data, text: as in `fit`; a table's column is that of the training, if it is not named.
             adapt: with the cache of the words just read.
 
         Raises:
             DataError: no text, or not UTF-8.
         """
-        ids, characters = read_ids(data, self.vocabulary, text=text)
+        column = self.source.get("column") if text is None and is_table(data) else text
+        ids, characters = read_ids(data, self.vocabulary, text=column)
+        if len(ids) < 2:
+            raise DataError(f"{data} holds {len(ids)} tokens; a text to score needs at least 2")
         blend = self.blend if adapt else None
         return evaluate(self.network, self._baseline(), ids, characters, self.vocabulary, (), blend)
 
@@ -273,7 +276,7 @@ def _lines(data: str) -> Iterator[str]:
     if data == "-":
         for line in sys.stdin.buffer:
             yield line.decode(errors="replace").rstrip("\r\n")
-    elif len(data) < 1000 and "\0" not in data and Path(data).is_file():
-        yield from clean(read_bytes(Path(data)), data).decode().splitlines()
+    elif os.path.isfile(data):  # which, other than Path's, takes any string  # noqa: PTH113
+        yield from clean(read_bytes(Path(data)), data).decode().removesuffix("\n").split("\n")
     else:
         yield data

@@ -51,11 +51,11 @@ class Cache(NamedTuple):
         return Cache(features[-SIZE:], torch.cat([self.tokens, tokens])[-SIZE:])
 
     def mixed(self, logs: Tensor, features: Tensor, blend: Blend) -> Tensor:
-        """Log probabilities (1, V) with the cache's share."""
+        """Log probabilities (N, V) after features (N, H), with the cache's share."""
         if not len(self.tokens):
             return logs
-        alike = blend.sharpness * (self.features @ F.normalize(features)[0])
-        own = torch.zeros_like(logs[0]).index_add_(0, self.tokens, alike.softmax(0))
+        alike = blend.sharpness * (F.normalize(features) @ self.features.T)
+        own = torch.zeros_like(logs).index_add_(1, self.tokens, alike.softmax(1))
         return ((1 - blend.share) * logs.exp() + blend.share * own).clamp(min=1e-30).log()
 
 

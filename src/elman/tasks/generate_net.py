@@ -49,7 +49,7 @@ class Writer(nn.Module):
         self.dropout, self.embedding_dropout = dropout, embedding_dropout
         self.embedding = nn.Embedding(tokens, embedding)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        bias = 1.0 if "f" in cell.gates else None
+        bias = 1.0 if "f" in cell.gates and "c" in cell.state else None  # elsewhere f may be an update gate
         dropped = weight_dropout if cell.recurrent else 0.0
         sizes = [embedding, *[hidden] * layers]
         self.layers = nn.ModuleList(

@@ -85,7 +85,7 @@ class NextToken:
         count = ids[1:].numel()
         if self.activation:
             total = total + count * self.activation * outputs.pow(2).mean()
-        if self.slowness:
+        if self.slowness and len(outputs) > 1:
             total = total + count * self.slowness * (outputs[1:] - outputs[:-1]).pow(2).mean()
         return total, float(count), state
 

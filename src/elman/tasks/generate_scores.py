@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elman.data.text import RESERVED
+from elman.data.vocabulary import RESERVED, UNKNOWN
 from elman.tasks.generate_adapt import Blend, distributions
 from elman.tasks.generate_net import Writer
 from elman.tasks.ngram import NGram
@@ -99,6 +99,9 @@ def evaluate(
         for logs, wanted in distributions(network, ids, blend)
     )
     ours = _scores(pieces, len(ids) - 1, characters, prefixes)
+    if unknown := int((np.asarray(ids[1:]) == UNKNOWN).sum()):
+        share = unknown / (len(ids) - 1)
+        notes += (f"{share:.1%} of the tokens are unknown words, which are easier to foretell than to write",)
     plain = None if baseline is None else _of_ngram(baseline, ids, characters, prefixes)
     if plain is not None and ours.nats >= plain.nats:
         notes += ("the network is no better than the n-gram here: train longer, or on more text",)
@@ -107,7 +110,7 @@ def evaluate(
 
 
 def _of_ngram(model: NGram, ids: Ids, characters: int, prefixes: "Prefixes") -> Scores:
-    nats = -float(model.log_probs(ids)[1:].mean())
+    nats = _ngram_nats(model, ids)
     count = min(len(ids) - 1, LOOKED_AT)
     before = model.order - 1
     padded = np.concatenate([np.repeat(ids[:1], before), ids[: count + 1]]).astype(np.int64)
@@ -122,6 +125,15 @@ def _of_ngram(model: NGram, ids: Ids, characters: int, prefixes: "Prefixes") -> 
                 yield np.log(model.distribution(given)), ids[1 + begin : 1 + end]
 
     return _scores(pieces(), len(ids) - 1, characters, prefixes, nats)
+
+
+def _ngram_nats(model: NGram, ids: Ids) -> float:
+    """Nats a token, in pieces that overlap by what an n-gram looks back."""
+    total = 0.0
+    for begin in range(1, len(ids), AT_ONCE):
+        back = min(begin, model.order - 1)
+        total -= float(model.log_probs(ids[begin - back : begin + AT_ONCE])[back:].sum())
+    return total / (len(ids) - 1)
 
 
 def _scores(

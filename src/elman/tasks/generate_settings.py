@@ -38,7 +38,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.tokens not in ("auto", *ORDERS):
             raise UsageError(f"tokens must be one of auto, {', '.join(ORDERS)}, not {self.tokens!r}")
-        if self.cell not in CELLS:
+        if not isinstance(self.cell, str) or self.cell not in CELLS:
             raise UsageError(f"cell must be one of {', '.join(CELLS)}, not {self.cell!r}")
         if not isinstance(self.keep_baseline, bool):
             raise UsageError(f"keep_baseline must be true or false, not {self.keep_baseline!r}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import safetensors.torch
 import torch
@@ -16,7 +16,9 @@ from elman.files import replace_file, writing
 from elman.tasks.generate_adapt import Blend, Cache
 from elman.tasks.generate_net import State, Voice, Writer
 from elman.tasks.generate_problem import PIECE
-from elman.tasks.generate_words import LONGEST, TAIL, completed, spelt
+from elman.tasks.generate_words import completed, spelt, trailing_word
+
+TAIL: Final = 64  # characters of a word that are remembered
 
 
 class Held(NamedTuple):
@@ -50,18 +52,32 @@ class LanguageStream:
         self._rest += text
         end = self._vocabulary.settled(self._rest)
         done, self._rest = self._rest[:end], self._rest[end:]
-        self._tail = (self._tail + done)[-LONGEST:]
+        self._tail = (self._tail + done)[-TAIL:]
         self._last, self._held = self._read(done, self._last, self._held)
 
     def result(self, count: int = 5) -> list[tuple[str, float]]:
         """The likeliest next words and their probabilities, best first; after a part of a word, those that
         begin so, given that they do."""
         if self._vocabulary.kind in ("word", "space"):
-            logs, _ = self._step(torch.tensor([self._last]), self._held)
-            return completed(logs[0], self._vocabulary, self._rest.strip(), count)
-        last, held = self._read(self._rest, self._last, self._held)
-        begun = TAIL.search(self._tail + self._rest)
-        return spelt(self._model, self._vocabulary, last, held, begun[0] if begun else "", count)
+            whole, begun = self._begun()
+            last, held = self._read(whole, self._last, self._held)
+            logs, _ = self._step(torch.tensor([last]), held)
+            return completed(logs[0], self._vocabulary, begun, count)
+        begun = trailing_word(self._tail + self._rest)
+        # A word's space and first letters may be one token with what is still to come.
+        cut = max(0, len(self._rest) - len(begun))
+        cut -= self._rest[:cut].endswith(" ")
+        last, held = self._read(self._rest[:cut], self._last, self._held)
+        return spelt(self._model, self._vocabulary, last, held, begun, count, self._rest[cut:])
+
+    def _begun(self) -> tuple[str, str]:
+        """Of what was held back in a vocabulary of words: what is complete, and the word that is not."""
+        *whole, begun = self._vocabulary.pieces(self._rest) or [""]
+        if begun in ("'", "’") and whole:  # of "don't"
+            begun = whole.pop() + begun
+        elif self._vocabulary.kind == "word" and begun and not begun[-1].isalnum():  # a mark is complete
+            whole, begun = [*whole, begun], ""
+        return "".join(whole), begun.strip()
 
     def generate(
         self,
@@ -90,9 +106,13 @@ class LanguageStream:
             raise UsageError(f"length must be a whole number of 0 or more, not {length!r}")
         if stop is not None and (not isinstance(stop, str) or not stop):
             raise UsageError(f"stop must be a text of at least one character, not {stop!r}")
+        if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**63):
+            raise UsageError(f"seed must be a whole number from 0 to below 2**63, not {seed!r}")
         generator = torch.Generator()
         generator.manual_seed(seed) if seed is not None else generator.seed()
-        last, held = self._read(self._rest, self._last, self._held)
+        # the space before a word belongs to its token
+        blank = self._rest.endswith(" ") and self._vocabulary.kind != "character"
+        last, held = self._read(self._rest[: len(self._rest) - blank], self._last, self._held)
         drawn = decode.sampled(
             self._model,
             torch.tensor([last]),
@@ -103,7 +123,7 @@ class LanguageStream:
             generator=generator,
             banned=self._banned,
         )
-        return _until(_as_text(drawn, self._vocabulary), length, stop)
+        return _until(_as_text(drawn, self._vocabulary, blank), length, stop)
 
     def save(self, file: str | Path) -> None:
         """Keep all that was read, for `LanguageModel.stream(saved=file)`."""
@@ -191,15 +211,17 @@ def _select(held: Held, rows: Tensor) -> Held:
     return Held(state, features, held.cache)
 
 
-def _as_text(drawn: Iterator[Tensor], vocabulary: Any) -> Iterator[str]:
-    """Tokens as the text they add; a character whose bytes are not all there is held back."""
+def _as_text(drawn: Iterator[Tensor], vocabulary: Any, blank: bool) -> Iterator[str]:
+    """Tokens as the text they add, after a `blank` without their own; a character whose bytes are not all
+    there is held back."""
     pending: list[int] = []
     for token in drawn:
         pending.append(int(token))
         piece = vocabulary.decode(pending)
         if not piece.endswith("\ufffd") or len(pending) > 8:
             pending = []
-            yield piece
+            yield piece.removeprefix(" ") if blank else piece
+            blank = False
 
 
 def _until(pieces: Iterator[str], length: int, stop: str | None) -> Iterator[str]:

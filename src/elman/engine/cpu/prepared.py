@@ -112,7 +112,7 @@ class Prepared:
             part.start()
             source, stride = outs[0] + offset, self.width
             offset += self.row
-        return new[0][-1], new
+        return new[0][-1].clone(), new  # whoever changes the output leaves the state alone
 
     def scan(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
         """x (T, B, I) and states (L*D, B, H) to output (T, B, D*H) and states; None like `step`."""
