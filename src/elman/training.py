@@ -43,18 +43,18 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "validations"):
-            if not _whole(getattr(self, name)) or getattr(self, name) < 1:
+            if not is_whole(getattr(self, name)) or getattr(self, name) < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(self, name)!r}")
-        if not _whole(self.seed) or not 0 <= self.seed < 2**31:
+        if not is_whole(self.seed) or not 0 <= self.seed < 2**31:
             raise UsageError(f"seed must be a whole number of 0 to 2**31 - 1, not {self.seed!r}")
         for name in ("learning_rate", "clip"):
-            if not _number(getattr(self, name)) or not 0 < getattr(self, name) < math.inf:
+            if not is_number(getattr(self, name)) or not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be a number above 0, not {getattr(self, name)!r}")
-        if not _number(self.warmup) or not 0 <= self.warmup < 1:
+        if not is_number(self.warmup) or not 0 <= self.warmup < 1:
             raise UsageError(f"warmup must be a share of the run, from 0 to below 1, not {self.warmup!r}")
-        if not _number(self.average) or not 0 <= self.average < 1:
+        if not is_number(self.average) or not 0 <= self.average < 1:
             raise UsageError(f"average must be a decay from 0 to below 1, not {self.average!r}")
-        if not _number(self.weight_decay) or not 0 <= self.weight_decay < math.inf:
+        if not is_number(self.weight_decay) or not 0 <= self.weight_decay < math.inf:
             raise UsageError(f"weight_decay must be a number of 0 or more, not {self.weight_decay!r}")
         if self.device not in ("auto", "cpu", "cuda"):
             raise UsageError(f'device must be "auto", "cpu" or "cuda", not {self.device!r}')
@@ -411,9 +411,9 @@ def _mixed(seed: int, step: int, rank: int) -> int:
     return (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) % 2**63
 
 
-def _whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 from elman.cells import CELLS
 from elman.errors import UsageError
 from elman.tasks.generate_net import Writer
-from elman.training import Plan
+from elman.training import Plan, is_number, is_whole
 
 TOKENS: Final = 16_000_000  # that a training should read: the shorter the text, the more epochs
 EPOCHS: Final = (1, 20)
@@ -43,14 +43,13 @@ class Settings:
         if not isinstance(self.keep_baseline, bool):
             raise UsageError(f"keep_baseline must be true or false, not {self.keep_baseline!r}")
         for name in ("vocabulary", "min_count", "hidden", "layers", "embedding", "steps"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise UsageError(f"{name} must be a whole number of at least 1, not {value!r}")
+            if not is_whole(getattr(self, name)) or getattr(self, name) < 1:
+                raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(self, name)!r}")
         for name in ("dropout", "embedding_dropout", "weight_dropout"):
-            if not _number(getattr(self, name)) or not 0 <= getattr(self, name) < 1:
+            if not is_number(getattr(self, name)) or not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be a share from 0 to below 1, not {getattr(self, name)!r}")
         for name in ("activation", "slowness"):
-            if not _number(getattr(self, name)) or not 0 <= getattr(self, name) < float("inf"):
+            if not is_number(getattr(self, name)) or not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} must be a number of 0 or more, not {getattr(self, name)!r}")
 
     def make_network(self, tokens: int) -> Writer:
@@ -74,7 +73,3 @@ def defaults(tokens: int, dials: dict[str, Any]) -> dict[str, Any]:
     steps = epochs * max(tokens // batch, 1)
     average = max(0.0, 1 - max(1 / LASTING, 1 / (SHARE * steps)))
     return {"epochs": epochs, "patience": max(3, epochs // 3), "learning_rate": 3e-3, "average": average}
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -22,10 +22,9 @@ TAIL: Final = 64  # characters of a word that are remembered
 
 
 class Held(NamedTuple):
-    """What the past comes to, of constant size; `features` (1, H) foretell the next token."""
+    """What the past comes to, of constant size."""
 
     state: State | None
-    features: Tensor | None
     cache: Cache | None
 
 
@@ -37,7 +36,7 @@ class LanguageStream:
         self._voice = Voice(network)
         self._rest = ""  # the end of the text, whose tokens may still change
         self._tail = ""  # what stands right before it
-        self._last, self._held = END, Held(None, None, None)  # the last token, and all before it
+        self._last, self._held = END, Held(None, None)  # the last token, and all before it
         self._model = decode.Model(self._step, _select)
         self._banned = torch.tensor([END, UNKNOWN])
 
@@ -135,8 +134,6 @@ class LanguageStream:
         for k, layer in enumerate(self._held.state or ()):
             for j, part in enumerate(layer if isinstance(layer, tuple) else (layer,)):
                 tensors[f"state.{k}.{j}"] = part.contiguous()
-        if self._held.features is not None:
-            tensors["features"] = self._held.features.contiguous()
         if self._held.cache is not None:
             tensors |= {"cache.features": self._held.cache.features, "cache.tokens": self._held.cache.tokens}
         place = Path(file)
@@ -152,7 +149,8 @@ class LanguageStream:
         try:
             with safe_open(str(file), "pt") as saved:
                 mark = (saved.metadata() or {}).get("mark")
-                tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
+                # copies, which PyTorch aligns: products round differently where numbers stand otherwise
+                tensors = {name: saved.get_tensor(name).clone() for name in saved.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise ArtifactError(f"{file} holds no stream of a language model: {error}") from error
         if mark != self._mark():
@@ -167,7 +165,7 @@ class LanguageStream:
             Cache(tensors["cache.features"], tensors["cache.tokens"]) if "cache.tokens" in tensors else None
         )
         state = None if layers[0] is None else tuple(layers)
-        self._held = Held(state, tensors.get("features"), cache if self._blend else None)
+        self._held = Held(state, cache if self._blend else None)
 
     def _mark(self) -> str:
         """Tells streams of one model from those of another."""
@@ -186,7 +184,7 @@ class LanguageStream:
             cache = held.cache
             if self._blend is not None:
                 cache = (cache or Cache.empty(features[0])).after(features.squeeze(1), piece)
-            held, last = Held(state, features[-1], cache), int(piece[-1])
+            held, last = Held(state, cache), int(piece[-1])
         return last, held
 
     def _step(self, tokens: Tensor, held: Held) -> tuple[Tensor, Held]:
@@ -195,7 +193,7 @@ class LanguageStream:
         logs = self._voice.log_probs(features)
         if held.cache is not None and self._blend is not None:
             logs = held.cache.mixed(logs, features, self._blend)
-        return logs, Held(state, features, held.cache)
+        return logs, Held(state, held.cache)
 
 
 def _select(held: Held, rows: Tensor) -> Held:
@@ -207,8 +205,7 @@ def _select(held: Held, rows: Tensor) -> Held:
         return layer.index_select(1, rows)
 
     state = None if held.state is None else tuple(chosen(layer) for layer in held.state)
-    features = None if held.features is None else held.features.index_select(0, rows)
-    return Held(state, features, held.cache)
+    return Held(state, held.cache)
 
 
 def _as_text(drawn: Iterator[Tensor], vocabulary: Any, blank: bool) -> Iterator[str]:

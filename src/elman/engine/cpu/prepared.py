@@ -91,11 +91,20 @@ class Prepared:
     def step(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
         """x (B, I) and states (L, B, H) to output (B, H) and states; None if a state needs a closer look,
         or another thread is at it: there is one set of memory."""
+        return self._alone(self._step, x, hx)
+
+    def scan(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
+        """x (T, B, I) and states (L*D, B, H) to output (T, B, D*H) and states; None like `step`."""
+        return self._alone(self._scan, x, hx)
+
+    def _alone(
+        self, work: Callable[[Tensor, State], tuple[Tensor, State]], x: Tensor, hx: Any
+    ) -> tuple[Tensor, State] | None:
         state = self._given(hx)
         if state is None or not self.lock.acquire(blocking=False):
             return None
         try:
-            return self._step(x, state)
+            return work(x, state)
         finally:
             self.lock.release()
 
@@ -113,16 +122,6 @@ class Prepared:
             source, stride = outs[0] + offset, self.width
             offset += self.row
         return new[0][-1].clone(), new  # whoever changes the output leaves the state alone
-
-    def scan(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
-        """x (T, B, I) and states (L*D, B, H) to output (T, B, D*H) and states; None like `step`."""
-        state = self._given(hx)
-        if state is None or not self.lock.acquire(blocking=False):
-            return None
-        try:
-            return self._scan(x, state)
-        finally:
-            self.lock.release()
 
     def _scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         final: list[list[Tensor]] = [[] for _ in range(self.count)]
