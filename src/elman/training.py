@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from elman import checkpoint, processes
+from elman.allocator import kept_memory
 from elman.checkpoint import Journal, Progress
 from elman.errors import TrainingError, UsageError
 from elman.interrupt import StopSignal
@@ -168,7 +169,7 @@ class Run:
 
     def __iter__(self) -> Iterator[Record]:
         progress, error, stopped = self.progress, None, ""
-        with StopSignal() as signal:
+        with StopSignal() as signal, kept_memory():
             try:
                 stopped = yield from self._steps(signal)
             except TrainingError as caught:
