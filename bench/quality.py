@@ -15,9 +15,10 @@ from typing import Any, Final
 import quality_language
 import quality_series
 import quality_text
+import quality_translate
 
 RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = (
-    quality_text.RUNS | quality_series.RUNS | quality_language.RUNS
+    quality_text.RUNS | quality_series.RUNS | quality_language.RUNS | quality_translate.RUNS
 )
 
 

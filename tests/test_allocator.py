@@ -9,7 +9,7 @@ PROGRAM = """
 import resource, torch
 from elman.allocator import kept_memory
 
-def faults(times=20):
+def faults(times=6):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(times):
         torch.empty(10_000_000).zero_()  # 40 MB

@@ -77,7 +77,7 @@ def test_scores_of_another_text(run: Call) -> None:
         ("generate m --seed 99999999999999999999", "seed"),
         ("generate nope", "there is no model at"),
         ("evaluate m latin.txt", "is not UTF-8"),
-        ("evaluate m other.txt --label x", "--label is for classifiers"),
+        ("evaluate m other.txt --label x", "--label is of no use to a model for 'generate'"),
         ("evaluate m other.txt --backtest 2", "--backtest is for forecasts"),
         ("predict m", "needs a text"),
         ("predict m text --plot x.png", "plot"),

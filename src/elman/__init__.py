@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
     from elman.nn import GRU, LSTM, RNN, Recurrent
     from elman.swap import replace, round_weights
-    from elman.tasks import Classifier, Forecaster, LanguageModel, load
+    from elman.tasks import Classifier, Forecaster, LanguageModel, Translator, load
 
 __all__ = [
     "GRU",
@@ -29,6 +29,7 @@ __all__ = [
     "LanguageModel",
     "Recurrent",
     "TrainingError",
+    "Translator",
     "UsageError",
     "__version__",
     "cell",
@@ -43,7 +44,7 @@ _HOME: Final = {
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
     "swap": ("replace", "round_weights"),
-    "tasks": ("Classifier", "Forecaster", "LanguageModel", "load"),
+    "tasks": ("Classifier", "Forecaster", "LanguageModel", "Translator", "load"),
 }
 
 

@@ -3,14 +3,16 @@
 Exit codes: 0 good, 1 the work failed, 2 the call was wrong.
 """
 
-import json
-import os
+import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from elman.cli_options import Data, Header, Int8, Json, Model, Seed, show_result
+from elman.cli_train import train
 from elman.errors import ElmanError, UsageError
 from elman.version import __version__
 
@@ -22,33 +24,7 @@ app = typer.Typer(
     help="Recurrent networks for sequences: train, evaluate and run them on text and time series.\n\n"
     "Example: elman train classify reviews.csv --text review --label stars --save runs/reviews",
 )
-train = typer.Typer(no_args_is_help=True, help="Train a model and score it beside a plain baseline.")
 app.add_typer(train, name="train")
-
-Data = Annotated[
-    str, typer.Argument(help="CSV, TSV, JSONL, Parquet or text file; - for standard input; hf:user/name")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines")]
-Header = Annotated[
-    bool, typer.Option("--header/--no-header", help="Whether the first line names the columns")
-]
-Int8 = Annotated[bool, typer.Option("--int8", help="Read weights rounded to 8 bits: faster, less precise")]
-Save = Annotated[
-    Path | None, typer.Option("--save", help="Folder for the model  [default: runs/NAME OF DATA]")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped or killed")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a model or an unfinished run in that folder")]
-Cell = Annotated[
-    str | None, typer.Option("--cell", help="Recurrence: lstm, gru, elman, ...; see `elman show`")
-]
-Hidden = Annotated[int | None, typer.Option("--hidden", help="Units of a layer")]
-Layers = Annotated[int | None, typer.Option("--layers", help="Layers")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Passes over the training data")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; repeatable")
-]
-Model = Annotated[Path, typer.Argument(help="Folder of a trained model")]
 
 
 @app.callback(invoke_without_command=True)
@@ -58,173 +34,41 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-@train.command("classify")
-def train_classify(
-    data: Data,
-    text: Annotated[str, typer.Option(help="Column of the text")] = "text",
-    label: Annotated[str, typer.Option(help="Column of the label")] = "label",
-    valid: Annotated[
-        str | None, typer.Option(help="Data to choose the best model on  [default: a part]")
-    ] = None,
-    test: Annotated[str | None, typer.Option(help="Data to score the trained model on")] = None,
-    header: Header = True,
-    save: Save = None,
-    resume: Resume = False,
-    force: Force = False,
-    cell: Cell = None,
-    hidden: Hidden = None,
-    layers: Layers = None,
-    bidirectional: Annotated[
-        bool | None, typer.Option("--bidirectional", help="Read both ways (no stream)")
-    ] = None,
-    epochs: Epochs = None,
-    seed: Seed = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
-    """Text to label: sentiment, topic, intent.
-
-    Example: elman train classify reviews.csv --text review --label stars --test new.csv --save runs/reviews
-    """
-    from elman.tasks import Classifier
-
-    folder = _folder(save, data, resume, force)
-    dials = _dials(
-        settings,
-        cell=cell,
-        hidden=hidden,
-        layers=layers,
-        bidirectional=bidirectional,
-        epochs=epochs,
-        seed=seed,
-    )
-    model = Classifier.fit(
-        data,
-        text=text,
-        label=label,
-        valid=valid,
-        header=header,
-        folder=folder,
-        resume=resume,
-        progress=not as_json,
-        **dials,
-    )
-    _trained(model, folder, test, as_json)
-
-
-@train.command("forecast")
-def train_forecast(
-    data: Data,
-    horizon: Annotated[int, typer.Option(help="Steps to look ahead")],
-    time: Annotated[str | None, typer.Option(help="Column of the time stamps  [default: recognised]")] = None,
-    value: Annotated[str | None, typer.Option(help="Column of the values  [default: recognised]")] = None,
-    series: Annotated[
-        str | None, typer.Option(help="Column that names the series, if there are several")
-    ] = None,
-    future: Annotated[list[str] | None, typer.Option(help="Column known in advance; repeatable")] = None,
-    static: Annotated[list[str] | None, typer.Option(help="Column constant in a series; repeatable")] = None,
-    season: Annotated[
-        int | None, typer.Option(help="Steps of a season  [default: from the frequency]")
-    ] = None,
-    header: Header = True,
-    save: Save = None,
-    resume: Resume = False,
-    force: Force = False,
-    cell: Cell = None,
-    hidden: Hidden = None,
-    layers: Layers = None,
-    epochs: Epochs = None,
-    seed: Seed = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
-    """One or many time series to quantiles ahead.
-
-    Example: elman train forecast sales.csv --time month --value sales --horizon 12 --save runs/sales
-    """
-    from elman.tasks import Forecaster
-
-    folder = _folder(save, data, resume, force)
-    dials = _dials(settings, season=season, cell=cell, hidden=hidden, layers=layers, epochs=epochs, seed=seed)
-    model = Forecaster.fit(
-        data,
-        horizon=horizon,
-        time=time,
-        value=value,
-        series=series,
-        future=future or (),
-        static=static or (),
-        header=header,
-        folder=folder,
-        resume=resume,
-        progress=not as_json,
-        **dials,
-    )
-    _trained(model, folder, None, as_json)
-
-
-@train.command("generate")
-def train_generate(
-    data: Data,
-    text: Annotated[str | None, typer.Option(help="Column of the texts, if the data are a table")] = None,
-    valid: Annotated[
-        str | None, typer.Option(help="Text to choose the best model on  [default: the last tenth]")
-    ] = None,
-    test: Annotated[str | None, typer.Option(help="Text to score the trained model on")] = None,
-    tokens: Annotated[
-        str | None,
-        typer.Option(help="character, word, space (words already cut apart) or subword  [default: by size]"),
-    ] = None,
-    save: Save = None,
-    resume: Resume = False,
-    force: Force = False,
-    cell: Cell = None,
-    hidden: Hidden = None,
-    layers: Layers = None,
-    epochs: Epochs = None,
-    seed: Seed = None,
-    settings: Set = None,
-    as_json: Json = False,
-) -> None:
-    """A text to a model that foretells the next word and writes on.
-
-    Example: elman train generate plays.txt --save runs/plays
-    """
-    from elman.tasks import LanguageModel
-
-    folder = _folder(save, data, resume, force)
-    dials = _dials(settings, tokens=tokens, cell=cell, hidden=hidden, layers=layers, epochs=epochs, seed=seed)
-    model = LanguageModel.fit(
-        data, text=text, valid=valid, folder=folder, resume=resume, progress=not as_json, **dials
-    )
-    _trained(model, folder, test, as_json)
-
-
 @app.command()
 def generate(
     model: Model,
-    prompt: Annotated[str, typer.Argument(help="Text to go on from; - for standard input")] = "",
-    length: Annotated[int, typer.Option(help="Most characters")] = 500,
-    temperature: Annotated[float, typer.Option(help="0 likeliest; above 1 more surprising")] = 0.8,
-    top_k: Annotated[int, typer.Option(help="Draw from the k likeliest tokens; 0: from all")] = 0,
-    top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens of this probability")] = 1.0,
+    prompt: Annotated[
+        str, typer.Argument(help="Text to go on from, or to translate; - for standard input")
+    ] = "",
+    length: Annotated[int | None, typer.Option(help="Most characters  [default: 500]")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="0 likeliest; above 1 more surprising  [default: 0.8]")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Draw from the likeliest tokens of this probability")
+    ] = None,
     seed: Seed = None,
     stop: Annotated[str | None, typer.Option(help="End before this text")] = None,
     int8: Int8 = False,
 ) -> None:
-    """Write on from a text, as it comes.
+    """Write as it comes: on from a text, or its translation.
 
     Example: elman generate runs/plays "ROMEO:" --length 1000 --temperature 0.7
+
+    Example: elman generate runs/german "Ein Hund rennt."
     """
     from elman.tasks import LanguageModel, load
+    from elman.tasks.generate_stream import LanguageStream
 
     loaded = load(model, int8)
-    if not isinstance(loaded, LanguageModel):
+    if not hasattr(loaded, "generate"):
         raise UsageError(f"{model} is a model for {loaded.task!r}, which writes no text")
     begin = sys.stdin.buffer.read().decode(errors="replace") if prompt == "-" else prompt
-    for piece in loaded.generate(
-        begin, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, stop=stop
-    ):
+    options: dict[str, Any] = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    options |= {"seed": seed, "stop": stop}
+    takes = LanguageStream.generate if isinstance(loaded, LanguageModel) else loaded.generate
+    for piece in loaded.generate(begin, **_given(takes, loaded.task, **options)):
         print(piece, end="", flush=True)
     print()
 
@@ -233,9 +77,16 @@ def generate(
 def evaluate(
     model: Model,
     data: Data,
+    translations: Annotated[
+        str | None, typer.Argument(help="File of the translations, line by line, if they are not in DATA")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="Column of the text, if not as in training")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the label, if not as in training")] = None,
-    backtest: Annotated[int, typer.Option(help="Forecasts: train anew before the last so many horizons")] = 0,
+    source: Annotated[str | None, typer.Option(help="Column of the sentences to translate")] = None,
+    target: Annotated[str | None, typer.Option(help="Column of their translations")] = None,
+    backtest: Annotated[
+        int | None, typer.Option(help="Forecasts: train anew before the last so many horizons")
+    ] = None,
     adapt: Annotated[
         bool, typer.Option("--adapt", help="Language models: learn the words just read")
     ] = False,
@@ -248,27 +99,28 @@ def evaluate(
     Example: elman evaluate runs/reviews test.csv
 
     Example: elman evaluate runs/sales sales.csv --backtest 3
+
+    Example: elman evaluate runs/german test.de test.en
     """
-    from elman.tasks import Classifier, LanguageModel, load
+    from elman.tasks import Translator, load
 
     loaded = load(model, int8)
+    if translations is not None and not isinstance(loaded, Translator):
+        raise UsageError(f"a model for {loaded.task!r} is scored on one file, not on two")
     if backtest and not hasattr(loaded, "backtest"):
         raise UsageError(f"--backtest is for forecasts: a model for {loaded.task!r} has no past to cut off")
-    if label and not isinstance(loaded, Classifier):
-        raise UsageError("--label is for classifiers")
-    if adapt and not isinstance(loaded, LanguageModel):
-        raise UsageError("--adapt is for language models")
-    if isinstance(loaded, Classifier):
-        result: Any = loaded.evaluate(data, text=text, label=label, header=header)
-    elif isinstance(loaded, LanguageModel):
-        result = loaded.evaluate(data, text=text, adapt=adapt)
-    elif text:
-        raise UsageError("--text is for classifiers: a forecast reads the columns of its training")
-    elif backtest:
-        result = loaded.backtest(data, cutoffs=backtest, header=header)
-    else:
-        result = loaded.evaluate(data, header=header)
-    _print(result.to_dict(), str(result), as_json)
+    given = data if translations is None else (data, translations)
+    options: dict[str, Any] = {
+        "text": text,
+        "label": label,
+        "source": source,
+        "target": target,
+        "adapt": adapt or None,
+    }
+    options |= {"header": None if header else False, "cutoffs": backtest or None}
+    score = loaded.backtest if backtest else loaded.evaluate  # type: ignore[union-attr]
+    result = score(given, **_given(score, loaded.task, **options))
+    show_result(result.to_dict(), str(result), as_json)
 
 
 @app.command()
@@ -278,14 +130,20 @@ def predict(
         str | None, typer.Argument(metavar="[INPUT]", help="A text, a file, or - for standard input")
     ] = None,
     header: Header = True,
+    count: Annotated[
+        int | None, typer.Option(help="Answers to each line: next words, translations, replies")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write here instead of to standard output")
     ] = None,
-    plot: Annotated[Path | None, typer.Option("--plot", help="Draw a forecast: .png or .svg")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Draw a forecast, or a translation's attention: .png or .svg"),
+    ] = None,
     int8: Int8 = False,
     as_json: Json = False,
 ) -> None:
-    """Run a model: a label for each text, or the forecast after the data.
+    """Run a model: a label, a translation or the next words for each text, or the forecast after the data.
 
     Example: elman predict runs/reviews "The movie was not good"
 
@@ -297,7 +155,8 @@ def predict(
     from elman.tasks import load
 
     loaded = load(model, int8)
-    lines = loaded.report(data, header=header, plot=plot, as_json=as_json)
+    options = _given(loaded.report, loaded.task, count=count)
+    lines = loaded.report(data, header=header, plot=plot, as_json=as_json, **options)
     if output is None:
         for line in lines:
             print(line, flush=not sys.stdout.isatty())
@@ -333,7 +192,7 @@ def show(
     if cell is None:
         papers = {name: (known.equations.__doc__ or "").strip() for name, known in CELLS.items()}
         width = max(map(len, papers))
-        _print(papers, "\n".join(f"{name:{width}}  {paper}" for name, paper in papers.items()), as_json)
+        show_result(papers, "\n".join(f"{name:{width}}  {paper}" for name, paper in papers.items()), as_json)
         return
     found = _find_cell(cell)
     program = trace(found)
@@ -345,10 +204,10 @@ def show(
         plan = plan_for(found, host.vector(torch.float32), backward=backward)
         parts["kernel"] = kernels.kernel(plan)
     if backward or kernel:
-        _print(parts, parts["kernel" if kernel else "backward"], as_json)
+        show_result(parts, parts["kernel" if kernel else "backward"], as_json)
         return
     text = f"{parts['source']}\n\n{program}\n\n{program.latex()}".strip()
-    _print(parts, program.latex() if latex else text, as_json)
+    show_result(parts, program.latex() if latex else text, as_json)
 
 
 @app.command()
@@ -365,7 +224,7 @@ def demo(
     from elman import demo as show_case
 
     result = show_case.run(output, progress=not as_json)
-    _print(result, f"{show_case.summary(result)}\n\nThe report with pictures: {output}", as_json)
+    show_result(result, f"{show_case.summary(result)}\n\nThe report with pictures: {output}", as_json)
 
 
 def main() -> NoReturn:
@@ -380,69 +239,19 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+def _given(function: Callable[..., Any], task: str, **options: Any) -> dict[str, Any]:
+    """The options that were given, all of which the function must take."""
+    given = {name: value for name, value in options.items() if value is not None}
+    takes = inspect.signature(function).parameters
+    if foreign := [name for name in given if name not in takes]:
+        named = {"cutoffs": "backtest", "header": "no-header"}.get(foreign[0], foreign[0]).replace("_", "-")
+        raise UsageError(f"--{named} is of no use to a model for {task!r}")
+    return given
+
+
 def _complain(sentence: str, code: int) -> int:
     print(f"elman: {sentence}", file=sys.stderr)
     return code
-
-
-def _first_process() -> bool:
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _print(result: Any, text: str, as_json: bool) -> None:
-    if _first_process():
-        print(json.dumps(result, ensure_ascii=False) if as_json else text)
-
-
-def _trained(model: Any, folder: Path, test: str | None, as_json: bool) -> None:
-    """Say what was trained, how good it is on held-out data, and where it lies."""
-    result: dict[str, Any] = {"model": str(folder), "validation": model.validation.to_dict()}
-    text = f"{model.validation}"
-    if test is not None and _first_process():
-        tested = model.evaluate(test)
-        result["test"] = tested.to_dict()
-        text += f"\n\nOn {test}:\n{tested}"
-    _print(result, f"{text}\n\nSaved in {folder}", as_json)
-    if model.failure is not None:  # what was good before it is saved, and the work has failed all the same
-        raise model.failure
-
-
-def _folder(save: Path | None, data: str, resume: bool, force: bool) -> Path:
-    from elman import artifact
-
-    name = Path(data).stem if data != "-" else "stdin"
-    folder = save or Path("runs") / name.replace(":", "-").replace("/", "-")
-    artifact.check_place(folder)
-    if resume or force or not _first_process():
-        return folder
-    if artifact.is_artifact(folder) and (folder / "checkpoint.pt").exists():
-        raise UsageError(
-            f"{folder} holds the best model of a run that can go on: --resume, or --force to start anew"
-        )
-    if artifact.is_artifact(folder):
-        raise UsageError(f"{folder} already holds a model: choose another --save, or --force to replace it")
-    if (folder / "checkpoint.pt").exists():
-        raise UsageError(f"{folder} holds an unfinished run: --resume to go on, or --force to start anew")
-    return folder
-
-
-def _dials(settings: list[str] | None, **named: Any) -> dict[str, Any]:
-    """The options that were given, and `--set NAME=VALUE`, where VALUE is JSON, a comma list or a word."""
-    dials = {name: value for name, value in named.items() if value is not None}
-    for setting in settings or ():
-        name, equals, value = setting.partition("=")
-        if not equals or not name.isidentifier():
-            raise UsageError(f"--set takes NAME=VALUE, such as dropout=0.3, not {setting!r}")
-        dials[name] = _value(value)
-    return dials
-
-
-def _value(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return tuple(_value(part) for part in text.split(",")) if "," in text else text
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _find_cell(name: str) -> Any:

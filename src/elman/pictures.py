@@ -23,9 +23,7 @@ def draw_forecasts(path: str | Path, panel: Panel, quantiles: Array, levels: Seq
     Raises:
         UsageError: another ending.
     """
-    place = Path(path)
-    if place.suffix.lower() not in (".png", ".svg"):
-        raise UsageError(f"a picture is drawn as .png or .svg, not {place.suffix or 'nothing'}: {place}")
+    place = _picture(path)
     count = len(panel.series)
     columns = 1 if count < 4 else 2
     rows = -(-count // columns)
@@ -37,6 +35,41 @@ def draw_forecasts(path: str | Path, panel: Panel, quantiles: Array, levels: Seq
         axis.set_visible(False)
     axes[0].legend(frameon=False, fontsize="small")
     figure.savefig(place, dpi=150)
+
+
+def draw_attention(path: str | Path, source: Sequence[str], target: Sequence[str], weights: Array) -> None:
+    """How much each part of a translation (downwards) looked at each part of its source (across).
+
+    Args:
+        path: ends in .png or .svg.
+        weights: (target, source), from 0 to 1.
+
+    Raises:
+        UsageError: another ending, or nothing to draw.
+    """
+    place = _picture(path)
+    if not len(source) or not len(target):
+        raise UsageError("there is no attention to draw: the text to translate is empty")
+    size = (1.5 + 0.32 * len(source), 1.2 + 0.32 * len(target))
+    figure = Figure(figsize=size, layout="constrained")
+    axis = figure.subplots()
+    axis.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    # most parts begin with a blank: it is shown, for one without goes on with the part before it
+    across, down = ([part.replace(" ", "·").strip("\n") for part in parts] for parts in (source, target))
+    axis.set_xticks(range(len(across)), across, rotation=90, parse_math=False)
+    axis.set_yticks(range(len(down)), down, parse_math=False)
+    axis.xaxis.tick_top()
+    axis.tick_params(length=0)
+    for side in axis.spines.values():
+        side.set_visible(False)
+    figure.savefig(place, dpi=150)
+
+
+def _picture(path: str | Path) -> Path:
+    place = Path(path)
+    if place.suffix.lower() not in (".png", ".svg"):
+        raise UsageError(f"a picture is drawn as .png or .svg, not {place.suffix or 'nothing'}: {place}")
+    return place
 
 
 def _draw(axis: Axes, panel: Panel, series: Series, ahead: Array, levels: Sequence[float]) -> None:

@@ -7,7 +7,7 @@ and resumed from its checkpoint ends with the very same weights as one that was 
 
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -189,6 +189,13 @@ class Run:
         """Remove the checkpoint once the model is safely saved, unless the run can go on from it."""
         if self.folder is not None and self.rank == 0 and not (self.outcome and self.outcome.resumable):
             checkpoint.discard(self.folder)
+
+    def keep(self, save: Callable[[Path], None]) -> None:
+        """Save the finished model in the run's folder, if it has one; then the checkpoint has done its work,
+        unless the run can go on from it."""
+        if self.folder is not None and self.rank == 0:
+            save(self.folder)
+            self.discard_checkpoint()
 
     def _stale(self) -> bool:
         return self.progress.stale >= self.plan.patience

@@ -9,14 +9,16 @@ from elman.swap import round_weights
 from elman.tasks.classify import Classifier
 from elman.tasks.forecast import Forecaster
 from elman.tasks.generate import LanguageModel
+from elman.tasks.translate import Translator
 
-__all__ = ["TASKS", "Classifier", "Forecaster", "LanguageModel", "load"]
+__all__ = ["TASKS", "Classifier", "Forecaster", "LanguageModel", "Translator", "load"]
 
-Task = Classifier | Forecaster | LanguageModel
+Task = Classifier | Forecaster | LanguageModel | Translator
 TASKS: Final[dict[str, type[Task]]] = {
     "classify": Classifier,
     "forecast": Forecaster,
     "generate": LanguageModel,
+    "translate": Translator,
 }
 
 

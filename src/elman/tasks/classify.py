@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elman import artifact
 from elman.artifact import Artifact
+from elman.data.batches import marks
 from elman.data.files import ENDINGS
 from elman.data.tables import read_table
 from elman.data.text import Tokenizer, tokenizer_from_json
@@ -24,7 +25,6 @@ from elman.tasks.classify_problem import (
     LabelProblem,
     class_probabilities,
     encode,
-    marks,
     read_corpus,
     read_examples,
     start_sign,
@@ -156,10 +156,7 @@ class Classifier:
             validation,
             outcome.error,
         )
-        if folder is not None and run.rank == 0:
-            model.save(folder)
-            if outcome.stopped != "interrupted":
-                run.discard_checkpoint()
+        run.keep(model.save)
         return model
 
     def evaluate(

@@ -1,6 +1,5 @@
 """Labelled texts: split without leaks, as ids, and as the problem that a network and its baseline solve."""
 
-import hashlib
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.data.batches import length_batches, pad, split_groups
+from elman.data.batches import length_batches, normal, pad, split_groups
 from elman.data.tables import Table
 from elman.data.text import Tokenizer
 from elman.errors import DataError
@@ -95,17 +94,6 @@ def divide(examples: Examples, seed: int) -> tuple[Examples, Examples]:
     keys = [normal(text) for text in examples.texts]
     train, held_out = split_groups(keys, HELD_OUT, seed, stratify=examples.labels.tolist())
     return examples.take(train), examples.take(held_out)
-
-
-def normal(text: str) -> str:
-    """What makes two texts the same: their words, whatever their case and spacing."""
-    return " ".join(text.lower().split())
-
-
-def marks(texts: Sequence[str]) -> list[int]:
-    """A number for each text, the same for the same text: an artifact keeps it in place of the text."""
-    digests = (hashlib.blake2b(normal(text).encode(errors="surrogatepass"), digest_size=8) for text in texts)
-    return [int.from_bytes(digest.digest(), "little", signed=True) for digest in digests]
 
 
 def encode(tokenizer: Tokenizer, text: str) -> Ids:

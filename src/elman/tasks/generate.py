@@ -139,10 +139,7 @@ class LanguageModel:
         source = corpus.source | ({} if text is None else {"column": text})
         network.cpu()  # where single steps are taken soonest
         model = cls(network, corpus.vocabulary, chosen, counted, blend, source, validation, outcome.error)
-        if folder is not None and run.rank == 0:
-            model.save(folder)
-            if outcome.stopped != "interrupted":
-                run.discard_checkpoint()
+        run.keep(model.save)
         return model
 
     def evaluate(self, data: Any, *, text: str | None = None, adapt: bool = False) -> Evaluation:
@@ -201,15 +198,15 @@ class LanguageModel:
         return stream
 
     def report(
-        self, data: Any, *, header: bool = True, plot: Any = None, as_json: bool = False
+        self, data: Any, *, header: bool = True, plot: Any = None, as_json: bool = False, count: int = 5
     ) -> Iterator[str]:
-        """The next words after a text; after every line of a file, or of standard input ("-")."""
+        """The likeliest next words after a text; after every line of a file, or of standard input ("-")."""
         if data is None:
             raise UsageError("a language model needs a text to go on from, or - for standard input")
         if plot is not None:
             raise UsageError("a language model draws no plot: leave plot out")
         for line in _lines(str(data)):
-            words = self.predict(line)
+            words = self.predict(line, count)
             if as_json:
                 yield json.dumps(
                     {"next": [{"word": w, "probability": p} for w, p in words]}, ensure_ascii=False

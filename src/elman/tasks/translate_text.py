@@ -1,0 +1,120 @@
+"""Sentences ↔ token ids of both sides. Id 0 ends a sentence, and stands before its first token."""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from elman.data.text import SubwordTokenizer, tokenizer_from_json
+from elman.errors import ArtifactError
+from elman.tasks.translate_copy import SLOTS, Copies, cut
+
+END: Final = 0
+NEVER: Final = 1  # the id that subword vocabularies leave out
+
+Ids: TypeAlias = "array[int]"
+
+
+class Source(NamedTuple):
+    """A sentence to translate: its ids, and the words that can be copied."""
+
+    ids: Ids
+    slots: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Codec:
+    """Subwords of both sides, and what is copied. After a side's subwords come the ids of the slots.
+
+    Attributes:
+        source, target: with joint subwords the same.
+    """
+
+    source: SubwordTokenizer
+    target: SubwordTokenizer
+    copies: Copies
+
+    @classmethod
+    def learned(cls, source: Sequence[str], target: Sequence[str], size: int, joint: bool) -> "Codec":
+        """From the training pairs, with at most `size` subwords a side, or altogether if `joint`."""
+        copies = Copies.learned(source, target)
+        spaced = [[" " + text for text in side] for side in (source, target)]
+        if joint:
+            both = SubwordTokenizer.train(spaced[0] + spaced[1], size)
+            return cls(both, both, copies)
+        return cls(SubwordTokenizer.train(spaced[0], size), SubwordTokenizer.train(spaced[1], size), copies)
+
+    @property
+    def sources(self) -> int:
+        """How many ids the source has, slots included."""
+        return len(self.source) + SLOTS
+
+    @property
+    def targets(self) -> int:
+        """How many ids the target has, slots included; the slots are the last."""
+        return len(self.target) + SLOTS
+
+    def read(self, text: str) -> Source:
+        """A sentence to translate."""
+        slots = self.copies.slots(text)
+        return Source(_ids(self.source, text, slots), slots)
+
+    def wanted(self, text: str, slots: Sequence[str]) -> Ids:
+        """The translation that is to be learned, for a source of these slots."""
+        return _ids(self.target, text, slots)
+
+    def written(self, ids: Iterable[int], slots: Sequence[str]) -> str:
+        """What the network said, as a text."""
+        return "".join(self.pieces(ids, slots)).strip()
+
+    def pieces(self, ids: Iterable[int], slots: Sequence[str]) -> list[str]:
+        """What each token adds to the text; a character of several tokens comes with the last of them."""
+        base, found, begun = len(self.target), [], list[int]()
+        for i in ids:
+            if i >= base:
+                found.append(self.target.decode(begun) + slots[i - base])
+                begun = []
+                continue
+            text = self.target.decode([*begun, i])
+            whole = not text.endswith("\ufffd")
+            begun = [] if whole else [*begun, i]
+            found.append(text if whole else "")
+        if begun:
+            found.append(self.target.decode(begun))
+        return found
+
+    def source_pieces(self, text: str, slots: Sequence[str]) -> list[str]:
+        """The part of a source behind each of its ids."""
+        slotted, found = cut(" " + text, slots), list[str]()
+        for part, number in zip(slotted.parts, [*slotted.numbers, None], strict=True):
+            found += self.source.tokens(part)
+            found += [slots[number]] if number is not None else []
+        return [*found, ""]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` takes back."""
+        joint = self.source is self.target
+        sides = {"source": self.source.to_json(), "target": None if joint else self.target.to_json()}
+        return sides | {"copies": self.copies.to_json()}
+
+    @classmethod
+    def from_json(cls, value: Any) -> "Codec":
+        """Raises ArtifactError if `to_json` can't have given this."""
+        if not isinstance(value, dict) or value.keys() != {"source", "target", "copies"}:
+            raise ArtifactError("the subwords of the translator are damaged: copy the model's folder again")
+        source = tokenizer_from_json(value["source"])
+        target = source if value["target"] is None else tokenizer_from_json(value["target"])
+        if not isinstance(source, SubwordTokenizer) or not isinstance(target, SubwordTokenizer):
+            raise ArtifactError("a translator reads subwords, not words: copy the model's folder again")
+        return cls(source, target, Copies.from_json(value["copies"]))
+
+
+def _ids(tokenizer: SubwordTokenizer, text: str, slots: Sequence[str]) -> Ids:
+    """With a space before the first word, so that it is the same token as anywhere else."""
+    slotted, ids = cut(" " + text, slots), array("i")
+    for part, number in zip(slotted.parts, [*slotted.numbers, None], strict=True):
+        ids.extend(tokenizer.encode(part))
+        if number is not None:
+            ids.append(len(tokenizer) + number)
+    ids.append(END)
+    return ids
