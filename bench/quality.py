@@ -12,14 +12,16 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+import quality_chat
 import quality_language
 import quality_series
 import quality_text
 import quality_translate
 
-RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = (
-    quality_text.RUNS | quality_series.RUNS | quality_language.RUNS | quality_translate.RUNS
-)
+MODULES: Final = (quality_text, quality_series, quality_language, quality_translate, quality_chat)
+RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
+    name: run for module in MODULES for name, run in module.RUNS.items()
+}
 
 
 def main(names: list[str]) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 import elman
 
-NAMES = """GRU LSTM RNN ArtifactError Cell Classifier DataError ElmanError Forecaster LanguageModel Recurrent
-TrainingError Translator UsageError __version__ cell cells load replace round_weights"""
+NAMES = """GRU LSTM RNN ArtifactError Cell Chatbot Classifier DataError ElmanError Forecaster LanguageModel
+Recurrent TrainingError Translator UsageError __version__ cell cells load replace round_weights"""
 
 
 def test_the_public_names_are_these_and_no_others() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
     from elman.nn import GRU, LSTM, RNN, Recurrent
     from elman.swap import replace, round_weights
-    from elman.tasks import Classifier, Forecaster, LanguageModel, Translator, load
+    from elman.tasks import Chatbot, Classifier, Forecaster, LanguageModel, Translator, load
 
 __all__ = [
     "GRU",
@@ -22,6 +22,7 @@ __all__ = [
     "RNN",
     "ArtifactError",
     "Cell",
+    "Chatbot",
     "Classifier",
     "DataError",
     "ElmanError",
@@ -44,7 +45,7 @@ _HOME: Final = {
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
     "swap": ("replace", "round_weights"),
-    "tasks": ("Classifier", "Forecaster", "LanguageModel", "Translator", "load"),
+    "tasks": ("Chatbot", "Classifier", "Forecaster", "LanguageModel", "Translator", "load"),
 }
 
 

@@ -167,6 +167,33 @@ def predict(
 
 
 @app.command()
+def chat(
+    model: Model,
+    session: Annotated[
+        Path | None, typer.Option("--session", help="File of the conversation: goes on from it, and keeps it")
+    ] = None,
+    fallback: Annotated[
+        float | None,
+        typer.Option(help="Above this perplexity of its own reply, the nearest training reply"),
+    ] = None,
+    seed: Seed = None,
+    int8: Int8 = False,
+    as_json: Json = False,
+) -> None:
+    """Talk with a chatbot. /help shows what else can be typed.
+
+    Example: elman chat runs/bot --session monday.jsonl
+    """
+    from elman.cli_chat import converse
+    from elman.tasks import Chatbot, load
+
+    loaded = load(model, int8)
+    if not isinstance(loaded, Chatbot):
+        raise UsageError(f"{model} is a model for {loaded.task!r}, not for 'chat'")
+    converse(loaded.stream(fallback=fallback, seed=seed or 0), session, as_json)
+
+
+@app.command()
 def show(
     cell: Annotated[
         str | None, typer.Argument(help="lstm, gru, ... or FILE.py:NAME for a cell of your own")

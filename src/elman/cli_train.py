@@ -220,6 +220,36 @@ def train_translate(
     _trained(model, folder, _file_or_two(test), as_json)
 
 
+@train.command("chat")
+def train_chat(
+    data: Data,
+    valid: Annotated[
+        str | None, typer.Option(help="Conversations to choose the best model on  [default: a tenth]")
+    ] = None,
+    test: Annotated[str | None, typer.Option(help="Conversations to score the trained model on")] = None,
+    save: Save = None,
+    resume: Resume = False,
+    force: Force = False,
+    cell: Cell = None,
+    hidden: Hidden = None,
+    layers: Layers = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    settings: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Conversations to a chatbot: JSONL of messages, or lines of question, tab, answer.
+
+    Example: elman train chat conversations.jsonl --save runs/bot
+    """
+    from elman.tasks import Chatbot
+
+    folder = _folder(save, data, resume, force)
+    dials = _dials(settings, cell=cell, hidden=hidden, layers=layers, epochs=epochs, seed=seed)
+    model = Chatbot.fit(data, valid=valid, folder=folder, resume=resume, progress=not as_json, **dials)
+    _trained(model, folder, test, as_json)
+
+
 def _file_or_two(data: str | None) -> Any:
     """ "a.de,b.en" are two files, unless there is one of that name."""
     if data is None or "," not in data or Path(data).exists():

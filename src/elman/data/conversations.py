@@ -174,7 +174,7 @@ def _of_object(value: Any, where: str) -> Conversation:
     if not isinstance(items, list) or not items:
         what = "is an empty list" if items == [] else f"is {_kind(items)}, not a list"
         raise DataError(f"{where}: {key!r} {what}; the line should look like {LIKE}.")
-    return _of_messages(items, where) if key == "messages" else _of_texts(items, where)
+    return turns_of(items, where) if key == "messages" else _of_texts(items, where)
 
 
 def _listed(data: list[Any]) -> Iterator[Conversation]:
@@ -186,7 +186,7 @@ def _listed(data: list[Any]) -> Iterator[Conversation]:
             )
         if not items:
             raise DataError(f"{where} has no messages; each should look like [{MESSAGE}, …] or ['…', '…'].")
-        yield _of_texts(items, where) if isinstance(items[0], str) else _of_messages(items, where)
+        yield _of_texts(items, where) if isinstance(items[0], str) else turns_of(items, where)
 
 
 def _pairs(text: str, name: str) -> Iterator[Conversation]:
@@ -219,7 +219,12 @@ def _of_texts(texts: Sequence[Any], where: str) -> Conversation:
     ]
 
 
-def _of_messages(messages: Sequence[Any], where: str) -> Conversation:
+def turns_of(messages: Sequence[Any], where: str) -> Conversation:
+    """The turns of a list of messages; messages of one role in a row are joined.
+
+    Raises:
+        DataError: one is no message; begins with `where`.
+    """
     turns: Conversation = []
     for number, message in enumerate(messages, start=1):
         turn = _of_message(message, f"{where}, message {number}")

@@ -5,6 +5,8 @@ Each reader takes the bytes and the name that messages call them by, and gives b
 
 import gzip
 import json
+import os
+import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,6 +80,15 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as problem:
         raise DataError(f"{shorten(str(path))} cannot be read: {problem.strerror}.") from None
+
+
+def given_lines(data: str) -> Iterable[str]:
+    """The lines of standard input ("-") as they come, or of a file; any other string is a text itself."""
+    if data == "-":
+        return (line.decode(errors="replace").rstrip("\r\n") for line in sys.stdin.buffer)
+    if os.path.isfile(data):  # which, other than Path's, takes any string  # noqa: PTH113
+        return clean(read_bytes(Path(data)), data).decode().removesuffix("\n").split("\n")
+    return [data]
 
 
 def unzip(data: bytes, name: str) -> bytes:

@@ -218,6 +218,17 @@ class SubwordTokenizer:
         """The text of `ids`; reserved ids are left out, half characters become U+FFFD."""
         return str(self._library.decode([i - RESERVED for i in ids if i >= RESERVED]))
 
+    def additions(self, ids: Iterable[int]) -> list[str]:
+        """What each id adds to the text; a character of several tokens comes with the last of them."""
+        found, begun = list[str](), list[int]()
+        for i in ids:
+            text = self.decode([*begun, i])
+            begun = [*begun, i] if text.endswith("\ufffd") else []
+            found.append("" if begun else text)
+        if begun:
+            found[-1] = self.decode(begun)
+        return found
+
     def settled(self, text: str) -> int:
         """How many leading characters of `text` have tokens that no later text can change.
 

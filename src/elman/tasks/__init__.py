@@ -6,15 +6,17 @@ from typing import Final
 from elman import artifact
 from elman.errors import ArtifactError
 from elman.swap import round_weights
+from elman.tasks.chat import Chatbot
 from elman.tasks.classify import Classifier
 from elman.tasks.forecast import Forecaster
 from elman.tasks.generate import LanguageModel
 from elman.tasks.translate import Translator
 
-__all__ = ["TASKS", "Classifier", "Forecaster", "LanguageModel", "Translator", "load"]
+__all__ = ["TASKS", "Chatbot", "Classifier", "Forecaster", "LanguageModel", "Translator", "load"]
 
-Task = Classifier | Forecaster | LanguageModel | Translator
+Task = Chatbot | Classifier | Forecaster | LanguageModel | Translator
 TASKS: Final[dict[str, type[Task]]] = {
+    "chat": Chatbot,
     "classify": Classifier,
     "forecast": Forecaster,
     "generate": LanguageModel,

@@ -95,6 +95,12 @@ def loop_rate(conversation: Sequence[str]) -> float:
     return sum(looped) / len(looped) if looped else 0.0
 
 
+def says_again(text: str, said: Sequence[str]) -> bool:
+    """Whether a turn after those that were `said` would count for `loop_rate`."""
+    turn = words(text)
+    return _repeats(turn) or any(turn == words(earlier) for earlier in said)
+
+
 def candidates(replies: Sequence[str], count: int = 20, seed: int = 0) -> list[list[int]]:
     """For each reply the places of `count` replies to rank, its own first.
 

@@ -1,8 +1,6 @@
 """Next-word prediction and text generation. Beside every score stands that of an n-gram."""
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import torch
 from elman import artifact
 from elman.artifact import Artifact
 from elman.data.corpus import is_table, read_corpus, read_ids
-from elman.data.files import clean, read_bytes
+from elman.data.files import given_lines
 from elman.data.vocabulary import vocabulary_from_json
 from elman.errors import ArtifactError, DataError, TrainingError, UsageError
 from elman.progress import watch
@@ -205,7 +203,7 @@ class LanguageModel:
             raise UsageError("a language model needs a text to go on from, or - for standard input")
         if plot is not None:
             raise UsageError("a language model draws no plot: leave plot out")
-        for line in _lines(str(data)):
+        for line in given_lines(str(data)):
             words = self.predict(line, count)
             if as_json:
                 yield json.dumps(
@@ -266,14 +264,3 @@ class LanguageModel:
             kept=kept,
             scores=self.validation,
         )
-
-
-def _lines(data: str) -> Iterator[str]:
-    """Of standard input as they come, or of a file; any other string is a text itself."""
-    if data == "-":
-        for line in sys.stdin.buffer:
-            yield line.decode(errors="replace").rstrip("\r\n")
-    elif os.path.isfile(data):  # which, other than Path's, takes any string  # noqa: PTH113
-        yield from clean(read_bytes(Path(data)), data).decode().removesuffix("\n").split("\n")
-    else:
-        yield data

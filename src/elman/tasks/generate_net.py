@@ -31,6 +31,8 @@ class Writer(nn.Module):
         dropout: share of the outputs of every layer that is dropped, the same at all steps.
         embedding_dropout: share of the vocabulary that is dropped, each word at all its places.
         weight_dropout: share of the entries of every U that is dropped.
+        loudness: what features are multiplied by before they are compared with the tokens' vectors: above 1,
+            a network with small vectors learns sooner what to say.
     """
 
     def __init__(
@@ -44,9 +46,10 @@ class Writer(nn.Module):
         dropout: float,
         embedding_dropout: float,
         weight_dropout: float,
+        loudness: float = 1.0,
     ) -> None:
         super().__init__()
-        self.dropout, self.embedding_dropout = dropout, embedding_dropout
+        self.dropout, self.embedding_dropout, self.loudness = dropout, embedding_dropout, loudness
         self.embedding = nn.Embedding(tokens, embedding)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         bias = 1.0 if "f" in cell.gates and "c" in cell.state else None  # elsewhere f may be an update gate
@@ -75,7 +78,7 @@ class Writer(nn.Module):
 
     def log_probs(self, features: Tensor) -> Tensor:
         """Features (..., H) → logarithms of the probabilities of all tokens (..., V)."""
-        said = self.narrow(features)
+        said = self.loudness * self.narrow(features)
         if self.rare is not None:
             found: Tensor = self.rare.log_prob(said.flatten(0, -2))
             return found.view(*said.shape[:-1], -1)
@@ -83,7 +86,7 @@ class Writer(nn.Module):
 
     def loss(self, features: Tensor, wanted: Tensor) -> Tensor:
         """Sum of -ln p over features (T, B, H) and the tokens that came (T, B)."""
-        rows, targets = self.narrow(features).flatten(0, 1), wanted.flatten()
+        rows, targets = (self.loudness * self.narrow(features)).flatten(0, 1), wanted.flatten()
         if self.rare is not None:
             rare: Tensor = self.rare(rows, targets).output
             return -rare.sum()
@@ -127,7 +130,7 @@ class Voice:
             self._vectors = network._vectors(torch.arange(tokens, device=network.embedding.weight.device))
             small = tokens * hidden <= (tokens + hidden) * embedding  # one product costs less than two
             if network.rare is None and small and isinstance(network.narrow, nn.Linear):
-                said = network.embedding.weight
+                said = network.loudness * network.embedding.weight
                 self._matrix = said @ network.narrow.weight
                 self._bias = network.get_parameter("bias") + said @ network.narrow.bias
 
@@ -146,3 +149,14 @@ class Voice:
             if self._matrix is None:
                 return self._network.log_probs(features)
             return F.linear(features, self._matrix, self._bias).log_softmax(1)
+
+
+def rows_of(state: State | None, rows: Tensor) -> Any:
+    """The state of these rows, in that order."""
+
+    def chosen(layer: Any) -> Any:
+        if isinstance(layer, tuple):
+            return tuple(chosen(part) for part in layer)
+        return layer.index_select(1, rows)
+
+    return None if state is None else tuple(chosen(layer) for layer in state)

@@ -14,7 +14,7 @@ from elman.data.vocabulary import END, UNKNOWN
 from elman.errors import ArtifactError, UsageError
 from elman.files import replace_file, writing
 from elman.tasks.generate_adapt import Blend, Cache
-from elman.tasks.generate_net import State, Voice, Writer
+from elman.tasks.generate_net import State, Voice, Writer, rows_of
 from elman.tasks.generate_problem import PIECE
 from elman.tasks.generate_words import completed, spelt, trailing_word
 
@@ -198,14 +198,7 @@ class LanguageStream:
 
 def _select(held: Held, rows: Tensor) -> Held:
     """The state of these rows; all share one cache."""
-
-    def chosen(layer: Any) -> Any:
-        if isinstance(layer, tuple):
-            return tuple(chosen(part) for part in layer)
-        return layer.index_select(1, rows)
-
-    state = None if held.state is None else tuple(chosen(layer) for layer in held.state)
-    return Held(state, held.cache)
+    return Held(rows_of(held.state, rows), held.cache)
 
 
 def _as_text(drawn: Iterator[Tensor], vocabulary: Any, blank: bool) -> Iterator[str]:

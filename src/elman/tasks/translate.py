@@ -3,9 +3,7 @@ dictionary."""
 
 import json
 import math
-import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,7 @@ from torch import Tensor
 from elman import artifact
 from elman.artifact import Artifact
 from elman.data.batches import marks, normal, split_groups
-from elman.data.files import clean, read_bytes
+from elman.data.files import given_lines
 from elman.data.pairs import Pairs, read_pairs
 from elman.errors import ArtifactError, DataError, TrainingError, UsageError
 from elman.progress import watch
@@ -215,7 +213,7 @@ class Translator:
             raise UsageError(
                 "a translator needs something to translate: a text, a file, or - for standard input"
             )
-        lines = _lines(str(data))
+        lines: Iterable[str] = given_lines(str(data))
         if plot is not None:
             lines = [" ".join(lines)]
             self.translate(lines)[0][0].draw(plot)
@@ -333,15 +331,6 @@ def _evaluated(
     notes += notes_for(ours, plain)
     mean = nats(network, encoded(codec, *_sides(pairs)))
     return Evaluation(ours, plain, math.exp(min(mean, 700)), len(pairs), signatures, notes)
-
-
-def _lines(data: str) -> Any:
-    """Of standard input as they come, or of a file; any other string is a text itself."""
-    if data == "-":
-        return (line.decode(errors="replace").rstrip("\r\n") for line in sys.stdin.buffer)
-    if os.path.isfile(data):  # which, other than Path's, takes any string  # noqa: PTH113
-        return clean(read_bytes(Path(data)), data).decode().removesuffix("\n").split("\n")
-    return [data]
 
 
 def _rounded(one: Translated) -> dict[str, Any]:

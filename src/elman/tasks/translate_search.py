@@ -159,7 +159,7 @@ def _translated(
     ids = [i for i in tokens.tolist() if i != END]
     target = codec.pieces(ids, source.slots)
     weights = attention[: len(ids), : len(parts) - 1]
-    return Translated("".join(target).strip(), score, tuple(parts[:-1]), tuple(target[: len(ids)]), weights)
+    return Translated("".join(target).strip(), score, tuple(parts[:-1]), tuple(target), weights)
 
 
 def joined(parts: list[list[Translated]], n_best: int) -> list[Translated]:

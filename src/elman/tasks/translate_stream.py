@@ -58,8 +58,9 @@ class TranslationStream:
             if int(token) == END:
                 return
             ids.append(int(token))
-            parts = self._codec.pieces(ids, source.slots)[: len(ids)]
-            new = "".join(parts[said:])
-            said = len(ids)
+            text = "".join(self._codec.pieces(ids, source.slots))
+            if text.endswith("\ufffd"):  # the rest of a character is still to come
+                continue
+            new, said = text[said:], len(text)
             if new:
                 yield new

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from elman.data.text import SubwordTokenizer, tokenizer_from_json
@@ -69,18 +70,10 @@ class Codec:
 
     def pieces(self, ids: Iterable[int], slots: Sequence[str]) -> list[str]:
         """What each token adds to the text; a character of several tokens comes with the last of them."""
-        base, found, begun = len(self.target), [], list[int]()
-        for i in ids:
-            if i >= base:
-                found.append(self.target.decode(begun) + slots[i - base])
-                begun = []
-                continue
-            text = self.target.decode([*begun, i])
-            whole = not text.endswith("\ufffd")
-            begun = [] if whole else [*begun, i]
-            found.append(text if whole else "")
-        if begun:
-            found.append(self.target.decode(begun))
+        base, found = len(self.target), list[str]()
+        for copied, group in groupby(ids, lambda i: i >= base):
+            run = list(group)
+            found += [slots[i - base] for i in run] if copied else self.target.additions(run)
         return found
 
     def source_pieces(self, text: str, slots: Sequence[str]) -> list[str]:

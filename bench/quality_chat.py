@@ -1,0 +1,55 @@
+"""A chatbot on public data (variable ELMAN_DATA), through the public API.
+
+ELMAN_DATA=... python bench/quality.py dialog
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Final
+
+import elman
+from elman.data.batches import normal
+from quality_text import _data
+
+LONG: Final = 8  # words of a turn that is not said by chance
+
+
+def dialog(**settings: Any) -> dict[str, Any]:
+    """DailyDialog: trained on train, the best model chosen on validation. Test dialogues that occur word for
+    word in train are dropped; "strict" also drops those that share a turn of 8 words or more with it, case
+    and punctuation aside."""
+    file = _data("chat/dailydialog") / "dailydialog.jsonl"
+    parts: dict[str, list[list[str]]] = {}
+    for line in file.read_text().splitlines():
+        row = json.loads(line)
+        parts.setdefault(row["split"], []).append(row["turns"])
+    known = {tuple(turns) for turns in parts["train"]}
+    test = [turns for turns in parts["test"] if tuple(turns) not in known]
+    said = {_plain(turn) for turns in parts["train"] for turn in turns}
+    strict = [turns for turns in test if not any(_long(turn) and _plain(turn) in said for turn in turns)]
+    start = time.perf_counter()
+    model = elman.Chatbot.fit(parts["train"], valid=parts["validation"], **settings)
+    seconds = time.perf_counter() - start
+    begin = time.perf_counter()
+    results = {"dialogues": model.evaluate(test), "strict": model.evaluate(strict)}
+    return {
+        "score": results["dialogues"].scores.perplexity,
+        "dialogues": len(test),
+        "strict dialogues": len(strict),
+        "seconds": round(seconds, 1),
+        "seconds to score": round(time.perf_counter() - begin, 1),
+        "settings": asdict(model.settings),
+    } | {name: result.to_dict() for name, result in results.items()}
+
+
+RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {"dialog": dialog}
+
+
+def _plain(turn: str) -> str:
+    return normal("".join(letter if letter.isalnum() else " " for letter in turn))
+
+
+def _long(turn: str) -> bool:
+    return len(_plain(turn).split()) >= LONG

@@ -1,0 +1,162 @@
+"""How good a chatbot is: foretelling true replies, finding them among others, and talking with itself."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from elman.data.conversations import SPEAKERS, Conversation, Turn
+from elman.tasks.chat_reply import Place, Speaker, joined, taken
+from elman.tasks.chat_scores import Evaluation, Scores, candidates, distinct, hits, loop_rate
+from elman.tasks.chat_text import END, Codec
+from elman.tasks.generate_problem import read
+from elman.tasks.retrieval import Retrieval
+
+REPLIES: Final = 1000  # true replies that are looked for, and that the model gives its own instead of
+TALKS, TURNS = 20, 50  # conversations of the model with itself
+TOGETHER: Final = 32  # conversations
+SAID: Final = 64  # turns of a talk that should not be said again
+
+
+class Asked(NamedTuple):
+    """A true reply and what stood before it."""
+
+    before: Conversation
+    reply: str
+
+
+def asked(conversations: Sequence[Conversation]) -> Iterator[Asked]:
+    """All replies of the assistant to something."""
+    for turns in conversations:
+        for k in range(1, len(turns)):
+            if turns[k].role == "assistant":
+                yield Asked(turns[:k], turns[k].text)
+
+
+def evaluate(
+    speaker: Speaker,
+    baseline: Retrieval | None,
+    conversations: Sequence[Conversation],
+    notes: tuple[str, ...] = (),
+    replies: int = REPLIES,
+    talks: int = TALKS,
+) -> Evaluation:
+    """All scores, the network's and the baseline's. At least one conversation has a reply."""
+    all_asked = list(asked(conversations))
+    # spread evenly, for neighbours are of one conversation
+    chosen = [all_asked[k * len(all_asked) // replies] for k in range(min(replies, len(all_asked)))]
+    others = [[chosen[k].reply for k in row] for row in candidates([one.reply for one in chosen])]
+    said: list[str] = []
+    ranks: list[list[float]] = []
+    for begin in range(0, len(chosen), TOGETHER):
+        part = chosen[begin : begin + TOGETHER]
+        place = joined([_asked(speaker, one) for one in part])
+        said += _own(speaker, place, part)
+        ranks += _ranked(speaker, place, others[begin : begin + TOGETHER])
+    openings = [turns[0] for turns in conversations[:talks]]
+    ours = Scores(
+        perplexity=math.exp(min(nats(speaker, conversations), 700)),
+        distinct1=distinct(said, 1),
+        distinct2=distinct(said, 2),
+        loops=_mean([loop_rate([t.text for t in talk]) for talk in simulated(speaker, openings)]),
+        hits=hits(ranks),
+    )
+    plain = None if baseline is None else _of_retrieval(baseline, chosen, others, openings)
+    if plain is not None and ours.hits <= plain.hits:
+        notes += ("the network finds true replies no better than retrieval: train longer, or on more",)
+    return Evaluation(ours, plain, len(chosen), notes)
+
+
+@torch.no_grad()
+def nats(speaker: Speaker, conversations: Sequence[Conversation]) -> float:
+    """A token of the assistant's turns, their ends included, from all that stood before."""
+    codec = speaker.codec
+    ids = codec.running(conversations)
+    counts = _replied(codec, ids)
+    over = torch.tensor([codec.speaker(role) for role in SPEAKERS] + [END])
+    total, at = 0.0, 0
+    for features, wanted in read(speaker.network, ids):
+        here = torch.from_numpy(counts[at : at + len(wanted)])
+        logs, tokens = speaker.network.log_probs(features[here, 0]), wanted[here, 0]
+        own = logs.gather(1, tokens[:, None])[:, 0]
+        ends = logs[:, over].logsumexp(1)  # whoever speaks next, the reply is over
+        total -= float(torch.where(torch.isin(tokens, over), ends, own).sum())
+        at += len(wanted)
+    return total / max(int(counts.sum()), 1)
+
+
+def _replied(
+    codec: Codec, ids: "np.ndarray[tuple[int], np.dtype[np.int32]]"
+) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Which of ids[1:] belong to a turn of the assistant or end it."""
+    speaks = np.isin(ids, [codec.speaker(role) for role in SPEAKERS] + [END])
+    turn = np.maximum.accumulate(np.where(speaks, np.arange(len(ids)), 0))
+    of_assistant: NDArray[np.bool_] = ids[turn] == codec.speaker("assistant")
+    return of_assistant[:-1]
+
+
+def simulated(speaker: Speaker, openings: Sequence[Turn], turns: int = TURNS) -> list[Conversation]:
+    """The model talks with itself, taking both parts in turn."""
+    talks = [[Turn("user", opening.text)] for opening in openings]
+    places = [speaker.read(speaker.start(), speaker.codec.turn(talk[0])) for talk in talks]
+    generator = torch.Generator().manual_seed(0)
+    for k in range(1, turns):
+        role = SPEAKERS[k % 2]
+        marked = joined([speaker.read(place, [speaker.codec.speaker(role)]) for place in places])
+        said = [[turn.text for turn in talk[-SAID:]] for talk in talks]
+        for n, found in enumerate(speaker.replies(marked, said, generator)):
+            turn = Turn(role, found[0].text)
+            talks[n].append(turn)
+            places[n] = speaker.read(places[n], speaker.codec.turn(turn))
+    return talks
+
+
+def _asked(speaker: Speaker, one: Asked) -> Place:
+    """Where the assistant is to speak."""
+    ids = [i for turn in one.before for i in speaker.codec.turn(turn)]
+    return speaker.read(speaker.start(), [*ids, speaker.codec.speaker("assistant")])
+
+
+def _own(speaker: Speaker, place: Place, part: Sequence[Asked]) -> list[str]:
+    generator = torch.Generator().manual_seed(0)
+    said = [[turn.text for turn in one.before] for one in part]
+    return [found[0].text for found in speaker.replies(place, said, generator)]
+
+
+def _ranked(speaker: Speaker, place: Place, others: Sequence[Sequence[str]]) -> list[list[float]]:
+    """How well each candidate fits; without what it owes to being said often."""
+    flat = [speaker.codec.words(text) for row in others for text in row]
+    owner = torch.tensor([n for n, row in enumerate(others) for _ in row])
+    given, unasked = speaker.judged(taken(place, owner), flat), speaker.unasked(flat)
+    weight = speaker.settings.surprise
+    scores = iter(
+        (own - weight * other) / (len(ids) + 1) for own, other, ids in zip(given, unasked, flat, strict=True)
+    )
+    return [[next(scores) for _ in row] for row in others]
+
+
+def _of_retrieval(
+    baseline: Retrieval, chosen: Sequence[Asked], others: Sequence[Sequence[str]], openings: Sequence[Turn]
+) -> Scores:
+
+    def nearest(text: str) -> str:
+        return baseline.nearest(text)[0][0]
+
+    said = [nearest(one.before[-1].text) for one in chosen]
+    talks = []
+    for opening in openings:
+        talk = [opening.text]
+        while len(talk) < TURNS:
+            talk.append(nearest(talk[-1]))
+        talks.append(talk)
+    ranks = [baseline.rank(one.before[-1].text, row) for one, row in zip(chosen, others, strict=True)]
+    return Scores(
+        None, distinct(said, 1), distinct(said, 2), _mean([loop_rate(t) for t in talks]), hits(ranks)
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(len(values), 1)

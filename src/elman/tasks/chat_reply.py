@@ -1,0 +1,171 @@
+"""What to reply: many replies are drawn and searched, and the one is said that fits best what was asked.
+
+N conversations, each a state of constant size and the id of the one who speaks next.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from elman import decode
+from elman.data.batches import pad
+from elman.data.conversations import SPEAKERS
+from elman.tasks.chat_scores import says_again
+from elman.tasks.chat_settings import Settings
+from elman.tasks.chat_text import END, NEVER, Codec
+from elman.tasks.generate_net import State, Voice, Writer, rows_of
+from elman.tasks.generate_problem import PIECE
+from elman.tasks.retrieval import words
+
+ROWS: Final = 512  # replies that are judged at once
+
+
+class Reply(NamedTuple):
+    """A reply that could be given."""
+
+    text: str
+    ids: tuple[int, ...]
+    score: float  # mean ln p of its tokens and its end, after what was said
+    rank: float  # by which the best is chosen
+
+
+class Place(NamedTuple):
+    """Where N conversations stand: all before their last token, and that token."""
+
+    state: State | None
+    last: Tensor  # (N,) int64
+
+
+class Speaker:
+    """Speaks in any number of conversations at once. The network is in eval mode."""
+
+    def __init__(self, network: Writer, codec: Codec, settings: Settings) -> None:
+        self.network, self.codec, self.settings = network, codec, settings
+        self._voice = Voice(network)
+        self._over = torch.tensor([codec.speaker(role) for role in SPEAKERS] + [END])
+        self._model = decode.Model(self._step, rows_of)
+        self._banned = torch.tensor([NEVER])
+
+    def start(self, count: int = 1) -> Place:
+        """Before the first word of so many conversations."""
+        return Place(None, torch.full((count,), END))
+
+    def read(self, place: Place, ids: Sequence[int]) -> Place:
+        """One conversation (N = 1) goes on, in pieces of constant size."""
+        state, last = place
+        text = torch.tensor(list(ids), dtype=torch.int64)
+        for begin in range(0, len(text), PIECE):
+            piece = text[begin : begin + PIECE]
+            before = torch.cat([last, piece[:-1]])
+            with torch.no_grad():
+                _, _, state = self.network(before[:, None], state)
+            last = piece[-1:]
+        return Place(state, last)
+
+    def replies(
+        self, place: Place, said: Sequence[Sequence[str]], generator: torch.Generator
+    ) -> list[list[Reply]]:
+        """For each conversation the replies found, best first, at least one.
+
+        Args:
+            place: the last token is that of the speaker.
+            said: the turns of each conversation that should not be said again.
+        """
+        settings, count = self.settings, len(place.last)
+        options: dict[str, Any] = {"end": int(self._over[0]), "limit": settings.longest}
+        options |= {"block_ngrams": settings.block_ngrams, "banned": self._banned}
+        wide = repeated(place, settings.drawn)
+        drawn = decode.sample(
+            self._model,
+            wide.last,
+            wide.state,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            generator=generator,
+            **options,
+        )
+        best = decode.beam(
+            self._model, place.last, place.state, width=settings.width, n_best=settings.width, **options
+        )
+        pool: list[dict[tuple[int, ...], float]] = [{} for _ in range(count)]
+        for found, each in ((drawn, settings.drawn), (best, 1)):
+            for row in range(len(found.tokens)):
+                for k in range(found.tokens.shape[1]):
+                    if length := int(found.lengths[row, k]):
+                        ids = tuple(
+                            i for i in found.tokens[row, k, :length].tolist() if i < len(self.codec) - 2
+                        )
+                        pool[row // each][ids] = float(found.scores[row, k]) / length
+        return [self._ranked(one, turns) for one, turns in zip(pool, said, strict=True)]
+
+    def _ranked(self, pool: dict[tuple[int, ...], float], said: Sequence[str]) -> list[Reply]:
+        """Better than what would be said without being asked (maximum mutual information: Li et al.,
+        arXiv:1510.03055), and not what was said already; an empty reply or a loop only where there is nothing
+        else."""
+        unasked = self.unasked([list(ids) for ids in pool])
+        known = {pair for turn in said for pair in pairwise(words(turn))}
+        found = []
+        for (ids, score), other in zip(pool.items(), unasked, strict=True):
+            text = self.codec.text(ids)
+            pairs = list(pairwise(words(text)))
+            old = sum(pair in known for pair in pairs) / max(len(pairs), 1)
+            rank = score - self.settings.surprise * other / (len(ids) + 1) - self.settings.novelty * old
+            found.append((not text or says_again(text, said), Reply(text, ids, score, rank)))
+        return [reply for _, reply in sorted(found, key=lambda one: (one[0], -one[1].rank))]
+
+    def unasked(self, candidates: Sequence[Sequence[int]]) -> list[float]:
+        """ln p of each reply (its ids) where nothing was said before."""
+        place = self.read(self.start(), [self.codec.speaker("user")])
+        return self.judged(repeated(place, len(candidates)), candidates)
+
+    def judged(self, place: Place, candidates: Sequence[Sequence[int]]) -> list[float]:
+        """ln p of a reply (its ids) in each conversation, its end included."""
+        found: list[float] = []
+        for begin in range(0, len(candidates), ROWS):
+            rows = slice(begin, begin + ROWS)
+            ids, lengths = pad([[*one, END] for one in candidates[rows]])
+            state = rows_of(place.state, torch.arange(len(candidates))[rows])
+            before = torch.cat([place.last[rows][None], ids[:-1]])
+            with torch.no_grad():
+                features, _, _ = self.network(before, state)
+                there = torch.arange(len(ids))[:, None] < lengths
+                logs = self.network.log_probs(features[there])
+                ends = logs[:, self._over].logsumexp(1)
+            wanted, row = ids[there], there.nonzero()[:, 1]
+            own = torch.where(wanted == END, ends, logs.gather(1, wanted[:, None])[:, 0])
+            found += torch.zeros(ids.shape[1]).index_add_(0, row, own).tolist()
+        return found
+
+    def _step(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """A reply is over whoever would speak next, and where the conversation would end."""
+        features, state = self._voice.step(tokens, state)
+        logs = self._voice.log_probs(features)
+        end = logs[:, self._over].logsumexp(1)
+        logs[:, self._over] = -torch.inf
+        logs[:, self._over[0]] = end
+        return logs, state
+
+
+def taken(place: Place, rows: Tensor) -> Place:
+    """These conversations, in that order; one may come often."""
+    return Place(rows_of(place.state, rows), place.last[rows])
+
+
+def joined(places: Sequence[Place]) -> Place:
+    """Several conversations that have begun as one place."""
+    states: Any = [place.state for place in places]
+    layers = [
+        tuple(torch.cat(parts, 1) for parts in zip(*layer, strict=True))
+        if isinstance(layer[0], tuple)
+        else torch.cat(layer, 1)
+        for layer in zip(*states, strict=True)
+    ]
+    return Place(tuple(layers), torch.cat([place.last for place in places]))
+
+
+def repeated(place: Place, times: int) -> Place:
+    """Each conversation so many times, one after the other."""
+    return taken(place, torch.arange(len(place.last)).repeat_interleave(times))

@@ -1,0 +1,169 @@
+"""One conversation: turns go in, replies come out, at the same cost however long it has been going on."""
+
+import json
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import torch
+
+from elman.data.conversations import Turn, turns_of
+from elman.errors import ArtifactError, DataError, UsageError
+from elman.files import replace_file, writing
+from elman.tasks.chat_reply import Place, Reply, Speaker
+
+SAID: Final = 64  # turns that should not be said again
+TRACED: Final = 8  # turns whose words `why` weighs
+
+Nearest = Callable[[str], str]
+
+
+class Heard(NamedTuple):
+    """A turn, and where the conversation stood before it."""
+
+    before: Place
+    ids: tuple[int, ...]
+
+
+class ChatStream:
+    """Made by `Chatbot.stream`.
+
+    Attributes:
+        turns: all that was said.
+    """
+
+    def __init__(self, speaker: Speaker, nearest: Nearest | None, unsure: float | None, seed: int) -> None:
+        self._speaker, self._nearest, self._unsure = speaker, nearest, unsure
+        self._generator = torch.Generator()
+        self._seed = seed
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all that was said."""
+        self._generator.manual_seed(self._seed)
+        self._place = self._speaker.start()
+        self._heard: deque[Heard] = deque(maxlen=TRACED)
+        self.turns: list[Turn] = []
+
+    def push(self, text: str) -> None:
+        """The user's turn. Raises UsageError if it is not a string, or blank."""
+        if not isinstance(text, str):
+            raise UsageError(f"push takes a text, not {type(text).__name__}")
+        if not text.strip():
+            raise UsageError("there is nothing to reply to: the text is blank")
+        self._hear(Turn("user", " ".join(text.split())))
+
+    def tell(self, messages: Sequence[Any]) -> None:
+        """What was said, as messages {"role": "user", "content": "…"}. Raises DataError if one is not."""
+        for turn in turns_of(messages, "the conversation"):
+            self._hear(turn)
+
+    def result(self) -> str:
+        """The reply, which is then part of the conversation."""
+        reply = self.candidates()[0].text
+        self._hear(Turn("assistant", reply))
+        return reply
+
+    def candidates(self) -> list[Reply]:
+        """The replies that could be given, best first; the conversation stays where it is. The nearest
+        training reply comes first if that was asked for and the best own one is too unsure."""
+        if not self.turns or self.turns[-1].role != "user":
+            raise UsageError("there is nothing to reply to: the last turn must be the user's")
+        said = [turn.text for turn in self.turns[-SAID:]]
+        place = self._speaker.read(self._place, [self._speaker.codec.speaker("assistant")])
+        (found,) = self._speaker.replies(place, [said], self._generator)
+        if self._nearest is not None and self._unsure is not None and found[0].score < self._unsure:
+            text = self._nearest(self.turns[-1].text)
+            return [
+                Reply(text, tuple(self._speaker.codec.words(text)), found[0].score, found[0].rank),
+                *found,
+            ]
+        return found
+
+    def why(self) -> list[tuple[str, float]]:
+        """The words before the last reply and what share of its probability hung on each, in their order:
+        of the last turns, the gradient of the reply's ln p by a word's vector, times that vector.
+
+        Raises:
+            UsageError: there is no reply yet.
+        """
+        heard = list(self._heard)
+        if len(heard) < 2 or self.turns[-1].role != "assistant":
+            raise UsageError("there is no reply to explain yet")
+        context = [i for turn in heard[:-1] for i in turn.ids]
+        weights = _weighed(self._speaker, heard[0].before, context, heard[-1].ids)
+        return _by_word(self._speaker, heard[:-1], weights)
+
+    def save(self, file: str | Path) -> None:
+        """Write the conversation as a line of JSON, as `Chatbot.fit` reads it too, for `load`."""
+        record = {"messages": [{"role": turn.role, "content": turn.text} for turn in self.turns]}
+        place = Path(file)
+        with writing(place, UsageError), replace_file(place) as out:
+            out.write(json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
+
+    def load(self, file: str | Path) -> None:
+        """Go on with a conversation that `save` kept: it is read again, once.
+
+        Raises:
+            ArtifactError: the file holds no conversation.
+        """
+        turns = _saved(Path(file))
+        self.reset()
+        for turn in turns:
+            self._hear(turn)
+
+    def _hear(self, turn: Turn) -> None:
+        ids = self._speaker.codec.turn(turn)
+        self._heard.append(Heard(self._place, tuple(ids)))
+        self._place = self._speaker.read(self._place, ids)
+        self.turns.append(turn)
+
+
+def _saved(file: Path) -> list[Turn]:
+    try:
+        return turns_of(json.loads(file.read_bytes())["messages"], str(file))
+    except OSError as error:
+        raise ArtifactError(f"{file} can't be read ({error.strerror or error})") from error
+    except (ValueError, KeyError, TypeError, RecursionError, DataError) as error:
+        raise ArtifactError(f"{file} holds no conversation that `save` has written") from error
+
+
+def _weighed(speaker: Speaker, place: Place, context: Sequence[int], reply: Sequence[int]) -> list[float]:
+    """Of each token of the context, |gradient × vector|; the sum is 1."""
+    ids = torch.tensor([int(place.last), *context, *reply[:-1]])
+    network = speaker.network
+    vectors: list[torch.Tensor] = []
+
+    def keep(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
+        vectors.append(output.detach().requires_grad_())
+        return vectors[0]
+
+    hook = network.embedding.register_forward_hook(keep)
+    try:
+        with torch.enable_grad():
+            features, _, _ = network(ids[:, None], place.state)
+            # from the speaker on: its token is the first that the reply's words follow
+            said = features[len(context) + 1 :, 0] if len(reply) > 1 else features[-1:, 0]
+            wanted = torch.tensor(reply[1:] if len(reply) > 1 else reply)
+            total = network.log_probs(said).gather(1, wanted[:, None]).sum()
+            (slope,) = torch.autograd.grad(total, vectors)
+    finally:
+        hook.remove()
+    weights = (slope * vectors[0]).sum(-1).abs()[1 : len(context) + 1, 0]
+    return (weights / weights.sum().clamp(min=1e-30)).tolist()
+
+
+def _by_word(speaker: Speaker, heard: Sequence[Heard], weights: Sequence[float]) -> list[tuple[str, float]]:
+    """Tokens put together into words; a speaker's token weighs for no word."""
+    words: list[tuple[str, float]] = []
+    at = 0
+    for turn in heard:
+        pieces = speaker.codec.tokenizer.additions(turn.ids[1:])
+        for piece, weight in zip(pieces, weights[at + 1 : at + len(turn.ids)], strict=True):
+            if piece.startswith(" ") or not words:
+                words.append((piece.strip(), weight))
+            else:
+                words[-1] = (words[-1][0] + piece, words[-1][1] + weight)
+        at += len(turn.ids)
+    return [(word, weight) for word, weight in words if word]
