@@ -87,8 +87,8 @@ def test_probabilities_are_those_of_the_whole_text_read_step_by_step(
     stream = model.stream()
     total, last, held = 0.0, int(ids[0]), stream._held
     for token in ids[1:].tolist():
-        logs, held = stream._step(torch.tensor([last]), held)
-        total, last = total - float(logs[0, token]), token
+        logits, held = stream._step(torch.tensor([last]), held)
+        total, last = total - float(logits[0].log_softmax(0)[token]), token
     whole = text.with_name("new.txt")
     whole.write_text(sentences(30, seed=2))
     result = model.evaluate(whole)
@@ -109,10 +109,10 @@ def test_the_cache_hears_what_was_just_said(model: LanguageModel, text: Path) ->
     total, last, held = 0.0, int(ids[0]), stream._held
     for token in ids[1:].tolist():
         features, _ = stream._voice.step(torch.tensor([last]), held.state)
-        logs, held = stream._step(torch.tensor([last]), held)
+        logits, held = stream._step(torch.tensor([last]), held)
         cache = held.cache or Cache.empty(features)
         held = held._replace(cache=cache.after(features, torch.tensor([token])))
-        total, last = total - float(logs[0, token]), token
+        total, last = total - float(logits[0].log_softmax(0)[token]), token
     assert adapted.nats == pytest.approx(total / (len(ids) - 1), rel=1e-4)
 
 

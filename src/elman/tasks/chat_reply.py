@@ -142,11 +142,11 @@ class Speaker:
     def _step(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
         """A reply is over whoever would speak next, and where the conversation would end."""
         features, state = self._voice.step(tokens, state)
-        logs = self._voice.log_probs(features)
-        end = logs[:, self._over].logsumexp(1)
-        logs[:, self._over] = -torch.inf
-        logs[:, self._over[0]] = end
-        return logs, state
+        logits = self._voice.logits(features)
+        end = logits[:, self._over].logsumexp(1)
+        logits[:, self._over] = -torch.inf
+        logits[:, self._over[0]] = end
+        return logits, state
 
 
 def taken(place: Place, rows: Tensor) -> Place:

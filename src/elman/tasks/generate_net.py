@@ -143,12 +143,12 @@ class Voice:
                 states.append(new)
         return x, tuple(states)
 
-    def log_probs(self, features: Tensor) -> Tensor:
-        """Features (B, H) → logarithms of the probabilities of all tokens (B, V)."""
+    def logits(self, features: Tensor) -> Tensor:
+        """Features (B, H) → logarithms of the probabilities of all tokens (B, V), up to a constant."""
         with torch.no_grad():
             if self._matrix is None:
                 return self._network.log_probs(features)
-            return F.linear(features, self._matrix, self._bias).log_softmax(1)
+            return F.linear(features, self._matrix, self._bias)
 
 
 def rows_of(state: State | None, rows: Tensor) -> Any:

@@ -60,8 +60,8 @@ class LanguageStream:
         if self._vocabulary.kind in ("word", "space"):
             whole, begun = self._begun()
             last, held = self._read(whole, self._last, self._held)
-            logs, _ = self._step(torch.tensor([last]), held)
-            return completed(logs[0], self._vocabulary, begun, count)
+            logits, _ = self._step(torch.tensor([last]), held)
+            return completed(logits[0].log_softmax(0), self._vocabulary, begun, count)
         begun = trailing_word(self._tail + self._rest)
         # A word's space and first letters may be one token with what is still to come.
         cut = max(0, len(self._rest) - len(begun))
@@ -188,12 +188,13 @@ class LanguageStream:
         return last, held
 
     def _step(self, tokens: Tensor, held: Held) -> tuple[Tensor, Held]:
-        """Log probabilities (N, V) of what follows these tokens (N), one a row of what is held."""
+        """Log probabilities (N, V), up to a constant, of what follows these tokens (N), one a row of what is
+        held."""
         features, state = self._voice.step(tokens, held.state)
-        logs = self._voice.log_probs(features)
+        logits = self._voice.logits(features)
         if held.cache is not None and self._blend is not None:
-            logs = held.cache.mixed(logs, features, self._blend)
-        return logs, Held(state, held.cache)
+            logits = held.cache.mixed(logits.log_softmax(1), features, self._blend)
+        return logits, Held(state, held.cache)
 
 
 def _select(held: Held, rows: Tensor) -> Held:

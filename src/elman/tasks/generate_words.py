@@ -54,7 +54,8 @@ def spelt(
     found: defaultdict[str, float] = defaultdict(float)
     running, tokens, given = [_Begin(0.0, "", typed)], torch.tensor([last]), 0.0
     for _ in range(LONGEST):
-        logs, held = model.step(tokens, held)
+        logits, held = model.step(tokens, held)
+        logs = logits.log_softmax(1)
         grown: list[tuple[_Begin, int, int]] = []
         for row, (before, text, left) in enumerate(running):
             for token, piece, value in _likeliest(logs[row], vocabulary, left):
