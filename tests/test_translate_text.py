@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from elman.errors import ArtifactError
 from elman.tasks.translate_copy import RARE, SLOTS, Copies, cut
-from elman.tasks.translate_text import END, Codec
+from elman.tasks.translate_text import END, Codec, sentences
 
 SOURCE = ["Anna sieht 17 Hunde", "Bert sieht 23 Hunde", "Carl ruft Rolf", "ein Haus", "das Haus"] * 3
 TARGET = ["Anna sees 17 dogs", "Bert sees 23 dogs", "Carl calls Rolf", "a house", "the house"] * 3
@@ -39,7 +39,7 @@ def test_a_kind_that_is_translated_is_not_copied() -> None:
 
 def test_codec_reads_and_writes_slots() -> None:
     codec = Codec.learned(SOURCE, TARGET, 320, joint=False)
-    codec = Codec(codec.source, codec.target, copies())
+    codec = Codec(codec.source, codec.target, copies(), codec.single)
     read = codec.read("Anna sieht 48,317 Hunde")
     assert read.slots == ["48,317"] and len(codec.source) in read.ids and read.ids[-1] == END
     wanted = codec.wanted("Anna sees 48,317 dogs", read.slots)
@@ -85,3 +85,29 @@ def test_json_round_trip_and_damage() -> None:
     ):
         with pytest.raises(ArtifactError):
             Codec.from_json(bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Zwei Hunde spielen.  Eine Frau liest.", ["Zwei Hunde spielen.", "Eine Frau liest."]),
+        ("Er sah Dr. Braun um 3.15 Uhr.", ["Er sah Dr. Braun um 3.15 Uhr."]),
+        ('"Geh!" sagte sie. "Warum?"', ['"Geh!" sagte sie.', '"Warum?"']),
+        ("Eins\nzwei\n\n", ["Eins", "zwei"]),
+        ("这是一。这是二。", ["这是一。", "这是二。"]),
+        (" \n ", []),
+        ("", []),
+    ],
+)
+def test_sentences(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+@given(st.text(max_size=60))
+def test_sentences_lose_nothing(text: str) -> None:
+    assert "".join("".join(sentences(text)).split()) == "".join(text.split())
+
+
+def test_single_sentences_are_noticed() -> None:
+    assert all(codec.single for codec in CODECS)
+    assert not Codec.learned(["Er liest. Sie singt."] * 9, ["He reads. She sings."] * 9, 300, False).single

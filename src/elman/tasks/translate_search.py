@@ -1,6 +1,5 @@
 """From sentences to translations: greedy or by beam search, many sentences at once."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from elman.data.batches import pad
 from elman.tasks.translate_copy import SLOTS
 from elman.tasks.translate_net import EncoderDecoder, Memory, State, selected
 from elman.tasks.translate_problem import LONGEST
-from elman.tasks.translate_text import END, NEVER, Codec, Source
+from elman.tasks.translate_text import END, NEVER, Codec, Source, sentences
 from elman.training import device_of
 
 ROWS: Final = 160  # hypotheses that are stepped at once
-SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？])[\"'”’»)\]]*\s+|\n+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,12 +190,12 @@ def _blocks(parts: list[Tensor]) -> Tensor:
 
 
 def pieces(codec: Codec, text: str) -> list[str]:
-    """A text in pieces that the network can take: whole if it is short, else by sentences, and where these
-    are long, by words. A text of nothing but blanks has none."""
-    if _fits(codec, whole := " ".join(text.split())):
+    """A text in pieces that the network can take: sentences, and where these are long, runs of words; or the
+    whole, if it is short and the network has learned from several sentences at once. A text of nothing but
+    blanks has none."""
+    if not codec.single and _fits(codec, whole := " ".join(text.split())):
         return [whole] if whole else []
-    sentences = (" ".join(sentence.split()) for sentence in SENTENCE_END.split(text))
-    return [piece for sentence in sentences for piece in _by_words(codec, sentence)]
+    return [piece for sentence in sentences(text) for piece in _by_words(codec, sentence)]
 
 
 def _fits(codec: Codec, text: str) -> bool:
