@@ -13,7 +13,7 @@ from elman.data.conversations import Turn
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks import Chatbot
 from elman.tasks.chat_judge import asked, nats, simulated
-from elman.tasks.chat_reply import joined, repeated
+from elman.tasks.chat_reply import SILENCE, joined, repeated
 from elman.tasks.chat_text import END, Codec
 
 COLOURS = {"roses": "red", "grass": "green", "snow": "white", "coal": "black"}
@@ -108,6 +108,8 @@ def test_predict_takes_a_text_texts_or_a_conversation(model: Chatbot) -> None:
         ([{"role": "user"}], 1, "content"),
         ([{"role": "User", "content": "a"}], 1, "role"),
         ([{"role": "assistant", "content": "a"}], 1, "last turn"),
+        (5, 1, "not to int"),
+        ({"role": "user"}, 1, "content"),
     ],
 )
 def test_what_cannot_be_replied_to_is_said(model: Chatbot, texts: Any, count: int, said: str) -> None:
@@ -151,6 +153,37 @@ def test_a_saved_conversation_goes_on(model: Chatbot, tmp_path: Path) -> None:
     for name in ("bad.jsonl", "missing.jsonl"):
         with pytest.raises(ArtifactError, match=name):
             again.load(tmp_path / name)
+
+
+def test_whatever_is_saved_can_be_loaded_and_goes_on_alike(model: Chatbot, tmp_path: Path) -> None:
+    stream, file = model.stream(seed=5), tmp_path / "s.jsonl"
+    for text in ("Hi,", "I am Ada.", "東京 \x07 a\tb", "x"):
+        stream.push(text)
+        if text != "Hi,":  # two turns of one speaker become one
+            stream.result()
+        stream.save(file)
+        again = model.stream(seed=5)
+        again.load(file)
+        assert again.turns == stream.turns
+    again.push("Do you like it?")
+    stream.push("Do you like it?")
+    assert again.candidates() == stream.candidates() == stream.candidates()
+    (tmp_path / "new.jsonl").write_text("")
+    again.load(tmp_path / "new.jsonl")
+    assert again.turns == []
+    (tmp_path / "more.jsonl").write_text('{"messages": [], "title": "mine"}')
+    with pytest.raises(ArtifactError, match="no conversation"):
+        again.load(tmp_path / "more.jsonl")
+
+
+def test_a_reply_is_no_silence_and_no_line_end() -> None:
+    small = {"vocabulary": 300, "hidden": 8, "embedding": 8, "epochs": 1, "longest": 8}
+    model = Chatbot.fit(world(12), progress=False, **small)
+    stream = model.stream()
+    for _ in range(6):
+        stream.push("Hi.")
+        reply = stream.result()
+        assert reply.strip() and (reply == SILENCE or all(ord(c) >= 32 for c in reply))
 
 
 def test_the_state_does_not_grow(model: Chatbot) -> None:
@@ -204,9 +237,9 @@ def test_nats_are_of_the_assistants_tokens_alone(model: Chatbot) -> None:
                 total -= speaker.judged(place, [words])[0]
                 count += len(words) + 1
             start = speaker.read(start, speaker.codec.turn(turn))
-        start = speaker.read(start, [END])
+        start = speaker.start()
     assert nats(speaker, conversations) == pytest.approx(total / count, rel=1e-4)
-    assert len(list(asked(conversations))) == 6
+    assert asked(conversations) == [(n, k) for n in range(2) for k in (1, 3, 5)]
 
 
 def test_falls_back_on_what_was_once_replied(model: Chatbot) -> None:
@@ -252,18 +285,20 @@ def test_odd_texts_get_a_reply(model: Chatbot, text: str) -> None:
         (world(3), {"drawn": 0}, "drawn"),
         (world(3), {"novelty": -1}, "novelty"),
         (world(3), {"cell": "x"}, "cell"),
+        (world(3), {"vocabulary": 20_000}, "from 258 to"),
+        (
+            world(12),
+            {"valid": [[{"role": "assistant", "content": "a"}, {"role": "user", "content": "b"}]]},
+            "no turn of the assistant",
+        ),
         (
             [[{"role": "assistant", "content": "a"}, {"role": "user", "content": "b"}]] * 12,
             {"valid": world(2)},
-            None,
+            "no turn of the assistant",
         ),
     ],
 )
-def test_what_cannot_be_is_said(data: Any, settings: dict[str, Any], said: str | None) -> None:
-    if said is None:  # an assistant that begins is fine: what it says next counts
-        small = {"vocabulary": 300, "hidden": 8, "embedding": 8, "epochs": 1, "longest": 8}
-        assert Chatbot.fit(data, progress=False, **settings, **small).validation.replies
-        return
+def test_what_cannot_be_is_said(data: Any, settings: dict[str, Any], said: str) -> None:
     with pytest.raises((UsageError, DataError), match=said):
         Chatbot.fit(data, progress=False, **settings)
 
@@ -274,6 +309,14 @@ def test_without_the_pairs_there_is_no_baseline() -> None:
     assert model.pairs == ([], []) and model.evaluate(world(2, seed=4)).baseline is None
     with pytest.raises(UsageError, match="without pairs"):
         model.stream(fallback=3.0)
+
+
+def test_every_line_has_an_answer(model: Chatbot, tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("Hi, I am Ada.\n\nHi, I am Bert.\n")
+    lines = list(model.report(tmp_path / "t"))
+    assert lines == [model.predict("Hi, I am Ada."), "", model.predict("Hi, I am Bert.")]
+    found = [json.loads(line)["replies"] for line in model.report(tmp_path / "t", as_json=True, count=2)]
+    assert found[1] == [] and 1 <= len(found[0]) <= 2
 
 
 def test_codec_round_trip() -> None:

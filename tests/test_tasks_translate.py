@@ -97,13 +97,16 @@ def test_attention_belongs_to_the_parts(model: Translator, tmp_path: Path) -> No
         one.draw(tmp_path / "a")
     with pytest.raises(UsageError, match="empty"):
         model.translate([""])[0][0].draw(tmp_path / "b.png")
+    with pytest.raises(UsageError, match="too long to draw"):
+        model.translate(["kato. " * 300])[0][0].draw(tmp_path / "b.png")
+    assert not (tmp_path / "b.png").exists()
 
 
 def test_n_best(model: Translator) -> None:
     best = model.predict("pomon vidas la kato 12345.", count=5)
     assert len(best) == 5 and best[0][0] == model.predict("pomon vidas la kato 12345.")
     assert all(isinstance(text, str) and score <= 0 for text, score in best)
-    for count in (0, 2.5, "3"):
+    for count in (0, 2.5, "3", 101):
         with pytest.raises(UsageError, match="count"):
             model.predict("pomon", count=count)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="text 1 to translate"):
@@ -154,6 +157,33 @@ def test_evaluate_knows_what_was_trained_on(model: Translator, tmp_path: Path) -
         model.evaluate((tmp_path / "t.x", tmp_path / "t.y"))
 
 
+def test_evaluate_takes_the_columns_of_the_training(tmp_path: Path) -> None:
+    source, target = language()
+    table = {"n": list(range(60)), "a": source[:60], "b": target[:60], "note": ["x"] * 60}
+    small = {"vocabulary": 320, "hidden": 8, "embedding": 8, "epochs": 1}
+    model = Translator.fit(table, source="b", target="a", progress=False, **small)
+    same = model.evaluate(table)
+    assert same == model.evaluate(table, source="b", target="a")
+    assert same != model.evaluate(table, source="a", target="b")
+    files = (tmp_path / "x", tmp_path / "y")
+    for file, side in zip(files, (target, source), strict=True):
+        file.write_text("\n".join(side[:60]))
+    assert model.evaluate(files).scores == same.scores
+
+
+def test_endless_pairs_have_no_perplexity(model: Translator) -> None:
+    result = model.evaluate({"source": ["pomon vidas la kato 1.", "la " * 500], "target": ["a", "b " * 500]})
+    assert "1 pairs of more than 400 tokens are left out of the perplexity" in result.notes
+    alone = model.evaluate({"source": ["la " * 500], "target": ["b " * 500]})
+    assert alone.perplexity is None and json.dumps(alone.to_dict(), allow_nan=False)
+
+
+def test_every_line_has_an_answer(model: Translator, tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("pomon\n\nla kato\n")
+    assert len(list(model.report(tmp_path / "t"))) == 3
+    assert json.loads(next(iter(model.report("\udcff", as_json=True))))
+
+
 def test_split_keeps_a_source_on_one_side() -> None:
     source = [f"Satz {i // 3}" for i in range(300)]
     train, held_out = _divided(Pairs(source, [str(i) for i in range(300)], "x", "y", None), 0)
@@ -174,7 +204,7 @@ def test_split_keeps_a_source_on_one_side() -> None:
         ({"source": ["a"], "target": ["b"]}, {"feeding": "yes"}, "feeding"),
         ({"source": ["a"], "target": ["b"]}, {"smoothing": 1}, "smoothing"),
         ({"source": ["a"], "target": ["b"]}, {"length_penalty": -1}, "length_penalty"),
-        ({"source": ["a"], "target": ["b"]}, {"vocabulary": 10}, "pairs"),
+        ({"source": ["a"], "target": ["b"]}, {"vocabulary": 10}, "at least 258"),
     ],
 )
 def test_what_cannot_be_is_said(data: Any, settings: dict[str, Any], said: str) -> None:

@@ -95,6 +95,8 @@ def test_json_round_trip_and_damage() -> None:
         ('"Geh!" sagte sie. "Warum?"', ['"Geh!" sagte sie.', '"Warum?"']),
         ("Eins\nzwei\n\n", ["Eins", "zwei"]),
         ("这是一。这是二。", ["这是一。", "这是二。"]),
+        ("「这是一。」这是二。", ["「这是一。」", "这是二。"]),
+        ('Er sagt: "Da rennt sie." Sie (dort!) lacht.', ['Er sagt: "Da rennt sie."', "Sie (dort!) lacht."]),
         (" \n ", []),
         ("", []),
     ],

@@ -34,7 +34,8 @@ def kept_memory() -> Iterator[None]:
 
 def _set(library: Any, values: dict[int, int]) -> None:
     for parameter, value in values.items():
-        library.mallopt(parameter, value)
+        if not library.mallopt(parameter, value):  # older ones take no more than this
+            library.mallopt(parameter, USUAL[parameter])
 
 
 @cache

@@ -107,7 +107,7 @@ def evaluate(
     loaded = load(model, int8)
     if translations is not None and not isinstance(loaded, Translator):
         raise UsageError(f"a model for {loaded.task!r} is scored on one file, not on two")
-    if backtest and not hasattr(loaded, "backtest"):
+    if backtest is not None and not hasattr(loaded, "backtest"):
         raise UsageError(f"--backtest is for forecasts: a model for {loaded.task!r} has no past to cut off")
     given = data if translations is None else (data, translations)
     options: dict[str, Any] = {
@@ -117,8 +117,8 @@ def evaluate(
         "target": target,
         "adapt": adapt or None,
     }
-    options |= {"header": None if header else False, "cutoffs": backtest or None}
-    score = loaded.backtest if backtest else loaded.evaluate  # type: ignore[union-attr]
+    options |= {"header": None if header else False, "cutoffs": backtest}
+    score = loaded.evaluate if backtest is None else loaded.backtest  # type: ignore[union-attr]
     result = score(given, **_given(score, loaded.task, **options))
     show_result(result.to_dict(), str(result), as_json)
 
@@ -155,8 +155,8 @@ def predict(
     from elman.tasks import load
 
     loaded = load(model, int8)
-    options = _given(loaded.report, loaded.task, count=count)
-    lines = loaded.report(data, header=header, plot=plot, as_json=as_json, **options)
+    options = _given(loaded.report, loaded.task, count=count, header=None if header else False)
+    lines = loaded.report(data, plot=plot, as_json=as_json, **options)
     if output is None:
         for line in lines:
             print(line, flush=not sys.stdout.isatty())

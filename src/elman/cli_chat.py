@@ -23,20 +23,23 @@ WEIGHED: Final = 8  # words that /why names
 def converse(stream: ChatStream, session: Path | None, as_json: bool) -> None:
     """Replies until the input ends; then keeps the conversation in `session`."""
     talks = sys.stdin.isatty() and not as_json
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     if session is not None and session.exists():
         stream.load(session)
         if talks:
             _show(stream, console)
+    if session is not None:
+        stream.save(session)  # what can't be written should be said before a word is
     try:
         for line in _typed(talks, console):
             if line.strip() == "/quit":
                 break
+            before = list(stream.turns[-1:])
             try:
                 _answer(stream, line.strip(), console, as_json, talks)
             except ElmanError as error:  # of what was typed; the conversation goes on
                 print(f"elman: {error}", file=sys.stderr, flush=True)
-            if session is not None:
+            if session is not None and stream.turns[-1:] != before:
                 stream.save(session)
     except KeyboardInterrupt:
         console.print()

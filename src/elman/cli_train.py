@@ -261,12 +261,14 @@ def _trained(model: Any, folder: Path, test: Any, as_json: bool) -> None:
     """Say what was trained, how good it is on held-out data, and where it lies."""
     result: dict[str, Any] = {"model": str(folder), "validation": model.validation.to_dict()}
     text = f"{model.validation}"
-    if test is not None and first_process():
-        tested = model.evaluate(test)
-        result["test"] = tested.to_dict()
-        named = test if isinstance(test, str) else " and ".join(test)
-        text += f"\n\nOn {named}:\n{tested}"
-    show_result(result, f"{text}\n\nSaved in {folder}", as_json)
+    try:
+        if test is not None and first_process():
+            tested = model.evaluate(test)
+            result["test"] = tested.to_dict()
+            named = test if isinstance(test, str) else " and ".join(test)
+            text += f"\n\nOn {named}:\n{tested}"
+    finally:  # the training is not lost because the test's data are wrong
+        show_result(result, f"{text}\n\nSaved in {folder}", as_json)
     if model.failure is not None:  # what was good before it is saved, and the work has failed all the same
         raise model.failure
 

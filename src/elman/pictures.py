@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from elman.data.series import Array, Panel, Series
 from elman.errors import UsageError
 
+PARTS = 200  # of a text whose attention is drawn
 _INK, _OURS = "#333333", "#1f6fb4"
 
 
@@ -45,11 +46,15 @@ def draw_attention(path: str | Path, source: Sequence[str], target: Sequence[str
         weights: (target, source), from 0 to 1.
 
     Raises:
-        UsageError: another ending, or nothing to draw.
+        UsageError: another ending, nothing to draw, or too much.
     """
     place = _picture(path)
     if not len(source) or not len(target):
-        raise UsageError("there is no attention to draw: the text to translate is empty")
+        empty = "translation" if len(source) else "text to translate"
+        raise UsageError(f"there is no attention to draw: the {empty} is empty")
+    if max(len(source), len(target)) > PARTS:
+        count = max(len(source), len(target))
+        raise UsageError(f"a text of {count} parts is too long to draw, the most is {PARTS}: draw a sentence")
     size = (1.5 + 0.32 * len(source), 1.2 + 0.32 * len(target))
     figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()

@@ -18,8 +18,15 @@ from elman.errors import DataError, UsageError
 Names = tuple[str, str]
 
 WORDS: Final = (("source", "src"), ("target", "tgt", "trg"))
-# "de", "DEU", "pt-BR"; not "Go", which a sentence may be.
-CODE: Final = re.compile(r"([a-z]{2,3}|[A-Z]{2,3})([-_][A-Za-z]{2,4})?")
+# Languages that a first line may name, in small letters or in capitals, with a region ("pt-BR") or without. A
+# line of other short words is a pair, and so is "Go", tab, "Va".
+CODES: Final = (
+    "af|ar|az|be|bg|bn|bs|ca|cs|cy|da|de|el|en|eo|es|et|eu|fa|fi|fr|ga|gl|gu|he|hi|hr|hu|hy|id|is|it|ja|ka|kk|km|"
+    "kn|ko|ky|lt|lv|mk|ml|mn|mr|ms|mt|my|nb|ne|nl|nn|pa|pl|pt|ro|ru|si|sk|sl|sq|sr|sv|sw|ta|te|tg|th|tl|tr|uk|ur|"
+    "uz|vi|zh|ara|ces|dan|deu|ell|eng|epo|fin|fra|heb|hin|hun|ind|ita|jpn|kor|nld|nor|pol|por|ron|rus|spa|swe|tur|"
+    "ukr|vie|zho"
+)
+CODE: Final = re.compile(rf"({CODES}|{CODES.upper()})([-_][A-Za-z]{{2,4}})?")
 TABLES: Final = (".csv", ".jsonl", ".ndjson", ".parquet", *ADVICE)  # what `read_table` reads or advises on
 
 

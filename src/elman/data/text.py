@@ -17,6 +17,7 @@ from elman.errors import ArtifactError, DataError, UsageError
 PADDING: Final = 0
 UNKNOWN: Final = 1
 RESERVED: Final = 2
+SMALLEST: Final = 256 + RESERVED  # ids of a subword vocabulary: every byte is a token
 
 # How far beyond its end a word's pattern may look before it decides; see `_pattern`.
 LOOKAHEAD: Final = 6
@@ -186,10 +187,8 @@ class SubwordTokenizer:
             UsageError: `size` is below 258, the bytes and the two reserved ids.
         """
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-        if size < len(alphabet) + RESERVED:
-            raise UsageError(
-                f"the vocabulary size is {size}; it must be at least {len(alphabet) + RESERVED}."
-            )
+        if size < SMALLEST:
+            raise UsageError(f"the vocabulary size is {size}; it must be at least {SMALLEST}.")
         library = Library(models.BPE())
         library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         library.decoder = decoders.ByteLevel()
@@ -208,7 +207,8 @@ class SubwordTokenizer:
 
     def tokens(self, text: str) -> list[str]:
         """The piece of `text` behind each id; a character cut into several ids stands behind each of them."""
-        return [text[start:end] for start, end in self._library.encode(_whole(text)).offsets]
+        whole = _whole(text)
+        return [whole[start:end] for start, end in self._library.encode(whole).offsets]
 
     def encode(self, text: str) -> list[int]:
         """The ids of `text`; white space at its ends counts."""

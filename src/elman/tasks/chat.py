@@ -3,7 +3,7 @@ the reply that was once given to the nearest text."""
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -14,7 +14,7 @@ import torch
 
 from elman import artifact
 from elman.artifact import Artifact
-from elman.data.batches import split_groups
+from elman.data.batches import normal, split_groups
 from elman.data.conversations import Conversation, read_conversations
 from elman.data.files import given_lines
 from elman.errors import ArtifactError, DataError, TrainingError, UsageError
@@ -34,8 +34,10 @@ from elman.version import __version__
 
 HELD_OUT: Final = 0.1  # share of the conversations on which the best model is chosen
 FEWEST: Final = 10
+BEGINNING: Final = 2  # turns by which conversations are told apart
 JUDGED: Final = {"replies": 200, "talks": 5}  # at the end of a training
 REMEMBERED: Final = 100_000  # pairs behind the baseline
+NO_REPLY: Final = "holds no turn of the assistant after one of the user."
 
 CARD: Final = """# Chatbot
 
@@ -110,14 +112,18 @@ class Chatbot:
         _, plan = dials.split(settings, Settings)  # what is wrong should be said before a long file is read
         if folder is not None:
             artifact.check_place(folder)
-        checked = None if valid is None else read_conversations(valid).all
+        given = None if valid is None else read_conversations(valid)
+        checked = None if given is None else given.all
         whole = read_conversations(data)
         train, held_out = (
             (whole.all, checked) if checked is not None else _divided(whole.all, whole.name, plan.seed)
         )
         contexts, replies = _pairs(train)
-        if not replies or not any(asked(held_out)):
-            raise DataError(f"{whole.name} holds no turn of the assistant after one of the user.")
+        if not replies:
+            raise DataError(f"{whole.name} {NO_REPLY}")
+        if not asked(held_out):
+            held_out_of = f"the tenth of {whole.name} that is held out" if given is None else given.name
+            raise DataError(f"{held_out_of} {NO_REPLY}")
         asked_for, _ = dials.split(settings, Settings)
         codec = Codec.learned(train, asked_for.vocabulary)
         ids = codec.running(train)
@@ -125,7 +131,8 @@ class Chatbot:
         problem = NextToken(ids, codec.running(held_out), chosen.steps, 0.0, 0.0, plan)
         torch.manual_seed(plan.seed)
         network = chosen.make_network(len(codec))
-        identity = {"settings": asdict(chosen), "data": whole.fingerprint}
+        valid_on = given.fingerprint if given else None
+        identity = {"settings": asdict(chosen), "data": whole.fingerprint, "valid": valid_on}
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         outcome = watch(run, progress, "network")
         network.eval().cpu()  # where single steps are taken soonest
@@ -145,8 +152,8 @@ class Chatbot:
             DataError: something in the data is wrong, or there is no reply in them.
         """
         conversations = read_conversations(data)
-        if not any(asked(conversations.all)):
-            raise DataError(f"{conversations.name} holds no turn of the assistant after one of the user.")
+        if not asked(conversations.all):
+            raise DataError(f"{conversations.name} {NO_REPLY}")
         return evaluate(self._speaker, self._retrieval, conversations.all)
 
     def predict(self, texts: Any, count: int = 1) -> Any:
@@ -156,11 +163,16 @@ class Chatbot:
 
         Raises:
             UsageError: nothing that can be replied to, or a count below 1.
+            DataError: a blank text, or a message that is none.
         """
         if not isinstance(count, int) or count < 1:
             raise UsageError(f"count must be a whole number of at least 1, not {count!r}")
         if isinstance(texts, str):
             return self._answer([{"role": "user", "content": texts}], count)
+        if isinstance(texts, dict):
+            return self._answer([texts], count)
+        if not isinstance(texts, Iterable):
+            raise UsageError(f"a chatbot replies to a text or to messages, not to {type(texts).__name__}")
         several = list(texts)
         if several and all(isinstance(one, dict) for one in several):
             return self._answer(several, count)
@@ -183,24 +195,22 @@ class Chatbot:
         retrieval = self._retrieval if fallback is not None else None
         if fallback is not None and retrieval is None:
             raise UsageError("this model was saved without pairs to fall back on: train with keep_baseline")
-        nearest = None if retrieval is None else lambda text: str(retrieval.nearest(text)[0][0])
         unsure = None if fallback is None else -math.log(fallback)
-        return ChatStream(self._speaker, nearest, unsure, seed)
+        return ChatStream(self._speaker, retrieval, unsure, seed)
 
     def generate(self, prompt: str) -> Iterator[str]:
         """The reply to a text; in one piece, for it is chosen among whole ones."""
         yield self.predict(prompt)
 
-    def report(
-        self, data: Any, *, header: bool = True, plot: Any = None, as_json: bool = False, count: int = 1
-    ) -> Iterator[str]:
+    def report(self, data: Any, *, plot: Any = None, as_json: bool = False, count: int = 1) -> Iterator[str]:
         """The reply to a text, or to every line of a file or of standard input ("-"), each on its own."""
         if data is None:
             raise UsageError("a chatbot needs something to reply to: a text, a file, or - for standard input")
         if plot is not None:
             raise UsageError("a chatbot draws no plot: leave plot out")
-        for line in filter(str.strip, given_lines(str(data))):
-            texts = [self.predict(line)] if count == 1 else [text for text, _ in self.predict(line, count)]
+        for line in given_lines(str(data)):
+            found = self.predict(line, max(count, 2))[:count] if line.strip() else []
+            texts = [text for text, _ in found]
             if as_json:
                 yield json.dumps({"replies": texts}, ensure_ascii=False)
             else:
@@ -271,14 +281,15 @@ def _divided(
         raise DataError(
             f"{name} holds {len(conversations)} conversations; a chatbot needs at least {FEWEST}."
         )
-    keys = [" ".join(turns[0].text.lower().split()) for turns in conversations]
+    keys = [normal(" ".join(turn.text for turn in turns[:BEGINNING])) for turns in conversations]
     train, held_out = split_groups(keys, HELD_OUT, seed)
     return [conversations[i] for i in train], [conversations[i] for i in held_out]
 
 
 def _pairs(conversations: Sequence[Conversation]) -> tuple[list[str], list[str]]:
-    """What was said and what was replied, whoever spoke."""
-    pairs = [(a.text, b.text) for turns in conversations for a, b in pairwise(turns)]
+    """What was said and what the assistant replied."""
+    exchanges = (pair for turns in conversations for pair in pairwise(turns))
+    pairs = [(said.text, reply.text) for said, reply in exchanges if reply.role == "assistant"]
     return [said for said, _ in pairs], [reply for _, reply in pairs]
 
 

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final
 
 import numpy as np
 import torch
@@ -21,19 +22,14 @@ TOGETHER: Final = 32  # conversations
 SAID: Final = 64  # turns of a talk that should not be said again
 
 
-class Asked(NamedTuple):
-    """A true reply and what stood before it."""
-
-    before: Conversation
-    reply: str
-
-
-def asked(conversations: Sequence[Conversation]) -> Iterator[Asked]:
-    """All replies of the assistant to something."""
-    for turns in conversations:
-        for k in range(1, len(turns)):
-            if turns[k].role == "assistant":
-                yield Asked(turns[:k], turns[k].text)
+def asked(conversations: Sequence[Conversation]) -> list[tuple[int, int]]:
+    """Where the assistant replies to something: which conversation, and which of its turns."""
+    return [
+        (n, k)
+        for n, turns in enumerate(conversations)
+        for k in range(1, len(turns))
+        if turns[k].role == "assistant"
+    ]
 
 
 def evaluate(
@@ -45,26 +41,29 @@ def evaluate(
     talks: int = TALKS,
 ) -> Evaluation:
     """All scores, the network's and the baseline's. At least one conversation has a reply."""
-    all_asked = list(asked(conversations))
+    found = asked(conversations)
     # spread evenly, for neighbours are of one conversation
-    chosen = [all_asked[k * len(all_asked) // replies] for k in range(min(replies, len(all_asked)))]
-    others = [[chosen[k].reply for k in row] for row in candidates([one.reply for one in chosen])]
-    said: list[str] = []
+    chosen = [found[k * len(found) // replies] for k in range(replies)] if len(found) > replies else found
+    true = [conversations[n][k].text for n, k in chosen]
+    others = [[true[k] for k in row] for row in candidates(true)]
+    own: list[str] = []
     ranks: list[list[float]] = []
+    places = _places(speaker, conversations, chosen)
     for begin in range(0, len(chosen), TOGETHER):
-        part = chosen[begin : begin + TOGETHER]
-        place = joined([_asked(speaker, one) for one in part])
-        said += _own(speaker, place, part)
-        ranks += _ranked(speaker, place, others[begin : begin + TOGETHER])
+        part = slice(begin, begin + TOGETHER)
+        place = joined(list(islice(places, TOGETHER)))
+        own += _own(speaker, place, [_before(conversations[n], k) for n, k in chosen[part]])
+        ranks += _ranked(speaker, place, others[part])
     openings = [turns[0] for turns in conversations[:talks]]
     ours = Scores(
         perplexity=math.exp(min(nats(speaker, conversations), 700)),
-        distinct1=distinct(said, 1),
-        distinct2=distinct(said, 2),
+        distinct1=distinct(own, 1),
+        distinct2=distinct(own, 2),
         loops=_mean([loop_rate([t.text for t in talk]) for talk in simulated(speaker, openings)]),
         hits=hits(ranks),
     )
-    plain = None if baseline is None else _of_retrieval(baseline, chosen, others, openings)
+    said = [conversations[n][k - 1].text for n, k in chosen]
+    plain = None if baseline is None else _of_retrieval(baseline, said, others, openings)
     if plain is not None and ours.hits <= plain.hits:
         notes += ("the network finds true replies no better than retrieval: train longer, or on more",)
     return Evaluation(ours, plain, len(chosen), notes)
@@ -72,20 +71,22 @@ def evaluate(
 
 @torch.no_grad()
 def nats(speaker: Speaker, conversations: Sequence[Conversation]) -> float:
-    """A token of the assistant's turns, their ends included, from all that stood before."""
+    """A token of the assistant's turns, their ends included, from all before it in its conversation."""
     codec = speaker.codec
-    ids = codec.running(conversations)
-    counts = _replied(codec, ids)
     over = torch.tensor([codec.speaker(role) for role in SPEAKERS] + [END])
-    total, at = 0.0, 0
-    for features, wanted in read(speaker.network, ids):
-        here = torch.from_numpy(counts[at : at + len(wanted)])
-        logs, tokens = speaker.network.log_probs(features[here, 0]), wanted[here, 0]
-        own = logs.gather(1, tokens[:, None])[:, 0]
-        ends = logs[:, over].logsumexp(1)  # whoever speaks next, the reply is over
-        total -= float(torch.where(torch.isin(tokens, over), ends, own).sum())
-        at += len(wanted)
-    return total / max(int(counts.sum()), 1)
+    total, count = 0.0, 0
+    for turns in conversations:
+        ids = codec.running([turns])
+        counts, at = _replied(codec, ids), 0
+        for features, wanted in read(speaker.network, ids):
+            here = torch.from_numpy(counts[at : at + len(wanted)])
+            logs, tokens = speaker.network.log_probs(features[here, 0]), wanted[here, 0]
+            own = logs.gather(1, tokens[:, None])[:, 0]
+            ends = logs[:, over].logsumexp(1)  # whoever speaks next, the reply is over
+            total -= float(torch.where(torch.isin(tokens, over), ends, own).sum())
+            at += len(wanted)
+        count += int(counts.sum())
+    return total / max(count, 1)
 
 
 def _replied(
@@ -114,15 +115,26 @@ def simulated(speaker: Speaker, openings: Sequence[Turn], turns: int = TURNS) ->
     return talks
 
 
-def _asked(speaker: Speaker, one: Asked) -> Place:
-    """Where the assistant is to speak."""
-    ids = [i for turn in one.before for i in speaker.codec.turn(turn)]
-    return speaker.read(speaker.start(), [*ids, speaker.codec.speaker("assistant")])
+def _places(
+    speaker: Speaker, conversations: Sequence[Conversation], chosen: Sequence[tuple[int, int]]
+) -> Iterator[Place]:
+    """Where the assistant is to speak, each conversation read once. `chosen` is in order."""
+    reading, done, place = -1, 0, speaker.start()
+    for n, k in chosen:
+        if n != reading:
+            reading, done, place = n, 0, speaker.start()
+        for turn in conversations[n][done:k]:
+            place = speaker.read(place, speaker.codec.turn(turn))
+        done = k
+        yield speaker.read(place, [speaker.codec.speaker("assistant")])
 
 
-def _own(speaker: Speaker, place: Place, part: Sequence[Asked]) -> list[str]:
+def _before(turns: Conversation, k: int) -> list[str]:
+    return [turn.text for turn in turns[max(0, k - SAID) : k]]
+
+
+def _own(speaker: Speaker, place: Place, said: Sequence[Sequence[str]]) -> list[str]:
     generator = torch.Generator().manual_seed(0)
-    said = [[turn.text for turn in one.before] for one in part]
     return [found[0].text for found in speaker.replies(place, said, generator)]
 
 
@@ -139,23 +151,21 @@ def _ranked(speaker: Speaker, place: Place, others: Sequence[Sequence[str]]) -> 
 
 
 def _of_retrieval(
-    baseline: Retrieval, chosen: Sequence[Asked], others: Sequence[Sequence[str]], openings: Sequence[Turn]
+    baseline: Retrieval, said: Sequence[str], others: Sequence[Sequence[str]], openings: Sequence[Turn]
 ) -> Scores:
-
     def nearest(text: str) -> str:
         return baseline.nearest(text)[0][0]
 
-    said = [nearest(one.before[-1].text) for one in chosen]
+    replies = [nearest(text) for text in said]
     talks = []
     for opening in openings:
         talk = [opening.text]
         while len(talk) < TURNS:
             talk.append(nearest(talk[-1]))
         talks.append(talk)
-    ranks = [baseline.rank(one.before[-1].text, row) for one, row in zip(chosen, others, strict=True)]
-    return Scores(
-        None, distinct(said, 1), distinct(said, 2), _mean([loop_rate(t) for t in talks]), hits(ranks)
-    )
+    ranks = [baseline.rank(text, row) for text, row in zip(said, others, strict=True)]
+    loops = _mean([loop_rate(talk) for talk in talks])
+    return Scores(None, distinct(replies, 1), distinct(replies, 2), loops, hits(ranks))
 
 
 def _mean(values: Sequence[float]) -> float:

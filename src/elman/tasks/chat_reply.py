@@ -4,7 +4,7 @@ N conversations, each a state of constant size and the id of the one who speaks 
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -21,6 +21,7 @@ from elman.tasks.generate_problem import PIECE
 from elman.tasks.retrieval import words
 
 ROWS: Final = 512  # replies that are judged at once
+SILENCE: Final = "…"  # said where no reply has a word
 
 
 class Reply(NamedTuple):
@@ -30,6 +31,11 @@ class Reply(NamedTuple):
     ids: tuple[int, ...]
     score: float  # mean ln p of its tokens and its end, after what was said
     rank: float  # by which the best is chosen
+
+
+class _Found(NamedTuple):
+    score: float
+    ended: bool
 
 
 class Place(NamedTuple):
@@ -47,7 +53,7 @@ class Speaker:
         self._voice = Voice(network)
         self._over = torch.tensor([codec.speaker(role) for role in SPEAKERS] + [END])
         self._model = decode.Model(self._step, rows_of)
-        self._banned = torch.tensor([NEVER])
+        self._banned = torch.tensor([NEVER, *codec.unspeakable()])
 
     def start(self, count: int = 1) -> Place:
         """Before the first word of so many conversations."""
@@ -90,31 +96,33 @@ class Speaker:
         best = decode.beam(
             self._model, place.last, place.state, width=settings.width, n_best=settings.width, **options
         )
-        pool: list[dict[tuple[int, ...], float]] = [{} for _ in range(count)]
+        pools: list[dict[tuple[int, ...], _Found]] = [{} for _ in range(count)]
         for found, each in ((drawn, settings.drawn), (best, 1)):
-            for row in range(len(found.tokens)):
-                for k in range(found.tokens.shape[1]):
-                    if length := int(found.lengths[row, k]):
-                        ids = tuple(
-                            i for i in found.tokens[row, k, :length].tolist() if i < len(self.codec) - 2
-                        )
-                        pool[row // each][ids] = float(found.scores[row, k]) / length
-        return [self._ranked(one, turns) for one, turns in zip(pool, said, strict=True)]
+            for row, k in product(range(len(found.tokens)), range(found.tokens.shape[1])):
+                if length := int(found.lengths[row, k]):
+                    ids = found.tokens[row, k, :length].tolist()
+                    ended = ids[-1] == self._over[0]
+                    score = float(found.scores[row, k]) / length
+                    pools[row // each][tuple(ids[:-1] if ended else ids)] = _Found(score, ended)
+        return [self._ranked(pool, turns) for pool, turns in zip(pools, said, strict=True)]
 
-    def _ranked(self, pool: dict[tuple[int, ...], float], said: Sequence[str]) -> list[Reply]:
+    def _ranked(self, pool: "dict[tuple[int, ...], _Found]", said: Sequence[str]) -> list[Reply]:
         """Better than what would be said without being asked (maximum mutual information: Li et al.,
-        arXiv:1510.03055), and not what was said already; an empty reply or a loop only where there is nothing
-        else."""
+        arXiv:1510.03055), and not what was said already. Where there is anything else, no silence, nothing
+        without an end, no loop."""
         unasked = self.unasked([list(ids) for ids in pool])
-        known = {pair for turn in said for pair in pairwise(words(turn))}
+        turns = [words(turn) for turn in said]
+        known = {pair for turn in turns for pair in pairwise(turn)}
         found = []
-        for (ids, score), other in zip(pool.items(), unasked, strict=True):
+        for (ids, (score, ended)), other in zip(pool.items(), unasked, strict=True):
             text = self.codec.text(ids)
-            pairs = list(pairwise(words(text)))
+            turn = words(text)
+            pairs = list(pairwise(turn))
             old = sum(pair in known for pair in pairs) / max(len(pairs), 1)
             rank = score - self.settings.surprise * other / (len(ids) + 1) - self.settings.novelty * old
-            found.append((not text or says_again(text, said), Reply(text, ids, score, rank)))
-        return [reply for _, reply in sorted(found, key=lambda one: (one[0], -one[1].rank))]
+            worse = (not text, not ended, says_again(turn, turns), -rank)
+            found.append((worse, Reply(text or SILENCE, ids, score, rank)))
+        return [reply for _, reply in sorted(found, key=lambda one: one[0])]
 
     def unasked(self, candidates: Sequence[Sequence[int]]) -> list[float]:
         """ln p of each reply (its ids) where nothing was said before."""

@@ -91,14 +91,13 @@ def loop_rate(conversation: Sequence[str]) -> float:
     of 4 words twice. The turns are those of two speakers who alternate, whatever they are called.
     """
     turns = [words(turn) for turn in conversation]
-    looped = [turn in turns[:place] or _repeats(turn) for place, turn in enumerate(turns) if place > 1]
+    looped = [says_again(turn, turns[:place]) for place, turn in enumerate(turns) if place > 1]
     return sum(looped) / len(looped) if looped else 0.0
 
 
-def says_again(text: str, said: Sequence[str]) -> bool:
-    """Whether a turn after those that were `said` would count for `loop_rate`."""
-    turn = words(text)
-    return _repeats(turn) or any(turn == words(earlier) for earlier in said)
+def says_again(turn: list[str], said: Sequence[list[str]]) -> bool:
+    """Whether a turn (its words) after those that were `said` would count for `loop_rate`."""
+    return turn in said or _repeats(turn)
 
 
 def candidates(replies: Sequence[str], count: int = 20, seed: int = 0) -> list[list[int]]:

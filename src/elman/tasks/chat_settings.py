@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from elman.cells import CELLS
+from elman.data.conversations import SPEAKERS
+from elman.data.text import SMALLEST
 from elman.errors import UsageError
-from elman.tasks.generate_net import Writer
+from elman.tasks.generate_net import FULL, Writer
 from elman.training import is_number, is_whole
 
 READ: Final = 9_000_000  # tokens that a training should read: the fewer there are, the more epochs
@@ -45,6 +47,9 @@ class Settings:
         for name in ("vocabulary", "hidden", "layers", "embedding", "steps", "drawn", "width", "longest"):
             if not is_whole(getattr(self, name)) or getattr(self, name) < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(self, name)!r}")
+        if not SMALLEST <= self.vocabulary <= FULL - len(SPEAKERS):
+            most = FULL - len(SPEAKERS)
+            raise UsageError(f"vocabulary must be from {SMALLEST} to {most}, not {self.vocabulary}")
         if not is_whole(self.block_ngrams) or self.block_ngrams < 0:
             raise UsageError(
                 f"block_ngrams must be 0, for none, or a whole number, not {self.block_ngrams!r}"

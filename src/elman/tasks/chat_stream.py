@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -12,11 +12,12 @@ from elman.data.conversations import Turn, turns_of
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.files import replace_file, writing
 from elman.tasks.chat_reply import Place, Reply, Speaker
+from elman.tasks.retrieval import Retrieval
 
 SAID: Final = 64  # turns that should not be said again
-TRACED: Final = 8  # turns whose words `why` weighs
-
-Nearest = Callable[[str], str]
+TRACED: Final = 8  # turns whose words `why` weighs,
+WEIGHED: Final = 1000  # and their last tokens
+NEAREST: Final = 8  # training replies among which a fallback is sought that was not given yet
 
 
 class Heard(NamedTuple):
@@ -33,26 +34,23 @@ class ChatStream:
         turns: all that was said.
     """
 
-    def __init__(self, speaker: Speaker, nearest: Nearest | None, unsure: float | None, seed: int) -> None:
-        self._speaker, self._nearest, self._unsure = speaker, nearest, unsure
-        self._generator = torch.Generator()
-        self._seed = seed
+    def __init__(
+        self, speaker: Speaker, retrieval: Retrieval | None, unsure: float | None, seed: int
+    ) -> None:
+        self._speaker, self._retrieval, self._unsure, self._seed = speaker, retrieval, unsure, seed
         self.reset()
 
     def reset(self) -> None:
         """Forget all that was said."""
-        self._generator.manual_seed(self._seed)
         self._place = self._speaker.start()
         self._heard: deque[Heard] = deque(maxlen=TRACED)
         self.turns: list[Turn] = []
 
     def push(self, text: str) -> None:
-        """The user's turn. Raises UsageError if it is not a string, or blank."""
+        """The user's turn, or more of it. Raises UsageError if it is no string, DataError if it is blank."""
         if not isinstance(text, str):
             raise UsageError(f"push takes a text, not {type(text).__name__}")
-        if not text.strip():
-            raise UsageError("there is nothing to reply to: the text is blank")
-        self._hear(Turn("user", " ".join(text.split())))
+        self.tell([{"role": "user", "content": text}])
 
     def tell(self, messages: Sequence[Any]) -> None:
         """What was said, as messages {"role": "user", "content": "…"}. Raises DataError if one is not."""
@@ -72,14 +70,16 @@ class ChatStream:
             raise UsageError("there is nothing to reply to: the last turn must be the user's")
         said = [turn.text for turn in self.turns[-SAID:]]
         place = self._speaker.read(self._place, [self._speaker.codec.speaker("assistant")])
-        (found,) = self._speaker.replies(place, [said], self._generator)
-        if self._nearest is not None and self._unsure is not None and found[0].score < self._unsure:
-            text = self._nearest(self.turns[-1].text)
-            return [
-                Reply(text, tuple(self._speaker.codec.words(text)), found[0].score, found[0].rank),
-                *found,
-            ]
-        return found
+        # of its own for each turn, so that a conversation that was kept goes on as it would have
+        generator = torch.Generator().manual_seed((self._seed * 1_000_003 + len(self.turns)) % 2**63)
+        (found,) = self._speaker.replies(place, [said], generator)
+        if self._retrieval is None or self._unsure is None or found[0].score >= self._unsure:
+            return found
+        nearest = [text for text, _ in self._retrieval.nearest(self.turns[-1].text, NEAREST)]
+        text = next((text for text in nearest if text not in said), nearest[0])
+        ids = self._speaker.codec.words(text)
+        score = self._speaker.judged(place, [ids])[0] / (len(ids) + 1)
+        return [Reply(text, tuple(ids), score, score), *found]
 
     def why(self) -> list[tuple[str, float]]:
         """The words before the last reply and what share of its probability hung on each, in their order:
@@ -92,15 +92,18 @@ class ChatStream:
         if len(heard) < 2 or self.turns[-1].role != "assistant":
             raise UsageError("there is no reply to explain yet")
         context = [i for turn in heard[:-1] for i in turn.ids]
-        weights = _weighed(self._speaker, heard[0].before, context, heard[-1].ids)
-        return _by_word(self._speaker, heard[:-1], weights)
+        far = max(0, len(context) - WEIGHED)
+        place = self._speaker.read(heard[0].before, context[:far])
+        weights = _weighed(self._speaker, place, context[far:], heard[-1].ids)
+        return _by_word(self._speaker, heard[:-1], [0.0] * far + weights)
 
     def save(self, file: str | Path) -> None:
         """Write the conversation as a line of JSON, as `Chatbot.fit` reads it too, for `load`."""
-        record = {"messages": [{"role": turn.role, "content": turn.text} for turn in self.turns]}
         place = Path(file)
         with writing(place, UsageError), replace_file(place) as out:
-            out.write(json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
+            out.write(
+                json.dumps(_record(self.turns), ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+            )
 
     def load(self, file: str | Path) -> None:
         """Go on with a conversation that `save` kept: it is read again, once.
@@ -114,6 +117,9 @@ class ChatStream:
             self._hear(turn)
 
     def _hear(self, turn: Turn) -> None:
+        if self.turns and self.turns[-1].role == turn.role:  # goes on with it, as in what was trained on
+            turn = Turn(turn.role, f"{self.turns.pop().text} {turn.text}")
+            self._place = self._heard.pop().before
         ids = self._speaker.codec.turn(turn)
         self._heard.append(Heard(self._place, tuple(ids)))
         self._place = self._speaker.read(self._place, ids)
@@ -122,11 +128,21 @@ class ChatStream:
 
 def _saved(file: Path) -> list[Turn]:
     try:
-        return turns_of(json.loads(file.read_bytes())["messages"], str(file))
+        content = file.read_bytes()
+        record = json.loads(content) if content.strip() else {"messages": []}
+        turns = turns_of(record["messages"], str(file))
+        # nothing that saving would lose
+        if record == _record(turns):
+            return turns
     except OSError as error:
         raise ArtifactError(f"{file} can't be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError, RecursionError, DataError) as error:
-        raise ArtifactError(f"{file} holds no conversation that `save` has written") from error
+    except (ValueError, KeyError, TypeError, RecursionError, DataError):
+        pass
+    raise ArtifactError(f"{file} holds no conversation that `save` has written")
+
+
+def _record(turns: Sequence[Turn]) -> dict[str, Any]:
+    return {"messages": [{"role": turn.role, "content": turn.text} for turn in turns]}
 
 
 def _weighed(speaker: Speaker, place: Place, context: Sequence[int], reply: Sequence[int]) -> list[float]:
@@ -157,13 +173,17 @@ def _weighed(speaker: Speaker, place: Place, context: Sequence[int], reply: Sequ
 def _by_word(speaker: Speaker, heard: Sequence[Heard], weights: Sequence[float]) -> list[tuple[str, float]]:
     """Tokens put together into words; a speaker's token weighs for no word."""
     words: list[tuple[str, float]] = []
-    at = 0
+    at, waiting = 0, 0.0  # the weight of a token that ends within a character goes to the one that ends it
     for turn in heard:
         pieces = speaker.codec.tokenizer.additions(turn.ids[1:])
-        for piece, weight in zip(pieces, weights[at + 1 : at + len(turn.ids)], strict=True):
-            if piece.startswith(" ") or not words:
-                words.append((piece.strip(), weight))
+        for k, (piece, weight) in enumerate(zip(pieces, weights[at + 1 : at + len(turn.ids)], strict=True)):
+            waiting += weight
+            if not piece:
+                continue
+            if k == 0 or piece.startswith(" ") or not words:
+                words.append((piece.strip(), waiting))
             else:
-                words[-1] = (words[-1][0] + piece, words[-1][1] + weight)
+                words[-1] = (words[-1][0] + piece, words[-1][1] + waiting)
+            waiting = 0.0
         at += len(turn.ids)
     return [(word, weight) for word, weight in words if word]

@@ -30,6 +30,11 @@ class Codec:
     def __len__(self) -> int:
         return len(self.tokenizer) + len(SPEAKERS)
 
+    def unspeakable(self) -> list[int]:
+        """Ids of line ends and other control characters, which no turn holds."""
+        texts = ((i, self.tokenizer.decode([i])) for i in range(NEVER + 1, len(self.tokenizer)))
+        return [i for i, text in texts if any(ord(c) < 32 or ord(c) == 127 for c in text)]
+
     def speaker(self, role: str) -> int:
         """The id of "user" or "assistant"."""
         return len(self.tokenizer) + SPEAKERS.index(role)

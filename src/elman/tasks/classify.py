@@ -129,6 +129,7 @@ class Classifier:
         baseline, network = BagOfWords(*sizes), chosen.make_network(*sizes)
         network.start_from(evidence(train.texts, train.labels, *sizes))
         identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
+        identity |= {"valid": checked.fingerprint if checked is not None else None}
         # first of all: it refuses a checkpoint that doesn't fit
         run = Run(
             network,

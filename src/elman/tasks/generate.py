@@ -195,9 +195,7 @@ class LanguageModel:
             stream.load(saved)
         return stream
 
-    def report(
-        self, data: Any, *, header: bool = True, plot: Any = None, as_json: bool = False, count: int = 5
-    ) -> Iterator[str]:
+    def report(self, data: Any, *, plot: Any = None, as_json: bool = False, count: int = 5) -> Iterator[str]:
         """The likeliest next words after a text; after every line of a file, or of standard input ("-")."""
         if data is None:
             raise UsageError("a language model needs a text to go on from, or - for standard input")

@@ -81,7 +81,7 @@ class Writer(nn.Module):
         said = self.loudness * self.narrow(features)
         if self.rare is not None:
             found: Tensor = self.rare.log_prob(said.flatten(0, -2))
-            return found.view(*said.shape[:-1], -1)
+            return found.view(*said.shape[:-1], found.shape[-1])
         return F.linear(said, self.embedding.weight, self.bias).log_softmax(-1)
 
     def loss(self, features: Tensor, wanted: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from elman.progress import watch
 from elman.tasks import dials
 from elman.tasks.dictionary import WordDictionary
 from elman.tasks.translate_net import EncoderDecoder
-from elman.tasks.translate_problem import LONGEST, Pair, Translation, encoded, nats
+from elman.tasks.translate_problem import FAR, LONGEST, Pair, Translation, encoded, nats
 from elman.tasks.translate_scores import Evaluation, notes_for, scored
 from elman.tasks.translate_search import Translated, translate
 from elman.tasks.translate_settings import Settings, defaults
@@ -35,6 +35,7 @@ HELD_OUT: Final = 0.1  # share of the pairs on which the best model is chosen,
 MOST_HELD_OUT: Final = 2000  # but not many more pairs than this
 CHOSEN_ON: Final = 500  # pairs that are translated after each epoch
 FEWEST: Final = 10
+MOST: Final = 100  # translations of a text
 
 CARD: Final = """# Translator
 
@@ -101,8 +102,8 @@ class Translator:
             data: whatever `elman.data.pairs.read_pairs` takes: two parallel files as ("a.de", "a.en"), lines
                 of sentence, tab, translation, or a table.
             source, target: columns of the sentences and of the translations, where data is a table.
-            valid: such data on which to choose the best model; if None, a part of the pairs, none of whose
-                source sentences is trained on.
+            valid: such data on which to choose the best model (of more than 2,000 pairs, so many, evenly
+                spread); if None, a part of the pairs, none of whose source sentences is trained on.
             folder: where the run's metrics and checkpoints, and then the model are saved.
             resume: go on with the run in `folder`.
             settings: fields of `Settings` and of `elman.training.Plan`.
@@ -122,17 +123,18 @@ class Translator:
         chosen, plan = dials.split(settings, Settings, defaults(len(pairs), settings))
         codec = Codec.learned(pairs.source, pairs.target, chosen.vocabulary, chosen.joint)
         train, left_out = _short(encoded(codec, pairs.source, pairs.target))
-        shown = _first(held_out, CHOSEN_ON)
+        shown = _some(held_out, CHOSEN_ON)
         problem = Translation(
             train,
-            encoded(codec, *_sides(_first(held_out, MOST_HELD_OUT))),
+            _finite(encoded(codec, *_sides(_some(held_out, MOST_HELD_OUT)))),
             chosen.smoothing,
             plan,
             partial(_chrf, codec=codec, pairs=shown),
         )
         torch.manual_seed(plan.seed)
         network = chosen.make_network(codec.sources, codec.targets)
-        identity = {"settings": asdict(chosen), "data": whole.fingerprint}
+        valid_on = checked.fingerprint if checked else None
+        identity = {"settings": asdict(chosen), "data": whole.fingerprint, "valid": valid_on}
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         dictionary = WordDictionary.fit(pairs.source, pairs.target)
         outcome = watch(run, progress, "network")
@@ -142,7 +144,7 @@ class Translator:
         left = len(whole) - len(pairs) - (len(held_out) if checked is None else 0) + left_out
         if left:
             notes += (f"{left} pairs of more than {LONGEST} tokens were not trained on",)
-        judged = _first(held_out, MOST_HELD_OUT)
+        judged = _some(held_out, MOST_HELD_OUT)
         validation = _evaluated(network, codec, dictionary, chosen, judged, seen, notes)
         network.cpu()  # where single sentences are translated soonest
         described = {"source": whole.name, "fingerprint": whole.fingerprint, "rows": len(whole)}
@@ -161,6 +163,8 @@ class Translator:
         Raises:
             DataError: files of different length, an empty side, no pairs.
         """
+        if source is None and target is None and not isinstance(data, tuple | list):
+            source, target = self.source.get("columns", (None, None))
         pairs = read_pairs(data, source, target)
         return _evaluated(self.network, self.codec, self.dictionary, self.settings, pairs, self.seen, ())
 
@@ -180,8 +184,8 @@ class Translator:
 
     def translate(self, texts: Sequence[str], count: int = 1) -> list[list[Translated]]:
         """The best `count` translations of each text, with the attention between the parts of both."""
-        if not isinstance(count, int) or count < 1:
-            raise UsageError(f"count must be a whole number of at least 1, not {count!r}")
+        if not isinstance(count, int) or not 1 <= count <= MOST:
+            raise UsageError(f"count must be a whole number from 1 to {MOST}, not {count!r}")
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise UsageError(f"text {i} to translate must be a string, not {type(text).__name__}")
@@ -204,9 +208,7 @@ class Translator:
         """A text as it is typed, to be translated word by word."""
         return TranslationStream(self.network, self.codec, self.settings)
 
-    def report(
-        self, data: Any, *, header: bool = True, plot: Any = None, as_json: bool = False, count: int = 1
-    ) -> Iterator[str]:
+    def report(self, data: Any, *, plot: Any = None, as_json: bool = False, count: int = 1) -> Iterator[str]:
         """The translation of a text, or of every line of a file or of standard input ("-"); `plot` draws the
         attention of a single text."""
         if data is None:
@@ -297,8 +299,14 @@ def _short(pairs: list[Pair]) -> tuple[list[Pair], int]:
     return kept, len(pairs) - len(kept)
 
 
-def _first(pairs: Pairs, count: int) -> Pairs:
-    return pairs if len(pairs) <= count else pairs.take(range(count))
+def _some(pairs: Pairs, count: int) -> Pairs:
+    """At most so many, evenly spread."""
+    return pairs if len(pairs) <= count else pairs.take([k * len(pairs) // count for k in range(count)])
+
+
+def _finite(pairs: list[Pair]) -> list[Pair]:
+    """Without those that attention would need too much memory for, all at once."""
+    return [pair for pair in pairs if max(len(pair.source), len(pair.target)) <= FAR]
 
 
 def _sides(pairs: Pairs) -> tuple[list[str], list[str]]:
@@ -329,8 +337,12 @@ def _evaluated(
     if shared := sum(mark in known for mark in marks(pairs.source)):
         notes += (f"{shared} of these {len(pairs)} sentences were trained on, which flatters both scores",)
     notes += notes_for(ours, plain)
-    mean = nats(network, encoded(codec, *_sides(pairs)))
-    return Evaluation(ours, plain, math.exp(min(mean, 700)), len(pairs), signatures, notes)
+    scored_pairs = _finite(encoded(codec, *_sides(pairs)))
+    if left := len(pairs) - len(scored_pairs):
+        notes += (f"{left} pairs of more than {FAR} tokens are left out of the perplexity",)
+    found_nats = nats(network, scored_pairs)
+    perplexity = math.exp(min(found_nats, 700)) if scored_pairs else None
+    return Evaluation(ours, plain, perplexity, len(pairs), signatures, notes)
 
 
 def _rounded(one: Translated) -> dict[str, Any]:

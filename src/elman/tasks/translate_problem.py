@@ -1,5 +1,6 @@
 """Pairs of sentences as the problem that the network solves."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -14,7 +15,8 @@ from elman.tasks.translate_text import END, Codec, Ids
 from elman.training import Plan, device_of, share
 
 LONGEST: Final = 100  # tokens of a sentence; longer ones are left out of the training
-TOGETHER: Final = 4096  # target tokens that are scored at once, padding included
+FAR: Final = 400  # tokens of a sentence; longer ones have no perplexity
+TOGETHER: Final = 8192  # tokens of both sides that are scored at once, padding included
 
 
 class Pair(NamedTuple):
@@ -75,21 +77,25 @@ def foretold(model: nn.Module, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
     target, ends = pad([pair.target for pair in pairs])
     before = F.pad(target[:-1], (0, 0, 1, 0), value=END)
     there = (torch.arange(len(target))[:, None] < ends).to(device)
-    features = model(source.to(device), lengths.to(device), before.to(device))
-    return network_of(model).logits(features[there]).float(), target.to(device)[there]
+    network = network_of(model)
+    # Fabric's wrapper hands out float32, whatever the weights are
+    features = model(source.to(device), lengths.to(device), before.to(device))[there]
+    logits = network.logits(features.to(network.target.weight.dtype))
+    return logits.float(), target.to(device)[there]
 
 
 @torch.no_grad()
 def nats(model: nn.Module, pairs: Sequence[Pair]) -> float:
-    """Mean over all tokens of the translations."""
+    """Mean over all tokens of the translations; NaN if there is none."""
     total, count = 0.0, 0
-    order = sorted(pairs, key=lambda pair: len(pair.target))
-    size = max(1, TOGETHER // max(len(pair.target) for pair in pairs))
-    for begin in range(0, len(order), size):
-        logits, wanted = foretold(model, order[begin : begin + size])
+    lengths = [len(pair.source) + len(pair.target) for pair in pairs]
+    batch = max(1, TOGETHER // max(lengths, default=1))
+    order = sorted(range(len(pairs)), key=lengths.__getitem__)
+    for begin in range(0, len(order), batch):
+        logits, wanted = foretold(model, [pairs[i] for i in order[begin : begin + batch]])
         total += float(F.cross_entropy(logits, wanted, reduction="sum"))
         count += len(wanted)
-    return total / count
+    return total / count if count else math.nan
 
 
 def network_of(model: nn.Module) -> EncoderDecoder:

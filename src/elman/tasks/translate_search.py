@@ -137,7 +137,7 @@ def _searched(
         banned=at.banned,
     )
     assert found.trace is not None
-    tokens, scores, trace = found.tokens.cpu(), found.scores.cpu(), found.trace.cpu()
+    tokens, scores, trace = found.tokens.cpu(), found.scores.cpu(), found.trace.float().cpu()
     answers = []
     for i, source in enumerate(sources):
         kept = [k for k in range(n_best) if found.lengths[i, k]]
@@ -212,7 +212,8 @@ def _by_words(codec: Codec, sentence: str) -> Iterator[str]:
     for word in sentence.split(" "):
         for part in (word[at : at + LONGEST // 4] for at in range(0, len(word), LONGEST // 4)):
             longer = f"{begun} {part}".strip()
-            if not _fits(codec, longer):
+            fits = _fits(codec, longer)
+            if not fits:
                 yield begun
-            begun = longer if _fits(codec, longer) else part
+            begun = longer if fits else part
     yield begun

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from elman.cells import CELLS
+from elman.data.text import SMALLEST
 from elman.errors import UsageError
 from elman.tasks.translate_net import EncoderDecoder
 from elman.training import Plan, is_number, is_whole
@@ -40,6 +41,8 @@ class Settings:
         for name in ("vocabulary", "hidden", "layers", "embedding", "width"):
             if not is_whole(getattr(self, name)) or getattr(self, name) < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(self, name)!r}")
+        if self.vocabulary < SMALLEST:
+            raise UsageError(f"vocabulary must be at least {SMALLEST}, not {self.vocabulary}")
         if self.hidden % 2:
             raise UsageError(f"hidden must be even, for the encoder's two directions, not {self.hidden}")
         for name in ("dropout", "smoothing"):

@@ -17,7 +17,7 @@ NEVER: Final = 1  # the id that subword vocabularies leave out
 # Where a sentence ends: after a mark and the quotes that close there, and not before a small letter; a full
 # stop after one or two letters may be an abbreviation's.
 SENTENCE_END: Final = re.compile(
-    r"(?:(?<=\w\w\w[.…])|(?<=[!?。！？]))[\"'”’»)\]]*\s+(?![a-zà-öø-ÿ])|(?<=[。！？])(?=\S)|\n+"
+    r"(?:(?<=\w\w\w[.…])|(?<=[!?。！？]))[\"'”’»)\]]*\s+(?![a-zà-öø-ÿ])|(?<=[。！？])[」』”’）)\]»]*+(?=\S)|\n+"
 )
 SINGLE: Final = 0.1  # share of the training sources that may hold several sentences where most hold one
 
@@ -51,7 +51,7 @@ class Codec:
         """From the training pairs, with at most `size` subwords a side, or altogether if `joint`."""
         copies = Copies.learned(source, target)
         single = sum(len(sentences(text)) > 1 for text in source) <= SINGLE * len(source)
-        spaced = [[" " + text for text in side] for side in (source, target)]
+        spaced = [[_spaced(text) for text in side] for side in (source, target)]
         if joint:
             both = SubwordTokenizer.train(spaced[0] + spaced[1], size)
             return cls(both, both, copies, single)
@@ -70,7 +70,7 @@ class Codec:
 
     def read(self, text: str) -> Source:
         """A sentence to translate."""
-        slots = self.copies.slots(text)
+        slots = self.copies.slots(_spaced(text).lstrip())
         return Source(_ids(self.source, text, slots), slots)
 
     def wanted(self, text: str, slots: Sequence[str]) -> Ids:
@@ -91,7 +91,7 @@ class Codec:
 
     def source_pieces(self, text: str, slots: Sequence[str]) -> list[str]:
         """The part of a source behind each of its ids."""
-        slotted, found = cut(" " + text, slots), list[str]()
+        slotted, found = cut(_spaced(text), slots), list[str]()
         for part, number in zip(slotted.parts, [*slotted.numbers, None], strict=True):
             found += self.source.tokens(part)
             found += [slots[number]] if number is not None else []
@@ -128,9 +128,13 @@ def _cut_at_ends(text: str) -> list[str]:
     return [text[begin:end] for begin, end in pairwise(cuts)]
 
 
+def _spaced(text: str) -> str:
+    """With one space before each word, also the first, so that it is the same token as anywhere else."""
+    return " " + " ".join(text.split())
+
+
 def _ids(tokenizer: SubwordTokenizer, text: str, slots: Sequence[str]) -> Ids:
-    """With a space before the first word, so that it is the same token as anywhere else."""
-    slotted, ids = cut(" " + text, slots), array("i")
+    slotted, ids = cut(_spaced(text), slots), array("i")
     for part, number in zip(slotted.parts, [*slotted.numbers, None], strict=True):
         ids.extend(tokenizer.encode(part))
         if number is not None:
