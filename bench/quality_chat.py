@@ -14,6 +14,7 @@ from elman.data.batches import normal
 from quality_text import _data
 
 LONG: Final = 8  # words of a turn that is not said by chance
+EPOCHS: Final = 4
 
 
 def dialog(**settings: Any) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def dialog(**settings: Any) -> dict[str, Any]:
     said = {_plain(turn) for turns in parts["train"] for turn in turns}
     strict = [turns for turns in test if not any(_long(turn) and _plain(turn) in said for turn in turns)]
     start = time.perf_counter()
-    model = elman.Chatbot.fit(parts["train"], valid=parts["validation"], **settings)
+    model = elman.Chatbot.fit(parts["train"], valid=parts["validation"], **{"epochs": EPOCHS} | settings)
     seconds = time.perf_counter() - start
     begin = time.perf_counter()
     results = {"dialogues": model.evaluate(test), "strict": model.evaluate(strict)}

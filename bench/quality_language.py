@@ -36,7 +36,7 @@ def shakespeare(**settings: Any) -> dict[str, Any]:
 def ptb(**settings: Any) -> dict[str, Any]:
     """Penn Treebank by words (Mikolov et al.): test perplexity, and with the cache of the words just read."""
     folder = _data("lm/ptb")
-    given = {"tokens": "space", "min_count": 1, "hidden": 400, "embedding": 400, "dropout": 0.5} | settings
+    given = {"tokens": "space", "min_count": 1, "embedding": 200, "batch_size": 16, "steps": 64} | settings
     start = time.perf_counter()
     model = elman.LanguageModel.fit(folder / "ptb.train.txt", valid=folder / "ptb.valid.txt", **given)
     seconds = time.perf_counter() - start

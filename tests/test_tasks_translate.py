@@ -13,7 +13,7 @@ import elman
 from elman.data.pairs import Pairs
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks import Translator
-from elman.tasks.translate import _divided
+from elman.tasks.translate_problem import divided
 from elman.tasks.translate_search import pieces, translate
 
 WHO = {"kato": "cat", "hundo": "dog", "birdo": "bird", "viro": "man"}
@@ -186,7 +186,7 @@ def test_every_line_has_an_answer(model: Translator, tmp_path: Path) -> None:
 
 def test_split_keeps_a_source_on_one_side() -> None:
     source = [f"Satz {i // 3}" for i in range(300)]
-    train, held_out = _divided(Pairs(source, [str(i) for i in range(300)], "x", "y", None), 0)
+    train, held_out = divided(Pairs(source, [str(i) for i in range(300)], "x", "y", None), 0)
     assert not set(train.source) & set(held_out.source)
     assert len(train) + len(held_out) == 300 and len(held_out) == pytest.approx(30, abs=6)
 

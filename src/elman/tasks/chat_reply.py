@@ -55,9 +55,9 @@ class Speaker:
         self._model = decode.Model(self._step, rows_of)
         self._banned = torch.tensor([NEVER, *codec.unspeakable()])
 
-    def start(self, count: int = 1) -> Place:
-        """Before the first word of so many conversations."""
-        return Place(None, torch.full((count,), END))
+    def start(self) -> Place:
+        """Before the first word of a conversation."""
+        return Place(None, torch.tensor([END]))
 
     def read(self, place: Place, ids: Sequence[int]) -> Place:
         """One conversation (N = 1) goes on, in pieces of constant size."""

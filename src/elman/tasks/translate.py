@@ -14,15 +14,27 @@ from torch import Tensor
 
 from elman import artifact
 from elman.artifact import Artifact
-from elman.data.batches import marks, normal, split_groups
+from elman.data.batches import marks
 from elman.data.files import given_lines
 from elman.data.pairs import Pairs, read_pairs
-from elman.errors import ArtifactError, DataError, TrainingError, UsageError
+from elman.errors import ArtifactError, TrainingError, UsageError
 from elman.progress import watch
 from elman.tasks import dials
 from elman.tasks.dictionary import WordDictionary
 from elman.tasks.translate_net import EncoderDecoder
-from elman.tasks.translate_problem import FAR, LONGEST, Pair, Translation, encoded, nats
+from elman.tasks.translate_problem import (
+    FAR,
+    LONGEST,
+    MOST_HELD_OUT,
+    Translation,
+    divided,
+    encoded,
+    finite,
+    nats,
+    not_endless,
+    short_enough,
+    spread,
+)
 from elman.tasks.translate_scores import Evaluation, notes_for, scored
 from elman.tasks.translate_search import Translated, translate
 from elman.tasks.translate_settings import Settings, defaults
@@ -31,10 +43,7 @@ from elman.tasks.translate_text import Codec
 from elman.training import Run
 from elman.version import __version__
 
-HELD_OUT: Final = 0.1  # share of the pairs on which the best model is chosen,
-MOST_HELD_OUT: Final = 2000  # but not many more pairs than this
 CHOSEN_ON: Final = 500  # pairs that are translated after each epoch
-FEWEST: Final = 10
 MOST: Final = 100  # translations of a text
 
 CARD: Final = """# Translator
@@ -118,15 +127,15 @@ class Translator:
             artifact.check_place(folder)
         checked = None if valid is None else read_pairs(valid, source, target)
         whole = read_pairs(data, source, target)
-        pairs, held_out = _divided(whole, plan.seed) if checked is None else (whole, checked)
-        pairs = _not_endless(pairs)
+        pairs, held_out = divided(whole, plan.seed) if checked is None else (whole, checked)
+        pairs = not_endless(pairs)
         chosen, plan = dials.split(settings, Settings, defaults(len(pairs), settings))
         codec = Codec.learned(pairs.source, pairs.target, chosen.vocabulary, chosen.joint)
-        train, left_out = _short(encoded(codec, pairs.source, pairs.target))
-        shown = _some(held_out, CHOSEN_ON)
+        train, left_out = short_enough(encoded(codec, pairs))
+        shown = spread(held_out, CHOSEN_ON)
         problem = Translation(
             train,
-            _finite(encoded(codec, *_sides(_some(held_out, MOST_HELD_OUT)))),
+            finite(encoded(codec, spread(held_out, MOST_HELD_OUT))),
             chosen.smoothing,
             plan,
             partial(_chrf, codec=codec, pairs=shown),
@@ -144,7 +153,7 @@ class Translator:
         left = len(whole) - len(pairs) - (len(held_out) if checked is None else 0) + left_out
         if left:
             notes += (f"{left} pairs of more than {LONGEST} tokens were not trained on",)
-        judged = _some(held_out, MOST_HELD_OUT)
+        judged = spread(held_out, MOST_HELD_OUT)
         validation = _evaluated(network, codec, dictionary, chosen, judged, seen, notes)
         network.cpu()  # where single sentences are translated soonest
         described = {"source": whole.name, "fingerprint": whole.fingerprint, "rows": len(whole)}
@@ -275,44 +284,6 @@ class Translator:
         )
 
 
-def _divided(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
-    """Pairs to train on and to hold out: a source sentence with several translations stays on one side."""
-    if len(pairs) < FEWEST:
-        raise DataError(f"{pairs.name} holds {len(pairs)} pairs; a translator needs at least {FEWEST}.")
-    part = min(HELD_OUT, MOST_HELD_OUT / len(pairs))
-    train, held_out = split_groups([normal(text) for text in pairs.source], part, seed)
-    return pairs.take(train), pairs.take(held_out)
-
-
-def _not_endless(pairs: Pairs) -> Pairs:
-    """Without the pairs that are too long whatever their tokens are: a token is seldom so many letters."""
-    most = 32 * LONGEST
-    rows = [i for i, pair in enumerate(zip(*_sides(pairs), strict=True)) if max(map(len, pair)) <= most]
-    return pairs if len(rows) == len(pairs) else pairs.take(rows)
-
-
-def _short(pairs: list[Pair]) -> tuple[list[Pair], int]:
-    """The pairs short enough to train on, and how many were not."""
-    kept = [pair for pair in pairs if max(len(pair.source), len(pair.target)) <= LONGEST]
-    if not kept:
-        raise DataError(f"all pairs are of more than {LONGEST} tokens: cut the texts into sentences.")
-    return kept, len(pairs) - len(kept)
-
-
-def _some(pairs: Pairs, count: int) -> Pairs:
-    """At most so many, evenly spread."""
-    return pairs if len(pairs) <= count else pairs.take([k * len(pairs) // count for k in range(count)])
-
-
-def _finite(pairs: list[Pair]) -> list[Pair]:
-    """Without those that attention would need too much memory for, all at once."""
-    return [pair for pair in pairs if max(len(pair.source), len(pair.target)) <= FAR]
-
-
-def _sides(pairs: Pairs) -> tuple[list[str], list[str]]:
-    return pairs.source, pairs.target
-
-
 def _chrf(network: EncoderDecoder, codec: Codec, pairs: Pairs) -> float:
     """Of the likeliest words one after the other: quicker than the beam, and it picks the same model."""
     found = translate(network, codec, pairs.source, width=1)
@@ -337,7 +308,7 @@ def _evaluated(
     if shared := sum(mark in known for mark in marks(pairs.source)):
         notes += (f"{shared} of these {len(pairs)} sentences were trained on, which flatters both scores",)
     notes += notes_for(ours, plain)
-    scored_pairs = _finite(encoded(codec, *_sides(pairs)))
+    scored_pairs = finite(encoded(codec, pairs))
     if left := len(pairs) - len(scored_pairs):
         notes += (f"{left} pairs of more than {FAR} tokens are left out of the perplexity",)
     found_nats = nats(network, scored_pairs)

@@ -9,11 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.data.batches import length_batches, pad
+from elman.data.batches import length_batches, normal, pad, split_groups
+from elman.data.pairs import Pairs
+from elman.errors import DataError
 from elman.tasks.translate_net import EncoderDecoder
 from elman.tasks.translate_text import END, Codec, Ids
 from elman.training import Plan, device_of, share
 
+HELD_OUT: Final = 0.1  # share of the pairs on which the best model is chosen,
+MOST_HELD_OUT: Final = 2000  # but not many more pairs than this
+FEWEST: Final = 10
 LONGEST: Final = 100  # tokens of a sentence; longer ones are left out of the training
 FAR: Final = 400  # tokens of a sentence; longer ones have no perplexity
 TOGETHER: Final = 8192  # tokens of both sides that are scored at once, padding included
@@ -26,13 +31,51 @@ class Pair(NamedTuple):
     target: Ids
 
 
-def encoded(codec: Codec, source: Sequence[str], target: Sequence[str]) -> list[Pair]:
+def encoded(codec: Codec, pairs: Pairs) -> list[Pair]:
     """Pairs as ids."""
-    pairs = []
-    for text, translation in zip(source, target, strict=True):
-        read = codec.read(text)
-        pairs.append(Pair(read.ids, codec.wanted(translation, read.slots)))
-    return pairs
+    reads = [codec.read(text) for text in pairs.source]
+    return [
+        Pair(read.ids, codec.wanted(translation, read.slots))
+        for read, translation in zip(reads, pairs.target, strict=True)
+    ]
+
+
+def divided(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
+    """Pairs to train on and to hold out: a source sentence with several translations stays on one side."""
+    if len(pairs) < FEWEST:
+        raise DataError(f"{pairs.name} holds {len(pairs)} pairs; a translator needs at least {FEWEST}.")
+    part = min(HELD_OUT, MOST_HELD_OUT / len(pairs))
+    train, held_out = split_groups([normal(text) for text in pairs.source], part, seed)
+    return pairs.take(train), pairs.take(held_out)
+
+
+def not_endless(pairs: Pairs) -> Pairs:
+    """Without the pairs that are too long whatever their tokens are: a token is seldom so many letters."""
+    most = 32 * LONGEST
+    rows = [
+        i
+        for i, pair in enumerate(zip(pairs.source, pairs.target, strict=True))
+        if max(map(len, pair)) <= most
+    ]
+    return pairs if len(rows) == len(pairs) else pairs.take(rows)
+
+
+def short_enough(pairs: list[Pair]) -> tuple[list[Pair], int]:
+    """The pairs short enough to train on, and how many were not."""
+    kept = [pair for pair in pairs if max(len(pair.source), len(pair.target)) <= LONGEST]
+    if not kept:
+        raise DataError(f"all pairs are of more than {LONGEST} tokens: cut the texts into sentences.")
+    return kept, len(pairs) - len(kept)
+
+
+def spread(pairs: Pairs, count: int) -> Pairs:
+    """At most so many, evenly spread over all."""
+    return pairs if len(pairs) <= count else pairs.take([k * len(pairs) // count for k in range(count)])
+
+
+def finite(pairs: list[Pair]) -> list[Pair]:
+    """Without those that attention would need too much memory for, all at once."""
+    return [pair for pair in pairs if max(len(pair.source), len(pair.target)) <= FAR]
 
 
 @dataclass
