@@ -18,7 +18,7 @@ from elman.data.vocabulary import END
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks.generate import LanguageModel
 from elman.tasks.generate_adapt import Cache
-from elman.tasks.generate_net import FULL, Writer
+from elman.tasks.generate_net import FULL, Voice, Writer
 from elman.tasks.generate_problem import NextToken, read
 from elman.training import Plan
 
@@ -324,12 +324,12 @@ def test_dropped_words_are_missing_everywhere() -> None:
     assert torch.equal(dropped, dropped[:1].expand(7, 3, 8)) and (dropped == 0).any()
 
 
-@pytest.mark.parametrize("tokens", [9, FULL + 50])
-def test_log_probabilities_sum_to_1_and_are_the_loss(tokens: int) -> None:
+@pytest.mark.parametrize(("tokens", "loudness"), [(9, 1.0), (9, 3.0), (FULL + 50, 1.0), (FULL + 50, 3.0)])
+def test_log_probabilities_sum_to_1_and_are_the_loss(tokens: int, loudness: float) -> None:
     torch.manual_seed(0)
     network = Writer(
         elman.cells.GRU, tokens, embedding=6, hidden=6, layers=1,
-        dropout=0.0, embedding_dropout=0.0, weight_dropout=0.0,
+        dropout=0.0, embedding_dropout=0.0, weight_dropout=0.0, loudness=loudness,
     )  # fmt: skip
     ids = torch.randint(0, tokens, (6, 2))
     features, _, _ = network(ids[:-1])
@@ -338,6 +338,9 @@ def test_log_probabilities_sum_to_1_and_are_the_loss(tokens: int) -> None:
     assert torch.allclose(logs.exp().sum(-1), torch.ones(5, 2), atol=1e-5)
     own = logs.gather(2, ids[1:].unsqueeze(2)).sum()
     assert network.loss(features, ids[1:]).item() == pytest.approx(-own.item(), rel=1e-5)
+    voice = Voice(network.eval())
+    said = voice.logits(features[0].detach()).log_softmax(1)
+    torch.testing.assert_close(said, logs[0].detach(), atol=1e-5, rtol=1e-5)
 
 
 def test_reading_in_rows_reads_every_row_once() -> None:

@@ -31,6 +31,7 @@ class Settings:
     dropout: float = 0.3
     embedding_dropout: float = 0.0
     weight_dropout: float = 0.2
+    loudness: float = 1.0  # above 1, small vectors learn sooner what to say
     activation: float = 0.0  # what large outputs cost
     slowness: float = 0.0  # what large changes of outputs cost
     keep_baseline: bool = True  # the n-gram is made of the text's end, which the model's folder then holds
@@ -48,6 +49,8 @@ class Settings:
         for name in ("dropout", "embedding_dropout", "weight_dropout"):
             if not is_number(getattr(self, name)) or not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be a share from 0 to below 1, not {getattr(self, name)!r}")
+        if not is_number(self.loudness) or not 0 < self.loudness < float("inf"):
+            raise UsageError(f"loudness must be a number above 0, not {self.loudness!r}")
         for name in ("activation", "slowness"):
             if not is_number(getattr(self, name)) or not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} must be a number of 0 or more, not {getattr(self, name)!r}")
@@ -63,6 +66,7 @@ class Settings:
             dropout=self.dropout,
             embedding_dropout=self.embedding_dropout,
             weight_dropout=self.weight_dropout,
+            loudness=self.loudness,
         )
 
 
