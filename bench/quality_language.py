@@ -17,7 +17,6 @@ from typing import Any, Final
 import elman
 from quality_text import _data
 
-
 EPOCHS: Final = 3  # of the Penn Treebank, which take a quarter of an hour
 
 
