@@ -21,6 +21,7 @@ from elman.tasks.generate_problem import PIECE
 from elman.tasks.retrieval import words
 
 ROWS: Final = 512  # replies that are judged at once
+FREER: Final = (1.2, 1.6)  # temperatures at which is drawn again
 SILENCE: Final = "…"  # said where no reply has a word
 
 
@@ -31,11 +32,15 @@ class Reply(NamedTuple):
     ids: tuple[int, ...]
     score: float  # mean ln p of its tokens and its end, after what was said
     rank: float  # by which the best is chosen
+    again: bool  # whether it says again what was said
 
 
 class _Found(NamedTuple):
     score: float
     ended: bool
+
+
+_Pool = dict[tuple[int, ...], _Found]
 
 
 class Place(NamedTuple):
@@ -53,7 +58,9 @@ class Speaker:
         self._voice = Voice(network)
         self._over = torch.tensor([codec.speaker(role) for role in SPEAKERS] + [END])
         self._model = decode.Model(self._step, rows_of)
-        self._banned = torch.tensor([NEVER, *codec.unspeakable()])
+        banned = torch.tensor([NEVER, *codec.unspeakable()])
+        self._options: dict[str, Any] = {"end": int(self._over[0]), "limit": settings.longest}
+        self._options |= {"block_ngrams": settings.block_ngrams, "banned": banned}
 
     def start(self) -> Place:
         """Before the first word of a conversation."""
@@ -80,33 +87,46 @@ class Speaker:
             place: the last token is that of the speaker.
             said: the turns of each conversation that should not be said again.
         """
-        settings, count = self.settings, len(place.last)
-        options: dict[str, Any] = {"end": int(self._over[0]), "limit": settings.longest}
-        options |= {"block_ngrams": settings.block_ngrams, "banned": self._banned}
-        wide = repeated(place, settings.drawn)
-        drawn = decode.sample(
-            self._model,
-            wide.last,
-            wide.state,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            generator=generator,
-            **options,
-        )
-        best = decode.beam(
-            self._model, place.last, place.state, width=settings.width, n_best=settings.width, **options
-        )
-        pools: list[dict[tuple[int, ...], _Found]] = [{} for _ in range(count)]
-        for found, each in ((drawn, settings.drawn), (best, 1)):
-            for row, k in product(range(len(found.tokens)), range(found.tokens.shape[1])):
-                if length := int(found.lengths[row, k]):
-                    ids = found.tokens[row, k, :length].tolist()
-                    ended = ids[-1] == self._over[0]
-                    score = float(found.scores[row, k]) / length
-                    pools[row // each][tuple(ids[:-1] if ended else ids)] = _Found(score, ended)
-        return [self._ranked(pool, turns) for pool, turns in zip(pools, said, strict=True)]
+        settings = self.settings
+        pools = self._drawn(place, settings.temperature, settings.top_p, generator)
+        for pool, searched in zip(pools, self._searched(place), strict=True):
+            pool |= searched
+        found = [self._ranked(pool, turns) for pool, turns in zip(pools, said, strict=True)]
+        for temperature in FREER:  # where all that was found was said before
+            stuck = [n for n, replies in enumerate(found) if replies[0].again]
+            if not stuck:
+                break
+            more = self._drawn(taken(place, torch.tensor(stuck)), temperature, 1.0, generator)
+            for n, pool in zip(stuck, more, strict=True):
+                pools[n] |= pool
+                found[n] = self._ranked(pools[n], said[n])
+        return found
 
-    def _ranked(self, pool: "dict[tuple[int, ...], _Found]", said: Sequence[str]) -> list[Reply]:
+    def _drawn(
+        self, place: Place, temperature: float, top_p: float, generator: torch.Generator
+    ) -> list[_Pool]:
+        wide = repeated(place, self.settings.drawn)
+        options = self._options | {"temperature": temperature, "top_p": top_p, "generator": generator}
+        found = decode.sample(self._model, wide.last, wide.state, **options)
+        return self._pools(found, self.settings.drawn)
+
+    def _searched(self, place: Place) -> list[_Pool]:
+        width = self.settings.width
+        found = decode.beam(self._model, place.last, place.state, width=width, n_best=width, **self._options)
+        return self._pools(found, 1)
+
+    def _pools(self, found: decode.Found, each: int) -> list[_Pool]:
+        """Of each conversation, which has so many rows, the replies found."""
+        pools: list[_Pool] = [{} for _ in range(len(found.tokens) // each)]
+        for row, k in product(range(len(found.tokens)), range(found.tokens.shape[1])):
+            if length := int(found.lengths[row, k]):
+                ids = found.tokens[row, k, :length].tolist()
+                ended = ids[-1] == self._over[0]
+                score = float(found.scores[row, k]) / length
+                pools[row // each][tuple(ids[:-1] if ended else ids)] = _Found(score, ended)
+        return pools
+
+    def _ranked(self, pool: _Pool, said: Sequence[str]) -> list[Reply]:
         """Better than what would be said without being asked (maximum mutual information: Li et al.,
         arXiv:1510.03055), and not what was said already. Where there is anything else, no silence, nothing
         without an end, no loop."""
@@ -120,8 +140,10 @@ class Speaker:
             pairs = list(pairwise(turn))
             old = sum(pair in known for pair in pairs) / max(len(pairs), 1)
             rank = score - self.settings.surprise * other / (len(ids) + 1) - self.settings.novelty * old
-            worse = (not text, not ended, says_again(turn, turns), -rank)
-            found.append((worse, Reply(text or SILENCE, ids, score, rank)))
+            again = says_again(turn, turns)
+            found.append(
+                ((not text, again, not ended, -rank), Reply(text or SILENCE, ids, score, rank, again))
+            )
         return [reply for _, reply in sorted(found, key=lambda one: one[0])]
 
     def unasked(self, candidates: Sequence[Sequence[int]]) -> list[float]:

@@ -34,7 +34,7 @@ class Settings:
     temperature: float = 0.8
     top_p: float = 0.9
     block_ngrams: int = 3  # tokens that come again within a reply
-    surprise: float = 0.5  # what it costs that a reply would also be given without being asked
+    surprise: float = 0.9  # what it costs that a reply would also be given without being asked
     novelty: float = 2.0  # what it costs, a pair of words, to say again what was said
     longest: int = 60  # tokens of a reply
     keep_baseline: bool = True  # the pairs behind the baseline, which the model's folder then holds

@@ -79,7 +79,7 @@ class ChatStream:
         text = next((text for text in nearest if text not in said), nearest[0])
         ids = self._speaker.codec.words(text)
         score = self._speaker.judged(place, [ids])[0] / (len(ids) + 1)
-        return [Reply(text, tuple(ids), score, score), *found]
+        return [Reply(text, tuple(ids), score, score, text in said), *found]
 
     def why(self) -> list[tuple[str, float]]:
         """The words before the last reply and what share of its probability hung on each, in their order:
