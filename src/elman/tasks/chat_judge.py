@@ -10,16 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from elman.data.conversations import SPEAKERS, Conversation, Turn
-from elman.tasks.chat_reply import Place, Speaker, joined, taken
+from elman.tasks.chat_reply import SAID, Place, Speaker, joined, taken
 from elman.tasks.chat_scores import Evaluation, Scores, candidates, distinct, hits, loop_rate
 from elman.tasks.chat_text import END, Codec
 from elman.tasks.generate_problem import read
 from elman.tasks.retrieval import Retrieval
 
-REPLIES: Final = 1000  # true replies that are looked for, and that the model gives its own instead of
-TALKS, TURNS = 20, 50  # conversations of the model with itself
+REPLIES: Final = 400  # true replies that are looked for, and that the model gives its own instead of
+TALKS, TURNS = 8, 50  # conversations of the model with itself
 TOGETHER: Final = 32  # conversations
-SAID: Final = 64  # turns of a talk that should not be said again
 
 
 def asked(conversations: Sequence[Conversation]) -> list[tuple[int, int]]:
@@ -89,9 +88,7 @@ def nats(speaker: Speaker, conversations: Sequence[Conversation]) -> float:
     return total / max(count, 1)
 
 
-def _replied(
-    codec: Codec, ids: "np.ndarray[tuple[int], np.dtype[np.int32]]"
-) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def _replied(codec: Codec, ids: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Which of ids[1:] belong to a turn of the assistant or end it."""
     speaks = np.isin(ids, [codec.speaker(role) for role in SPEAKERS] + [END])
     turn = np.maximum.accumulate(np.where(speaks, np.arange(len(ids)), 0))

@@ -20,6 +20,7 @@ from elman.tasks.generate_net import State, Voice, Writer, rows_of
 from elman.tasks.generate_problem import PIECE
 from elman.tasks.retrieval import words
 
+SAID: Final = 64  # turns that should not be said again
 ROWS: Final = 512  # replies that are judged at once
 FREER: Final = (1.2, 1.6)  # temperatures at which is drawn again
 SILENCE: Final = "…"  # said where no reply has a word

@@ -7,13 +7,12 @@ from elman.cells import CELLS
 from elman.data.conversations import SPEAKERS
 from elman.data.text import SMALLEST
 from elman.errors import UsageError
+from elman.tasks import dials
 from elman.tasks.generate_net import FULL, Writer
 from elman.training import is_number, is_whole
 
 READ: Final = 9_000_000  # tokens that a training should read: the fewer there are, the more epochs
 EPOCHS: Final = (1, 40)
-# Steps over which weights are averaged: so many, or this share of a shorter run.
-LASTING, SHARE = 500, 0.04
 LOUDNESS: Final = 4.0
 
 
@@ -44,9 +43,9 @@ class Settings:
             raise UsageError(f"cell must be one of {', '.join(CELLS)}, not {self.cell!r}")
         if not isinstance(self.keep_baseline, bool):
             raise UsageError(f"keep_baseline must be true or false, not {self.keep_baseline!r}")
-        for name in ("vocabulary", "hidden", "layers", "embedding", "steps", "drawn", "width", "longest"):
-            if not is_whole(getattr(self, name)) or getattr(self, name) < 1:
-                raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(self, name)!r}")
+        dials.check_whole(
+            self, "vocabulary", "hidden", "layers", "embedding", "steps", "drawn", "width", "longest"
+        )
         if not SMALLEST <= self.vocabulary <= FULL - len(SPEAKERS):
             most = FULL - len(SPEAKERS)
             raise UsageError(f"vocabulary must be from {SMALLEST} to {most}, not {self.vocabulary}")
@@ -54,12 +53,8 @@ class Settings:
             raise UsageError(
                 f"block_ngrams must be 0, for none, or a whole number, not {self.block_ngrams!r}"
             )
-        for name in ("dropout", "weight_dropout"):
-            if not is_number(getattr(self, name)) or not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} must be a share from 0 to below 1, not {getattr(self, name)!r}")
-        for name in ("temperature", "surprise", "novelty"):
-            if not is_number(getattr(self, name)) or not 0 <= getattr(self, name) < float("inf"):
-                raise UsageError(f"{name} must be a number of 0 or more, not {getattr(self, name)!r}")
+        dials.check_shares(self, "dropout", "weight_dropout")
+        dials.check_amounts(self, "temperature", "surprise", "novelty")
         if not is_number(self.top_p) or not 0 < self.top_p <= 1:
             raise UsageError(f"top_p must be above 0 and at most 1, not {self.top_p!r}")
 
@@ -78,11 +73,11 @@ class Settings:
         )
 
 
-def defaults(tokens: int, dials: dict[str, Any]) -> dict[str, Any]:
+def defaults(tokens: int, given: dict[str, Any]) -> dict[str, Any]:
     """The plan's own values for conversations of so many tokens: few are read more often."""
-    epochs = dials.get("epochs", min(max(round(READ / max(tokens, 1)), EPOCHS[0]), EPOCHS[1]))
-    batch = dials.get("batch_size", 16)
-    steps = epochs * max(tokens // (batch * dials.get("steps", Settings.steps)), 1)
-    average = max(0.0, 1 - max(1 / LASTING, 1 / (SHARE * steps)))
+    epochs = given.get("epochs", min(max(round(READ / max(tokens, 1)), EPOCHS[0]), EPOCHS[1]))
+    batch = given.get("batch_size", 16)
+    steps = epochs * max(tokens // (batch * given.get("steps", Settings.steps)), 1)
+    average = dials.averaging(steps)
     rest = {"patience": max(3, epochs // 3), "learning_rate": 3e-3, "average": average}
     return {"epochs": epochs, "batch_size": batch} | rest

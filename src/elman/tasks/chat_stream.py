@@ -11,10 +11,9 @@ import torch
 from elman.data.conversations import Turn, turns_of
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.files import replace_file, writing
-from elman.tasks.chat_reply import Place, Reply, Speaker
+from elman.tasks.chat_reply import SAID, Place, Reply, Speaker
 from elman.tasks.retrieval import Retrieval
 
-SAID: Final = 64  # turns that should not be said again
 TRACED: Final = 8  # turns whose words `why` weighs,
 WEIGHED: Final = 1000  # and their last tokens
 NEAREST: Final = 8  # training replies among which a fallback is sought that was not given yet
@@ -159,9 +158,8 @@ def _weighed(speaker: Speaker, place: Place, context: Sequence[int], reply: Sequ
     try:
         with torch.enable_grad():
             features, _, _ = network(ids[:, None], place.state)
-            # from the speaker on: its token is the first that the reply's words follow
-            said = features[len(context) + 1 :, 0] if len(reply) > 1 else features[-1:, 0]
-            wanted = torch.tensor(reply[1:] if len(reply) > 1 else reply)
+            said = features[len(context) + 1 :, 0]  # after the speaker, whom the reply's words follow
+            wanted = torch.tensor(reply[1:])
             total = network.log_probs(said).gather(1, wanted[:, None]).sum()
             (slope,) = torch.autograd.grad(total, vectors)
     finally:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from elman.cells import CELLS
 from elman.data.text import SubwordTokenizer, Tokenizer, WordTokenizer
 from elman.errors import UsageError
+from elman.tasks import dials
 from elman.tasks.classify_net import POOLS, Reader
 
 SEQUENCES: Final = 40_000  # that a training should read: the fewer rows, the more epochs
@@ -44,12 +45,8 @@ class Settings:
             if getattr(self, name) not in known:
                 listed = ", ".join(map(str, known))
                 raise UsageError(f"{name} must be one of {listed}, not {getattr(self, name)!r}")
-        for name in ("hidden", "layers", "embedding", "vocabulary", "longest"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(self, name)!r}")
-        for name in ("dropout", "embedding_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} must be a share from 0 to below 1, not {getattr(self, name)}")
+        dials.check_whole(self, "hidden", "layers", "embedding", "vocabulary", "longest")
+        dials.check_shares(self, "dropout", "embedding_dropout")
         if len(set(self.pools)) < len(self.pools) or not set(self.pools) <= set(POOLS):
             listed = ", ".join(POOLS)
             raise UsageError(
@@ -82,10 +79,10 @@ class Settings:
         )
 
 
-def defaults(rows: int, dials: dict[str, Any]) -> dict[str, Any]:
+def defaults(rows: int, given: dict[str, Any]) -> dict[str, Any]:
     """The plan's own values for a classifier: few texts are read more often, with more patience, and the
     weights that read them are averaged: a single step weighs much there."""
-    epochs = dials.get("epochs", min(max(round(SEQUENCES / rows), EPOCHS[0]), EPOCHS[1]))
+    epochs = given.get("epochs", min(max(round(SEQUENCES / rows), EPOCHS[0]), EPOCHS[1]))
     average = AVERAGE if rows in AVERAGED else 0.0
     patience = max(3, epochs // 3)
     return {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE, "average": average}

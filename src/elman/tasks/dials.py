@@ -1,13 +1,15 @@
-"""Keyword arguments of `fit` → a task's settings and a training plan."""
+"""Keyword arguments of `fit` → a task's settings and a training plan, and checks that settings share."""
 
 import difflib
 from dataclasses import fields
 from typing import Any, TypeVar
 
 from elman.errors import UsageError
-from elman.training import Plan
+from elman.training import Plan, is_number, is_whole
 
 Settings = TypeVar("Settings")
+# Steps over which weights are averaged: so many, or this share of a shorter run.
+LASTING, LASTING_SHARE = 500, 0.04
 
 
 def split(
@@ -28,3 +30,29 @@ def split(
             raise UsageError(f"there is no setting {name!r}: {hint}there are {known}")
     plan = (defaults or {}) | {k: v for k, v in dials.items() if k in in_plan}
     return settings(**{k: v for k, v in dials.items() if k in in_settings}), Plan(**plan)
+
+
+def averaging(steps: int) -> float:
+    """The decay of a running average of the weights for a run of so many steps; 0 for a very short one."""
+    return max(0.0, 1 - max(1 / LASTING, 1 / (LASTING_SHARE * steps)))
+
+
+def check_whole(settings: Any, *names: str) -> None:
+    """Raises UsageError unless these fields are whole numbers of at least 1."""
+    for name in names:
+        if not is_whole(getattr(settings, name)) or getattr(settings, name) < 1:
+            raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(settings, name)!r}")
+
+
+def check_shares(settings: Any, *names: str) -> None:
+    """Raises UsageError unless these fields are numbers from 0 to below 1."""
+    for name in names:
+        if not is_number(getattr(settings, name)) or not 0 <= getattr(settings, name) < 1:
+            raise UsageError(f"{name} must be a share from 0 to below 1, not {getattr(settings, name)!r}")
+
+
+def check_amounts(settings: Any, *names: str) -> None:
+    """Raises UsageError unless these fields are finite numbers of 0 or more."""
+    for name in names:
+        if not is_number(getattr(settings, name)) or not 0 <= getattr(settings, name) < float("inf"):
+            raise UsageError(f"{name} must be a number of 0 or more, not {getattr(settings, name)!r}")

@@ -5,13 +5,12 @@ from typing import Any, Final, Literal
 
 from elman.cells import CELLS
 from elman.errors import UsageError
+from elman.tasks import dials
 from elman.tasks.generate_net import Writer
-from elman.training import Plan, is_number, is_whole
+from elman.training import Plan, is_number
 
 TOKENS: Final = 16_000_000  # that a training should read: the shorter the text, the more epochs
 EPOCHS: Final = (1, 20)
-# Steps over which weights are averaged: so many, or this share of a shorter run.
-LASTING, SHARE = 500, 0.04
 # The order of the n-gram beside it, best on Tiny Shakespeare and on the Penn Treebank.
 ORDERS: Final = {"character": 7, "word": 5, "space": 5, "subword": 5}
 
@@ -43,17 +42,11 @@ class Settings:
             raise UsageError(f"cell must be one of {', '.join(CELLS)}, not {self.cell!r}")
         if not isinstance(self.keep_baseline, bool):
             raise UsageError(f"keep_baseline must be true or false, not {self.keep_baseline!r}")
-        for name in ("vocabulary", "min_count", "hidden", "layers", "embedding", "steps"):
-            if not is_whole(getattr(self, name)) or getattr(self, name) < 1:
-                raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(self, name)!r}")
-        for name in ("dropout", "embedding_dropout", "weight_dropout"):
-            if not is_number(getattr(self, name)) or not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} must be a share from 0 to below 1, not {getattr(self, name)!r}")
+        dials.check_whole(self, "vocabulary", "min_count", "hidden", "layers", "embedding", "steps")
+        dials.check_shares(self, "dropout", "embedding_dropout", "weight_dropout")
         if not is_number(self.loudness) or not 0 < self.loudness < float("inf"):
             raise UsageError(f"loudness must be a number above 0, not {self.loudness!r}")
-        for name in ("activation", "slowness"):
-            if not is_number(getattr(self, name)) or not 0 <= getattr(self, name) < float("inf"):
-                raise UsageError(f"{name} must be a number of 0 or more, not {getattr(self, name)!r}")
+        dials.check_amounts(self, "activation", "slowness")
 
     def make_network(self, tokens: int) -> Writer:
         """An untrained network for ids below `tokens`."""
@@ -70,10 +63,10 @@ class Settings:
         )
 
 
-def defaults(tokens: int, dials: dict[str, Any]) -> dict[str, Any]:
+def defaults(tokens: int, given: dict[str, Any]) -> dict[str, Any]:
     """The plan's own values for a text of so many tokens: a short one is read more often."""
-    epochs = dials.get("epochs", min(max(round(TOKENS / max(tokens, 1)), EPOCHS[0]), EPOCHS[1]))
-    batch = dials.get("batch_size", Plan.batch_size) * dials.get("steps", Settings.steps)
+    epochs = given.get("epochs", min(max(round(TOKENS / max(tokens, 1)), EPOCHS[0]), EPOCHS[1]))
+    batch = given.get("batch_size", Plan.batch_size) * given.get("steps", Settings.steps)
     steps = epochs * max(tokens // batch, 1)
-    average = max(0.0, 1 - max(1 / LASTING, 1 / (SHARE * steps)))
+    average = dials.averaging(steps)
     return {"epochs": epochs, "patience": max(3, epochs // 3), "learning_rate": 3e-3, "average": average}

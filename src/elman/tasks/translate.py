@@ -122,20 +122,23 @@ class Translator:
             UsageError: a setting that isn't there, or a value that can't be.
             TrainingError: the loss became NaN or infinite, or there is no run to resume.
         """
-        _, plan = dials.split(settings, Settings)  # what is wrong should be said before a long file is read
+        chosen, plan = dials.split(
+            settings, Settings
+        )  # what is wrong should be said before a long file is read
         if folder is not None:
             artifact.check_place(folder)
         checked = None if valid is None else read_pairs(valid, source, target)
         whole = read_pairs(data, source, target)
         pairs, held_out = divided(whole, plan.seed) if checked is None else (whole, checked)
-        pairs = not_endless(pairs)
-        chosen, plan = dials.split(settings, Settings, defaults(len(pairs), settings))
+        pairs, endless = not_endless(pairs)
+        _, plan = dials.split(settings, Settings, defaults(len(pairs), settings))
         codec = Codec.learned(pairs.source, pairs.target, chosen.vocabulary, chosen.joint)
-        train, left_out = short_enough(encoded(codec, pairs))
+        train, left_out = short_enough(encoded(codec, pairs), whole.name)
+        held_out = spread(held_out, MOST_HELD_OUT)
         shown = spread(held_out, CHOSEN_ON)
         problem = Translation(
             train,
-            finite(encoded(codec, spread(held_out, MOST_HELD_OUT))),
+            finite(encoded(codec, held_out)),
             chosen.smoothing,
             plan,
             partial(_chrf, codec=codec, pairs=shown),
@@ -150,11 +153,10 @@ class Translator:
         network.eval()
         seen = torch.tensor(sorted(set(marks(pairs.source))))
         notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
-        left = len(whole) - len(pairs) - (len(held_out) if checked is None else 0) + left_out
+        left = endless + left_out
         if left:
             notes += (f"{left} pairs of more than {LONGEST} tokens were not trained on",)
-        judged = spread(held_out, MOST_HELD_OUT)
-        validation = _evaluated(network, codec, dictionary, chosen, judged, seen, notes)
+        validation = _evaluated(network, codec, dictionary, chosen, held_out, seen, notes)
         network.cpu()  # where single sentences are translated soonest
         described = {"source": whole.name, "fingerprint": whole.fingerprint, "rows": len(whole)}
         described |= {"columns": list(whole.columns)} if whole.columns else {}

@@ -49,22 +49,23 @@ def divided(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
     return pairs.take(train), pairs.take(held_out)
 
 
-def not_endless(pairs: Pairs) -> Pairs:
-    """Without the pairs that are too long whatever their tokens are: a token is seldom so many letters."""
+def not_endless(pairs: Pairs) -> tuple[Pairs, int]:
+    """Without the pairs that are too long whatever their tokens are, for a token is seldom so many letters;
+    and how many these are."""
     most = 32 * LONGEST
     rows = [
         i
         for i, pair in enumerate(zip(pairs.source, pairs.target, strict=True))
         if max(map(len, pair)) <= most
     ]
-    return pairs if len(rows) == len(pairs) else pairs.take(rows)
+    return pairs.take(rows), len(pairs) - len(rows)
 
 
-def short_enough(pairs: list[Pair]) -> tuple[list[Pair], int]:
-    """The pairs short enough to train on, and how many were not."""
+def short_enough(pairs: list[Pair], name: str) -> tuple[list[Pair], int]:
+    """The pairs short enough to train on, and how many were not; `name` is what messages call the data."""
     kept = [pair for pair in pairs if max(len(pair.source), len(pair.target)) <= LONGEST]
     if not kept:
-        raise DataError(f"all pairs are of more than {LONGEST} tokens: cut the texts into sentences.")
+        raise DataError(f"{name}: all pairs are of more than {LONGEST} tokens: cut the texts into sentences.")
     return kept, len(pairs) - len(kept)
 
 

@@ -77,10 +77,6 @@ class Codec:
         """The translation that is to be learned, for a source of these slots."""
         return _ids(self.target, text, slots)
 
-    def written(self, ids: Iterable[int], slots: Sequence[str]) -> str:
-        """What the network said, as a text."""
-        return "".join(self.pieces(ids, slots)).strip()
-
     def pieces(self, ids: Iterable[int], slots: Sequence[str]) -> list[str]:
         """What each token adds to the text; a character of several tokens comes with the last of them."""
         base, found = len(self.target), list[str]()
