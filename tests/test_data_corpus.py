@@ -80,7 +80,7 @@ def test_words_of_documents_end_each(tmp_path: Path) -> None:
     assert read.train.tolist() == [3, 2, END, 3, 2, 4, 5, END]
     assert read.held_out.tolist() == [3, UNKNOWN, END, 3, UNKNOWN, END]
     assert (read.source["characters"], read.characters_held_out) == (5 + 9, 10)
-    ids, characters = read_ids({"text": ["sat", "cat a"]}, read.vocabulary)
+    ids, characters, _ = read_ids({"text": ["sat", "cat a"]}, read.vocabulary)
     assert (ids.tolist(), characters) == ([5, END, UNKNOWN, UNKNOWN, END], 8)
 
 
@@ -286,7 +286,7 @@ def test_documents_are_kept_in_the_cache_too(own_cache: Path, monkeypatch: pytes
     large = read_corpus(rows)
     assert isinstance(large.train, np.memmap)
     assert large.train.tolist() == small.train.tolist()
-    ids, characters = read_ids(rows, small.vocabulary)
+    ids, characters, _ = read_ids(rows, small.vocabulary)
     assert isinstance(ids, np.memmap)
     assert ids.tolist() == [*small.train.tolist(), *small.held_out.tolist()]
     assert characters == sum(map(len, rows["text"]))
@@ -352,7 +352,7 @@ def test_the_penn_treebank_has_its_known_size(monkeypatch: pytest.MonkeyPatch) -
         pytest.skip("set ELMAN_DATA to a folder of public data that holds lm/ptb, the Penn Treebank")
     folder = Path(os.environ["ELMAN_DATA"], "lm", "ptb")
     read = read_corpus(folder / "ptb.train.txt", valid=folder / "ptb.valid.txt")
-    ids, characters = read_ids(folder / "ptb.test.txt", read.vocabulary)
+    ids, characters, _ = read_ids(folder / "ptb.test.txt", read.vocabulary)
     assert read.vocabulary.kind == "space"
     # 10,000 words, line end and <unk> among them, and the end of a document.
     assert len(read.vocabulary) == 10_001

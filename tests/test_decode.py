@@ -480,11 +480,11 @@ def test_a_beam_that_cannot_be_meant(wrong: dict, message: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"temperature": -1.0}, "temperature must be 0 or more, not -1.0"),
-        ({"temperature": math.inf}, "temperature must be 0 or more"),
-        ({"top_k": -1}, "top_k must be 0"),
-        ({"top_p": 0.0}, "top_p must be above 0 and at most 1"),
-        ({"top_p": 1.1}, "top_p must be above 0 and at most 1"),
+        ({"temperature": -1.0}, "temperature must be a number of 0 or more, not -1.0"),
+        ({"temperature": math.inf}, "temperature must be a number of 0 or more"),
+        ({"top_k": -1}, "top_k must be a whole number: 0"),
+        ({"top_p": 0.0}, "top_p must be a number above 0 and at most 1"),
+        ({"top_p": 1.1}, "top_p must be a number above 0 and at most 1"),
     ],
 )
 def test_a_sample_that_cannot_be_meant(wrong: dict, message: str) -> None:

@@ -248,6 +248,9 @@ def test_odd_prompts(model: LanguageModel) -> None:
         ({"temperature": -1}, "temperature"),
         ({"top_p": 0}, "top_p"),
         ({"top_k": -2}, "top_k"),
+        ({"top_k": "3"}, "top_k"),
+        ({"top_p": "all"}, "top_p"),
+        ({"temperature": "hot"}, "temperature"),
         ({"stop": ""}, "stop"),
         ({"seed": 2**64}, "seed"),
         ({"seed": "1"}, "seed"),
@@ -377,6 +380,37 @@ def test_a_model_without_its_text(text: Path, tmp_path: Path) -> None:
     assert isinstance(again, LanguageModel) and not len(again.counted)
     assert again.evaluate(text).baseline is None
     assert "which this folder holds" not in (tmp_path / "m" / "README.md").read_text()
+
+
+def test_lines_that_end_otherwise(letters: LanguageModel) -> None:
+    plain, other = letters.stream(), letters.stream()
+    plain.push("they\nlike\n")
+    for piece in ("they\r", "\nlike\r\n"):
+        other.push(piece)
+    assert plain.result() == other.result()
+
+
+def test_a_text_that_was_trained_on_is_named(letters: LanguageModel, text: Path, tmp_path: Path) -> None:
+    assert any("trained on" in note for note in letters.evaluate(text).notes)
+    (tmp_path / "other.txt").write_text(sentences(40))
+    assert not any("trained on" in note for note in letters.evaluate(tmp_path / "other.txt").notes)
+
+
+def test_a_run_goes_on_with_its_own_held_out_text_only(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(f"{name} " + sentences(80))
+    run = {"tokens": "character", "folder": tmp_path / "run", **SMALL}
+
+    def full(*_: Any) -> None:
+        raise UsageError("the disk is full")
+
+    monkeypatch.setattr(LanguageModel, "save", full)
+    with pytest.raises(UsageError, match="full"):  # the run's checkpoint stays
+        LanguageModel.fit(text, valid=tmp_path / "a.txt", **run)
+    with pytest.raises(elman.TrainingError, match="valid"):
+        LanguageModel.fit(text, valid=tmp_path / "b.txt", resume=True, **run)
 
 
 def test_training_goes_on(text: Path, tmp_path: Path) -> None:

@@ -110,9 +110,13 @@ def filtered(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: fl
     hold `top_p` of their probability (Holtzman et al., arXiv:1904.09751), at least one. At temperature 0 only
     the best stays.
     """
-    require(0 <= temperature < math.inf, f"temperature must be 0 or more, not {temperature}")
-    require(top_k >= 0, f"top_k must be 0, for all tokens, or more, not {top_k}")
-    require(0 < top_p <= 1, f"top_p must be above 0 and at most 1, not {top_p}")
+    real = (int, float)
+    warm = isinstance(temperature, real) and 0 <= temperature < math.inf
+    require(warm, f"temperature must be a number of 0 or more, not {temperature!r}")
+    whole = isinstance(top_k, int) and top_k >= 0
+    require(whole, f"top_k must be a whole number: 0, for all tokens, or more, not {top_k!r}")
+    share = isinstance(top_p, real) and 0 < top_p <= 1
+    require(share, f"top_p must be a number above 0 and at most 1, not {top_p!r}")
     if temperature < 1e-6:  # as good as 0, and above it no quotient overflows
         best = logits.argmax(1, keepdim=True)
         return torch.full_like(logits, -math.inf).scatter(1, best, logits.gather(1, best))

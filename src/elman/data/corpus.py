@@ -47,7 +47,8 @@ class Corpus:
         train: (N,) uint16 or int32, as the vocabulary needs; read-only where it is mapped from a file.
         held_out: (M,) of the same type; what follows `train` in a plain text, other documents in a table.
         vocabulary: of the training part alone.
-        source: name and fingerprint of the data, characters and tokens of its training part.
+        source: name and fingerprint of the data, characters and tokens of its training part; and the
+            fingerprint of what is held out, as "valid", where that was given.
         characters_held_out: for bits per character.
     """
 
@@ -104,14 +105,19 @@ def read_corpus(
     _enough(train, rest, (len(ids), len(unseen)), "tokens")
     source: dict[str, Any] = {"source": given.name, "fingerprint": given.fingerprint}
     source |= {"characters": train.characters, "tokens": len(ids)}
+    if valid is not None:
+        source["valid"] = other.fingerprint
     return Corpus(ids, unseen, vocabulary, source, rest.characters)
 
 
-def read_ids(data: Any, vocabulary: AnyVocabulary, *, text: str | None = None) -> tuple[NDArray[Any], int]:
-    """The ids of `data`, given as to `read_corpus`, and the number of its characters."""
+def read_ids(
+    data: Any, vocabulary: AnyVocabulary, *, text: str | None = None
+) -> tuple[NDArray[Any], int, str]:
+    """The ids of `data`, given as to `read_corpus`, the number of its characters, and its fingerprint."""
     with ExitStack() as stack:
-        whole = _opened(data, text, stack).whole()
-        return _ids(whole, vocabulary), whole.characters
+        given = _opened(data, text, stack)
+        whole = given.whole()
+        return _ids(whole, vocabulary), whole.characters, given.fingerprint
 
 
 def cut_apart(sample: str) -> bool:

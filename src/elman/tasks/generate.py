@@ -123,6 +123,7 @@ class LanguageModel:
         torch.manual_seed(plan.seed)
         network = chosen.make_network(len(corpus.vocabulary))
         identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
+        identity |= {"valid": corpus.source.get("valid")}
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         outcome = watch(run, progress, "network")
         network.eval()
@@ -151,11 +152,13 @@ class LanguageModel:
             DataError: no text, or not UTF-8.
         """
         column = self.source.get("column") if text is None and is_table(data) else text
-        ids, characters = read_ids(data, self.vocabulary, text=column)
+        ids, characters, fingerprint = read_ids(data, self.vocabulary, text=column)
         if len(ids) < 2:
             raise DataError(f"{data} holds {len(ids)} tokens; a text to score needs at least 2")
         blend = self.blend if adapt else None
-        return evaluate(self.network, self._baseline(), ids, characters, self.vocabulary, (), blend)
+        known = fingerprint == self.source["fingerprint"]
+        notes = ("this text was trained on, which flatters both scores",) if known else ()
+        return evaluate(self.network, self._baseline(), ids, characters, self.vocabulary, notes, blend)
 
     def predict(self, texts: Any, count: int = 5) -> Any:
         """The likeliest next words after a text, as [(word, probability), ...], best first; for several

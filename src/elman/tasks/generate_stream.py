@@ -1,5 +1,6 @@
 """A text as it is typed, with the network's state in hand: what comes next, and text that goes on from it."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -34,6 +35,7 @@ class LanguageStream:
     def __init__(self, network: Writer, vocabulary: Any, blend: Blend | None) -> None:
         self._network, self._vocabulary, self._blend = network, vocabulary, blend
         self._voice = Voice(network)
+        self._lines = io.IncrementalNewlineDecoder(None, translate=True)  # lines end as in the training text
         self._rest = ""  # the end of the text, whose tokens may still change
         self._tail = ""  # what stands right before it
         self._last, self._held = END, Held(None, None)  # the last token, and all before it
@@ -48,7 +50,7 @@ class LanguageStream:
         """
         if not isinstance(text, str):
             raise UsageError(f"push takes a text, not {type(text).__name__}")
-        self._rest += text
+        self._rest += self._lines.decode(text)
         end = self._vocabulary.settled(self._rest)
         done, self._rest = self._rest[:end], self._rest[end:]
         self._tail = (self._tail + done)[-TAIL:]

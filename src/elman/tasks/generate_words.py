@@ -17,6 +17,7 @@ BEAM: Final = 24  # beginnings of words that are followed
 BRANCHES: Final = 24  # tokens that each may go on with
 LONGEST: Final = 24  # tokens of a word
 ENOUGH: Final = 0.02  # what is still to come may add so much to the last of the words found
+HALF: Final = "\ufffd"  # what a token says that is only some bytes of a character
 
 Words = list[tuple[str, float]]
 
@@ -75,7 +76,8 @@ def spelt(
         running = [begin for begin, _, _ in grown]
         tokens = torch.tensor([token for _, token, _ in grown])
         held = model.select(held, torch.tensor([row for _, _, row in grown]))
-    return _best({word: p / (given or 1.0) for word, p in found.items()}, count, shares=False)
+    whole = {word: p / (given or 1.0) for word, p in found.items() if HALF not in word}
+    return _best(whole, count, shares=False)
 
 
 def _likeliest(logs: Tensor, vocabulary: Any, left: str) -> Iterator[tuple[int, str, float]]:
