@@ -334,6 +334,23 @@ def test_sampled_frequencies_are_the_probabilities() -> None:
     assert chi_square < 26.1, "the 99.9 % quantile with 8 degrees of freedom"
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_a_stream_draws_each_token_on_its_own(temperature: float) -> None:
+    logits, count = torch.tensor([[0.3, -0.5, 0.1]]), 20000
+    steady = decode.Model(
+        lambda tokens, state: (logits.expand(len(tokens), 3), state), lambda state, _: state
+    )
+    generator = torch.Generator().manual_seed(0)
+    drawn = decode.sampled(
+        steady, torch.zeros(1, dtype=torch.int64), None, temperature=temperature, generator=generator
+    )
+    tokens = torch.cat(list(itertools.islice(drawn, count + 1)))
+    pairs = (tokens[:-1] * 3 + tokens[1:]).bincount(minlength=9)
+    chances = (logits[0] / temperature).softmax(0)
+    expected = count * torch.outer(chances, chances).flatten()
+    assert ((pairs - expected) ** 2 / expected).sum() < 26.1, "the 99.9 % quantile with 8 degrees of freedom"
+
+
 def slowly_filtered(logits: list[float], temperature: float, top_k: int, top_p: float) -> dict[int, float]:
     """Token → probability, of what may be drawn."""
     chances = {v: math.exp(x / temperature) for v, x in enumerate(logits)}

@@ -11,7 +11,7 @@ arXiv:1705.04304; 0: all may); `banned` (M), tokens that never come. What cannot
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -23,6 +23,8 @@ from elman.search import Choice, Found, Model, Rules, State, most, require, sear
 __all__ = ["Found", "Model", "State", "beam", "filtered", "greedy", "sample", "sampled"]
 
 TINY: Final = torch.finfo(torch.float32).tiny
+COLD: Final = 1e-6  # a temperature as good as 0; above it no quotient overflows
+AT_ONCE: Final = 16_384  # random numbers that are drawn together
 
 
 def greedy(
@@ -111,13 +113,13 @@ def filtered(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: fl
     the best stays.
     """
     real = (int, float)
-    warm = isinstance(temperature, real) and 0 <= temperature < math.inf
-    require(warm, f"temperature must be a number of 0 or more, not {temperature!r}")
-    whole = isinstance(top_k, int) and top_k >= 0
-    require(whole, f"top_k must be a whole number: 0, for all tokens, or more, not {top_k!r}")
-    share = isinstance(top_p, real) and 0 < top_p <= 1
-    require(share, f"top_p must be a number above 0 and at most 1, not {top_p!r}")
-    if temperature < 1e-6:  # as good as 0, and above it no quotient overflows
+    holds = isinstance(temperature, real) and 0 <= temperature < math.inf
+    require(holds, f"temperature must be a number of 0 or more, not {temperature!r}")
+    holds = isinstance(top_k, int) and top_k >= 0
+    require(holds, f"top_k must be a whole number: 0, for all tokens, or more, not {top_k!r}")
+    holds = isinstance(top_p, real) and 0 < top_p <= 1
+    require(holds, f"top_p must be a number above 0 and at most 1, not {top_p!r}")
+    if temperature < COLD:
         best = logits.argmax(1, keepdim=True)
         return torch.full_like(logits, -math.inf).scatter(1, best, logits.gather(1, best))
     logits = logits / temperature
@@ -131,16 +133,34 @@ def filtered(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: fl
 
 
 def _draw(temperature: float, top_k: int, top_p: float, generator: torch.Generator | None) -> Choice:
+    """The largest of logits plus Gumbel noise is a draw; torch.multinomial takes no row of nothing but -inf,
+    and longer."""
+    noise = _noise(generator)
+    filtered(torch.zeros(1, 1), temperature, top_k, top_p)  # tells a wrong option now, not at a step
+    plain = not top_k and top_p == 1 and temperature >= COLD
+
     def choose(scores: Tensor) -> tuple[Tensor, Tensor]:
-        # The largest of logits plus Gumbel noise is a draw; torch.multinomial takes no row of nothing but
-        # -inf, and longer.
-        kept = filtered(scores, temperature, top_k, top_p)
-        noise = torch.empty_like(kept).exponential_(generator=generator).clamp_(min=TINY).log_()
-        drawn = (kept - noise).argmax(1, keepdim=True)
+        kept = scores if plain else filtered(scores, temperature, top_k, top_p)
+        # logits over the temperature plus noise are largest where logits plus so much noise are
+        noisy = torch.add(kept, noise(kept), alpha=temperature if plain else 1.0)
+        drawn = noisy.argmax(1, keepdim=True)
         return scores.gather(1, drawn), drawn
 
-    filtered(torch.zeros(1, 1), temperature, top_k, top_p)  # tells a wrong option now, not at a step
     return choose
+
+
+def _noise(generator: torch.Generator | None) -> Callable[[Tensor], Tensor]:
+    """Gumbel noise for every score; where they are few, for many steps at once: each draw takes its time."""
+    ready: list[Tensor] = []
+
+    def like(scores: Tensor) -> Tensor:
+        if not ready or ready[-1].shape != scores.shape or ready[-1].dtype != scores.dtype:
+            steps = max(1, AT_ONCE // max(1, scores.numel()))
+            drawn = scores.new_empty(steps, *scores.shape).exponential_(generator=generator)
+            ready[:] = drawn.clamp_(min=TINY).log_().neg_().unbind()
+        return ready.pop()
+
+    return like
 
 
 def _rules(

@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from elman.engine import compiled, transforms
-from elman.engine.call import Call
+from elman.engine.call import Call, Stack
 from elman.engine.cpu import host, pack
+from elman.engine.cpu.lookup import Lookup
 from elman.engine.cpu.prepared import Prepared
 
 # So many shapes of input are kept ready for a layer.
 SHAPES: Final = 8
+# Numbers of a table of inputs that are multiplied out.
+TABLE: Final = 4_000_000
 
 
 class _Known(NamedTuple):
@@ -94,23 +97,46 @@ def _watched(x: Tensor) -> bool:
     )
 
 
+def lookup(layer: Any, vectors: Tensor) -> Lookup | None:
+    """A layer's single steps on these inputs (V, I), whose weights stay what they are; None if they are too
+    many, or if a step needs more than a kernel."""
+    stack = _plain(layer, vectors.unsqueeze(1))
+    if stack is None or len(stack.weights) > 1 or stack.weights[0].gain_ih is not None:
+        return None
+    if len(vectors) * stack.weights[0].ih.shape[0] > TABLE:
+        return None
+    call = Lookup(stack, vectors)
+    return call if _fits(call) else None
+
+
 def _prepare(layer: Any, x: Tensor, steps: int, batch: int) -> _Known | None:
     """None for a call that draws random numbers, or that kernels can't do for other reasons."""
-    weights = [(name, p) for name, p in layer._parameters.items() if p is not None]
-    computed = len(weights) != sum(1 for _ in layer.parameters())  # weights made of others at every call
-    if layer.engine not in ("auto", "compiled") or computed or any(p.is_inference() for _, p in weights):
-        return None
-    stack = layer._stack()
-    random = stack.training and (stack.dropout or stack.recurrent_dropout or stack.weight_dropout)
-    shaped = x if x.dim() == 3 else x.unsqueeze(0)
-    if stack.zoneout or random or compiled.obstacle(stack, shaped, Call()):
+    stack = _plain(layer, x if x.dim() == 3 else x.unsqueeze(0))
+    if stack is None:
         return None
     call = Prepared(stack, steps, batch, x.dtype)
-    if pack.padded(call.width, call.plan) != call.width:
-        return None  # states would need room for units that fill a panel
+    if not _fits(call):
+        return None
+    weights = [(name, p) for name, p in layer._parameters.items() if p is not None]
     sample = pack.sampler(call.plan, [p for _, p in weights])
     marked = tuple((name, p, p._version, p.data_ptr()) for name, p in weights)
     return _Known(call, marked, sample, sample())
+
+
+def _plain(layer: Any, x: Tensor) -> Stack | None:
+    """The layer as kernels alone can run it on x (T, B, I); None if they can't."""
+    weights = [p for p in layer._parameters.values() if p is not None]
+    computed = len(weights) != sum(1 for _ in layer.parameters())  # weights made of others at every call
+    if layer.engine not in ("auto", "compiled") or computed or any(p.is_inference() for p in weights):
+        return None
+    stack: Stack = layer._stack()
+    random = stack.training and (stack.dropout or stack.recurrent_dropout or stack.weight_dropout)
+    return None if stack.zoneout or random or compiled.obstacle(stack, x, Call()) else stack
+
+
+def _fits(call: Prepared) -> bool:
+    """Otherwise states would need room for units that fill a panel."""
+    return pack.padded(call.width, call.plan) == call.width
 
 
 def _outward(result: tuple[Tensor, tuple[Tensor, ...]] | None) -> tuple[Tensor, Any] | None:

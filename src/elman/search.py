@@ -141,7 +141,7 @@ def stream(model: Model, first: Tensor, state: State, choose: Choice, rules: Rul
         # a choice among tokens needs no probabilities that add up to one, and making them takes time
         logits, state = _stepped(model, tokens, state, rules)
         values, drawn = choose(_allowed(logits, history, rules))
-        total = float(values.sum())  # one look at all: it costs as much as a step of a small network
+        total = sum(value for (value,) in values.tolist())  # one look at all, which takes its time
         if not math.isfinite(total):
             _usable(total == -math.inf and bool((logits > -math.inf).any(1).all()))
             return

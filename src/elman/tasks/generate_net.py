@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from elman.cells import Cell
 from elman.nn import Recurrent
+from elman.quick import lookup
 
 # More tokens than this get an adaptive softmax: the rare ones share a few common slots (Grave et al.,
 # "Efficient softmax approximation for GPUs", arXiv:1609.04309).
@@ -133,15 +134,26 @@ class Voice:
                 said = network.loudness * network.embedding.weight
                 self._matrix = said @ network.narrow.weight
                 self._bias = network.get_parameter("bias") + said @ network.narrow.bias
+            self._first = lookup(self._layers[0], self._vectors)
 
     def step(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One token of each sequence, ids (B) → features (B, H) and the state to go on from."""
         with torch.no_grad():
-            x, states = self._vectors[ids], []
-            for k, layer in enumerate(self._layers):
+            x, first = self._entered(ids, None if state is None else state[0])
+            states = [first]
+            for k, layer in enumerate(self._layers[1:], 1):
                 x, new = layer.step(x, None if state is None else state[k])  # type: ignore[operator]
                 states.append(new)
         return x, tuple(states)
+
+    def _entered(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Through the first layer."""
+        if self._first is not None and len(ids) == 1:
+            found = self._first.look(int(ids), state)
+            if found is not None:
+                return found
+        x, new = self._layers[0].step(self._vectors.index_select(0, ids), state)  # type: ignore[operator]
+        return x, new
 
     def logits(self, features: Tensor) -> Tensor:
         """Features (B, H) → logarithms of the probabilities of all tokens (B, V), up to a constant."""
