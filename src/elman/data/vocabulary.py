@@ -31,7 +31,9 @@ UNREADABLE: Final = {"character": "\ufffd", "word": " <unk>", "space": " <unk>"}
 LONGEST: Final = 64  # letters of a word; what is longer is cut, so that no text has to be held back
 LOOKAHEAD: Final = 2  # how far beyond its end a word's pattern looks: "3.1" after "3", "n't" after "do"
 DISTINCT: Final = 2_000_000  # different tokens that are counted at once
-SLICE: Final = 1 << 16  # characters that the subword library gets at once; it needs 100 bytes for each
+# Characters that the subword library gets as one text, and texts at once: it needs 100 bytes a character.
+SLICE: Final = 1 << 16
+TOGETHER: Final = 8
 
 BLANK = re.compile(r"[^\S\n ]")
 BETWEEN_BLANKS = re.compile(r"\n|\S+")
@@ -160,7 +162,9 @@ class SubwordVocabulary:
 
     def encode(self, text: str) -> NDArray[np.int64]:
         """The ids of `text`; white space at its ends counts."""
-        parts = [self.tokenizer.encode(part) for part in self._slices(text)]
+        slices = self._slices(text)
+        groups = [slices[k : k + TOGETHER] for k in range(0, len(slices), TOGETHER)]
+        parts = [part for group in groups for part in self.tokenizer.encode_all(group)]
         return np.array([i for part in parts for i in part], dtype=np.int64)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -182,9 +186,7 @@ class SubwordVocabulary:
 
     def settled(self, text: str) -> int:
         """How many leading characters of `text` have tokens that no later text can change."""
-        before = max(len(text) - SLICE, 0)
-        found = self.tokenizer.settled(text[before:])  # the last place counts, and any is found alone
-        return before + found if found else self.tokenizer.settled(text)
+        return self.tokenizer.settled(text)
 
     def characters(self, ids: Iterable[int]) -> NDArray[np.int64]:
         """How many characters begin in each of `ids`; over a whole text they are its length."""
