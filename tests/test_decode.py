@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Iterable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -334,9 +335,15 @@ def test_sampled_frequencies_are_the_probabilities() -> None:
     assert chi_square < 26.1, "the 99.9 % quantile with 8 degrees of freedom"
 
 
+@pytest.mark.parametrize("temperature", [1e39, np.float32(0.5), True])
+def test_any_real_number_is_a_temperature(temperature: float) -> None:
+    options = {"temperature": temperature, "generator": torch.Generator().manual_seed(0), "limit": 4}
+    assert decode.sample(model(table(3, 3)), *inputs(2, 3), end=END, **options).tokens.max() < 3
+
+
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_a_stream_draws_each_token_on_its_own(temperature: float) -> None:
-    logits, count = torch.tensor([[0.3, -0.5, 0.1]]), 20000
+    logits, count = torch.tensor([[0.3, -0.5, 0.1]]), 6000
     steady = decode.Model(
         lambda tokens, state: (logits.expand(len(tokens), 3), state), lambda state, _: state
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from elman.errors import UsageError
-from elman.tasks.dials import split
+from elman.tasks.dials import dropout, split
 from elman.training import Plan
 
 
@@ -25,6 +25,16 @@ def test_defaults_of_a_task_give_way_to_dials() -> None:
     defaults = {"epochs": 5, "clip": 0.1}
     assert split({"epochs": 2}, Settings, defaults) == (Settings(), Plan(epochs=2, clip=0.1))
     assert defaults == {"epochs": 5, "clip": 0.1}
+
+
+def test_defaults_may_be_settings() -> None:
+    assert split({"epochs": 2}, Settings, {"hidden": 4}) == (Settings(hidden=4), Plan(epochs=2))
+    assert split({"hidden": 3}, Settings, {"hidden": 4})[0] == Settings(hidden=3)
+
+
+def test_what_is_read_more_often_is_dropped_more() -> None:
+    shares = [dropout(epochs) for epochs in (1, 4, 11, 20, 60)]
+    assert shares == pytest.approx([0.1125, 0.15, 0.2375, 0.3, 0.3])
 
 
 @pytest.mark.parametrize(("name", "hint"), [("hiden", "did you mean hidden? "), ("zzz", "")])

@@ -7,6 +7,7 @@ import elman
 from compare import assert_same, tensors
 from elman import quick
 from elman.cells import CELLS
+from elman.engine.cpu import host, run
 
 V, I, H = 5, 6, 32  # noqa: E741
 
@@ -30,13 +31,34 @@ def test_steps_are_those_on_the_rows(kind: str, options: dict[str, bool], dtype:
             wanted, hx = layer.step(vectors[row : row + 1], hx)
             found = table.look(row, mine)
             assert found is not None
-            # with int8 the table is of exact weights, and only U's are rounded
-            tolerance = {"rtol": 0.05, "atol": 0.05} if options.get("int8") else {"rtol": 2e-6, "atol": 2e-6}
-            torch.testing.assert_close(found[0], wanted, **tolerance)
+            torch.testing.assert_close(found[0], wanted, rtol=2e-6, atol=2e-6)
             mine = found[1]
             assert isinstance(mine, torch.Tensor) == isinstance(hx, torch.Tensor)
             for a, b in zip(tensors(mine), tensors(hx), strict=True):
-                torch.testing.assert_close(a, b, **tolerance)
+                torch.testing.assert_close(a, b, rtol=2e-6, atol=2e-6)
+
+
+def test_several_threads_share_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "SERIAL", 0)
+    monkeypatch.setattr(run, "SPLIT", 0)
+    monkeypatch.setattr(host, "threads", lambda: 2)
+    layer, vectors = made("lstm"), torch.randn(V, I)
+    with torch.no_grad():
+        table = quick.lookup(layer, vectors)
+        assert table is not None
+        wanted, hx = layer.step(vectors[2:3])
+        found = table.look(2, None)
+        assert found is not None
+        torch.testing.assert_close(found[0], wanted, rtol=2e-6, atol=2e-6)
+        monkeypatch.setattr(host, "threads", lambda: 1)  # as in a child process
+        assert table.look(2, hx) is None
+
+
+@pytest.mark.parametrize("row", [-1, V, 2**40])
+def test_there_is_no_such_row(row: int) -> None:
+    with torch.no_grad():
+        table = quick.lookup(made("lstm"), torch.randn(V, I))
+        assert table is not None and table.look(row, None) is None
 
 
 def test_states_given_stay_what_they_are() -> None:

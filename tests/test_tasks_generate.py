@@ -1,19 +1,23 @@
 """Language models: trained on toy texts, checked step by step; how good they are is measured in bench/."""
 
+import copy
 import itertools
 import json
+import math
 import random
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import elman
+from elman.cells import CELLS
 from elman.data.vocabulary import END
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks.generate import LanguageModel
@@ -87,7 +91,7 @@ def test_probabilities_are_those_of_the_whole_text_read_step_by_step(
     stream = model.stream()
     total, last, held = 0.0, int(ids[0]), stream._held
     for token in ids[1:].tolist():
-        logits, held = stream._step(torch.tensor([last]), held)
+        logits, held = stream._model.step(torch.tensor([last]), held)
         total, last = total - float(logits[0].log_softmax(0)[token]), token
     whole = text.with_name("new.txt")
     whole.write_text(sentences(30, seed=2))
@@ -108,8 +112,8 @@ def test_the_cache_hears_what_was_just_said(model: LanguageModel, text: Path) ->
     stream = model.stream(adapt=True)
     total, last, held = 0.0, int(ids[0]), stream._held
     for token in ids[1:].tolist():
-        features, _ = stream._voice.step(torch.tensor([last]), held.state)
-        logits, held = stream._step(torch.tensor([last]), held)
+        features, _ = Voice(model.network).step(torch.tensor([last]), held.state)
+        logits, held = stream._model.step(torch.tensor([last]), held)
         cache = held.cache or Cache.empty(features)
         held = held._replace(cache=cache.after(features, torch.tensor([token])))
         total, last = total - float(logits[0].log_softmax(0)[token]), token
@@ -156,6 +160,11 @@ def test_subwords_that_reach_over_a_blank_or_a_begun_word(subwords: LanguageMode
     assert " " + after_blank == "".join(subwords.generate("they love deep", 21, temperature=0))
 
 
+def test_no_half_characters_among_the_next_words(subwords: LanguageModel) -> None:
+    found = [word for word, _ in subwords.predict("I love ", 2000)]
+    assert len(found) > 40 and not any("\ufffd" in word for word in found)
+
+
 def test_words_go_on_after_marks(words: LanguageModel) -> None:
     for typed in ("they love tea.", "they love tea", "I lo", "I love tea. the", "I love tea.\nthe", "tea .I"):
         stream = words.stream()
@@ -168,9 +177,9 @@ def test_the_cache_is_the_same_for_one_row_and_for_many(letters: LanguageModel) 
     stream.push("they read tea.\n" * 3)
     tokens = torch.tensor([3, 4, 5, 3])
     held = stream._model.select(stream._held, torch.zeros(4, dtype=torch.int64))
-    together, _ = stream._step(tokens, held)
+    together, _ = stream._model.step(tokens, held)
     for row, token in enumerate(tokens):
-        alone, _ = stream._step(token.view(1), stream._held)
+        alone, _ = stream._model.step(token.view(1), stream._held)
         assert torch.allclose(together[row], alone[0], atol=1e-5)
 
 
@@ -251,6 +260,7 @@ def test_odd_prompts(model: LanguageModel) -> None:
         ({"top_k": "3"}, "top_k"),
         ({"top_p": "all"}, "top_p"),
         ({"temperature": "hot"}, "temperature"),
+        ({"temperature": math.nan}, "temperature"),
         ({"stop": ""}, "stop"),
         ({"seed": 2**64}, "seed"),
         ({"seed": "1"}, "seed"),
@@ -385,13 +395,37 @@ def test_a_model_without_its_text(text: Path, tmp_path: Path) -> None:
 def test_lines_that_end_otherwise(letters: LanguageModel) -> None:
     plain, other = letters.stream(), letters.stream()
     plain.push("they\nlike\n")
-    for piece in ("they\r", "\nlike\r\n"):
+    for piece in ("they\r", "", "\nlike\r\n"):
         other.push(piece)
     assert plain.result() == other.result()
+    plain.push("they\n")
+    other.push("they\r")  # may be a whole line end, so it counts at once
+    assert plain.result() == other.result()
+
+
+@pytest.mark.parametrize("tokens", [5, FULL + 1])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_voice_says_what_the_network_foretells(tokens: int, alone: bool) -> None:
+    torch.manual_seed(0)
+    options: dict[str, Any] = {"dropout": 0.5, "embedding_dropout": 0.5, "weight_dropout": 0.5}
+    network = Writer(CELLS["gru"], tokens, embedding=8, hidden=32, layers=2, **options).eval()
+    ids = torch.randint(tokens, (6, 1))
+    voice, state, found = copy.deepcopy(Voice(network, alone)), None, []
+    for step in ids:
+        features, state = voice.step(step, state)
+        found.append(voice.logits(features).log_softmax(1))
+    with torch.no_grad():
+        wanted = network.log_probs(network(ids)[0])[:, 0]
+    torch.testing.assert_close(torch.cat(found), wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_a_text_that_was_trained_on_is_named(letters: LanguageModel, text: Path, tmp_path: Path) -> None:
     assert any("trained on" in note for note in letters.evaluate(text).notes)
+    table = pl.DataFrame({name: [f"{name} {k}" for k in range(99)] for name in ("text", "other")})
+    options = SMALL | {"epochs": 1, "tokens": "character"}
+    model = LanguageModel.fit(table, text="text", **options)
+    assert any("trained on" in note for note in model.evaluate(table).notes)
+    assert not any("trained on" in note for note in model.evaluate(table, text="other").notes)
     (tmp_path / "other.txt").write_text(sentences(40))
     assert not any("trained on" in note for note in letters.evaluate(tmp_path / "other.txt").notes)
 

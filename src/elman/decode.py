@@ -13,7 +13,8 @@ arXiv:1705.04304; 0: all may); `banned` (M), tokens that never come. What cannot
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
+from numbers import Integral, Real
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -112,12 +113,11 @@ def filtered(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: fl
     hold `top_p` of their probability (Holtzman et al., arXiv:1904.09751), at least one. At temperature 0 only
     the best stays.
     """
-    real = (int, float)
-    holds = isinstance(temperature, real) and 0 <= temperature < math.inf
+    holds = _is(Real, temperature) and 0 <= temperature < math.inf
     require(holds, f"temperature must be a number of 0 or more, not {temperature!r}")
-    holds = isinstance(top_k, int) and top_k >= 0
+    holds = _is(Integral, top_k) and top_k >= 0
     require(holds, f"top_k must be a whole number: 0, for all tokens, or more, not {top_k!r}")
-    holds = isinstance(top_p, real) and 0 < top_p <= 1
+    holds = _is(Real, top_p) and 0 < top_p <= 1
     require(holds, f"top_p must be a number above 0 and at most 1, not {top_p!r}")
     if temperature < COLD:
         best = logits.argmax(1, keepdim=True)
@@ -132,17 +132,23 @@ def filtered(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: fl
     return nothing.scatter(1, order, values.masked_fill((before >= top_p) & (top_p < 1), -math.inf))
 
 
+def _is(kind: type, value: Any) -> bool:
+    """Also for NumPy's numbers."""
+    return isinstance(value, kind)
+
+
 def _draw(temperature: float, top_k: int, top_p: float, generator: torch.Generator | None) -> Choice:
     """The largest of logits plus Gumbel noise is a draw; torch.multinomial takes no row of nothing but -inf,
     and longer."""
     noise = _noise(generator)
     filtered(torch.zeros(1, 1), temperature, top_k, top_p)  # tells a wrong option now, not at a step
-    plain = not top_k and top_p == 1 and temperature >= COLD
+    plain = not top_k and top_p == 1 and COLD <= temperature <= 1 / COLD
+    share = float(temperature) if plain else 1.0
 
     def choose(scores: Tensor) -> tuple[Tensor, Tensor]:
         kept = scores if plain else filtered(scores, temperature, top_k, top_p)
         # logits over the temperature plus noise are largest where logits plus so much noise are
-        noisy = torch.add(kept, noise(kept), alpha=temperature if plain else 1.0)
+        noisy = torch.add(kept, noise(kept), alpha=share)
         drawn = noisy.argmax(1, keepdim=True)
         return scores.gather(1, drawn), drawn
 

@@ -109,9 +109,7 @@ class Chatbot:
             UsageError: a setting that isn't there, or a value that can't be.
             TrainingError: the loss became NaN or infinite, or there is no run to resume.
         """
-        chosen, plan = dials.split(
-            settings, Settings
-        )  # what is wrong should be said before a long file is read
+        wanted, plan = dials.split(settings, Settings)  # what is wrong is said before a long file is read
         if folder is not None:
             artifact.check_place(folder)
         given = None if valid is None else read_conversations(valid)
@@ -126,9 +124,9 @@ class Chatbot:
         if not asked(held_out):
             held_out_of = f"the tenth of {whole.name} that is held out" if given is None else given.name
             raise DataError(f"{held_out_of} {NO_REPLY}")
-        codec = Codec.learned(train, chosen.vocabulary)
+        codec = Codec.learned(train, wanted.vocabulary)
         ids = codec.running(train)
-        _, plan = dials.split(settings, Settings, defaults(len(ids), settings))
+        chosen, plan = dials.split(settings, Settings, defaults(len(ids), settings))
         problem = NextToken(ids, codec.running(held_out), chosen.steps, 0.0, 0.0, plan)
         torch.manual_seed(plan.seed)
         network = chosen.make_network(len(codec))

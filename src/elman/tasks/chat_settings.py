@@ -26,8 +26,8 @@ class Settings:
     layers: int = 1
     embedding: int = 256
     steps: int = 64  # of a window: so far back gradients go
-    dropout: float = 0.35
-    weight_dropout: float = 0.2
+    dropout: float = 0.3  # less if there are few epochs
+    weight_dropout: float = 0.1
     drawn: int = 12  # replies that are drawn,
     width: int = 4  # and that a beam finds; the best of both is said
     temperature: float = 0.8
@@ -74,10 +74,10 @@ class Settings:
 
 
 def defaults(tokens: int, given: dict[str, Any]) -> dict[str, Any]:
-    """The plan's own values for conversations of so many tokens: few are read more often."""
+    """What suits conversations of so many tokens: few are read more often."""
     epochs = given.get("epochs", min(max(round(READ / max(tokens, 1)), EPOCHS[0]), EPOCHS[1]))
     batch = given.get("batch_size", 16)
     steps = epochs * max(tokens // (batch * given.get("steps", Settings.steps)), 1)
     average = dials.averaging(steps)
     rest = {"patience": max(3, epochs // 3), "learning_rate": 3e-3, "average": average}
-    return {"epochs": epochs, "batch_size": batch} | rest
+    return {"epochs": epochs, "batch_size": batch, "dropout": dials.dropout(epochs)} | rest

@@ -15,26 +15,33 @@ LASTING, LASTING_SHARE = 500, 0.04
 def split(
     dials: dict[str, Any], settings: type[Settings], defaults: dict[str, Any] | None = None
 ) -> tuple[Settings, Plan]:
-    """Make both dataclasses from one set of dials; `defaults` are the task's own for the plan.
+    """Make both dataclasses from one set of dials; `defaults` are the task's own for these data.
 
     Raises:
         UsageError: an unknown dial; the message lists the known ones.
     """
     in_settings = {f.name for f in fields(settings)}  # type: ignore[arg-type]
     in_plan = {f.name for f in fields(Plan)}
-    for name in dials:
+    chosen = (defaults or {}) | dials
+    for name in chosen:
         if name not in in_settings | in_plan:
             near = difflib.get_close_matches(name, in_settings | in_plan, 1)
             hint = f"did you mean {near[0]}? " if near else ""
             known = ", ".join(sorted(in_settings | in_plan))
             raise UsageError(f"there is no setting {name!r}: {hint}there are {known}")
-    plan = (defaults or {}) | {k: v for k, v in dials.items() if k in in_plan}
-    return settings(**{k: v for k, v in dials.items() if k in in_settings}), Plan(**plan)
+    parts = [{k: v for k, v in chosen.items() if k in names} for names in (in_settings, in_plan)]
+    return settings(**parts[0]), Plan(**parts[1])
 
 
 def averaging(steps: int) -> float:
     """The decay of a running average of the weights for a run of so many steps; 0 for a very short one."""
     return max(0.0, 1 - max(1 / LASTING, 1 / (LASTING_SHARE * steps)))
+
+
+def dropout(epochs: int) -> float:
+    """The default share that is dropped: a text that is read once is not learned by heart, one that is read
+    often is. Measured on the Penn Treebank (11 epochs), DailyDialog (4) and Tiny Shakespeare (20)."""
+    return min(0.3, 0.1 + epochs / 80)
 
 
 def check_whole(settings: Any, *names: str) -> None:

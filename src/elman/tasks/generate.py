@@ -156,7 +156,7 @@ class LanguageModel:
         if len(ids) < 2:
             raise DataError(f"{data} holds {len(ids)} tokens; a text to score needs at least 2")
         blend = self.blend if adapt else None
-        known = fingerprint == self.source["fingerprint"]
+        known = (fingerprint, column) == (self.source["fingerprint"], self.source.get("column"))
         notes = ("this text was trained on, which flatters both scores",) if known else ()
         return evaluate(self.network, self._baseline(), ids, characters, self.vocabulary, notes, blend)
 

@@ -119,11 +119,14 @@ class Writer(nn.Module):
 class Voice:
     """A network that says one token after the other, without gradients: what never changes is multiplied out.
 
-    Made of a network in eval mode, whose weights stay what they are.
+    Args:
+        network: in eval mode; its weights stay what they are.
+        alone: whether it is mostly one sequence that is stepped: then the first layer's product with every
+            token is made now, if there are not too many.
     """
 
-    def __init__(self, network: Writer) -> None:
-        self._network, self._layers = network, list(network.layers)
+    def __init__(self, network: Writer, alone: bool = False) -> None:
+        self._network, self._layers, self._alone = network, list(network.layers), alone
         tokens, embedding = network.embedding.weight.shape
         hidden = int(self._layers[-1].hidden_size)  # type: ignore[arg-type]
         self._matrix: Tensor | None = None
@@ -134,7 +137,10 @@ class Voice:
                 said = network.loudness * network.embedding.weight
                 self._matrix = said @ network.narrow.weight
                 self._bias = network.get_parameter("bias") + said @ network.narrow.bias
-            self._first = lookup(self._layers[0], self._vectors)
+            self._first = lookup(self._layers[0], self._vectors) if alone else None
+
+    def __reduce__(self) -> Any:
+        return Voice, (self._network, self._alone)  # what is prepared are addresses of this process
 
     def step(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One token of each sequence, ids (B) → features (B, H) and the state to go on from."""

@@ -27,7 +27,7 @@ class Settings:
     layers: int = 1
     embedding: int = 128
     steps: int = 128  # of a window: so far back gradients go
-    dropout: float = 0.3
+    dropout: float = 0.3  # less if there are few epochs
     embedding_dropout: float = 0.0
     weight_dropout: float = 0.2
     loudness: float = 1.0  # above 1, small vectors learn sooner what to say
@@ -64,9 +64,10 @@ class Settings:
 
 
 def defaults(tokens: int, given: dict[str, Any]) -> dict[str, Any]:
-    """The plan's own values for a text of so many tokens: a short one is read more often."""
+    """What suits a text of so many tokens: a short one is read more often."""
     epochs = given.get("epochs", min(max(round(TOKENS / max(tokens, 1)), EPOCHS[0]), EPOCHS[1]))
     batch = given.get("batch_size", Plan.batch_size) * given.get("steps", Settings.steps)
     steps = epochs * max(tokens // batch, 1)
     average = dials.averaging(steps)
-    return {"epochs": epochs, "patience": max(3, epochs // 3), "learning_rate": 3e-3, "average": average}
+    rest = {"patience": max(3, epochs // 3), "learning_rate": 3e-3, "average": average}
+    return {"epochs": epochs, "dropout": dials.dropout(epochs)} | rest

@@ -1,7 +1,7 @@
 """A text as it is typed, with the network's state in hand: what comes next, and text that goes on from it."""
 
-import io
 from collections.abc import Iterator
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -34,12 +34,11 @@ class LanguageStream:
 
     def __init__(self, network: Writer, vocabulary: Any, blend: Blend | None) -> None:
         self._network, self._vocabulary, self._blend = network, vocabulary, blend
-        self._voice = Voice(network)
-        self._lines = io.IncrementalNewlineDecoder(None, translate=True)  # lines end as in the training text
+        self._returned = False  # whether the text ended in a carriage return, with which a line may end
         self._rest = ""  # the end of the text, whose tokens may still change
         self._tail = ""  # what stands right before it
         self._last, self._held = END, Held(None, None)  # the last token, and all before it
-        self._model = decode.Model(self._step, _select)
+        self._model = decode.Model(partial(self._step, Voice(network)), _select)
         self._banned = torch.tensor([END, UNKNOWN])
 
     def push(self, text: str) -> None:
@@ -50,7 +49,10 @@ class LanguageStream:
         """
         if not isinstance(text, str):
             raise UsageError(f"push takes a text, not {type(text).__name__}")
-        self._rest += self._lines.decode(text)
+        if text:
+            more = text[1:] if self._returned and text[0] == "\n" else text
+            self._rest += more.replace("\r\n", "\n").replace("\r", "\n")
+            self._returned = text[-1] == "\r"
         end = self._vocabulary.settled(self._rest)
         done, self._rest = self._rest[:end], self._rest[end:]
         self._tail = (self._tail + done)[-TAIL:]
@@ -62,7 +64,7 @@ class LanguageStream:
         if self._vocabulary.kind in ("word", "space"):
             whole, begun = self._begun()
             last, held = self._read(whole, self._last, self._held)
-            logits, _ = self._step(torch.tensor([last]), held)
+            logits, _ = self._model.step(torch.tensor([last]), held)
             return completed(logits[0].log_softmax(0), self._vocabulary, begun, count)
         begun = trailing_word(self._tail + self._rest)
         # A word's space and first letters may be one token with what is still to come.
@@ -115,7 +117,7 @@ class LanguageStream:
         blank = self._rest.endswith(" ") and self._vocabulary.kind != "character"
         last, held = self._read(self._rest[: len(self._rest) - blank], self._last, self._held)
         drawn = decode.sampled(
-            self._model,
+            self._writing,
             torch.tensor([last]),
             held,
             temperature=temperature,
@@ -157,7 +159,7 @@ class LanguageStream:
             raise ArtifactError(f"{file} holds no stream of a language model: {error}") from error
         if mark != self._mark():
             raise ArtifactError(f"{file} holds a stream of another model: streams fit the model they are of")
-        self._last = int(tensors["last"])
+        self._last, self._returned = int(tensors["last"]), False
         self._rest, self._tail = ("".join(map(chr, tensors[name].tolist())) for name in ("rest", "tail"))
         layers: list[Any] = []
         for k in range(len(self._network.layers)):
@@ -189,11 +191,16 @@ class LanguageStream:
             held, last = Held(state, cache), int(piece[-1])
         return last, held
 
-    def _step(self, tokens: Tensor, held: Held) -> tuple[Tensor, Held]:
+    @cached_property
+    def _writing(self) -> decode.Model:
+        """The model for a long text."""
+        return decode.Model(partial(self._step, Voice(self._network, alone=True)), _select)
+
+    def _step(self, voice: Voice, tokens: Tensor, held: Held) -> tuple[Tensor, Held]:
         """Log probabilities (N, V), up to a constant, of what follows these tokens (N), one a row of what is
         held."""
-        features, state = self._voice.step(tokens, held.state)
-        logits = self._voice.logits(features)
+        features, state = voice.step(tokens, held.state)
+        logits = voice.logits(features)
         if held.cache is not None and self._blend is not None:
             logits = held.cache.mixed(logits.log_softmax(1), features, self._blend)
         return logits, Held(state, held.cache)

@@ -17,7 +17,7 @@ BEAM: Final = 24  # beginnings of words that are followed
 BRANCHES: Final = 24  # tokens that each may go on with
 LONGEST: Final = 24  # tokens of a word
 ENOUGH: Final = 0.02  # what is still to come may add so much to the last of the words found
-HALF: Final = "\ufffd"  # what a token says that is only some bytes of a character
+HALF: Final = "\ufffd"  # said by a token that is only some bytes of a character; such words aren't found
 
 Words = list[tuple[str, float]]
 
@@ -60,6 +60,8 @@ def spelt(
         grown: list[tuple[_Begin, int, int]] = []
         for row, (before, text, left) in enumerate(running):
             for token, piece, value in _likeliest(logs[row], vocabulary, left):
+                if HALF in piece:
+                    continue
                 total = before + value
                 if len(piece) < len(left):
                     grown.append((_Begin(total, text, left[len(piece) :]), token, row))
@@ -76,8 +78,7 @@ def spelt(
         running = [begin for begin, _, _ in grown]
         tokens = torch.tensor([token for _, token, _ in grown])
         held = model.select(held, torch.tensor([row for _, _, row in grown]))
-    whole = {word: p / (given or 1.0) for word, p in found.items() if HALF not in word}
-    return _best(whole, count, shares=False)
+    return _best({word: p / (given or 1.0) for word, p in found.items()}, count, shares=False)
 
 
 def _likeliest(logs: Tensor, vocabulary: Any, left: str) -> Iterator[tuple[int, str, float]]:

@@ -9,14 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elman.engine.call import Stack, State, Weights
-from elman.engine.cpu import pack
+from elman.engine.call import Stack, Weights
+from elman.engine.cpu import host, pack
 from elman.engine.cpu.plan import Plan
 from elman.engine.cpu.prepared import Prepared
 
 
 class Lookup(Prepared):
-    """One layer in one direction, without layer normalisation, whose weights stay what they are."""
+    """One layer in one direction, without layer normalisation, whose weights stay what they are.
+
+    Sums are those of `step` but for their last bits, as W's product is not added up in the kernel's order.
+    """
 
     def __init__(self, stack: Stack, vectors: Tensor) -> None:
         """For vectors (V, I), each the input of a step."""
@@ -24,22 +27,24 @@ class Lookup(Prepared):
         self.table = _sums(self.plan, stack.weights[0], vectors)
         self._base, self._stride = self.table.data_ptr(), self.table.stride(0) * self.size
         self._bias = self.plan.fields.index("bias")
+        self._threads = host.threads()
         self.parts[0].block[self.plan.fields.index("I")] = 0  # no inputs beside those in the table
 
     def look(self, row: int, hx: Any) -> tuple[Tensor, Any] | None:
-        """Row of the table and states (1, 1, H) to output (1, H) and states, a single one as it is; None if a
-        state needs a closer look, or another thread is at it."""
-        return self._alone(self._look, row, hx)
-
-    def _look(self, row: int, state: State) -> tuple[Tensor, Any]:
-        block = self.parts[0].block
-        block[self._bias] = self._base + row * self._stride
-        new = tuple([torch.empty_like(s) for s in self.zeros])
-        for (at, at_stride), given, out in zip(self.parts[0].states, state, new, strict=True):
-            begin = given.data_ptr()
-            # slot 1, the state after the step, is wherever the new tensor stands
-            block[at], block[at_stride] = begin, (out.data_ptr() - begin) // self.size
-        self.parts[0].start()
+        """Row of the table and states (1, 1, H) to output (1, H), which is a part of the new state, and
+        states, a single one as it is; None if there is no such row, if a state needs a closer look, or if
+        the number of threads has changed."""
+        state = self._given(hx)
+        if state is None or not 0 <= row < len(self.table) or host.threads() != self._threads:
+            return None
+        block, new = self.parts[0].block, tuple([torch.empty_like(s) for s in self.zeros])
+        with self.lock:
+            block[self._bias] = self._base + row * self._stride
+            for (at, at_stride), given, out in zip(self.parts[0].states, state, new, strict=True):
+                begin = given.data_ptr()
+                # slot 1, the state after the step, is wherever the new tensor stands
+                block[at], block[at_stride] = begin, (out.data_ptr() - begin) // self.size
+            self.parts[0].start()
         return new[0][0], new if len(new) > 1 else new[0]
 
 
@@ -47,7 +52,11 @@ def _sums(plan: Plan, w: Weights, vectors: Tensor) -> Tensor:
     """What every slot's sum begins with (V, S*Hp): the bias, and the product of W where the slot has one."""
     hp, bias = pack.padded(w.hidden, plan), pack.remembered(plan, w).bias
     sums = bias.detach().view(1, len(plan.slots), hp).repeat(len(vectors), 1, 1)
-    by_gate = (vectors @ w.ih.detach().T).view(len(vectors), -1, w.hidden)
+    weight = w.ih.detach()
+    if plan.int8:  # as the kernel would read them
+        scales = weight.abs().amax(1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny) / 127
+        weight = (weight / scales).round() * scales
+    by_gate = (vectors @ weight.T).view(len(vectors), -1, w.hidden)
     for slot, (letter, gate) in enumerate(plan.slots):
         if letter in "xa":
             sums[:, slot, : w.hidden] += by_gate[:, plan.cell.gates.index(gate)]

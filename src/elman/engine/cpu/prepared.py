@@ -98,7 +98,7 @@ class Prepared:
         return self._alone(self._scan, x, hx)
 
     def _alone(
-        self, work: Callable[[Any, State], tuple[Tensor, State]], x: Any, hx: Any
+        self, work: Callable[[Tensor, State], tuple[Tensor, State]], x: Tensor, hx: Any
     ) -> tuple[Tensor, State] | None:
         state = self._given(hx)
         if state is None or not self.lock.acquire(blocking=False):
