@@ -37,7 +37,7 @@ def dialog(**settings: Any) -> dict[str, Any]:
     results = {"dialogues": model.evaluate(test), "strict": model.evaluate(strict)}
     return {
         "score": results["dialogues"].scores.perplexity,
-        "dialogues": len(test),
+        "test dialogues": len(test),
         "strict dialogues": len(strict),
         "seconds": round(seconds, 1),
         "seconds to score": round(time.perf_counter() - begin, 1),
