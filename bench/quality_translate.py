@@ -53,7 +53,7 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "german": partial(multi30k, "de", "en"),
     "english": partial(multi30k, "en", "de", epochs=SHORT),
     "french": partial(multi30k, "en", "fr", epochs=SHORT),
-    "tatoeba": partial(tatoeba, epochs=2),
+    "tatoeba": partial(tatoeba, epochs=1),
 }
 
 
