@@ -122,9 +122,7 @@ class Translator:
             UsageError: a setting that isn't there, or a value that can't be.
             TrainingError: the loss became NaN or infinite, or there is no run to resume.
         """
-        chosen, plan = dials.split(
-            settings, Settings
-        )  # what is wrong should be said before a long file is read
+        chosen, plan = dials.split(settings, Settings)  # what is wrong is said before a long file is read
         if folder is not None:
             artifact.check_place(folder)
         checked = None if valid is None else read_pairs(valid, source, target)

@@ -52,11 +52,11 @@ def _sums(plan: Plan, w: Weights, vectors: Tensor) -> Tensor:
     """What every slot's sum begins with (V, S*Hp): the bias, and the product of W where the slot has one."""
     hp, bias = pack.padded(w.hidden, plan), pack.remembered(plan, w).bias
     sums = bias.detach().view(1, len(plan.slots), hp).repeat(len(vectors), 1, 1)
-    weight = w.ih.detach()
+    columns = w.ih.detach().T
     if plan.int8:  # as the kernel would read them
-        scales = weight.abs().amax(1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny) / 127
-        weight = (weight / scales).round() * scales
-    by_gate = (vectors @ weight.T).view(len(vectors), -1, w.hidden)
+        rounded, scales = pack.to_bytes(columns[None])
+        columns = rounded[0] * scales
+    by_gate = (vectors @ columns).view(len(vectors), -1, w.hidden)
     for slot, (letter, gate) in enumerate(plan.slots):
         if letter in "xa":
             sums[:, slot, : w.hidden] += by_gate[:, plan.cell.gates.index(gate)]

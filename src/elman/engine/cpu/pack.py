@@ -76,12 +76,12 @@ def pack(plan: Plan, w: Weights) -> Packed:
 def _rounded(plan: Plan, w: Weights) -> Packed:
     """With 8-bit weights: every row of W and U by its own scale, so that its largest number is 127."""
     full = pack(plan_for(plan.cell, plan.vector, norm=plan.norm), w)
-    W, W_scales = _to_bytes(full.W)
-    U, U_scales = (None, None) if full.U is None else _to_bytes(full.U)
+    W, W_scales = to_bytes(full.W)
+    U, U_scales = (None, None) if full.U is None else to_bytes(full.U)
     return full._replace(W=W, U=U, W_scales=W_scales, U_scales=U_scales)
 
 
-def _to_bytes(panels: Tensor) -> tuple[Tensor, Tensor]:
+def to_bytes(panels: Tensor) -> tuple[Tensor, Tensor]:
     """Panels (N / C, K, C) as int8, and the scales of their columns (N)."""
     scales = panels.abs().amax(1, keepdim=True).clamp(min=torch.finfo(panels.dtype).tiny) / 127
     return (panels / scales).round().to(torch.int8), scales.flatten()
