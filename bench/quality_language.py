@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import elman
-from elman.swap import round_weights
+from elman.nn.replace import round_weights
 from quality_text import _data
 
 EPOCHS: Final = 11  # of the Penn Treebank, which take three quarters of an hour

@@ -19,8 +19,8 @@ import numpy as np
 import polars as pl
 
 import elman
-from elman import scores
-from elman.tasks.naive import naive2
+from elman.tasks.forecast import metrics as scores
+from elman.tasks.forecast.baseline import naive2
 
 LEVELS: Final = (0.1, 0.5, 0.9)
 

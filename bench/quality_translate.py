@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import elman
 from elman.data.batches import normal, split_groups
-from elman.data.pairs import read_pairs
+from elman.data.text.pairs import read_pairs
 from quality_text import _data
 
 HELD_OUT: Final = 0.02  # of Tatoeba's sentences, for the test

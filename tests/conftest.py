@@ -4,12 +4,12 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from command_line import Call
 from elman import cli
 
 # The same examples at every run, so that a change is judged by itself; HYPOTHESIS_PROFILE=default draws new
@@ -20,8 +20,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 # A shell tells what it starts in the background to ignore Ctrl-C; tests of Ctrl-C need it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture

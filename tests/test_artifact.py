@@ -6,7 +6,6 @@ import os
 import resource
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elman.artifact import Artifact, check_place, is_artifact, load, save
+from elman.artifact import check_place, is_artifact, load, save
+from elman.atomic import write_partial
 from elman.errors import ArtifactError, UsageError
-from elman.files import write_partial
 from elman.version import __version__
-
-
-def model(number: int = 1, **changes: Any) -> Artifact:
-    made = Artifact(
-        task="toy",
-        settings={"hidden": number, "cell": "lstm", "quantiles": [0.1, 0.9]},
-        tensors={"w": torch.arange(6.0).view(2, 3) * number, "b": torch.ones(3, dtype=torch.bfloat16)},
-        extras={"vocabulary": {"words": ["naïve", "日本", "\u2028", '"']}, "scaler": [1.5, None]},
-        scores={"accuracy": 0.5, "baseline": {"accuracy": 0.4}},
-        data={"fingerprint": "abc", "rows": 3, "source": "a b.csv"},
-        card="# Toy – a model\n",
-    )
-    return replace(made, **changes)
-
-
-def same(a: Artifact, b: Artifact) -> bool:
-    fields = ("task", "settings", "extras", "scores", "data", "card", "version")
-    return all(getattr(a, name) == getattr(b, name) for name in fields) and alike(a.tensors, b.tensors)
-
-
-def alike(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Bit for bit, so that NaNs count too."""
-
-    def content(tensor: Tensor) -> Any:
-        flat = tensor.reshape(-1).clone(memory_format=torch.contiguous_format)
-        return tensor.dtype, tensor.shape, flat.view(torch.uint8).tolist()
-
-    return {k: content(v) for k, v in a.items()} == {k: content(v) for k, v in b.items()}
+from saving import FILES, model, same
 
 
 def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
-
-FILES = ["README.md", "config.json", "model.safetensors", "scaler.json", "vocabulary.json"]
 
 # ---- what goes in comes out
 
@@ -227,7 +197,13 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
 
 def test_killed_while_saving(tmp_path: Path) -> None:
     """At every moment: the old model whole or the new one; the next save works, even after a second kill."""
-    command = [sys.executable, str(Path(__file__).parent / "killing.py"), "saving", str(tmp_path), "1"]
+    command = [
+        sys.executable,
+        str(Path(__file__).parent / "helpers" / "killing.py"),
+        "saving",
+        str(tmp_path),
+        "1",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, timeout=500)
     found = json.loads(done.stdout)["found"]

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elman.artifact import is_artifact, load, save
+from elman.atomic import partial, write_partial
 from elman.errors import ArtifactError, UsageError
-from elman.files import partial, write_partial
-from test_artifact import FILES, alike, model, same
+from saving import FILES, alike, model, same
 
 
 @pytest.mark.parametrize("name", FILES)

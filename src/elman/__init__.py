@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from elman.cells import Cell, cell
     from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
     from elman.nn import GRU, LSTM, RNN, Recurrent
-    from elman.swap import replace, round_weights
+    from elman.nn.replace import replace, round_weights
     from elman.tasks import Chatbot, Classifier, Forecaster, LanguageModel, Translator, load
 
 __all__ = [
@@ -44,7 +44,7 @@ _HOME: Final = {
     "nn": ("GRU", "LSTM", "RNN", "Recurrent"),
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
-    "swap": ("replace", "round_weights"),
+    "nn.replace": ("replace", "round_weights"),
     "tasks": ("Chatbot", "Classifier", "Forecaster", "LanguageModel", "Translator", "load"),
 }
 

@@ -15,8 +15,8 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from elman.atomic import finite, is_partial, partial, write_partial, writing
 from elman.errors import ArtifactError, UsageError
-from elman.files import finite, is_partial, partial, write_partial, writing
 from elman.version import __version__
 
 FORMAT: Final = 1

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from elman.atomic import replace_file, writing
 from elman.errors import UsageError
-from elman.files import replace_file, writing
 from elman.version import __version__
 
 

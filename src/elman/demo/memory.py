@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from elman.cells import GRU, LSTM, Cell, Elman
 from elman.demo.sentences import BLOCK, WORDS, bag_ceiling, sentences, written
-from elman.progress import watch
-from elman.recurrent import Recurrent
-from elman.training import Plan, Run, device_of
+from elman.nn.recurrent import Recurrent
+from elman.training.loop import Plan, Run, device_of
+from elman.training.progress import watch
 
 CELLS: Final[dict[str, Cell]] = {"Elman": Elman, "GRU": GRU, "LSTM": LSTM}
 BAG: Final = "bag of words"

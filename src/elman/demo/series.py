@@ -10,7 +10,7 @@ from typing import Any, Final
 import polars as pl
 from vega_datasets import local_data
 
-from elman.tasks.forecast import Forecaster
+from elman.tasks.forecast.forecaster import Forecaster
 
 HELD_OUT: Final = 0.2  # share of the stamps, at the end
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine import eager, operator, passes, recompute, transforms
+from elman.engine import eager, operator, recompute
+from elman.engine import torch_internals as transforms
 from elman.engine.call import Call, Noise, Result, Stack, State, Weights, taken
-from elman.engine.cpu import host
+from elman.engine.cpu import host, passes
 from elman.engine.spec import Spec, read
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine import passes
-from elman.engine.cpu import pack
+from elman.engine.cpu import passes
+from elman.engine.cpu import weights as pack
 from elman.engine.spec import Spec, Tensors, read
 
 # Cells by the name under which a compiled graph refers to them.
@@ -20,7 +20,7 @@ _CELLS: Final[dict[str, Cell]] = {}
 
 
 def scan(spec: Spec, tensors: Sequence[Tensor | None], keep: bool) -> tuple[Tensor, ...]:
-    """The same as `elman.engine.passes.forward`, as a node of a graph."""
+    """The same as `elman.engine.cpu.passes.forward`, as a node of a graph."""
     text = _text(spec, tensors, keep)
     found = torch.ops.elman.scan(text, [t for t in tensors if t is not None])
     return tuple(found[: _results(spec)])

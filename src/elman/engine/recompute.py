@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elman.engine import passes
+from elman.engine.cpu import passes
 from elman.engine.spec import HEAD, Spec, Tensors, read
 
 

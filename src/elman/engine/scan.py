@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from elman.engine import compiled, eager, vendor
+from elman.engine import compiled, eager
+from elman.engine import torch_kernels as vendor
 from elman.engine.call import Call, Noise, Result, Stack, State
 from elman.errors import UsageError
 

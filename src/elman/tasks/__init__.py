@@ -5,12 +5,12 @@ from typing import Final
 
 from elman import artifact
 from elman.errors import ArtifactError
-from elman.swap import round_weights
-from elman.tasks.chat import Chatbot
-from elman.tasks.classify import Classifier
-from elman.tasks.forecast import Forecaster
-from elman.tasks.generate import LanguageModel
-from elman.tasks.translate import Translator
+from elman.nn.replace import round_weights
+from elman.tasks.chat.chatbot import Chatbot
+from elman.tasks.classify.classifier import Classifier
+from elman.tasks.forecast.forecaster import Forecaster
+from elman.tasks.generate.language_model import LanguageModel
+from elman.tasks.translate.translator import Translator
 
 __all__ = ["TASKS", "Chatbot", "Classifier", "Forecaster", "LanguageModel", "Translator", "load"]
 

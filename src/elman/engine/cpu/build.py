@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import platformdirs
 
-from elman.engine.cpu import (
+from elman.engine.cpu import host
+from elman.engine.cpu.emit import (
     backward,
     forward,
     functions,
-    host,
     ir,
     kernel,
     loops,
@@ -30,9 +30,9 @@ from elman.engine.cpu import (
     plan,
     product,
 )
+from elman.engine.cpu.emit.ir import Vector
+from elman.engine.cpu.emit.plan import Plan
 from elman.engine.cpu.host import Team
-from elman.engine.cpu.ir import Vector
-from elman.engine.cpu.plan import Plan
 
 _LOCK: Final = threading.RLock()
 _ENGINES: Final[list[Any]] = []  # machine code lives as long as these do
@@ -171,7 +171,7 @@ def _write(path: Path, code: bytes) -> None:
 
 @functools.cache
 def packing_entry(vector: Vector) -> dict[str, Callable[..., int]]:
-    """The functions of `elman.engine.cpu.packing` by name."""
+    """The functions of `elman.engine.cpu.emit.packing` by name."""
     found = _load(f"packing {astuple(vector)}", lambda: packing.packing(vector))
     words = {"across": 4, "along": 4, "sample": 3}
     return {

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import torch
 
-from elman.engine.cpu.ir import Vector
+from elman.engine.cpu.emit.ir import Vector
 from elman.errors import UsageError
 
 LEVELS: Final = ("avx512", "avx2", "neon", "off")

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from elman.engine.call import Stack, Weights
-from elman.engine.cpu import host, pack
-from elman.engine.cpu.plan import Plan
+from elman.engine.cpu import host
+from elman.engine.cpu import weights as pack
+from elman.engine.cpu.emit.plan import Plan
 from elman.engine.cpu.prepared import Prepared
 
 

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from elman.engine.call import Stack, State
-from elman.engine.cpu import build, host, pack, run
-from elman.engine.cpu.plan import plan_for
+from elman.engine.cpu import build, host
+from elman.engine.cpu import launch as run
+from elman.engine.cpu import weights as pack
+from elman.engine.cpu.emit.plan import plan_for
 
 
 class _Part(NamedTuple):

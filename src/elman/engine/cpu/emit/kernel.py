@@ -1,0 +1,13 @@
+"""Whole-sequence kernels: the loops around a Program, as LLVM IR."""
+
+from elman.engine.cpu.emit.backward import Backward
+from elman.engine.cpu.emit.forward import Forward
+from elman.engine.cpu.emit.ir import declarations
+from elman.engine.cpu.emit.loops import ACTIVE
+from elman.engine.cpu.emit.plan import Plan
+
+
+def kernel(plan: Plan) -> str:
+    """The module of a plan: its function `run` takes the address of an argument block."""
+    run = Backward(plan) if plan.backward else Forward(plan)
+    return declarations(plan.vector) + ACTIVE + run.text()

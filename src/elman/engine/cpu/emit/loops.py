@@ -1,0 +1,212 @@
+"""What the kernels of both directions share: who does what, where things stand, products and equations.
+
+A thread owns some rows for all steps, or, where there are few rows, some units of all rows; then the team
+meets after every step.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from elman.engine.cpu.emit.functions import EMIT
+from elman.engine.cpu.emit.ir import Function
+from elman.engine.cpu.emit.plan import Plan
+from elman.engine.cpu.emit.product import WIDE
+from elman.engine.trace import Program
+
+# How many of a block's rows, which stand by falling length, are still running at step t.
+ACTIVE = """
+define internal i64 @active(i64 %first, i64 %last, i64 %t, ptr %rows, ptr %lengths) nounwind {
+entry:
+  br label %look
+look:
+  %end = phi i64 [ %last, %entry ], [ %shorter, %test ]
+  %none = icmp eq i64 %end, %first
+  br i1 %none, label %done, label %test
+test:
+  %shorter = sub i64 %end, 1
+  %row.at = getelementptr i64, ptr %rows, i64 %shorter
+  %row = load i64, ptr %row.at
+  %length.at = getelementptr i64, ptr %lengths, i64 %row
+  %length = load i64, ptr %length.at
+  %over = icmp sle i64 %length, %t
+  br i1 %over, label %look, label %done
+done:
+  %count = sub i64 %end, %first
+  ret i64 %count
+}
+"""
+
+
+@dataclass
+class Share:
+    """This thread's part: slices of rows (start, step), its panels of units, and its own memory."""
+
+    start: str
+    step: str
+    first_panel: str
+    last_panel: str
+    panels: str
+    scratch: str
+    sources: str
+    destinations: str
+    offsets: str
+
+
+class Kernel:
+    """What both directions share. `f` writes the one function; the argument block's fields are its names."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.lanes = plan.vector.lanes
+        self.f = Function(plan.vector, plan.fields)
+        self.f.load_arguments()
+        self.share = self._share()
+
+    def text(self) -> str:
+        f = self.f
+        with f.loop(f.arg("slices"), self.share.start, self.share.step) as piece:
+            first = f.read(f.pointer("begins"), piece.index)
+            last = f.read(f.pointer("begins"), f.add(piece.index, 1))
+            self.slice(piece.index, first, last)
+        return f.define("run", "ptr %a", linkage="external")
+
+    def slice(self, piece: str, first: str, last: str) -> None:
+        raise NotImplementedError
+
+    def _share(self) -> Share:
+        f = self.f
+        number, size = (
+            f.new(f"sext i32 {f.new(f'call i32 {f.pointer(asked)}()')} to i64")
+            for asked in ("thread_num", "num_threads")
+        )
+        split = f.compare("ne", f.arg("split"), 0)
+        panels = f.div(f.arg("Hp"), WIDE * self.lanes)
+        # The split follows the team that there is, which may be smaller than the one asked for.
+        low = f.div(f.mul(panels, number), size)
+        high = f.div(f.mul(panels, f.add(number, 1)), size)
+        room = f.arg("room")
+        row = f.mul(f.arg("Hp"), self.plan.width)
+        sources = f.at(f.pointer("pointers"), f.mul(number, f.mul(room, 3)), "i64")
+        return Share(
+            start=f.choose(split, 0, number),
+            step=size,
+            first_panel=f.choose(split, low, 0),
+            last_panel=f.choose(split, high, panels),
+            panels=panels,
+            scratch=f.at(f.pointer("scratch"), f.mul(number, f.mul(room, row))),
+            sources=sources,
+            destinations=f.at(sources, room, "i64"),
+            offsets=f.at(sources, f.mul(room, 2), "i64"),
+        )
+
+    # ---- places
+
+    def place(self, field: str, t: str, row: str, width: int | str = 1) -> str:
+        """The address of (t, row) in a contiguous (T, B, width, Hp) buffer."""
+        f = self.f
+        return f.at(f.pointer(field), f.mul(f.add(f.mul(t, f.arg("B")), row), f.mul(f.arg("Hp"), width)))
+
+    def state(self, name: str, slot: str, row: str) -> str:
+        f = self.f
+        return f.at(
+            f.pointer(f"s.{name}"), f.add(f.mul(slot, f.arg(f"stride.{name}")), f.mul(row, f.arg("Hp")))
+        )
+
+    def starts(self, t: str, row: str) -> str:
+        """Whether the state is cleared before step t of a row."""
+        f = self.f
+        flag = f.read(f.pointer("clear"), f.add(f.mul(t, f.arg("B")), row), "i8")
+        return f.compare("ne", flag, 0, "i8")
+
+    def before(self, name: str, prev: str, t: str, row: str) -> str:
+        """The address of a state as step t finds it: of zeros, where a sequence starts."""
+        place = self.state(name, prev, row)
+        if not self.plan.resets:
+            return place
+        return self.f.choose(self.starts(t, row), self.f.pointer("zero"), place, "ptr")
+
+    def order(self, i: str) -> tuple[str, str, str]:
+        """For turn i: step t, and the slots of the state before and after it.
+
+        Slot t + 1 is the state after step t going forwards, slot t is it going backwards.
+        """
+        f = self.f
+        reverse = f.compare("ne", f.arg("reverse"), 0)
+        back = f.sub(f.sub(f.arg("T"), 1), i)
+        t = f.choose(reverse, i, back) if self.plan.backward else f.choose(reverse, back, i)
+        following = f.add(t, 1)
+        return t, f.choose(reverse, following, t), f.choose(reverse, t, following)
+
+    def active(self, first: str, last: str, t: str) -> str:
+        f = self.f
+        rows, lengths = f.pointer("rows"), f.pointer("lengths")
+        return f.new(f"call i64 @active(i64 {first}, i64 {last}, i64 {t}, ptr {rows}, ptr {lengths})")
+
+    # ---- work
+
+    def product(self, sources: str, to: str, m: str, which: str, slots: tuple[int, int], K: str) -> None:
+        """Add a product with the weights `which` to this thread's units of some slots of m destinations."""
+        f = self.f
+        low, high = slots
+        # the weights' panels and scales count from the first slot that they make
+        skipped = f.mul(f.arg("Hp"), low)
+        kind = "i8" if self.plan.int8 else ""
+        weights = f.at(f.pointer(which), f.sub(0, f.mul(skipped, K)), kind)
+        scales = f.at(f.pointer(f"{which}.scales"), f.sub(0, skipped)) if self.plan.int8 else "null"
+        # Alone with all units, a thread takes the slots as one range of panels.
+        split = f.compare("ne", f.arg("split"), 0)
+        turns, each = f.choose(split, high - low, 1), f.choose(split, 1, high - low)
+        with f.loop(turns) as turn:
+            base = f.mul(self.share.panels, f.add(turn.index, low))
+            first = f.add(base, self.share.first_panel)
+            last = f.add(f.add(base, f.mul(self.share.panels, f.sub(each, 1))), self.share.last_panel)
+            rows = f"ptr {sources}, ptr {to}, i64 {m}, ptr {weights}, ptr {scales}"
+            f.put(f"call void {f.pointer('product')}({rows}, i64 {first}, i64 {last}, i64 {K})")
+
+    def meet(self) -> None:
+        """Wait for the team, if it shares the rows."""
+        f = self.f
+        with f.when(f.compare("ne", f.arg("split"), 0)):
+            f.put(f"call void {f.pointer('barrier')}()")
+
+    @contextmanager
+    def units(self) -> Iterator[str]:
+        """Loop over this thread's vectors of units: the first unit of each."""
+        f = self.f
+        low, high = f.mul(self.share.first_panel, WIDE), f.mul(self.share.last_panel, WIDE)
+        with f.loop(high, low) as loop:
+            yield f.mul(loop.index, self.lanes)
+
+    def real(self, unit: str) -> str:
+        """Which lanes are units below H."""
+        f, v = self.f, self.plan.vector
+        left = f.sub(f.arg("H"), unit)
+        first = f.new(f"insertelement <{v.lanes} x i64> poison, i64 {left}, i64 0")
+        lanes = f"<{v.lanes} x i32> zeroinitializer"
+        spread = f.new(f"shufflevector <{v.lanes} x i64> {first}, <{v.lanes} x i64> poison, {lanes}")
+        numbers = ", ".join(f"i64 {k}" for k in range(v.lanes))
+        return f.new(f"icmp sgt <{v.lanes} x i64> {spread}, <{numbers}>")
+
+    def shared(self, letter: str, name: str, t: str, row: str, unit: str) -> str:
+        """A leaf that both directions read: a weight, or zoneout's share."""
+        f = self.f
+        if letter == "w":
+            place = f.mul(f.arg("Hp"), self.plan.cell.weights.index(name))
+            return f.load(f.pointer("units"), f.add(place, unit))
+        assert letter == "z"
+        place = f.mul(f.arg("z_state"), self.plan.cell.state.index(name))
+        place = f.add(place, f.add(f.mul(t, f.arg("z_step")), f.mul(row, f.arg("z_row"))))
+        return f.load(f.pointer("zoneout"), f.add(place, unit))
+
+    def evaluate(self, program: Program, leaf: Callable[[str, str], str]) -> list[str]:
+        """The values of a Program, its inputs by `leaf(letter, name)`."""
+        values: list[str] = []
+        for node in program.nodes:
+            if node.op == "constant":
+                values.append(self.plan.vector.constant(node.args[0]))
+            elif node.op == "input":
+                values.append(leaf(*node.args))
+            else:
+                values.append(EMIT[node.op](self.f, *(values[a] for a in node.args)))
+        return values

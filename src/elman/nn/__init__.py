@@ -1,0 +1,6 @@
+"""Layers: drop-in `RNN`, `LSTM` and `GRU` for torch.nn, and `Recurrent` for any cell."""
+
+from elman.nn.dropin import GRU, LSTM, RNN
+from elman.nn.recurrent import Recurrent
+
+__all__ = ["GRU", "LSTM", "RNN", "Recurrent"]

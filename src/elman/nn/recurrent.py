@@ -1,0 +1,299 @@
+"""`Recurrent`: a stack of scans of any cell, with the manners of torch.nn.
+
+Shapes: T steps, B sequences, I inputs, H units, L layers, D directions, P = proj_size or H.
+"""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from elman.cells import Cell
+from elman.engine import scan as engine
+from elman.engine.call import Call, Stack, Weights
+from elman.engine.trace import Node, trace
+from elman.errors import UsageError
+from elman.nn.arguments import Layout, States, permuted
+from elman.nn.call_cache import Calls
+from elman.nn.parameters import TAKEN, Init, draw, shapes
+
+
+class Recurrent(nn.Module):
+    """A stack of scans of one cell, with torch.nn's arguments, parameter names, shapes and initial values.
+
+    Args:
+        cell: the recurrence, from `elman.cells` or declared with `@elman.cell`.
+        proj_size: P > 0 projects the output to P values, as torch.nn.LSTM does; for any cell that leaves the
+            previous output to U.
+        zoneout: share of units that keep their old value at a step while training; when not training, the
+            expectation. Krueger et al., arXiv:1606.01305.
+        recurrent_dropout: share of h that U doesn't see, the same units at all steps of a call.
+            Gal, Ghahramani, arXiv:1512.05287.
+        weight_dropout: share of U's entries dropped, the same at all steps of a call ("weight drop").
+            Merity et al., arXiv:1708.02182.
+        layer_norm: normalise W x and U h, each over all gates, with learned gains.
+            Ba et al., arXiv:1607.06450.
+        forget_bias: initial bias of gate `f`. Jozefowicz et al., ICML 2015.
+        recurrent_init: "uniform" as torch.nn, or "orthogonal" for every gate's block of U. Saxe et al.,
+            arXiv:1312.6120.
+        recompute: train in little memory: the compiled engine keeps states every √T steps only, and computes
+            the rest again for the gradients, which stay the same. Chen et al., arXiv:1604.06174.
+        int8: in calls without gradients, the compiled engine reads weights rounded to 8 bits, with a scale
+            for each row; the parameters stay as they are.
+        engine: "auto" picks the fastest that can do what is asked; "compiled" (the equations as one kernel),
+            "vendor" (PyTorch's kernels) or "eager" (step by step) insist on one.
+        The others are torch.nn.LSTM's.
+
+    Raises:
+        UsageError: a size that isn't positive, a share outside 0..1, an option the cell can't have.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        *,
+        zoneout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        layer_norm: bool = False,
+        forget_bias: float | None = None,
+        recurrent_init: Init = "uniform",
+        recompute: bool = False,
+        int8: bool = False,
+        engine: engine.Engine = "auto",
+    ) -> None:
+        super().__init__()
+        self.cell = cell
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
+        self.bidirectional, self.proj_size = bidirectional, proj_size
+        self.zoneout, self.recurrent_dropout, self.weight_dropout = zoneout, recurrent_dropout, weight_dropout
+        self.layer_norm, self.forget_bias, self.recurrent_init = layer_norm, forget_bias, recurrent_init
+        self.recompute, self.int8, self.engine = recompute, int8, engine
+        self._calls = Calls()
+        self._check_values()
+        self._check_combinations()
+        self.directions = 2 if bidirectional else 1
+        self.output_size = proj_size or hidden_size  # of one direction: P
+        # The name of every parameter, for each layer and direction by its name in `elman.nn.parameters`.
+        self._names: list[dict[str, str]] = []
+        for place in range(num_layers * self.directions):
+            layer, suffix = place // self.directions, "_reverse" if place % self.directions else ""
+            inputs = self.directions * self.output_size if layer else input_size
+            own = shapes(cell, inputs, hidden_size, proj_size, bias, layer_norm)
+            self._names.append({name: f"{name}_l{layer}{suffix}" for name in own})
+            for name, shape in own.items():
+                empty = torch.empty(shape, device=device, dtype=dtype)
+                self.register_parameter(f"{name}_l{layer}{suffix}", nn.Parameter(empty))
+        self.reset_parameters()
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: States | None = None,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        return_states: bool = False,
+    ) -> Any:
+        """Run along whole sequences.
+
+        Args:
+            input: (T, B, I), (B, T, I) if batch_first, (T, I) for one sequence, or a PackedSequence.
+            hx: initial state (L*D, B, P), or a tuple with one tensor a state of the cell (the first of
+                width P, the others H); zeros if None.
+            lengths: (B) steps of each sequence, any order, 0 allowed. Outputs beyond them are 0, and the
+                final state is the one after a sequence's own last step.
+            reset: bool, shaped like input without its last axis. True marks the first step of a new sequence
+                within a row: no direction carries state across its beginning.
+            return_states: also return every state of every step.
+
+        Returns:
+            (output (T, B, D*P), final state shaped like hx) as torch.nn; with return_states a third entry
+            shaped like the final state with a leading axis T.
+
+        Raises:
+            UsageError: a shape that doesn't fit.
+        """
+        if isinstance(input, Tensor) and lengths is None and reset is None and not return_states:
+            steps_first = input.transpose(0, 1) if self.batch_first and input.dim() == 3 else input
+            quick = self._calls.scan(self, steps_first, hx)
+            if quick is not None:
+                return (quick[0].transpose(0, 1), quick[1]) if self.batch_first else quick
+        stack = self._stack()
+        layout = self._layout(stack)
+        packed = input if isinstance(input, PackedSequence) else None
+        single = isinstance(input, Tensor) and input.dim() == 2
+        x, call = layout.request(input, lengths, reset, return_states)
+        state = layout.initial(hx, x, call, single)
+        if packed is not None:
+            state = permuted(state, packed.sorted_indices)
+        result = engine.scan(stack, x, state, call, self.engine)
+        output, final = result.output, result.state
+        if packed is not None:
+            final = permuted(final, packed.unsorted_indices)
+            return packed._replace(data=output), layout.outward(final, single)
+        output = output.squeeze(1) if single else output.transpose(0, 1) if self.batch_first else output
+        if return_states:
+            return output, layout.outward(final, single), layout.outward(result.every, single)
+        return output, layout.outward(final, single)
+
+    def step(self, x: Tensor, state: States | None = None) -> tuple[Tensor, States]:
+        """One step: x (B, I) or (I) and a state from `step` or `forward` to (output (B, P), next state).
+
+        Raises:
+            UsageError: for a bidirectional layer, or while training with masks that span a whole sequence.
+        """
+        if self.bidirectional:
+            raise UsageError(
+                "a bidirectional layer can't step: it needs the sequence's end before its beginning"
+            )
+        if self.training and (self.recurrent_dropout or self.weight_dropout):
+            raise UsageError("recurrent_dropout and weight_dropout span a sequence: call eval() before step")
+        quick = self._calls.step(self, x, state)
+        if quick is not None:
+            return quick
+        if x.dim() not in (1, 2):
+            raise UsageError(f"step takes x (B, I) or (I), not {tuple(x.shape)}")
+        single, stack, call = x.dim() == 1, self._stack(), Call()
+        layout = self._layout(stack)
+        inputs = layout.checked(x.unsqueeze(0).unsqueeze(0) if single else x.unsqueeze(0))
+        initial = layout.initial(state, inputs, call, single)
+        result = engine.scan(stack, inputs, initial, call, self.engine)
+        output = result.output[0]
+        return output[0] if single else output, layout.outward(result.state, single)
+
+    def explain(
+        self,
+        input: Tensor | PackedSequence,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        return_states: bool = False,
+    ) -> str:
+        """Which engine a forward pass with these arguments takes, and why."""
+        stack = self._stack()
+        x, call = self._layout(stack).request(input, lengths, reset, return_states)
+        choice = engine.choose(stack, x, call, self.engine)
+        return f"{choice.engine}: {choice.reason}"
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew: uniform in ±1/sqrt(H) as torch.nn, then the named options."""
+        for own in self._own():
+            draw(self.cell, own, self.forget_bias, self.recurrent_init)
+
+    def flatten_parameters(self) -> None:
+        """Does nothing; stands here because torch.nn's layers have it."""
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        return [list(own.values()) for own in self._own()]
+
+    def extra_repr(self) -> str:
+        usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
+        usual |= {"bidirectional": False, "zoneout": 0.0, "recurrent_dropout": 0.0, "weight_dropout": 0.0}
+        usual |= {"layer_norm": False, "recompute": False, "int8": False}
+        parts = [self.cell.name] if type(self) is Recurrent else []
+        parts += [str(self.input_size), str(self.hidden_size)]
+        parts += [f"{k}={getattr(self, k)}" for k, value in usual.items() if getattr(self, k) != value]
+        return ", ".join(parts)
+
+    # ---- arguments
+
+    def _check_values(self) -> None:
+        for name, least in (("input_size", 1), ("hidden_size", 1), ("num_layers", 1), ("proj_size", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UsageError(f"{name} must be a whole number from {least}, not {value!r}")
+        for name in ("bias", "batch_first", "bidirectional", "layer_norm", "recompute", "int8"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        for name in ("dropout", "zoneout", "recurrent_dropout", "weight_dropout"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+                raise UsageError(f"{name} must be a number between 0 and 1, not {value!r}")
+            setattr(self, name, float(value))
+        if self.recurrent_init not in ("uniform", "orthogonal"):
+            raise UsageError(f'recurrent_init must be "uniform" or "orthogonal", not {self.recurrent_init!r}')
+        if self.engine not in engine.ENGINES:
+            raise UsageError(f"engine must be one of {', '.join(engine.ENGINES)}, not {self.engine!r}")
+
+    def _check_combinations(self) -> None:
+        cell, program = self.cell, trace(self.cell)  # a cell that can't be read is refused here
+        if self.proj_size >= self.hidden_size:
+            raise UsageError(
+                f"proj_size must be smaller than hidden_size {self.hidden_size}, not {self.proj_size}"
+            )
+        if self.proj_size and Node("input", ("s", cell.state[0])) in program.nodes:
+            raise UsageError(
+                f"{cell.name} combines s.{cell.state[0]} unit by unit and can't have a proj_size"
+            )
+        if self.dropout and self.num_layers == 1:
+            warnings.warn("dropout acts between layers: with num_layers=1 it does nothing", stacklevel=4)
+        if not cell.recurrent and (self.recurrent_dropout or self.weight_dropout):
+            raise UsageError(f"{cell.name} has no recurrent matrix for recurrent_dropout or weight_dropout")
+        if self.forget_bias is not None and ("f" not in cell.gates or not self.bias):
+            raise UsageError(f"forget_bias needs bias=True and a gate f; {cell!r}, bias={self.bias}")
+        if taken := set(cell.weights) & set(TAKEN):
+            raise UsageError(f"{cell.name} can't call a weight {taken.pop()}: the layer has one of that name")
+
+    # ---- running
+
+    def _own(self) -> list[dict[str, Tensor]]:
+        """The parameters of every layer and direction by their names in `elman.nn.parameters`."""
+        # A module's attributes are slow to read, its dict is not; parametrized weights are attributes only.
+        plain: dict[str, Any] = self._parameters
+        return [
+            {name: plain[full] if full in plain else getattr(self, full) for name, full in place.items()}
+            for place in self._names
+        ]
+
+    def _weights(self, own: dict[str, Tensor]) -> Weights:
+        return Weights(
+            ih=own["weight_ih"],
+            hh=own.get("weight_hh"),
+            b_ih=own.get("bias_ih"),
+            b_hh=own.get("bias_hh"),
+            hr=own.get("weight_hr"),
+            units=tuple([own[name] for name in self.cell.weights]),
+            gain_ih=own.get("gain_ih"),
+            gain_hh=own.get("gain_hh"),
+            hidden=self.hidden_size,
+        )
+
+    def _stack(self) -> Stack:
+        weights = tuple([self._weights(own) for own in self._own()])
+        return Stack(
+            cell=self.cell,
+            weights=weights,
+            directions=self.directions,
+            training=self.training,
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
+            weight_dropout=self.weight_dropout,
+            zoneout=self.zoneout,
+            recompute=self.recompute,
+            int8=self.int8,
+        )
+
+    def _layout(self, stack: Stack) -> Layout:
+        return Layout(
+            cell=self.cell,
+            input_size=self.input_size,
+            widths=(self.output_size, *[self.hidden_size] * (len(self.cell.state) - 1)),
+            rows=self.num_layers * self.directions,
+            batch_first=self.batch_first,
+            dtype=stack.weights[0].ih.dtype,
+        )

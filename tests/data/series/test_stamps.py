@@ -1,0 +1,122 @@
+"""Stamps in many spellings against Python's own datetime, and every stamp that cannot be read."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elman.data.series.stamps import Clock, looks_like_time, read_stamps
+from elman.data.table.table import read_table
+from elman.errors import DataError
+
+
+def read(cells: object) -> Clock:
+    return read_stamps(read_table(pl.DataFrame({"when": cells})), "when")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (["2020-03-01", "2020-03-02"], ["2020-03-01", "2020-03-02"]),
+        (["2020/3/1", "2020/03/02"], ["2020-03-01", "2020-03-02"]),
+        (["30.04.2021", "01.05.2021"], ["2021-04-30", "2021-05-01"]),
+        (["04/30/2021", "05/01/2021"], ["2021-04-30", "2021-05-01"]),
+        (["Jan 1 2000", "Feb 1, 2000"], ["2000-01-01", "2000-02-01"]),
+        (["1 January 2000", "2 Feb 2000"], ["2000-01-01", "2000-02-02"]),
+        (["31-Dec-2020", "01-Jan-2021"], ["2020-12-31", "2021-01-01"]),
+        (["1949-01", "1949-12"], ["1949-01-01", "1949-12-01"]),
+        (["Jan 2000", "December 2000"], ["2000-01-01", "2000-12-01"]),
+        (["2020Q1", "2020-Q4"], ["2020-01-01", "2020-10-01"]),
+        (["2020-W01", "2020W53"], ["2019-12-30", "2020-12-28"]),
+        (["20200131", "20200201"], ["2020-01-31", "2020-02-01"]),
+        (["2020-01-01 10:30", "2020-01-01T11:30:15"], ["2020-01-01T10:30", "2020-01-01T11:30:15"]),
+        (["2020-01-01 10:00:00.250"], ["2020-01-01T10:00:00.250"]),
+        (["2020-01-01 10:00 PM"], ["2020-01-01T22:00"]),
+        (["2020-01-01T10"], ["2020-01-01T10:00"]),
+        (["2020-01-01", "2020-01-01 12:00"], ["2020-01-01T00:00", "2020-01-01T12:00"]),
+        (["2020-01-01T10:00:00Z", "2020-01-01 12:00+01:00"], ["2020-01-01T10:00", "2020-01-01T11:00"]),
+        (["2020-03-28 00:00+0100", "2020-03-30 00:00+0200"], ["2020-03-28", "2020-03-30"]),
+    ],
+)
+def test_spellings(written: list[str], expected: list[str]) -> None:
+    found = read(written)
+    np.testing.assert_array_equal(found.stamps, np.array(expected, "datetime64[us]"))
+    assert found.kind == ("datetime" if any("T" in e for e in expected) else "date")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), min_size=1, max_size=8))
+def test_iso_text_and_columns_agree_with_datetime(moments: list[datetime]) -> None:
+    expected = np.array(moments, "datetime64[us]")
+    np.testing.assert_array_equal(read(moments).stamps, expected)
+    np.testing.assert_array_equal(read([m.isoformat(sep=" ") for m in moments]).stamps, expected)
+
+
+def test_dates_and_numbers() -> None:
+    assert read([date(2020, 1, 1), date(2020, 1, 2)]).kind == "date"
+    for steps in ([5, 6, 9], ["5", "6", "9"], [5.0, 6.0, 9.0], [1949, 1950, 1951]):
+        found = read(steps)
+        assert found.kind == "integer"
+        assert found.stamps.tolist() == [int(float(s)) for s in steps]
+
+
+def test_time_zones_become_utc_but_local_midnights_stay_dates() -> None:
+    start = datetime(2020, 3, 28, 0, tzinfo=UTC)
+    hours = pl.Series("when", [start + timedelta(hours=h) for h in range(48)]).dt.convert_time_zone(
+        "Europe/Paris"
+    )
+    found = read(hours)
+    assert set(np.diff(found.stamps).tolist()) == {timedelta(hours=1)}, (
+        "no hour lost or doubled at the change"
+    )
+    assert "UTC" in found.notes[0]
+    midnights = pl.Series("when", [datetime(2020, 3, d) for d in (28, 29, 30)]).dt.replace_time_zone(
+        "Europe/Paris"
+    )
+    assert read(midnights).kind == "date"
+
+
+def test_day_and_month_first_where_only_one_makes_sense_of_the_steps() -> None:
+    monthly = [f"01/{m:02}/2020" for m in range(1, 13)]
+    daily = [f"{d:02}/03/2020" for d in range(1, 13)]
+    assert read(daily).stamps[1] == np.datetime64("2020-03-02")
+    assert "day/month/year" in read(daily).notes[0]
+    assert "no doubt" in read(monthly).notes[0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "row", "words"),
+    [
+        (["2020-01-01", "soon", "2020-01-03"], 1, "'soon'"),
+        (["2020-01-01", "2020-02-30"], 1, "'2020-02-30'"),
+        (["2020-01-01", None], 1, "no time stamp"),
+        (["2020-01-01", "  "], 1, "no time stamp"),
+        ([1.0, 2.5], 1, "2.5"),
+        (["1", "2.5"], 0, "'1'"),
+        (["Monday", "Tuesday"], 0, "'Monday'"),
+    ],
+)
+def test_what_cannot_be_read_is_named(cells: list[object], row: int, words: str) -> None:
+    with pytest.raises(DataError, match=rf"row {row} \(counted from 0\): column 'when'") as caught:
+        read(cells)
+    assert words in str(caught.value)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.text(max_size=12), min_size=1, max_size=5))
+def test_any_text_is_read_or_refused(cells: list[str]) -> None:
+    looks_like_time(pl.Series(cells))
+    try:
+        assert len(read(cells).stamps) == len(cells)
+    except DataError as problem:
+        assert "'when'" in str(problem)
+
+
+def test_numbers_do_not_look_like_time() -> None:
+    assert looks_like_time(pl.Series(["2020-01-01"]))
+    assert looks_like_time(pl.Series(["1949-01"]))
+    for cells in (["1", "2"], ["12.5"], ["-3e5"], ["MSFT"], [None], [3], []):
+        assert not looks_like_time(pl.Series(cells))

@@ -1,0 +1,72 @@
+"""Golden digests of the generated kernels: a refactoring leaves them alone, a new kernel updates them.
+
+Run this file to write the digests anew, and commit them with the change that made them differ.
+"""
+
+import hashlib
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from elman.cells import CELLS, Cell
+from elman.engine.cpu.emit.ir import Vector
+from elman.engine.cpu.emit.kernel import kernel
+from elman.engine.cpu.emit.packing import packing
+from elman.engine.cpu.emit.plan import plan_for
+from elman.engine.cpu.emit.product import product
+
+GOLDEN: Final = Path(__file__).parent / "kernels.json"
+# Vectors and the number of vector registers of every kind of processor, whatever this one is.
+VECTORS: Final = {
+    "avx512 float": (Vector("float", 16), 32),
+    "avx512 double": (Vector("double", 8), 32),
+    "avx2 float": (Vector("float", 8), 16),
+    "avx2 double": (Vector("double", 4), 16),
+}
+
+
+def texts(cell: Cell, vector: Vector, backward: bool) -> Iterator[str]:
+    """The kernels of a cell with every combination of options."""
+    for resets, zoneout, masked, norm, more in itertools.product((False, True), repeat=5):
+        if masked and not cell.recurrent:
+            continue
+        options = {"resets": resets, "zoneout": zoneout, "masked": masked, "norm": norm, "backward": backward}
+        yield kernel(plan_for(cell, vector, **options, **{"every" if backward else "keep": more}))
+    if not backward:
+        yield from (kernel(plan_for(cell, vector, int8=True, norm=norm)) for norm in (False, True))
+
+
+def digest(parts: Iterator[str]) -> str:
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(part.encode())
+    return total.hexdigest()[:16]
+
+
+def digests() -> dict[str, str]:
+    found = {}
+    for name, (vector, registers) in VECTORS.items():
+        found[f"{name}: packing"] = digest(iter([packing(vector)]))
+        for int8 in (False, True):
+            kind = "8-bit product" if int8 else "product"
+            found[f"{name}: {kind}"] = digest(iter([product(vector, registers, int8)]))
+        for cell_name, cell in CELLS.items():
+            for backward in (False, True):
+                way = "backward" if backward else "forward"
+                found[f"{name}: {cell_name} {way}"] = digest(texts(cell, vector, backward))
+    return found
+
+
+def test_kernels_are_the_golden_ones() -> None:
+    golden = json.loads(GOLDEN.read_text())
+    changed = [name for name, value in digests().items() if golden.get(name) != value]
+    assert not changed, f"these kernels changed; if that is meant, run `python {Path(__file__).name}`"
+    assert golden.keys() == digests().keys()
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(digests(), indent=1) + "\n")
+    sys.stdout.write(f"{GOLDEN}\n")

@@ -1,0 +1,129 @@
+"""Retrieval against tf-idf written out over dense vectors."""
+
+import math
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elman.errors import UsageError
+from elman.tasks.chat.baseline import Retrieval, words
+
+texts = st.lists(st.sampled_from(["a", "A,", "b", "c", "d", "e", "f.", "g!"]), max_size=6).map(" ".join)
+pairs = st.lists(st.tuples(texts, texts), min_size=1, max_size=12)
+
+
+class Oracle:
+    """Cosines with every text of a corpus, one text at a time, over all its words."""
+
+    def __init__(self, corpus: list[str]) -> None:
+        self.corpus = [self.cut(text) for text in corpus]
+        self.known = sorted({word for text in self.corpus for word in text})
+
+    @staticmethod
+    def cut(text: str) -> list[str]:
+        return [word.strip(",.!").lower() for word in text.split()]
+
+    def vector(self, text: list[str]) -> np.ndarray:
+        found = np.zeros(len(self.known))
+        for place, word in enumerate(self.known):
+            if word in text:
+                documents = sum(word in other for other in self.corpus)
+                found[place] = (1 + math.log(text.count(word))) * (1 + math.log(len(self.corpus) / documents))
+        return found / np.linalg.norm(found) if found.any() else found
+
+    def cosine(self, one: str, other: str) -> float:
+        return float(self.vector(self.cut(one)) @ self.vector(self.cut(other)))
+
+
+@given(pairs, texts, st.integers(1, 15))
+def test_nearest(corpus: list[tuple[str, str]], context: str, count: int) -> None:
+    contexts, replies = map(list, zip(*corpus, strict=True))
+    found = Retrieval.fit(contexts, replies).nearest(context, count)
+    oracle = Oracle(contexts)
+    cosines = [round(oracle.cosine(context, other), 12) for other in contexts]
+    order = sorted((k for k in range(len(corpus)) if cosines[k]), key=lambda k: (-cosines[k], k))
+    expected = [(replies[k], cosines[k]) for k in order[:count]]
+    if not expected:
+        expected = [(reply, 0) for reply, _ in Counter(replies).most_common(count)]
+    assert [reply for reply, _ in found] == [reply for reply, _ in expected]
+    np.testing.assert_allclose([s for _, s in found], [s for _, s in expected], rtol=0, atol=1e-11)
+    assert all(0 <= similarity <= 1 for _, similarity in found)
+
+
+@given(pairs, texts, st.lists(texts, max_size=5))
+def test_rank(corpus: list[tuple[str, str]], context: str, candidates: list[str]) -> None:
+    contexts, replies = map(list, zip(*corpus, strict=True))
+    model, oracle = Retrieval.fit(contexts, replies), Oracle(replies)
+    ((reply, _),) = model.nearest(context)
+    expected = [oracle.cosine(reply, candidate) for candidate in candidates]
+    np.testing.assert_allclose(model.rank(context, candidates), expected, rtol=0, atol=1e-11)
+
+
+def test_by_hand() -> None:
+    model = Retrieval.fit(["a b", "a c c", "c"], ["first", "second", "third"])
+    a = c = 1 + math.log(3 / 2)
+    twice = (1 + math.log(2)) * c
+    assert model.nearest("C?", 3) == [("third", 1.0), ("second", pytest.approx(twice / math.hypot(a, twice)))]
+    assert model.rank("c", ["third", "no word of it", "The third."]) == [1, 0, 1]
+
+
+def test_of_equal_ones_the_earlier() -> None:
+    model = Retrieval.fit(["x", "a b", "b a", "a, B!"], ["0", "1", "2", "3"])
+    assert model.nearest("b a", 2) == [("1", 1), ("2", 1)]
+
+
+def test_no_known_word_is_answered_with_what_is_said_most() -> None:
+    model = Retrieval.fit(["a", "b", "c", ""], ["one", "two", "two", "one"])
+    assert model.nearest("zebra") == model.nearest("") == model.nearest("…") == [("one", 0)]
+    assert model.nearest("zebra", 9) == [("one", 0), ("two", 0)]
+    assert Retrieval.fit(["", "?"], ["one", "two"]).nearest("a") == [("one", 0)]
+
+
+def test_most_are_spread_evenly() -> None:
+    said = [str(k) for k in range(10)]
+    model = Retrieval.fit(said, [f"re {k}" for k in said], most=4)
+    assert (model.contexts, model.replies) == (["0", "2", "5", "7"], ["re 0", "re 2", "re 5", "re 7"])
+    again = Retrieval.fit(model.contexts, model.replies, most=4)
+    assert again.contexts == model.contexts
+
+
+def test_words() -> None:
+    assert words("Don't — say É2, «Я»…") == ["don", "t", "say", "é2", "я"]
+    assert words(" ?! ") == []
+
+
+def test_many_contexts_are_searched_at_once() -> None:
+    draw = np.random.default_rng(0)
+    vocabulary = np.array([f"w{k}" for k in range(5000)])
+    p = 1 / np.arange(1, 5001)
+    contexts = [" ".join(row) for row in draw.choice(vocabulary, (80_000, 12), p=p / p.sum())]
+    model = Retrieval.fit(contexts, contexts)
+    times = []
+    for row in range(0, 80_000, 8000):
+        start = time.process_time()
+        ((reply, similarity),) = model.nearest(contexts[row])
+        times.append(time.process_time() - start)
+        assert sorted(words(reply)) == sorted(words(contexts[row])) and similarity == 1
+    assert min(times) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("contexts", "replies", "most", "message"),
+    [
+        (["a"], [], 9, "not 1 and 0 with most=9"),
+        ([], [], 9, "not 0 and 0 with most=9"),
+        (["a"], ["b"], 0, "not 1 and 1 with most=0"),
+    ],
+)
+def test_what_cannot_be_fitted(contexts: list[str], replies: list[str], most: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Retrieval.fit(contexts, replies, most)
+
+
+def test_count_below_1() -> None:
+    with pytest.raises(UsageError, match="count must be at least 1, not 0"):
+        Retrieval.fit(["a"], ["b"]).nearest("a", 0)

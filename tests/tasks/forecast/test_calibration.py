@@ -1,0 +1,139 @@
+"""The blend is the best of its grid, the bands cover what they should, and crossing is impossible."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elman.tasks.forecast.calibration import Adjustment, Naive
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def normal(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, 10))
+
+
+def naives(naive: np.ndarray, seasonal: np.ndarray) -> tuple[Naive, Naive]:
+    flat = np.ones(naive.shape[1])
+    return Naive("seasonal naive", seasonal, flat), Naive("naive", naive, flat)
+
+
+def fit(
+    quantiles: np.ndarray,
+    beside: Sequence[Naive],
+    target: np.ndarray,
+    levels: Sequence[float] = LEVELS,
+    horizons: float = 1e9,
+) -> Adjustment:
+    """With the naive forecasts' errors on validation for those of all the past."""
+    past = {one.name: (target - one.point) / one.growth for one in beside}
+    return Adjustment.fit(quantiles, beside, target, levels, horizons, past)
+
+
+def bands(center: np.ndarray, width: float) -> np.ndarray:
+    return center[..., None] + width * np.array([-1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("width", [0.7, 1.2816, 3.0])
+def test_bands_of_any_width_end_up_covering_their_share(width: float) -> None:
+    target = normal(400)
+    zero = np.zeros_like(target)
+    found = fit(bands(zero, width), naives(zero + 9, zero + 9), target)
+    assert found.stretch[0] == pytest.approx(1.2816 / width, rel=0.06)
+    fresh = normal(400, 1)
+    out = found.apply(bands(zero, width), naives(zero + 9, zero + 9), LEVELS)
+    inside = ((fresh >= out[..., 0]) & (fresh <= out[..., 2])).mean()
+    assert inside == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_level_without_a_counterpart_is_stretched_for_itself() -> None:
+    target = normal(400)
+    zero = np.zeros_like(target)
+    quantiles = zero[..., None] + np.array([0.0, 2.0])
+    found = fit(quantiles, naives(zero + 9, zero + 9), target, (0.5, 0.9))
+    out = found.apply(quantiles, naives(zero + 9, zero + 9), (0.5, 0.9))
+    assert (normal(400, 1) <= out[..., 1]).mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_a_good_network_is_left_alone_and_a_bad_one_is_blended_out() -> None:
+    target = normal(50)
+    good = fit(bands(target, 1.0), naives(target + 1, target + 2), target)
+    assert (good.weight, good.base, good.notes) == (pytest.approx(1.0), "naive", ())
+    bad = fit(bands(target + 3, 1.0), naives(target + 1, target), target)
+    assert (bad.weight, bad.base) == (0.0, "seasonal naive")
+    assert "did not beat seasonal naive on validation" in bad.notes[0]
+    np.testing.assert_allclose(
+        bad.apply(bands(target + 3, 1.0), naives(target, target), LEVELS)[..., 1], target
+    )
+
+
+def test_bands_of_a_naive_forecast_grow_with_the_steps() -> None:
+    """A useless network beside random walks: what is left is the last value, wider at every step."""
+    walks = normal(800).cumsum(1)
+    growth = np.sqrt(1 + np.arange(10))
+    zero = np.zeros_like(walks)
+    last = (Naive("naive", zero, growth),)
+    found = fit(bands(zero + 50, 1.0), last, walks)
+    assert found.weight == 0
+    out = found.apply(bands(zero + 50, 1.0), last, LEVELS)
+    inside = ((walks >= out[..., 0]) & (walks <= out[..., 2])).mean(0)
+    np.testing.assert_allclose(inside, 0.8, atol=0.05)
+
+
+def test_the_naive_bands_come_from_all_of_the_past() -> None:
+    target = normal(300)
+    zero = np.zeros_like(target)
+    one = Naive("naive", zero, np.ones(10))
+    past = {"naive": np.linspace(-2, 2, 1001)}
+    found = Adjustment.fit(bands(zero + 50, 1.0), [one], target, LEVELS, 1e9, past)
+    assert found.spread == pytest.approx((-1.6, 0, 1.6))
+    assert found.stretch[0] * 1.6 == pytest.approx(1.2816, rel=0.05), "validation still sets the width"
+
+
+def test_errors_on_opposite_sides_are_averaged_out() -> None:
+    target = normal(50)
+    found = fit(bands(target + 1, 1.0), naives(target - 1, target - 1), target)
+    assert found.weight == pytest.approx(0.5)
+    out = found.apply(bands(target + 1, 1.0), naives(target - 1, target - 1), LEVELS)
+    np.testing.assert_allclose(out[..., 1], target, atol=1e-6)
+    assert found.network_error == found.base_error == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("horizons", "weight"), [(1.0, 0.5), (9.0, 0.9)])
+def test_a_single_horizon_does_not_convince(horizons: float, weight: float) -> None:
+    target = normal(50)
+    found = fit(bands(target, 1.0), naives(target + 1, target + 1), target, LEVELS, horizons)
+    assert found.weight == pytest.approx(weight)
+
+
+def test_missing_targets_do_not_count() -> None:
+    target = normal(50)
+    holes = target.copy()
+    holes[:, 3] = np.nan
+    zero = np.zeros_like(target)
+    found = fit(bands(zero, 1.0), naives(zero + 1, zero + 1), holes)
+    kept = np.delete(target, 3, axis=1)
+    same = fit(bands(np.zeros_like(kept), 1.0), naives(kept * 0 + 1, kept * 0 + 1), kept, LEVELS, 1e9)
+    assert found.stretch == same.stretch
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.floats(0.01, 0.99), min_size=0, max_size=6, unique=True),
+    st.integers(1, 8),
+    st.integers(0, 1000),
+)
+def test_quantiles_rise_whatever_was_learned(levels: list[float], n: int, seed: int) -> None:
+    asked = tuple(sorted({*levels, 0.5}))
+    rng = np.random.default_rng(seed)
+    quantiles = np.sort(rng.normal(size=(n, 4, len(asked))), axis=-1)
+    target, base = rng.normal(size=(n, 4)), rng.normal(size=(n, 4))
+    found = fit(quantiles, naives(base, base + 1), target, asked)
+    assert (np.diff(found.apply(quantiles, naives(base, base + 1), asked), axis=-1) >= 0).all()
+    assert (
+        Adjustment.from_dict(vars(found) | {"stretch": list(found.stretch), "spread": list(found.spread)})
+        == found
+    )
