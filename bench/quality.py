@@ -1,10 +1,10 @@
-"""Scores on public data, one command per figure, through the public API.
+"""Scores on public data through the public API, one command per figure.
 
     ELMAN_DATA=... python bench/quality.py imdb          # one figure, or several names
     ELMAN_DATA=... python bench/quality.py               # all of them
 
-Prints a line of JSON a figure: the score, its plain baseline, wall time. `ELMAN_DATA` is a folder with the
-data sets as `sentiment/imdb`, `timeseries/m4` and so on; the modules beside this one say what each must hold.
+Prints one line of JSON per figure: score, baseline's score, wall time. `ELMAN_DATA` is a folder with the data
+sets, as `sentiment/imdb`, `timeseries/m4` and so on; the modules beside this one say what each holds.
 """
 
 import json
@@ -25,7 +25,7 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
 
 
 def main(names: list[str]) -> None:
-    """Run the named figures, or all."""
+    """Compute the named figures, or all."""
     if unknown := [name for name in names if name not in RUNS]:
         sys.exit(f"there is no figure {unknown[0]!r}: there are {', '.join(RUNS)}")
     for name in names or RUNS:

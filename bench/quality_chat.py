@@ -10,10 +10,10 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import elman
-from elman.data.batches import normal
+from elman.data.batches import normalize
 from quality_text import _data
 
-LONG: Final = 8  # words of a turn that is not said by chance
+MIN_WORDS: Final = 8  # of a turn that two dialogues hardly share by chance
 EPOCHS: Final = 4
 
 
@@ -26,21 +26,23 @@ def dialog(**settings: Any) -> dict[str, Any]:
     for line in file.read_text().splitlines():
         row = json.loads(line)
         parts.setdefault(row["split"], []).append(row["turns"])
-    known = {tuple(turns) for turns in parts["train"]}
-    test = [turns for turns in parts["test"] if tuple(turns) not in known]
-    said = {_plain(turn) for turns in parts["train"] for turn in turns}
-    strict = [turns for turns in test if not any(_long(turn) and _plain(turn) in said for turn in turns)]
+    train_dialogues = {tuple(turns) for turns in parts["train"]}
+    test = [turns for turns in parts["test"] if tuple(turns) not in train_dialogues]
+    train_turns = {_plain(turn) for turns in parts["train"] for turn in turns}
+    strict = [
+        turns for turns in test if not any(_long(turn) and _plain(turn) in train_turns for turn in turns)
+    ]
     start = time.perf_counter()
     model = elman.Chatbot.fit(parts["train"], valid=parts["validation"], **{"epochs": EPOCHS} | settings)
     seconds = time.perf_counter() - start
-    begin = time.perf_counter()
+    scoring = time.perf_counter()
     results = {"dialogues": model.evaluate(test), "strict": model.evaluate(strict)}
     return {
-        "score": results["dialogues"].scores.perplexity,
+        "score": results["dialogues"].scores["perplexity"],
         "test dialogues": len(test),
         "strict dialogues": len(strict),
         "seconds": round(seconds, 1),
-        "seconds to score": round(time.perf_counter() - begin, 1),
+        "seconds to score": round(time.perf_counter() - scoring, 1),
         "settings": asdict(model.settings),
     } | {name: result.to_dict() for name, result in results.items()}
 
@@ -49,8 +51,8 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {"dialog": dialog}
 
 
 def _plain(turn: str) -> str:
-    return normal("".join(letter if letter.isalnum() else " " for letter in turn))
+    return normalize("".join(letter if letter.isalnum() else " " for letter in turn))
 
 
 def _long(turn: str) -> bool:
-    return len(_plain(turn).split()) >= LONG
+    return len(_plain(turn).split()) >= MIN_WORDS

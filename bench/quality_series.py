@@ -1,7 +1,7 @@
 """Forecasting on public data (variable ELMAN_DATA), through the public API with its default settings.
 
-Every test stretch is scored once, at the end; nothing is chosen on it. Columns, horizon, season and frequency
-are what the data set's protocol says.
+Every test set is scored once, at the end; nothing is chosen on it. Columns, horizon, season and frequency are
+those of the data set's protocol.
 
     ELMAN_DATA=... python bench/quality_series.py m4_hourly m4_weekly etth1 walmart seattle
 """
@@ -31,7 +31,7 @@ def m4_hourly(**settings: Any) -> dict[str, Any]:
 
 
 def m4_weekly(**settings: Any) -> dict[str, Any]:
-    """M4 competition, 359 weekly series, 13 weeks ahead; its rules say they have no season."""
+    """M4 competition, 359 weekly series, 13 weeks ahead; its rules give them no season."""
     return _m4("Weekly", 13, 1, **settings)
 
 
@@ -73,7 +73,7 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
 
 
 def _measure(train: pl.DataFrame, test: pl.DataFrame, *, step: int, **options: Any) -> dict[str, Any]:
-    """Train on one frame, forecast from every `step` of the other."""
+    """Train on one frame, forecast the other from every `step`-th step."""
     start = time.perf_counter()
     model = elman.Forecaster.fit(train, **options)
     trained = time.perf_counter() - start
@@ -89,13 +89,13 @@ def _m4(name: str, horizon: int, season: int, **settings: Any) -> dict[str, Any]
     trained = time.perf_counter() - start
     ahead = model.predict()
     predicted = time.perf_counter() - start - trained
-    found = ahead.select("q0.1", "q0.5", "q0.9").to_numpy().reshape(len(train), horizon, 3)
+    forecasts = ahead.select("q0.1", "q0.5", "q0.9").to_numpy().reshape(len(train), horizon, 3)
     order = ahead["unique_id"].unique(maintain_order=True).to_list()
     assert order == list(train), "every series is forecast, in the file's order"
     actual = np.stack(list(test.values()))
     scales = np.array([scores.mase_scale(history, season) for history in train.values()])
     reference = np.stack([naive2(history, horizon, season, LEVELS) for history in train.values()])
-    ours, base = (scores.summary(actual, forecast, LEVELS, scales) for forecast in (found, reference))
+    ours, base = (scores.summary(actual, forecast, LEVELS, scales) for forecast in (forecasts, reference))
     ours["owa"] = scores.owa(ours["smape"], ours["mase"], base["smape"], base["mase"])
     return {"scores": ours, "baseline": base | {"owa": 1.0}} | _about(model, trained, predicted)
 
@@ -105,7 +105,7 @@ def _about(model: Any, trained: float, scored: float) -> dict[str, Any]:
         "seconds": round(trained, 1),
         "seconds of scoring": round(scored, 1),
         "validation": model.validation.scores,
-        "weight of the network": model.core.adjustment.weight,
+        "weight of the network": model.calibration.weight,
         "settings": asdict(model.settings) | {"epochs": model.plan.epochs},
     }
 
@@ -118,7 +118,7 @@ def _data(part: str) -> Path:
 
 
 def _wide(path: Path) -> dict[str, np.ndarray]:
-    """The competition's format: a line a series, its name first, then values until the cells are empty."""
+    """Read the competition's format: a line per series, its name first, then its values."""
     lines = path.read_text().splitlines()[1:]
     cells = [[cell.strip('"') for cell in line.split(",")] for line in lines]
     return {row[0]: np.array([float(cell) for cell in row[1:] if cell]) for row in cells}

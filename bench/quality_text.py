@@ -19,13 +19,13 @@ import elman
 
 
 def imdb(**settings: Any) -> dict[str, Any]:
-    """25,000 / 25,000 film reviews (Maas et al., ACL 2011). Their star rating is no input."""
+    """25,000 / 25,000 film reviews (Maas et al., ACL 2011). The star rating is not an input."""
     folder = _data("sentiment/imdb")
     return _measure(folder / "train.tsv", folder / "test.tsv", **settings)
 
 
 def sst2(**settings: Any) -> dict[str, Any]:
-    """6,920 / 872 / 1,821 sentences (Socher et al., EMNLP 2013), read both ways, no outside vectors."""
+    """6,920 / 872 / 1,821 sentences (Socher et al., EMNLP 2013), bidirectional, no pretrained vectors."""
     folder = _data("sentiment/sst2")
     settings = {"bidirectional": True, "hidden": 96} | settings
     return _measure(
@@ -50,7 +50,7 @@ def _data(part: str) -> Path:
 
 
 def _measure(train: Path, test: Path, *, header: bool = True, **settings: Any) -> dict[str, Any]:
-    """Accuracy on the test set, that of the plain baseline, and the seconds of everything up to them."""
+    """Train, then return the accuracy on the test set, the baseline's, and the seconds both took."""
     start = time.perf_counter()
     model = elman.Classifier.fit(train, header=header, **settings)
     trained = time.perf_counter() - start

@@ -1,12 +1,12 @@
-"""Speed beside torch.nn, loops over its cells, jax.lax.scan and onnxruntime, each timed in turns with ours.
+"""Speed beside torch.nn, loops over its cells, jax.lax.scan and onnxruntime, each timed in turns with elman.
 
     python bench/speed.py                             # all of: infer train ragged stream cells compile
     python bench/speed.py infer stream --seconds 0.2 --threads 1 --json speed.json
     python bench/speed.py --table speed.json          # that file as Markdown
 
-`pip install -e '.[bench]'` brings jax and onnxruntime; without them their columns are left out. A ratio is
-the peer's time / ours, the median over pairs: above 1 we are faster. ELMAN_CPU=avx2 holds the others to AVX2
-as well (onnxruntime can't be held: on a machine with AVX-512 its column then has an advantage).
+`pip install -e '.[bench]'` installs jax and onnxruntime; without them their columns are missing. A ratio is
+the peer's time divided by elman's, the median over pairs: above 1 elman is faster. ELMAN_CPU=avx2 limits
+the others to AVX2 as well, except onnxruntime, which then has an advantage on a machine with AVX-512.
 """
 
 import argparse
@@ -31,14 +31,14 @@ CONSOLE: Final = Console(width=None if sys.stdout.isatty() else 150)
 
 
 def main() -> None:
-    """Measure, or print what was."""
+    """Measure, or print earlier measurements."""
     given = _arguments()
     if given.table:
         print(report.markdown(json.loads(given.table.read_text())))
         return
     threads = given.threads or _cores()
     if given.json:
-        given.json.touch()  # rather refused now than after an hour
+        given.json.touch()  # fail now rather than after an hour
     prepare(threads)
     measured = measure(given.names or list(NAMES), given.seconds, threads)
     if given.json:
@@ -114,7 +114,7 @@ def measure(names: list[str], seconds: float, threads: int) -> dict[str, Any]:
 
 
 def _shown(name: str, found: Any) -> list[dict[str, Any]]:
-    """Collect points and show each as it comes, without a thread that would disturb the next."""
+    """Collect points and show each at once, without a thread that would disturb the next."""
     points: list[dict[str, Any]] = []
     with Live(console=CONSOLE, auto_refresh=False) as live:
         for point in found:
@@ -132,7 +132,7 @@ def _compile_line(cost: dict[str, float]) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Where this was measured."""
+    """Describe the machine."""
     import torch
 
     from elman.engine.cpu import host
@@ -168,7 +168,7 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Which code this was, with a + if it was changed since."""
+    """Return the commit, with a + if the tree has changes."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

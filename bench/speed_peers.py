@@ -1,4 +1,4 @@
-"""The peers: each computes what one of our layers does, from the weights of one torch.nn module.
+"""The peers: each computes the same as one of elman's layers, from the weights of one torch.nn module.
 
 A peer's function takes that module and x (T, B, I) and returns what is to be timed: for inference a function
 that returns output and final state, for training one that returns the loss and the gradients of
@@ -26,19 +26,19 @@ ONNX: Final = {"LSTM": ("LSTM", (0, 3, 1, 2)), "GRU": ("GRU", (1, 0, 2)), "Elman
 
 
 def ours(cell: str, module: nn.Module, **options: Any) -> Any:
-    """Our layer with a torch.nn module's weights."""
+    """Make an elman layer with the weights of a torch.nn module."""
     layer = OURS[cell](module.input_size, module.hidden_size, **options)
     layer.load_state_dict(module.state_dict())
     return layer
 
 
 def layer(layer: nn.Module, x: Tensor, training: bool, **options: Any) -> Call:
-    """One of our layers, or torch.nn's."""
+    """Call one layer, elman's or torch.nn's."""
     return _trained(layer, lambda: layer(x, **options)) if training else lambda: layer(x, **options)
 
 
 def packed(layer: nn.Module, x: Tensor, training: bool, lengths: Tensor) -> Call:
-    """torch.nn on sequences of many lengths. Packing counts; unpacking, which not everyone needs, doesn't."""
+    """Call torch.nn on sequences of many lengths. Packing is timed, unpacking is not."""
 
     def run() -> Any:
         return layer(pack_padded_sequence(x, lengths, enforce_sorted=False))
@@ -145,7 +145,7 @@ def session(cell: str, module: nn.Module, x: Tensor) -> Call:
 
 
 def stepping(module: nn.Module, x: Tensor) -> Call:
-    """An LSTM of one step in onnxruntime that takes and gives the state: call after call, along a stream."""
+    """One step of an LSTM in onnxruntime per call, with the state as input and output: a stream."""
     found = _session("LSTM", module, (1, *x.shape), ("H", "C"))
     zeros = np.zeros((1, len(x), module.hidden_size), np.float32)
     feed = {"X": x.unsqueeze(0).numpy(), "H": zeros, "C": zeros}
@@ -158,7 +158,7 @@ def stepping(module: nn.Module, x: Tensor) -> Call:
 
 
 def _session(cell: str, module: nn.Module, shape: tuple[int, ...], states: tuple[str, ...]) -> Any:
-    """With `states` as inputs, and then without the outputs of every step, which one step doesn't need."""
+    """With `states` as inputs, and then without the outputs of every step, which one step does not need."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -28,7 +28,7 @@ GRID: Final[tuple[Shape, ...]] = (
     (50, 64, 512, 512),
     (500, 16, 128, 128),
 )
-LOOPED: Final = GRID[:3]  # where a Python loop ends in reasonable time
+LOOPED: Final = GRID[:3]  # shapes at which a Python loop takes a reasonable time
 STREAMED: Final = (64, 256, 512)
 OWN: Final[Shape] = (100, 32, 128, 128)
 
@@ -43,7 +43,7 @@ def Peephole(x: Any, u: Any, s: Any, w: Any) -> Any:
 
 @elman.cell(gates="f g o", state="h c")
 def Coupled(x: Any, u: Any, s: Any) -> Any:
-    """A user's cell: an LSTM that forgets as much as it takes in."""
+    """A user's cell: an LSTM whose forget gate is one minus its input gate."""
     f, o = torch.sigmoid(x.f + u.f), torch.sigmoid(x.o + u.o)
     c = f * s.c + (1 - f) * torch.tanh(x.g + u.g)
     return o * torch.tanh(c), c
@@ -131,7 +131,7 @@ def stream(seconds: float, sizes: tuple[int, ...] = STREAMED) -> Iterator[dict[s
         found = {}
         with mode(False):
             for name, rival in _steppers(module, x[0]).items():
-                # ours begins anew with each peer, so that both are at the same place of the stream
+                # elman starts anew with each peer, so that both are at the same step of the stream
                 ours = Side("elman", _stepped(peers.ours("LSTM", module).step, x[0]))
                 found[name] = compare(ours, Side(name, rival), seconds)
         yield _point("stream", "LSTM", False, shape, found)
@@ -150,7 +150,7 @@ def _steppers(module: nn.Module, x: torch.Tensor) -> dict[str, peers.Call]:
 
 
 def _stepped(advance: Callable[..., Any], x: torch.Tensor) -> peers.Call:
-    """A function that takes one more step each time."""
+    """Return a function that advances one step per call."""
     state = None
 
     def call() -> Any:
@@ -162,7 +162,7 @@ def _stepped(advance: Callable[..., Any], x: torch.Tensor) -> peers.Call:
 
 
 def cells(seconds: float, shape: Shape = OWN) -> Iterator[dict[str, Any]]:
-    """A user's cells against our own LSTM, gate for gate, and against their own eager loops."""
+    """A user's cells against elman.LSTM, gate for gate, and against their own eager loops."""
     for cell in (Peephole, Coupled):
         for training in (False, True):
             yield _own(cell, shape, training, seconds)
@@ -183,8 +183,8 @@ def _own(cell: Any, shape: Shape, training: bool, seconds: float) -> dict[str, A
 
 
 def compile(rounds: int = 3) -> dict[str, float]:
-    """What the first call of an LSTM's forward and backward pass costs beyond the second, in fresh processes:
-    with an empty cache, and with what that has left there. Medians of several rounds; {} without a compiler.
+    """Measure what the first forward and backward pass of an LSTM costs beyond the second, in fresh processes
+    with an empty and with a filled cache. Medians of several rounds; {} without a compiler.
     """
     if isinstance(host.host(), str):
         return {}

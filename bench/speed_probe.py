@@ -1,4 +1,4 @@
-"""A process of its own: milliseconds of the first forward and backward pass of an LSTM beyond the second's.
+"""A separate process: milliseconds of the first forward and backward pass of an LSTM beyond the second's.
 
 python bench/speed_probe.py THREADS
 """

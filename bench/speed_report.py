@@ -1,4 +1,4 @@
-"""What was measured, as tables for a terminal and in Markdown. Needs nothing but the JSON."""
+"""Tables of measurements, for a terminal and in Markdown, from the JSON alone."""
 
 import math
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ TITLES: Final = {
     "stream": "A step of one sequence, from state to state",
     "cells": "A user's cell: against our LSTM gate for gate, and its own eager loop",
 }
-MEANT: Final = ("infer", "train", "ragged")  # grids, which have a geometric mean
+WITH_MEANS: Final = ("infer", "train", "ragged")  # runs over a grid of shapes
 PEERS: Final = ("torch.nn", "torch.nn cells", "jax.lax.scan", "onnxruntime")
 
 
@@ -23,7 +23,7 @@ def means(points: Iterable[Point]) -> list[dict[str, Any]]:
     """Geometric means of peer/ours over the shapes, per run, mode, cell and peer."""
     groups: dict[tuple[str, ...], list[float]] = {}
     for point in points:
-        if point["run"] in MEANT:
+        if point["run"] in WITH_MEANS:
             for peer, pairing in point["peers"].items():
                 key = (point["run"], point["mode"], point["what"], peer)
                 groups.setdefault(key, []).append(pairing["ratio"])
@@ -47,12 +47,12 @@ def _rounded(value: float) -> str:
 
 
 def duration(milliseconds: float) -> str:
-    """Three digits, in the unit that suits."""
+    """Format milliseconds with three digits in a suitable unit."""
     return f"{_rounded(1e3 * milliseconds)} µs" if milliseconds < 1 else f"{_rounded(milliseconds)} ms"
 
 
 def _names(points: Iterable[Point]) -> list[str]:
-    """The peers that some point has, in the order of PEERS."""
+    """Return the peers of the points, in the order of PEERS."""
     found = dict.fromkeys(peer for point in points for peer in point["peers"])
     return sorted(found, key=lambda name: PEERS.index(name) if name in PEERS else len(PEERS))
 
@@ -95,7 +95,7 @@ def _by_row(found: list[dict[str, Any]]) -> Iterable[tuple[tuple[str, str], dict
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The README's tables: geometric means of the grids, then what has no grid, then where that was."""
+    """Format the tables of docs/benchmarks.md: means of the grids, other runs, the machine."""
     points = report["points"]
     parts = [_means_table(points)]
     for run in ("stream", "cells"):
@@ -110,11 +110,11 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def _means_table(points: list[Point]) -> str:
-    chosen = [p for p in points if p["run"] in MEANT]
+    chosen = [p for p in points if p["run"] in WITH_MEANS]
     if not chosen:
         return ""
     peers, found, rows = _names(chosen), means(chosen), []
-    for run in MEANT:
+    for run in WITH_MEANS:
         for (mode, what), row in _by_row([m for m in found if m["run"] == run]):
             cells = [_mean(row[peer]) if peer in row else "" for peer in peers]
             rows.append([f"{what}, {mode}{', ragged' if run == 'ragged' else ''}", *cells])

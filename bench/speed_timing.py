@@ -1,6 +1,6 @@
 """Two ways to compute the same thing, timed in turns.
 
-The machine's speed changes while one measures; that of one pair hardly does. So what counts is the median of
+The machine's speed changes while one measures; that of one pair hardly does. So the result is the median of
 the pairs' ratios, not the ratio of two medians.
 """
 
@@ -19,18 +19,18 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 WARM_UPS: Final = 3
 PAIRS: Final = 7  # at least
-# Seconds that a library's threads spin after their work: on few cores they would slow down whoever comes
-# next, who therefore makes calls that don't count for so long. Measured on two cores of an EPYC, rounded up;
-# XLA's threads sleep at once, but then our data must come back into the caches.
+# Seconds for which a library's threads spin after their work. On few cores they would slow down the next
+# side, which therefore makes uncounted calls for as long. Measured on two cores of an EPYC, rounded up; XLA's
+# threads sleep at once, but then elman's data must come back into the caches.
 SPINS: Final = {"onnxruntime": 0.06, "jax.lax.scan": 0.005}
-OPENMP: Final = 0.02  # ours and PyTorch's, which are the same
-SAMPLE: Final = 0.002  # a shorter call is repeated for this long and divided
-TOLERANCE: Final = 1e-4  # of the largest value: what float32 sums in another order may differ by
+OPENMP: Final = 0.02  # elman's and PyTorch's, which are the same threads
+SAMPLE: Final = 0.002  # seconds; a shorter call is repeated for as long
+TOLERANCE: Final = 1e-4  # of the largest value, for float32 sums in another order
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: what is called, which returns values that both must agree on."""
+    """One of the two: a call that returns the values to compare."""
 
     name: str
     call: Callable[[], Any]
@@ -38,7 +38,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Pairing:
-    """What came out: milliseconds a call, and peer/ours of the pairs with their quartiles."""
+    """The result: milliseconds per call, and the pairs' ratio peer/ours with its quartiles."""
 
     ours_ms: float
     peer_ms: float
@@ -49,7 +49,7 @@ class Pairing:
 
 
 def compare(ours: Side, peer: Side, seconds: float, *, weight: float = 1.0, same: bool = True) -> Pairing:
-    """Time both in turns for `seconds`, but in PAIRS pairs at least. `weight` multiplies the peer's times.
+    """Time both in turns for `seconds`, in at least PAIRS pairs. `weight` multiplies the peer's times.
 
     Unless `same` is False both must return the same values: a ValueError says that they don't.
     """
@@ -72,7 +72,7 @@ def agree(ours: Side, peer: Side) -> None:
     if len(mine) != len(other) or not mine:
         raise ValueError(f"{ours.name} returns {len(mine)} arrays, {peer.name} {len(other)}")
     for a, b in zip(mine, other, strict=True):
-        # NaN is no agreement either: hence "not <="
+        # "not <=", so that NaN disagrees
         if a.size != b.size or not np.abs(a.ravel() - b.ravel()).max() <= TOLERANCE * np.abs(a).max():
             raise ValueError(f"{ours.name} and {peer.name} don't compute the same")
 
@@ -106,7 +106,7 @@ def _repeats(side: Side, other: Side) -> int:
 
 
 def _turn(side: Side, other: Side, repeats: int) -> float:
-    """Seconds a call, after calls until the other side's threads sleep and its data are out of the caches."""
+    """Return seconds per call, once the other side's threads sleep and its data have left the caches."""
     end = time.perf_counter() + SPINS.get(other.name, OPENMP)
     side.call()
     while time.perf_counter() < end:
@@ -119,7 +119,7 @@ def _turn(side: Side, other: Side, repeats: int) -> float:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the garbage collector, which would strike at either side."""
+    """Switch the garbage collector off, which would hit either side."""
     gc.collect()
     gc.disable()
     try:
@@ -129,5 +129,5 @@ def _quiet() -> Iterator[None]:
 
 
 def mode(training: bool) -> Any:
-    """Gradients on or off outside of what is timed: switching them is not the layers' work."""
+    """Switch gradients outside the timed calls, since that is not the layers' work."""
     return torch.set_grad_enabled(training)

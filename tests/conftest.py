@@ -12,9 +12,10 @@ from hypothesis import settings
 from command_line import Call
 from elman import cli
 
-# The same examples at every run, so that a change is judged by itself; HYPOTHESIS_PROFILE=default draws new
-# ones, which is how to look for more.
+# "fixed" draws the same examples at every run, so that a change is judged by itself; the nightly run draws
+# new ones, and more of them.
 settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("nightly", max_examples=300, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 # A shell tells what it starts in the background to ignore Ctrl-C; tests of Ctrl-C need it heard.

@@ -1,4 +1,4 @@
-"""Models on disk: what goes in comes out, saving is all or nothing, and damage is named, never run."""
+"""Models on disk: what is saved is loaded, and saving is all or nothing."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elman.artifact import check_place, is_artifact, load, save
+from elman.artifact import check_destination, is_artifact, load, save
 from elman.atomic import write_partial
 from elman.errors import ArtifactError, UsageError
 from elman.version import __version__
@@ -26,7 +26,7 @@ def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
-# ---- what goes in comes out
+# ---- round trips
 
 KINDS = [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.uint8, torch.bool]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -74,7 +74,7 @@ def test_scores_that_are_no_numbers_become_null(tmp_path: Path) -> None:
 
 
 def test_a_path_with_half_a_character(tmp_path: Path) -> None:
-    """Python reads a file name that isn't UTF-8 so."""
+    """This is how Python reads a file name that isn't UTF-8."""
     odd = model(data={"source": "caf\udce9.csv"}, card="caf\udce9")
     save(odd, tmp_path)
     assert load(tmp_path).data == odd.data and load(tmp_path).card == "caf\\udce9"
@@ -93,9 +93,9 @@ def test_config_holds_what_it_promises(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"extras": {"../x": 1}}, "'../x' can't be the name of a file"),
-        ({"extras": {"config": 1}}, "'config' can't be the name of a file"),
-        ({"extras": {"": 1}}, "'' can't be the name of a file"),
+        ({"extras": {"../x": 1}}, "'../x' is not a valid file name"),
+        ({"extras": {"config": 1}}, "'config' is not a valid file name"),
+        ({"extras": {"": 1}}, "'' is not a valid file name"),
         ({"extras": {"x": {1, 2}}}, "not JSON serializable"),
         ({"settings": {"rate": float("nan")}}, "not JSON compliant"),
         ({"tensors": {"x": torch.zeros(2, dtype=torch.complex128)}}, "complex128"),
@@ -108,7 +108,7 @@ def test_what_can_not_be_saved(change: dict[str, Any], said: str, tmp_path: Path
     assert same(load(tmp_path), model()) and names(tmp_path) == FILES
 
 
-# ---- places
+# ---- folders
 
 
 @pytest.mark.parametrize("place", ["a", "a/", "a/b/c", "with space/ünï 日本", "./a/../b", "."])
@@ -118,7 +118,7 @@ def test_relative_places(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     if place == ".":
         monkeypatch.chdir("a")
     for number in (1, 2):
-        check_place(place)
+        check_destination(place)
         save(model(number), place)
         assert is_artifact(place) and same(load(place), model(number))
         assert same(load(Path(place).absolute()), model(number))  # the working folder is still the same one
@@ -158,14 +158,14 @@ def test_foreign_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"{tmp_path / 'file'} is a file: a model is saved as a folder"):
         save(model(), tmp_path / "file")
     with pytest.raises(
-        UsageError, match=f"{tmp_path} holds 'file' and no model: name a new or an empty folder"
+        UsageError, match=f"{tmp_path} holds 'file' but no model: name a new or an empty folder"
     ):
-        check_place(tmp_path)
+        check_destination(tmp_path)
     hub = tmp_path / "hub"  # another library's model has a config.json as well
     hub.mkdir()
     (hub / "config.json").write_text('{"architectures": ["elman"], "elman": 1}')
     (hub / "model.safetensors").write_text("weights")
-    with pytest.raises(UsageError, match=r"hub holds 'config.json' and no model"):
+    with pytest.raises(UsageError, match=r"hub holds 'config.json' but no model"):
         save(model(), hub)
     assert (hub / "model.safetensors").read_text() == "weights" and names(hub) == [
         "config.json",
@@ -196,7 +196,7 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
 
 
 def test_killed_while_saving(tmp_path: Path) -> None:
-    """At every moment: the old model whole or the new one; the next save works, even after a second kill."""
+    """One of both models is whole at every moment, and the next save works, even after a second kill."""
     command = [
         sys.executable,
         str(Path(__file__).parent / "helpers" / "killing.py"),
@@ -214,7 +214,7 @@ def test_killed_while_saving(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_an_error_while_saving(error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At each file forced to disk, and at each move."""
+    """At each flush to disk and at each move."""
     expected = ArtifactError if isinstance(error, OSError) else KeyboardInterrupt
     for owner, name in ((os, "fsync"), (Path, "replace")):
         work, count, failed = getattr(owner, name), 0, True

@@ -1,4 +1,4 @@
-"""Damaged, unfinished and foreign model folders: each is named in one sentence, and nothing in it is run."""
+"""Damaged, unfinished and foreign model folders: a one-sentence error names each, and no code in it runs."""
 
 import hashlib
 import json
@@ -59,7 +59,7 @@ def test_damage_anywhere(name: str, where: float, bit: int, cut: bool, tmp_path:
 
 
 class Other(dict[str, Any]):
-    """A whole config.json in place of the one there."""
+    """A complete config.json to replace the existing one."""
 
 
 def edited(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], Any]:
@@ -72,7 +72,7 @@ def edited(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], Any]:
 
 
 def forged(name: str, content: bytes) -> Callable[[Path], Any]:
-    """Another content under a right checksum, which anyone can compute."""
+    """Write other content with a correct checksum, which anyone can compute."""
 
     def forge(folder: Path) -> None:
         (folder / name).write_bytes(content)
@@ -123,12 +123,12 @@ OUT = {
         (edited(lambda c: Other(elman=[1])), "'elman' is missing or of the wrong kind"),
         (
             edited(lambda c: Other(model_type="lstm")),
-            "is not a model of elman: its config.json is another program's",
+            "is not a model of elman: its config.json belongs to another program",
         ),
-        (lambda f: (f / "config.json").write_text("[1]"), "its config.json is another program's"),
+        (lambda f: (f / "config.json").write_text("[1]"), "its config.json belongs to another program"),
         (
             lambda f: (f / "config.json").write_text('{"elman": {"scores": NaN}}'),
-            "not valid JSON .*NaN is no JSON",
+            "not valid JSON .*NaN is not JSON",
         ),
         (
             lambda f: (f / "config.json").write_text("[" * 100_000),
@@ -139,7 +139,10 @@ OUT = {
         (lambda f: (f / "model.safetensors").write_bytes(pickle.dumps(Evil())), "is damaged or was changed"),
         (forged("model.safetensors", pickle.dumps(Evil())), "unreadable content .*: train the model again"),
         (forged("model.safetensors", b""), "unreadable content .*: train the model again"),
-        (forged("vocabulary.json", b"[NaN]"), "unreadable content .*NaN is no JSON.*: train the model again"),
+        (
+            forged("vocabulary.json", b"[NaN]"),
+            "unreadable content .*NaN is not JSON.*: train the model again",
+        ),
         (forged("vocabulary.json", b"[" * 100_000), "unreadable content .*: train the model again"),
         (forged("README.md", b"\xff"), "unreadable content .*: train the model again"),
     ],
@@ -153,7 +156,7 @@ def test_damaged_and_crafted_folders(damage: Callable[[Path], Any], said: str, t
     assert str(tmp_path / "m") in str(raised.value) and "\n" not in str(raised.value)
 
 
-def test_places_without_a_model(tmp_path: Path) -> None:
+def test_folders_without_a_model(tmp_path: Path) -> None:
     gone, empty, file, run = (tmp_path / name for name in ("gone", "empty", "file", "run"))
     with pytest.raises(
         UsageError, match=f"there is no model at {gone}: train one with `elman train TASK DATA"
@@ -179,12 +182,12 @@ def test_links_are_read_like_files(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"other")
     with pytest.raises(ArtifactError, match=r"model.safetensors is damaged or was changed"):
         load(tmp_path / "m")
-    save(model(2), tmp_path / "m")  # replaces the link, not what it shows
+    save(model(2), tmp_path / "m")  # replaces the link, not its target
     assert same(load(tmp_path / "m"), model(2)) and (tmp_path / "elsewhere").read_bytes() == b"other"
 
 
 def test_a_file_that_waits_under_another_name(tmp_path: Path) -> None:
-    """What a kill right after the replacement of config.json leaves."""
+    """What a kill right after the replacement of config.json leaves behind."""
     save(model(), tmp_path)
     waiting = tmp_path / "model.safetensors"
     write_partial(waiting, waiting.read_bytes())

@@ -1,15 +1,25 @@
-"""Files that are whole or not there, and sentences for places that can't be written."""
+"""Files written whole or not at all, errors that give advice, and cached files."""
 
 import errno
 import math
 import os
 from pathlib import Path
 
+import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.atomic import finite, is_partial, partial, replace_file, write_partial, writing
+from elman.atomic import (
+    cache_folder,
+    is_partial,
+    null_if_infinite,
+    partial,
+    replace_cached,
+    replace_file,
+    write_partial,
+    writing,
+)
 from elman.errors import TrainingError, UsageError
 
 
@@ -73,7 +83,7 @@ NUMBERS = st.floats() | st.integers() | st.none() | st.booleans() | st.text()
 
 
 @given(st.recursive(NUMBERS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=9))
-def test_finite_only_replaces_what_json_lacks(value: object) -> None:
+def test_null_if_infinite_only_replaces_what_json_lacks(value: object) -> None:
     def same(old: object, new: object) -> bool:
         if isinstance(old, dict):
             return isinstance(new, dict) and list(old) == list(new) and all(same(old[k], new[k]) for k in old)
@@ -81,4 +91,38 @@ def test_finite_only_replaces_what_json_lacks(value: object) -> None:
             return isinstance(new, list) and len(old) == len(new) and all(map(same, old, new))
         return new is None if isinstance(old, float) and not math.isfinite(old) else new is old
 
-    assert same(value, finite(value))
+    assert same(value, null_if_infinite(value))
+
+
+# ---- cached files
+
+
+def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ELMAN_CACHE", str(tmp_path))
+    assert cache_folder("kernels") == tmp_path / "kernels"
+    monkeypatch.delenv("ELMAN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    assert cache_folder("corpora") == platformdirs.user_cache_path("elman") / "corpora"
+
+
+def test_writers_of_one_cached_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "x.o"
+    with replace_cached(path) as slow:
+        slow.write(b"slow")
+        with replace_cached(path) as fast:
+            fast.write(b"fast")
+        assert path.read_bytes() == b"fast"
+    assert path.read_bytes() == b"slow" and list(path.parent.iterdir()) == [path]
+
+
+def test_a_cached_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), replace_cached(tmp_path / "x") as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_folder_that_cannot_be_created(tmp_path: Path) -> None:
+    (tmp_path / "kernels").write_text("in the way")
+    with pytest.raises(OSError, match="kernels"), replace_cached(tmp_path / "kernels" / "x.o"):
+        pytest.fail("there is no folder to write to")

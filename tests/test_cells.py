@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import elman
 from elman import cells
 from elman.cells import CELLS, Cell, cell
+from elman.engine import trace
 from elman.errors import UsageError
 
 Array = NDArray[np.float64]
@@ -154,12 +155,24 @@ def test_pickle_and_copy_give_the_same_cell(kind: str) -> None:
     assert found.recurrent == ("u" in found.parts)
 
 
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_cell_prints_its_equations(kind: str) -> None:
+    """As they were written: run again, the text declares a cell that computes the same."""
+    printed, names = str(CELLS[kind]), {"cell": cell, **vars(cells)}
+    assert printed.startswith("@cell(gates=")
+    exec(printed, names)
+    twin = names[CELLS[kind].name]
+    assert twin is not CELLS[kind] and repr(twin) == repr(CELLS[kind])
+    assert trace(twin).nodes == trace(CELLS[kind]).nodes
+    assert str(twin) == repr(twin)  # there is no source of what was run from text
+
+
 def test_a_cell_that_cannot_be_found_again_is_not_pickled() -> None:
     @cell(gates="h", state="h")
     def Local(x, u):
         return x.h + u.h
 
-    with pytest.raises(UsageError, match=r"found again by its name, and module .* has no cell Local"):
+    with pytest.raises(UsageError, match=r"loaded by its name, but module .* has no cell Local"):
         pickle.dumps(Local)
 
 

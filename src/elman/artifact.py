@@ -1,13 +1,13 @@
 """A trained model on disk: a folder with config.json, model.safetensors, JSON files and a model card.
 
-Nothing in it is code, and nothing of it is run. config.json holds the checksums of all other files.
+It contains no code. config.json holds the checksums of all other files.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -15,20 +15,20 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from elman.atomic import finite, is_partial, partial, write_partial, writing
+from elman.atomic import is_partial, null_if_infinite, partial, write_partial, writing
 from elman.errors import ArtifactError, UsageError
 from elman.version import __version__
 
 FORMAT: Final = 1
-RUN: Final = ("metrics.jsonl", "checkpoint.pt")  # of the training run, whose folder this may be
-HEAD: Final = re.compile(rb'\s*\{\s*"elman"\s*:')  # how a config.json of ours begins
+RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt")  # of a training run, which may use the same folder
+CONFIG_START: Final = re.compile(rb'\s*\{\s*"elman"\s*:')  # of our config.json
 STEM: Final = re.compile(r"(?!config\Z)[A-Za-z0-9][A-Za-z0-9_-]*")
-KINDS: Final = {"version": str, "task": str, "settings": dict, "scores": dict, "data": dict, "files": dict}
+FIELDS: Final = {"version": str, "task": str, "settings": dict, "scores": dict, "data": dict, "files": dict}
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a task saves. `extras` are JSON files by stem (a vocabulary, scalers); `card` is Markdown."""
+    """The content of a model folder. `extras` holds JSON files by stem; `card` is Markdown."""
 
     task: str
     settings: dict[str, Any]
@@ -37,107 +37,104 @@ class Artifact:
     scores: dict[str, Any]
     data: dict[str, Any]
     card: str
-    version: str = field(default=__version__)
+    version: str = __version__
 
 
 def is_artifact(folder: str | Path) -> bool:
-    """Whether a folder looks like a finished model of ours."""
+    """Return whether a folder looks like a saved model of elman."""
     try:
         with (Path(folder) / "config.json").open("rb") as file:
-            return HEAD.match(file.read(100)) is not None
+            return CONFIG_START.match(file.read(100)) is not None
     except OSError:
         return False
 
 
-def check_place(folder: str | Path) -> None:
-    """UsageError unless a model may be written here: a free or empty place, a model, or a run."""
-    place = Path(folder)
-    if place.exists() and not place.is_dir():
+def check_destination(folder: str | Path) -> None:
+    """Raise UsageError unless a model may be written here: nothing, an empty folder, a model or a run."""
+    path = Path(folder)
+    if path.exists() and not path.is_dir():
         raise UsageError(f"{folder} is a file: a model is saved as a folder")
-    if place.is_dir() and not is_artifact(place):
-        foreign = sorted(p.name for p in place.iterdir() if p.name not in RUN and not is_partial(p.name))
+    if path.is_dir() and not is_artifact(path):
+        foreign = sorted(p.name for p in path.iterdir() if p.name not in RUN_FILES and not is_partial(p.name))
         if foreign:
-            raise UsageError(f"{folder} holds {foreign[0]!r} and no model: name a new or an empty folder")
+            raise UsageError(f"{folder} holds {foreign[0]!r} but no model: name a new or an empty folder")
 
 
 def save(artifact: Artifact, folder: str | Path) -> None:
-    """Write a model into a folder, in place of an older one; whatever else lies there stays.
+    """Write a model into a folder and replace an older one; other files there stay.
 
-    The files grow under other names, then config.json is replaced, and only then the others take their own
-    names. `load` finds a file under either by its checksum, so a kill at any moment leaves the old model or
+    All files are written under temporary names; then config.json is moved into place, and the others after
+    it. `load` finds a file under either name by its checksum, so a kill at any moment leaves the old model or
     the new one.
 
     Raises:
-        UsageError: something that is not a model is in that place, or a part of the model can't be saved.
-        ArtifactError: the folder can't be written or the disk is full; an older model is still there.
+        UsageError: the folder holds something else than a model, or a part of the model can't be saved.
+        ArtifactError: the folder can't be written; an older model remains.
     """
-    place, files = Path(folder), _files(artifact)
-    config = place / "config.json"
-    with writing(place, ArtifactError):
-        check_place(place)
-        fresh = not place.exists()
-        place.mkdir(parents=True, exist_ok=True)
-        old = _listed(place)
-        _settle(place, old)
+    folder, files = Path(folder), _files(artifact)
+    config = folder / "config.json"
+    with writing(folder, ArtifactError):
+        check_destination(folder)
+        fresh = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        old = _listed(folder)
+        _finish_moves(folder, old)
         try:
-            for (
-                name,
-                content,
-            ) in files.items():  # config.json leads: while it waits, the old model is in force
-                write_partial(place / name, content)
+            # config.json comes first: as long as its temporary file exists, the old model is valid
+            for name, content in files.items():
+                write_partial(folder / name, content)
             partial(config).replace(config)
         except BaseException:
             if partial(config).exists():
                 for name in files:
-                    partial(place / name).unlink(missing_ok=True)
-                if fresh and not any(place.iterdir()):
-                    place.rmdir()
+                    partial(folder / name).unlink(missing_ok=True)
+                if fresh and not any(folder.iterdir()):
+                    folder.rmdir()
             raise
-        _settle(place, _listed(place))
+        _finish_moves(folder, _listed(folder))
         for name in old.keys() - files.keys():
-            (place / name).unlink(missing_ok=True)
+            (folder / name).unlink(missing_ok=True)
 
 
 def load(folder: str | Path) -> Artifact:
-    """Read and verify a folder.
+    """Read and verify a model folder.
 
     Raises:
-        UsageError: no such folder.
-        ArtifactError: not a model, a training that has not finished, a file that is missing or damaged, or a
-            format of a newer version; the message says which and what to do.
+        UsageError: there is no such folder.
+        ArtifactError: it is not a model, its training has not finished, a file is missing or damaged, or it
+            was saved by a newer version.
     """
-    place = Path(folder)
-    config = _config(place)
-    content = {name: _verified(place, name, digest) for name, digest in config["files"].items()}
+    folder = Path(folder)
+    config = _config(folder)
+    content = {name: _verified(folder, name, digest) for name, digest in config["files"].items()}
     try:
         tensors = safetensors.torch.load(content.pop("model.safetensors"))
         card = content.pop("README.md").decode()
         extras = {Path(name).stem: _parsed(value) for name, value in content.items()}
     except (SafetensorError, ValueError, KeyError, RecursionError) as error:
-        raise ArtifactError(
-            f"{place} has matching checksums but unreadable content ({error}): train the model again"
-        ) from error
+        sentence = f"{folder} has matching checksums but unreadable content ({error}): train the model again"
+        raise ArtifactError(sentence) from error
     fields = {key: config[key] for key in ("task", "settings", "scores", "data", "version")}
     return Artifact(tensors=tensors, extras=extras, card=card, **fields)
 
 
 def _files(artifact: Artifact) -> dict[str, bytes]:
-    """The content of every file, config.json first."""
-    # clones: safetensors refuses tensors that share memory or lie in it with gaps
+    """Return the content of every file, config.json first."""
+    # cloned: safetensors refuses tensors that share memory or are not contiguous
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in artifact.tensors.items()}
     try:
         files = {"model.safetensors": safetensors.torch.save(tensors), "README.md": _utf8(artifact.card)}
         for stem, value in artifact.extras.items():
             if not STEM.fullmatch(stem):
-                raise ValueError(f"{stem!r} can't be the name of a file")
+                raise ValueError(f"{stem!r} is not a valid file name")
             files[f"{stem}.json"] = _json(value)
         config = {
             "format": FORMAT,
             "version": artifact.version,
             "task": artifact.task,
             "settings": artifact.settings,
-            "scores": finite(artifact.scores),
-            "data": finite(artifact.data),
+            "scores": null_if_infinite(artifact.scores),
+            "data": null_if_infinite(artifact.data),
             "files": {name: _digest(content) for name, content in files.items()},
         }
         return {"config.json": _json({"elman": config}), **files}
@@ -145,44 +142,41 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
         raise UsageError(f"the {artifact.task} model can't be saved: {error}") from error
 
 
-def _listed(place: Path) -> Mapping[str, str]:
-    """Files and checksums of the model in a folder; nothing where there is none that can be read."""
+def _listed(folder: Path) -> Mapping[str, str]:
+    """Return files and checksums of the model in a folder, none if there is no readable model."""
     try:
-        files: dict[str, str] = _config(place)["files"]
-        return files
+        return dict(_config(folder)["files"])
     except (ArtifactError, UsageError):
         return {}
 
 
-def _settle(place: Path, files: Mapping[str, str]) -> None:
-    """Give the files of the model in force their names, also those that a killed save left."""
+def _finish_moves(folder: Path, files: Mapping[str, str]) -> None:
+    """Move the model's files from temporary names to their own, including those left by a killed save."""
     for name, digest in files.items():
-        waiting = partial(place / name)
-        if waiting.is_file() and _digest(waiting.read_bytes()) == digest:
-            waiting.replace(place / name)
+        temporary = partial(folder / name)
+        if temporary.is_file() and _digest(temporary.read_bytes()) == digest:
+            temporary.replace(folder / name)
 
 
-def _config(place: Path) -> dict[str, Any]:
-    if not place.exists():
-        raise UsageError(
-            f"there is no model at {place}: train one with `elman train TASK DATA --save {place}`"
-        )
-    file = place / "config.json"
+def _config(folder: Path) -> dict[str, Any]:
+    if not folder.exists():
+        advice = f"train one with `elman train TASK DATA --save {folder}`"
+        raise UsageError(f"there is no model at {folder}: {advice}")
+    file = folder / "config.json"
     if not file.exists():
-        if (place / "checkpoint.pt").exists():
-            raise ArtifactError(
-                f"the training in {place} has not finished: run the same command with --resume"
-            )
-        raise ArtifactError(f"{place} is not a model of elman: it has no config.json")
+        if (folder / "checkpoint.pt").exists():
+            advice = "run the same command with --resume"
+            raise ArtifactError(f"the training in {folder} has not finished: {advice}")
+        raise ArtifactError(f"{folder} is not a model of elman: it has no config.json")
     try:
-        whole = _parsed(file.read_bytes())
+        content = _parsed(file.read_bytes())
     except OSError as error:
         raise ArtifactError(f"{file} can't be read ({error.strerror}): check its permissions") from error
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{file} is damaged: it is not valid JSON ({error}); copy it again") from error
-    if not isinstance(whole, dict) or "elman" not in whole:
-        raise ArtifactError(f"{place} is not a model of elman: its config.json is another program's")
-    return _checked(file, whole["elman"])
+    if not isinstance(content, dict) or "elman" not in content:
+        raise ArtifactError(f"{folder} is not a model of elman: its config.json belongs to another program")
+    return _checked(file, content["elman"])
 
 
 def _checked(file: Path, config: Any) -> dict[str, Any]:
@@ -198,24 +192,25 @@ def _checked(file: Path, config: Any) -> dict[str, Any]:
             f"{file.parent} was saved by elman {config.get('version')} in format {config['format']}; "
             f"this is elman {__version__} (format {FORMAT}): upgrade elman"
         )
-    for key, kind in KINDS.items():
+    for key, kind in FIELDS.items():
         if not isinstance(config.get(key), kind):
             damaged(repr(key))
-    own = {"model.safetensors", "README.md"}
+    required = {"model.safetensors", "README.md"}
     for name, digest in config["files"].items():
-        # never a path that leads out of the folder
-        sound = name in own or (name.endswith(".json") and STEM.fullmatch(name[: -len(".json")]))
-        if not sound or not isinstance(digest, str):
+        # a path must not lead out of the folder
+        valid = name in required or (name.endswith(".json") and STEM.fullmatch(name[: -len(".json")]))
+        if not valid or not isinstance(digest, str):
             damaged(f"the entry {name!r} of 'files'")
-    if not own <= config["files"].keys():
-        damaged(repr(min(own - config["files"].keys())))
+    if not required <= config["files"].keys():
+        damaged(repr(min(required - config["files"].keys())))
     return config
 
 
-def _verified(place: Path, name: str, digest: str) -> bytes:
-    """A file's content, from under its own name or, where a save was killed, the one it was written under."""
-    found = False
-    for path in (place / name, partial(place / name)):
+def _verified(folder: Path, name: str, digest: str) -> bytes:
+    """Return a file's content, found under its own name or, after a killed save, its temporary one."""
+    file = folder / name
+    problem = f"{folder} is incomplete: {name} is missing; copy the whole folder again"
+    for path in (file, partial(file)):
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -224,12 +219,8 @@ def _verified(place: Path, name: str, digest: str) -> bytes:
             raise ArtifactError(f"{path} can't be read ({error.strerror}): copy the folder again") from error
         if _digest(content) == digest:
             return content
-        found = True
-    if found:
-        raise ArtifactError(
-            f"{place / name} is damaged or was changed: its checksum is not config.json's; copy it again"
-        )
-    raise ArtifactError(f"{place} is incomplete: {name} is missing; copy the whole folder again")
+        problem = f"{file} is damaged or was changed: config.json has another checksum; copy it again"
+    raise ArtifactError(problem)
 
 
 def _digest(content: bytes) -> str:
@@ -241,12 +232,12 @@ def _json(value: Any) -> bytes:
 
 
 def _utf8(text: str) -> bytes:
-    """UTF-8; half a surrogate pair, which paths and broken texts may hold, is written as JSON escapes it."""
+    """Encode as UTF-8; lone surrogates, as in paths that are not UTF-8, are escaped as in JSON."""
     return text.encode(errors="backslashreplace")
 
 
 def _parsed(content: bytes) -> Any:
     def refuse(number: str) -> NoReturn:
-        raise ValueError(f"{number} is no JSON")
+        raise ValueError(f"{number} is not JSON")
 
     return json.loads(content, parse_constant=refuse)

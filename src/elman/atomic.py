@@ -1,28 +1,31 @@
-"""Files that are written whole or not at all, and one sentence where they can't be written."""
+"""Files written whole or not at all, one clear error where that fails, and the folder of cached files."""
 
 import errno
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import platformdirs
+
 from elman.errors import ElmanError
 
 
 def partial(path: Path) -> Path:
-    """The neighbour in which a file grows. Its name is fixed, so the next try replaces what a kill left."""
+    """Return the temporary file beside `path`. Its name is fixed: the next attempt replaces a stale one."""
     return path.with_name(f".{path.name}.partial")
 
 
 def is_partial(name: str) -> bool:
-    """Whether a file of this name is what a kill may have left of another file."""
+    """Return whether a name is that of a temporary file, which a killed process may leave."""
     return name.startswith(".") and name.endswith(".partial")
 
 
 def write_partial(path: Path, content: bytes) -> None:
-    """Write the neighbour of `path` and force it to disk; moving it onto `path` is left to the caller."""
+    """Write the temporary file of `path` and flush it to disk; the caller moves it to `path`."""
     with partial(path).open("wb") as file:
         file.write(content)
         file.flush()
@@ -31,7 +34,7 @@ def write_partial(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write a temporary neighbour, force it to disk, move it onto `path`; an error leaves `path` alone."""
+    """Write a temporary file, flush it to disk and move it to `path`; on an error `path` stays unchanged."""
     temporary = partial(path)
     try:
         with temporary.open("wb") as file:
@@ -44,21 +47,40 @@ def replace_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def cache_folder(kind: str) -> Path:
+    """Return the folder of cached files of one kind, inside ELMAN_CACHE or the user's cache folder."""
+    return Path(os.environ.get("ELMAN_CACHE") or platformdirs.user_cache_path("elman")) / kind
+
+
 @contextmanager
-def writing(place: Path, kind: type[ElmanError]) -> Iterator[None]:
-    """Raise `kind` where the operating system refuses to write `place`: one sentence with what to do."""
+def replace_cached(path: Path) -> Iterator[IO[bytes]]:
+    """Write a cached file and create its folder. Processes may write the same file at once; the last wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing(path: Path, kind: type[ElmanError]) -> Iterator[None]:
+    """Raise `kind`, with advice, if the operating system fails to write `path`."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         advice = "free some space there" if full else "name a folder that you may write to"
-        raise kind(f"{place} can't be written ({error.strerror or error}): {advice}") from error
+        raise kind(f"{path} can't be written ({error.strerror or error}): {advice}") from error
 
 
-def finite(value: Any) -> Any:
-    """The same nest of dicts and lists with null in place of the numbers that JSON doesn't have."""
+def null_if_infinite(value: Any) -> Any:
+    """Return nested dicts and lists with None for NaN and infinity, which JSON doesn't have."""
     if isinstance(value, Mapping):
-        return {key: finite(inner) for key, inner in value.items()}
+        return {key: null_if_infinite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
+        return [null_if_infinite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

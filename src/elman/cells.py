@@ -2,18 +2,18 @@
 
     x.i    W_i x_t + b_i              the input's part of gate i
     u.i    U_i h_{t-1} + b_i'         the recurrent part of gate i (without `u` there is no recurrent matrix)
-    s.c    c_{t-1}                    a state as the previous step left it
+    s.c    c_{t-1}                    a state after the previous step
     w.p    one learned number a unit  declared by `weights=`
 
-Every name stands for a vector of hidden units, and a cell only combines units with themselves: whatever mixes
-units (W, U, a projection) stands outside, in the layer. The function returns the new states in the order of
-`state=`; the first one is the output. Allowed are + - * / and negation, the functions imported from torch
-below, with `abs`, `log`, `minimum` and `sqrt`, and < and > to choose in `where`: `elman.engine.ops` is the
-table.
+Every name is a vector of hidden units, and a cell only combines units with themselves: what mixes units (W,
+U, a projection) belongs to the layer. The function returns the new states in the order of `state=`; the first
+one is the output. It may use + - * / and negation, the functions imported from torch below, `abs`, `log`,
+`minimum` and `sqrt`, and < and > to choose in `where`: `elman.engine.ops` is the table.
 """
 
 import importlib
 import inspect
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,7 +28,7 @@ PARTS = ("x", "u", "s", "w")
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A recurrence: its equations and the names they use. Made by `@cell`; run by `elman.engine.scan`."""
+    """A recurrence: its equations and the names they use. Made by `@cell`, run by `elman.engine.scan`."""
 
     name: str
     equations: Callable[..., Any]
@@ -39,13 +39,13 @@ class Cell:
 
     @property
     def recurrent(self) -> bool:
-        """Whether the cell reads `u`, and so has a recurrent matrix."""
+        """Return whether the cell reads `u`, and so has a recurrent matrix."""
         return "u" in self.parts
 
     def __call__(self, x: Any, u: Any, s: Any, w: Any) -> tuple[Any, ...]:
-        """One step on whatever carries arithmetic: tensors for the eager engine, symbols for the tracer."""
-        given = {"x": x, "u": u, "s": s, "w": w}
-        result = self.equations(*(given[part] for part in self.parts))
+        """Take one step, on tensors for the eager engine or on symbols for the tracer."""
+        arguments = {"x": x, "u": u, "s": s, "w": w}
+        result = self.equations(*(arguments[part] for part in self.parts))
         new = result if isinstance(result, tuple) else (result,)
         if len(new) != len(self.state):
             raise UsageError(
@@ -58,34 +58,41 @@ class Cell:
         return self
 
     def __reduce__(self) -> Any:
-        place = (self.equations.__module__, self.name)
-        _find(*place)  # so that saving fails, and not only loading
-        return _find, place
+        address = (self.equations.__module__, self.name)
+        _find(*address)  # so that saving fails already, not only loading
+        return _find, address
+
+    def __str__(self) -> str:
+        """Return the declaration as its author wrote it, or the short form where there is no source."""
+        try:
+            return textwrap.dedent(inspect.getsource(self.equations)).rstrip()
+        except (OSError, TypeError):
+            return repr(self)
 
     def __repr__(self) -> str:
         return f"<cell {self.name}: gates {' '.join(self.gates)}; state {' '.join(self.state)}>"
 
 
 def _find(module: str, name: str) -> Any:
-    """Unpickle a cell by its name: the function behind it can't be reached by reference."""
-    found = getattr(importlib.import_module(module), name, None)
-    if not isinstance(found, Cell):
-        raise UsageError(f"a cell is found again by its name, and module {module} has no cell {name}")
-    return found
+    """Unpickle a cell by its name, which refers to the Cell and no longer to its function."""
+    cell = getattr(importlib.import_module(module), name, None)
+    if not isinstance(cell, Cell):
+        raise UsageError(f"a cell is loaded by its name, but module {module} has no cell {name}")
+    return cell
 
 
 def cell(*, gates: str, state: str, weights: str = "") -> Callable[[Callable[..., Any]], Cell]:
-    """Declare a function of (x, u, s, w), or of those of them that it needs, to be a recurrence.
+    """Declare a function of (x, u, s, w), or of some of them, to be a recurrence.
 
     `gates`, `state` and `weights` are names separated by blanks. Raises UsageError for a name that is no
-    identifier or stands twice, or an argument other than x, u, s, w.
+    identifier or occurs twice, and for an argument other than x, u, s, w.
     """
 
     def declare(equations: Callable[..., Any]) -> Cell:
         name = equations.__name__
         names = {"gates": gates.split(), "state": state.split(), "weights": weights.split()}
-        for what, given in names.items():
-            if wrong := [n for n in given if not n.isidentifier() or given.count(n) > 1]:
+        for what, listed in names.items():
+            if wrong := [n for n in listed if not n.isidentifier() or listed.count(n) > 1]:
                 raise UsageError(f"cell {name}: {what} needs different identifiers, not {' '.join(wrong)!r}")
         if not names["gates"] or not names["state"]:
             raise UsageError(f"cell {name} needs at least one gate and one state")
@@ -130,7 +137,7 @@ def GRU(x, u, s):
 
 @cell(gates="i f g o", state="h c", weights="p_i p_f p_o")
 def PeepholeLSTM(x, u, s, w):
-    """LSTM whose gates see the memory. Gers, Schmidhuber, Schraudolph, JMLR 3, 2002."""
+    """LSTM whose gates see the memory cell. Gers, Schmidhuber, Schraudolph, JMLR 3, 2002."""
     i, f = sigmoid(x.i + u.i + w.p_i * s.c), sigmoid(x.f + u.f + w.p_f * s.c)
     c = f * s.c + i * tanh(x.g + u.g)
     return sigmoid(x.o + u.o + w.p_o * c) * tanh(c), c
@@ -182,7 +189,7 @@ def MinLSTM(x, s):
 def SLSTM(x, u, s):
     """Scalar LSTM with exponential gates, stabilised. Beck et al., arXiv:2405.04517, 2024 (xLSTM)."""
     i = x.i + u.i
-    # n is 0 only before the first step (afterwards it is at least 1): then there is nothing to keep.
+    # n is 0 only before the first step (afterwards it is at least 1): then there is nothing to keep
     f = where(s.n > 0, s.m - softplus(-(x.f + u.f)), i)
     m = maximum(f, i)
     write, keep = exp(i - m), exp(f - m)

@@ -1,4 +1,7 @@
-"""What can go wrong, each as one clear sentence; the command line prints it and exits with `exit_code`."""
+"""Every error raised on purpose, each with a one-sentence message that the command line prints."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class ElmanError(Exception):
@@ -8,13 +11,13 @@ class ElmanError(Exception):
 
 
 class UsageError(ElmanError, ValueError):
-    """An argument, option or combination of them that cannot be meant."""
+    """An invalid argument, option or combination of options."""
 
     exit_code = 2
 
 
 class DataError(ElmanError, ValueError):
-    """Data that cannot be used; the message names the file, row and column and says what would be right."""
+    """Unusable data; the message names the file, row and column and says how to correct them."""
 
     exit_code = 2
 
@@ -25,3 +28,10 @@ class ArtifactError(ElmanError):
 
 class TrainingError(ElmanError):
     """Training that had to stop: the loss became NaN or infinite, or a checkpoint does not fit."""
+
+
+def suggestion(word: str, choices: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the choice closest to `word`, or "" if none is close."""
+    lowered = {choice.lower(): choice for choice in choices}
+    matches = get_close_matches(word.lower(), lowered, n=1)
+    return f"; did you mean {lowered[matches[0]]!r}?" if matches else ""

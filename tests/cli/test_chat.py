@@ -1,95 +1,125 @@
-"""`elman train chat`, `elman chat`, `elman train translate` and what they say to wrong calls."""
+"""`elman chat`: a conversation through a pipe and at a terminal."""
 
+import builtins
+import io
 import json
-import shlex
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from command_line import Call
-
-SMALL = "--epochs 1 --hidden 8 --set embedding=8 --set vocabulary=300"
-
-
-class Done(NamedTuple):
-    out: str
-    err: str
+from command_line import Run
+from elman.cli.chat import converse
+from elman.data.text.conversations import Turn
+from elman.errors import DataError
 
 
-def run(call: Call, line: str, code: int = 0, stdin: bytes | None = None) -> Done:
-    found, out, err = call(*shlex.split(line), stdin=stdin)
-    assert found == code, err
-    return Done(out, err)
+class Echo:
+    """A stream that answers with what it heard."""
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.saved: list[tuple[Path, int]] = []
+
+    def push(self, text: str) -> None:
+        if text == "!":
+            raise DataError("there is no word in it")
+        self.turns.append(Turn("user", text))
+
+    def result(self) -> str:
+        self.turns.append(Turn("assistant", self.turns[-1].text.upper()))
+        return self.turns[-1].text
+
+    def why(self) -> list[tuple[str, float]]:
+        return [("[good]", 0.75), ("day", 0.25)]
+
+    def reset(self) -> None:
+        self.turns = []
+
+    def load(self, file: Path) -> None:
+        self.turns = [Turn("user", "was I here?"), Turn("assistant", "yes")]
+
+    def save(self, file: Path) -> None:
+        self.saved.append((file, len(self.turns)))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
-def bot(call: Call, tmp_path: Path) -> Path:
-    lines = [f"hello {k}\tgood day {k}" for k in range(20)]
-    (tmp_path / "pairs.tsv").write_text("\n".join(lines) + "\n")
-    run(call, f"train chat pairs.tsv --save bot {SMALL} --set longest=6")
-    return tmp_path
+def types(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Type lines at a terminal; an exception is what the last key does."""
+
+    def type_lines(*lines: str | type[BaseException]) -> None:
+        typed: Iterator[str | type[BaseException]] = iter(lines)
+
+        def read(prompt: str) -> str:
+            line = next(typed)
+            if isinstance(line, str):
+                return line
+            raise line
+
+        monkeypatch.setattr(sys, "stdin", Terminal())
+        monkeypatch.setattr(builtins, "input", read)
+
+    return type_lines
 
 
-def test_a_conversation_through_a_pipe(bot: Path, call: Call) -> None:
+def test_a_conversation_through_a_pipe(run: Run) -> None:
     lines = b"hello\n\n/why\n/nothing\n/save\n/save kept.jsonl\n/reset\n/why\n\xff\xfe\n/quit\nnot read\n"
-    done = run(call, "chat bot --session s.jsonl --json", stdin=lines)
-    said = [json.loads(line) for line in done.out.splitlines()]
-    assert [list(line) for line in said] == [["reply"], ["why"], ["reply"]]
-    assert abs(sum(weight for _, weight in said[1]["why"])) <= 1 + 1e-6
+    done = run("chat {chat} --session s.jsonl --json", stdin=lines)
+    assert done.code == 0
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert [list(record) for record in records] == [["reply"], ["why"], ["reply"]]
+    assert abs(sum(weight for _, weight in records[1]["why"])) <= 1 + 1e-6
     assert "there is no /nothing" in done.err and "/save needs a file" in done.err
     assert "there is no reply to explain yet" in done.err
-    kept = json.loads((bot / "kept.jsonl").read_text())["messages"]
+    kept = json.loads(Path("kept.jsonl").read_text())["messages"]
     assert [message["role"] for message in kept] == ["user", "assistant"]
-    assert len(json.loads((bot / "s.jsonl").read_text())["messages"]) == 2
-    run(call, "chat bot --session s.jsonl", stdin=b"hello\n")
-    assert len(json.loads((bot / "s.jsonl").read_text())["messages"]) == 4
+    assert len(json.loads(Path("s.jsonl").read_text())["messages"]) == 2
+    run("chat {chat} --session s.jsonl", stdin=b"hello\n")
+    assert len(json.loads(Path("s.jsonl").read_text())["messages"]) == 4
 
 
-def test_predict_and_evaluate(bot: Path, call: Call) -> None:
-    assert run(call, "predict bot hello").out.count("\n") == 1
-    assert json.loads(run(call, "predict bot hello --json --count 2").out)["replies"]
-    scores = json.loads(run(call, "evaluate bot pairs.tsv --json").out)
-    assert scores["replies"] == 20 and scores["baseline"]["hits"] >= 0
+def test_at_a_terminal(
+    types: Callable[..., None], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    session = tmp_path / "talk.jsonl"
+    session.touch()
+    stream = Echo()
+    types("", "Good [day]", "!", "/why", "/help", EOFError)
+    converse(stream, session, as_json=False)  # type: ignore[arg-type]
+    out, err = capsys.readouterr()
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert lines[:2] == ["you  was I here?", "bot  yes"]
+    assert lines[2:4] == ["/help shows what else can be typed", "bot  GOOD [DAY]"]
+    assert lines[4:6] == ["[good] day", "[good] 75%, day 25%"]
+    assert "/quit        leave, as the end of input does" in lines
+    assert err == "elman: there is no word in it\n"
+    assert stream.saved == [(session, 2), (session, 4)]
+
+
+def test_the_conversation_is_kept_when_it_is_broken_off(
+    types: Callable[..., None], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    stream = Echo()
+    types("hello", "/reset", KeyboardInterrupt)
+    converse(stream, tmp_path / "new.jsonl", as_json=False)  # type: ignore[arg-type]
+    assert "bot  HELLO" in capsys.readouterr().out
+    assert [turns for _, turns in stream.saved] == [0, 2, 0]
 
 
 @pytest.mark.parametrize(
-    ("line", "code", "said"),
+    ("line", "sentence", "code"),
     [
-        ("chat nowhere", 2, "there is no model at nowhere"),
-        ("chat bot --fallback 0", 2, "fallback"),
-        ("chat bot --session pairs.tsv", 1, "pairs.tsv holds no conversation"),
-        ("predict bot hello --plot a.png", 2, "draws no plot"),
-        ("predict bot", 2, "needs something to reply to"),
-        ("evaluate bot pairs.tsv --adapt", 2, "--adapt is of no use"),
-        ("evaluate bot pairs.tsv pairs.tsv", 2, "on one file"),
-        ("generate bot hello --temperature 1", 2, "--temperature is of no use"),
-        ("train chat bad.jsonl --save x", 2, "line 2"),
-        ("train chat empty.jsonl --save x", 2, "empty"),
-        ("train chat pairs.tsv --save x --set hiden=3", 2, "did you mean hidden"),
-        ("train translate a.de", 2, "a.en|a.de"),
-        ("train translate a.de b.en --save x", 2, "2 lines"),
-        ("train translate pairs.tsv --source nope --target answer --save x", 2, "nope"),
+        ("chat nowhere", "there is no model at nowhere", 2),
+        ("chat {classify}", "is a 'classify' model, not a chatbot", 2),
+        ("chat {chat} --fallback 0", "fallback", 2),
+        ("chat {chat} --session {pairs.tsv}", "pairs.tsv holds no conversation", 1),
     ],
 )
-def test_wrong_calls(bot: Path, call: Call, line: str, code: int, said: str) -> None:
-    (bot / "bad.jsonl").write_text('{"turns": ["a", "b"]}\n{"messages": 3}\n')
-    (bot / "empty.jsonl").write_text("")
-    (bot / "a.de").write_text("eins\nzwei\n")
-    (bot / "b.en").write_text("one\n")
-    done = run(call, line, code)
-    assert any(part in done.err for part in said.split("|")), done.err
-    assert "Traceback" not in done.err and not (bot / "x").exists()
-
-
-def test_translate(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "a.x").write_text("".join(f"un {k} kato.\n" for k in range(40)))
-    (tmp_path / "a.y").write_text("".join(f"a {k} cat.\n" for k in range(40)))
-    run(call, f"train translate a.x a.y --valid a.x,a.y --test a.x,a.y --save m {SMALL}")
-    assert "BLEU" in run(call, "evaluate m a.x a.y").out
-    assert run(call, "predict m a.x").out.count("\n") == 40
-    found = json.loads(run(call, "predict m --json kato --plot p.png").out)
-    assert len(found["attention"]["weights"]) == len(found["attention"]["target"])
-    assert (tmp_path / "p.png").exists()
-    assert len(json.loads(run(call, "predict m kato --json --count 3").out)) == 3
-    run(call, "generate m kato")
+def test_wrong_calls(refused: Callable[..., None], line: str, sentence: str, code: int) -> None:
+    refused(line, sentence, code)

@@ -132,7 +132,7 @@ def test_another_seed_gives_another_split() -> None:
 def test_impossible_splits_are_refused() -> None:
     with pytest.raises(UsageError, match=r"share is 1\.0; it must lie between 0 and 1"):
         split_groups(["a", "b"], 1.0, 0)
-    with pytest.raises(UsageError, match="1 labels to stratify by but 2 keys"):
+    with pytest.raises(UsageError, match="stratify holds 1 labels for 2 keys"):
         split_groups(["a", "b"], 0.5, 0, ["x"])
     with pytest.raises(DataError, match=r"the rows \(3\) do not differ"):
         split_groups(["a"] * 3, 0.5, 0)

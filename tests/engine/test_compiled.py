@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import elman
 from compare import assert_same, gradients, tensors
 from elman.cells import CELLS, Cell, cell
 from elman.engine import compiled, eager
-from elman.engine.call import Call, Noise, Result, Weights
+from elman.engine.call import Call, Noise, Result, Weights, flatten, unflatten
 
 OUTPUTS = {torch.float32: 2e-6, torch.float64: 1e-12}
 GRADIENTS = {torch.float32: 1e-5, torch.float64: 1e-11}
@@ -76,15 +77,13 @@ def case(
 
     recurrent = cell.recurrent
     weights = Weights(
-        ih=leaf(rows, inputs),
-        hh=leaf(rows, hidden) if recurrent else None,
-        b_ih=leaf(rows) if bias else None,
-        b_hh=leaf(rows) if bias and recurrent else None,
-        hr=None,
+        weight_ih=leaf(rows, inputs),
+        weight_hh=leaf(rows, hidden) if recurrent else None,
+        bias_ih=leaf(rows) if bias else None,
+        bias_hh=leaf(rows) if bias and recurrent else None,
         units=tuple(leaf(hidden) for _ in cell.weights),
         gain_ih=gain() if norm else None,
         gain_hh=gain() if norm and recurrent else None,
-        hidden=hidden,
     )
     state = tuple((torch.rand(batch, hidden, dtype=dtype) / 2).requires_grad_() for _ in cell.state)
     kept: tuple[Any, ...] | None = (0.3,) * len(state)
@@ -229,11 +228,9 @@ def test_gradients_of_gradients(kind: str) -> None:
         count = len(given.state)
 
         def run(*leaves: Tensor, given: Case = given, count: int = count) -> tuple[Tensor, ...]:
-            x, state, rest = leaves[0], leaves[1 : 1 + count], list(leaves[1 + count :])
-            w = given.weights
-            four = [None if old is None else rest.pop(0) for old in (w.ih, w.hh, w.b_ih, w.b_hh)]
-            units = tuple(rest.pop(0) for _ in w.units)
-            weights = Weights(*four, None, units, *(rest or (None, None)), w.hidden)
+            x, state, rest = leaves[0], leaves[1 : 1 + count], iter(leaves[1 + count :])
+            present = [None if old is None else next(rest) for old in flatten(given.weights)]
+            weights = unflatten(given.weights, present)
             return tuple(tensors(given._replace(x=x, state=state, weights=weights).by(compiled)))
 
         inputs = tuple(given.leaves)
@@ -291,3 +288,49 @@ def test_gradients_from_a_part_of_the_outputs() -> None:
     for part in parts:
         found = [gradients(part(given.by(engine)), given.leaves) for engine in (compiled, eager)]
         assert_same(*found, within=GRADIENTS)
+
+
+COMPILED_OBSTACLES: list[tuple[dict[str, Any], Tensor, str]] = [
+    ({"proj_size": 2}, torch.zeros(3, 2, 2), "kernels have no projection"),
+    ({}, torch.zeros(0, 2, 2), "there is nothing to compute"),
+    ({}, torch.zeros(3, 0, 2), "there is nothing to compute"),
+    (
+        {"dtype": torch.bfloat16},
+        torch.zeros(3, 2, 2, dtype=torch.bfloat16),
+        "kernels are float32 or float64, not torch.bfloat16",
+    ),
+    (
+        {"device": "meta"},
+        torch.zeros(3, 2, 2, device="meta"),
+        "kernels are compiled for the CPU, not for meta",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "x", "reason"), COMPILED_OBSTACLES, ids=lambda v: "")
+def test_explain_says_why_no_kernel_is_compiled(options: dict[str, Any], x: Tensor, reason: str) -> None:
+    layer = elman.LSTM(2, 3, **options)
+    explained = layer.explain(x)
+    assert reason in explained and not explained.startswith("compiled")
+    layer.engine = "compiled"
+    with pytest.raises(
+        elman.UsageError, match=f'engine="compiled" can\'t run this: {reason}; use engine="auto"'
+    ):
+        layer(x)
+
+
+class Marked(Tensor):
+    """A tensor with a mind of its own."""
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_explain_says_which_inputs_kernels_leave_to_plain_operations() -> None:
+    layer, reasons = elman.LSTM(2, 3), []
+    x = torch.zeros(3, 2, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert "autocast chooses its own precision" in layer.explain(x)
+    assert "kernels take plain tensors, not Marked" in layer.explain(x.as_subclass(Marked))
+    torch.func.vmap(lambda one: reasons.append(layer.explain(one)) or one)(x.unsqueeze(0))
+    torch.func.jvp(lambda one: reasons.append(layer.explain(one)) or one, (x,), (x,))
+    expected = "eager: torch.func transforms and forward-mode derivatives need plain operations"
+    assert reasons == [expected, expected]

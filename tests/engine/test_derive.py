@@ -12,7 +12,7 @@ from torch import Tensor
 from elman.cells import CELLS, GRU, LSTM, Cell, cell
 from elman.engine.derive import Pair, derive
 from elman.engine.ops import OPS
-from elman.engine.trace import Program
+from elman.engine.program import Program
 
 Leaf = Callable[[str, str], Tensor]
 UNITS = 7

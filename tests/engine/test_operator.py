@@ -10,7 +10,7 @@ import elman
 from compare import assert_same, gradients
 from elman.cells import CELLS, cell
 from elman.engine import operator
-from elman.engine.spec import Spec
+from elman.engine.call import Arguments, Spec, Weights, flatten
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*", "ignore::FutureWarning:torch.*")
 
@@ -59,7 +59,7 @@ def test_exported_models_hold_a_node_for_each_layer_and_direction(kind: str) -> 
     model, x = model_of(kind)
     exported = torch.export.export(model, (x.detach(),))
     nodes = [node for node in exported.graph.nodes if str(node.target).startswith("elman.scan")]
-    assert len(nodes) == len(model.layer._stack().weights)
+    assert len(nodes) == len(model.layer.stack().weights)
     assert_same(exported.module()(x), model(x))
     other = torch.randn_like(x)
     assert_same(exported.module()(other), model(other))
@@ -81,19 +81,28 @@ def test_cells_of_one_name_stay_apart() -> None:
         assert_same(fast(x), layer(x))
 
 
-def tensors_of(spec: Spec, mask: bool = False, norm: bool = False) -> list[Tensor | None]:
+def arguments_of(spec: Spec, mask: bool = False, norm: bool = False) -> Arguments[Tensor]:
     """What a scan of 4 steps and 2 sequences of 3 inputs takes."""
-    rows = len(spec.cell.gates) * spec.hidden
+    hidden, rows = spec.hidden, len(spec.cell.gates) * spec.hidden
 
     def leaf(*size: int) -> Tensor:
         return torch.rand(size, dtype=torch.float64, requires_grad=True)
 
-    lengths = torch.tensor([4, 2]) if spec.reverse else None
-    plain = [lengths, None, torch.ones(2, spec.hidden, dtype=torch.float64) if mask else None, leaf(4, 2, 3)]
-    weights = [leaf(rows, 3), leaf(rows, spec.hidden), leaf(rows), leaf(rows)]
-    weights += [leaf(rows), leaf(rows)] if norm else [None, None]
-    rest = [leaf(2, spec.hidden) for _ in range(spec.counts[0])]
-    return [*plain, *weights, *rest, *[leaf(spec.hidden) for _ in range(spec.counts[1])]]
+    return Arguments(
+        x=leaf(4, 2, 3),
+        state=tuple(leaf(2, hidden) for _ in spec.cell.state),
+        weights=Weights(
+            weight_ih=leaf(rows, 3),
+            weight_hh=leaf(rows, hidden),
+            bias_ih=leaf(rows),
+            bias_hh=leaf(rows),
+            gain_ih=leaf(rows) if norm else None,
+            gain_hh=leaf(rows) if norm else None,
+            units=tuple(leaf(hidden) for _ in spec.cell.weights),
+        ),
+        lengths=torch.tensor([4, 2]) if spec.reverse else None,
+        mask=torch.ones(2, hidden, dtype=torch.float64) if mask else None,
+    )
 
 
 @pytest.mark.parametrize("hidden", [10, 16])
@@ -115,8 +124,7 @@ def test_a_compiled_layer_with_recurrent_dropout_trains(hidden: int) -> None:
 def test_the_operator_keeps_pytorchs_rules(kind: str, every: bool, norm: bool) -> None:
     """Its schema, its shapes without numbers, its gradients."""
     c = CELLS[kind]
-    zoneout = (0.25,) * len(c.state) if every else None
-    spec = Spec(c, 16, every, zoneout, (len(c.state), len(c.weights)), every)
-    tensors = tensors_of(spec, every, norm)
-    given = operator._text(spec, tensors, True), [t for t in tensors if t is not None]
-    torch.library.opcheck(torch.ops.elman.scan.default, given)
+    spec = Spec(c, 16, reverse=every, every_state=every, shares=(0.25,) * len(c.state) if every else ())
+    tensors = flatten(arguments_of(spec, every, norm))
+    request = operator._text(spec, tensors, True), [t for t in tensors if t is not None]
+    torch.library.opcheck(torch.ops.elman.scan.default, request)

@@ -1,4 +1,4 @@
-"""The engines against each other, the eager loop against finite differences, and who runs what, and why."""
+"""The engines against each other, and which one runs what, and why."""
 
 import itertools
 from typing import Any
@@ -12,66 +12,15 @@ from torch import Tensor
 import elman
 from compare import assert_same, gradients, tensors
 from elman.cells import CELLS
-from elman.engine import scan
+from elman.engine.scan import SlowPathWarning, _warn
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
     pytest.mark.filterwarnings("ignore::elman.engine.scan.SlowPathWarning"),
 ]
+
+
 CLASSIC = ("elman", "elman-relu", "gru", "lstm")
-OPTIONS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "two": {"bidirectional": True},
-    "bare": {"bias": False},
-    "layer-norm": {"layer_norm": True},
-    "zoneout": {"zoneout": 0.3},
-}
-
-
-def loose(layer: elman.Recurrent) -> tuple[Tensor, ...]:
-    """Random states in the order of the cell, asking for gradients."""
-    rows, sizes = layer.num_layers * layer.directions, [layer.output_size]
-    sizes += [layer.hidden_size] * (len(layer.cell.state) - 1)
-    return tuple(torch.rand(rows, 2, n, dtype=torch.float64, requires_grad=True) for n in sizes)
-
-
-def check(layer: elman.Recurrent, **call: Any) -> None:
-    """gradcheck and gradgradcheck over input, initial states and every parameter."""
-    x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
-    state, names = loose(layer), [name for name, _ in layer.named_parameters()]
-
-    def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        hx, weights = rest[: len(state)], dict(zip(names, rest[len(state) :], strict=True))
-        single = len(state) == 1
-        return tuple(tensors(torch.func.functional_call(layer, weights, (x, hx[0] if single else hx), call)))
-
-    inputs = (x, *state, *(p.detach().requires_grad_() for p in layer.parameters()))
-    assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
-    assert torch.autograd.gradgradcheck(run, inputs, fast_mode=True)
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize("kind", CELLS)
-def test_gradients_of_every_cell(kind: str, option: str) -> None:
-    torch.manual_seed(3)
-    layer = elman.Recurrent(CELLS[kind], 2, 3, **OPTIONS[option], dtype=torch.float64, engine="eager").eval()
-    reset = torch.tensor([[False, True], [True, False], [False, False]])
-    check(layer, lengths=[3, 1], reset=reset, return_states=True)
-
-
-@pytest.mark.parametrize("kind", ["elman", "lstm", "peephole-lstm", "cifg", "slstm"])
-def test_gradients_with_projection(kind: str) -> None:
-    torch.manual_seed(4)
-    options = {"num_layers": 2, "proj_size": 2, "dtype": torch.float64, "engine": "eager"}
-    check(elman.Recurrent(CELLS[kind], 2, 3, **options), lengths=[2, 0])
-
-
-@pytest.mark.parametrize("kind", CLASSIC)
-def test_gradients_of_the_vendor_engine(kind: str) -> None:
-    torch.manual_seed(5)
-    options = {"bidirectional": True, "dtype": torch.float64, "engine": "vendor"}
-    check(elman.Recurrent(CELLS[kind], 2, 3, **options))
-    check(elman.Recurrent(CELLS[kind], 2, 3, **options), lengths=[0, 2])
 
 
 @st.composite
@@ -121,22 +70,6 @@ def test_vendor_and_compiled_are_eager(kind: str, drawn: dict[str, Any]) -> None
         results[engine] = result, gradients(result, [x, *tensors(state), *layer.parameters()])
     for engine, found in results.items():
         assert_same(found, results["eager"], engine)
-
-
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("kind", CLASSIC)
-def test_vendor_is_eager_in_float32(kind: str, bidirectional: bool) -> None:
-    """Where oneDNN has an LSTM of its own."""
-    torch.manual_seed(6)
-    layer = elman.Recurrent(CELLS[kind], 5, 16, 2, bidirectional=bidirectional)
-    x = torch.randn(7, 4, 5, requires_grad=True)
-    for lengths in (None, [7, 7, 7, 7], [0, 7, 0, 0], [3, 0, 7, 5]):
-        results = []
-        for engine in ("vendor", "eager"):
-            layer.engine = engine
-            result = layer(x, lengths=lengths)
-            results.append((result, gradients(result, [x, *layer.parameters()])))
-        assert_same(*results)
 
 
 @slow_machine
@@ -234,93 +167,10 @@ def test_every_state_backwards_starts_at_the_end() -> None:
     assert_same(final, torch.stack([every[-1, 0], every[0, 1]]))
 
 
-OBSTACLES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
-    ("mgu", {}, {}, "no kernel for this cell"),
-    ("lstm", {}, {"lengths": [0, 0]}, "a sequence longer than 0"),
-    ("lstm", {}, {"reset": torch.zeros(3, 2, dtype=torch.bool)}, "don't reset within a sequence"),
-    ("lstm", {}, {"return_states": True}, "the last state only"),
-    ("lstm", {"zoneout": 0.1}, {}, "no zoneout"),
-    ("gru", {"recurrent_dropout": 0.1}, {}, "no recurrent dropout"),
-    ("gru", {"layer_norm": True}, {}, "no layer normalisation"),
-    ("elman", {"proj_size": 2}, {}, "projects the LSTM only"),
-]
-
-
-@pytest.mark.parametrize(("kind", "options", "call", "reason"), OBSTACLES)
-def test_explain_says_why_the_vendor_engine_is_out(
-    kind: str, options: dict[str, Any], call: dict[str, Any], reason: str
-) -> None:
-    x = torch.randn(3, 2, 2)
-    layer = elman.Recurrent(CELLS[kind], 2, 3, **options)
-    before = torch.get_rng_state()
-    explained = layer.explain(x, **call)
-    if layer.proj_size:
-        assert explained.startswith("eager: kernels have no ") and reason in explained
-    else:
-        assert explained == "compiled: its equations are one fused kernel over the whole sequence"
-    assert torch.equal(before, torch.get_rng_state())
-    layer.engine = "vendor"
-    with pytest.raises(elman.UsageError, match=f'engine="vendor" can\'t run this: .*{reason}.*engine="auto"'):
-        layer(x, **call)
-    layer.engine = "eager"
-    assert layer.explain(x, **call) == "eager: asked for"
-
-
-def test_outside_training_recurrent_dropout_is_no_obstacle() -> None:
-    layer = elman.GRU(2, 3, recurrent_dropout=0.5, weight_dropout=0.5, engine="vendor").eval()
-    assert layer.explain(torch.randn(3, 2, 2)) == "vendor: PyTorch's fused kernel computes the same"
-
-
-COMPILED_OBSTACLES: list[tuple[dict[str, Any], Tensor, str]] = [
-    ({"proj_size": 2}, torch.zeros(3, 2, 2), "kernels have no projection"),
-    ({}, torch.zeros(0, 2, 2), "there is nothing to compute"),
-    ({}, torch.zeros(3, 0, 2), "there is nothing to compute"),
-    (
-        {"dtype": torch.bfloat16},
-        torch.zeros(3, 2, 2, dtype=torch.bfloat16),
-        "kernels are float32 or float64, not torch.bfloat16",
-    ),
-    (
-        {"device": "meta"},
-        torch.zeros(3, 2, 2, device="meta"),
-        "kernels are compiled for the CPU, not for meta",
-    ),
-]
-
-
-@pytest.mark.parametrize(("options", "x", "reason"), COMPILED_OBSTACLES, ids=lambda v: "")
-def test_explain_says_why_no_kernel_is_compiled(options: dict[str, Any], x: Tensor, reason: str) -> None:
-    layer = elman.LSTM(2, 3, **options)
-    explained = layer.explain(x)
-    assert reason in explained and not explained.startswith("compiled")
-    layer.engine = "compiled"
-    with pytest.raises(
-        elman.UsageError, match=f'engine="compiled" can\'t run this: {reason}; use engine="auto"'
-    ):
-        layer(x)
-
-
-class Marked(Tensor):
-    """A tensor with a mind of its own."""
-
-
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
-def test_explain_says_which_inputs_kernels_leave_to_plain_operations() -> None:
-    layer, reasons = elman.LSTM(2, 3), []
-    x = torch.zeros(3, 2, 2)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert "autocast chooses its own precision" in layer.explain(x)
-    assert "kernels take plain tensors, not Marked" in layer.explain(x.as_subclass(Marked))
-    torch.func.vmap(lambda one: reasons.append(layer.explain(one)) or one)(x.unsqueeze(0))
-    torch.func.jvp(lambda one: reasons.append(layer.explain(one)) or one, (x,), (x,))
-    expected = "eager: torch.func transforms and forward-mode derivatives need plain operations"
-    assert reasons == [expected, expected]
-
-
 @pytest.mark.filterwarnings("error")
 def test_the_slow_path_is_warned_of_once() -> None:
     """Once in a process and for each reason; never where there is nothing to do."""
-    scan._warn.cache_clear()
+    _warn.cache_clear()
     x = torch.zeros(3, 2, 2)
     small, normalised = elman.RNN(2, 3, proj_size=2), elman.LSTM(2, 3, proj_size=2, layer_norm=True)
     for engine, kernels in (("eager", small), ("auto", elman.GRU(2, 3, layer_norm=True))):
@@ -329,17 +179,17 @@ def test_the_slow_path_is_warned_of_once() -> None:
     small.engine = "auto"
     small(x[:0])
     small(x[:, :0])
-    with pytest.warns(scan.SlowPathWarning, match="by step, which is slow: kernels have no projection") as w:
+    with pytest.warns(SlowPathWarning, match="by step, which is slow: kernels have no projection") as w:
         small(x)
     assert len(w) == 1
     small(x)
     small.step(x[0])
-    with pytest.warns(scan.SlowPathWarning, match="kernels have no projection; .* no layer normalisation"):
+    with pytest.warns(SlowPathWarning, match="kernels have no projection; .* no layer normalisation"):
         normalised(x)
     normalised(x)
-    with pytest.warns(scan.SlowPathWarning, match="autocast"), torch.autocast("cpu", torch.bfloat16):
+    with pytest.warns(SlowPathWarning, match="autocast"), torch.autocast("cpu", torch.bfloat16):
         elman.Recurrent(CELLS["mgu"], 2, 3)(x)
-    scan._warn.cache_clear()
+    _warn.cache_clear()
 
 
 @pytest.mark.parametrize("kind", CELLS)

@@ -1,7 +1,7 @@
-"""A script: kill a training run, or the saving of a model, at each of its moments; see what is left.
+"""A script that kills a training run, or the saving of a model, at each of its moments.
 
-A moment is a file opened, forced to disk, moved or removed, a training step or a validation.
-Children are forked, because importing torch for each would take minutes. Prints JSON for the tests to judge.
+A moment is a file opened, flushed, moved or removed, a training step, or a validation.
+Children are forked, because importing torch in each would take minutes. Prints JSON for the tests.
 
 Usage: killing.py training|saving FOLDER STRIDE
 """
@@ -18,14 +18,15 @@ from typing import Any
 import torch
 
 from elman import artifact
-from elman.training.loop import Plan, Run
+from elman.training.loop import Run
+from elman.training.plan import Plan
 from toy import Stream, Toy
 
 EVENTS = ("open", "os.rename", "os.remove")
 
 
 class Moments:
-    """Counts moments; the one of number `fatal` is the last."""
+    """Counts moments and kills the process at number `fatal`."""
 
     def __init__(self, folder: Path, fatal: int) -> None:
         self.folder, self.fatal, self.count = str(folder), fatal, 0
@@ -44,7 +45,7 @@ class Moments:
 
 
 def child(work: Callable[[Moments], None], folder: Path, fatal: int = 0) -> int | None:
-    """Run `work` in a child; how many moments it had, None if it was killed."""
+    """Run `work` in a child process; return its number of moments, or None if it was killed."""
     read, write = os.pipe()
     if (pid := os.fork()) == 0:
         moments = Moments(folder, fatal)
@@ -52,15 +53,15 @@ def child(work: Callable[[Moments], None], folder: Path, fatal: int = 0) -> int 
         os.write(write, str(moments.count).encode())
         os._exit(0)
     os.close(write)
-    told = os.read(read, 100)
+    report = os.read(read, 100)
     os.close(read)
     status = os.waitpid(pid, 0)[1]
     assert status == 0 or os.WTERMSIG(status) == signal.SIGKILL, f"the child failed: {status}"
-    return int(told) if status == 0 else None
+    return int(report) if status == 0 else None
 
 
 def train(folder: Path, moments: Moments) -> None:
-    """Train, save, tidy up, as a task does; going on where a killed run stopped."""
+    """Train, save and tidy up as a task does, resuming a killed run."""
 
     class Fragile(Stream):
         def loss(self, *arguments: Any) -> Any:
@@ -74,7 +75,7 @@ def train(folder: Path, moments: Moments) -> None:
     resume = (folder / "checkpoint.pt").exists()
     if artifact.is_artifact(folder) and not resume:
         return
-    plan = Plan(epochs=2, average=0.9, learning_rate=0.01, validations=2, seed=5)
+    plan = Plan(epochs=2, ema_decay=0.9, learning_rate=0.01, validations=2, seed=5)
     model = Toy()
     run = Run(model, Fragile(), plan, folder=folder, resume=resume, checkpoint_seconds=0)
     for _ in run:
@@ -86,7 +87,7 @@ def train(folder: Path, moments: Moments) -> None:
 
 
 def result(folder: Path) -> dict[str, Any]:
-    """What must not depend on kills: weights, scores, metrics, and that nothing else is left."""
+    """Return everything that must not depend on kills: weights, scores, metrics and file names."""
     loaded = artifact.load(folder)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     timeless = [{k: v for k, v in line.items() if k not in ("rate", "left")} for line in lines]
@@ -95,8 +96,8 @@ def result(folder: Path) -> dict[str, Any]:
     return {"weights": weights, "scores": loaded.scores, "metrics": timeless, "files": files}
 
 
-def killed_training(place: Path, stride: int) -> dict[str, Any]:
-    """The undisturbed run, and every fatal moment after which the resumed run came out otherwise.
+def killed_training(base: Path, stride: int) -> dict[str, Any]:
+    """Return the undisturbed run, and every fatal moment after which the resumed run ended differently.
 
     Moments come in rounds of 4 or 5 a step; with a stride of 3 each kind of moment gets its turn.
     """
@@ -106,23 +107,23 @@ def killed_training(place: Path, stride: int) -> dict[str, Any]:
             child(lambda moments: train(folder, moments), folder, moment)
         return child(lambda moments: train(folder, moments), folder)
 
-    train(place / "warm", Moments(place / "nowhere", 0))  # children then inherit whatever torch loads late
-    whole = place / "whole"
+    train(base / "warm", Moments(base / "nowhere", 0))  # children then inherit whatever torch loads late
+    whole = base / "whole"
     moments = finish(whole)
     assert moments is not None
     expected, wrong = result(whole), []
     for fatal in range(1, moments + 1, stride):
-        folder = place / "killed"
+        folder = base / "killed"
         finish(folder, fatal)
         wrong += [fatal] if result(folder) != expected else []
         shutil.rmtree(folder)
-    often = place / "often"
+    often = base / "often"
     finish(often, *range(20, moments, 4))  # killed over and over, each time after a few steps more
     return expected | {"moments": moments, "wrong": wrong, "often": result(often) == expected}
 
 
-def killed_saving(place: Path, stride: int) -> dict[str, Any]:
-    """After each fatal moment of saving over a model: which model is there, and does a next save work?"""
+def killed_saving(base: Path, stride: int) -> dict[str, Any]:
+    """Kill each moment of replacing a model; return which model is left and whether a next save works."""
 
     def model(number: int) -> artifact.Artifact:
         tensors = {"w": torch.full((3,), float(number))}
@@ -133,9 +134,9 @@ def killed_saving(place: Path, stride: int) -> dict[str, Any]:
         plain = all(getattr(a, k) == getattr(b, k) for k in ("settings", "extras", "card"))
         return plain and torch.equal(a.tensors["w"], b.tensors["w"])
 
-    found, fatal, finished = [], 0, None
+    outcomes, fatal, finished = [], 0, None
     while finished is None:
-        folder, fatal = place / f"model{fatal}", fatal + stride
+        folder, fatal = base / f"model{fatal}", fatal + stride
         artifact.save(model(1), folder)
         (folder / "notes.txt").write_text("mine")
         finished = child(lambda _, folder=folder: artifact.save(model(2), folder), folder, fatal)
@@ -146,8 +147,8 @@ def killed_saving(place: Path, stride: int) -> dict[str, Any]:
         artifact.save(model(3), folder)
         again = unbroken and same(artifact.load(folder), model(3))
         again = again and (folder / "notes.txt").read_text() == "mine"
-        found.append({"kept": kept, "again": again})
-    return {"found": found}
+        outcomes.append({"kept": kept, "again": again})
+    return {"found": outcomes}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small problems for the tests of training: sequences to sum up, and a stream to predict piece by piece."""
+"""Small problems to train on: sequences to sum, and a stream to predict piece by piece."""
 
 import random
 from typing import Any
@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 import elman
-from elman.training.loop import Plan, share
+from elman.training.plan import Plan
+from elman.training.problem import share
 
 
 class Toy(nn.Module):
-    """Two LSTM layers with dropout between them, and one number a step."""
+    """Two LSTM layers with dropout between them, and one output per step."""
 
     def __init__(self, dropout: float = 0.3, seed: int = 0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A script for torchrun: train the toys in several processes and write what each saw to FOLDER/rank*.json."""
+"""A script for torchrun: train toys in several processes, write each one's results to FOLDER/rank*.json."""
 
 import json
 import os
@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from elman.training.loop import Plan, Run
+from elman.training.loop import Run
+from elman.training.plan import Plan
 from elman.training.progress import watch
 from toy import Stream, Sums, Toy
 
@@ -30,7 +31,7 @@ class Stopped(Sums):
 
 
 def curves(problem: Any, **more: Any) -> dict[str, Any]:
-    """Losses, scores and final weights of a run without dropout, whose draws differ between processes."""
+    """Return losses, scores and final weights, without dropout, whose masks differ between processes."""
     model = Toy(dropout=0.0)
     run = Run(model, problem, PLAN, **more)
     records = list(run)

@@ -1,4 +1,4 @@
-"""What `Recurrent` does beyond torch.nn: noise, normalisation, first values, streaming, what it refuses."""
+"""`Recurrent` beyond torch.nn: noise, normalisation, streaming, and what it refuses."""
 
 import itertools
 from typing import Any
@@ -13,57 +13,13 @@ from compare import assert_same, gradients, tensors
 from elman.cells import CELLS
 
 pytestmark = pytest.mark.filterwarnings("ignore::elman.engine.scan.SlowPathWarning")
+
+
 T, B, I, H = 5, 3, 4, 6  # noqa: E741
 
 
 def noise(*shape: int, seed: int = 0, **kind: Any) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), **kind)
-
-
-@pytest.mark.parametrize("kind", CELLS)
-def test_names_shapes_and_one_seed(kind: str) -> None:
-    cell = CELLS[kind]
-    options = {"num_layers": 2, "bidirectional": True, "layer_norm": True}
-    torch.manual_seed(0)
-    layer = elman.Recurrent(cell, I, H, **options)
-    rows, shapes = len(cell.gates) * H, {name: tuple(p.shape) for name, p in layer.named_parameters()}
-    for k, suffix in itertools.product(range(2), ("", "_reverse")):
-        place = f"_l{k}{suffix}"
-        assert shapes.pop("weight_ih" + place) == (rows, 2 * H if k else I)
-        names = ["bias_ih", "gain_ih"] + ["bias_hh", "gain_hh"] * cell.recurrent
-        assert all(shapes.pop(name + place) == (rows,) for name in names)
-        assert all(shapes.pop(name + place) == (H,) for name in cell.weights)
-        assert not cell.recurrent or shapes.pop("weight_hh" + place) == (rows, H)
-    assert not shapes
-    torch.manual_seed(0)
-    twin = elman.Recurrent(cell, I, H, **options)
-    for (name, a), b in zip(layer.named_parameters(), twin.parameters(), strict=True):
-        assert torch.equal(a, b)
-        low, high = (0, 1) if name.startswith("u_h") else (-(H**-0.5), H**-0.5)
-        assert torch.equal(a, torch.ones_like(a)) if "gain" in name else low <= a.min() < a.max() <= high
-    output, final = layer(noise(T, B, I))
-    assert output.shape == (T, B, 2 * H) and len(tensors(final)) == len(cell.state)
-    assert all(s.shape == (4, B, H) for s in tensors(final))
-
-
-def test_layouts_agree() -> None:
-    """(T, B, I), (B, T, I), one sequence, and a packed sequence, with lengths, resets and states."""
-    layer = elman.Recurrent(CELLS["mgu"], I, H, 2, bidirectional=True)
-    x, reset = noise(T, B, I), noise(T, B, seed=1) > 0.5
-    output, final, every = layer(x, lengths=[2, 5, 0], reset=reset, return_states=True)
-    layer.batch_first = True
-    swapped, last, states = layer(
-        x.transpose(0, 1), lengths=torch.tensor([2, 5, 0]), reset=reset.T, return_states=True
-    )
-    assert_same([swapped.transpose(0, 1), last, states], [output, final, every])
-    one, last, states = layer(x[:, 1], final[:, 1], reset=reset[:, 1], return_states=True)
-    layer.batch_first = False
-    batch = layer(x[:, 1:2], final[:, 1:2], reset=reset[:, 1:2], return_states=True)
-    assert_same([one, last, states], [batch[0][:, 0], batch[1][:, 0], batch[2][:, :, 0]])
-    packed = torch.nn.utils.rnn.pack_padded_sequence(x, [2, 5, 1], enforce_sorted=False)
-    run, last = layer(packed)
-    padded, _ = torch.nn.utils.rnn.pad_packed_sequence(run)
-    assert_same([padded, last], layer(x, lengths=[2, 5, 1]))
 
 
 def test_layer_norm_is_the_papers_sum() -> None:
@@ -167,27 +123,6 @@ def test_weight_dropout_drops_entries_of_u_for_the_whole_call(engine: str) -> No
     assert torch.equal(layer(x)[0], layer(x)[0])
 
 
-def test_first_values() -> None:
-    options = {"forget_bias": 1.5, "recurrent_init": "orthogonal"}
-    layer = elman.LSTM(I, H, 2, bidirectional=True, **options)
-    for name, p in layer.named_parameters():
-        blocks = p.detach().chunk(4)
-        if name.startswith("weight_hh"):
-            assert_same([b @ b.T for b in blocks], [torch.eye(H)] * 4)
-        elif name.startswith("bias"):
-            forget, expected = blocks[1], 1.5 if name.startswith("bias_ih") else 0.0
-            assert (forget == expected).all()
-            assert all((b != expected).any() for k, b in enumerate(blocks) if k != 1)
-    projected = elman.LSTM(I, H, proj_size=2, recurrent_init="orthogonal")
-    assert_same([b.T @ b for b in projected.weight_hh_l0.detach().chunk(4)], [torch.eye(2)] * 4)
-    half = elman.LSTM(I, H, recurrent_init="orthogonal", dtype=torch.bfloat16)
-    assert (half.weight_hh_l0[:H] @ half.weight_hh_l0[:H].T - torch.eye(H)).abs().max() < 0.02
-    assert (elman.Recurrent(CELLS["minlstm"], I, H, forget_bias=2.0).bias_ih_l0[:H] == 2).all()
-    before = layer.weight_hh_l0.clone()
-    layer.reset_parameters()
-    assert not torch.equal(before, layer.weight_hh_l0)
-
-
 @pytest.mark.parametrize("kind", CELLS)
 def test_step_takes_one_sequence_and_many(kind: str) -> None:
     layer = elman.Recurrent(CELLS[kind], I, H, 2, batch_first=True, zoneout=0.1).eval()
@@ -212,23 +147,6 @@ def test_a_long_sequence_in_pieces_is_the_whole() -> None:
         output, state = layer(piece, state)
         pieces.append(output)
     assert_same([torch.cat(pieces), state], whole)
-
-
-REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("lengths", {"lengths": [1, 2]}, "lengths must be whole numbers, one for each of the 3 sequences"),
-    ("lengths", {"lengths": [1.0, 2.0, 3.0]}, "lengths must be whole numbers"),
-    ("lengths", {"lengths": torch.ones(3, dtype=torch.bool)}, "lengths must be whole numbers"),
-    ("lengths", {"lengths": [1, 2, 6]}, "lengths must lie between 0 and the 5 steps"),
-    ("lengths", {"lengths": [-1, 2, 5]}, "lengths must lie between 0 and the 5 steps"),
-    ("reset", {"reset": torch.zeros(5, 3)}, r"reset must be bool \(5, 3\), not torch.float32 \(5, 3\)"),
-    ("reset", {"reset": torch.zeros(3, 5, dtype=torch.bool)}, r"reset must be bool \(5, 3\)"),
-]
-
-
-@pytest.mark.parametrize(("_", "call", "sentence"), REFUSED)
-def test_calls_that_cannot_be_meant(_: str, call: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(elman.UsageError, match=sentence):
-        elman.GRU(I, H)(noise(T, B, I), **call)
 
 
 def test_other_refusals() -> None:

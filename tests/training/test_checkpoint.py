@@ -1,4 +1,4 @@
-"""Killed and resumed runs, checkpoints that don't fit or are broken, places that can't be written."""
+"""Killed and resumed runs, checkpoints that don't fit or are damaged, folders that can't be written."""
 
 import hashlib
 import io
@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from elman.errors import TrainingError, UsageError
 from elman.training import checkpoint
-from elman.training.checkpoint import Journal, Progress
-from elman.training.loop import Plan, Run
+from elman.training.checkpoint import Progress, journal
+from elman.training.loop import Run
+from elman.training.plan import Plan
 from toy import Stream, Sums, Toy
 
 PLAN = Plan(epochs=2, batch_size=12, learning_rate=0.05)
@@ -31,7 +32,7 @@ IDENTITY = {"settings": {"hidden": 5, "layers": (1, 2)}, "data": "abc"}
 
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
-    """No file may grow beyond `size` bytes: the nearest thing to a full disk that needs no rights."""
+    """Limit files to `size` bytes: the closest to a full disk that works without privileges."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -41,7 +42,7 @@ def full_disk(size: int) -> Iterator[None]:
 
 
 def stopped(folder: Path, plan: Plan = PLAN, **identity: Any) -> None:
-    """Leave a run in `folder` as a kill after its second step would."""
+    """Leave a run in `folder` as if it had been killed after its second step."""
     steps = iter(Run(Toy(), Sums(plan), plan, folder=folder, checkpoint_seconds=0, identity=identity))
     next(steps)
     next(steps)
@@ -62,8 +63,8 @@ def forged(body: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    script, place = Path(__file__).parents[1] / "helpers" / "killing.py", tmp_path_factory.mktemp("killed")
-    command = [sys.executable, str(script), "training", str(place), "3"]  # 1 tries every moment
+    script, folder = Path(__file__).parents[1] / "helpers" / "killing.py", tmp_path_factory.mktemp("killed")
+    command = [sys.executable, str(script), "training", str(folder), "3"]  # a stride of 1 tries every moment
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, timeout=500)
     result: dict[str, Any] = json.loads(done.stdout)
@@ -71,7 +72,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_killed_at_any_moment_ends_with_the_same_weights(killed: dict[str, Any]) -> None:
-    """Weights, scores and metrics bit for bit; truncated BPTT with dropout, so state and draws count too."""
+    """Weights, scores and metrics bit for bit; with truncated BPTT and dropout, so states and seeds count."""
     assert killed["moments"] > 40  # checkpoints, steps, validations and the saving of the model
     assert killed["wrong"] == []
 
@@ -128,24 +129,24 @@ def test_a_new_run_forgets_the_old_one(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["metrics.jsonl"]
 
 
-# ---- what doesn't fit
+# ---- runs that don't fit
 
 
 @pytest.mark.parametrize(
     ("plan", "identity", "named"),
     [
-        (replace(PLAN, learning_rate=0.1), {}, "learning_rate = 0.05, this call says 0.1"),
-        (replace(PLAN, epochs=3), {}, "epochs = 2, this call says 3"),
-        (PLAN, {"data": "other"}, "data = 'abc', this call says 'other'"),
-        (PLAN, {"settings": {"hidden": 6}}, "hidden = 5, this call says 6"),
-        (PLAN, {"extra": [1]}, r"extra = None, this call says \[1\]"),
+        (replace(PLAN, learning_rate=0.1), {}, "learning_rate = 0.05, but this call has 0.1"),
+        (replace(PLAN, epochs=3), {}, "epochs = 2, but this call has 3"),
+        (PLAN, {"data": "other"}, "data = 'abc', but this call has 'other'"),
+        (PLAN, {"settings": {"hidden": 6}}, "hidden = 5, but this call has 6"),
+        (PLAN, {"extra": [1]}, r"extra = None, but this call has \[1\]"),
     ],
 )
 def test_another_plan_or_other_data(plan: Plan, identity: Any, named: str, tmp_path: Path) -> None:
-    then = {"data": "abc", "settings": {"hidden": 5}}
-    stopped(tmp_path, **then)
+    saved_identity = {"data": "abc", "settings": {"hidden": 5}}
+    stopped(tmp_path, **saved_identity)
     with pytest.raises(TrainingError, match=f"{tmp_path} was trained with {named}: resume with the same"):
-        Run(Toy(), Sums(plan), plan, folder=tmp_path, resume=True, identity=then | identity)
+        Run(Toy(), Sums(plan), plan, folder=tmp_path, resume=True, identity=saved_identity | identity)
 
 
 def test_another_model(tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
         checkpoint.load(tmp_path, {})
 
 
-# ---- broken files
+# ---- damaged files
 
 
 def test_roundtrip(tmp_path: Path) -> None:
@@ -184,11 +185,11 @@ def test_roundtrip(tmp_path: Path) -> None:
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), cut=st.booleans())
 def test_damage_is_noticed_anywhere(where: float, bit: int, cut: bool, tmp_path: Path) -> None:
     content = bytearray(written(tmp_path))
-    place = int(where * len(content))
+    position = int(where * len(content))
     if cut:
-        content = content[:place]
+        content = content[:position]
     else:
-        content[place] ^= 1 << bit
+        content[position] ^= 1 << bit
     checkpoint.path(tmp_path).write_bytes(content)
     with pytest.raises(TrainingError, match=r"start without resume$"):
         checkpoint.load(tmp_path, IDENTITY)
@@ -211,7 +212,7 @@ def saved(value: Any) -> bytes:
 @pytest.mark.parametrize("head", [True, False])
 @pytest.mark.parametrize("kind", ["pickle", "torch", "list", "fields", "text", "empty"])
 def test_foreign_checkpoints_run_no_code(kind: str, head: bool, tmp_path: Path) -> None:
-    """Also with a right checksum, which anyone can compute."""
+    """Also with a correct checksum, which anyone can compute."""
     evil = Evil(tmp_path / "mark")
     body = {
         "pickle": pickle.dumps(evil),
@@ -227,10 +228,16 @@ def test_foreign_checkpoints_run_no_code(kind: str, head: bool, tmp_path: Path) 
     assert not evil.mark.exists()
 
 
-# ---- places that can't be written
+def test_a_checkpoint_of_an_older_version(tmp_path: Path) -> None:
+    checkpoint.path(tmp_path).write_bytes(written(tmp_path).replace(b"checkpoint 2", b"checkpoint 1", 1))
+    with pytest.raises(TrainingError, match="is not a checkpoint of this version of elman: start without"):
+        checkpoint.load(tmp_path, IDENTITY)
 
 
-def test_a_place_below_a_file(tmp_path: Path) -> None:
+# ---- folders that can't be written
+
+
+def test_a_folder_inside_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(TrainingError, match=r"can't be written .*: name a folder that you may write to"):
@@ -250,11 +257,11 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_best_model(tmp_path: Path
     assert str(run.outcome.error) == (
         f"{checkpoint.path(tmp_path)} can't be written (File too large): free some space there"
     )
-    run.discard_checkpoint()  # not this one: there is a run to go on with
+    run.discard_checkpoint()  # keeps this one, since the run can be resumed
     assert run.outcome.resumable and checkpoint.path(tmp_path).read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "metrics.jsonl"]
     with torch.no_grad():
-        assert run.outcome.best == problem.validate(model)  # that of step 4, which found the disk full
+        assert run.outcome.best == problem.validate(model)  # of step 4, whose checkpoint filled the disk
     resumed, whole = Run(model, problem, PLAN, folder=tmp_path, resume=True), Toy()
     list(resumed)
     list(Run(whole, problem, PLAN))
@@ -272,31 +279,31 @@ def test_a_full_disk_at_the_start(tmp_path: Path) -> None:
 
 
 def test_journal_drops_what_the_checkpoint_does_not_know(tmp_path: Path) -> None:
-    with Journal(tmp_path, 0) as journal:
+    with journal(tmp_path, 0) as write:
         for step in range(1, 6):
-            journal.write({"step": step, "loss": 0.5, "scores": None})
+            write({"step": step, "loss": 0.5, "scores": None})
     file = tmp_path / "metrics.jsonl"
     assert file.read_text().splitlines()[0] == '{"step": 1, "loss": 0.5}'
     with file.open("a") as cut_short:
         cut_short.write('{"step": 6, "lo')
-    with Journal(tmp_path, 4) as journal:
-        journal.write({"step": 5, "loss": float("inf"), "scores": {"a": float("nan"), "b": 1.0}})
+    with journal(tmp_path, 4) as write:
+        write({"step": 5, "loss": float("inf"), "scores": {"a": float("nan"), "b": 1.0}})
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5]
     assert lines[4] == {"step": 5, "loss": None, "scores": {"a": None, "b": 1.0}}
 
 
 def test_journal_reaches_the_disk_at_once_and_says_when_it_is_full(tmp_path: Path) -> None:
-    with Journal(tmp_path, 0) as journal:
-        journal.write({"step": 1})
+    with journal(tmp_path, 0) as write:
+        write({"step": 1})
         assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n'
         with (
             full_disk(20),
             pytest.raises(TrainingError, match=r"metrics.jsonl can't be written .*free some space"),
         ):
-            journal.write({"step": 2, "loss": 1.0})
+            write({"step": 2, "loss": 1.0})
 
 
 def test_journal_without_a_folder() -> None:
-    with Journal(None, 0) as journal:
-        journal.write({"step": 1})
+    with journal(None, 0) as write:
+        write({"step": 1})

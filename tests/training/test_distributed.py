@@ -1,4 +1,4 @@
-"""Two processes against one, and devices and precisions that are or aren't there."""
+"""Two processes against one, and devices and precisions that a machine has or lacks."""
 
 import json
 import os
@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from elman.errors import TrainingError, UsageError
-from elman.training import distributed as processes
-from elman.training.loop import Plan, Run, share
+from elman.training import distributed
+from elman.training.loop import Run
+from elman.training.plan import Plan
 from toy import Stream, Sums, Toy
 from two_processes import PLAN, STOP, curves
 
 
 class Two:
-    """What two processes started by torchrun came to."""
+    """Results of two processes started by torchrun."""
 
     def __init__(self, folder: Path) -> None:
         script = Path(__file__).parents[1] / "helpers" / "two_processes.py"
@@ -45,7 +44,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Two:
 
 @pytest.mark.parametrize(("kind", "problem"), [("whole", Sums(PLAN)), ("truncated", Stream())])
 def test_two_processes_train_as_one(kind: str, problem: Any, two: Two) -> None:
-    """The same global batches, the last of 5 sequences; states carried by each process for its own series."""
+    """The same global batches, the last of 5 sequences; each process carries the states of its own series."""
     one = curves(problem)
     for rank in two.ranks:
         assert rank[kind]["losses"] == pytest.approx(one["losses"], rel=1e-5)
@@ -84,33 +83,13 @@ def test_only_the_first_process_writes(two: Two) -> None:
 
 def test_the_libraries_keep_quiet(two: Two) -> None:
     assert two.out == ""
-    said = [line for line in two.err.splitlines() if line and not line.startswith("watched")]
-    assert said == []
+    unexpected = [line for line in two.err.splitlines() if line and not line.startswith("watched")]
+    assert unexpected == []
 
 
 def test_a_run_of_other_processes_is_not_resumed(two: Two) -> None:
-    with pytest.raises(TrainingError, match="was trained with processes = 2, this call says 1: resume"):
+    with pytest.raises(TrainingError, match="was trained with processes = 2, but this call has 1: resume"):
         curves(Sums(PLAN), folder=two.folder / "run", resume=True)
-
-
-# ---- sharing batches
-
-
-@given(sizes=st.lists(st.integers(4, 9), max_size=5), world=st.integers(1, 4))
-def test_share_deals_every_item_once(sizes: list[int], world: int) -> None:
-    batches = [[100 * i + j for j in range(size)] for i, size in enumerate(sizes)]
-    dealt = [share(batches, rank, world) for rank in range(world)]
-    for i, batch in enumerate(batches):
-        parts = [dealt[rank][i] for rank in range(world)]
-        assert sorted(item for part in parts for item in part) == batch
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1
-
-
-def test_share_refuses_a_batch_smaller_than_the_processes() -> None:
-    with pytest.raises(
-        TrainingError, match="4 processes can't share a batch of 3: choose another batch_size"
-    ):
-        share([[1, 2, 3, 4], [5, 6, 7]], 0, 4)
 
 
 # ---- devices and precisions
@@ -118,15 +97,15 @@ def test_share_refuses_a_batch_smaller_than_the_processes() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 @pytest.mark.parametrize(
-    ("dials", "message"),
+    ("settings", "message"),
     [
         ({"device": "cuda"}, 'device="cuda" needs a GPU that PyTorch can see; use "auto" or "cpu"'),
         ({"precision": "16-mixed"}, 'precision="16-mixed" needs a GPU: use "bf16-mixed" or "32-true"'),
     ],
 )
-def test_what_needs_a_gpu(dials: dict[str, Any], message: str) -> None:
+def test_what_needs_a_gpu(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as raised:
-        Run(Toy(), Sums(PLAN), Plan(**dials))
+        Run(Toy(), Sums(PLAN), Plan(**settings))
     assert str(raised.value) == message
 
 
@@ -136,9 +115,9 @@ def test_fewer_gpus_than_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         UsageError, match=r'^2 processes need 2 GPUs and this machine has 1: start 1, or use device="cpu"$'
     ):
-        processes._accelerator("auto", "32-true", 2)
-    assert processes._accelerator("auto", "16-mixed", 1) == "cuda"
-    assert processes._accelerator("cpu", "32-true", 2) == "cpu"
+        distributed._accelerator("auto", "32-true", 2)
+    assert distributed._accelerator("auto", "16-mixed", 1) == "cuda"
+    assert distributed._accelerator("cpu", "32-true", 2) == "cpu"
 
 
 @pytest.mark.filterwarnings("ignore::elman.engine.scan.SlowPathWarning")

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process inside `kept_memory`, and goes back after it."""
+"""Freed memory stays in the process inside `retain_freed_memory` and is returned after it."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import resource, torch
-from elman.training.malloc import kept_memory
+from elman.training.malloc import retain_freed_memory
 
 def faults(times=6):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -21,7 +21,7 @@ def resident():
 
 faults(2)
 usual = faults()
-with kept_memory():
+with retain_freed_memory():
     faults(15)  # until the heap has grown
     kept, inside = faults(), resident()
 print(usual, kept, inside - resident())

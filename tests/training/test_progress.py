@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on."""
+"""What a user sees during a run."""
 
 import io
 import os
@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from elman.training.loop import Plan, Run
-from elman.training.progress import _time, watch
+from elman.training.loop import Run
+from elman.training.plan import Plan
+from elman.training.progress import _duration, watch
 from toy import Sums, Toy
 
 PLAN = Plan(epochs=2, batch_size=12)
@@ -28,10 +29,11 @@ def test_a_line_a_validation_without_a_terminal(capsys: pytest.CaptureFixture[st
     out, err = capsys.readouterr()
     assert out == "" and outcome is run.outcome
     number = r"[\d.e+-]+"
-    pattern = rf"toy \[1\]: epoch {{}}, step {{}}, loss {number}, error {number}, \d+ sequences/s, \d+ s left"
-    lines = err.splitlines()
-    assert len(lines) == 2
-    assert re.fullmatch(pattern.format(1, 2), lines[0]) and re.fullmatch(pattern.format(2, 4), lines[1])
+    losses = rf"loss {number}, held-out error {number}"
+    pattern = rf"toy \[1\]: epoch {{}}, step {{}}, {losses}, \d+ sequences/s, \d+ s left"
+    reported = err.splitlines()
+    assert len(reported) == 2
+    assert re.fullmatch(pattern.format(1, 2), reported[0]) and re.fullmatch(pattern.format(2, 4), reported[1])
 
 
 def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,33 +48,72 @@ def test_an_interrupted_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixtur
             return super().loss(*arguments)
 
     watch(Run(Toy(), Stopped(PLAN), PLAN, folder=tmp_path), title="toy")
-    assert capsys.readouterr().err == "toy: interrupted after step 1, from where resume goes on\n"
+    assert capsys.readouterr().err == "toy: interrupted after step 1; resume continues from there\n"
     watch(Run(Toy(), Stopped(PLAN), PLAN), title="toy")
     assert capsys.readouterr().err == "toy: interrupted after step 1\n"
 
 
-def test_only_the_first_process_speaks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_the_first_process_writes(capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(Toy(), Sums(PLAN), PLAN)
     run.rank = 1
     watch(run)
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Terminal:
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
+    return screen
+
+
+def lines(screen: Terminal) -> list[str]:
+    return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", screen.getvalue()).strip().splitlines()
+
+
+def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch, 140)
     watch(Run(Toy(), Sums(PLAN), PLAN), title="toy [1]")
-    last: Any = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", screen.getvalue()).strip().splitlines()[-1]
-    assert re.search(r"toy \[1\].*100%.*loss [\d.]+, error [\d.]+, \d+ sequences/s, 0 s left", last)
+    last = lines(screen)[-1]
+    assert re.search(r"toy \[1\] ━{60,} 100% loss [\d.]+, held-out error [\d.]+, 0 s left", last)
+
+
+@pytest.mark.parametrize(
+    ("title", "shown", "named"),
+    [
+        ("training, all but the end", "training, all b…", "accuracy"),
+        ("plain baseline", "plain baseline", "chrf"),
+    ],
+)
+def test_the_bar_fits_80_columns(title: str, shown: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a long title and score names, and a second score: the bar stays, and no number is cut."""
+    screen = terminal(monkeypatch, 80)
+    problem: Any = Sums(PLAN)
+    problem.score = named
+    problem.validate = lambda _: {"nats": 1.25, named: 0.98765}
+    watch(Run(Toy(), problem, PLAN), title=title)
+    last = lines(screen)[-1]
+    assert re.search(rf"{shown} ━{{4,}} 100% loss [\d.]+, held-out {named} 0.9877, 0 s left", last)
+    assert len(last.rstrip()) <= 80
+
+
+def test_an_epoch_as_score_is_not_shown_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A problem that keeps its latest weights scores the epoch."""
+    screen = terminal(monkeypatch, 80)
+    problem: Any = Sums(PLAN)
+    problem.score, problem.maximize = "epoch", True
+    scores = iter([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])
+    problem.validate = lambda _: next(scores)
+    watch(Run(Toy(), problem, PLAN))
+    assert re.search(r"100% loss [\d.]+, held-out loss 0.25, 0 s left", lines(screen)[-1])
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.2, "0 s"), (59.6, "1 min 0 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (7384, "2 h 3 min")],
 )
-def test_time(seconds: float, text: str) -> None:
-    assert _time(seconds) == text
+def test_duration(seconds: float, text: str) -> None:
+    assert _duration(seconds) == text

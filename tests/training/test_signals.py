@@ -1,4 +1,4 @@
-"""The first Ctrl-C is a wish, the second a blow; what was ignored stays ignored."""
+"""The first Ctrl-C is a request, the second acts at once; ignored signals stay ignored."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ def handlers_as_before() -> Iterator[None]:
 
 def test_nothing_happens_without_a_signal() -> None:
     with StopSignal() as stop:
-        assert signal.getsignal(signal.SIGINT) == stop._note
+        assert signal.getsignal(signal.SIGINT) == stop._handle
     assert not stop.stopped
 
 
@@ -33,7 +33,7 @@ def test_first_signal_is_noted_the_second_acts(number: int) -> None:
         pytest.fail("the second signal did nothing")
 
 
-def test_an_own_handler_gets_the_second_signal() -> None:
+def test_an_earlier_handler_gets_the_second_signal() -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
     try:
@@ -65,13 +65,13 @@ def test_handlers_come_back_after_an_error() -> None:
 
 
 def test_in_another_thread_nothing_is_caught() -> None:
-    found: list[Any] = []
+    handlers: list[Any] = []
 
     def work() -> None:
         with StopSignal() as stop:
-            found.append((signal.getsignal(signal.SIGINT), stop.stopped))
+            handlers.append((signal.getsignal(signal.SIGINT), stop.stopped))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [(signal.getsignal(signal.SIGINT), False)]
+    assert handlers == [(signal.getsignal(signal.SIGINT), False)]

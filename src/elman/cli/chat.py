@@ -5,31 +5,61 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
+from elman.cli.options import Int8, Json, Model, Seed
 from elman.errors import ElmanError, UsageError
-from elman.tasks.chat.stream import ChatStream
+
+if TYPE_CHECKING:
+    from elman.tasks.chat.stream import ChatStream
 
 HELP: Final = """/why         which earlier words weighed most in the last reply
 /reset       begin a new conversation
-/save FILE   keep the conversation; --session FILE goes on from it
+/save FILE   keep the conversation; --session FILE continues it
 /quit        leave, as the end of input does"""
-WEIGHED: Final = 8  # words that /why names
+MAX_WEIGHED: Final = 8  # words that /why names
 
 
-def converse(stream: ChatStream, session: Path | None, as_json: bool) -> None:
-    """Replies until the input ends; then keeps the conversation in `session`."""
+def chat(
+    model: Model,
+    session: Annotated[
+        Path | None, typer.Option("--session", help="File of the conversation, continued and kept")
+    ] = None,
+    fallback: Annotated[
+        float | None,
+        typer.Option(help="Answer by retrieval where the reply's own perplexity is above this"),
+    ] = None,
+    seed: Seed = None,
+    int8: Int8 = False,
+    as_json: Json = False,
+) -> None:
+    """Talk with a chatbot. /help shows what else can be typed.
+
+    Example: elman chat runs/bot --session monday.jsonl
+    """
+    from elman.tasks import load
+
+    loaded: Any = load(model, int8)
+    if loaded.task != "chat":
+        raise UsageError(f"{model} is a {loaded.task!r} model, not a chatbot")
+    converse(loaded.stream(fallback=fallback, seed=seed or 0), session, as_json)
+
+
+def converse(stream: "ChatStream", session: Path | None, as_json: bool) -> None:
+    """Reply until the input ends, and keep the conversation in `session`."""
     talks = sys.stdin.isatty() and not as_json
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     if session is not None and session.exists():
         stream.load(session)
-        if talks:
-            _show(stream, console)
+        for turn in stream.turns if talks else ():
+            name = "you " if turn.role == "user" else "bot "
+            console.print(f"{name} {turn.text}", style="dim", markup=False)
     if session is not None:
-        stream.save(session)  # what can't be written should be said before a word is
+        stream.save(session)  # a file that can't be written fails before the first turn
     try:
         for line in _typed(talks, console):
             if line.strip() == "/quit":
@@ -37,7 +67,7 @@ def converse(stream: ChatStream, session: Path | None, as_json: bool) -> None:
             before = list(stream.turns[-1:])
             try:
                 _answer(stream, line.strip(), console, as_json, talks)
-            except ElmanError as error:  # of what was typed; the conversation goes on
+            except ElmanError as error:  # in what was typed; the conversation continues
                 print(f"elman: {error}", file=sys.stderr, flush=True)
             if session is not None and stream.turns[-1:] != before:
                 stream.save(session)
@@ -46,12 +76,12 @@ def converse(stream: ChatStream, session: Path | None, as_json: bool) -> None:
 
 
 def _typed(talks: bool, console: Console) -> Iterator[str]:
-    """Lines, with history and editing at a terminal."""
+    """Yield the lines of the input, with history and editing at a terminal."""
     if not talks:
         for raw in sys.stdin.buffer:
             yield raw.decode(errors="replace")
         return
-    with suppress(ImportError):  # not there on some systems; then lines are typed without a history
+    with suppress(ImportError):  # missing on some systems, where lines have no history
         import readline  # noqa: F401
     console.print("[dim]/help shows what else can be typed[/dim]")
     while True:
@@ -62,7 +92,7 @@ def _typed(talks: bool, console: Console) -> Iterator[str]:
             return
 
 
-def _answer(stream: ChatStream, line: str, console: Console, as_json: bool, talks: bool) -> None:
+def _answer(stream: "ChatStream", line: str, console: Console, as_json: bool, talks: bool) -> None:
     command, _, rest = line.partition(" ")
     if not line:
         return
@@ -81,27 +111,20 @@ def _answer(stream: ChatStream, line: str, console: Console, as_json: bool, talk
     else:
         stream.push(line)
         reply = stream.result()
-        print(
-            json.dumps({"reply": reply}, ensure_ascii=False) if as_json else f"{'bot  ' * talks}{reply}",
-            flush=True,
-        )
+        line = json.dumps({"reply": reply}, ensure_ascii=False) if as_json else f"{'bot  ' * talks}{reply}"
+        print(line, flush=True)
 
 
-def _why(stream: ChatStream, console: Console, as_json: bool) -> None:
+def _why(stream: "ChatStream", console: Console, as_json: bool) -> None:
     weights = stream.why()
     if as_json:
         print(json.dumps({"why": weights}, ensure_ascii=False), flush=True)
         return
-    strongest = sorted(range(len(weights)), key=lambda k: -weights[k][1])[:WEIGHED]
+    strongest = sorted(range(len(weights)), key=lambda k: -weights[k][1])[:MAX_WEIGHED]
     most = max((weight for _, weight in weights), default=0.0)
-    said = Text()
+    words = Text()
     for k, (word, weight) in enumerate(weights):
-        said.append(word, style="bold reverse" if weight > most / 2 else "bold" if k in strongest else "dim")
-        said.append(" ")
-    console.print(said)
+        words.append(word, style="bold reverse" if weight > most / 2 else "bold" if k in strongest else "dim")
+        words.append(" ")
+    console.print(words)
     console.print(", ".join(f"{weights[k][0]} {weights[k][1]:.0%}" for k in strongest), markup=False)
-
-
-def _show(stream: ChatStream, console: Console) -> None:
-    for turn in stream.turns:
-        console.print(f"{'you ' if turn.role == 'user' else 'bot '} {turn.text}", style="dim", markup=False)

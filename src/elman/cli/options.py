@@ -1,4 +1,4 @@
-"""What several commands of the command line take and do."""
+"""Options and helpers that several commands share."""
 
 import json
 import os
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from elman.errors import UsageError
 
 Data = Annotated[
     str, typer.Argument(help="CSV, TSV, JSONL, Parquet or text file; - for standard input; hf:user/name")
@@ -15,30 +17,31 @@ Header = Annotated[
     bool, typer.Option("--header/--no-header", help="Whether the first line names the columns")
 ]
 Int8 = Annotated[bool, typer.Option("--int8", help="Read weights rounded to 8 bits: faster, less precise")]
-Save = Annotated[
-    Path | None, typer.Option("--save", help="Folder for the model  [default: runs/NAME OF DATA]")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped or killed")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a model or an unfinished run in that folder")]
-Cell = Annotated[
-    str | None, typer.Option("--cell", help="Recurrence: lstm, gru, elman, ...; see `elman show`")
-]
-Hidden = Annotated[int | None, typer.Option("--hidden", help="Units of a layer")]
-Layers = Annotated[int | None, typer.Option("--layers", help="Layers")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Passes over the training data")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; repeatable")
-]
 Model = Annotated[Path, typer.Argument(help="Folder of a trained model")]
+Translations = Annotated[
+    str | None, typer.Argument(help="File of the translations, line by line, if they are not in DATA")
+]
+# Options whose argument in Python has another name.
+SPELLINGS = {"cutoffs": "backtest", "header": "no-header"}
+
+
+def chosen_options(model: Any, verb: str, **options: Any) -> dict[str, Any]:
+    """Return the options that were given. Raises UsageError for one that the model's verb doesn't take."""
+    chosen = {name: value for name, value in options.items() if value is not None}
+    for name in chosen:
+        if name not in model.OPTIONS[verb]:
+            option = SPELLINGS.get(name, name).replace("_", "-")
+            raise UsageError(f"--{option} does not apply to a {model.task!r} model")
+    return chosen
 
 
 def first_process() -> bool:
-    """Whether this is the process that speaks, where torchrun started several."""
+    """Return whether this is the process that prints, where torchrun started several."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def show_result(result: Any, text: str, as_json: bool) -> None:
-    """Print a result, once however many processes there are."""
+    """Print a result, once for all processes."""
     if first_process():
         print(json.dumps(result, ensure_ascii=False) if as_json else text)

@@ -1,4 +1,4 @@
-"""Which rows go together: batches of similar length, padding, and splits that never leak."""
+"""Batches of similar length, padding, and train/held-out splits that share no text."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from elman.errors import DataError, UsageError
 
-# Lengths are blurred by up to this share before sorting, so that epochs differ in who meets whom.
-BLUR = 0.1
+HELD_OUT_SHARE = 0.1  # of the data, for validation, where no validation data are given
+LENGTH_JITTER = 0.1  # largest relative change of a length before sorting, so that batches differ by epoch
 
 
 def length_batches(lengths: Sequence[int], size: int, *, seed: int, epoch: int) -> list[list[int]]:
-    """Indices 0 … n-1 in batches of `size` (one may be smaller), similar lengths together, order shuffled.
+    """Return indices 0 … n-1 in shuffled batches of `size` (one may be smaller) and of similar lengths.
 
     The same lengths, seed and epoch always give the same batches.
 
@@ -25,18 +25,19 @@ def length_batches(lengths: Sequence[int], size: int, *, seed: int, epoch: int) 
     if size < 1:
         raise UsageError(f"the batch size is {size}; it must be at least 1.")
     rng = np.random.default_rng([seed, epoch])
-    blurred = np.asarray(lengths, dtype=np.float64) * rng.uniform(1 - BLUR, 1 + BLUR, len(lengths))
-    mixed = rng.permutation(len(lengths))  # rows of length 0 stay equal under any blur
-    order = mixed[np.argsort(blurred[mixed], kind="stable")].tolist()
-    batches = [order[at : at + size] for at in range(0, len(order), size)]
+    jitter = rng.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, len(lengths))
+    jittered = np.asarray(lengths, dtype=np.float64) * jitter
+    shuffled = rng.permutation(len(lengths))  # jitter leaves lengths of 0 equal
+    order = shuffled[np.argsort(jittered[shuffled], kind="stable")].tolist()
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
 def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Ids (T, B) and lengths (B,), both int64; T is the longest length and 0 fills the rest.
+    """Return ids (T, B), padded with 0 to the longest length T, and lengths (B,), both int64.
 
     Raises:
-        UsageError: there is no sequence.
+        UsageError: `sequences` is empty.
     """
     if not sequences:
         raise UsageError("there are no sequences to pad; give at least one.")
@@ -50,17 +51,12 @@ def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 def split_groups(
     keys: Sequence[Hashable], share: float, seed: int, stratify: Sequence[Hashable] | None = None
 ) -> tuple[list[int], list[int]]:
-    """Rows to train on and rows to hold out, in ascending order; rows of equal key stay on one side.
+    """Return the training rows and the held-out rows, both ascending; rows of equal key stay together.
 
-    Which keys are held out depends on the keys and the seed alone, not on the order of the rows. About
-    `share` of the rows are held out, and about `share` of those of each label in `stratify` (a key with
-    several labels counts to its commonest). A label's last key is left to train on.
-
-    Args:
-        keys: (rows,) what must not be on both sides, such as the text; strings, numbers or tuples of them.
-        share: wanted share of held-out rows, between 0 and 1.
-        seed: another seed gives another split.
-        stratify: (rows,) labels whose proportions should be alike on both sides.
+    The keys (rows,) are strings, numbers or tuples of them. Which are held out depends on the keys and the
+    seed alone, not on the order of the rows. About `share` of all rows are held out, and about `share` of the
+    rows of each label in `stratify` (rows,), where a key with several labels counts as its commonest. At
+    least one key of each label stays in the training rows.
 
     Raises:
         UsageError: `share` is not between 0 and 1, or `stratify` is not as long as `keys`.
@@ -69,56 +65,49 @@ def split_groups(
     if not 0 < share < 1:
         raise UsageError(f"the held-out share is {share}; it must lie between 0 and 1, such as 0.1.")
     if stratify is not None and len(stratify) != len(keys):
-        raise UsageError(
-            f"there are {len(stratify)} labels to stratify by but {len(keys)} keys; give one per key."
-        )
+        raise UsageError(f"stratify holds {len(stratify)} labels for {len(keys)} keys; give one per key.")
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for row, key in enumerate(keys):
         groups[key].append(row)
     if len(groups) < 2:
-        raise DataError(
-            f"nothing can be held out: the rows ({len(keys)}) do not differ; add at least one that does."
-        )
+        raise DataError(f"the rows ({len(keys)}) do not differ, so none can be held out; add one that does.")
     order = sorted(groups, key=lambda key: _hash(key, seed))
-    labels = (
-        {key: _commonest(stratify[row] for row in rows) for key, rows in groups.items()}
-        if stratify is not None
-        else {}
-    )
-    held = _choose(order, {key: len(rows) for key, rows in groups.items()}, labels, share)
-    return (
-        sorted(row for key, rows in groups.items() if key not in held for row in rows),
-        sorted(row for key, rows in groups.items() if key in held for row in rows),
-    )
+    labels: dict[Hashable, Hashable] = {}
+    if stratify is not None:
+        labels = {key: _commonest(stratify[row] for row in rows) for key, rows in groups.items()}
+    chosen = _choose(order, {key: len(rows) for key, rows in groups.items()}, labels, share)
+    held_out = sorted(row for key in chosen for row in groups[key])
+    return [row for row, key in enumerate(keys) if key not in chosen], held_out
 
 
-def normal(text: str) -> str:
-    """What makes two texts the same: their words, whatever their case and spacing."""
+def normalize(text: str) -> str:
+    """Return `text` in lower case with single spaces, by which texts are compared."""
     return " ".join(text.lower().split())
 
 
-def marks(texts: Sequence[str]) -> list[int]:
-    """A number for each text, the same for the same text: an artifact keeps it in place of the text."""
-    digests = (hashlib.blake2b(normal(text).encode(errors="surrogatepass"), digest_size=8) for text in texts)
-    return [int.from_bytes(digest.digest(), "little", signed=True) for digest in digests]
+def text_hashes(texts: Sequence[str]) -> list[int]:
+    """Return a 64-bit hash of each normalized text, which an artifact can hold in place of the text."""
+    encoded = (normalize(text).encode(errors="surrogatepass") for text in texts)
+    digests = (hashlib.blake2b(content, digest_size=8).digest() for content in encoded)
+    return [int.from_bytes(digest, "little", signed=True) for digest in digests]
 
 
 def _choose(
     order: Sequence[Hashable], sizes: dict[Hashable, int], labels: dict[Hashable, Hashable], share: float
 ) -> set[Hashable]:
-    """The keys to hold out. What rounding takes from one label goes to the next: the sum keeps to `share`."""
+    """Return the keys to hold out; the rounding error of one label is carried to the next."""
     strata: dict[Hashable, list[Hashable]] = defaultdict(list)
     for key in order:
         strata[labels.get(key)].append(key)
-    held: set[Hashable] = set()
-    wanted = 0.0
+    held_out: set[Hashable] = set()
+    target = 0.0  # rows that are still to be held out
     for label in sorted(strata, key=str):
-        wanted += share * sum(sizes[key] for key in strata[label])
+        target += share * sum(sizes[key] for key in strata[label])
         for key in strata[label][:-1]:
-            if sizes[key] <= 2 * wanted:  # taking it comes closer than leaving it
-                held.add(key)
-                wanted -= sizes[key]
-    return held or {min(order, key=lambda key: sizes[key])}
+            if sizes[key] <= 2 * target:  # holding it out comes closer to the target than keeping it
+                held_out.add(key)
+                target -= sizes[key]
+    return held_out or {min(order, key=lambda key: sizes[key])}
 
 
 def _commonest(labels: Iterable[Hashable]) -> Hashable:

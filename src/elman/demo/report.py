@@ -1,4 +1,4 @@
-"""The demo's result as one HTML page that needs nothing else."""
+"""The demo's result as one self-contained HTML page."""
 
 import html
 from collections.abc import Iterable, Sequence
@@ -19,34 +19,35 @@ h1 { font-size: 1.7rem; margin-bottom: 0 }
 h2 { margin-top: 2.6rem; border-top: 1px solid var(--line); padding-top: 1rem }
 p.lead, figcaption, .soft { color: var(--soft) }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto }
-th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid var(--line) }
+th, td { padding: .3rem .8rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line) }
 th:first-child, td:first-child { text-align: left } td.best { font-weight: 700 }
-figure { margin: 1.2rem 0 } figure div { background: #fff; border-radius: 8px; padding: .5rem }
+figure { margin: 1.2rem 0; color: var(--soft) }
+figure div { background: var(--card); border-radius: 8px; padding: .5rem }
 figure svg { width: 100%; height: auto; display: block } figcaption { font-size: .9rem; margin-top: .3rem }
 pre { background: var(--card); border-radius: 8px; padding: .8rem 1rem; overflow-x: auto; font-size: .85rem }
 .note { background: var(--card); border-left: 4px solid #c8553d; padding: .5rem .9rem; border-radius: 4px }
 """
 
 ROWS: Final = {
-    "mase": ("MASE (lower is better)", "{:.3f}"),
-    "smape": ("sMAPE, % (lower is better)", "{:.2f}"),
-    "crps": ("CRPS (lower is better)", "{:.4f}"),
-    "coverage": ("inside the 80 % band", "{:.1%}"),
+    "mase": ("MASE ↓", "{:.3f}"),
+    "smape": ("sMAPE, % ↓", "{:.2f}"),
+    "crps": ("CRPS ↓", "{:.4f}"),
+    "coverage": ("in the 80 % band", "{:.1%}"),
 }
 
 
 def page(result: dict[str, Any], pictures: dict[str, str], titles: dict[str, str]) -> str:
-    """The report. `pictures` holds SVG by the keys of the series, "memory" and "gradients"."""
+    """Return the report. `pictures` holds SVG by the keys of the series, "memory" and "gradients"."""
     body = [
         "<h1>elman: recurrent networks at work</h1>",
         f"<p class=lead>elman {result['version']}, {result['cores']} cores, "
         f"{result['seconds']:.0f} seconds of wall time from start to page.</p>",
-        "<p>Every network below was trained just now on this machine. Beside each score stands a plain "
-        "baseline: what you would get without a network.</p>",
+        "<p>Every network below was trained just now on this machine. Beside each score is that of a plain "
+        "baseline: what you get without a recurrent network.</p>",
         *(
             part
-            for key, found in result["series"].items()
-            for part in _series(found, titles[key], pictures[key])
+            for key, scores in result["series"].items()
+            for part in _series(scores, titles[key], pictures[key])
         ),
         *_memory(result["memory"], pictures),
         *_own(),
@@ -58,70 +59,72 @@ def page(result: dict[str, Any], pictures: dict[str, str], titles: dict[str, str
     )
 
 
-def verdict(found: dict[str, Any]) -> str:
-    """One honest sentence about a series."""
-    skill, last = found["scores"]["skill_seasonal_naive"], found["scores"]["skill_naive"]
-    better = "naive" if found["naive"]["mase"] < found["baseline"]["mase"] else "seasonal naive"
+def verdict(result: dict[str, Any]) -> str:
+    """Return one honest sentence about a series."""
+    skill, last = result["scores"]["skill_seasonal_naive"], result["scores"]["skill_naive"]
+    better = min(result["baselines"], key=lambda name: result["baselines"][name]["mase"])
     least = min(skill, last)
     if least >= 0.05:
         return f"The forecast is {least:.0%} better than {better}, the better of the two naive forecasts."
     if least > -0.05:
         return (
-            f"The forecast is about as good as {better} ({least:+.1%}): there is little here that a network "
-            "could learn from the past alone. For prices that is no surprise, and whoever shows you more "
-            "should show you this comparison too."
+            f"The forecast is about as good as {better} ({least:+.1%}): the past alone holds little that a "
+            "network could learn. For prices that is no surprise."
         )
     return f"The forecast is worse than {better} by {-least:.0%}: use {better} here."
 
 
-def _series(found: dict[str, Any], title: str, picture: str) -> Iterable[str]:
+def _series(result: dict[str, Any], title: str, picture: str) -> Iterable[str]:
     yield f"<h2>{html.escape(title)}</h2>"
     yield (
-        f"<p class=soft>{html.escape(found['source'])}. Trained on the {found['trained on']} values before "
-        f"{found['cutoff']}; scored on {found['windows']} forecasts of up to {found['horizon']} steps after "
-        "it.</p>"
+        f"<p class=soft>{html.escape(result['source'])}. Trained on the {result['trained on']} values before "
+        f"{result['cutoff']}; scored on {result['windows']} forecasts of up to {result['horizon']} steps.</p>"
     )
-    columns = {"elman": found["scores"], "seasonal naive": found["baseline"], "naive": found["naive"]}
+    columns = {"elman": result["scores"], **result["baselines"]}
     rows = []
     for key, (name, form) in ROWS.items():
         values = [column[key] for column in columns.values()]
         best = min(values) if key != "coverage" else None
         rows.append([name, *((form.format(value), value == best) for value in values)])
     yield _table(["", *columns], rows)
-    yield f"<p><b>{html.escape(verdict(found))}</b></p>"
-    yield from (f"<p class=note>{html.escape(note)}</p>" for note in found["notes"])
-    yield _figure(picture, "Forecasts, each made with what was known before it, over what happened.")
+    yield f"<p><b>{html.escape(verdict(result))}</b></p>"
+    yield from (f"<p class=note>{html.escape(note)}</p>" for note in result["notes"])
+    yield _figure(picture, "Each line is one forecast from the values before it.")
 
 
-def _memory(found: dict[str, Any], pictures: dict[str, str]) -> Iterable[str]:
+def _memory(result: dict[str, Any], pictures: dict[str, str]) -> Iterable[str]:
     yield "<h2>Memory: the <i>not … good</i> problem</h2>"
     yield (
-        "<p>Was the movie good? The answer hangs on one <i>not</i>, and it is asked for only after a gap of "
-        "other words. Clauses about a book and a music have a <i>not</i> of their own or haven't, so that a "
-        "net which sees the words but not their order can be right in "
-        f"{found['ceiling']:.0%} of the sentences at best. All networks read the same "
-        f"{found['trained_on']:,} generated sentences once; the numbers are the share of right answers on "
-        f"{found['tested_on']} new ones a gap.</p>"
+        "<p>Was the movie good? The answer depends on one <i>not</i>, and it is asked for after a gap of "
+        "other words. Clauses about a book and about music may have a <i>not</i> of their own, so a network "
+        "that sees the words but not their order answers at most "
+        f"{result['ceiling']:.0%} of the sentences correctly. All networks read the same "
+        f"{result['trained_on']:,} generated sentences once; the table shows the accuracy on "
+        f"{result['tested_on']} new ones for each gap.</p>"
     )
-    lines = [f"{'good' if e['good'] else 'not good'}:  {e['text']}" for e in found["examples"]]
+    lines = [f"{'good' if e['good'] else 'not good'}:  {e['text']}" for e in result["examples"]]
     yield f"<pre>{html.escape(chr(10).join(lines))}</pre>"
-    gaps = list(next(iter(found["networks"].values()))["accuracy"])
+    gaps = list(next(iter(result["networks"].values()))["accuracy"])
     shown = [gaps[round(i * (len(gaps) - 1) / 4)] for i in range(5)]
     rows: list[list[Any]] = []
-    for name, network in found["networks"].items():
+    for name, network in result["networks"].items():
         cells = [(f"{network['accuracy'][gap]:.0%}", False) for gap in shown]
         rows.append([name, *cells, (f"{network['mean']:.1%}", False), (f"{network['parameters']:,}", False)])
     yield _table(["gap", *shown, "all gaps", "parameters"], rows)
-    yield _figure(pictures["memory"], "The dotted line: the best that a bag of words can do.")
+    yield _figure(pictures["memory"], "Dotted: the highest accuracy that a bag of words can reach.")
     yield (
-        "<p>Why: training sends a gradient back from the end of the sentence. Where it has shrunk to "
-        "nothing, nothing can be learned. The picture shows how much of it arrives, word by word.</p>"
+        "<p>Why: training sends a gradient back from the end of the sentence through every hidden state. "
+        "Where it has vanished, a network learns nothing. The figure shows how much of it is left.</p>"
     )
     yield _figure(
-        pictures["gradients"], "Size of the gradient at each earlier state, before and after training."
+        pictures["gradients"], "Size of the gradient at earlier hidden states, before and after training."
     )
     listings = "\n\n".join(str(trace(CELLS[name])) for name in ("elman", "gru", "lstm"))
-    yield f"<p>The three cells are these equations, and nothing else:</p><pre>{html.escape(listings)}</pre>"
+    yield (
+        "<p>The three cells are these equations and nothing else. <code>x.g</code> is the input's part of "
+        "gate g, <code>u.g</code> the previous hidden state's, <code>s.c</code> the state c before the step:"
+        f"</p><pre>{html.escape(listings)}</pre>"
+    )
 
 
 def _own() -> Iterable[str]:

@@ -2,10 +2,9 @@
 
     the music was not good , the movie was very good , so she the book was not good , went home on a .
 
-Was the movie good? The answer hangs on one word. Two more clauses, about the book and the music, have a "not"
-of their own or haven't, whatever the movie's: who only counts words can't tell whose "not" is whose. Between
-the movie's clause and the full stop lie `gap` words, and the answer is read off after the full stop: what is
-forgotten by then is lost.
+Was the movie good? The answer depends on one word. Two more clauses, about the book and the music, may have a
+"not" of their own, so counting words does not tell whose "not" is whose. `gap` words lie between the movie's
+clause and the full stop, after which the answer is read: a network must remember the "not" until then.
 
 Shapes: T words, B sentences.
 """
@@ -21,8 +20,7 @@ OTHERS: Final = ("book", "music")
 _FILLER = "a and then we on in it our day went home she with by so for at his her their"
 FILLER: Final = tuple(_FILLER.split())
 WORDS: Final = tuple(dict.fromkeys((*CLAUSE, *OTHERS, "not", ".", *FILLER)))
-# Sentences come in blocks that share all words but the three that may be "not": about the movie, the book,
-# the music.
+# A block is the eight sentences that differ only in which of the movie, the book and the music is "not" good.
 KINDS: Final = tuple(product((False, True), repeat=3))
 BLOCK: Final = len(KINDS)
 
@@ -34,9 +32,9 @@ _BEFORE: Final = _LONG * len(OTHERS)  # words before the movie's clause: room fo
 
 
 def sentences(gap: int, blocks: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Word numbers (T, B) and whether the movie was good (B,), with B = 8 * blocks, four of eight good.
+    """Return word ids (T, B) and whether the movie was good (B,), for B = 8 * blocks, half of them good.
 
-    No function of the word counts gets more than six of a block's eight right; see `bag_ceiling`.
+    No function of the word counts gets more than six of a block's eight sentences right; see `bag_ceiling`.
     """
     length = _BEFORE + _LONG + gap + 1
     filler = torch.randint(len(FILLER), (length, blocks), generator=generator)
@@ -50,7 +48,7 @@ def sentences(gap: int, blocks: int, generator: torch.Generator) -> tuple[Tensor
 
 
 def _starts(gap: int, blocks: int, other: int, generator: torch.Generator) -> Tensor:
-    """Where a block's clause number `other` starts: before the movie's, or in its half of the gap."""
+    """Draw where clause `other` of each block starts: before the movie's, or in its half of the gap."""
     half = gap // len(OTHERS)
     first = _BEFORE + _LONG + other * half
     inside = first + (torch.rand(blocks, generator=generator) * (half - _LONG + 1)).long()
@@ -68,14 +66,27 @@ def _put(words: Tensor, starts: Tensor, noun: str, negated: Tensor) -> None:
 
 
 def written(words: Tensor) -> str:
-    """One sentence (T,) as text."""
+    """Return one sentence (T,) as text."""
     return " ".join(WORDS[int(i)] for i in words)
 
 
+def examples(count: int, longest: int = 8, seed: int = 0) -> dict[str, list[str]]:
+    """Return at least `count` sentences with gaps of up to `longest` words, as columns `text` and `label`."""
+    generator = torch.Generator().manual_seed(seed)
+    texts: list[str] = []
+    labels: list[str] = []
+    while len(texts) < count:
+        gap = int(torch.randint(longest + 1, (1,), generator=generator))
+        words, good = sentences(gap, 1, generator)
+        texts += [written(column) for column in words.T]
+        labels += ["good" if answer else "not good" for answer in good]
+    return {"text": texts, "label": labels}
+
+
 def bag_ceiling() -> float:
-    """The best share of right answers that any function of the word counts can reach, by enumeration."""
+    """Return the highest accuracy that any function of the word counts can reach, by enumeration."""
     words, good = sentences(0, 1, torch.Generator().manual_seed(0))
     answers: dict[tuple[int, ...], list[bool]] = {}
     for column, answer in zip(words.T.tolist(), good.tolist(), strict=True):
         answers.setdefault(tuple(sorted(column)), []).append(answer)
-    return sum(max(found.count(True), found.count(False)) for found in answers.values()) / BLOCK
+    return sum(max(labels.count(True), labels.count(False)) for labels in answers.values()) / BLOCK

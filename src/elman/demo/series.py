@@ -1,4 +1,4 @@
-"""Three real series, each forecast over its last fifth beside the naive forecasts."""
+"""Three real data sets, each forecast over its last fifth beside the naive forecasts."""
 
 import csv
 from collections.abc import Callable
@@ -12,27 +12,27 @@ from vega_datasets import local_data
 
 from elman.tasks.forecast.forecaster import Forecaster
 
-HELD_OUT: Final = 0.2  # share of the stamps, at the end
+HELD_OUT: Final = 0.2  # share of the time stamps, at the end
 
 
 def stocks() -> pl.DataFrame:
-    """Monthly closing prices of five companies, 2000 to 2010, from the package vega_datasets."""
+    """Return monthly closing prices of five companies, 2000 to 2010, from the package vega_datasets."""
     frame = pl.read_csv(local_data.stocks.filepath)
     return frame.select(unique_id="symbol", ds=pl.col("date").str.to_date("%b %d %Y"), y="price")
 
 
 def weather() -> pl.DataFrame:
-    """Daily maximum temperature in Seattle, 2012 to 2015, in degrees Celsius, from vega_datasets (NOAA)."""
+    """Return daily maximum temperature in Seattle, °C, 2012 to 2015, from vega_datasets (NOAA)."""
     frame = pl.read_csv(local_data.seattle_weather.filepath)
     day = pl.col("date").str.to_date("%Y/%m/%d")
     return frame.select(unique_id=pl.lit("maximum temperature"), ds=day, y="temp_max")
 
 
 def sales() -> pl.DataFrame:
-    """Monthly US retail and food services sales, not adjusted, millions of dollars, 1992 to May 2016.
+    """Return monthly US retail and food services sales, not adjusted, millions of dollars, 1992 to May 2016.
 
-    Figures of the U.S. Census Bureau, Monthly Retail Trade Survey: a work of the US government, in the public
-    domain. They stand in retail_sales.csv, a line a year.
+    Source: U.S. Census Bureau, Monthly Retail Trade Survey; a work of the US government, public domain.
+    retail_sales.csv has one line per year.
     """
     text = (files("elman.demo") / "retail_sales.csv").read_text(encoding="utf-8")
     _, *years = csv.reader(text.splitlines())
@@ -43,14 +43,14 @@ def sales() -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Show:
-    """A series of the demo: what it is called and how far ahead it is forecast."""
+    """One data set of the demo: its labels, and how far ahead it is forecast."""
 
     title: str
     unit: str
     source: str
     load: Callable[[], pl.DataFrame]
     horizon: int
-    pictured: int  # stamps before the cut-off that the picture shows
+    pictured: int  # time stamps before the cut-off in the figure
 
 
 SHOWS: Final[dict[str, Show]] = {
@@ -83,7 +83,7 @@ SHOWS: Final[dict[str, Show]] = {
 
 @dataclass(frozen=True)
 class Shown:
-    """What came out: scores for the report; values, forecasts and cut-off for the picture."""
+    """The results: scores for the report; values, forecasts and cut-off for the figure."""
 
     show: Show
     scores: dict[str, Any]
@@ -92,19 +92,19 @@ class Shown:
     cutoff: date
 
 
-def run(show: Show, progress: bool, **dials: Any) -> Shown:
-    """Train before the cut-off, score a forecast from every horizon after it."""
+def run(show: Show, progress: bool, **settings: Any) -> Shown:
+    """Train on the past of the cut-off; score one forecast per horizon after it."""
     frame = show.load()
     stamps = frame["ds"].unique().sort()
     first = int(len(stamps) * (1 - HELD_OUT))
     past = frame.filter(pl.col("ds") < stamps[first])
-    model = Forecaster.fit(past, horizon=show.horizon, progress=progress, **dials)
+    model = Forecaster.fit(past, horizon=show.horizon, progress=progress, **settings)
     evaluation = model.evaluate(frame)
     cuts = [stamps[i] for i in range(first, len(stamps), show.horizon)]
     forecasts = pl.concat([model.predict(frame.filter(pl.col("ds") < cut)) for cut in cuts])
     about = {"trained on": len(past), "cutoff": str(stamps[first]), "epochs": model.plan.epochs}
-    weight = {"weight of the network": model.core.adjustment.weight}
+    weight = {"weight of the network": model.calibration.weight}
     scores = {"source": show.source, **about, **weight, **evaluation.to_dict()}
     scores["notes"] = list(dict.fromkeys([*model.notes, *evaluation.notes]))
-    known = forecasts.filter(pl.col("ds") <= stamps[-1])
-    return Shown(show, scores, frame, known, stamps[first])
+    observed = forecasts.filter(pl.col("ds") <= stamps[-1])
+    return Shown(show, scores, frame, observed, stamps[first])

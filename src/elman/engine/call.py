@@ -1,43 +1,42 @@
-"""What goes into a scan and what comes out of it, the same for every engine.
+"""A scan's request and its result, the same for every engine: every tensor is reached by name.
 
 T steps, B sequences, I inputs, H units, G gates, P outputs (P = H without a projection), L layers, D
 directions.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from elman.cells import Cell
 
+Engine = Literal["auto", "compiled", "vendor", "eager"]
 State = tuple[Tensor, ...]
+# The entry of a tensor: the tensor itself, its gradient or None, or whether a gradient is needed.
+T = TypeVar("T")
+S = TypeVar("S")
 
 
-class Weights(NamedTuple):
-    """One layer in one direction."""
+class Weights(NamedTuple, Generic[T]):
+    """One layer in one direction, by the names of its parameters."""
 
-    ih: Tensor  # (G*H, I)
-    hh: Tensor | None  # (G*H, P), None for a cell without a recurrent matrix
-    b_ih: Tensor | None  # (G*H)
-    b_hh: Tensor | None  # (G*H)
-    hr: Tensor | None  # (P, H) projects h to the output
-    units: tuple[Tensor, ...]  # (H) each, in the order of cell.weights
-    gain_ih: Tensor | None  # (G*H), with layer normalisation only
-    gain_hh: Tensor | None  # (G*H)
-    hidden: int
-
-    @property
-    def width(self) -> int:
-        """Size P of the output."""
-        return self.hidden if self.hr is None else self.hr.shape[0]
+    weight_ih: T  # (G*H, I)
+    weight_hh: T | None = None  # (G*H, P), None for a cell without a recurrent matrix
+    bias_ih: T | None = None  # (G*H)
+    bias_hh: T | None = None  # (G*H)
+    weight_hr: T | None = None  # (P, H) projects h to the output
+    gain_ih: T | None = None  # (G*H), with layer normalisation only
+    gain_hh: T | None = None  # (G*H)
+    units: tuple[T, ...] = ()  # (H) each, in the order of cell.weights
 
 
 class Stack(NamedTuple):
-    """L layers in D directions of one cell, and the noise in them; see `elman.Recurrent` for the shares."""
+    """L layers in D directions of one cell, and their options; see `elman.Recurrent`."""
 
     cell: Cell
-    weights: tuple[Weights, ...]  # L*D, a layer's directions side by side
+    weights: tuple[Weights[Tensor], ...]  # L*D, a layer's directions side by side
     directions: int
     training: bool
     dropout: float
@@ -46,12 +45,13 @@ class Stack(NamedTuple):
     zoneout: float
     recompute: bool = False
     int8: bool = False
+    engine: Engine = "auto"
 
 
 class Call(NamedTuple):
     """One call's data beside x (T, B, I) and the state.
 
-    With `batch_sizes`, x is the data (N, I) of a PackedSequence, and so is the output; without lengths then.
+    With `batch_sizes`, x and the output are the data (N, ·) of a PackedSequence, and there are no lengths.
     """
 
     lengths: Tensor | None = None  # (B) int64 on x's device; steps at or beyond them are not taken
@@ -67,17 +67,92 @@ class Noise(NamedTuple):
     zoneout: tuple[Tensor | float, ...] | None = None  # per state (T, B, ·): 1 = keep; or the share kept
 
 
-class Result(NamedTuple):
+class Result(NamedTuple, Generic[T]):
     """Outputs (T, B, D*P), zero beyond a sequence's length; final state; on request every state (T, ...).
 
     A stack's states are (L*D, B, ·), those of one layer in one direction (B, ·).
     """
 
-    output: Tensor
-    state: State
-    every: State | None = None
+    output: T
+    state: tuple[T, ...]
+    every: tuple[T, ...] = ()
+
+
+class Arguments(NamedTuple, Generic[T]):
+    """Every tensor that a kernel reads for one layer in one direction; gradients have the same form."""
+
+    x: T  # (T, B, I)
+    state: tuple[T, ...]  # (B, H) each
+    weights: Weights[T]
+    lengths: T | None = None  # (B) int64
+    clear: T | None = None  # (T, B) bool: the state is cleared before this step
+    mask: T | None = None  # (B, H): U sees h times this
+    zoneout: tuple[T, ...] = ()  # per state (T, B, H), 1 = keep, if masks were drawn
+
+
+class Trace(NamedTuple):
+    """What a kernel's forward pass keeps for the backward pass. Hp: H rounded up to whole panels."""
+
+    states: tuple[Tensor, ...]  # (T + 1, B, Hp), or (1, B, Hp) where only the last one is kept
+    # (T, B, places, Hp): values of the forward pass, and in the same places the gradients of the sums: the
+    # backward pass reads a unit's values before it writes its gradients
+    kept: Tensor | None
+    units: Tensor | None  # (weights, Hp)
+    zoneout: Tensor | None  # (states, T or 1, B or 1, Hp)
+    mask: Tensor | None  # (B, Hp)
+
+
+class Spec(NamedTuple):
+    """The options of a kernel beside its Arguments, whose form they determine."""
+
+    cell: Cell
+    hidden: int
+    reverse: bool = False
+    every_state: bool = False
+    int8: bool = False
+    shares: tuple[float, ...] = ()  # of every state that zoneout keeps, if it draws no masks
+    zoneout_masks: bool = False
+
+    def arguments(self, leaves: Iterable[Any]) -> Arguments[Any]:
+        """Return Arguments with these entries, in the order of `flatten`."""
+        state = (None,) * len(self.cell.state)
+        weights = Weights(None, units=(None,) * len(self.cell.weights))
+        form: Arguments[Any] = Arguments(None, state, weights, zoneout=state if self.zoneout_masks else ())
+        return unflatten(form, leaves)
+
+    def result(self, leaves: Iterable[Any]) -> Result[Any]:
+        """Return a Result with these entries, in the order of `flatten`."""
+        state = (None,) * len(self.cell.state)
+        form: Result[Any] = Result(None, state, state if self.every_state else ())
+        return unflatten(form, leaves)
+
+    def trace(self, leaves: Iterable[Any]) -> Trace:
+        """Return a Trace with these entries, in the order of `flatten`."""
+        states: Any = (None,) * len(self.cell.state)
+        return unflatten(Trace(states, None, None, None, None), leaves)
+
+
+def flatten(value: Any) -> list[Any]:
+    """Return the entries of nested tuples, None included: autograd and operators take flat lists only."""
+    if not isinstance(value, tuple):
+        return [value]
+    return [leaf for part in value for leaf in flatten(part)]
+
+
+def unflatten(form: S, leaves: Iterable[Any]) -> S:
+    """Put leaves back into nested tuples of this form; the inverse of `flatten`."""
+    remaining = iter(leaves)
+
+    def fill(part: Any) -> Any:
+        if not isinstance(part, tuple):
+            return next(remaining)
+        parts = [fill(p) for p in part]
+        return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
+
+    filled: S = fill(form)
+    return filled
 
 
 def taken(lengths: Tensor, steps: int) -> Tensor:
-    """Which of T steps each of B sequences takes, (T, B) bool."""
+    """Return which of T steps each of B sequences takes, (T, B) bool."""
     return torch.arange(steps, device=lengths.device).unsqueeze(1) < lengths

@@ -1,61 +1,27 @@
-"""A Program → the Program of its gradients, by the rule table, and what the forward pass must keep for it.
+"""Differentiate a Program by the rules in `elman.engine.ops`, and choose what the forward pass keeps.
 
-Reverse accumulation (Griewank, Walther, "Evaluating Derivatives", 2008, chapter 3) on symbols: a rule is
-written in the very arithmetic of the equations, so that `elman.engine.trace` records it.
+Reverse accumulation (Griewank, Walther, "Evaluating Derivatives", 2008, chapter 3) on symbols, which
+`elman.engine.trace` records.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-from torch import sigmoid, where
+from typing import Any
 
 from elman.cells import Cell
-from elman.engine.trace import Node, Program, Symbol, Tape, prune, trace
-
-LEAVES: Final = ("input", "constant")
-# Recomputing one of these costs no more than reading it from memory.
-CHEAP: Final = frozenset(
-    ["add", "sub", "mul", "neg", "gt", "lt", "where", "relu", "abs", "minimum", "maximum"]
-)
-
-
-def _share(here: Any, g: Any) -> Any:
-    """Of two equal values, each gets half of the gradient, as in PyTorch."""
-    return where(here > 0, g, where(here < 0, 0.0, 0.5 * g))
-
-
-# For each primitive (gradient, value, operands) → a gradient for each operand, None where there is none.
-RULES: Final[dict[str, Callable[..., tuple[Any, ...]]]] = {
-    "add": lambda g, y, a, b: (g, g),
-    "sub": lambda g, y, a, b: (g, -g),
-    "mul": lambda g, y, a, b: (g * b, g * a),
-    "div": lambda g, y, a, b: (g / b, -(g * y) / b),
-    "neg": lambda g, y, a: (-g,),
-    "gt": lambda g, y, a, b: (None, None),
-    "lt": lambda g, y, a, b: (None, None),
-    "sigmoid": lambda g, y, a: (g * (y * (1 - y)),),
-    "tanh": lambda g, y, a: (g * (1 - y * y),),
-    "exp": lambda g, y, a: (g * y,),
-    "log": lambda g, y, a: (g / a,),
-    "sqrt": lambda g, y, a: (g / (y + y),),
-    "relu": lambda g, y, a: (where(y > 0, g, 0.0),),
-    "softplus": lambda g, y, a: (g * sigmoid(a),),
-    "abs": lambda g, y, a: (where(a > 0, g, where(a < 0, -g, 0.0)),),
-    "minimum": lambda g, y, a, b: (_share(b - a, g), _share(a - b, g)),
-    "maximum": lambda g, y, a, b: (_share(a - b, g), _share(b - a, g)),
-    "where": lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)),
-}
+from elman.engine.ops import OPS
+from elman.engine.program import LEAVES, Node, Program, prune
+from elman.engine.trace import Symbol, Tape, trace
 
 
 @dataclass(frozen=True)
 class Pair:
     """A cell's forward and backward Programs.
 
-    Beside the inputs of a cell, the forward one may read a.g = x.g + u.g, the sum of both products, and z.c,
-    the share of state c that zoneout keeps. The backward one reads kept.v (value v of the forward pass), s.c,
-    w.p, z.c, new.c (a state as the step leaves it) and d.c (the gradient of new.c); its outputs are the
+    Beside a cell's inputs, the forward Program may read a.g = x.g + u.g, the sum of both products, and z.c,
+    the share of state c that zoneout keeps. The backward Program reads kept.v (value v of the forward pass),
+    s.c, w.p, z.c, new.c (state c after the step) and d.c (the gradient of new.c); its outputs are the
     gradients of the inputs in `gradients`, in that order.
     """
 
@@ -65,7 +31,7 @@ class Pair:
     kept: dict[str, int]  # name → value of the forward Program
 
     def inputs(self, letter: str) -> tuple[str, ...]:
-        """The names that the forward Program reads with this letter, in the cell's order."""
+        """Return the names that the forward Program reads with this letter, in the cell's order."""
         read = {n.args[1] for n in self.forward.nodes if n.op == "input" and n.args[0] == letter}
         cell = self.forward.cell
         order = {"s": cell.state, "z": cell.state, "w": cell.weights}.get(letter, cell.gates)
@@ -74,7 +40,7 @@ class Pair:
 
 @functools.cache
 def derive(cell: Cell, zoneout: bool = False, joined: bool = True) -> Pair:
-    """The Programs that a compiled kernel runs for a cell; unless `joined`, x.g and u.g stay apart."""
+    """Return the Programs of a cell's kernels; unless `joined`, x.g and u.g are inputs of their own."""
     program = trace(cell)
     if zoneout:
         program = _zoned_out(program)
@@ -87,7 +53,7 @@ def derive(cell: Cell, zoneout: bool = False, joined: bool = True) -> Pair:
 
 
 def _zoned_out(program: Program) -> Program:
-    """Every new state as a mixture with the old one, in the share z."""
+    """Mix every new state with the old one, in the share z."""
     tape = Tape(program.cell)
     values = [tape.add(node) for node in program.nodes]
     outputs = []
@@ -99,15 +65,15 @@ def _zoned_out(program: Program) -> Program:
 
 
 def _joined(program: Program) -> Program:
-    """x.g + u.g as one input a.g, where the two are never used apart: one sum of both products."""
+    """Read x.g + u.g as one input a.g where the two are never used apart: one sum of both products."""
     users: dict[int, list[int]] = {}
     for k, node in enumerate(program.nodes):
         for a in node.args if node.op not in LEAVES else ():
             users.setdefault(a, []).append(k)
-    place = {node.args: k for k, node in enumerate(program.nodes) if node.op == "input"}
+    inputs = {node.args: k for k, node in enumerate(program.nodes) if node.op == "input"}
     nodes = list(program.nodes)
     for gate in program.cell.gates:
-        x, u = place.get(("x", gate)), place.get(("u", gate))
+        x, u = inputs.get(("x", gate)), inputs.get(("u", gate))
         if x is None or u is None or {x, u} & set(program.outputs):
             continue
         if len(users[x]) == 1 and users[x] == users[u] and nodes[users[x][0]].op == "add":
@@ -116,46 +82,57 @@ def _joined(program: Program) -> Program:
 
 
 def _pruned(program: Program, nodes: Sequence[Node], outputs: Sequence[int]) -> Program:
-    """The same Program with other nodes under the numbers that had names."""
     return prune(program.cell, nodes, outputs, dict(enumerate(program.names)), program.results)
 
 
 def _gradients(program: Program, tape: Tape, values: Sequence[Symbol]) -> dict[tuple[str, str], int]:
     """Append the gradients of all inputs to the tape: input → number of its gradient."""
-    found: dict[int, Any] = {}  # symbols
+    gradients: dict[int, Any] = {}  # value of the Program → symbol
 
     def collect(k: int, g: Symbol) -> None:
-        found[k] = found[k] + g if k in found else g
+        gradients[k] = gradients[k] + g if k in gradients else g
 
     for name, k in zip(program.cell.state, program.outputs, strict=True):
         collect(k, tape.add(Node("input", ("d", name))))
     for k in reversed(range(len(program.nodes))):
         node = program.nodes[k]
-        if k not in found or node.op in LEAVES:
+        if k not in gradients or node.op in LEAVES:
             continue
-        parts = RULES[node.op](found[k], values[k], *(values[a] for a in node.args))
+        parts = OPS[node.op].gradient(gradients[k], values[k], *(values[a] for a in node.args))
         for a, g in zip(node.args, parts, strict=True):
             if g is not None and program.nodes[a].op != "constant":
                 collect(a, g)
     leaves = {n.args: k for k, n in enumerate(program.nodes) if n.op == "input" and n.args[0] != "z"}
-    return {leaf: found[k].number for leaf, k in leaves.items() if k in found}
+    return {leaf: gradients[k].number for leaf, k in leaves.items() if k in gradients}
 
 
 class _Cut:
-    """Split values of a joint tape: those of the forward pass are kept, read again or computed again."""
+    """Split the joint tape of both passes: the backward pass keeps, rereads or recomputes forward values."""
 
-    def __init__(self, program: Program, nodes: Sequence[Node]) -> None:
+    def __init__(self, program: Program, nodes: Sequence[Node], outputs: Sequence[int]) -> None:
         self.program, self.nodes = program, nodes
         self.tape = Tape(program.cell)
         self.kept: dict[str, int] = {}
         self.names: dict[int, str] = {}
         self.moved: dict[int, int] = {}
-        # Where two states are one value, the first one's name stands for both.
+        # Where two states are one value, the first one's name serves for both.
         self.states = dict(reversed(list(zip(program.outputs, program.cell.state, strict=True))))
+        self.used = self._used(outputs)
         self.free = functools.cache(self._free)
 
+    def _used(self, outputs: Sequence[int]) -> set[int]:
+        """Return the values of the forward pass that the gradients use directly."""
+        pending, reached = list(outputs), set()
+        while pending:
+            k = pending.pop()
+            if k not in reached:
+                reached.add(k)
+                if k >= len(self.program.nodes) and self.nodes[k].op not in LEAVES:
+                    pending += self.nodes[k].args
+        return {k for k in reached if k < len(self.program.nodes)}
+
     def _free(self, k: int) -> bool:
-        """Whether the backward pass has value k without keeping it: from states, weights and constants."""
+        """Return whether value k follows from states, weights and constants, so that it need not be kept."""
         node = self.nodes[k]
         if k in self.states or node.op == "constant":
             return True
@@ -163,25 +140,25 @@ class _Cut:
             return node.args[0] in ("s", "w", "z")
         return all(self.free(a) for a in node.args)
 
-    def again(self, k: int, wanted: set[int]) -> bool:
-        """Whether to compute value k again: from free values, or cheaply from those kept anyhow."""
+    def _recomputed(self, k: int) -> bool:
+        """Return whether to compute value k again: from free values, or cheaply from kept ones."""
         node = self.nodes[k]
         if node.op in LEAVES:
             return False
-        held = [a for a in node.args if not self.free(a)]
-        return not held or (
-            node.op in CHEAP and all(a in wanted and self.nodes[a].op not in CHEAP for a in held)
+        kept = [a for a in node.args if not self.free(a)]
+        return not kept or (
+            OPS[node.op].cheap and all(a in self.used and not _cheap(self.nodes[a]) for a in kept)
         )
 
-    def put(self, k: int, wanted: set[int]) -> int:
-        """Value k of the joint tape on the backward tape."""
+    def put(self, k: int) -> int:
+        """Copy value k of the joint tape to the backward tape and return its number there."""
         if k not in self.moved:
             node = self.nodes[k]
             if k in self.states:
                 new = Node("input", ("new", self.states[k]))
-            elif k >= len(self.program.nodes) or self.free(k) or self.again(k, wanted):
-                inner = node.op not in LEAVES
-                new = Node(node.op, tuple(self.put(a, wanted) for a in node.args)) if inner else node
+            elif k >= len(self.program.nodes) or self.free(k) or self._recomputed(k):
+                leaf = node.op in LEAVES
+                new = node if leaf else Node(node.op, tuple(self.put(a) for a in node.args))
             else:
                 name = self.program.names[k] or _leaf_name(node) or f"t{k}"
                 while name in self.kept:
@@ -193,16 +170,9 @@ class _Cut:
                 self.names[self.moved[k]] = self.program.names[k]
         return self.moved[k]
 
-    def wanted(self, outputs: Sequence[int]) -> set[int]:
-        """Values of the forward pass that the gradients use directly."""
-        pending, seen = list(outputs), set()
-        while pending:
-            k = pending.pop()
-            if k not in seen:
-                seen.add(k)
-                if k >= len(self.program.nodes) and self.nodes[k].op not in LEAVES:
-                    pending += self.nodes[k].args
-        return {k for k in seen if k < len(self.program.nodes)}
+
+def _cheap(node: Node) -> bool:
+    return node.op not in LEAVES and OPS[node.op].cheap
 
 
 def _leaf_name(node: Node) -> str:
@@ -210,9 +180,8 @@ def _leaf_name(node: Node) -> str:
 
 
 def _cut(program: Program, nodes: Sequence[Node], gradients: dict[tuple[str, str], int]) -> Pair:
-    cut = _Cut(program, nodes)
-    wanted = cut.wanted(list(gradients.values()))
-    outputs = [cut.put(k, wanted) for k in gradients.values()]
+    cut = _Cut(program, nodes, list(gradients.values()))
+    outputs = [cut.put(k) for k in gradients.values()]
     results = tuple("d" + ".".join(leaf) for leaf in gradients)
     taken = set(results) | set(program.cell.state)
     names = {k: name for k, name in cut.names.items() if name not in taken}

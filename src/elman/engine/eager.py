@@ -1,11 +1,11 @@
-"""The slow obvious loop in plain PyTorch: any cell, dtype, device, option. It judges every other engine."""
+"""The slow, obvious loop in plain PyTorch: any cell, dtype, device, option. It judges every other engine."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine.call import Call, Noise, Result, State, Weights, taken
+from elman.engine.call import Arguments, Call, Noise, Result, Spec, State, Weights, flatten, taken
 
 
 class Named:
@@ -19,15 +19,15 @@ def scan(
     cell: Cell,
     x: Tensor,
     state: State,
-    weights: Weights,
+    weights: Weights[Tensor],
     call: Call,
     noise: Noise,
     reverse: bool = False,
     clear: Tensor | None = None,
-) -> Result:
-    """The cell applied along x (T, B, I), one step after the other, from state ((B, P), (B, H), ...).
+) -> Result[Tensor]:
+    """Apply the cell along x (T, B, I), step by step, from state ((B, P), (B, H), ...).
 
-    `clear` (T, B) says before which steps the state is cleared, where that is known already.
+    `clear` (T, B) says before which steps the state is cleared, in place of `call.reset`.
     """
     total = x.shape[0]
     active = None
@@ -37,8 +37,8 @@ def scan(
     start = None if clear is None else clear.unsqueeze(2)
     if call.reset is not None:
         start = starts(call.reset.unsqueeze(2), active, reverse)
-    # Fresh copies: a matrix product may round differently where its operand starts at another alignment, and
-    # a stream of single steps must give the very numbers of the whole sequence.
+    # Fresh copies: a matrix product may round differently for another alignment of its operand, and a stream
+    # of single steps must give the same bits as the whole sequence.
     state = tuple(s.clone() for s in state)
     every: list[State] = []
     outputs: list[Tensor] = []
@@ -54,41 +54,43 @@ def scan(
     if reverse:
         outputs.reverse()
         every.reverse()
-    output = torch.stack(outputs) if outputs else x.new_zeros(0, x.shape[1], weights.width)
-    return Result(output, state, _stacked(every, state) if call.every_state else None)
+    output = torch.stack(outputs) if outputs else x.new_zeros(0, *state[0].shape)
+    return Result(output, state, _stacked(every, state) if call.every_state else ())
 
 
 def step(
-    cell: Cell, x: Tensor, state: State, weights: Weights, recurrent_mask: Tensor | None = None
+    cell: Cell, x: Tensor, state: State, weights: Weights[Tensor], recurrent_mask: Tensor | None = None
 ) -> State:
-    """One step on x (B, I) from state ((B, P), (B, H), ...) to the next state."""
+    """Take one step on x (B, I) from state ((B, P), (B, H), ...) to the next state."""
     h = state[0] if recurrent_mask is None else state[0] * recurrent_mask
-    from_input = _product(x, weights.ih, weights.b_ih, weights.gain_ih)
+    from_input = _product(x, weights.weight_ih, weights.bias_ih, weights.gain_ih)
     gates = Named(cell.gates, from_input.chunk(len(cell.gates), 1))
     recurrent = gates
-    if weights.hh is not None:
-        from_state = _product(h, weights.hh, weights.b_hh, weights.gain_hh)
+    if weights.weight_hh is not None:
+        from_state = _product(h, weights.weight_hh, weights.bias_hh, weights.gain_hh)
         recurrent = Named(cell.gates, from_state.chunk(len(cell.gates), 1))
     new = cell(gates, recurrent, Named(cell.state, state), Named(cell.weights, weights.units))
-    return new if weights.hr is None else (F.linear(new[0], weights.hr), *new[1:])
+    return new if weights.weight_hr is None else (F.linear(new[0], weights.weight_hr), *new[1:])
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
-    """W x + b; with layer normalisation gain * norm(W x) + b over all gates (Ba et al., arXiv:1607.06450)."""
+    """Return W x + b, or gain * norm(W x) + b over all gates (Ba et al., arXiv:1607.06450)."""
     if gain is None:
         return F.linear(x, weight, bias)
     return F.layer_norm(F.linear(x, weight), gain.shape, gain, bias)
 
 
 def starts(reset: Tensor, active: Tensor | None, reverse: bool) -> Tensor:
-    """Where to clear the state before a step: at a new sequence's first step; backwards, at the step
-    before it. Flags beyond a sequence's length mean nothing."""
+    """Return where to clear the state: before a new sequence's first step; backwards, a step earlier.
+
+    Flags beyond a sequence's length mean nothing.
+    """
     start = reset if active is None else reset & active
     return torch.cat([start[1:], torch.zeros_like(start[:1])]) if reverse else start
 
 
 def _zoned_out(new: State, old: State, t: int, noise: Noise) -> State:
-    """Zoneout keeps old values at random, or their expectation (Krueger et al., arXiv:1606.01305)."""
+    """Keep old values at random, or their expectation: zoneout (Krueger et al., arXiv:1606.01305)."""
     if noise.zoneout is None:
         return new
     kept = [mask if isinstance(mask, float) else mask[t] for mask in noise.zoneout]
@@ -99,3 +101,22 @@ def _stacked(every: list[State], like: State) -> State:
     if not every:
         return tuple(s.new_zeros(0, *s.shape) for s in like)
     return tuple(torch.stack(states) for states in zip(*every, strict=True))
+
+
+def gradients(
+    spec: Spec, arguments: Arguments[Tensor], upstream: Result[Tensor | None], needed: Arguments[bool]
+) -> Arguments[Tensor | None]:
+    """Differentiate a kernel's scan in a way that PyTorch can differentiate again.
+
+    `upstream` holds the gradients of the result, None where there is none.
+    """
+    with torch.enable_grad():
+        noise = Noise(arguments.mask, spec.shares or arguments.zoneout or None)
+        call = Call(arguments.lengths, every_state=spec.every_state)
+        x, state, weights = arguments.x, arguments.state, arguments.weights
+        result = scan(spec.cell, x, state, weights, call, noise, spec.reverse, arguments.clear)
+        pairs = [(o, g) for o, g in zip(flatten(result), flatten(upstream), strict=True) if g is not None]
+        inputs = [t for t, n in zip(flatten(arguments), flatten(needed), strict=True) if n]
+        outputs, seeds = [o for o, _ in pairs], [g for _, g in pairs]
+        grads = iter(torch.autograd.grad(outputs, inputs, seeds, create_graph=True, allow_unused=True))
+    return spec.arguments([next(grads) if n else None for n in flatten(needed)])

@@ -1,101 +1,101 @@
 """A compiled scan that keeps little: the states between chunks of √T steps, from which the backward pass
-computes each chunk anew. Chen et al., "Training deep nets with sublinear memory cost", arXiv:1604.06174.
+recomputes each chunk. Chen et al., "Training deep nets with sublinear memory cost", arXiv:1604.06174.
 
 T steps, B sequences, H units. Beside inputs and outputs, memory falls from T steps' gates and states to those
-of about √T steps and √T states; every step is taken twice. Gradients agree up to the order of a sum over
+of about √T steps and √T states; every step is computed twice. Gradients agree up to the order of a sum over
 chunks.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from elman.engine import eager
+from elman.engine.call import Arguments, Result, Spec, State, Weights, flatten, unflatten
 from elman.engine.cpu import passes
-from elman.engine.spec import HEAD, Spec, Tensors, read
 
 
 class Scan(torch.autograd.Function):
-    """(spec, *tensors) → output and final states, like the scan that keeps everything."""
+    """(spec, *flat Arguments) → flat Result, like the scan that keeps everything."""
 
     @staticmethod
     def forward(ctx: Any, spec: Spec, *tensors: Any) -> tuple[Tensor, ...]:
-        given = read(tensors)
-        count = spec.counts[0]
-        state = given.rest[:count]
-        results = [given.x.new_empty(*given.x.shape[:2], spec.hidden) for _ in range(1 + count * spec.every)]
-        starts: list[Tensor] = []
-        for steps in _chunks(given, spec):
-            starts += state
-            found, _ = passes.forward(spec, _cut(given, steps, state, spec), keep=False)
-            state = found[1 : 1 + count]
-            for whole, part in zip(results, (found[0], *found[1 + count :]), strict=True):
-                whole[steps] = part
-        ctx.spec, ctx.given = spec, len(tensors)
-        ctx.save_for_backward(*tensors, *starts)
+        arguments = spec.arguments(tensors)
+        shape, state = (*arguments.x.shape[:2], spec.hidden), arguments.state
+        output = arguments.x.new_empty(shape)
+        every = tuple(arguments.x.new_empty(shape) for _ in state) if spec.every_state else ()
+        starts: list[State] = []
+        for steps in _chunks(spec, arguments):
+            starts.append(state)
+            part, _ = passes.forward(spec, _cut(arguments, steps, state), keep=False)
+            state = part.state
+            output[steps] = part.output
+            for whole, piece in zip(every, part.every, strict=True):
+                whole[steps] = piece
+        ctx.spec, ctx.count = spec, len(tensors)
+        ctx.save_for_backward(*tensors, *flatten(tuple(starts)))
         ctx.set_materialize_grads(False)
-        return (results[0], *state, *results[1:])
+        return tuple(flatten(Result(output, state, every)))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        spec, needed, saved = ctx.spec, ctx.needs_input_grad[1:], ctx.saved_tensors
-        tensors, starts = saved[: ctx.given], saved[ctx.given :]
+        spec, saved = ctx.spec, ctx.saved_tensors
+        arguments = spec.arguments(saved[: ctx.count])
+        upstream, needed = spec.result(gradients), spec.arguments(ctx.needs_input_grad[1:])
         if torch.is_grad_enabled():
-            return (None, *passes.differentiable(spec, tensors, gradients, needed))
-        given, count = read(tensors), spec.counts[0]
-        up, final, every = gradients[0], list(gradients[1 : 1 + count]), gradients[1 + count :]
-        total: list[Tensor | None] = [None] * len(tensors)
-        if needed[3]:
-            total[3] = torch.empty_like(given.x)
-        # the gradient of a chunk's initial state is wanted for the chunk before, whoever else wants it
-        wanted = [*needed[:HEAD], *[True] * count, *needed[HEAD + count :]]
-        for k, steps in reversed(list(enumerate(_chunks(given, spec)))):
-            state = starts[k * count : (k + 1) * count]
-            chunk = _cut(given, steps, state, spec)
+            return (None, *flatten(eager.gradients(spec, arguments, upstream, needed)))
+        chunks = list(_chunks(spec, arguments))
+        starts = unflatten((arguments.state,) * len(chunks), saved[ctx.count :])
+        x = torch.empty_like(arguments.x) if needed.x else None
+        final, weights = upstream.state, None
+        for steps, state in reversed(list(zip(chunks, starts, strict=True))):
+            chunk = _cut(arguments, steps, state)
             _, trace = passes.forward(spec, chunk, keep=True)
-            own = [None if g is None else g[steps] for g in (up, *every)]
-            found = passes.backward(spec, chunk, trace, (own[0], *final, *own[1:]), wanted)
-            final = found[HEAD : HEAD + count]
-            _add(total, found, steps, count)
-        own = needed[HEAD : HEAD + count]
-        total[HEAD : HEAD + count] = [g if n else None for g, n in zip(final, own, strict=True)]
-        return (None, *total)
+            # the chunk before always needs the gradient of this chunk's initial state
+            needed_here = needed._replace(state=(True,) * len(state))
+            part = passes.backward(spec, chunk, trace, _steps_of(upstream, steps, final), needed_here)
+            final = part.state
+            if x is not None and part.x is not None:
+                x[steps] = part.x
+            weights = part.weights if weights is None else _sum(weights, part.weights)
+        assert weights is not None
+        state = tuple(g if n else None for g, n in zip(final, needed.state, strict=True))
+        return (None, *flatten(Arguments(x, state, weights, zoneout=(None,) * len(arguments.zoneout))))
 
 
-def _chunks(given: Tensors, spec: Spec) -> Iterator[slice]:
-    """Of √T steps, in the order in which they are taken."""
-    total = given.x.shape[0]
+def _chunks(spec: Spec, arguments: Arguments[Tensor]) -> Iterator[slice]:
+    """Yield chunks of √T steps in the order of computation."""
+    total = arguments.x.shape[0]
     size = max(1, math.isqrt(total))
     begins = range(0, total, size)
     for begin in reversed(begins) if spec.reverse else begins:
         yield slice(begin, min(begin + size, total))
 
 
-def _cut(given: Tensors, steps: slice, state: Sequence[Tensor], spec: Spec) -> Tensors:
-    """The same call on some steps, from another state."""
-    lengths = given.lengths
+def _cut(arguments: Arguments[Tensor], steps: slice, state: State) -> Arguments[Tensor]:
+    """Return the same request for some steps, from another state."""
+    lengths = arguments.lengths
     if lengths is not None:
         lengths = (lengths - steps.start).clamp(0, steps.stop - steps.start)
-    states, units = spec.counts
-    masks = tuple(z[steps] for z in given.rest[states + units :])
-    return given._replace(
+    return arguments._replace(
+        x=arguments.x[steps],
+        state=state,
         lengths=lengths,
-        clear=None if given.clear is None else given.clear[steps],
-        x=given.x[steps],
-        rest=(*state, *given.rest[states : states + units], *masks),
+        clear=None if arguments.clear is None else arguments.clear[steps],
+        zoneout=tuple(mask[steps] for mask in arguments.zoneout),
     )
 
 
-def _add(total: list[Tensor | None], found: Sequence[Tensor | None], steps: slice, states: int) -> None:
-    """A chunk's gradients to the sums; that of x has its own place, and states are passed on instead."""
-    for k, gradient in enumerate(found):
-        mine = total[k]
-        if gradient is None or HEAD <= k < HEAD + states:
-            continue
-        if k == 3:
-            assert mine is not None
-            mine[steps] = gradient
-        else:
-            total[k] = gradient if mine is None else mine.add_(gradient)
+def _steps_of(upstream: Result[Any], steps: slice, final: tuple[Any, ...]) -> Result[Any]:
+    """Return the gradients that reach some steps, from those of their final state."""
+    output = None if upstream.output is None else upstream.output[steps]
+    return Result(output, final, tuple(None if g is None else g[steps] for g in upstream.every))
+
+
+def _sum(total: Weights[Any], part: Weights[Any]) -> Any:
+    """Add the gradients of a chunk to the total, in place."""
+    pairs = zip(flatten(total), flatten(part), strict=True)
+    return unflatten(total, [a if b is None else a.add_(b) for a, b in pairs])

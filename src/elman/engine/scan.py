@@ -1,22 +1,20 @@
-"""A cell along a sequence: the one operator that layers call; it picks the engine."""
+"""Apply a cell along a sequence: the one operator that layers call. It picks the engine."""
 
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from elman.engine import compiled, eager
-from elman.engine import torch_kernels as vendor
-from elman.engine.call import Call, Noise, Result, Stack, State
+from elman.engine import compiled, eager, torch_kernels
+from elman.engine.call import Call, Engine, Noise, Result, Stack, State
 from elman.errors import UsageError
 
-Engine = Literal["auto", "compiled", "vendor", "eager"]
-ENGINES = ("auto", "compiled", "vendor", "eager")
+ENGINES: Final = get_args(Engine)
 
 
 class SlowPathWarning(UserWarning):
@@ -30,8 +28,9 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose(stack: Stack, x: Tensor, call: Call, engine: Engine = "auto") -> Choice:
-    """Pick the engine for a call; UsageError if the one that was asked for can't do it."""
+def choose(stack: Stack, x: Tensor, call: Call) -> Choice:
+    """Pick the engine for a call; UsageError if the one that `stack.engine` insists on can't do it."""
+    engine = stack.engine
     if engine == "eager":
         return Choice("eager", "asked for")
     obstacles = {}
@@ -40,7 +39,7 @@ def choose(stack: Stack, x: Tensor, call: Call, engine: Engine = "auto") -> Choi
         if not obstacles["compiled"]:
             return Choice("compiled", "its equations are one fused kernel over the whole sequence")
     if engine in ("auto", "vendor"):
-        obstacles["vendor"] = vendor.obstacle(stack, x, call)
+        obstacles["vendor"] = torch_kernels.obstacle(stack, x, call)
         if not obstacles["vendor"]:
             why = obstacles.get("compiled")
             return Choice("vendor", "PyTorch's fused kernel computes the same" + (f"; {why}" if why else ""))
@@ -52,24 +51,24 @@ def choose(stack: Stack, x: Tensor, call: Call, engine: Engine = "auto") -> Choi
 
 @functools.cache
 def _warn(reason: str) -> None:
-    """Once for each reason."""
     warnings.warn(f"a layer runs step by step, which is slow: {reason}", SlowPathWarning, stacklevel=6)
 
 
-def scan(stack: Stack, x: Tensor, state: State, call: Call, engine: Engine = "auto") -> Result:
+def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     """Run a stack along x (T, B, I) from `state`, (L*D, B, P) and then (L*D, B, H) each.
 
     One set of weights serves all steps: this is the network unrolled over time.
     """
-    choice = choose(stack, x, call, engine)
-    stack = _weights_dropped(stack)
+    choice = choose(stack, x, call)
+    if stack.training and stack.weight_dropout:
+        stack = _drop_weights(stack)
     if choice.engine == "vendor":
-        return vendor.scan(stack, x, state, call)
-    if engine == "auto" and choice.engine == "eager" and 0 not in x.shape[:2]:
+        return torch_kernels.scan(stack, x, state, call)
+    if stack.engine == "auto" and choice.engine == "eager" and 0 not in x.shape[:2]:
         _warn(choice.reason)
-    along: Callable[..., Result] = eager.scan
+    along: Callable[..., Result[Tensor]] = eager.scan
     if choice.engine == "compiled":
-        along = functools.partial(compiled.scan, chunked=stack.recompute, int8=stack.int8)
+        along = functools.partial(compiled.scan, recomputed=stack.recompute, int8=stack.int8)
     if call.batch_sizes is None:
         return _layer_by_layer(along, stack, x, state, call)
     padded, lengths = pad_packed_sequence(PackedSequence(x, call.batch_sizes))
@@ -79,41 +78,40 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call, engine: Engine = "au
 
 
 def _layer_by_layer(
-    along: Callable[..., Result], stack: Stack, x: Tensor, state: State, call: Call
-) -> Result:
-    """Every layer and direction is a scan of its own."""
-    results: list[Result] = []
+    along: Callable[..., Result[Tensor]], stack: Stack, x: Tensor, state: State, call: Call
+) -> Result[Tensor]:
+    results: list[Result[Tensor]] = []
     for first in range(0, len(stack.weights), stack.directions):
         if first and stack.dropout:
             x = F.dropout(x, stack.dropout, stack.training)
         for k in range(first, first + stack.directions):
             start = tuple(s[k] for s in state)
-            weights, noise = stack.weights[k], _noise(stack, x)
-            results.append(along(stack.cell, x, start, weights, call, noise, reverse=k > first))
+            noise = _noise(stack, x, start)
+            results.append(along(stack.cell, x, start, stack.weights[k], call, noise, reverse=k > first))
         outputs = [result.output for result in results[first:]]
         x = torch.cat(outputs, 2) if len(outputs) > 1 else outputs[0]
     final = tuple(_stacked(s) for s in zip(*(r.state for r in results), strict=True))
-    every = tuple(torch.stack(s, 1) for s in zip(*(r.every or () for r in results), strict=True))
-    return Result(x, final, every if call.every_state else None)
+    every = tuple(torch.stack(s, 1) for s in zip(*(r.every for r in results), strict=True))
+    return Result(x, final, every)
 
 
-def _stacked(tensors: tuple[Tensor, ...]) -> Tensor:
-    """One tensor a layer and direction, without a copy where there is only one."""
-    return torch.stack(tensors) if len(tensors) > 1 else tensors[0].unsqueeze(0)
+def _stacked(states: tuple[Tensor, ...]) -> Tensor:
+    """Stack one state a layer and direction, without a copy where there is only one."""
+    return torch.stack(states) if len(states) > 1 else states[0].unsqueeze(0)
 
 
-def _weights_dropped(stack: Stack) -> Stack:
+def _drop_weights(stack: Stack) -> Stack:
     """Drop entries of every U, the same for all steps."""
-    if not (stack.training and stack.weight_dropout):
-        return stack
-    kept = (None if w.hh is None else F.dropout(w.hh, stack.weight_dropout) for w in stack.weights)
-    return stack._replace(weights=tuple(w._replace(hh=hh) for w, hh in zip(stack.weights, kept, strict=True)))
+    p = stack.weight_dropout
+    dropped = (None if w.weight_hh is None else F.dropout(w.weight_hh, p) for w in stack.weights)
+    pairs = zip(stack.weights, dropped, strict=True)
+    return stack._replace(weights=tuple(w._replace(weight_hh=hh) for w, hh in pairs))
 
 
-def _noise(stack: Stack, x: Tensor) -> Noise:
+def _noise(stack: Stack, x: Tensor, state: State) -> Noise:
     """Draw one mask of h for all steps, and one of every state for each step."""
     steps, batch = x.shape[:2]
-    widths = [stack.weights[0].width] + [stack.weights[0].hidden] * (len(stack.cell.state) - 1)
+    widths = [s.shape[1] for s in state]
     recurrent: Tensor | None = None
     zoneout: tuple[Tensor | float, ...] | None = None
     if stack.training and stack.recurrent_dropout:

@@ -1,13 +1,35 @@
-"""Whether PyTorch is looking through a call: kernels that are opaque to it must step aside then."""
+"""Every question to a private part of PyTorch, in one place: a release may change the answer."""
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 
+def is_transformed() -> bool:
+    """Return whether a torch.func transform or forward-mode differentiation is active."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
+def is_dispatched() -> bool:
+    """Return whether a dispatch mode, such as that of make_fx, looks at every operation."""
+    return bool(torch._C._len_torch_dispatch_stack())
+
+
+def is_jit_traced() -> bool:
+    """Return whether torch.jit.trace records operations."""
+    return torch._C._get_tracing_state() is not None
+
+
+def has_half_lstm(dtype: torch.dtype) -> bool:
+    """Return whether oneDNN builds an LSTM of this half precision on this processor."""
+    if dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
+
+
 def obstacle(x: Tensor) -> str:
-    """Why only plain operations will do for this tensor now; "" if anything does."""
-    if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
+    """Return why only plain operations will do for this tensor now, "" if kernels will do as well."""
+    if is_transformed():
         return "torch.func transforms and forward-mode derivatives need plain operations"
     if type(x) not in (Tensor, nn.Parameter):
         return f"kernels take plain tensors, not {type(x).__name__}"

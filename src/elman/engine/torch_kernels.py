@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import GRU, LSTM, Cell, Elman, ElmanReLU
-from elman.engine import torch_internals as transforms
+from elman.engine import torch_internals
 from elman.engine.call import Call, Result, Stack, State
 
 KERNELS: Final[dict[Cell, Callable[..., Any]]] = {
@@ -19,7 +19,7 @@ KERNELS: Final[dict[Cell, Callable[..., Any]]] = {
 
 
 def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
-    """Why PyTorch's kernels can't do this call; "" if they can."""
+    """Return why PyTorch's kernels can't do this call, "" if they can."""
     cell, weights = stack.cell, stack.weights[0]
     reasons = (
         (cell not in KERNELS, "PyTorch has no kernel for this cell"),
@@ -32,57 +32,56 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (cell is LSTM and _no_half(x), "this processor has no half-precision LSTM for autocast"),
         (stack.recompute, "PyTorch's kernels keep every gate of every step"),
         (weights.gain_ih is not None, "PyTorch's kernels have no layer normalisation"),
-        (weights.hr is not None and cell is not LSTM, "PyTorch projects the LSTM only"),
+        (weights.weight_hr is not None and cell is not LSTM, "PyTorch projects the LSTM only"),
     )
-    found = next((reason for holds, reason in reasons if holds), "")
-    return found or ("" if torch.compiler.is_compiling() else transforms.obstacle(x))
+    reason = next((reason for holds, reason in reasons if holds), "")
+    return reason or ("" if torch.compiler.is_compiling() else torch_internals.obstacle(x))
 
 
-def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result:
-    """The whole stack in one call, without an obstacle: x (T, B, I) or packed (N, I), states (L*D, B, ·)."""
+def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
+    """Run the whole stack in one call without an obstacle: x (T, B, I) or packed (N, I)."""
     if call.lengths is not None:
         return _ragged(stack, x, state, call.lengths)
     output, *final = _kernel(stack, x, state, call.batch_sizes)
     return Result(output, tuple(final))
 
 
-def _ragged(stack: Stack, x: Tensor, state: State, lengths: Tensor) -> Result:
-    """Through the packed layout: step after step the sequences that still run, the longest first."""
+def _ragged(stack: Stack, x: Tensor, state: State, lengths: Tensor) -> Result[Tensor]:
+    """Use the packed layout: at each step the sequences that still run, the longest first."""
     steps, batch = x.shape[:2]
     order = lengths.argsort(descending=True)
     t = torch.arange(steps, device=x.device).unsqueeze(1)
     active = t < lengths[order]
     sizes = active.sum(1).cpu()
-    place = (t * batch + order)[active]
+    positions = (t * batch + order)[active]
     rows = order[: int(sizes[0])]  # without the empty sequences, which keep their state
     start = tuple(s.index_select(1, rows) for s in state)
-    data, *final = _kernel(stack, x.flatten(0, 1).index_select(0, place), start, sizes[sizes > 0])
-    output = data.new_zeros(steps * batch, data.shape[1]).index_copy(0, place, data)
+    data, *final = _kernel(stack, x.flatten(0, 1).index_select(0, positions), start, sizes[sizes > 0])
+    output = data.new_zeros(steps * batch, data.shape[1]).index_copy(0, positions, data)
     ends = (s.to(e.dtype).index_copy(1, rows, e) for s, e in zip(state, final, strict=True))
     return Result(output.unflatten(0, (steps, batch)), tuple(ends))
 
 
 def _kernel(stack: Stack, x: Tensor, state: State, batch_sizes: Tensor | None) -> Any:
-    flat = [p for w in stack.weights for p in (w.ih, w.hh, w.b_ih, w.b_hh, w.hr) if p is not None]
+    by_layer = ((w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh, w.weight_hr) for w in stack.weights)
+    flat = [parameter for parameters in by_layer for parameter in parameters if parameter is not None]
     hx = state if len(state) > 1 else state[0]
     layers = len(stack.weights) // stack.directions
-    # Outside training, "train" only says that gradients are wanted: some kernels refuse them otherwise.
+    # outside training, "train" only asks for gradients: some kernels refuse them otherwise
     train, dropout = torch.is_grad_enabled(), 0.0
     if stack.training:
         train, dropout = True, stack.dropout
-    tail = (flat, stack.weights[0].b_ih is not None, layers, dropout, train, stack.directions == 2)
+    tail = (flat, stack.weights[0].bias_ih is not None, layers, dropout, train, stack.directions == 2)
     if batch_sizes is None:
         return KERNELS[stack.cell](x, hx, *tail, False)
     return KERNELS[stack.cell](x, batch_sizes, hx, *tail)
 
 
 def _no_half(x: Tensor) -> bool:
-    """Whether autocast would ask oneDNN for an LSTM that it refuses to build on this processor."""
+    """Return whether autocast would need an LSTM that oneDNN refuses to build on this processor."""
     if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
         return False
-    if torch.get_autocast_dtype("cpu") == torch.bfloat16:
-        return not torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return not torch.ops.mkldnn._is_mkldnn_fp16_supported()
+    return not torch_internals.has_half_lstm(torch.get_autocast_dtype("cpu"))
 
 
 def _all_empty(lengths: Tensor | None) -> bool:

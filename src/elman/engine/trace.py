@@ -1,11 +1,10 @@
-"""A cell's equations → a printable Program: run the function once on symbols and write down what it does."""
+"""Trace a cell's equations to a Program: run the function once on symbols and record what it does."""
 
 import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -13,8 +12,8 @@ from typing import Any, Final
 import torch
 
 from elman.cells import Cell
-from elman.engine import listing
 from elman.engine.ops import MEANING, OPS
+from elman.engine.program import Node, Program, prune
 from elman.errors import UsageError
 
 TORCH: Final = str(Path(torch.__file__).parent) + os.sep
@@ -24,38 +23,8 @@ class CellError(UsageError):
     """An equation that the engine can't read."""
 
 
-@dataclass(frozen=True)
-class Node:
-    """One value: an input ("x", "i"), a constant (1.0,), or a primitive of earlier values by number."""
-
-    op: str
-    args: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Program:
-    """A traced cell: values in the order they are computed, each at most once, none unused.
-
-    `names[k]` is the name the cell's author gave value k ("" for none). `outputs` are the new states, or
-    what else `results` says.
-    """
-
-    cell: Cell
-    nodes: tuple[Node, ...]
-    outputs: tuple[int, ...]
-    names: tuple[str, ...]
-    results: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return listing.text(self)
-
-    def latex(self) -> str:
-        """The equations as a LaTeX `align*` environment, with W, U, b and the time index written out."""
-        return listing.latex(self)
-
-
 class Symbol:
-    """A value that is not there yet. Arithmetic on it, and torch functions of it, are recorded."""
+    """A value to be computed later: arithmetic on it, and torch functions of it, are recorded."""
 
     def __init__(self, tape: "Tape", number: int) -> None:
         self.tape, self.number = tape, number
@@ -72,7 +41,7 @@ class Symbol:
         raise CellError(f"{_where()}: equations have no values yet to decide an `if`; use where(a, b, c)")
 
     def __getattr__(self, name: str) -> Any:
-        if name in OPS and name not in ("where", "softplus"):  # those are no methods, or other ones
+        if name in OPS and OPS[name].method:
             return lambda *args: self.tape.record(name, (self, *args))
         if name.startswith("__"):  # Python asks whether there is such a method
             raise AttributeError(name)
@@ -109,43 +78,45 @@ for _method, _sign in {
 
 
 class Tape:
-    """Values as they are recorded, each once."""
+    """The recorded values, each once."""
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
         self.nodes: list[Node] = []
-        self.known: dict[Node, int] = {}
-        self.locals: dict[str, Any] = {}  # of the equations, as the last operation found them
+        self.numbers: dict[Node, int] = {}
+        self.locals: dict[str, Any] = {}  # of the equations, at the last operation
 
     def record(self, op: str, args: tuple[Any, ...]) -> Symbol:
-        if len(args) != OPS[op].operands:
-            raise CellError(f"{_where()}: {op} takes {OPS[op].operands} values here, not {len(args)}")
-        if op in ("minimum", "maximum") and not all(isinstance(a, Symbol) for a in args):
+        row = OPS[op]
+        if len(args) != row.operands:
+            raise CellError(f"{_where()}: {op} takes {row.operands} values here, not {len(args)}")
+        if not row.numbers and not all(isinstance(a, Symbol) for a in args):
             raise CellError(f"{_where()}: {op} takes no numbers; write where(a > 1, a, 1) or the like")
-        for place, a in enumerate(args):
-            if (op == "where" and place == 0) != self.compares(a):
-                raise CellError(f"{_where()}: a comparison stands first in where(a > b, c, d) and only there")
-        self.watch()
+        for position, a in enumerate(args):
+            if (op == "where" and position == 0) != self.compares(a):
+                raise CellError(f"{_where()}: only the first argument of where(a > b, c, d) is a comparison")
+        if self.frame:
+            self.locals = dict(self.frame.f_locals)
         return self.add(Node(op, tuple(self.number(a, op) for a in args)))
 
-    def watch(self) -> None:
-        """Note the author's variables: their names make the listing readable."""
+    @functools.cached_property
+    def frame(self) -> FrameType | None:
+        """The running equations, whose variable names make a listing readable; None in a derivative rule."""
         code = getattr(self.cell.equations, "__code__", None)
         frame: FrameType | None = sys._getframe(1)
         while frame and frame.f_code is not code:
             frame = frame.f_back
-        if frame:
-            self.locals = dict(frame.f_locals)
+        return frame
 
     def compares(self, value: Any) -> bool:
         return isinstance(value, Symbol) and self.nodes[value.number].op in ("gt", "lt")
 
     def add(self, node: Node) -> Symbol:
-        """The same expression is the same value: common subexpressions are shared here."""
-        if node not in self.known:
-            self.known[node] = len(self.nodes)
+        """Record a value, or return the symbol of the same expression: common subexpressions are shared."""
+        if node not in self.numbers:
+            self.numbers[node] = len(self.nodes)
             self.nodes.append(node)
-        return Symbol(self, self.known[node])
+        return Symbol(self, self.numbers[node])
 
     def number(self, value: Any, op: str) -> int:
         if isinstance(value, Symbol):
@@ -163,59 +134,33 @@ class _Part:
 
     def __getattr__(self, name: str) -> Symbol:
         if name not in self._names:
-            known = " ".join(f"{self._letter}.{n}" for n in self._names)
+            names = " ".join(f"{self._letter}.{n}" for n in self._names)
             cell = self._tape.cell.name
-            raise CellError(f"{_where()}: there is no {self._letter}.{name}; cell {cell} has {known}")
+            raise CellError(f"{_where()}: there is no {self._letter}.{name}; cell {cell} has {names}")
         return self._tape.add(Node("input", (self._letter, name)))
 
 
 @functools.cache
 def trace(cell: Cell) -> Program:
-    """Read a cell's equations.
+    """Return a cell's equations as a Program.
 
     Raises:
-        CellError: an operation outside the table of primitives; the message names the line of the cell.
+        CellError: for an operation outside the table of primitives; the message names the line of the cell.
     """
     tape = Tape(cell)
     parts = {"x": cell.gates, "u": cell.gates, "s": cell.state, "w": cell.weights}
     inputs = [_Part(tape, letter, names) for letter, names in parts.items()]
     try:
         results = cell(*inputs)
-    except TypeError as error:  # torch or Python turned down a symbol before it was asked
+    except TypeError as error:  # torch or Python refused the symbol itself
         raise CellError(f"{_raised_at(error)}: {error}; an equation may use {_vocabulary()}") from error
     if any(not isinstance(r, Symbol) or tape.compares(r) for r in results):
         raise CellError(f"cell {cell.name} must compute every state that it returns from named values")
     outputs = [r.number for r in results]
-    # A state's name means the new state and nothing else, whatever the author called on the way there.
+    # a state's name means the new state, even if the author gave that name to another value too
     names = {v.number: k for k, v in tape.locals.items() if isinstance(v, Symbol) and k not in cell.state}
     names |= dict(zip(outputs, cell.state, strict=True))
     return prune(cell, tape.nodes, outputs, names, cell.state)
-
-
-def prune(
-    cell: Cell,
-    nodes: Sequence[Node],
-    outputs: Sequence[int],
-    names: Mapping[int, str],
-    results: tuple[str, ...],
-) -> Program:
-    """Drop what no output needs and number the rest anew."""
-    needed: set[int] = set()
-    pending = list(outputs)
-    while pending:
-        k = pending.pop()
-        if k not in needed:
-            needed.add(k)
-            pending += [] if nodes[k].op in ("input", "constant") else nodes[k].args
-    order = sorted(needed)
-    new = {k: i for i, k in enumerate(order)}
-
-    def moved(node: Node) -> Node:
-        return node if node.op in ("input", "constant") else Node(node.op, tuple(new[a] for a in node.args))
-
-    kept = tuple(moved(nodes[k]) for k in order)
-    numbers = tuple(new[k] for k in outputs)
-    return Program(cell, kept, numbers, tuple(names.get(k, "") for k in order), results)
 
 
 def _unknown(what: str) -> CellError:
@@ -227,7 +172,7 @@ def _vocabulary() -> str:
 
 
 def _where() -> str:
-    """File and line of the cell: the innermost caller outside this file and torch."""
+    """Return the file and line of the cell: the innermost caller outside this file and torch."""
     frame: FrameType | None = sys._getframe(1)
     while frame and frame.f_code.co_filename.startswith((__file__, TORCH)):
         frame = frame.f_back
@@ -235,7 +180,6 @@ def _where() -> str:
 
 
 def _raised_at(error: Exception) -> str:
-    """The same for an error from within torch or Python."""
     calls = traceback.extract_tb(error.__traceback__)
     last = [call for call in calls if not call.filename.startswith((__file__, TORCH))][-1]
     return f"{last.filename}, line {last.lineno}"

@@ -2,49 +2,45 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from matplotlib.figure import Figure
 
 from elman.errors import UsageError
 
-PARTS = 200  # of a text whose attention is drawn
+MAX_PARTS: Final = 200  # of a text whose attention is drawn
 
 
 def draw_attention(path: str | Path, source: Sequence[str], target: Sequence[str], weights: Any) -> None:
-    """How much each part of a translation (downwards) looked at each part of its source (across).
+    """Draw the attention of each part of a translation (rows) to each part of its source (columns).
 
-    Args:
-        path: ends in .png or .svg.
-        weights: (target, source), from 0 to 1.
-
-    Raises:
-        UsageError: another ending, nothing to draw, or too much.
+    `path` ends in .png or .svg; `weights` (target, source) are from 0 to 1. Raises UsageError for another
+    ending, nothing to draw, or too much.
     """
-    place = picture_path(path)
+    path = picture_path(path)
     if not len(source) or not len(target):
         empty = "translation" if len(source) else "text to translate"
         raise UsageError(f"there is no attention to draw: the {empty} is empty")
-    if max(len(source), len(target)) > PARTS:
-        count = max(len(source), len(target))
-        raise UsageError(f"a text of {count} parts is too long to draw, the most is {PARTS}: draw a sentence")
+    if (count := max(len(source), len(target))) > MAX_PARTS:
+        limit = f"the most is {MAX_PARTS}: draw a sentence"
+        raise UsageError(f"a text of {count} parts is too long to draw, {limit}")
     size = (1.5 + 0.32 * len(source), 1.2 + 0.32 * len(target))
     figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
     axis.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    # most parts begin with a blank: it is shown, for one without goes on with the part before it
+    # spaces are shown: a part without one continues the word before it
     across, down = ([part.replace(" ", "·").strip("\n") for part in parts] for parts in (source, target))
     axis.set_xticks(range(len(across)), across, rotation=90, parse_math=False)
     axis.set_yticks(range(len(down)), down, parse_math=False)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
-    for side in axis.spines.values():
-        side.set_visible(False)
-    figure.savefig(place, dpi=150)
+    axis.spines[:].set_visible(False)
+    figure.savefig(path, dpi=150)
 
 
 def picture_path(path: str | Path) -> Path:
-    place = Path(path)
-    if place.suffix.lower() not in (".png", ".svg"):
-        raise UsageError(f"a picture is drawn as .png or .svg, not {place.suffix or 'nothing'}: {place}")
-    return place
+    """Return the path of a picture. Raises UsageError if it ends in neither .png nor .svg."""
+    path = Path(path)
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise UsageError(f"a picture is drawn as .png or .svg, not {path.suffix or 'nothing'}: {path}")
+    return path

@@ -1,4 +1,4 @@
-"""What goes into a layer: checked, and brought from the user's layout to the engine's (T, B, ·) and back."""
+"""A layer's arguments: check them, and convert the user's layout to the engine's (T, B, ·) and back."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ States = Tensor | tuple[Tensor, ...]
 
 
 class Layout(NamedTuple):
-    """How the tensors of one layer look; a method that meets another shape raises UsageError."""
+    """The shapes of a layer's tensors; its methods raise UsageError for other shapes."""
 
     cell: Cell
     input_size: int
@@ -23,25 +23,25 @@ class Layout(NamedTuple):
     batch_first: bool
     dtype: torch.dtype
 
-    def request(
+    def parse(
         self,
         input: Tensor | PackedSequence,
         lengths: Tensor | list[int] | None,
         reset: Tensor | None,
         every_state: bool,
     ) -> tuple[Tensor, Call]:
-        """x (T, B, I), or the data (N, I) of a PackedSequence, and what is asked beside it."""
+        """Return x (T, B, I), or the data (N, I) of a PackedSequence, and the rest of the request."""
         if isinstance(input, PackedSequence):
             if lengths is not None or reset is not None or every_state:
                 raise UsageError(
                     "a PackedSequence brings its own lengths and returns no more than torch.nn does: "
                     "pass lengths, reset and return_states with a tensor"
                 )
-            return self.checked(input.data), Call(batch_sizes=input.batch_sizes)
+            return self.check(input.data), Call(batch_sizes=input.batch_sizes)
         if input.dim() == 3:
-            x = self.checked(input.transpose(0, 1) if self.batch_first else input)
+            x = self.check(input.transpose(0, 1) if self.batch_first else input)
         elif input.dim() == 2:
-            x = self.checked(input.unsqueeze(1))
+            x = self.check(input.unsqueeze(1))
         else:
             layout = "(B, T, I)" if self.batch_first else "(T, B, I)"
             raise UsageError(f"input must be {layout} or (T, I), not {tuple(input.shape)}")
@@ -49,8 +49,8 @@ class Layout(NamedTuple):
             return x, Call(every_state=every_state)
         return x, Call(_lengths(lengths, x), self._resets(reset, input), every_state=every_state)
 
-    def checked(self, x: Tensor) -> Tensor:
-        """x itself, if its last axis and its dtype fit the weights."""
+    def check(self, x: Tensor) -> Tensor:
+        """Return x itself if its last axis and its dtype fit the weights."""
         if x.shape[-1] != self.input_size:
             raise UsageError(
                 f"the last axis of input must be input_size {self.input_size}, not {x.shape[-1]}"
@@ -60,28 +60,27 @@ class Layout(NamedTuple):
         return x
 
     def initial(self, hx: States | None, x: Tensor, call: Call, single: bool) -> State:
-        """The initial state, (L*D, B, ·) for each state of the cell: zeros if hx is None."""
+        """Return the initial state, (L*D, B, ·) for each state of the cell: zeros if hx is None."""
         batch = x.shape[1] if call.batch_sizes is None else int(call.batch_sizes[0])
         if hx is None:
             return tuple(x.new_zeros(self.rows, batch, width) for width in self.widths)
-        given = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        state = (hx,) if isinstance(hx, Tensor) else tuple(hx)
         names = ", ".join(self.cell.state)
-        if len(given) != len(self.widths):
-            wanted = f"one tensor {names}" if len(self.widths) == 1 else f"the tensors ({names})"
-            raise UsageError(f"the state of {self.cell.name} is {wanted}, not {len(given)}")
-        for name, tensor, width in zip(self.cell.state, given, self.widths, strict=True):
-            expected = (self.rows, width) if single else (self.rows, batch, width)
-            if tuple(tensor.shape) != expected:
-                raise UsageError(f"state {name} must be {expected}, not {tuple(tensor.shape)}")
+        if len(state) != len(self.widths):
+            expected = f"one tensor {names}" if len(self.widths) == 1 else f"the tensors ({names})"
+            raise UsageError(f"the state of {self.cell.name} is {expected}, not {len(state)}")
+        for name, tensor, width in zip(self.cell.state, state, self.widths, strict=True):
+            shape = (self.rows, width) if single else (self.rows, batch, width)
+            if tuple(tensor.shape) != shape:
+                raise UsageError(f"state {name} must be {shape}, not {tuple(tensor.shape)}")
             if tensor.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
                 raise UsageError(
                     f"state {name} is {tensor.dtype} but input is {x.dtype}: use .to() on one of them"
                 )
-        return tuple(s.unsqueeze(1) for s in given) if single else given
+        return tuple(s.unsqueeze(1) for s in state) if single else state
 
-    def outward(self, state: State | None, single: bool) -> States:
-        """A state as the user sees it: a tensor, or a tuple where the cell has several."""
-        assert state is not None
+    def to_user(self, state: State, single: bool) -> States:
+        """Return a state as the user sees it: a tensor, or a tuple where the cell has several."""
         shaped = tuple(s.squeeze(-2) for s in state) if single else state
         return shaped if len(shaped) > 1 else shaped[0]
 
@@ -94,11 +93,6 @@ class Layout(NamedTuple):
         if reset.dim() == 1:
             return reset.unsqueeze(1)
         return reset.transpose(0, 1) if self.batch_first else reset
-
-
-def permuted(state: State, order: Tensor | None) -> State:
-    """Other order of sequences; None leaves them as they are."""
-    return state if order is None else tuple(s.index_select(1, order) for s in state)
 
 
 def _lengths(lengths: Tensor | list[int] | None, x: Tensor) -> Tensor | None:

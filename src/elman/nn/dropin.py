@@ -1,20 +1,18 @@
-"""Layers: drop-in `RNN`, `LSTM` and `GRU` for torch.nn; `Recurrent`, for any cell, stands in recurrent.py."""
+"""`RNN`, `LSTM` and `GRU` with the arguments of torch.nn's, and `Recurrent`'s further options."""
 
 from typing import Any, TypedDict, Unpack
 
 import torch
 
 from elman import cells
-from elman.engine.scan import Engine
+from elman.engine.call import Engine
 from elman.errors import UsageError
 from elman.nn.parameters import Init
 from elman.nn.recurrent import Recurrent
 
-__all__ = ["GRU", "LSTM", "RNN", "Recurrent"]
-
 
 class Extras(TypedDict, total=False):
-    """What every layer takes beyond torch.nn; see `Recurrent`."""
+    """The options of every layer beyond torch.nn; see `Recurrent`."""
 
     zoneout: float
     recurrent_dropout: float
@@ -22,11 +20,13 @@ class Extras(TypedDict, total=False):
     layer_norm: bool
     forget_bias: float | None
     recurrent_init: Init
+    recompute: bool
+    int8: bool
     engine: Engine
 
 
 class RNN(Recurrent):
-    """torch.nn.RNN: Elman's network with tanh or relu, and `Recurrent`'s further options."""
+    """Elman's network with tanh or relu: torch.nn.RNN, and `Recurrent`'s further options."""
 
     def __init__(
         self,

@@ -7,16 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from elman.cells import Cell
+from elman.engine.call import Weights
 
 Init = Literal["uniform", "orthogonal"]
-# A cell's own weights stand beside these and need other names.
-TAKEN: Final = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "gain_ih", "gain_hh")
+# The parameters of every cell; a cell's own weights need other names.
+NAMES: Final = Weights._fields[:-1]
 
 
 def shapes(
     cell: Cell, inputs: int, hidden: int, proj_size: int, bias: bool, layer_norm: bool
 ) -> dict[str, tuple[int, ...]]:
-    """Shape by name, in torch.nn's order, so that one seed draws the same numbers."""
+    """Return shapes by name, in torch.nn's order, so that one seed draws the same numbers."""
     rows = len(cell.gates) * hidden
     candidates = (
         ("weight_ih", (rows, inputs), True),
@@ -27,28 +28,28 @@ def shapes(
         ("gain_ih", (rows,), layer_norm),
         ("gain_hh", (rows,), layer_norm and cell.recurrent),
     )
-    own: dict[str, tuple[int, ...]] = {name: shape for name, shape, present in candidates if present}
-    return own | dict.fromkeys(cell.weights, (hidden,))
+    sizes: dict[str, tuple[int, ...]] = {name: shape for name, shape, present in candidates if present}
+    return sizes | dict.fromkeys(cell.weights, (hidden,))
 
 
-def draw(cell: Cell, own: dict[str, Tensor], forget_bias: float | None, recurrent_init: Init) -> None:
-    """Fill parameters with first values: uniform in ±1/sqrt(H) as torch.nn, then the named options."""
+def draw(cell: Cell, parameters: dict[str, Tensor], forget_bias: float | None, recurrent_init: Init) -> None:
+    """Initialise parameters: uniform in ±1/sqrt(H) as torch.nn, then the named options."""
     gates = len(cell.gates)
-    bound = 1 / math.sqrt(own["weight_ih"].shape[0] // gates)
-    for name, parameter in own.items():
+    bound = 1 / math.sqrt(parameters["weight_ih"].shape[0] // gates)
+    for name, parameter in parameters.items():
         if name in ("gain_ih", "gain_hh"):
             nn.init.ones_(parameter)
         elif name in cell.weights and not cell.recurrent:
-            # Li et al. 2018: a unit's only recurrent weight starts between forgetting and keeping.
+            # Li et al. 2018: a unit's only recurrent weight starts between forgetting and keeping
             nn.init.uniform_(parameter, 0.0, 1.0)
         else:
             nn.init.uniform_(parameter, -bound, bound)
     if recurrent_init == "orthogonal" and cell.recurrent:
-        for block in own["weight_hh"].detach().chunk(gates):
+        for block in parameters["weight_hh"].detach().chunk(gates):
             # in float32 at least: the decomposition behind it has no half precision
             wide = torch.empty_like(block, dtype=torch.promote_types(block.dtype, torch.float32))
             block.copy_(nn.init.orthogonal_(wide))
     if forget_bias is not None:
         for name, value in (("bias_ih", forget_bias), ("bias_hh", 0.0)):
-            if name in own:
-                own[name].detach().chunk(gates)[cell.gates.index("f")].fill_(value)
+            if name in parameters:
+                parameters[name].detach().chunk(gates)[cell.gates.index("f")].fill_(value)

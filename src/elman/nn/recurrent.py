@@ -1,4 +1,4 @@
-"""`Recurrent`: a stack of scans of any cell, with the manners of torch.nn.
+"""`Recurrent`: a stack of scans of any cell, with the interface of torch.nn.
 
 Shapes: T steps, B sequences, I inputs, H units, L layers, D directions, P = proj_size or H.
 """
@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.cells import Cell
-from elman.engine import scan as engine
-from elman.engine.call import Call, Stack, Weights
-from elman.engine.trace import Node, trace
+from elman.engine.call import Call, Engine, Stack, Weights
+from elman.engine.program import Node
+from elman.engine.scan import ENGINES, choose, scan
+from elman.engine.trace import trace
 from elman.errors import UsageError
-from elman.nn.arguments import Layout, States, permuted
-from elman.nn.call_cache import Calls
-from elman.nn.parameters import TAKEN, Init, draw, shapes
+from elman.nn.arguments import Layout, States
+from elman.nn.call_cache import CallCache
+from elman.nn.parameters import NAMES, Init, draw, shapes
+from elman.nn.states import select_rows
 
 
 class Recurrent(nn.Module):
@@ -25,11 +27,11 @@ class Recurrent(nn.Module):
 
     Args:
         cell: the recurrence, from `elman.cells` or declared with `@elman.cell`.
-        proj_size: P > 0 projects the output to P values, as torch.nn.LSTM does; for any cell that leaves the
-            previous output to U.
-        zoneout: share of units that keep their old value at a step while training; when not training, the
+        proj_size: P > 0 projects the output to P values, as torch.nn.LSTM does; for any cell that reads the
+            previous output through U only.
+        zoneout: share of units that keep their old value at a step while training; otherwise the
             expectation. Krueger et al., arXiv:1606.01305.
-        recurrent_dropout: share of h that U doesn't see, the same units at all steps of a call.
+        recurrent_dropout: share of h that U doesn't read, the same units at all steps of a call.
             Gal, Ghahramani, arXiv:1512.05287.
         weight_dropout: share of U's entries dropped, the same at all steps of a call ("weight drop").
             Merity et al., arXiv:1708.02182.
@@ -38,16 +40,16 @@ class Recurrent(nn.Module):
         forget_bias: initial bias of gate `f`. Jozefowicz et al., ICML 2015.
         recurrent_init: "uniform" as torch.nn, or "orthogonal" for every gate's block of U. Saxe et al.,
             arXiv:1312.6120.
-        recompute: train in little memory: the compiled engine keeps states every √T steps only, and computes
-            the rest again for the gradients, which stay the same. Chen et al., arXiv:1604.06174.
+        recompute: train in little memory: the compiled engine keeps states every √T steps only and
+            recomputes the rest for the gradients, which stay the same. Chen et al., arXiv:1604.06174.
         int8: in calls without gradients, the compiled engine reads weights rounded to 8 bits, with a scale
-            for each row; the parameters stay as they are.
-        engine: "auto" picks the fastest that can do what is asked; "compiled" (the equations as one kernel),
+            for each row; the parameters don't change.
+        engine: "auto" picks the fastest engine that can do a call; "compiled" (the equations as one kernel),
             "vendor" (PyTorch's kernels) or "eager" (step by step) insist on one.
-        The others are torch.nn.LSTM's.
+        The other arguments are torch.nn.LSTM's.
 
     Raises:
-        UsageError: a size that isn't positive, a share outside 0..1, an option the cell can't have.
+        UsageError: for a size that isn't positive, a share outside 0..1, an option the cell can't have.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Recurrent(nn.Module):
         recurrent_init: Init = "uniform",
         recompute: bool = False,
         int8: bool = False,
-        engine: engine.Engine = "auto",
+        engine: Engine = "auto",
     ) -> None:
         super().__init__()
         self.cell = cell
@@ -82,19 +84,19 @@ class Recurrent(nn.Module):
         self.zoneout, self.recurrent_dropout, self.weight_dropout = zoneout, recurrent_dropout, weight_dropout
         self.layer_norm, self.forget_bias, self.recurrent_init = layer_norm, forget_bias, recurrent_init
         self.recompute, self.int8, self.engine = recompute, int8, engine
-        self._calls = Calls()
+        self._calls = CallCache()
         self._check_values()
         self._check_combinations()
         self.directions = 2 if bidirectional else 1
         self.output_size = proj_size or hidden_size  # of one direction: P
-        # The name of every parameter, for each layer and direction by its name in `elman.nn.parameters`.
+        # for each layer and direction, the parameters' full names by their names in `elman.nn.parameters`
         self._names: list[dict[str, str]] = []
-        for place in range(num_layers * self.directions):
-            layer, suffix = place // self.directions, "_reverse" if place % self.directions else ""
+        for k in range(num_layers * self.directions):
+            layer, suffix = k // self.directions, "_reverse" if k % self.directions else ""
             inputs = self.directions * self.output_size if layer else input_size
-            own = shapes(cell, inputs, hidden_size, proj_size, bias, layer_norm)
-            self._names.append({name: f"{name}_l{layer}{suffix}" for name in own})
-            for name, shape in own.items():
+            sizes = shapes(cell, inputs, hidden_size, proj_size, bias, layer_norm)
+            self._names.append({name: f"{name}_l{layer}{suffix}" for name in sizes})
+            for name, shape in sizes.items():
                 empty = torch.empty(shape, device=device, dtype=dtype)
                 self.register_parameter(f"{name}_l{layer}{suffix}", nn.Parameter(empty))
         self.reset_parameters()
@@ -108,7 +110,7 @@ class Recurrent(nn.Module):
         reset: Tensor | None = None,
         return_states: bool = False,
     ) -> Any:
-        """Run along whole sequences.
+        """Run over whole sequences.
 
         Args:
             input: (T, B, I), (B, T, I) if batch_first, (T, I) for one sequence, or a PackedSequence.
@@ -117,7 +119,7 @@ class Recurrent(nn.Module):
             lengths: (B) steps of each sequence, any order, 0 allowed. Outputs beyond them are 0, and the
                 final state is the one after a sequence's own last step.
             reset: bool, shaped like input without its last axis. True marks the first step of a new sequence
-                within a row: no direction carries state across its beginning.
+                within a row: neither direction carries state across it.
             return_states: also return every state of every step.
 
         Returns:
@@ -125,33 +127,34 @@ class Recurrent(nn.Module):
             shaped like the final state with a leading axis T.
 
         Raises:
-            UsageError: a shape that doesn't fit.
+            UsageError: for a shape that doesn't fit.
         """
         if isinstance(input, Tensor) and lengths is None and reset is None and not return_states:
             steps_first = input.transpose(0, 1) if self.batch_first and input.dim() == 3 else input
-            quick = self._calls.scan(self, steps_first, hx)
-            if quick is not None:
-                return (quick[0].transpose(0, 1), quick[1]) if self.batch_first else quick
-        stack = self._stack()
+            prepared = self._calls.scan(self, steps_first, hx)
+            if prepared is not None:
+                return (prepared[0].transpose(0, 1), prepared[1]) if self.batch_first else prepared
+        stack = self.stack()
         layout = self._layout(stack)
         packed = input if isinstance(input, PackedSequence) else None
         single = isinstance(input, Tensor) and input.dim() == 2
-        x, call = layout.request(input, lengths, reset, return_states)
+        x, call = layout.parse(input, lengths, reset, return_states)
         state = layout.initial(hx, x, call, single)
-        if packed is not None:
-            state = permuted(state, packed.sorted_indices)
-        result = engine.scan(stack, x, state, call, self.engine)
+        if packed is not None and packed.sorted_indices is not None:
+            state = select_rows(state, packed.sorted_indices)
+        result = scan(stack, x, state, call)
         output, final = result.output, result.state
         if packed is not None:
-            final = permuted(final, packed.unsorted_indices)
-            return packed._replace(data=output), layout.outward(final, single)
+            if packed.unsorted_indices is not None:
+                final = select_rows(final, packed.unsorted_indices)
+            return packed._replace(data=output), layout.to_user(final, single)
         output = output.squeeze(1) if single else output.transpose(0, 1) if self.batch_first else output
         if return_states:
-            return output, layout.outward(final, single), layout.outward(result.every, single)
-        return output, layout.outward(final, single)
+            return output, layout.to_user(final, single), layout.to_user(result.every, single)
+        return output, layout.to_user(final, single)
 
     def step(self, x: Tensor, state: States | None = None) -> tuple[Tensor, States]:
-        """One step: x (B, I) or (I) and a state from `step` or `forward` to (output (B, P), next state).
+        """Take one step: x (B, I) or (I) and a state from `step` or `forward` to (output (B, P), next state).
 
         Raises:
             UsageError: for a bidirectional layer, or while training with masks that span a whole sequence.
@@ -162,18 +165,18 @@ class Recurrent(nn.Module):
             )
         if self.training and (self.recurrent_dropout or self.weight_dropout):
             raise UsageError("recurrent_dropout and weight_dropout span a sequence: call eval() before step")
-        quick = self._calls.step(self, x, state)
-        if quick is not None:
-            return quick
+        prepared = self._calls.step(self, x, state)
+        if prepared is not None:
+            return prepared
         if x.dim() not in (1, 2):
             raise UsageError(f"step takes x (B, I) or (I), not {tuple(x.shape)}")
-        single, stack, call = x.dim() == 1, self._stack(), Call()
+        single, stack, call = x.dim() == 1, self.stack(), Call()
         layout = self._layout(stack)
-        inputs = layout.checked(x.unsqueeze(0).unsqueeze(0) if single else x.unsqueeze(0))
+        inputs = layout.check(x.unsqueeze(0).unsqueeze(0) if single else x.unsqueeze(0))
         initial = layout.initial(state, inputs, call, single)
-        result = engine.scan(stack, inputs, initial, call, self.engine)
+        result = scan(stack, inputs, initial, call)
         output = result.output[0]
-        return output[0] if single else output, layout.outward(result.state, single)
+        return output[0] if single else output, layout.to_user(result.state, single)
 
     def explain(
         self,
@@ -183,23 +186,23 @@ class Recurrent(nn.Module):
         reset: Tensor | None = None,
         return_states: bool = False,
     ) -> str:
-        """Which engine a forward pass with these arguments takes, and why."""
-        stack = self._stack()
-        x, call = self._layout(stack).request(input, lengths, reset, return_states)
-        choice = engine.choose(stack, x, call, self.engine)
+        """Return which engine runs a forward pass with these arguments, and why."""
+        stack = self.stack()
+        x, call = self._layout(stack).parse(input, lengths, reset, return_states)
+        choice = choose(stack, x, call)
         return f"{choice.engine}: {choice.reason}"
 
     def reset_parameters(self) -> None:
-        """Draw all parameters anew: uniform in ±1/sqrt(H) as torch.nn, then the named options."""
-        for own in self._own():
-            draw(self.cell, own, self.forget_bias, self.recurrent_init)
+        """Initialise all parameters: uniform in ±1/sqrt(H) as torch.nn, then the named options."""
+        for parameters in self._by_layer():
+            draw(self.cell, parameters, self.forget_bias, self.recurrent_init)
 
     def flatten_parameters(self) -> None:
-        """Does nothing; stands here because torch.nn's layers have it."""
+        """Do nothing; torch.nn's layers have this method."""
 
     @property
     def all_weights(self) -> list[list[Tensor]]:
-        return [list(own.values()) for own in self._own()]
+        return [list(parameters.values()) for parameters in self._by_layer()]
 
     def extra_repr(self) -> str:
         usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
@@ -227,8 +230,8 @@ class Recurrent(nn.Module):
             setattr(self, name, float(value))
         if self.recurrent_init not in ("uniform", "orthogonal"):
             raise UsageError(f'recurrent_init must be "uniform" or "orthogonal", not {self.recurrent_init!r}')
-        if self.engine not in engine.ENGINES:
-            raise UsageError(f"engine must be one of {', '.join(engine.ENGINES)}, not {self.engine!r}")
+        if self.engine not in ENGINES:
+            raise UsageError(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
 
     def _check_combinations(self) -> None:
         cell, program = self.cell, trace(self.cell)  # a cell that can't be read is refused here
@@ -246,38 +249,29 @@ class Recurrent(nn.Module):
             raise UsageError(f"{cell.name} has no recurrent matrix for recurrent_dropout or weight_dropout")
         if self.forget_bias is not None and ("f" not in cell.gates or not self.bias):
             raise UsageError(f"forget_bias needs bias=True and a gate f; {cell!r}, bias={self.bias}")
-        if taken := set(cell.weights) & set(TAKEN):
+        if taken := set(cell.weights) & set(NAMES):
             raise UsageError(f"{cell.name} can't call a weight {taken.pop()}: the layer has one of that name")
 
     # ---- running
 
-    def _own(self) -> list[dict[str, Tensor]]:
-        """The parameters of every layer and direction by their names in `elman.nn.parameters`."""
-        # A module's attributes are slow to read, its dict is not; parametrized weights are attributes only.
+    def _by_layer(self) -> list[dict[str, Tensor]]:
+        """Return the parameters of every layer and direction by their names in `elman.nn.parameters`."""
+        # a module's attributes are slower to read than its dict; parametrized weights are attributes only
         plain: dict[str, Any] = self._parameters
         return [
-            {name: plain[full] if full in plain else getattr(self, full) for name, full in place.items()}
-            for place in self._names
+            {name: plain[full] if full in plain else getattr(self, full) for name, full in names.items()}
+            for names in self._names
         ]
 
-    def _weights(self, own: dict[str, Tensor]) -> Weights:
-        return Weights(
-            ih=own["weight_ih"],
-            hh=own.get("weight_hh"),
-            b_ih=own.get("bias_ih"),
-            b_hh=own.get("bias_hh"),
-            hr=own.get("weight_hr"),
-            units=tuple([own[name] for name in self.cell.weights]),
-            gain_ih=own.get("gain_ih"),
-            gain_hh=own.get("gain_hh"),
-            hidden=self.hidden_size,
-        )
+    def _weights(self, parameters: dict[str, Tensor]) -> Weights[Tensor]:
+        named = {name: parameters[name] for name in NAMES if name in parameters}
+        return Weights(**named, units=tuple([parameters[name] for name in self.cell.weights]))
 
-    def _stack(self) -> Stack:
-        weights = tuple([self._weights(own) for own in self._own()])
+    def stack(self) -> Stack:
+        """Return the layer as the engine takes it: its weights as they are now, and its options."""
         return Stack(
             cell=self.cell,
-            weights=weights,
+            weights=tuple([self._weights(parameters) for parameters in self._by_layer()]),
             directions=self.directions,
             training=self.training,
             dropout=self.dropout,
@@ -286,6 +280,7 @@ class Recurrent(nn.Module):
             zoneout=self.zoneout,
             recompute=self.recompute,
             int8=self.int8,
+            engine=self.engine,
         )
 
     def _layout(self, stack: Stack) -> Layout:
@@ -295,5 +290,5 @@ class Recurrent(nn.Module):
             widths=(self.output_size, *[self.hidden_size] * (len(self.cell.state) - 1)),
             rows=self.num_layers * self.directions,
             batch_first=self.batch_first,
-            dtype=stack.weights[0].ih.dtype,
+            dtype=stack.weights[0].weight_ih.dtype,
         )

@@ -1,4 +1,4 @@
-"""Swap torch.nn's recurrent layers for elman's inside an existing model."""
+"""Replace torch.nn's recurrent layers by elman's inside an existing model."""
 
 from typing import Any, TypeVar, cast
 
@@ -11,20 +11,20 @@ SHARED = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dro
 
 
 def replace(model: Model) -> Model:
-    """Swap every torch.nn.RNN, LSTM and GRU inside `model` for elman's, keeping the very parameters.
+    """Replace every torch.nn.RNN, LSTM and GRU inside `model` by elman's with the same parameters.
 
-    The model is changed in place and returned (a model that is itself such a layer is returned anew). A layer
-    that stands in several places is still shared afterwards. Left alone are subclasses of torch.nn's layers,
-    because their forward may differ, and layers with other parameters (weight norm, pruning); hooks on
-    a swapped layer are not carried over.
+    The model is changed in place and returned; for a model that is itself such a layer, a new one is. A layer
+    that occurs several times is still shared afterwards. Subclasses of torch.nn's layers stay, because their
+    forward may differ, and so do layers with other parameters (weight norm, pruning). A replaced layer's
+    hooks are lost.
     """
-    made: dict[nn.Module, nn.Module] = {}
+    replacements: dict[nn.Module, nn.Module] = {}
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):
             if child is not None and type(child) in (nn.RNN, nn.LSTM, nn.GRU):
-                if child not in made:
-                    made[child] = _counterpart(cast(nn.RNNBase, child))
-                parent._modules[name] = made[child]
+                if child not in replacements:
+                    replacements[child] = _counterpart(cast(nn.RNNBase, child))
+                parent._modules[name] = replacements[child]
     if type(model) in (nn.RNN, nn.LSTM, nn.GRU):
         return cast(Model, _counterpart(cast(nn.RNNBase, model)))
     return model
@@ -40,16 +40,16 @@ def _counterpart(layer: nn.RNNBase) -> nn.Module:
         new = LSTM(proj_size=layer.proj_size, device="meta", **options)
     else:
         new = GRU(device="meta", **options)
-    own = dict(layer.named_parameters(recurse=False))
-    if own.keys() != dict(new.named_parameters()).keys():
+    parameters = dict(layer.named_parameters(recurse=False))
+    if parameters.keys() != dict(new.named_parameters()).keys():
         return layer
-    for name, parameter in own.items():
+    for name, parameter in parameters.items():
         setattr(new, name, parameter)
     return new.train(layer.training)
 
 
 def round_weights(model: nn.Module, on: bool = True) -> nn.Module:
-    """Let every elman layer inside read 8-bit weights where no gradients are wanted; or, off, no more."""
+    """Switch 8-bit weights on or off, for calls without gradients, in every elman layer of a model."""
     for layer in model.modules():
         if isinstance(layer, Recurrent):
             layer.int8 = on

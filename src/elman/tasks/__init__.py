@@ -1,40 +1,71 @@
-"""The applications, and how a saved one comes back."""
+"""The tasks, and `load` for a saved model. A class is imported when it is used: PyTorch loads slowly."""
 
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from elman import artifact
 from elman.errors import ArtifactError
-from elman.nn.replace import round_weights
-from elman.tasks.chat.chatbot import Chatbot
-from elman.tasks.classify.classifier import Classifier
-from elman.tasks.forecast.forecaster import Forecaster
-from elman.tasks.generate.language_model import LanguageModel
-from elman.tasks.translate.translator import Translator
 
-__all__ = ["TASKS", "Chatbot", "Classifier", "Forecaster", "LanguageModel", "Translator", "load"]
+if TYPE_CHECKING:
+    from elman.tasks.chat.chatbot import Chatbot
+    from elman.tasks.classify.classifier import Classifier
+    from elman.tasks.forecast.forecaster import Forecaster
+    from elman.tasks.generate.language_model import LanguageModel
+    from elman.tasks.task import Task
+    from elman.tasks.translate.translator import Translator
 
-Task = Chatbot | Classifier | Forecaster | LanguageModel | Translator
-TASKS: Final[dict[str, type[Task]]] = {
-    "chat": Chatbot,
-    "classify": Classifier,
-    "forecast": Forecaster,
-    "generate": LanguageModel,
-    "translate": Translator,
+__all__ = [
+    "TASKS",
+    "Chatbot",
+    "Classifier",
+    "Forecaster",
+    "LanguageModel",
+    "Translator",
+    "load",
+    "task_class",
+]
+
+# Task → the module in the folder of its name, and the class in it.
+TASKS: Final = {
+    "classify": ("classifier", "Classifier"),
+    "forecast": ("forecaster", "Forecaster"),
+    "generate": ("language_model", "LanguageModel"),
+    "translate": ("translator", "Translator"),
+    "chat": ("chatbot", "Chatbot"),
 }
 
 
-def load(folder: str | Path, int8: bool = False) -> Task:
-    """The trained model in a folder, whatever its task; with `int8` its recurrent weights are read as 8-bit
-    integers: a large network that serves one stream runs faster so, at a small loss of precision.
+def task_class(task: str) -> "type[Task]":
+    module, name = TASKS[task]
+    loaded: type[Task] = getattr(import_module(f"elman.tasks.{task}.{module}"), name)
+    return loaded
+
+
+def __getattr__(name: str) -> Any:
+    for task, (_, class_name) in TASKS.items():
+        if class_name == name:
+            return task_class(task)
+    raise AttributeError(f"module 'elman.tasks' has no attribute {name!r}")
+
+
+def load(folder: str | Path, int8: bool = False) -> Any:
+    """Load the trained model of any task from its folder.
+
+    Args:
+        folder: written by a model's `save`.
+        int8: read recurrent weights as 8-bit integers. A large network that serves one stream is then faster,
+            at a small loss of precision.
 
     Raises:
         UsageError: no such folder.
         ArtifactError: not a model, a damaged one, or one of a task that this version doesn't know.
     """
+    from elman import artifact
+    from elman.nn.replace import round_weights
+
     saved = artifact.load(folder)
     if saved.task not in TASKS:
-        raise ArtifactError(f"{folder} is a model for {saved.task!r}; this version knows {', '.join(TASKS)}")
-    model = TASKS[saved.task].from_artifact(saved)
-    round_weights(model.core.network if isinstance(model, Forecaster) else model.network, int8)
+        raise ArtifactError(f"{folder} is a model for {saved.task!r}; this version has {', '.join(TASKS)}")
+    model = task_class(saved.task).from_artifact(saved)
+    round_weights(model.network, int8)
     return model

@@ -1,65 +1,85 @@
-"""Keyword arguments of `fit` → a task's settings and a training plan, and checks that settings share."""
+"""Keyword arguments of `fit` → a task's settings and a training plan; defaults that several tasks share."""
 
-import difflib
-from dataclasses import fields
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final, TypeVar
 
-from elman.errors import UsageError
-from elman.training.loop import Plan, is_number, is_whole
+from elman.errors import UsageError, suggestion
+from elman.settings import check, custom, rows
+from elman.training.plan import Plan
 
-Settings = TypeVar("Settings")
-# Steps over which weights are averaged: so many, or this share of a shorter run.
-LASTING, LASTING_SHARE = 500, 0.04
+S = TypeVar("S", bound="TaskSettings")
+# Steps over which the weights are averaged, and the share of a shorter run.
+EMA_STEPS: Final = 500
+EMA_SHARE: Final = 0.04
 
 
-def split(
-    dials: dict[str, Any], settings: type[Settings], defaults: dict[str, Any] | None = None
-) -> tuple[Settings, Plan]:
-    """Make both dataclasses from one set of dials; `defaults` are the task's own for these data.
+@dataclass(frozen=True)
+class TaskSettings:
+    """The settings of one task, a dataclass of rows (`elman.settings`)."""
 
-    Raises:
-        UsageError: an unknown dial; the message lists the known ones.
+    HELP: ClassVar[str]  # what training does, and examples of its command
+    ARGUMENTS: ClassVar[type[Any]]  # a dataclass of rows: the arguments of `fit` beside data and settings
+    DERIVED: ClassVar[tuple[str, ...]] = ()  # fields of settings and plan whose defaults come from the data
+    RENAMED: ClassVar[dict[str, str]] = {}  # fields of elman 0.1.0 that have another name now
+    FILES: ClassVar[int] = 1  # number of files that the data may consist of
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def cell(default: str) -> Any:
+    def names() -> list[str]:
+        from elman.cells import CELLS  # brings PyTorch, which `--help` does without
+
+        return list(CELLS)
+
+    def holds(value: Any) -> bool:
+        return isinstance(value, str) and value in names()
+
+    help = "Recurrence: lstm, gru, elman, ...; see `elman show`"
+    return custom(default, help, str, lambda: f"one of {', '.join(names())}", holds)
+
+
+def split_choices(
+    choices: dict[str, Any], settings: type[S], defaults: dict[str, Any] | None = None
+) -> tuple[S, Plan]:
+    """Make both dataclasses from one set of choices; `defaults` are the task's own for these data.
+
+    Raises UsageError for an unknown setting, or a value out of its range.
     """
-    in_settings = {f.name for f in fields(settings)}  # type: ignore[arg-type]
-    in_plan = {f.name for f in fields(Plan)}
-    chosen = (defaults or {}) | dials
-    for name in chosen:
-        if name not in in_settings | in_plan:
-            near = difflib.get_close_matches(name, in_settings | in_plan, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            known = ", ".join(sorted(in_settings | in_plan))
-            raise UsageError(f"there is no setting {name!r}: {hint}there are {known}")
-    parts = [{k: v for k, v in chosen.items() if k in names} for names in (in_settings, in_plan)]
-    return settings(**parts[0]), Plan(**parts[1])
+    of_task, of_plan = ({one.name for one in fields(group)} for group in (settings, Plan))
+    names = of_task | of_plan
+    for name in choices:
+        if name not in names:
+            today = (settings.RENAMED | Plan.RENAMED).get(name)
+            hint = f"; it is called {today!r} now" if today else suggestion(name, names)
+            hint = hint or f": there are {', '.join(sorted(names))}"
+            raise UsageError(f"there is no setting {name!r}{hint}")
+    values = (defaults or {}) | choices
+    chosen, plan = ({k: v for k, v in values.items() if k in group} for group in (of_task, of_plan))
+    return settings(**chosen), Plan(**plan)
 
 
-def averaging(steps: int) -> float:
-    """The decay of a running average of the weights for a run of so many steps; 0 for a very short one."""
-    return max(0.0, 1 - max(1 / LASTING, 1 / (LASTING_SHARE * steps)))
+def renamed(values: dict[str, Any], group: type[Any]) -> dict[str, Any]:
+    """Return the saved values of a dataclass of settings under today's names."""
+    return {group.RENAMED.get(name, name): value for name, value in values.items()}
 
 
-def dropout(epochs: int) -> float:
-    """The default share that is dropped: a text that is read once is not learned by heart, one that is read
-    often is. On the Penn Treebank (11 epochs) and DailyDialog (4) so much did far better than 0.35."""
+def default_ema_decay(steps: int) -> float:
+    """Return the default decay of the weights' running average for a run; 0 for a very short one."""
+    return max(0.0, 1 - max(1 / EMA_STEPS, 1 / (EMA_SHARE * steps)))
+
+
+def default_dropout(epochs: int) -> float:
+    """Return the default dropout of a language model: the more often a text is read, the more. On the Penn
+    Treebank (11 epochs) and DailyDialog (4 epochs) this did far better than 0.35."""
     return min(0.3, 0.1 + epochs / 80)
 
 
-def check_whole(settings: Any, *names: str) -> None:
-    """Raises UsageError unless these fields are whole numbers of at least 1."""
-    for name in names:
-        if not is_whole(getattr(settings, name)) or getattr(settings, name) < 1:
-            raise UsageError(f"{name} must be a whole number of at least 1, not {getattr(settings, name)!r}")
-
-
-def check_shares(settings: Any, *names: str) -> None:
-    """Raises UsageError unless these fields are numbers from 0 to below 1."""
-    for name in names:
-        if not is_number(getattr(settings, name)) or not 0 <= getattr(settings, name) < 1:
-            raise UsageError(f"{name} must be a share from 0 to below 1, not {getattr(settings, name)!r}")
-
-
-def check_amounts(settings: Any, *names: str) -> None:
-    """Raises UsageError unless these fields are finite numbers of 0 or more."""
-    for name in names:
-        if not is_number(getattr(settings, name)) or not 0 <= getattr(settings, name) < float("inf"):
-            raise UsageError(f"{name} must be a number of 0 or more, not {getattr(settings, name)!r}")
+def table(settings: type[TaskSettings]) -> str:
+    """Return a task's settings and training plan as a Markdown table: name, default, range, meaning."""
+    lines = ["| setting | default | range | meaning |", "|---|---|---|---|"]
+    for name, (row, default) in (rows(settings) | rows(Plan)).items():
+        shown = "from the data" if name in settings.DERIVED else row.print_default(default)
+        lines.append(f"| `{name}` | {shown} | {row.range()} | {row.help} |")
+    return "\n".join(lines) + "\n"

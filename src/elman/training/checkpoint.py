@@ -1,41 +1,41 @@
-"""An unfinished run on disk: `checkpoint.pt`, written whole or not at all, and `metrics.jsonl`."""
+"""An unfinished run on disk: `checkpoint.pt`, replaced atomically, and `metrics.jsonl`."""
 
 import hashlib
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
-from elman.atomic import finite, partial, replace_file, writing
+from elman.atomic import null_if_infinite, partial, replace_file, writing
 from elman.errors import TrainingError
 
-# The first line is this and the SHA-256 of the rest: torch.load itself overlooks most flipped bits.
-MAGIC: Final = b"elman checkpoint 1 "
+# The first line is this and the SHA-256 of the rest: torch.load does not notice most flipped bits.
+MAGIC: Final = b"elman checkpoint 2 "
 
 
 @dataclass
 class Progress:
-    """How far a run has come: the next batch is number `index` of `epoch`."""
+    """The position of a run, whose next batch is number `index` of `epoch`, and its best model so far."""
 
     epoch: int = 0
     index: int = 0
     step: int = 0
-    stale: int = 0  # validations since the best one
+    stale: int = 0  # validations since the best one, for early stopping
     seconds: float = 0.0
     best: dict[str, Tensor] | None = None
-    average: list[Tensor] | None = None  # of the parameters over steps, if the plan wants it
+    ema: list[Tensor] | None = None  # moving average of the parameters, if the plan has an ema_decay
     best_scores: dict[str, float] = field(default_factory=dict)
-    carried: Any = None  # state at the end of the last batch, for truncated BPTT
+    carried: Any = None  # hidden state after the last batch, for truncated BPTT
 
 
 def path(folder: Path) -> Path:
-    """Where the checkpoint of a run lies."""
     return folder / "checkpoint.pt"
 
 
@@ -46,14 +46,10 @@ def save(
     states: Mapping[str, Any],
     identity: Mapping[str, Any],
 ) -> None:
-    """Write the checkpoint beside the old one and swap them in one move.
-
-    Raises:
-        TrainingError: the folder can't be written or the disk is full.
-    """
+    """Replace the checkpoint atomically. Raises TrainingError if the folder can't be written."""
     fields = {k: getattr(progress, k) for k in Progress.__dataclass_fields__ if k != "carried"}
     content = {"progress": fields, "carried": carried, "states": dict(states)}
-    buffer = io.BytesIO()  # torch.save hides why a file can't be written
+    buffer = io.BytesIO()  # torch.save would hide why a file can't be written
     torch.save(content | {"identity": json.dumps(identity, sort_keys=True)}, buffer)
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest().encode()
     with writing(path(folder), TrainingError):
@@ -64,10 +60,9 @@ def save(
 
 
 def load(folder: Path, identity: Mapping[str, Any]) -> tuple[Progress, list[Any], dict[str, Any]]:
-    """Read a checkpoint: how far the run has come, the state each process carried, the states of its parts.
+    """Return a run's progress, the hidden state of every process, and the state_dicts by name.
 
-    Raises:
-        TrainingError: none there, damaged, of another version, or of a run with other settings or data.
+    Raises TrainingError if the checkpoint is missing, damaged, of another version, or of another run.
     """
     file = path(folder)
     try:
@@ -83,75 +78,64 @@ def load(folder: Path, identity: Mapping[str, Any]) -> tuple[Progress, list[Any]
     if head != MAGIC + hashlib.sha256(body).hexdigest().encode():
         raise TrainingError(f"{file} is damaged and can't be resumed: start without resume")
     try:
-        # weights_only: a checkpoint holds tensors and numbers and may not run code
+        # weights_only: a checkpoint holds only tensors and numbers, and must not run code
         content = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
         progress, carried, states = Progress(**content["progress"]), content["carried"], content["states"]
-        then = json.loads(content["identity"])
-    except Exception as error:  # a crafted file can make the unpickler raise anything
+        saved_identity = json.loads(content["identity"])
+    except Exception as error:  # the unpickler can raise anything on a crafted file
         raise TrainingError(f"{file} is not a checkpoint of elman: start without resume") from error
-    _compare(folder, then, json.loads(json.dumps(identity)))
+    _compare(folder, saved_identity, json.loads(json.dumps(identity)))
     return progress, carried, states
 
 
 def discard(folder: Path) -> None:
-    """Remove the checkpoint and what a kill may have left of one."""
+    """Remove the checkpoint and a partly written one, if any."""
     for file in (path(folder), partial(path(folder))):
         file.unlink(missing_ok=True)
 
 
-def _compare(folder: Path, then: dict[str, Any], now: dict[str, Any]) -> None:
-    for key in sorted(then.keys() | now.keys()):
-        a, b = then.get(key), now.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            _compare(folder, a, b)
-        elif a != b:
+def _compare(folder: Path, saved: dict[str, Any], current: dict[str, Any]) -> None:
+    for key in sorted(saved.keys() | current.keys()):
+        old, new = saved.get(key), current.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            _compare(folder, old, new)
+        elif old != new:
             raise TrainingError(
-                f"{folder} was trained with {key} = {a!r}, this call says {b!r}: "
+                f"{folder} was trained with {key} = {old!r}, but this call has {new!r}: "
                 "resume with the same settings and data, or start without resume"
             )
 
 
-class Journal:
-    """`metrics.jsonl` of a run that goes on after `step`: one line a step, each exactly once.
+@contextmanager
+def journal(folder: Path | None, step: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Open `metrics.jsonl` of a run that continues after `step`, and yield the function that appends a line.
 
-    Lines beyond the checkpoint, or cut short by a kill, are dropped on opening. Without a folder nothing is
-    kept.
+    Lines beyond the checkpoint and lines cut short by a kill are dropped, so each step has exactly one line.
+    Entries that are None are omitted; NaN and infinity become null. Without a folder nothing is kept.
     """
+    if folder is None:
+        yield lambda record: None
+        return
+    file = folder / "metrics.jsonl"
+    with writing(file, TrainingError):
+        folder.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        with replace_file(file) as fresh:
+            fresh.writelines(f"{line}\n".encode() for line in lines if _step_of(line) <= step)
+        appended = file.open("a", encoding="utf-8", buffering=1)
 
-    def __init__(self, folder: Path | None, step: int) -> None:
-        self._file: TextIO | None = None
-        if folder is None:
-            return
-        self._path = folder / "metrics.jsonl"
-        with writing(self._path, TrainingError):
-            folder.mkdir(parents=True, exist_ok=True)
-            kept = [line for line in _lines(self._path) if _step_of(line) <= step]
-            with replace_file(self._path) as fresh:
-                fresh.write("".join(line + "\n" for line in kept).encode())
-            self._file = self._path.open("a", encoding="utf-8", buffering=1)
+    def write(record: Mapping[str, Any]) -> None:
+        line = null_if_infinite({key: value for key, value in record.items() if value is not None})
+        with writing(file, TrainingError):
+            appended.write(json.dumps(line) + "\n")
 
-    def __enter__(self) -> "Journal":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def write(self, record: Mapping[str, Any]) -> None:
-        """Append a line; entries that are None are left out, scores that are no numbers become null."""
-        if self._file is None:
-            return
-        line = finite({key: value for key, value in record.items() if value is not None})
-        with writing(self._path, TrainingError):
-            self._file.write(json.dumps(line) + "\n")
-
-
-def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
+    with appended:
+        yield write
 
 
 def _step_of(line: str) -> float:
-    """A line that a kill cut short counts as never written."""
+    """Return a line's step, or infinity if a kill cut it short."""
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):

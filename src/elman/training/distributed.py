@@ -1,9 +1,9 @@
-"""Device, precision and several processes, through Lightning Fabric."""
+"""Device, precision and multiple processes, through Lightning Fabric."""
 
 import logging
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,16 +13,13 @@ from elman.errors import UsageError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-PRECISIONS: Final = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true")
-
 
 def fabric(device: str, precision: Any) -> "Fabric":
-    """A launched Fabric: one process, or what `torchrun` started.
+    """Return a launched Fabric for this process, or for all processes that `torchrun` started.
 
-    Raises:
-        UsageError: no GPU, fewer GPUs than processes, or a precision that only a GPU has.
+    Raises UsageError for a device without GPU, fewer GPUs than processes, or a precision that needs a GPU.
     """
-    # Fabric brings half of what there is to import: a model that only predicts need not wait for it
+    # Fabric takes as long to import as everything else together: a model that only predicts can do without
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
@@ -31,20 +28,18 @@ def fabric(device: str, precision: Any) -> "Fabric":
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     accelerator = _accelerator(device, precision, local)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # Fabric advises on SLURM and worker counts; neither concerns our loop
-        warnings.simplefilter("ignore")
-        made = Fabric(
+    with warnings.catch_warnings(action="ignore"):  # about SLURM and worker counts, which do not apply here
+        launched = Fabric(
             accelerator=accelerator,
             strategy="ddp" if world > 1 else "auto",
             devices=local,
             num_nodes=world // local,
             precision=precision,
-            # named, so that Fabric doesn't guess: a cluster's variables alone don't make several processes
+            # set explicitly: Fabric would take a cluster's environment variables for several processes
             plugins=[TorchElasticEnvironment() if world > 1 else LightningEnvironment()],
         )
-        made.launch()
-    return made
+        launched.launch()
+    return launched
 
 
 def _accelerator(device: str, precision: Any, local: int) -> str:
@@ -53,17 +48,15 @@ def _accelerator(device: str, precision: Any, local: int) -> str:
         raise UsageError('device="cuda" needs a GPU that PyTorch can see; use "auto" or "cpu"')
     accelerator = "cuda" if gpus and device != "cpu" else "cpu"
     if accelerator == "cuda" and local > gpus:
-        raise UsageError(
-            f"{local} processes need {local} GPUs and this machine has {gpus}: start {gpus}, or use "
-            'device="cpu"'
-        )
+        advice = f'start {gpus}, or use device="cpu"'
+        raise UsageError(f"{local} processes need {local} GPUs and this machine has {gpus}: {advice}")
     if accelerator == "cpu" and precision == "16-mixed":
         raise UsageError('precision="16-mixed" needs a GPU: use "bf16-mixed" or "32-true"')
     return accelerator
 
 
 def sum_over(fabric: "Fabric", numbers: Tensor) -> Tensor:
-    """The sum of a vector over all processes."""
+    """Return the sum of a vector over all processes."""
     if fabric.world_size == 1:
         return numbers
     total = fabric.all_reduce(numbers.to(fabric.device), reduce_op="sum")
@@ -72,7 +65,7 @@ def sum_over(fabric: "Fabric", numbers: Tensor) -> Tensor:
 
 
 def gather(fabric: "Fabric", value: Any) -> list[Any]:
-    """A value from every process, in order of rank."""
+    """Return the values of all processes, in order of rank."""
     if fabric.world_size == 1:
         return [value]
     values: list[Any] = [None] * fabric.world_size

@@ -1,7 +1,7 @@
-"""Freed memory is kept while a network trains.
+"""Keep freed memory in the process while a network trains.
 
-A step frees and asks for the same large blocks again and again. The C library gives those back to the kernel
-each time, which then clears every page anew: a fifth of a step's time where many words can follow.
+Every step frees and allocates the same large blocks. The C library returns them to the operating system each
+time, which then has to clear every page again: a fifth of a step's time for a language model.
 """
 
 import ctypes
@@ -11,20 +11,20 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
-# mallopt(3): names of its parameters, and what is set while training and afterwards, in bytes.
-TRIM, MMAP = -1, -3
-KEEPING: Final = {MMAP: 1 << 30, TRIM: (1 << 31) - 1}
-USUAL: Final = {MMAP: 1 << 25, TRIM: 1 << 26}  # where glibc's own rule ends up with large blocks
+# Parameters of mallopt(3) and their values in bytes, while training and afterwards.
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+RETAINING: Final = {MMAP_THRESHOLD: 1 << 30, TRIM_THRESHOLD: (1 << 31) - 1}
+USUAL: Final = {MMAP_THRESHOLD: 1 << 25, TRIM_THRESHOLD: 1 << 26}  # glibc's own after large blocks
 
 
 @contextmanager
-def kept_memory() -> Iterator[None]:
-    """Keep what is freed inside; elsewhere than with glibc nothing changes."""
+def retain_freed_memory() -> Iterator[None]:
+    """Keep memory that is freed inside this context; does nothing without glibc."""
     library = _glibc()
     if library is None:
         yield
         return
-    _set(library, KEEPING)
+    _set(library, RETAINING)
     try:
         yield
     finally:
@@ -34,7 +34,7 @@ def kept_memory() -> Iterator[None]:
 
 def _set(library: Any, values: dict[int, int]) -> None:
     for parameter, value in values.items():
-        if not library.mallopt(parameter, value):  # older ones take no more than this
+        if not library.mallopt(parameter, value):  # older versions have lower limits
             library.mallopt(parameter, USUAL[parameter])
 
 

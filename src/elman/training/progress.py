@@ -1,64 +1,68 @@
-"""Watch a run in the terminal."""
+"""Show the progress of a run in the terminal."""
 
 import sys
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from elman.training.loop import Outcome, Record, Run
 
+NARROW_COLUMNS, NARROW_TITLE = 100, 16  # in a narrower terminal, a longer title would displace the bar
+
 
 def watch(run: Run, progress: bool = True, title: str = "training") -> Outcome:
-    """Run to the end under a progress bar on standard error; without a terminal, a line a validation."""
-    if not progress or run.rank != 0:
-        for _ in run:
-            pass
-    elif sys.stderr.isatty():
+    """Run to the end, with a progress bar on standard error; without a terminal, a line per validation."""
+    progress = progress and run.rank == 0
+    if progress and sys.stderr.isatty():
         _bar(run, title)
     else:
         for record in run:
-            if record.scores is not None:
+            if progress and record.scores is not None:
                 print(f"{title}: {_line(record)}", file=sys.stderr, flush=True)
     assert run.outcome is not None
-    if progress and run.rank == 0 and run.outcome.stopped == "interrupted":
-        further = "" if run.folder is None else ", from where resume goes on"
-        print(f"{title}: interrupted after step {run.outcome.steps}{further}", file=sys.stderr, flush=True)
+    if progress and run.outcome.stopped == "interrupted":
+        hint = "" if run.folder is None else "; resume continues from there"
+        print(f"{title}: interrupted after step {run.outcome.steps}{hint}", file=sys.stderr, flush=True)
     return run.outcome
 
 
 def _bar(run: Run, title: str) -> None:
+    console = Console(stderr=True)
+    if console.width < NARROW_COLUMNS and len(title) > NARROW_TITLE:
+        title = title[: NARROW_TITLE - 1] + "…"
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=None),
         TaskProgressColumn(),
         TextColumn("{task.fields[state]}", markup=False),
     )
-    score = ""
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    scores = ""
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=1.0, state="")
         for record in run:
             if record.scores is not None:
-                score = f", {_scores(record)}"
-            state = f"loss {record.loss:.4g}{score}, {_pace(record)}"
+                chosen = run.problem.score  # the only one, as more would not fit
+                scores = _held_out({chosen: record.scores[chosen]}) or _held_out(record.scores)
+            state = f"loss {record.loss:.4g}{scores}, {_duration(record.left)} left"
             bar.update(task, completed=record.done, state=state)
 
 
 def _line(record: Record) -> str:
-    place = f"epoch {record.epoch + 1}, step {record.step}"
-    return f"{place}, loss {record.loss:.4g}, {_scores(record)}, {_pace(record)}"
+    position = f"epoch {record.epoch + 1}, step {record.step}"
+    pace = f"{record.rate:.0f} sequences/s, {_duration(record.left)} left"
+    return f"{position}, loss {record.loss:.4g}{_held_out(record.scores or {})}, {pace}"
 
 
-def _scores(record: Record) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in (record.scores or {}).items())
+def _held_out(scores: Mapping[str, float]) -> str:
+    """Format held-out scores, to follow the training loss. A score named epoch only makes the latest best."""
+    values = ", ".join(f"{name} {value:.4g}" for name, value in scores.items() if name != "epoch")
+    return values and f", held-out {values}"
 
 
-def _pace(record: Record) -> str:
-    return f"{record.rate:.0f} sequences/s, {_time(record.left)} left"
-
-
-def _time(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return (
-        f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-    )
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from elman.data.series.columns import Columns, recognise
+from elman.data.series.columns import Columns, find_columns
 from elman.data.table.table import Table, read_table
 from elman.errors import DataError, UsageError
 
@@ -29,8 +29,8 @@ def table(**columns: list[object]) -> Table:
         ({"created": DAYS, "date": DAYS, "v": [1, 2, 3]}, Columns("date", "v")),
     ],
 )  # fmt: skip
-def test_recognised(cells: dict[str, list[object]], expected: Columns) -> None:
-    assert recognise(read_table(cells)) == expected
+def test_find_columnsd(cells: dict[str, list[object]], expected: Columns) -> None:
+    assert find_columns(read_table(cells)) == expected
 
 
 def test_named_columns_win() -> None:
@@ -41,7 +41,7 @@ def test_named_columns_win() -> None:
         y=[1, 2, 3],
         z=[4, 5, 6],
     )
-    found = recognise(data, time="when", value="z", future=["y"], static=["unique_id"])
+    found = find_columns(data, time="when", value="z", future=["y"], static=["unique_id"])
     assert found == Columns("when", "z", "unique_id", ("y",), ("unique_id",))
     assert found.all == ("unique_id", "when", "z", "y", "unique_id")
 
@@ -49,22 +49,22 @@ def test_named_columns_win() -> None:
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
-        ({"ds": DAYS, "a": [1, 2, 3], "b": [1, 2, 3]}, "could be forecast; name one with value=: a, b"),
+        ({"ds": DAYS, "a": [1, 2, 3], "b": [1, 2, 3]}, "columns to forecast; name one with value=: a, b"),
         ({"ds": DAYS, "a": ["x", "y", "3"]}, "no column of numbers to forecast; it has ds, a"),
-        ({"p": ["x", "y", "z"], "a": [3, 2, 1], "b": [1, 1, 3]}, "no column looks like times; name it with"),
+        ({"p": ["x", "y", "z"], "a": [3, 2, 1], "b": [1, 1, 3]}, "no column that looks like times; name it"),
         ({"ds": TWICE, "y": [1, 2, 3]}, "row 2 both hold ds 2020-01-01; keep one of them."),
-        ({"ds": TWICE, "y": [1, 2, 3], "id": [1, 1, 2]}, "tells several series apart with series=: id"),
+        ({"ds": TWICE, "y": [1, 2, 3], "id": [1, 1, 2]}, "distinguishes several series with series=: id"),
     ],
 )  # fmt: skip
 def test_unclear(cells: dict[str, list[object]], words: str) -> None:
     with pytest.raises(DataError) as caught:
-        recognise(read_table(cells))
+        find_columns(read_table(cells))
     assert words in str(caught.value)
 
 
 def test_missing_and_doubly_used_columns() -> None:
     data = table(ds=DAYS, sales=[1, 2, 3])
     with pytest.raises(DataError, match="has no column 'sale'"):
-        recognise(data, value="sale")
-    with pytest.raises(UsageError, match="'sales' cannot be two of"):
-        recognise(data, value="sales", future=["sales"])
+        find_columns(data, value="sale")
+    with pytest.raises(UsageError, match="'sales' is two of"):
+        find_columns(data, value="sales", future=["sales"])

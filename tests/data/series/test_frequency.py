@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.data.series.frequency import Frequency, calendar, infer
+from elman.data.series.frequency import Frequency, calendar, infer_frequency
 from elman.errors import DataError, UsageError
 
 # pandas' alias, ours, season
@@ -38,7 +38,7 @@ def stamps(alias: str, count: int = 40, start: str = "2019-02-03") -> np.ndarray
 @pytest.mark.parametrize(("alias", "name", "season"), GRIDS)
 def test_inferred_and_rebuilt(alias: str, name: str, season: int) -> None:
     expected = stamps(alias)
-    found = infer([expected], "test")
+    found = infer_frequency([expected], "test")
     assert (str(found), found.season) == (name, season)
     np.testing.assert_array_equal(found.stamps(expected[0], np.arange(40)), expected)
     slots, exact = found.slots(expected[0], expected)
@@ -51,7 +51,7 @@ def test_inferred_and_rebuilt(alias: str, name: str, season: int) -> None:
 def test_missing_rows_do_not_mislead(alias: str, name: str, season: int) -> None:
     full = stamps(alias, 60)
     kept = full[np.sort(np.random.default_rng(0).permutation(60)[:48])]
-    found = infer([kept], "test")
+    found = infer_frequency([kept], "test")
     assert str(found) == name
     np.testing.assert_array_equal(full[found.slots(full[0], kept)[0]], kept)
 
@@ -67,25 +67,25 @@ def test_jitter_is_moved_to_the_nearest_step() -> None:
 
 def test_first_business_days_are_months() -> None:
     first = stamps("BMS", 30)
-    found = infer([first], "test")
+    found = infer_frequency([first], "test")
     assert str(found) == "1mo"
     np.testing.assert_array_equal(found.slots(first[0], first)[0], np.arange(30))
 
 
 def test_every_thirty_days_is_no_month() -> None:
-    assert str(infer([stamps("30D", 20)], "test")) == "30d"
+    assert str(infer_frequency([stamps("30D", 20)], "test")) == "30d"
 
 
 def test_step_numbers() -> None:
-    found = infer([np.array([10, 20, 30, 50])], "test")
+    found = infer_frequency([np.array([10, 20, 30, 50])], "test")
     assert (str(found), found.season) == ("10", 1)
     assert found.slots(np.int64(10), np.array([10, 30, 50]))[0].tolist() == [0, 2, 4]
-    assert str(infer([np.array([4, 6, 9])], "test")) == "1"
+    assert str(infer_frequency([np.array([4, 6, 9])], "test")) == "1"
 
 
 def test_too_little_to_tell() -> None:
     with pytest.raises(DataError, match="no series with two stamps"):
-        infer([stamps("D", 1), stamps("D", 1)], "sales.csv")
+        infer_frequency([stamps("D", 1), stamps("D", 1)], "sales.csv")
 
 
 @settings(deadline=None)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.data.series.panel import extend, read_panel, written
+from elman.data.series.panel import extend, format_stamp, read_panel
 from elman.errors import DataError
 
 WALMART = {"value": "Weekly_Sales", "series": "Store"}
@@ -34,7 +34,7 @@ def test_any_rows_in_any_order_land_on_their_days(rows: list[tuple[str, int, flo
     frame = pl.DataFrame({"unique_id": names, "ds": days(*offsets), "y": pl.Series(values, dtype=pl.Float64)})
     known = {(name, day): y for name, day, y in rows if y is not None}
     if not known:
-        with pytest.raises(DataError, match="no value at all"):
+        with pytest.raises(DataError, match="is empty; give at least a few"):
             read_panel(frame, frequency="1d")
         return
     panel = read_panel(frame, frequency="1d")
@@ -102,7 +102,7 @@ def test_static_columns() -> None:
             {"ds": [*days(0, 1), None], "y": [1, 2, 3]},
             "from 0): column 'ds' has no time stamp",
         ),
-        ({"ds": days(0, 1, 2), "y": [None, None, float("nan")]}, "no value at all"),
+        ({"ds": days(0, 1, 2), "y": [None, None, float("nan")]}, "is empty; give at least a few"),
         ({"ds": days(0, 1, 100_000), "y": [1, 2, 3]}, "spans 100001 steps of 1d"),
         ({"ds": days(0), "y": [1]}, "no series with two stamps"),
     ],
@@ -116,7 +116,7 @@ def test_refusals_name_the_row(frame: dict[str, list[object]], words: str) -> No
 def test_rows_are_steps_where_there_are_no_times() -> None:
     panel = read_panel({"who": ["x", "y", "x"], "sales": [1, 2, 3]})
     assert panel.series[0].values.tolist() == [1, 2, 3]
-    assert panel.notes == ("dict has no column of times: its rows are taken for the steps",)
+    assert panel.notes == ("dict has no column of times, so its rows are the steps",)
     assert read_panel({"sales": [1, 2, 3]}).notes == ()
 
 
@@ -138,10 +138,10 @@ def test_notes_stay_few() -> None:
     assert notes[-1] == "and 22 more notes like these"
 
 
-def test_written_stamps() -> None:
+def test_format_stamp_stamps() -> None:
     for text in ("2020-01-01", "2020-01-01 10:00", "2020-01-01 10:00:30", "2020-01-01 10:00:00.500000"):
-        assert written(np.datetime64(text, "us")) == text
-    assert written(np.int64(7)) == "7"
+        assert format_stamp(np.datetime64(text, "us")) == text
+    assert format_stamp(np.int64(7)) == "7"
 
 
 # What a person sees in each file: frequency, season, number of series, steps of the first.

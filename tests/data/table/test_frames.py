@@ -66,13 +66,13 @@ def test_pandas_without_pyarrow_and_with_mixed_types(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        ("", UsageError, "'' is no path; give a file"),
-        ("a\0.csv", UsageError, "is no path; give a file"),
+        ("", UsageError, "'' is not a path; give a file"),
+        ("a\0.csv", UsageError, "is not a path; give a file"),
         ("https://host/a.csv", UsageError, "is a web address; download it"),
         (3, UsageError, "an object of type int is not a table; give a path, '-'"),
         (["a", "b"], UsageError, "an object of type list is not a table"),
-        ({"a": "xyz"}, UsageError, "column 'a' of the dict should be a list, not str"),
-        ({"a": [1], "b": [1, 2]}, DataError, r"not equally long \('a' 1, 'b' 2\)"),
+        ({"a": "xyz"}, UsageError, "column 'a' is of type str; it should be a list"),
+        ({"a": [1], "b": [1, 2]}, DataError, r"differ in length \('a' 1, 'b' 2\)"),
         ({}, DataError, "dict holds no rows"),
         (pl.DataFrame({"a": []}), DataError, "DataFrame holds no rows"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), DataError, "DataFrame has several columns named 'a'"),
@@ -114,7 +114,7 @@ def test_hub_names_pick_a_split_and_name_the_classes(monkeypatch: pytest.MonkeyP
         DataError, match=r"hf:user/nothing cannot be loaded from the hub \(Dataset 'user/nothing'"
     ):
         read_table("hf:user/nothing")
-    with pytest.raises(UsageError, match="'hf:' names no data set"):
+    with pytest.raises(UsageError, match="'hf:' does not name a data set"):
         read_table("hf:")
     monkeypatch.setitem(sys.modules, "datasets", hub({"all": test}))
     assert rows(read_table("hf:user/reviews")) == [("d", 1)]

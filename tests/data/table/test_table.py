@@ -67,7 +67,7 @@ def test_missing_columns_list_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"it has 'c0', .*'c11' and 88 more\.$"):
         read_table({f"c{i}": [1] for i in range(100)}).require("zzz")
     headless = read_table(write(tmp_path, "a.csv", "bad,0\ngood,1\n"))
-    with pytest.raises(DataError, match="if its first line is no header, say so with header=False"):
+    with pytest.raises(DataError, match="if its first line is not a header, give header=False"):
         headless.texts("text")
 
 
@@ -103,9 +103,9 @@ def test_texts_of_other_types() -> None:
     assert table.texts("i") == ["1", "2"]
     assert table.texts("d") == ["2024-01-02"] * 2
     assert table.texts("c") == ["x", "y"]
-    with pytest.raises(DataError, match="column 'l' of DataFrame holds lists, not text"):
+    with pytest.raises(DataError, match="column 'l' of DataFrame holds lists; give text"):
         table.texts("l")
-    with pytest.raises(DataError, match="column 'b' of DataFrame holds bytes, not text"):
+    with pytest.raises(DataError, match="column 'b' of DataFrame holds bytes; give text"):
         table.texts("b")
 
 
@@ -124,7 +124,7 @@ def test_numbers_of_text_and_other_types() -> None:
     assert table.numbers("b").to_list()[:3] == [1.0, 0.0, None]
     assert table.numbers("n").null_count() == 9
     assert table.numbers("n").dtype == pl.Float64
-    with pytest.raises(DataError, match="column 'd' of dict holds dates or times, not numbers"):
+    with pytest.raises(DataError, match="column 'd' of dict holds dates or times; give numbers"):
         table.numbers("d")
 
 
@@ -138,10 +138,10 @@ def test_numbers_written_by_python_come_back_exactly(values: list[float | None])
     ("value", "why"),
     [
         ("abc", "which is not a number; correct it, or leave the cell empty"),
-        ("1,234,567.8", "without the thousands commas"),
-        ("3,14", "write a point, not a comma"),
-        ("$12.50", "write it without the sign"),
-        ("12 %", "write it without the sign"),
+        ("1,234,567.8", "without thousands separators"),
+        ("3,14", "write a decimal point, not a comma"),
+        ("$12.50", "write it without the unit"),
+        ("12 %", "write it without the unit"),
         ("-inf", "which is not finite"),
         ("1_000", "which is not a number"),
         ("word " * 50, "wo…', which is not a number"),

@@ -136,16 +136,19 @@ USER = {"role": "user", "content": "Hi"}
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"messages": [', "a.jsonl, line 3 is broken JSON (Expecting value at character 15); mend or"),
-        ("[" * 100_000, "line 3 is broken JSON (nested too deeply"),
-        ('{"turns": [' + "9" * 5000 + "]}", "line 3 is broken JSON (nested too deeply or with a number too"),
+        ('{"messages": [', "a.jsonl, line 3 is not valid JSON (Expecting value at character 15); correct or"),
+        ("[" * 100_000, "line 3 is not valid JSON (nested too deeply"),
+        (
+            '{"turns": [' + "9" * 5000 + "]}",
+            "line 3 is not valid JSON (nested too deeply or with a number",
+        ),
         ("[1]", "line 3 is a list, not an object; it should look like {"),
         ("null", "line 3 is null, not an object"),
         (
             {"text": "x", "label": 1},
-            "line 3 has no 'messages' and no 'turns', but 'text', 'label'; it",
+            "line 3 has 'text', 'label'; it needs 'messages' or 'turns' and",
         ),
-        ({}, "line 3 has no 'messages' and no 'turns', but nothing; it should look like"),
+        ({}, "line 3 has no keys; it needs 'messages' or 'turns' and should look"),
         ({"messages": []}, "line 3: 'messages' is an empty list; the line should look like"),
         ({"turns": "Hi"}, "line 3: 'turns' is a text, not a list"),
         ({"messages": ["Hi"]}, 'message 1 is a text, not an object; it should look like {"role": "user"'),
@@ -154,23 +157,23 @@ USER = {"role": "user", "content": "Hi"}
         ({"messages": [{"role": "user"}]}, "line 3, message 1 has no 'content'; it should look like"),
         (
             {"messages": [{"role": "asistant", "content": "x"}]},
-            "role is 'asistant', but must be one of user, assistant, system; did you mean 'assistant'?",
+            "role is 'asistant'; it must be one of user, assistant, system; did you mean 'assistant'?",
         ),
         (
             {"messages": [{"role": ["x"], "content": "x"}]},
-            "role is ['x'], but must be one of user, assistant",
+            "role is ['x']; it must be one of user, assistant",
         ),
         ({"messages": [{"role": "user", "content": None}]}, "message 1: the content is null; it should be a"),
         ({"messages": [{"role": "user", "content": 3.5}]}, "content is a number; it should be a text or"),
-        ({"messages": [{"role": "user", "content": " \n"}]}, "message 1: the content is empty; write what"),
-        ({"messages": [{"role": "user", "content": []}]}, "message 1: the content is empty; write what"),
+        ({"messages": [{"role": "user", "content": " \n"}]}, "message 1: the content is empty; fill it"),
+        ({"messages": [{"role": "user", "content": []}]}, "message 1: the content is empty; fill it"),
         ({"messages": [{"role": "user", "content": ["x"]}]}, "a part of the content is no text; each"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
             "message 1: a part of the content is of type 'image_url'; each should be",
         ),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "a part of the content is no text"),
-        ({"turns": ["Hi", ""]}, "line 3, turn 2 is empty; write what was said, or remove it."),
+        ({"turns": ["Hi", ""]}, "line 3, turn 2 is empty; fill it in or remove it."),
         ({"turns": ["Hi", True]}, "line 3, turn 2 is true or false; it should be a text."),
         ('{"turns": ["\\ud83d", "x"]}', "turn 1 holds half of a surrogate pair"),
     ],
@@ -204,9 +207,9 @@ def test_a_wrong_pair(tmp_path: Path, line: str, message: str) -> None:
     [
         ("a.tsv", "question\tanswer\n", "a.tsv holds no conversation; it should hold at least one question"),
         ("a.jsonl", jsonl({"turns": ["x"]}), "a.jsonl holds only conversations of fewer than two turns"),
-        ("a.jsonl", "[\n", "a.jsonl begins as one JSON array; write one object a line"),
+        ("a.jsonl", "[\n", "a.jsonl begins as one JSON array; write one object per line"),
         ("a.json", "[]", "a.json ends in .json, but a file of conversations ends in one of .jsonl"),
-        ("a.json", "[]", "(or .gz after it); write one conversation a line, for example with `jq"),
+        ("a.json", "[]", "(or .gz after it); write one conversation per line, for example with `jq"),
         (
             "a.csv.gz",
             gzip.compress(b"a,b", mtime=0),
@@ -215,7 +218,7 @@ def test_a_wrong_pair(tmp_path: Path, line: str, message: str) -> None:
         ("a", "x", "a has no ending, but"),
         ("a.tsv", "é\tè".encode("latin-1"), "a.tsv, line 1: byte 1 is 0xE9"),
         ("a.tsv", "", "a.tsv is empty"),
-        ("a.tsv.gz", b"x", "a.tsv.gz is not a whole gzip file"),
+        ("a.tsv.gz", b"x", "a.tsv.gz is not a complete gzip file"),
     ],
 )
 def test_a_wrong_file(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
@@ -233,10 +236,10 @@ def test_a_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "kind", "message"),
     [
-        (3, UsageError, "data of type int hold no conversations; give a path"),
-        ({"turns": ["a", "b"]}, UsageError, "data of type dict hold no conversations"),
+        (3, UsageError, "data of type int cannot hold conversations; give a path"),
+        ({"turns": ["a", "b"]}, UsageError, "data of type dict cannot hold conversations"),
         ("https://x.org/a.tsv", UsageError, "is a web address"),
-        ("", UsageError, "is no path"),
+        ("", UsageError, "is not a path"),
         (MESSAGES[0], UsageError, r"list, conversation 0 \(counted from 0\) is an object, not a list; each"),
         (["Hi", "Hello"], UsageError, "is a text, not a list"),
         (

@@ -14,14 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from elman.data.text import corpus
-from elman.data.text import sources as parts
-from elman.data.text.corpus import cut_apart, read_corpus, read_ids
-from elman.data.text.sources import NEAR, PlainText
-from elman.data.text.vocabulary import END, UNKNOWN, build
+from elman.data.text import corpus, sources
+from elman.data.text.corpus import is_pretokenized, read_corpus, read_ids
+from elman.data.text.vocabulary import END, UNKNOWN, build_vocabulary
 from elman.errors import DataError, UsageError
 
 VERSE = "The cat sat on the mat, and the dog lay on the log.\nIt was late!\n\n"
@@ -40,7 +37,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts of a few tokens are enough."""
-    monkeypatch.setattr(corpus, "FEWEST", (1, 1))
+    monkeypatch.setattr(corpus, "MIN_TOKENS", (1, 1))
 
 
 @pytest.fixture
@@ -48,14 +45,6 @@ def verses(tmp_path: Path) -> Path:
     path = tmp_path / "verses.txt"
     path.write_text(VERSE * 50)
     return path
-
-
-def plain(data: bytes) -> PlainText:
-    return PlainText("it", lambda: io.BytesIO(data))
-
-
-def joined(part: parts.Part) -> list[str]:
-    return ["".join(pieces) for pieces in part.texts()]
 
 
 @pytest.mark.usefixtures("tiny")
@@ -140,7 +129,7 @@ def test_the_same_text_however_it_comes(
 def test_nothing_depends_on_the_blocks(verses: Path, tokens: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     text = verses.read_text()
     whole = read_corpus(verses, tokens=tokens, size=300)
-    monkeypatch.setattr(parts, "BLOCK", 7)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 7)
     blocks = read_corpus(verses, tokens=tokens, size=300)
     assert whole.train.tolist() == blocks.train.tolist()
     assert whole.held_out.tolist() == blocks.held_out.tolist()
@@ -151,63 +140,16 @@ def test_nothing_depends_on_the_blocks(verses: Path, tokens: Any, monkeypatch: p
     assert whole.characters_held_out == len(text) - cut
 
 
-@given(CHUNKS, st.integers(1, 9))
-def test_a_text_is_what_python_reads(data: bytes, block: int) -> None:
-    data += b"x"
-    expected = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig").read()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "BLOCK", block)
-        read = plain(data)
-        assert joined(read.whole()) == [expected]
-        assert read.characters == len(expected)
-        assert read.fingerprint == hashlib.sha256(data).hexdigest()
-
-
-@given(BYTES, st.integers(1, 9))
-def test_bytes_that_are_no_text_are_found(data: bytes, block: int) -> None:
-    data = b"abc\n" + data + b"\xe9d\n"
-    assume(b"\0" not in data)
-    with pytest.raises(UnicodeDecodeError) as problem:
-        data.decode()
-    before = data[: problem.value.start]
-    line, byte = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "BLOCK", block)
-        with pytest.raises(DataError) as caught:
-            plain(data)
-    assert f"it, line {line}: byte {byte} is 0x{data[len(before)]:02X}, so the file is not UTF-8" in str(
-        caught.value
-    )
-
-
-@given(
-    st.lists(st.sampled_from(["\n", "a" * 40, "b" * 9, "é "]), min_size=3, max_size=60).map("".join),
-    st.floats(0.02, 0.98),
-    st.integers(1, 50),
-    st.sampled_from([NEAR, 0.1, 0.4]),
-)
-def test_a_text_is_cut_at_the_nearest_line_end(text: str, share: float, block: int, near: float) -> None:
-    assume(text.strip() and len(text) > 1)
-    target = round(len(text) * (1 - share))
-    assume(0 < target < len(text))
-    ends = [i + 1 for i, c in enumerate(text[:-1]) if c == "\n" and abs(i + 1 - target) <= near * len(text)]
-    expected = min(ends, key=lambda end: abs(end - target), default=target)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "NEAR", near)
-        patch.setattr(parts, "BLOCK", block)
-        train, rest = plain(text.encode()).split(share)
-        assert joined(train) + joined(rest) == [text[:expected], text[expected:]]
-    assert (train.characters, rest.characters) == (expected, len(text) - expected)
-
-
 def test_auto_goes_by_the_length(verses: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_corpus(verses).vocabulary.kind == "character"
-    monkeypatch.setattr(corpus, "FEW", 1000)
+    monkeypatch.setattr(corpus, "MIN_CHARACTERS_FOR_WORDS", 1000)
     assert read_corpus(verses).vocabulary.kind == "word"
-    monkeypatch.setattr(corpus, "MANY", 2000)
-    monkeypatch.setattr(corpus, "SUBWORDS_FROM", 100)
+    monkeypatch.setattr(corpus, "MIN_CHARACTERS_FOR_SUBWORDS", 2000)
+    monkeypatch.setattr(corpus, "MAX_SUBWORD_TRAINING_CHARACTERS", 100)
     read = read_corpus(verses, size=280)
-    assert read.vocabulary.to_json() == build("subword", [verses.read_text()[:100]], 280, 1).to_json()
+    assert (
+        read.vocabulary.to_json() == build_vocabulary("subword", [verses.read_text()[:100]], 280, 1).to_json()
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,11 +164,11 @@ def test_auto_goes_by_the_length(verses: Path, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_texts_that_are_cut_apart_already(sample: str, expected: bool) -> None:
-    assert cut_apart(sample) is expected
+    assert is_pretokenized(sample) is expected
 
 
 def test_auto_sees_that_a_text_is_cut_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "FEW", 1000)
+    monkeypatch.setattr(corpus, "MIN_CHARACTERS_FOR_WORDS", 1000)
     path = tmp_path / "cut.txt"
     path.write_text(" it was n't <unk> , said mr. <unk> . \n" * 100)
     read = read_corpus(path)
@@ -257,7 +199,7 @@ def test_ids_of_a_long_text_are_kept_in_the_cache(
 ) -> None:
     small = read_corpus(verses, tokens="word")
     assert not own_cache.exists()
-    monkeypatch.setattr(corpus, "IN_MEMORY", 1000)
+    monkeypatch.setattr(corpus, "MAX_CHARACTERS_IN_MEMORY", 1000)
     large = read_corpus(verses, tokens="word")
     assert isinstance(large.train, np.memmap)
     assert not isinstance(large.held_out, np.memmap)
@@ -283,7 +225,7 @@ def test_ids_of_a_long_text_are_kept_in_the_cache(
 def test_documents_are_kept_in_the_cache_too(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {"text": [f"{VERSE}{i}" for i in range(40)]}
     small = read_corpus(rows)
-    monkeypatch.setattr(corpus, "IN_MEMORY", 1000)
+    monkeypatch.setattr(corpus, "MAX_CHARACTERS_IN_MEMORY", 1000)
     large = read_corpus(rows)
     assert isinstance(large.train, np.memmap)
     assert large.train.tolist() == small.train.tolist()
@@ -294,7 +236,7 @@ def test_documents_are_kept_in_the_cache_too(own_cache: Path, monkeypatch: pytes
 
 
 def test_a_cache_that_is_full_or_old(verses: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "IN_MEMORY", 1000)
+    monkeypatch.setattr(corpus, "MAX_CHARACTERS_IN_MEMORY", 1000)
     own_cache.write_text("a file where the folder should be")
     with pytest.raises(DataError, match=r"corpora cannot hold the ids of .*verses.txt .* ELMAN_CACHE"):
         read_corpus(verses)
@@ -311,7 +253,7 @@ def test_a_cache_that_is_full_or_old(verses: Path, own_cache: Path, monkeypatch:
 def test_what_fails_half_way_leaves_nothing(
     verses: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus, "IN_MEMORY", 1000)
+    monkeypatch.setattr(corpus, "MAX_CHARACTERS_IN_MEMORY", 1000)
     known = read_corpus(verses).vocabulary
     (file,) = own_cache.iterdir()
     file.unlink()
@@ -336,8 +278,8 @@ def test_memory_stays_bounded(
     path = tmp_path / "long.txt"
     line = VERSE.replace("\n", " ")  # and not a single line end
     path.write_text((line * (size // len(line) + 1))[:size])
-    monkeypatch.setattr(corpus, "IN_MEMORY", 20_000)
-    monkeypatch.setattr(parts, "BLOCK", block)
+    monkeypatch.setattr(corpus, "MAX_CHARACTERS_IN_MEMORY", 20_000)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", block)
     tracemalloc.start()
     try:
         read = read_corpus(path, tokens=tokens)
@@ -374,16 +316,20 @@ def _write(path: Path, content: bytes) -> Path:
         ("a.txt", b"\xef\xbb\xbf", "a.txt is empty; it should hold text."),
         ("a.txt", b"PK\x03\x04abc", "a.txt is a zip archive"),
         ("a.txt", b"\x1f\x8babc", "compressed with gzip; give it the ending .gz"),
-        ("a.gz", b"abc", "a.gz is not a whole gzip file"),
-        ("a.gz", gzip.compress(b"abc" * 99, mtime=0)[:-9], "a.gz is not a whole gzip file"),
+        ("a.gz", b"abc", "a.gz is not a complete gzip file"),
+        ("a.gz", gzip.compress(b"abc" * 99, mtime=0)[:-9], "a.gz is not a complete gzip file"),
         ("a.txt", "text".encode("utf-16"), "a.txt is UTF-16 text; save it as UTF-8"),
         ("a.txt", ("text " * 9).encode("utf-16-le"), "a.txt looks like UTF-16 text; save it as UTF-8"),
         ("a.txt", bytes(range(256)), "a.txt is a binary file, not text"),
-        ("a.txt", b"ab\nc\0" + b"d" * 99, "a.txt, line 2: byte 2 is a NUL, which no text holds; remove it."),
+        (
+            "a.txt",
+            b"ab\nc\0" + b"d" * 99,
+            "a.txt, line 2: byte 2 is a NUL, which is not a character of text; remove it.",
+        ),
         (
             "a.txt",
             b"ab\n" * 9**6 + b"c\0",
-            "a.txt, line 531442: byte 2 is a NUL, which no text holds; remove it.",
+            "a.txt, line 531442: byte 2 is a NUL, which is not a character of text; remove it.",
         ),
         (
             "a.txt",
@@ -412,7 +358,7 @@ def test_too_few_words_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"few.txt: 45 tokens to train on and 5 held out are too few"):
         read_corpus(few, tokens="word")
     rare = _write(tmp_path / "rare.txt", "".join(f" w{i:03}" for i in range(400)).encode())
-    with pytest.raises(DataError, match=r"rare.txt: no word occurs 2 times in the text; give more text"):
+    with pytest.raises(DataError, match=r"rare.txt: no word occurs 2 times; give more text"):
         read_corpus(rare, tokens="word")
 
 
@@ -432,12 +378,12 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, verses: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"held_out": 0.0}, "held_out is 0.0, but a share lies between 0 and 1"),
-        ({"held_out": 1}, "held_out is 1, but a share lies between 0 and 1"),
+        ({"held_out": 0.0}, "held_out is 0.0; it must lie between 0 and 1"),
+        ({"held_out": 1}, "held_out is 1; it must lie between 0 and 1"),
         ({"held_out": float("nan")}, "held_out is nan"),
         (
             {"tokens": "words"},
-            "tokens is 'words', but must be one of auto, character, word, space, subword; did",
+            "tokens is 'words'; it must be one of auto, character, word, space, subword; did",
         ),
         ({"size": 2}, "vocabulary size is 2; it must be at least 3"),
         ({"tokens": "subword", "size": 200}, "vocabulary size is 200; it must be at least 258"),

@@ -209,14 +209,17 @@ def test_standard_input(typed: Typed) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("ja\nnein\n", "standard input holds no tabs and no JSONL; give lines of sentence, tab, trans"),
-        ("de,en\nja,yes\n", "standard input holds no tabs and no JSONL"),
-        ("Ja.\tYes.\nNein.\n", "standard input, line 2: there is no tab"),
+        (
+            "ja\nnein\n",
+            "standard input has no tabs and is not JSONL; give sentence, tab, translation on each",
+        ),
+        ("de,en\nja,yes\n", "standard input has no tabs and is not JSONL"),
+        ("Ja.\tYes.\nNein.\n", "standard input, line 2 has no tab, so no translation; write"),
         (
             '{"de": "ja", "en": "yes"}\n\n{"de": "ja", "en": " "}\n',
             "standard input, row 2 (line 3): column 'en'",
         ),
-        ('{"de": "ja"\n', "standard input, line 1 is broken JSON"),
+        ('{"de": "ja"\n', "standard input, line 1 is not valid JSON"),
         ("", "standard input is empty"),
     ],
 )
@@ -229,16 +232,16 @@ def test_slips_on_standard_input(typed: Typed, content: str, message: str) -> No
 @pytest.mark.parametrize(
     ("left", "right", "message"),
     [
-        ("a\nb\nc\n", "a\nb\n", "{0} has 3 lines, but {1} has 2; each line of one should be the translation"),
+        ("a\nb\nc\n", "a\nb\n", "{0} has 3 lines, but {1} has 2; each line of one file should be the trans"),
         (
             "a\n \nc\n",
             "a\nb\nc\n",
-            "{0}, line 2 is empty but line 2 of {1} is not; fill it in or remove both.",
+            "{0}, line 2 is empty, but line 2 of {1} is not; fill it in or remove both.",
         ),
         (
             "a\nb\nc\n",
             "a\nb\n\n",
-            "{1}, line 3 is empty but line 3 of {0} is not; fill it in or remove both.",
+            "{1}, line 3 is empty, but line 3 of {0} is not; fill it in or remove both.",
         ),
         ("\u00a0\n", "\u00a0\n", "{0} + {1} holds no pairs; it should hold at least one sentence and its tr"),
         ("a\n", "", "{1} is empty"),
@@ -267,7 +270,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         read_pairs((path, tmp_path))
     with pytest.raises(DataError, match="is a folder; name one file in it"):
         read_pairs(tmp_path)
-    with pytest.raises(DataError, match="is not a whole gzip file"):
+    with pytest.raises(DataError, match="is not a complete gzip file"):
         read_pairs((path, write(tmp_path, "train.en.gz", "yes\n")))
 
 
@@ -276,9 +279,9 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
     [
         (
             "Ja.\tYes.\n\nNein.\n",
-            "line 3: there is no tab, so no translation; write sentence, tab, translation",
+            "line 3 has no tab, so no translation; write sentence, tab, translation",
         ),
-        ("Ja.\nNein.\tNo.\n", "line 1: there is no tab, so no translation"),
+        ("Ja.\nNein.\tNo.\n", "line 1 has no tab, so no translation"),
         (
             "Ja.\tYes.\nNein.\t \n",
             "line 2: the translation (column 2) is empty; fill it in or remove the line.",
@@ -305,7 +308,7 @@ def test_slips_in_headers_of_lines(tmp_path: Path) -> None:
         read_pairs(path, "german", "english")
     with pytest.raises(
         DataError,
-        match=r"line 1 has no column 'de'; it has 'Ja\.', 'Yes\.'; if that is a pair and no header, leave",
+        match=r"line 1 has no column 'de'; it has 'Ja\.', 'Yes\.'; if that line is a pair and not a header",
     ):
         read_pairs(write(tmp_path, "b.tsv", "Ja.\tYes.\n"), "de", "en")
     with pytest.raises(DataError, match=r"c\.tsv holds no pairs; it should hold at least one sentence"):
@@ -319,8 +322,8 @@ def test_slips_in_tables(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "id,german,english\n1,ja,yes\n2,,no\n")
     with pytest.raises(
         DataError,
-        match=r"a\.csv has the columns 'id', 'german', 'english'; name that of the sentences .*"
-        r"with source=… and target=… \(on the command line --source, --target\)\.$",
+        match=r"a\.csv has the columns 'id', 'german', 'english'; name the column of sentences .*"
+        r"with source=… and target=… \(on the command line, --source and --target\)\.$",
     ):
         read_pairs(path)
     with pytest.raises(
@@ -343,8 +346,8 @@ def test_slips_in_tables(tmp_path: Path) -> None:
 def test_one_file_of_two(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, name, "ja\nnein\ndoch\n")
     message = (
-        f"{path} holds lines without tabs, so no translations; give the file of translations beside it, "
-        'as ("train.de", "train.en") or on the command line `train.de train.en`.'
+        f"{path} has no tabs, so no translations; give the file of translations as well, as in "
+        '("train.de", "train.en") or, on the command line, `train.de train.en`.'
     )
     with pytest.raises(DataError, match=re.escape(message)):
         read_pairs(str(path))
@@ -352,9 +355,9 @@ def test_one_file_of_two(tmp_path: Path, name: str) -> None:
 
 def test_calls_that_cannot_be_meant(tmp_path: Path) -> None:
     path = write(tmp_path, "a.de", "ja\n")
-    with pytest.raises(UsageError, match="parallel files are two, not 3; give sentences, then translations"):
+    with pytest.raises(UsageError, match="data has 3 paths; give two: sentences, then"):
         read_pairs([path, path, path])
-    with pytest.raises(UsageError, match="parallel files have no columns; leave out source and target"):
+    with pytest.raises(UsageError, match="parallel files have no columns; omit source and target"):
         read_pairs((path, path), "de", "en")
     for names in (("de", None), (None, "de"), ("de", "de")):
         with pytest.raises(

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.data.text import vocabulary
+from elman.data.text import vocabulary as module
 from elman.data.text.vocabulary import (
     END,
-    LONGEST,
+    MAX_WORD_LETTERS,
     UNKNOWN,
     AnyVocabulary,
     Vocabulary,
-    build,
-    unfilled,
+    build_vocabulary,
+    empty_vocabulary,
     vocabulary_from_json,
 )
 from elman.errors import ArtifactError, DataError, UsageError
@@ -75,8 +75,8 @@ SHARDS += [
     "\0",
 ]
 TEXTS = st.lists(st.one_of(st.sampled_from(SHARDS), st.text(max_size=6)), max_size=12).map("".join)
-SUBWORDS = build("subword", [a + b for a in SHARDS for b in SHARDS] * 2, 600, 1)
-CLOSED = [unfilled("character"), unfilled("word"), unfilled("space"), SUBWORDS]
+SUBWORDS = build_vocabulary("subword", [a + b for a in SHARDS for b in SHARDS] * 2, 600, 1)
+CLOSED = [empty_vocabulary("character"), empty_vocabulary("word"), empty_vocabulary("space"), SUBWORDS]
 
 
 def _letter(text: str, at: int) -> bool:
@@ -133,20 +133,20 @@ def slow_words(text: str) -> list[str]:
     return tokens
 
 
-def pushed(known: AnyVocabulary, text: str, cuts: list[int]) -> list[int]:
+def pushed(vocabulary: AnyVocabulary, text: str, cuts: list[int]) -> list[int]:
     """The ids of a text that arrives in pieces."""
     ids: list[int] = []
     rest, last = "", 0
     for cut in [*sorted(min(cut, len(text)) for cut in cuts), len(text)]:
         rest += text[last:cut]
-        end = known.settled(rest)
-        ids += known.encode(rest[:end]).tolist()
+        end = vocabulary.stable_prefix(rest)
+        ids += vocabulary.encode(rest[:end]).tolist()
         rest, last = rest[end:], cut
-    return ids + known.encode(rest).tolist()
+    return ids + vocabulary.encode(rest).tolist()
 
 
-def filled(kind: str, text: str) -> AnyVocabulary:
-    return Vocabulary(kind, tuple(sorted(set(unfilled(kind).pieces(text)) - {" <unk>"})))  # type: ignore[arg-type]
+def vocabulary_of(kind: str, text: str) -> AnyVocabulary:
+    return Vocabulary(kind, tuple(sorted(set(empty_vocabulary(kind).pieces(text)) - {" <unk>"})))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def filled(kind: str, text: str) -> AnyVocabulary:
             "3.14 and 1,000.5, 3. .5 v1.2",
             ["3.14", " and", " 1,000.5", ",", " 3", ".", " .", "5", " v1", ".", "2"],
         ),
-        ("well-known -- x_1", ["well", "-", "known", " -", "-", " x_1"]),
+        ("well-vocabulary -- x_1", ["well", "-", "vocabulary", " -", "-", " x_1"]),
         ("e\u0301te\u0301 हिन्दी", ["e\u0301te\u0301", " हिन्दी"]),
         ("iPhone手机。 カ", ["iPhone", "手", "机", "。", " カ"]),
         ("  \n \t ", ["\n"]),
@@ -169,110 +169,114 @@ def filled(kind: str, text: str) -> AnyVocabulary:
     ],
 )
 def test_words_take_the_space_before_them(text: str, pieces: list[str]) -> None:
-    assert unfilled("word").pieces(text) == pieces
+    assert empty_vocabulary("word").pieces(text) == pieces
 
 
 @given(TEXTS)
 @settings(max_examples=200)
 def test_words_are_those_of_the_slow_definition(text: str) -> None:
-    assert unfilled("word").pieces(text) == slow_words(text)
+    assert empty_vocabulary("word").pieces(text) == slow_words(text)
 
 
 def test_ids_and_text_of_words() -> None:
-    known = Vocabulary("word", ("the", " cat", "\n", "."))
-    assert known.encode("the cat.\n the cat").tolist() == [2, 3, 5, 4, UNKNOWN, 3]
-    assert known.decode([END, 2, UNKNOWN, 5, 4]) == "the <unk>.\n"
-    assert known.characters([END, UNKNOWN, 2, 3, 4, 5]).tolist() == [0, 6, 3, 4, 1, 1]
-    assert len(known) == 6
+    vocabulary = Vocabulary("word", ("the", " cat", "\n", "."))
+    assert vocabulary.encode("the cat.\n the cat").tolist() == [2, 3, 5, 4, UNKNOWN, 3]
+    assert vocabulary.decode([END, 2, UNKNOWN, 5, 4]) == "the <unk>.\n"
+    assert vocabulary.characters([END, UNKNOWN, 2, 3, 4, 5]).tolist() == [0, 6, 3, 4, 1, 1]
+    assert len(vocabulary) == 6
 
 
 def test_ids_and_text_of_characters() -> None:
-    known = Vocabulary("character", ("b", "a", "👍", " "))
-    assert known.encode("ab 👍👎z\ud800").tolist() == [3, 2, 5, 4, UNKNOWN, UNKNOWN, UNKNOWN]
-    assert known.encode("").tolist() == []
-    assert known.decode(np.array([3, END, UNKNOWN, 4])) == "a\ufffd👍"
-    assert known.characters([END, UNKNOWN, 2]).tolist() == [0, 1, 1]
-    assert known.pieces("az") == ["a", "z"]
+    vocabulary = Vocabulary("character", ("b", "a", "👍", " "))
+    assert vocabulary.encode("ab 👍👎z\ud800").tolist() == [3, 2, 5, 4, UNKNOWN, UNKNOWN, UNKNOWN]
+    assert vocabulary.encode("").tolist() == []
+    assert vocabulary.decode(np.array([3, END, UNKNOWN, 4])) == "a\ufffd👍"
+    assert vocabulary.characters([END, UNKNOWN, 2]).tolist() == [0, 1, 1]
+    assert vocabulary.pieces("az") == ["a", "z"]
 
 
 def test_ids_and_text_between_blanks() -> None:
-    known = build("space", [" no <unk> here \n it 's\u3000<unk>no here no \n"], 100, 1)
-    assert known == Vocabulary("space", ("\n", " here", " no", " 's", " <unk>no", " it"))
-    assert known.encode(" no <unk> gone \n").tolist() == [4, UNKNOWN, UNKNOWN, 2]
-    assert known.decode(known.encode("no <unk>\tit's\n\nno")) == " no <unk> <unk>\n\n no"
+    vocabulary = build_vocabulary("space", [" no <unk> here \n it 's\u3000<unk>no here no \n"], 100, 1)
+    assert vocabulary == Vocabulary("space", ("\n", " here", " no", " 's", " <unk>no", " it"))
+    assert vocabulary.encode(" no <unk> gone \n").tolist() == [4, UNKNOWN, UNKNOWN, 2]
+    assert vocabulary.decode(vocabulary.encode("no <unk>\tit's\n\nno")) == " no <unk> <unk>\n\n no"
 
 
 @given(TEXTS)
 def test_characters_and_subwords_are_decoded_exactly(text: str) -> None:
-    known = filled("character", text)
-    assert known.decode(known.encode(text)) == text
+    vocabulary = vocabulary_of("character", text)
+    assert vocabulary.decode(vocabulary.encode(text)) == text
     assert SUBWORDS.decode(SUBWORDS.encode(text)) == text
 
 
 @given(TEXTS)
 def test_words_are_decoded_up_to_blanks(text: str) -> None:
-    known = filled("word", text)
+    vocabulary = vocabulary_of("word", text)
     single = re.sub(r"[^\S\n]+", " ", text)
-    assert known.decode(known.encode(text)) == re.sub(r" (?=\n|\Z)", "", single)
+    assert vocabulary.decode(vocabulary.encode(text)) == re.sub(r" (?=\n|\Z)", "", single)
 
 
 @given(TEXTS)
 def test_what_stands_between_blanks_is_decoded(text: str) -> None:
-    known = filled("space", text)
+    vocabulary = vocabulary_of("space", text)
     expected = "\n".join("".join(" " + word for word in line.split()) for line in text.split("\n"))
-    assert known.decode(known.encode(text)) == expected
+    assert vocabulary.decode(vocabulary.encode(text)) == expected
 
 
 @given(TEXTS, st.lists(st.integers(0, 40), max_size=12))
 @settings(max_examples=150)
 def test_any_cutting_gives_the_same_ids(text: str, cuts: list[int]) -> None:
     for kind in ("character", "word", "space"):
-        known = filled(kind, text)
-        assert pushed(known, text, cuts) == known.encode(text).tolist()
+        vocabulary = vocabulary_of(kind, text)
+        assert pushed(vocabulary, text, cuts) == vocabulary.encode(text).tolist()
     assert pushed(SUBWORDS, text, cuts) == SUBWORDS.encode(text).tolist()
 
 
 @pytest.mark.parametrize("shard", ["a", "1", "é", "1.", "a'", "我", "e\u0301", "- ", "ab ", "\n", " "])
 def test_words_never_hold_much_back(shard: str) -> None:
     text = shard * 20_000
-    assert len(text) - unfilled("word").settled(text) < 3 * LONGEST**2
-    known = filled("word", text)
-    assert pushed(known, text, [9_999, 10_007]) == known.encode(text).tolist()
+    assert len(text) - empty_vocabulary("word").stable_prefix(text) < 3 * MAX_WORD_LETTERS**2
+    vocabulary = vocabulary_of("word", text)
+    assert pushed(vocabulary, text, [9_999, 10_007]) == vocabulary.encode(text).tolist()
 
 
-def test_what_is_settled_reaches_the_last_blank() -> None:
+def test_the_stable_prefix_reaches_the_last_blank() -> None:
     text = "one two,three "
-    assert [unfilled(kind).settled(text) for kind in ("character", "word", "space")] == [14, 13, 13]
-    assert unfilled("word").settled("one two,three") == len("one two,")
-    assert SUBWORDS.settled(text) == 13
-    assert unfilled("space").settled("a\n") == 2
+    assert [empty_vocabulary(kind).stable_prefix(text) for kind in ("character", "word", "space")] == [
+        14,
+        13,
+        13,
+    ]
+    assert empty_vocabulary("word").stable_prefix("one two,three") == len("one two,")
+    assert SUBWORDS.stable_prefix(text) == 13
+    assert empty_vocabulary("space").stable_prefix("a\n") == 2
 
 
 @given(TEXTS)
 def test_characters_of_tokens_are_those_of_the_text(text: str) -> None:
     assert SUBWORDS.characters(SUBWORDS.encode(text)).sum() == len(text)
     for kind in ("character", "word"):
-        known = filled(kind, text)
-        ids = known.encode(text)
-        assert known.characters(ids).tolist() == [len(known.decode([i])) for i in ids]
+        vocabulary = vocabulary_of(kind, text)
+        ids = vocabulary.encode(text)
+        assert vocabulary.characters(ids).tolist() == [len(vocabulary.decode([i])) for i in ids]
 
 
 def test_subwords_are_cut_where_no_token_crosses(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "".join(SHARDS) * 7 + "ab" * 50 + " and more"
     whole, pieces = SUBWORDS.encode(text), SUBWORDS.pieces(text)
-    monkeypatch.setattr(vocabulary, "SLICE", 90)
+    monkeypatch.setattr(module, "SLICE_CHARACTERS", 90)
     assert SUBWORDS.encode(text).tolist() == whole.tolist()
     assert SUBWORDS.pieces(text) == pieces
-    assert SUBWORDS.settled(text) == len(text) - len(" more")
+    assert SUBWORDS.stable_prefix(text) == len(text) - len(" more")
 
 
 def test_a_million_characters_take_no_time() -> None:
     text = "Was ever gentleman thus grieved as I?\n" * 27_000
-    known = build("character", [text], 100, 1)
+    vocabulary = build_vocabulary("character", [text], 100, 1)
     taken = []
     for _ in range(5):
         start = time.perf_counter()
-        known.encode(text)
+        vocabulary.encode(text)
         taken.append(time.perf_counter() - start)
     assert min(taken) < 0.1
 
@@ -280,34 +284,37 @@ def test_a_million_characters_take_no_time() -> None:
 @given(st.lists(TEXTS, min_size=1, max_size=4), st.integers(3, 12), st.integers(1, 3))
 def test_the_commonest_tokens_come_first(texts: list[str], size: int, min_count: int) -> None:
     for kind in ("character", "word"):
-        counts = Counter(piece for text in texts for piece in unfilled(kind).pieces(text))
+        counts = Counter(piece for text in texts for piece in empty_vocabulary(kind).pieces(text))
         common = sorted((t for t, n in counts.items() if n >= min_count), key=lambda t: (-counts[t], t))
         if common:
-            assert build(kind, texts, size, min_count) == Vocabulary(kind, tuple(common[: size - 2]))  # type: ignore[arg-type]
+            assert build_vocabulary(kind, texts, size, min_count) == Vocabulary(
+                kind, tuple(common[: size - 2])
+            )  # type: ignore[arg-type]
         else:
             with pytest.raises(DataError, match=f"no {kind} occurs {min_count} times"):
-                build(kind, texts, size, min_count)
+                build_vocabulary(kind, texts, size, min_count)
 
 
 def test_rare_tokens_are_forgotten_before_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocabulary, "DISTINCT", 10)
+    monkeypatch.setattr(module, "MAX_DISTINCT_TOKENS", 10)
     texts = [f"often often {i} {i + 1000}" for i in range(50)]
-    assert build("word", texts, 100, 40) == Vocabulary("word", (" often", "often"))
+    assert build_vocabulary("word", texts, 100, 40) == Vocabulary("word", (" often", "often"))
 
 
 def test_a_text_with_its_own_unknown_word_keeps_its_rare_ones() -> None:
-    assert build("space", ["once <unk> twice twice"], 9, 2).encode("once").tolist() == [3]
-    assert build("space", ["once twice twice"], 9, 2).encode("once").tolist() == [UNKNOWN]
+    assert build_vocabulary("space", ["once <unk> twice twice"], 9, 2).encode("once").tolist() == [3]
+    assert build_vocabulary("space", ["once twice twice"], 9, 2).encode("once").tolist() == [UNKNOWN]
 
 
 @pytest.mark.parametrize(
-    "known", [filled("character", "ab"), filled("word", "a b"), filled("space", "a b"), SUBWORDS]
+    "vocabulary",
+    [vocabulary_of("character", "ab"), vocabulary_of("word", "a b"), vocabulary_of("space", "a b"), SUBWORDS],
 )
-def test_json_gives_the_vocabulary_back(known: AnyVocabulary) -> None:
-    again = vocabulary_from_json(known.to_json())
-    assert again.to_json() == known.to_json()
-    assert (again.kind, len(again)) == (known.kind, len(known))
-    assert again.encode("b a").tolist() == known.encode("b a").tolist()
+def test_json_gives_the_vocabulary_back(vocabulary: AnyVocabulary) -> None:
+    again = vocabulary_from_json(vocabulary.to_json())
+    assert again.to_json() == vocabulary.to_json()
+    assert (again.kind, len(again)) == (vocabulary.kind, len(vocabulary))
+    assert again.encode("b a").tolist() == vocabulary.encode("b a").tolist()
 
 
 @pytest.mark.parametrize(
@@ -334,7 +341,12 @@ def test_what_is_no_vocabulary_is_refused(value: object) -> None:
 @pytest.mark.parametrize(
     ("kind", "size", "min_count", "message"),
     [
-        ("words", 9, 1, "no tokens 'words'; give character, word, space, subword; did you mean 'word'?"),
+        (
+            "words",
+            9,
+            1,
+            "tokens of kind 'words' are unknown; give character, word, space, subword; did you mean 'word'?",
+        ),
         ("word", 2, 1, "vocabulary size is 2; it must be at least 3"),
         ("word", 9, 0, "min_count is 0; it must be at least 1"),
         ("subword", 257, 1, "vocabulary size is 257; it must be at least 258"),
@@ -342,5 +354,5 @@ def test_what_is_no_vocabulary_is_refused(value: object) -> None:
 )
 def test_what_cannot_be_meant_is_refused(kind: str, size: int, min_count: int, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        build(kind, ["a"], size, min_count)
+        build_vocabulary(kind, ["a"], size, min_count)
     assert message in str(caught.value)

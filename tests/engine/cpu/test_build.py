@@ -1,4 +1,4 @@
-"""Kernels on disk, damaged, shared and forbidden; and what ELMAN_CPU asks for."""
+"""Kernels on disk: compiled once, damaged, shared and forbidden."""
 
 import contextlib
 import io
@@ -15,6 +15,7 @@ import torch
 import elman
 from elman.engine.cpu import build, host
 from elman.engine.cpu.emit.ir import Vector, declarations
+from elman.engine.cpu.emit.plan import Plan
 from elman.engine.cpu.host import Host
 
 ANSWER = """
@@ -31,7 +32,7 @@ print(*[t.double().sum().item() for t in (output, *[p.grad for p in layer.parame
 
 def started(engine: str = "auto", **environment: str) -> subprocess.Popen[str]:
     """A Python that runs one LSTM forward and backward."""
-    plain = {k: v for k, v in os.environ.items() if k not in ("ELMAN_CPU", "ELMAN_CACHE")}
+    plain = {k: v for k, v in os.environ.items() if k != "ELMAN_CACHE"}
     command = [sys.executable, "-W", "error", "-c", ANSWER.format(engine=engine)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, env=plain | environment, **pipes)
@@ -141,8 +142,8 @@ def test_two_processes_fill_one_cache_at_once(tmp_path: Path) -> None:
 def test_compiling_an_lstm_takes_seconds_at_most(cache: Path) -> None:
     vector = host.vector(torch.float32)
     plans = [
-        build.plan.Plan(elman.cells.LSTM, vector, keep=True),
-        build.plan.Plan(elman.cells.LSTM, vector, backward=True),
+        Plan(elman.cells.LSTM, vector, keep=True),
+        Plan(elman.cells.LSTM, vector, backward=True),
     ]
     begin = time.perf_counter()
     assert all(build.entry(wanted) for wanted in plans)
@@ -162,25 +163,6 @@ def test_engines_asked_for_by_the_environment_agree() -> None:
     if machine.level in ("avx2", "avx512"):
         narrow, same = answer(started("compiled", ELMAN_CPU="avx2"))
         assert narrow == engine and same == pytest.approx(sums, rel=1e-10, abs=1e-12)
-
-
-def test_a_level_that_cannot_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = host.target()  # before the environment says otherwise: it is remembered
-    monkeypatch.setenv("ELMAN_CPU", "sse2")
-    with pytest.raises(elman.UsageError, match="ELMAN_CPU=sse2: it may be avx512, avx2, neon, off, or unset"):
-        host.host.__wrapped__()
-    monkeypatch.setenv("ELMAN_CPU", "off")
-    assert host.host.__wrapped__() == "ELMAN_CPU=off turns the compiler off"
-    missing = "neon" if machine.level != "neon" else "avx2"
-    monkeypatch.setenv("ELMAN_CPU", missing)
-    with pytest.raises(elman.UsageError, match=f"ELMAN_CPU={missing}: this processor has .*{machine.level}"):
-        host.host.__wrapped__()
-
-
-def test_without_the_compiler_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ELMAN_CPU", raising=False)
-    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
-    assert "llvmlite, the compiler, can't be imported" in host.host.__wrapped__()
 
 
 def test_text_that_is_no_module_is_refused() -> None:

@@ -6,9 +6,8 @@ import torch
 import elman
 from compare import assert_same, tensors
 from elman.cells import CELLS
-from elman.engine.cpu import host
-from elman.engine.cpu import launch as run
-from elman.nn import call_cache as quick
+from elman.engine.cpu import host, launch
+from elman.nn import call_cache
 
 V, I, H = 5, 6, 32  # noqa: E741
 
@@ -25,7 +24,7 @@ def made(kind: str, dtype: torch.dtype = torch.float32, **options: object) -> el
 def test_steps_are_those_on_the_rows(kind: str, options: dict[str, bool], dtype: torch.dtype) -> None:
     layer, vectors = made(kind, dtype, **options), torch.randn(V, I, dtype=dtype)
     with torch.no_grad():
-        table = quick.lookup(layer, vectors)
+        table = call_cache.lookup(layer.stack(), vectors)
         assert table is not None
         hx = mine = None
         for row in (3, 0, 0, 4):
@@ -40,12 +39,12 @@ def test_steps_are_those_on_the_rows(kind: str, options: dict[str, bool], dtype:
 
 
 def test_several_threads_share_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "SERIAL", 0)
-    monkeypatch.setattr(run, "SPLIT", 0)
+    monkeypatch.setattr(launch, "MIN_TEAM_WORK", 0)
+    monkeypatch.setattr(launch, "MIN_SPLIT_WORK", 0)
     monkeypatch.setattr(host, "threads", lambda: 2)
     layer, vectors = made("lstm"), torch.randn(V, I)
     with torch.no_grad():
-        table = quick.lookup(layer, vectors)
+        table = call_cache.lookup(layer.stack(), vectors)
         assert table is not None
         wanted, hx = layer.step(vectors[2:3])
         found = table.look(2, None)
@@ -58,14 +57,14 @@ def test_several_threads_share_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("row", [-1, V, 2**40])
 def test_there_is_no_such_row(row: int) -> None:
     with torch.no_grad():
-        table = quick.lookup(made("lstm"), torch.randn(V, I))
+        table = call_cache.lookup(made("lstm").stack(), torch.randn(V, I))
         assert table is not None and table.look(row, None) is None
 
 
 def test_states_given_stay_what_they_are() -> None:
     layer, vectors = made("lstm"), torch.randn(V, I)
     with torch.no_grad():
-        table = quick.lookup(layer, vectors)
+        table = call_cache.lookup(layer.stack(), vectors)
         assert table is not None
         _, first = table.look(1, None) or pytest.fail("no kernel")
         kept = tuple(s.clone() for s in first)
@@ -80,18 +79,18 @@ def test_states_given_stay_what_they_are() -> None:
 )
 def test_what_needs_more_than_a_kernel_has_no_table(options: dict[str, object]) -> None:
     with torch.no_grad():
-        assert quick.lookup(made("lstm", **options), torch.randn(V, I)) is None
+        assert call_cache.lookup(made("lstm", **options).stack(), torch.randn(V, I)) is None
 
 
 def test_a_table_is_not_made_of_a_large_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quick, "TABLE", V * 4 * H - 1)
+    monkeypatch.setattr(call_cache, "MAX_TABLE_NUMBERS", V * 4 * H - 1)
     with torch.no_grad():
-        assert quick.lookup(made("lstm"), torch.randn(V, I)) is None
+        assert call_cache.lookup(made("lstm").stack(), torch.randn(V, I)) is None
 
 
 def test_units_that_fill_no_panel_and_states_of_another_shape() -> None:
     odd = elman.Recurrent(CELLS["lstm"], I, 37).eval()
     with torch.no_grad():
-        assert quick.lookup(odd, torch.randn(V, I)) is None
-        table = quick.lookup(made("gru"), torch.randn(V, I))
+        assert call_cache.lookup(odd.stack(), torch.randn(V, I)) is None
+        table = call_cache.lookup(made("gru").stack(), torch.randn(V, I))
         assert table is not None and table.look(0, torch.zeros(1, 2, H)) is None

@@ -14,7 +14,7 @@ from torch import Tensor
 import elman
 from compare import assert_equal, assert_same, gradients, tensors
 from elman.cells import CELLS
-from elman.engine.cpu import launch as engine
+from elman.engine.cpu import launch
 
 SIZES = {
     "rows": {"hidden": 48, "batch": 8, "steps": 9},  # each thread has some rows
@@ -46,9 +46,9 @@ def work(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any
     """Sizes of a call that two threads share, however small it is."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    monkeypatch.setattr(engine, "SERIAL", 0)
-    monkeypatch.setattr(engine, "SPLIT", 0 if request.param == "units" else 1 << 60)
-    on = engine.schedule(4, SIZES[request.param]["batch"], None, 1)
+    monkeypatch.setattr(launch, "MIN_TEAM_WORK", 0)
+    monkeypatch.setattr(launch, "MIN_SPLIT_WORK", 0 if request.param == "units" else 1 << 60)
+    on = launch.share_rows(4, SIZES[request.param]["batch"], None, 1)
     assert on.threads == 2 and on.split == (request.param == "units")
     yield SIZES[request.param]
     torch.set_num_threads(before)

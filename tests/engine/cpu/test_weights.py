@@ -1,5 +1,7 @@
-"""8-bit weights: near the exact outputs, the result of rounded weights, and only where nothing is learned."""
+"""Packed weights: remembered while they are unchanged; rounded to 8 bits only where nothing is learned."""
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,10 @@ import torch
 
 import elman
 from elman.cells import CELLS
+from elman.engine.call import Weights
+from elman.engine.cpu import host
+from elman.engine.cpu.emit.plan import plan_for
+from elman.engine.cpu.weights import Snapshot, remembered
 
 
 def rounded(weight: torch.Tensor) -> torch.Tensor:
@@ -29,14 +35,53 @@ def test_outputs_are_those_of_rounded_weights(name: str, hidden: int, norm: bool
         plain = exact(x, lengths=lengths)[0], exact(x)[0]
         for weight in (exact.weight_ih_l0, exact.weight_hh_l0):
             weight.copy_(rounded(weight))
-        for found, wanted, full in zip(
+        for actual, expected, full in zip(
             (layer(x, lengths=lengths)[0], layer(x)[0]),
             (exact(x, lengths=lengths)[0], exact(x)[0]),
             plain,
             strict=True,
         ):
-            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=2e-6)
-            assert 0 < (found - full).abs().max() < 0.03
+            torch.testing.assert_close(actual, expected, rtol=1e-4, atol=2e-6)
+            assert 0 < (actual - full).abs().max() < 0.03
+
+
+def weights_of(layer: elman.Recurrent) -> Weights[torch.Tensor]:
+    return layer.stack().weights[0]
+
+
+def test_weights_are_packed_once_while_they_are_unchanged() -> None:
+    layer = elman.LSTM(5, 32)
+    plan = plan_for(layer.cell, host.vector(torch.float32))
+    first = remembered(plan, weights_of(layer))
+    assert remembered(plan, weights_of(layer)) is first
+    layer.bias_hh_l0.data.mul_(2)
+    second = remembered(plan, weights_of(layer))
+    assert second is not first and remembered(plan, weights_of(layer)) is second
+    rounded_plan = plan_for(layer.cell, plan.vector, int8=True)
+    assert remembered(rounded_plan, weights_of(layer)).W.dtype == torch.int8
+
+
+def test_a_snapshot_notices_what_is_replaced_or_changed() -> None:
+    plan = plan_for(CELLS["lstm"], host.vector(torch.float32))
+    tensors = [torch.randn(8, 4), torch.randn(8)]
+    snapshot = Snapshot(plan, tensors)
+    assert snapshot.holds(tensors)
+    assert not snapshot.holds(tensors[:1]) and not snapshot.holds([tensors[0], tensors[1].clone()])
+    assert not snapshot.holds([tensors[0], tensors[1].detach()])  # another tensor of the same memory
+    tensors[1].data.add_(1)
+    assert not snapshot.holds(tensors)
+    other = Snapshot(plan, tensors)
+    tensors[0].add_(0)
+    assert not other.holds(tensors)
+
+
+def test_a_snapshot_keeps_no_tensor_alive() -> None:
+    tensors = [torch.randn(8, 4)]
+    plan, alive = plan_for(CELLS["lstm"], host.vector(torch.float32)), weakref.ref(tensors[0])
+    snapshot = Snapshot(plan, tensors)
+    tensors.clear()
+    gc.collect()
+    assert alive() is None and not snapshot.holds([torch.randn(8, 4)])
 
 
 def test_a_stream_gives_the_numbers_of_the_sequence() -> None:

@@ -28,12 +28,13 @@ class Oracle:
         return [word.strip(",.!").lower() for word in text.split()]
 
     def vector(self, text: list[str]) -> np.ndarray:
-        found = np.zeros(len(self.known))
+        weights = np.zeros(len(self.known))
         for place, word in enumerate(self.known):
             if word in text:
                 documents = sum(word in other for other in self.corpus)
-                found[place] = (1 + math.log(text.count(word))) * (1 + math.log(len(self.corpus) / documents))
-        return found / np.linalg.norm(found) if found.any() else found
+                idf = 1 + math.log(len(self.corpus) / documents)
+                weights[place] = (1 + math.log(text.count(word))) * idf
+        return weights / np.linalg.norm(weights) if weights.any() else weights
 
     def cosine(self, one: str, other: str) -> float:
         return float(self.vector(self.cut(one)) @ self.vector(self.cut(other)))
@@ -42,16 +43,16 @@ class Oracle:
 @given(pairs, texts, st.integers(1, 15))
 def test_nearest(corpus: list[tuple[str, str]], context: str, count: int) -> None:
     contexts, replies = map(list, zip(*corpus, strict=True))
-    found = Retrieval.fit(contexts, replies).nearest(context, count)
+    nearest = Retrieval.fit(contexts, replies).nearest(context, count)
     oracle = Oracle(contexts)
     cosines = [round(oracle.cosine(context, other), 12) for other in contexts]
     order = sorted((k for k in range(len(corpus)) if cosines[k]), key=lambda k: (-cosines[k], k))
     expected = [(replies[k], cosines[k]) for k in order[:count]]
     if not expected:
         expected = [(reply, 0) for reply, _ in Counter(replies).most_common(count)]
-    assert [reply for reply, _ in found] == [reply for reply, _ in expected]
-    np.testing.assert_allclose([s for _, s in found], [s for _, s in expected], rtol=0, atol=1e-11)
-    assert all(0 <= similarity <= 1 for _, similarity in found)
+    assert [reply for reply, _ in nearest] == [reply for reply, _ in expected]
+    np.testing.assert_allclose([s for _, s in nearest], [s for _, s in expected], rtol=0, atol=1e-11)
+    assert all(0 <= similarity <= 1 for _, similarity in nearest)
 
 
 @given(pairs, texts, st.lists(texts, max_size=5))
@@ -71,23 +72,23 @@ def test_by_hand() -> None:
     assert model.rank("c", ["third", "no word of it", "The third."]) == [1, 0, 1]
 
 
-def test_of_equal_ones_the_earlier() -> None:
+def test_the_earlier_of_equals_comes_first() -> None:
     model = Retrieval.fit(["x", "a b", "b a", "a, B!"], ["0", "1", "2", "3"])
     assert model.nearest("b a", 2) == [("1", 1), ("2", 1)]
 
 
-def test_no_known_word_is_answered_with_what_is_said_most() -> None:
+def test_no_known_word_gets_the_commonest_reply() -> None:
     model = Retrieval.fit(["a", "b", "c", ""], ["one", "two", "two", "one"])
     assert model.nearest("zebra") == model.nearest("") == model.nearest("…") == [("one", 0)]
     assert model.nearest("zebra", 9) == [("one", 0), ("two", 0)]
     assert Retrieval.fit(["", "?"], ["one", "two"]).nearest("a") == [("one", 0)]
 
 
-def test_most_are_spread_evenly() -> None:
-    said = [str(k) for k in range(10)]
-    model = Retrieval.fit(said, [f"re {k}" for k in said], most=4)
+def test_kept_pairs_are_spread_evenly() -> None:
+    numbers = [str(k) for k in range(10)]
+    model = Retrieval.fit(numbers, [f"re {k}" for k in numbers], max_pairs=4)
     assert (model.contexts, model.replies) == (["0", "2", "5", "7"], ["re 0", "re 2", "re 5", "re 7"])
-    again = Retrieval.fit(model.contexts, model.replies, most=4)
+    again = Retrieval.fit(model.contexts, model.replies, max_pairs=4)
     assert again.contexts == model.contexts
 
 
@@ -112,16 +113,16 @@ def test_many_contexts_are_searched_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("contexts", "replies", "most", "message"),
+    ("contexts", "replies", "max_pairs", "message"),
     [
-        (["a"], [], 9, "not 1 and 0 with most=9"),
-        ([], [], 9, "not 0 and 0 with most=9"),
-        (["a"], ["b"], 0, "not 1 and 1 with most=0"),
+        (["a"], [], 9, "not 1 and 0 with max_pairs=9"),
+        ([], [], 9, "not 0 and 0 with max_pairs=9"),
+        (["a"], ["b"], 0, "not 1 and 1 with max_pairs=0"),
     ],
 )
-def test_what_cannot_be_fitted(contexts: list[str], replies: list[str], most: int, message: str) -> None:
+def test_wrong_pairs(contexts: list[str], replies: list[str], max_pairs: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Retrieval.fit(contexts, replies, most)
+        Retrieval.fit(contexts, replies, max_pairs)
 
 
 def test_count_below_1() -> None:

@@ -1,12 +1,13 @@
 """Scores of chatbots against values worked out by hand."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 
 from elman.errors import UsageError
-from elman.tasks.chat.scores import Evaluation, Scores, candidates, distinct, hits, loop_rate
+from elman.tasks.chat.scores import ChatEvaluation, candidates, distinct, hits, loop_rate
 
 # ---- variety and loops
 
@@ -97,22 +98,36 @@ def test_hits_of_nothing(scores: list[list[float]]) -> None:
 
 # ---- evaluation
 
+NAMES = ("perplexity", "distinct1", "distinct2", "loops", "hits")
+OURS = dict(zip(NAMES, (31.25, 0.1, 0.4, 0.05, 0.3), strict=True))
+PLAIN = dict(zip(NAMES, (None, 0.2, 0.6, None, 0.125), strict=True))
+
+
+def evaluation(**changes: Any) -> ChatEvaluation:
+    full = {"scores": OURS, "baselines": {"retrieval": PLAIN}, "replies": 100, "notes": ("a note",)}
+    return ChatEvaluation(**(full | changes))
+
 
 def test_an_evaluation_prints_and_comes_back() -> None:
-    ours, plain = Scores(31.25, 0.1, 0.4, 0.05, 0.3), Scores(None, 0.2, 0.6, None, 0.125)
-    full = Evaluation(ours, plain, 100, ("a note",))
+    full = evaluation()
     assert str(full).splitlines() == [
-        "                         network retrieval",
-        "perplexity                 31.25",
-        "different words              0.1       0.2",
-        "different pairs              0.4       0.6",
-        "turns in a loop             0.05",
-        "first of 20                  0.3     0.125",
+        "                    network  retrieval",
+        "perplexity            31.25",
+        "different words         0.1        0.2",
+        "different pairs         0.4        0.6",
+        "turns in a loop        0.05",
+        "first of 20             0.3      0.125",
         "",
         "100 replies",
         "Note: a note",
     ]
-    assert Evaluation.from_dict(full.to_dict()) == full
-    bare = Evaluation(Scores(31.25, 0.1, 0.4, None, 0.3), None, 7)
+    assert ChatEvaluation.from_dict(full.to_dict()) == full
+    bare = evaluation(scores=OURS | {"loops": None}, baselines={}, notes=())
     assert "retrieval" not in str(bare) and "loop" not in str(bare) and "Note" not in str(bare)
-    assert Evaluation.from_dict(bare.to_dict()) == bare
+    assert ChatEvaluation.from_dict(bare.to_dict()) == bare
+
+
+def test_an_evaluation_of_0_1_0() -> None:
+    saved = {key: value for key, value in evaluation().to_dict().items() if key != "baselines"}
+    assert ChatEvaluation.from_dict(saved | {"baseline": PLAIN}) == evaluation()
+    assert ChatEvaluation.from_dict(saved | {"baseline": None}) == evaluation(baselines={})

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from elman.data.batches import pad
 from elman.tasks.classify.baseline import BagOfWords
-from elman.tasks.classify.problem import Encoded, LabelProblem
-from elman.training.loop import Plan, Run
+from elman.tasks.classify.examples import Encoded
+from elman.tasks.classify.problem import LabelProblem
+from elman.training.loop import Run
+from elman.training.plan import Plan
 
 WORDS = 12
 TEXT = st.lists(st.integers(1, WORDS - 1), min_size=1, max_size=9)

@@ -30,6 +30,24 @@ def test_seasonal_naive_repeats_the_last_season() -> None:
     np.testing.assert_array_equal(short[:, MIDDLE], 7.0)
 
 
+def test_there_is_one_naive_forecast() -> None:
+    """Those that are blended in are the medians of those that are printed, for any gaps and any length."""
+    rng = np.random.default_rng(3)
+    histories = [rng.normal(size=n) for n in (2, 6, 7, 8, 40)]
+    histories[-1][[5, -1, -7]] = np.nan
+    for season in (1, 7):
+        for forecasts in baselines.naive_forecasts(histories, 9, season):
+            printed = [baselines.BASELINES[forecasts.name](h, 9, season, LEVELS) for h in histories]
+            np.testing.assert_array_equal(forecasts.values, np.stack(printed)[..., MIDDLE])
+
+
+def test_errors_of_a_naive_forecast_grow_with_the_root_of_its_lag() -> None:
+    seasonal, last = baselines.naive_forecasts([np.arange(9.0)], 5, 2)
+    assert (seasonal.name, last.name) == ("seasonal naive", "naive")
+    np.testing.assert_allclose(seasonal.growth, np.sqrt([1, 1, 2, 2, 3]))
+    np.testing.assert_allclose(last.growth, np.sqrt([1, 2, 3, 4, 5]))
+
+
 def test_naive2_takes_a_pure_season_apart() -> None:
     pattern = np.array([0.5, 1.0, 1.5, 1.0])
     history = 100 * np.tile(pattern, 8)

@@ -1,5 +1,6 @@
 """The blend is the best of its grid, the bands cover what they should, and crossing is impossible."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.tasks.forecast.calibration import Adjustment, Naive
+from elman.tasks.forecast.baseline import PointForecasts
+from elman.tasks.forecast.calibration import Calibration
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -16,21 +18,21 @@ def normal(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, 10))
 
 
-def naives(naive: np.ndarray, seasonal: np.ndarray) -> tuple[Naive, Naive]:
+def naives(naive: np.ndarray, seasonal: np.ndarray) -> tuple[PointForecasts, PointForecasts]:
     flat = np.ones(naive.shape[1])
-    return Naive("seasonal naive", seasonal, flat), Naive("naive", naive, flat)
+    return PointForecasts("seasonal naive", seasonal, flat), PointForecasts("naive", naive, flat)
 
 
 def fit(
     quantiles: np.ndarray,
-    beside: Sequence[Naive],
+    beside: Sequence[PointForecasts],
     target: np.ndarray,
     levels: Sequence[float] = LEVELS,
     horizons: float = 1e9,
-) -> Adjustment:
+) -> Calibration:
     """With the naive forecasts' errors on validation for those of all the past."""
-    past = {one.name: (target - one.point) / one.growth for one in beside}
-    return Adjustment.fit(quantiles, beside, target, levels, horizons, past)
+    past = {one.name: (target - one.values) / one.growth for one in beside}
+    return Calibration.fit(quantiles, beside, target, levels, horizons, past)
 
 
 def bands(center: np.ndarray, width: float) -> np.ndarray:
@@ -42,7 +44,7 @@ def test_bands_of_any_width_end_up_covering_their_share(width: float) -> None:
     target = normal(400)
     zero = np.zeros_like(target)
     found = fit(bands(zero, width), naives(zero + 9, zero + 9), target)
-    assert found.stretch[0] == pytest.approx(1.2816 / width, rel=0.06)
+    assert found.conformal_factors[0] == pytest.approx(1.2816 / width, rel=0.06)
     fresh = normal(400, 1)
     out = found.apply(bands(zero, width), naives(zero + 9, zero + 9), LEVELS)
     inside = ((fresh >= out[..., 0]) & (fresh <= out[..., 2])).mean()
@@ -75,7 +77,7 @@ def test_bands_of_a_naive_forecast_grow_with_the_steps() -> None:
     walks = normal(800).cumsum(1)
     growth = np.sqrt(1 + np.arange(10))
     zero = np.zeros_like(walks)
-    last = (Naive("naive", zero, growth),)
+    last = (PointForecasts("naive", zero, growth),)
     found = fit(bands(zero + 50, 1.0), last, walks)
     assert found.weight == 0
     out = found.apply(bands(zero + 50, 1.0), last, LEVELS)
@@ -86,11 +88,13 @@ def test_bands_of_a_naive_forecast_grow_with_the_steps() -> None:
 def test_the_naive_bands_come_from_all_of_the_past() -> None:
     target = normal(300)
     zero = np.zeros_like(target)
-    one = Naive("naive", zero, np.ones(10))
+    one = PointForecasts("naive", zero, np.ones(10))
     past = {"naive": np.linspace(-2, 2, 1001)}
-    found = Adjustment.fit(bands(zero + 50, 1.0), [one], target, LEVELS, 1e9, past)
+    found = Calibration.fit(bands(zero + 50, 1.0), [one], target, LEVELS, 1e9, past)
     assert found.spread == pytest.approx((-1.6, 0, 1.6))
-    assert found.stretch[0] * 1.6 == pytest.approx(1.2816, rel=0.05), "validation still sets the width"
+    assert found.conformal_factors[0] * 1.6 == pytest.approx(1.2816, rel=0.05), (
+        "validation still sets the width"
+    )
 
 
 def test_errors_on_opposite_sides_are_averaged_out() -> None:
@@ -117,7 +121,7 @@ def test_missing_targets_do_not_count() -> None:
     found = fit(bands(zero, 1.0), naives(zero + 1, zero + 1), holes)
     kept = np.delete(target, 3, axis=1)
     same = fit(bands(np.zeros_like(kept), 1.0), naives(kept * 0 + 1, kept * 0 + 1), kept, LEVELS, 1e9)
-    assert found.stretch == same.stretch
+    assert found.conformal_factors == same.conformal_factors
 
 
 @settings(deadline=None, max_examples=50)
@@ -133,7 +137,9 @@ def test_quantiles_rise_whatever_was_learned(levels: list[float], n: int, seed: 
     target, base = rng.normal(size=(n, 4)), rng.normal(size=(n, 4))
     found = fit(quantiles, naives(base, base + 1), target, asked)
     assert (np.diff(found.apply(quantiles, naives(base, base + 1), asked), axis=-1) >= 0).all()
-    assert (
-        Adjustment.from_dict(vars(found) | {"stretch": list(found.stretch), "spread": list(found.spread)})
-        == found
-    )
+    saved = json.loads(json.dumps(found.to_json()))
+    assert set(saved) == {"weight", "base", "spread", "stretch", "network_error", "base_error", "season"}
+    assert Calibration.from_json(saved, 7) == found
+    assert Calibration.from_json({k: v for k, v in saved.items() if k != "season"}, 7).season == 7
+    with pytest.raises(ValueError, match="no naive forecast 'x'"):
+        Calibration.from_json(saved | {"base": "x"}, 7)

@@ -1,11 +1,10 @@
-"""The forecaster as a person uses it: fit, predict, evaluate, backtest, stream, save; and every wrong call.
+"""The forecaster as a person uses it: fit, predict, evaluate, backtest, save; and every wrong call.
 
 Trainings here are tiny; how good forecasts are is measured in bench/quality_series.py.
 """
 
 import json
 import math
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,49 +13,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from daily_series import TINY, H, daily, fitted, with_covariates
 from elman import artifact
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks.forecast.forecaster import Forecaster
-
-TINY: dict[str, Any] = {"hidden": 8, "epochs": 2, "progress": False}
-H = 6
-
-
-def daily(n: int = 120, names: tuple[str, ...] = ("a", "b"), seed: int = 0) -> pl.DataFrame:
-    """Series with a week in them: two levels, a slope, some noise."""
-    parts = []
-    for i, name in enumerate(names):
-        rng, steps = np.random.default_rng((seed, i)), np.arange(n)
-        values = 10 * (i + 1) * (5 + 0.01 * steps + np.sin(2 * np.pi * steps / 7) + 0.1 * rng.normal(size=n))
-        days = [date(2021, 1, 4) + timedelta(int(d)) for d in steps]
-        parts.append(pl.DataFrame({"unique_id": [name] * n, "ds": days, "y": values}))
-    return pl.concat(parts)
-
-
-def fitted(data: Any, **options: Any) -> Forecaster:
-    """A forecaster whose network counts, however little it has learned."""
-    model = Forecaster.fit(data, **TINY | options)
-    adjustment = replace(model.core.adjustment, weight=1.0)
-    return replace(model, core=replace(model.core, adjustment=adjustment))
-
-
-@pytest.fixture(scope="module")
-def model() -> Forecaster:
-    return fitted(daily(), horizon=H)
-
-
-@pytest.fixture(scope="module", params=["direct", "recursive"])
-def covariate_model(request: pytest.FixtureRequest) -> Forecaster:
-    columns = {"future": ["promo"], "static": ["town", "size"]}
-    return fitted(with_covariates(daily()), horizon=H, mode=request.param, **columns)
-
-
-def with_covariates(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(
-        (pl.col("ds").dt.day() == 1).cast(pl.Int8).alias("promo"),
-        pl.when(pl.col("unique_id") == "a").then(pl.lit("X")).otherwise(pl.lit("Y")).alias("town"),
-        pl.when(pl.col("unique_id") == "a").then(1.5).otherwise(3.0).alias("size"),
-    )
 
 
 def test_predict_goes_on_after_the_training_data(model: Forecaster) -> None:
@@ -101,8 +61,9 @@ def test_evaluate_scores_what_comes_after_training(model: Forecaster) -> None:
     longer = daily(140)
     found = model.evaluate(longer)
     assert found.windows == 2 * math.ceil(20 / H)
-    assert set(found.scores) == set(found.baseline) == set(found.naive)
-    assert found.baseline["skill_seasonal_naive"] == 0 == found.naive["skill_naive"]
+    assert all(set(found.scores) == set(scores) for scores in found.baselines.values())
+    assert found.baselines["seasonal naive"]["skill_seasonal_naive"] == 0
+    assert found.baselines["naive"]["skill_naive"] == 0
     new = longer.filter(pl.col("ds") >= date(2021, 1, 4) + timedelta(120))
     again = model.evaluate(new)
     assert again.scores == pytest.approx(found.scores)
@@ -124,7 +85,7 @@ def test_backtest_trains_on_the_past_only(model: Forecaster) -> None:
     wild = pl.when(pl.col("ds") >= day).then(pl.col("y") * 50).otherwise(pl.col("y"))
     future = data.with_columns(wild.alias("y"))
     other = model.backtest(future, cutoffs=3)
-    assert other.baseline["mase"] > found.baseline["mase"]
+    assert other.baselines["naive"]["mase"] > found.baselines["naive"]["mase"]
     with pytest.raises(UsageError, match="cutoffs must be a whole number of at least 1"):
         model.backtest(data, cutoffs=0)
     with pytest.raises(DataError, match="not stamps like those"):
@@ -184,54 +145,6 @@ def test_covariates_must_be_known_ahead(covariate_model: Forecaster) -> None:
         covariate_model.predict(future=ahead[:2].with_columns(pl.lit("c").alias("unique_id")))
 
 
-@pytest.mark.parametrize("mode", ["direct", "recursive"])
-def test_stream_equals_predict(mode: str) -> None:
-    data = daily(130, ("a",))
-    model = fitted(data[:100], horizon=H, mode=mode)
-    stream = model.stream()
-    for value in data["y"][100:].to_list():
-        stream.push(value)
-        assert len(stream) <= model.core.network.shape.context
-    assert stream.result().equals(model.predict(data))
-    fresh = model.stream(start=date(2021, 1, 4))
-    for day, value in zip(data["ds"], data["y"], strict=True):
-        fresh.push(value, day)
-    assert fresh.result(horizon=2).equals(model.predict(data, horizon=2))
-
-
-def test_stream_with_covariates_gaps_and_wrong_stamps(covariate_model: Forecaster) -> None:
-    stream = covariate_model.stream("b")
-    stream.push(55.0, promo=0)
-    stream.push(None)
-    stream.push(56.0, "2021-05-08", promo=1)
-    with pytest.raises(DataError, match="'promo' must be known ahead"):
-        stream.result()
-    days = [date(2021, 5, 9) + timedelta(k) for k in range(H)]
-    ahead = pl.DataFrame({"unique_id": ["b"] * H, "ds": days, "promo": [0] * H})
-    found = stream.result(future=ahead)
-    assert found["ds"].to_list() == days
-    with pytest.raises(DataError, match="stamp '2021-05-08' is not after the last one, 2021-05-08"):
-        stream.push(1.0, "2021-05-08")
-    with pytest.raises(DataError, match="are dates, not 7"):
-        stream.push(1.0, 7)
-    with pytest.raises(DataError, match="inf is not finite"):
-        stream.push(float("inf"))
-    with pytest.raises(DataError, match="'x' is not a number"):
-        stream.push("x")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="no covariate 'price'"):
-        stream.push(1.0, price=2)
-    stream.push(57.0, "2051-01-01", promo=0)
-    assert len(stream) == covariate_model.core.network.shape.context, "a long silence takes no memory"
-    with pytest.raises(UsageError, match="say which series the stream continues: there are a, b"):
-        covariate_model.stream()
-    with pytest.raises(UsageError, match="no series 'q'"):
-        covariate_model.stream("q")
-    with pytest.raises(DataError, match="not a stamp like those"):
-        covariate_model.stream(start=3)
-    with pytest.raises(DataError, match="no value yet"):
-        covariate_model.stream(start="2021-01-01").result()
-
-
 @pytest.mark.parametrize("quantiles", [(0.5,), (0.9,), (0.05, 0.25, 0.75, 0.95)])
 def test_any_quantiles(quantiles: tuple[float, ...]) -> None:
     found = Forecaster.fit(daily(60), horizon=3, quantiles=quantiles, **TINY).predict()
@@ -282,18 +195,16 @@ def test_a_random_walk_is_called_a_copy() -> None:
     assert "copies of the last value" not in str(Forecaster.fit(daily(), horizon=H, **TINY).validation)
 
 
-def test_the_same_seed_gives_the_same_model(model: Forecaster) -> None:
-    assert fitted(daily(), horizon=H).predict().equals(model.predict())
-    assert not fitted(daily(), horizon=H, seed=1).predict().equals(model.predict())
-
-
-def test_pictures_and_reports(model: Forecaster, tmp_path: Path) -> None:
-    lines = list(model.report(plot=tmp_path / "p.svg"))
-    assert lines[0] == "unique_id,ds,q0.1,q0.5,q0.9"
-    assert len(lines) == 1 + 2 * H
+def test_pictures_and_answers(model: Forecaster, tmp_path: Path) -> None:
+    answers = list(model.answers(plot=tmp_path / "p.svg"))
+    assert {answer.heading for answer in answers} == {"unique_id,ds,q0.1,q0.5,q0.9"}
+    assert len(answers) == 2 * H
+    lines = [answers[0].heading, *map(str, answers)]
+    assert "\n".join(lines) == model.predict().write_csv().rstrip()
     assert (tmp_path / "p.svg").read_text().count("<svg") == 1
-    rows = [json.loads(line) for line in model.report(daily(125), as_json=True)]
+    rows = [json.loads(json.dumps(answer.to_dict())) for answer in model.answers(daily(125))]
     assert rows[0]["ds"] == "2021-05-09"
+    assert list(rows[0]) == ["unique_id", "ds", "q0.1", "q0.5", "q0.9"]
     model.plot(tmp_path / "b.png", series=["b"])
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UsageError, match=r"drawn as .png or .svg, not .gif"):
@@ -308,7 +219,7 @@ def test_pictures_and_reports(model: Forecaster, tmp_path: Path) -> None:
         ({"horizon": 0}, UsageError, "horizon must be a whole number of at least 1, not 0"),
         ({"horizon": True}, UsageError, "horizon must be a whole number"),
         ({"horizon": 200}, DataError, "a horizon of 200 needs series of at least 403 steps"),
-        ({"horizon": 6, "quantile": 0.5}, UsageError, "no setting 'quantile': did you mean quantiles?"),
+        ({"horizon": 6, "quantile": 0.5}, UsageError, "no setting 'quantile'; did you mean 'quantiles'?"),
         ({"horizon": 6, "value": "x"}, DataError, "has no column 'x'"),
         ({"horizon": 6, "frequency": "weekly"}, UsageError, "frequency 'weekly' is not understood"),
         ({"horizon": 6, "future": ["q"]}, DataError, "has no column 'q'"),
@@ -324,16 +235,3 @@ def test_wrong_horizons_of_a_forecast(model: Forecaster) -> None:
     for horizon in (0, H + 1, 2.5):
         with pytest.raises(UsageError, match=f"from 1 to {H}, which was trained, not {horizon}"):
             model.predict(horizon=horizon)  # type: ignore[arg-type]
-
-
-def test_a_killed_run_ends_with_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed after the first network was trained and before the second: all that is left is a checkpoint."""
-    whole = Forecaster.fit(daily(), horizon=H, **TINY)
-    with monkeypatch.context() as patch:
-        patch.setattr(Forecaster, "save", lambda self, folder: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            Forecaster.fit(daily(), horizon=H, folder=tmp_path / "m", **TINY)
-    assert (tmp_path / "m" / "checkpoint.pt").exists()
-    again = Forecaster.fit(daily(), horizon=H, folder=tmp_path / "m", resume=True, **TINY)
-    assert again.predict().equals(whole.predict())
-    assert again.validation == whole.validation

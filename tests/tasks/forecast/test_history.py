@@ -14,7 +14,9 @@ from elman.tasks.forecast.history import (
     continued,
     cut_at,
     forecast_frame,
+    forget,
     from_parts,
+    later_cutoffs,
     origins,
     tail,
     to_parts,
@@ -40,6 +42,13 @@ def test_tail_keeps_the_end_and_its_stamps() -> None:
     assert found.start == np.datetime64("2021-01-08")
     short = tail(panel([1.0, 2.0]), 3).series[0]
     assert short.values.tolist() == [1, 2]
+
+
+def test_the_first_kept_step_holds_the_last_value_known_before() -> None:
+    whole = panel([1.0, 2.0, None, None, None, 5.0])
+    np.testing.assert_array_equal(tail(whole, 3).series[0].values, [2, np.nan, 5])
+    late = forget(whole, whole.series[0], 9)
+    assert (late.values.tolist(), late.start) == ([5], np.datetime64("2021-01-10")), "after a silence"
 
 
 def test_tail_keeps_a_covariate_that_was_last_given_before() -> None:
@@ -68,6 +77,16 @@ def test_a_stranger_stands_for_itself() -> None:
     kept, new = panel([0.0, 1.0]), panel([5.0, 6.0], 2, "b")
     assert continued(kept, new).series[0].values.tolist() == [5, 6]
     assert training_end(kept, new, new.series[0]) is None
+
+
+def test_what_came_after_training_is_scored() -> None:
+    kept = panel([0.0, 1.0, 2.0, 3.0])
+    whole = continued(kept, panel([7.0] * 6, 4))
+    assert later_cutoffs(kept, whole, 3, 2) == [(0, 4), (0, 6), (0, 8)]
+    assert later_cutoffs(kept, kept, 3, 2) == []
+    strangers = panel([5.0] * 9, name="b")
+    assert later_cutoffs(kept, strangers, 3, 4) == [(0, 3), (0, 7)]
+    assert later_cutoffs(kept, strangers, 30, 4) == [(0, 4), (0, 8)], "of a short one, half is context"
 
 
 def test_covariates_ahead_are_checked_by_name_and_stamp() -> None:

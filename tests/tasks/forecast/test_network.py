@@ -1,6 +1,8 @@
 """The networks: rising quantiles, anchors against a slow loop, no look ahead, independent windows."""
 
 import dataclasses
+import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,13 @@ from hypothesis import strategies as st
 
 from elman.data.series.windows import Windows
 from elman.tasks.forecast.network import DirectNet, RecursiveNet, Shape, anchors, pinball, truth
+from elman.tasks.forecast.settings import Settings
 
 SHAPE = Shape(context=16, horizon=5, season=4, levels=(0.1, 0.5, 0.8), known=2, vocabularies=(3,))
+
+
+def options(**changes: Any) -> Settings:
+    return Settings(hidden=8, dropout=0.0, **changes)
 
 
 def windows(count: int = 4, seed: int = 0, shape: Shape = SHAPE) -> Windows:
@@ -32,7 +39,7 @@ def shaken(
 ) -> DirectNet | RecursiveNet:
     """A net whose output layer says something (it starts as a naive forecast)."""
     torch.manual_seed(1)
-    net = kind(SHAPE, cell, 8, layers, 0.0).eval()
+    net = kind(options(cell=cell, layers=layers), SHAPE).eval()
     torch.nn.init.normal_(net.head.out.weight, std=0.5)
     return net
 
@@ -50,7 +57,7 @@ def test_quantiles_rise_for_any_cell(kind: type[DirectNet], cell: str, layers: i
 
 
 def test_an_untrained_net_is_a_naive_forecast() -> None:
-    net = DirectNet(dataclasses.replace(SHAPE, season=1), "lstm", 8, 1, 0.0).eval()
+    net = DirectNet(options(), dataclasses.replace(SHAPE, season=1)).eval()
     flat = dataclasses.replace(windows(), values=torch.full((4, 16), 0.7))
     with torch.no_grad():
         torch.testing.assert_close(net(flat)[..., 1], torch.full((4, 5), 0.7))
@@ -125,7 +132,7 @@ def test_sampled_paths_follow_the_distribution() -> None:
     """An untrained recursive net on a flat series is a random walk: its quantiles spread as √step."""
     torch.manual_seed(0)
     shape = dataclasses.replace(SHAPE, season=1, levels=(0.1, 0.5, 0.9), vocabularies=())
-    net = RecursiveNet(shape, "lstm", 8, 1, 0.0).eval()
+    net = RecursiveNet(options(), shape).eval()
     with torch.no_grad():
         net.head.out.bias[: net.head.count] = -20.0
         net.head.out.bias[net.head.count - 1] = 20.0  # all weight on the last value
@@ -149,3 +156,7 @@ def test_truth_is_nan_where_nothing_was_observed() -> None:
     found = truth(base, 7)
     assert found.isnan().tolist() == [[False, True, False, False, False, False, False]]
     torch.testing.assert_close(found[:, 2:], base.target)
+
+
+def test_sizes_survive_json() -> None:
+    assert Shape.from_json(json.loads(json.dumps(dataclasses.asdict(SHAPE)))) == SHAPE

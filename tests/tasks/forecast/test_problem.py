@@ -10,8 +10,9 @@ from elman.data.series.panel import read_panel
 from elman.data.series.windows import WindowStore
 from elman.tasks.forecast.network import DirectNet, Shape
 from elman.tasks.forecast.problem import WindowProblem
-from elman.tasks.forecast.settings import divide
-from elman.training.loop import Plan
+from elman.tasks.forecast.settings import Settings
+from elman.tasks.forecast.split import divide
+from elman.training.plan import Plan
 
 LENGTHS, H, SEASON = (60, 240), 5, 7
 PANEL = read_panel(
@@ -21,12 +22,12 @@ PANEL = read_panel(
         "y": np.random.default_rng(0).normal(size=sum(LENGTHS)).tolist(),
     }
 )
-DIVISION = divide(LENGTHS, H, SEASON)
+SPLIT = divide(LENGTHS, H, SEASON)
 STORE = WindowStore(PANEL, Features.fit(PANEL, LENGTHS), 14, H, SEASON)
 
 
 def problem() -> WindowProblem:
-    return WindowProblem(STORE, DIVISION, (0.1, 0.5, 0.9), Plan(batch_size=8))
+    return WindowProblem(STORE, SPLIT, (0.1, 0.5, 0.9), Plan(batch_size=8))
 
 
 def test_batches_are_pure_and_shared() -> None:
@@ -40,9 +41,9 @@ def test_batches_are_pure_and_shared() -> None:
 def test_batches_stay_in_the_training_part_and_no_series_drowns() -> None:
     pairs = [pair for epoch in range(4) for batch in problem().batches(epoch, 0, 1) for pair in batch]
     for series, cutoff in pairs:
-        assert DIVISION.first[series] <= cutoff <= DIVISION.last[series]
+        assert SPLIT.first[series] <= cutoff <= SPLIT.last[series]
     share = np.mean([series == 0 for series, _ in pairs])
-    counts = [last - first + 1 for first, last in zip(DIVISION.first, DIVISION.last, strict=True)]
+    counts = [last - first + 1 for first, last in zip(SPLIT.first, SPLIT.last, strict=True)]
     expected = np.sqrt(counts[0]) / np.sqrt(counts).sum()
     assert abs(share - expected) < 0.05
 
@@ -50,7 +51,8 @@ def test_batches_stay_in_the_training_part_and_no_series_drowns() -> None:
 def test_loss_counts_known_steps_and_validation_keeps_the_latest_weights() -> None:
     one = problem()
     torch.manual_seed(0)
-    net = DirectNet(Shape(14, H, SEASON, (0.1, 0.5, 0.9), STORE.known.shape[1], ()), "lstm", 4, 1, 0.0)
+    shape = Shape(14, H, SEASON, (0.1, 0.5, 0.9), STORE.known.shape[1], ())
+    net = DirectNet(Settings(hidden=4, dropout=0.0), shape)
     total, count, state = one.loss(net, [(0, 30), (1, 238)], None)
     assert (count, state) == (H + 2, None)
     assert total.item() > 0

@@ -1,4 +1,4 @@
-"""IBM model 1 against its definition written out with dicts; what the dictionary makes of sentences."""
+"""IBM model 1 against its definition written with dicts, and word-for-word translation."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman.errors import ArtifactError, UsageError
-from elman.tasks.translate import baseline as dictionary
+from elman.tasks.translate import baseline
 from elman.tasks.translate.baseline import WordDictionary, _Links, _Side
 
 HOUSES = (["das Haus", "das Buch", "ein Buch"], ["the house", "the book", "a book"])
@@ -22,18 +22,18 @@ corpora = st.lists(st.tuples(sentences, sentences), max_size=6)
 
 
 def slow(pairs: Pairs, rounds: int) -> tuple[dict[tuple[str, str], float], list[float]]:
-    """t after so many rounds of EM and ln p before each, link by link; "" is NULL."""
-    words = {e for _, theirs in pairs for e in theirs}
+    """Return t after rounds of EM, link by link, and ln p before each; "" is NULL."""
+    words = {e for _, target in pairs for e in target}
     t: dict[tuple[str, str], float] = defaultdict(lambda: 1 / len(words))
     nats = []
     for _ in range(rounds):
         counts: Counter[tuple[str, str]] = Counter()
         total = 0.0
-        for ours, theirs in pairs:
-            for e in theirs:
-                mass = sum(t[f, e] for f in ["", *ours])
-                total += math.log(mass / (len(ours) + 1))
-                for f in ["", *ours]:
+        for source, target in pairs:
+            for e in target:
+                mass = sum(t[f, e] for f in ["", *source])
+                total += math.log(mass / (len(source) + 1))
+                for f in ["", *source]:
                     counts[f, e] += t[f, e] / mass
         totals: Counter[str] = Counter()
         for (f, _), count in counts.items():
@@ -44,24 +44,24 @@ def slow(pairs: Pairs, rounds: int) -> tuple[dict[tuple[str, str], float], list[
 
 
 def learned(pairs: Pairs, rounds: int) -> tuple[dict[tuple[str, str], float], list[float]]:
-    ours = _Side.of((" ".join(f) for f, _ in pairs), null=True)
-    theirs = _Side.of(" ".join(e) for _, e in pairs)
-    links, nats = _Links.of(ours, theirs), []
+    sources = _Side.of((" ".join(f) for f, _ in pairs), null=True)
+    targets = _Side.of(" ".join(e) for _, e in pairs)
+    links, nats = _Links.of(sources, targets), []
     t = links.uniform()
     for _ in range(rounds):
-        t, now = links.round(t)
-        nats.append(now)
-    f, e = list(ours.numbers), list(theirs.numbers)
+        t, log_likelihood = links.em_round(t)
+        nats.append(log_likelihood)
+    f, e = list(sources.numbers), list(targets.numbers)
     rows = zip(links.source, links.target, t, strict=True)
     return {(f[i], e[j]): float(p) for i, j, p in rows}, nats
 
 
 @given(corpora, st.integers(1, 6))
 def test_em_is_the_slow_em(pairs: Pairs, rounds: int) -> None:
-    found, nats = learned(pairs, rounds)
-    wanted, wanted_nats = slow(pairs, rounds)
-    assert found == pytest.approx(wanted, rel=1e-9, abs=1e-300)
-    assert nats == pytest.approx(wanted_nats, rel=1e-9, abs=1e-12)
+    t, nats = learned(pairs, rounds)
+    slow_t, slow_nats = slow(pairs, rounds)
+    assert t == pytest.approx(slow_t, rel=1e-9, abs=1e-300)
+    assert nats == pytest.approx(slow_nats, rel=1e-9, abs=1e-12)
 
 
 @given(corpora)
@@ -86,11 +86,14 @@ def test_each_source_word_has_one_translation_that_no_other_beats(pairs: Pairs) 
 
 
 def test_a_corpus_with_one_answer() -> None:
-    found = WordDictionary.fit(*HOUSES, rounds=20)
-    assert {f: e for f, e in found.words.items() if f in ("haus", "ein")} == {"haus": "house", "ein": "a"}
-    assert found.words["das"] == "the" and found.words["buch"] == "book"
-    assert found.translate("Ein Haus") == "A house"
-    assert found.translate("das Pferd.") == "the Pferd."
+    dictionary = WordDictionary.fit(*HOUSES, rounds=20)
+    assert {f: e for f, e in dictionary.words.items() if f in ("haus", "ein")} == {
+        "haus": "house",
+        "ein": "a",
+    }
+    assert dictionary.words["das"] == "the" and dictionary.words["buch"] == "book"
+    assert dictionary.translate("Ein Haus") == "A house"
+    assert dictionary.translate("das Pferd.") == "the Pferd."
 
 
 def test_one_pair_of_words_is_certain() -> None:
@@ -99,16 +102,20 @@ def test_one_pair_of_words_is_certain() -> None:
 
 def test_nothing_to_learn_from() -> None:
     for source, target in (([], []), ([""], [""]), (["a b"], [""]), ([""], ["x"])):
-        found = WordDictionary.fit(source, target)
-        assert found.words == {}
-        assert found.translate("A b, (c)!") == "A b, (c)!" and found.translate("") == ""
+        dictionary = WordDictionary.fit(source, target)
+        assert dictionary.words == {}
+        assert dictionary.translate("A b, (c)!") == "A b, (c)!" and dictionary.translate("") == ""
 
 
 def test_words_that_nothing_makes_are_left_out_but_marks_stay() -> None:
     source = ["x lo .", "y lo .", "z ."]
-    found = WordDictionary({"x": "u", "lo": "", "y": "v"})
-    assert [found.translate(text) for text in source] == ["u.", "v.", "z."]
-    assert found.translate("lo X") == "u" and found.translate("Lo x") == "U" and found.translate("lo") == ""
+    dictionary = WordDictionary({"x": "u", "lo": "", "y": "v"})
+    assert [dictionary.translate(text) for text in source] == ["u.", "v.", "z."]
+    assert (
+        dictionary.translate("lo X") == "u"
+        and dictionary.translate("Lo x") == "U"
+        and dictionary.translate("lo") == ""
+    )
     learned = WordDictionary.fit(["a .", "b .", "c ."], ["k .", "l .", "m ."])
     assert learned.translate("B.") == "L." and learned.words["."] == "."
 
@@ -123,16 +130,16 @@ def test_spaces_and_capitals() -> None:
 
 
 def test_the_commonest_spelling_is_written() -> None:
-    found = WordDictionary.fit(["x", "x", "X", "y", "y"], ["Tom", "Tom", "tom", "The", "the"])
-    assert found.words == {"x": "Tom", "y": "the"}
+    dictionary = WordDictionary.fit(["x", "x", "X", "y", "y"], ["Tom", "Tom", "tom", "The", "the"])
+    assert dictionary.words == {"x": "Tom", "y": "the"}
 
 
 def test_only_the_first_pairs_count_and_links_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dictionary, "MOST", 2)
+    monkeypatch.setattr(baseline, "MAX_PAIRS", 2)
     assert set(WordDictionary.fit(*HOUSES).words) == {"das", "haus", "buch"}
-    monkeypatch.setattr(dictionary, "LINKS", 7)  # a sentence has 6
+    monkeypatch.setattr(baseline, "MAX_LINKS", 7)  # a sentence has 6
     assert set(WordDictionary.fit(*HOUSES).words) == {"das", "haus"}
-    monkeypatch.setattr(dictionary, "LONGEST", 1)
+    monkeypatch.setattr(baseline, "MAX_SENTENCE_WORDS", 1)
     assert set(WordDictionary.fit(*HOUSES).words) == {"das"}
 
 
@@ -144,9 +151,9 @@ def test_wrong_calls() -> None:
 
 
 def test_json_round_trip() -> None:
-    found = WordDictionary.fit(*HOUSES)
-    back = WordDictionary.from_json(json.loads(json.dumps(found.to_json())))
-    assert back.words == found.words
+    dictionary = WordDictionary.fit(*HOUSES)
+    back = WordDictionary.from_json(json.loads(json.dumps(dictionary.to_json())))
+    assert back.words == dictionary.words
 
 
 @pytest.mark.parametrize(
@@ -165,5 +172,5 @@ def test_t_stays_a_distribution() -> None:
     links = _Links.of(_Side.of(texts[:200], null=True), _Side.of(texts[200:]))
     t = links.uniform()
     for _ in range(30):
-        t, _ = links.round(t)
+        t, _ = links.em_round(t)
     np.testing.assert_allclose(np.bincount(links.source, t), 1)

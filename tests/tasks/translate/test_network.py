@@ -1,19 +1,21 @@
-"""The encoder–decoder: one step after the other gives what the whole does, and padding changes nothing."""
+"""The encoder–decoder: step by step equals all at once, and padding changes nothing."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
-from elman.tasks.translate.network import Memory, _attended, selected
+from elman.tasks.translate.network import EncoderDecoder, EncoderOutput, attend
 from elman.tasks.translate.settings import Settings
 
-SMALL = {"hidden": 12, "embedding": 8, "layers": 2, "dropout": 0.3}
+SMALL: dict[str, Any] = {"hidden": 12, "embedding": 8, "layers": 2, "dropout": 0.3}
 
 
-def network(**settings: object) -> torch.nn.Module:
+def network(**changes: Any) -> EncoderDecoder:
     torch.manual_seed(0)
-    return Settings(**SMALL | settings).make_network(30, 40 if not settings.get("joint") else 30).double()
+    settings = Settings(**SMALL | changes)
+    return EncoderDecoder(settings, 30, 30 if settings.shared_vocabulary else 40).double()
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -24,16 +26,16 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return source, lengths, torch.randint(1, 30, (5, 3), generator=torch.Generator().manual_seed(2))
 
 
-@pytest.mark.parametrize("feeding", [False, True])
+@pytest.mark.parametrize("input_feeding", [False, True])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "elman"])
-@pytest.mark.parametrize("joint", [False, True])
-def test_steps_give_what_the_whole_gives(feeding: bool, cell: str, joint: bool) -> None:
-    net = network(feeding=feeding, cell=cell, joint=joint).eval()
+@pytest.mark.parametrize("shared", [False, True])
+def test_steps_give_what_the_whole_gives(input_feeding: bool, cell: str, shared: bool) -> None:
+    net = network(input_feeding=input_feeding, cell=cell, shared_vocabulary=shared).eval()
     source, lengths, target = batch()
     whole = net(source, lengths, target)
-    memory, state = net.encode(source, lengths)
+    encoded, state = net.encode(source, lengths)
     for t, tokens in enumerate(target):
-        features, state = net.step(tokens, state, memory)
+        features, state = net.step(tokens, state, encoded)
         torch.testing.assert_close(features, whole[t])
         torch.testing.assert_close(state.weights.sum(1), torch.ones(3, dtype=torch.float64))
         assert bool((state.weights[1, 4:] == 0).all())
@@ -48,9 +50,9 @@ def test_padding_changes_nothing() -> None:
         torch.testing.assert_close(alone[:, 0], whole[:, row])
 
 
-@pytest.mark.parametrize("feeding", [False, True])
-def test_gradients_reach_every_weight_and_fit_differences(feeding: bool) -> None:
-    net = network(feeding=feeding).eval()
+@pytest.mark.parametrize("input_feeding", [False, True])
+def test_gradients_reach_every_weight_and_fit_differences(input_feeding: bool) -> None:
+    net = network(input_feeding=input_feeding).eval()
     source, lengths, target = batch()
 
     def loss() -> torch.Tensor:
@@ -61,29 +63,29 @@ def test_gradients_reach_every_weight_and_fit_differences(feeding: bool) -> None
     small = 1e-6
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None and bool(parameter.grad.abs().sum() > 0), name
-        place = int(parameter.grad.abs().argmax())
+        index = int(parameter.grad.abs().argmax())
         flat = parameter.detach().view(-1)
-        old = float(flat[place])
+        old = float(flat[index])
         ends = []
         for sign in (1, -1):
-            flat[place] = old + sign * small
+            flat[index] = old + sign * small
             ends.append(loss().item())
-        flat[place] = old
+        flat[index] = old
         slope = (ends[0] - ends[1]) / (2 * small)
-        assert slope == pytest.approx(float(parameter.grad.view(-1)[place]), rel=1e-4, abs=1e-9), name
+        assert slope == pytest.approx(float(parameter.grad.view(-1)[index]), rel=1e-4, abs=1e-9), name
 
 
 def test_attention_is_a_mean_by_softmax() -> None:
-    asked = torch.randn(2, 3, 4, dtype=torch.float64)
+    query = torch.randn(2, 3, 4, dtype=torch.float64)
     keys, values = torch.randn(3, 5, 4, dtype=torch.float64), torch.randn(3, 5, 6, dtype=torch.float64)
-    outside = torch.tensor([[False] * 5, [False] * 2 + [True] * 3, [False] + [True] * 4])
-    found, weights = _attended(asked, Memory(keys.transpose(1, 2), values, outside))
+    padding = torch.tensor([[False] * 5, [False] * 2 + [True] * 3, [False] + [True] * 4])
+    context, weights = attend(query, EncoderOutput(keys.transpose(1, 2), values, padding))
     for t in range(2):
         for b, length in enumerate((5, 2, 1)):
-            scores = [math.exp(float(asked[t, b] @ keys[b, s])) for s in range(length)]
+            scores = [math.exp(float(query[t, b] @ keys[b, s])) for s in range(length)]
             shares = torch.tensor([s / sum(scores) for s in scores], dtype=torch.float64)
             torch.testing.assert_close(weights[b, t, :length], shares)
-            torch.testing.assert_close(found[t, b], shares @ values[b, :length])
+            torch.testing.assert_close(context[t, b], shares @ values[b, :length])
 
 
 def test_dropout_only_while_training_and_the_same_at_all_steps() -> None:
@@ -93,8 +95,8 @@ def test_dropout_only_while_training_and_the_same_at_all_steps() -> None:
     net.train()
     torch.manual_seed(1)
     features = net(source, lengths, same)
-    gone = features == 0
-    assert bool(gone.any()) and bool((gone == gone[:1]).all())
+    dropped = features == 0
+    assert bool(dropped.any()) and bool((dropped == dropped[:1]).all())
     net.eval()
     torch.testing.assert_close(net(source, lengths, target), net(source, lengths, target))
 
@@ -102,10 +104,10 @@ def test_dropout_only_while_training_and_the_same_at_all_steps() -> None:
 def test_rows_can_be_selected_again_and_again() -> None:
     net = network().eval()
     source, lengths, target = batch()
-    memory, state = net.encode(source, lengths)
-    _, state = net.step(target[0], state, memory)
+    encoded, state = net.encode(source, lengths)
+    _, state = net.step(target[0], state, encoded)
     rows = torch.tensor([2, 0, 0])
-    part = Memory(*(x[rows] for x in memory))
-    found, _ = net.step(target[1][rows], selected(state, rows), part)
-    expected, _ = net.step(target[1], state, memory)
-    torch.testing.assert_close(found, expected[rows])
+    encoded_rows = EncoderOutput(*(x[rows] for x in encoded))
+    features, _ = net.step(target[1][rows], state.select(rows), encoded_rows)
+    expected, _ = net.step(target[1], state, encoded)
+    torch.testing.assert_close(features, expected[rows])

@@ -1,4 +1,4 @@
-"""Which column of a table is the time, which the value, which the name of the series."""
+"""Find the columns of a table that hold the time, the value and the name of the series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,28 +6,17 @@ from dataclasses import dataclass
 import polars as pl
 
 from elman.data.series.stamps import looks_like_time
-from elman.data.table.table import NO_NUMBER, Table
+from elman.data.table.table import MISSING_NUMBERS, Table
 from elman.errors import DataError, UsageError
 
-_TIMES = (
-    "ds",
-    "date",
-    "datetime",
-    "timestamp",
-    "time",
-    "month",
-    "week",
-    "day",
-    "year",
-    "quarter",
-    "period",
-    "step",
-)
+_TIME_NAMES = (
+    "ds", "date", "datetime", "timestamp", "time", "month", "week", "day", "year", "quarter", "period", "step"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns. `time` None: the rows are the steps; `series` None: the table is one series."""
+    """Names of the columns; without `time`, rows are steps, and without `series`, the table is one series."""
 
     time: str | None
     value: str
@@ -37,11 +26,11 @@ class Columns:
 
     @property
     def all(self) -> tuple[str, ...]:
-        named = (self.series, self.time, self.value, *self.future, *self.static)
-        return tuple(name for name in named if name is not None)
+        names = (self.series, self.time, self.value, *self.future, *self.static)
+        return tuple(name for name in names if name is not None)
 
 
-def recognise(
+def find_columns(
     table: Table,
     time: str | None = None,
     value: str | None = None,
@@ -49,39 +38,37 @@ def recognise(
     future: Sequence[str] = (),
     static: Sequence[str] = (),
 ) -> Columns:
-    """The columns' parts, from the names given, the names `unique_id, ds, y`, or what the cells look like.
+    """Find each column by its argument, by the names `unique_id, ds, y`, or by its cells.
 
     Raises:
-        DataError: a named column is missing, or it is not clear which column is meant; lists the choices.
-        UsageError: a column is given two parts.
+        DataError: a named column is missing, or several columns are possible; the message lists them.
+        UsageError: a column has two roles.
     """
     future, static = tuple(future), tuple(static)
     table.require(*(name for name in (time, value, series, *future, *static) if name is not None))
     _refuse_twice([name for name in (time, value, *future) if name is not None])
-    there = table.frame.columns
-    series = series if series is not None else next((c for c in there if c == "unique_id"), None)
+    names = table.frame.columns
+    series = "unique_id" if series is None and "unique_id" in names else series
     taken = {value, series, *future, *static}
-    time = time if time is not None else _find_time(table, [c for c in there if c not in taken])
-    value = value if value is not None else _find_value(table, [c for c in there if c not in {time, *taken}])
+    time = time if time is not None else _find_time(table, [c for c in names if c not in taken])
+    value = value if value is not None else _find_value(table, [c for c in names if c not in {time, *taken}])
     _refuse_twice([name for name in (time, value, *future) if name is not None])
     if series is None and time is not None and table.frame[time].is_duplicated().any():
-        series = _find_series(table, [c for c in there if c not in {time, value, *future, *static}], time)
+        series = _find_series(table, [c for c in names if c not in {time, value, *future, *static}], time)
     return Columns(time, value, series, future, static)
 
 
 def _refuse_twice(names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(
-                f"column {name!r} cannot be two of time, value and future; give each its own column."
-            )
+            raise UsageError(f"column {name!r} is two of time, value and future; give each its own column.")
 
 
 def _find_time(table: Table, free: list[str]) -> str | None:
     stamps = [c for c in free if looks_like_time(table.frame[c])]
-    named = [c for c in stamps or free if c.lower() in _TIMES]
+    named = [c for c in stamps or free if c.lower() in _TIME_NAMES]
     if named:
-        return min(named, key=lambda c: _TIMES.index(c.lower()))
+        return min(named, key=lambda c: _TIME_NAMES.index(c.lower()))
     if stamps:
         return stamps[0]
     numeric = [c for c in free if is_numeric(table.frame[c])]
@@ -91,7 +78,7 @@ def _find_time(table: Table, free: list[str]) -> str | None:
             return numeric[0]
     if len(free) > 1 and len(numeric) != 1:
         raise DataError(
-            f"{table.name}: no column looks like times; name it with time=; there are {', '.join(free)}."
+            f"{table.name} has no column that looks like times; name it with time=: {', '.join(free)}."
         )
     return None
 
@@ -104,7 +91,7 @@ def _find_value(table: Table, free: list[str]) -> str:
         return numeric[0]
     if numeric:
         raise DataError(
-            f"{table.name}: several columns could be forecast; name one with value=: {', '.join(numeric)} "
+            f"{table.name} has several columns to forecast; name one with value=: {', '.join(numeric)} "
             "(and with series= the one that names the series, if there are several)."
         )
     raise DataError(
@@ -113,7 +100,7 @@ def _find_value(table: Table, free: list[str]) -> str:
 
 
 def _find_series(table: Table, free: list[str], time: str) -> str:
-    """Stamps repeat, so several series must be stacked: the one column of names tells them apart."""
+    """Return the one column of names, which must distinguish several series, because stamps repeat."""
     names = [c for c in free if not is_numeric(table.frame[c]) and not looks_like_time(table.frame[c])]
     if len(names) == 1:
         return names[0]
@@ -121,21 +108,18 @@ def _find_series(table: Table, free: list[str], time: str) -> str:
     first = int(repeated.arg_true()[0])
     second = int((table.frame[time] == table.frame[time][first]).arg_true()[1])
     rows = f"{table.row(first)} and row {second + table.first_row}"
-    cure = "keep one of them"
+    advice = "keep one of them"
     if free:
-        cure += f", or name the column that tells several series apart with series=: {', '.join(free)}"
-    raise DataError(f"{rows} both hold {time} {table.frame[time][first]}; {cure}.")
+        advice += f", or name the column that distinguishes several series with series=: {', '.join(free)}"
+    raise DataError(f"{rows} both hold {time} {table.frame[time][first]}; {advice}.")
 
 
 def is_numeric(cells: pl.Series) -> bool:
-    """Whether most of a column's first values are numbers (or missing), as such or as text.
-
-    Most will do: the one that is none is to be named, not to make the column look like texts.
-    """
+    """Return whether most of a column's first values are numbers; a typo should not make it text."""
     if cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
         return True
     if cells.dtype != pl.String:
         return False
     head = cells.drop_nulls().str.strip_chars().str.to_lowercase()
-    head = head.filter(~head.is_in(NO_NUMBER)).head(50)
+    head = head.filter(~head.is_in(MISSING_NUMBERS)).head(50)
     return head.cast(pl.Float64, strict=False).null_count() < 0.5 * len(head)

@@ -1,4 +1,4 @@
-"""The regular grid of a series: how far apart its steps are, which stamp is which step, where in the year."""
+"""The regular grid of a series: the distance of its steps, the step of each stamp, and calendar inputs."""
 
 import re
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ Unit = Literal["us", "business", "month", "integer"]
 
 @dataclass(frozen=True)
 class Frequency:
-    """Steps of `count` units: microseconds, business days (Monday to Friday), calendar months or numbers.
+    """Steps of `count` units: microseconds, business days (Monday to Friday), months or plain numbers.
 
-    `month_end`: the stamps of a month grid are the last days of their months.
+    With `month_end`, the stamps of a grid of months are the last days of their months.
     """
 
     unit: Unit
@@ -46,15 +46,13 @@ class Frequency:
 
     @classmethod
     def parse(cls, text: str) -> "Frequency":
-        """The frequency that `text` names, as `str` writes it: "1h", "30min", "1d", "1bd", "1mo", "1q", "1".
+        """Parse a frequency in the form that `str` returns: "1h", "30min", "1d", "1bd", "1mo", "1q", "1".
 
         Raises:
-            UsageError: it names none.
+            UsageError: `text` has another form.
         """
-        found = re.fullmatch(r"([1-9]\d*)?\s*([a-z]*)", text.strip().lower())
-        if not found or not text.strip():
-            raise UsageError(f"frequency {text!r} is not understood; give {_GRAMMAR}.")
-        count, unit = int(found[1] or 1), found[2]
+        match = re.fullmatch(r"([1-9]\d*)?\s*([a-z]*)", text.strip().lower())
+        count, unit = (int(match[1] or 1), match[2]) if match and text.strip() else (0, "unknown")
         if unit in _FIXED:
             return cls("us", count * _FIXED[unit])
         if unit in _MONTHS:
@@ -67,29 +65,29 @@ class Frequency:
 
     @property
     def seconds(self) -> float:
-        """Length of a step, on average; NaN for step numbers."""
+        """Average length of a step; NaN for step numbers."""
         lengths = {"us": 1 / _SECOND, "business": 86_400.0, "month": _YEAR / 12, "integer": float("nan")}
         return self.count * lengths[self.unit]
 
     @property
     def season(self) -> int:
-        """Steps in the season to expect: a day of hours, a week of days, a year of weeks or months."""
+        """Number of steps in the usual season: a day of hours, a week of days, a year of weeks or months."""
         if self.unit == "integer":
             return 1
         if self.unit == "business":
             return 5 if self.count == 1 else 1
         for length in (86_400, 3600, 60, 7 * 86_400, _YEAR):
             steps = round(length / self.seconds)
-            # A year of weeks has 52 for want of a whole number. More than 400 steps are more than a network
-            # can look back on: the season of a minute is the hour.
+            # A year is rounded to 52 weeks. A season of more than 400 steps is too long for a network, so the
+            # season of minutes is the hour.
             if 2 <= steps <= 400 and abs(steps * self.seconds - length) < 0.02 * length:
                 return steps
         return 1
 
     def slots(self, start: np.generic, stamps: Stamps) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Step number of every stamp counted from `start`, and whether the stamp lies exactly on the grid.
+        """Return the step number of each stamp, from 0 at `start`, and whether it lies exactly on the grid.
 
-        A stamp off the grid counts for the nearest step; on a grid of months or business days, for its own.
+        A stamp off the grid belongs to the nearest step, or to the one it is in (months, business days).
         """
         if self.unit == "month":
             months = stamps.astype("datetime64[M]").astype(np.int64)
@@ -103,7 +101,7 @@ class Frequency:
         return slots, self.stamps(start, slots) == stamps
 
     def stamps(self, start: np.generic, slots: NDArray[np.int64]) -> Stamps:
-        """The stamps of step numbers counted from `start`; inverse of `slots`."""
+        """Return the stamps of step numbers counted from `start`; the inverse of `slots`."""
         if self.unit == "integer":
             return np.asarray(start.astype(np.int64) + slots * self.count)
         if self.unit == "us":
@@ -116,42 +114,40 @@ class Frequency:
         month = day.astype("datetime64[M]") + slots * self.count
         last = (month + 1).astype("datetime64[D]") - 1
         first = month.astype("datetime64[D]")
-        wanted = first + (day - day.astype("datetime64[M]").astype("datetime64[D]"))
-        days = last if self.month_end else np.minimum(wanted, last)
+        same_day = first + (day - day.astype("datetime64[M]").astype("datetime64[D]"))
+        days = last if self.month_end else np.minimum(same_day, last)
         return np.asarray(days.astype("datetime64[us]") + time_of_day)
 
     def cycles(self, seconds: float) -> tuple[str, ...]:
-        """The calendar cycles that can be learned: longer than a step, seen twice in `seconds` of history."""
-        if self.unit == "integer":
-            return ()
+        """Return the calendar cycles that `seconds` of history can teach: two steps to half of it long."""
         lengths = {"hour": 3600.0, "day": 86_400.0, "week": 7 * 86_400.0, "year": _YEAR}
         return tuple(c for c, length in lengths.items() if 2 * self.seconds <= length <= seconds / 2)
 
 
 def calendar(stamps: Stamps, cycles: Sequence[str]) -> NDArray[np.float32]:
-    """Sine and cosine of the place of every stamp (n,) in each cycle and its overtones: (n, F)."""
+    """Return the sines and cosines (n, F) of the phase of each stamp (n,) in each cycle and its overtones."""
     columns: list[NDArray[np.float64]] = []
     for cycle in cycles:
         phase = 2 * np.pi * _phase(stamps, cycle)
-        # Three overtones tell the seven days of a week apart; two shape a day or a year.
+        # Three overtones distinguish the seven days of a week; two suffice for a day or a year.
         for overtone in range(1, 4 if cycle == "week" else 3):
             columns += [np.sin(overtone * phase), np.cos(overtone * phase)]
     return np.stack(columns, 1).astype(np.float32) if columns else np.zeros((len(stamps), 0), np.float32)
 
 
 def _phase(stamps: Stamps, cycle: str) -> NDArray[np.float64]:
-    """How much of the cycle has passed, 0 to 1."""
+    """Return the share of the cycle that has passed, 0 to 1."""
     micros = stamps.astype("datetime64[us]").astype(np.int64)
     if cycle == "year":
         year = stamps.astype("datetime64[Y]")
-        begun, ends = (y.astype("datetime64[us]").astype(np.int64) for y in (year, year + 1))
-        return np.asarray((micros - begun) / (ends - begun))
+        start, end = (y.astype("datetime64[us]").astype(np.int64) for y in (year, year + 1))
+        return np.asarray((micros - start) / (end - start))
     length = {"hour": 3600 * _SECOND, "day": _DAY, "week": 7 * _DAY}[cycle]
     return np.asarray((micros % length) / length)
 
 
-def infer(groups: Sequence[Stamps], name: str) -> Frequency:
-    """The frequency of several series, each with rising stamps; `name` is for messages.
+def infer_frequency(groups: Sequence[Stamps], name: str) -> Frequency:
+    """Infer the common frequency of several series of ascending stamps; `name` is for messages.
 
     Raises:
         DataError: no series has two stamps.
@@ -162,13 +158,13 @@ def infer(groups: Sequence[Stamps], name: str) -> Frequency:
         raise DataError(f"{name} has no series with two stamps, so its frequency is unknown; give more rows.")
     if stamps.dtype.kind == "i":
         return Frequency("integer", _common_step(steps))
-    return _business(stamps, steps) or _monthly(groups, stamps, steps) or _fixed(stamps, steps)
+    return _business(stamps, steps) or _monthly(groups, stamps, steps) or Frequency("us", _common_step(steps))
 
 
 def _common_step(steps: NDArray[np.int64]) -> int:
-    """The step that explains nearly all of `steps`: the most frequent, else the greatest common divisor.
+    """Return the most frequent step if nearly all are multiples of it, else the greatest common divisor.
 
-    Where neither does (jittered clocks), the median.
+    If the divisor is far below the median step, the clock is inexact, and the median is returned.
     """
     values, counts = np.unique(steps.astype(np.int64), return_counts=True)
     frequent = int(values[counts.argmax()])
@@ -178,23 +174,16 @@ def _common_step(steps: NDArray[np.int64]) -> int:
     return divisor if median <= 4 * divisor else median
 
 
-def _fixed(stamps: Stamps, steps: Stamps) -> Frequency:
-    return Frequency("us", _common_step(steps.astype(np.int64)))
-
-
 def _business(stamps: Stamps, steps: Stamps) -> Frequency | None:
-    """Daily without a single weekend, though weekends passed."""
+    """Return business days for daily stamps that leave out all weekends."""
     days = steps.astype("timedelta64[D]").astype(np.int64)
     daily = np.median(days) == 1 and (days >= 3).any()
-    return (
-        Frequency("business", 1)
-        if daily and bool(np.is_busday(stamps.astype("datetime64[D]")).all())
-        else None
-    )
+    weekdays = daily and bool(np.is_busday(stamps.astype("datetime64[D]")).all())
+    return Frequency("business", 1) if weekdays else None
 
 
 def _monthly(groups: Sequence[Stamps], stamps: Stamps, steps: Stamps) -> Frequency | None:
-    """Months, quarters, years: the same day of each, or its last day, or any single stamp in it."""
+    """Return months, quarters or years: the same day of each, its last day, or any one stamp in each."""
     if steps.min() < np.timedelta64(27, "D"):
         return None
     days = stamps.astype("datetime64[D]")
@@ -206,5 +195,5 @@ def _monthly(groups: Sequence[Stamps], stamps: Stamps, steps: Stamps) -> Frequen
     )
     even = len(np.unique(steps)) == 1 and len(steps) > 2
     if (months < 1).any() or (even and not (ends or same_day)):
-        return None  # every 28 or 30 days on the dot, whatever the month
+        return None  # exactly every 28 or 30 days
     return Frequency("month", _common_step(months), month_end=ends and not same_day)

@@ -1,6 +1,6 @@
-"""Series in long form → values on regular grids, with every gap, doubt and repair reported."""
+"""Tables in long form → series on regular grids, with notes on every gap, ambiguity and repair."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,10 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from elman.data.series import frequency as frequencies
-from elman.data.series.columns import Columns, is_numeric, recognise
-from elman.data.series.frequency import Frequency
-from elman.data.series.stamps import Clock, Stamps, read_stamps
+from elman.data.series.columns import Columns, find_columns, is_numeric
+from elman.data.series.frequency import Frequency, infer_frequency
+from elman.data.series.stamps import StampColumn, Stamps, read_stamps
 from elman.data.table.table import Table, read_table
 from elman.errors import DataError
 
@@ -20,37 +19,29 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One series on its grid: step i is `frequency.stamps(start, i)`.
-
-    values (n,): NaN where missing; the first and the last are known. future (m, F): the covariates known
-    ahead, with m >= n; NaN where missing. static: one text or number per static column.
-    """
+    """One series on its grid: the stamp of step i is `frequency.stamps(start, i)`."""
 
     name: str
     start: np.generic
-    values: Array
-    future: Array
-    static: tuple[str | float, ...] = ()
+    values: Array  # (n,) NaN where missing; the first and the last are known
+    future: Array  # (m, F) covariates known ahead, with m >= n; NaN where missing
+    static: tuple[str | float, ...] = ()  # one text or number per static column
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Several series of one frequency.
-
-    `kind` tells how stamps are written back: "integer", "date" or "datetime". `notes`: sentences about what
-    was irregular, missing or ambiguous.
-    """
+    """Several series of one frequency."""
 
     series: tuple[Series, ...]
     frequency: Frequency
     columns: Columns
-    kind: str
+    kind: str  # of the stamps: "integer", "date" or "datetime"
     name: str
     fingerprint: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences about irregular, missing or ambiguous data
 
     def stamps(self, series: Series, first: int, count: int) -> Stamps:
-        """Stamps of `count` steps of a series, from step `first` on."""
+        """Return the stamps of `count` steps of a series, from step `first` on."""
         return self.frequency.stamps(series.start, np.arange(first, first + count))
 
 
@@ -64,39 +55,41 @@ def read_panel(
     static: Sequence[str] = (),
     frequency: str | Frequency | None = None,
 ) -> Panel:
-    """The series in `source` (whatever `read_table` takes), long form: one row a series and stamp.
+    """Read series from a table in long form, with one row per series and stamp.
 
     Args:
-        time, value, series: columns; found by themselves where they are `ds`, `y`, `unique_id` or no other
-            can be meant. A table without a time column is one series of steps.
-        future: columns known ahead of time (holidays, prices); rows after the last value give them for later.
-        static: columns that say what a series is; one value a series, text or number.
-        frequency: as `Frequency.parse` reads it; inferred if not given.
+        source: as in `read_table`.
+        time, value, series: names of columns. They can be omitted if they are `ds`, `y` and `unique_id` or if
+            only one column is possible. A table without a time column is one series of steps.
+        future: columns known ahead of time (holidays, prices), also in rows after the last value.
+        static: columns with one value per series, text or number.
+        frequency: as in `Frequency.parse`; inferred if None.
 
     Raises:
-        DataError: two rows hold the same stamp of one series, a stamp or number cannot be read, no value is
-            known, or the grid would be absurdly longer than the table.
+        DataError: two rows hold the same stamp of one series, a stamp or number cannot be read, all values
+            are missing, or the grid would be far longer than the table.
     """
     table = read_table(source)
-    columns = recognise(table, time, value, series, future, static)
+    columns = find_columns(table, time, value, series, future, static)
     rows = _Rows.of(table, columns)
     if isinstance(frequency, str):
         frequency = Frequency.parse(frequency)
     groups = rows.groups()
-    frequency = frequency or frequencies.infer([rows.clock.stamps[g] for g in groups.values()], table.name)
-    _check_unit(frequency, rows.clock, table, columns)
-    notes = list(rows.clock.notes)
+    frequency = frequency or infer_frequency([rows.time.stamps[g] for g in groups.values()], table.name)
+    _check_unit(frequency, rows.time, table, columns)
+    notes = list(rows.time.notes)
     if columns.time is None and len(table.frame.columns) > 1:
-        notes.append(f"{table.name} has no column of times: its rows are taken for the steps")
-    found = [_grid(rows, name, index, frequency, notes) for name, index in groups.items()]
-    kept = tuple(one for one in found if one is not None)
-    if not kept:
-        raise DataError(f"{table.name}: column {columns.value!r} holds no value at all; give at least a few.")
-    return Panel(kept, frequency, columns, rows.clock.kind, table.name, table.fingerprint, _shortened(notes))
+        notes.append(f"{table.name} has no column of times, so its rows are the steps")
+    grids = [_grid(rows, name, index, frequency, notes) for name, index in groups.items()]
+    nonempty = tuple(grid for grid in grids if grid is not None)
+    if not nonempty:
+        raise DataError(f"{table.name}: column {columns.value!r} is empty; give at least a few values.")
+    kind = rows.time.kind
+    return Panel(nonempty, frequency, columns, kind, table.name, table.fingerprint, _shortened(notes))
 
 
 def extend(panel: Panel, source: Any) -> Panel:
-    """`panel` with the covariates that `source` (series, time and future columns) gives for later steps.
+    """Add the covariates of later steps from a table with the panel's series, time and future columns.
 
     Raises:
         DataError: a column is missing, a stamp repeats, or a series is not in the panel.
@@ -110,111 +103,93 @@ def extend(panel: Panel, source: Any) -> Panel:
         groups = {panel.series[0].name: next(iter(groups.values()))}
     unknown = [name for name in groups if name not in {one.name for one in panel.series}]
     if unknown:
-        raise DataError(f"{table.name}: series {unknown[0]!r} is not among the series to forecast.")
-    return replace(
-        panel,
-        series=tuple(
-            _with_future(one, rows, groups[one.name], panel.frequency) if one.name in groups else one
-            for one in panel.series
-        ),
+        raise DataError(f"{table.name}: series {unknown[0]!r} is not among those to forecast; remove it.")
+    extended = tuple(
+        _with_future(one, rows, groups[one.name], panel.frequency) if one.name in groups else one
+        for one in panel.series
     )
+    return replace(panel, series=extended)
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """A table's columns as arrays, one entry a row."""
-
     table: Table
     columns: Columns
-    clock: Clock
+    time: StampColumn
     values: Array
     future: Array
     names: pl.Series | None
 
     @classmethod
     def of(cls, table: Table, columns: Columns) -> "_Rows":
-        n = len(table)
-        clock = Clock(np.arange(n), "integer") if columns.time is None else read_stamps(table, columns.time)
-        future = [table.numbers(c).fill_null(float("nan")).to_numpy() for c in columns.future]
-        names = None
-        if columns.series is not None:
-            names = pl.Series(table.texts(columns.series))
-        return cls(
-            table,
-            columns,
-            clock,
-            table.numbers(columns.value).fill_null(float("nan")).to_numpy().astype(np.float64),
-            np.stack(future, 1) if future else np.zeros((n, 0)),
-            names,
-        )
+        rows = np.arange(len(table))
+        time = StampColumn(rows, "integer") if columns.time is None else read_stamps(table, columns.time)
+        future = np.zeros((len(table), len(columns.future)))
+        for i, column in enumerate(columns.future):
+            future[:, i] = table.numbers(column).to_numpy()
+        names = None if columns.series is None else pl.Series(table.texts(columns.series))
+        return cls(table, columns, time, table.numbers(columns.value).to_numpy(), future, names)
 
     def groups(self) -> dict[str, NDArray[np.int64]]:
-        """Row numbers of every series, in order of time; the series in order of appearance.
-
-        Raises:
-            DataError: a stamp occurs twice in a series.
-        """
-        order = np.argsort(self.clock.stamps, kind="stable")
+        """Return the row numbers of each series in order of time; the series are in order of appearance."""
+        order = np.argsort(self.time.stamps, kind="stable")
         if self.names is None:
-            found = {self.columns.value: order}
+            groups = {self.columns.value: order}
         else:
             _, first, codes = np.unique(self.names.to_numpy(), return_index=True, return_inverse=True)
             by_series = order[np.argsort(codes[order], kind="stable")]
             parts = np.split(by_series, np.cumsum(np.bincount(codes))[:-1])
-            found = {str(self.names[int(first[i])]): parts[i] for i in np.argsort(first)}
-        for name, index in found.items():
+            groups = {str(self.names[int(first[i])]): parts[i] for i in np.argsort(first)}
+        for name, index in groups.items():
             self._refuse_repeats(name, index)
-        return found
+        return groups
 
     def _refuse_repeats(self, name: str, index: NDArray[np.int64]) -> None:
-        stamps = self.clock.stamps[index]
+        stamps = self.time.stamps[index]
         same = np.flatnonzero(stamps[1:] == stamps[:-1])
         if len(same):
             a, b = sorted((int(index[same[0]]), int(index[same[0] + 1])))
             whose = f" of series {name!r}" if self.names is not None else ""
-            hint = (
-                "" if self.names is not None else ", or name the column that tells series apart with series="
-            )
-            raise DataError(
-                f"{self.table.row(a)} and row {b + self.table.first_row} both hold {written(stamps[same[0]])}"
-                f"{whose}; keep one of them{hint}."
-            )
+            hint = "" if whose else ", or name the column that distinguishes several series with series="
+            stamp = format_stamp(stamps[same[0]])
+            rows = f"{self.table.row(a)} and row {b + self.table.first_row}"
+            raise DataError(f"{rows} both hold {stamp}{whose}; keep one of them{hint}.")
 
 
-def _check_unit(frequency: Frequency, clock: Clock, table: Table, columns: Columns) -> None:
-    if (frequency.unit == "integer") != (clock.kind == "integer"):
-        what = "whole numbers" if clock.kind == "integer" else "dates"
+def _check_unit(frequency: Frequency, time: StampColumn, table: Table, columns: Columns) -> None:
+    if (frequency.unit == "integer") != (time.kind == "integer"):
+        what = "whole numbers" if time.kind == "integer" else "dates"
         raise DataError(
             f"{table.name}: the stamps ({columns.time or 'row numbers'}) are {what}, so the frequency cannot "
-            f"be {str(frequency)!r}; leave frequency out or give one for {what}."
+            f"be {str(frequency)!r}; omit frequency or give one for {what}."
         )
 
 
 def _grid(
     rows: _Rows, name: str, index: NDArray[np.int64], frequency: Frequency, notes: list[str]
 ) -> Series | None:
-    """The series at rows `index` on its grid, from its first to its last known value; None if it has none."""
-    known = ~np.isnan(rows.values[index])
-    if not known.any():
-        notes.append(f"series {name!r} has no value and is left out")
+    """Return the series from its first to its last known value, or None if all values are missing."""
+    observed = ~np.isnan(rows.values[index])
+    if not observed.any():
+        notes.append(f"series {name!r} has no values and is omitted")
         return None
-    index = index[int(known.argmax()) :]
-    stamps = rows.clock.stamps[index]
+    index = index[int(observed.argmax()) :]
+    stamps = rows.time.stamps[index]
     slots, exact = frequency.slots(stamps[0], stamps)
     _refuse_sparse(rows, name, slots, frequency)
-    _note_uneven(name, stamps, slots, exact, frequency, notes)
     values = np.full(int(slots[-1]) + 1, np.nan)
-    # Of two stamps that fall into one step the later counts: rows are in order of time, it is written last.
+    # Rows are in order of time, so of two stamps in one step the later one counts.
     values[slots] = rows.values[index]
     future = np.full((len(values), rows.future.shape[1]), np.nan)
     future[slots] = rows.future[index]
     values = values[: int(np.flatnonzero(~np.isnan(values))[-1]) + 1]
-    _note_gaps(name, values, stamps[0], frequency, notes)
-    return Series(name, stamps[0], values, future, _static(rows, name, index))
+    series = Series(name, stamps[0], values, future, _static(rows, name, index))
+    notes += _irregularities(series, stamps, slots, exact, frequency)
+    return series
 
 
 def _with_future(series: Series, rows: _Rows, index: NDArray[np.int64], frequency: Frequency) -> Series:
-    slots, _ = frequency.slots(series.start, rows.clock.stamps[index])
+    slots, _ = frequency.slots(series.start, rows.time.stamps[index])
     index, slots = index[slots >= 0], slots[slots >= 0]
     if not len(slots):
         return series
@@ -226,71 +201,66 @@ def _with_future(series: Series, rows: _Rows, index: NDArray[np.int64], frequenc
 
 
 def _refuse_sparse(
-    rows: _Rows, name: str, slots: NDArray[np.int64], frequency: Frequency, known: int = 0
+    rows: _Rows, name: str, slots: NDArray[np.int64], frequency: Frequency, length: int = 0
 ) -> None:
-    if slots[-1] + 1 > 1000 + known + 50 * len(slots):
+    if slots[-1] + 1 > 1000 + length + 50 * len(slots):
         raise DataError(
             f"{rows.table.name}: series {name!r} has {len(slots)} rows but spans {slots[-1] + 1} steps of "
-            f"{frequency}; correct the stamps or give a longer step with frequency=."
+            f"{frequency}; correct the stamps or give a longer frequency."
         )
 
 
 def _static(rows: _Rows, name: str, index: NDArray[np.int64]) -> tuple[str | float, ...]:
-    found: list[str | float] = []
+    values: list[str | float] = []
     for column in rows.columns.static:
         cells = rows.table.frame[column]
         first = cells[int(index[0])]
         other = np.flatnonzero((cells.gather(index) != first).fill_null(True).to_numpy())
         if first is None or len(other):
-            where = int(index[other[0]] if first is not None else index[0])
+            row = int(index[other[0]] if first is not None else index[0])
             raise DataError(
-                f"{rows.table.row(where)}: static column {column!r} of series {name!r} holds {cells[where]} "
-                f"after {first}; a static column has one value for a whole series."
+                f"{rows.table.row(row)}: static column {column!r} of series {name!r} holds {cells[row]} "
+                f"after {first}; a static column should hold the same value in all rows of a series."
             )
-        found.append(float(first) if is_numeric(cells) else str(first))
-    return tuple(found)
+        values.append(float(first) if is_numeric(cells) else str(first))
+    return tuple(values)
 
 
-def _note_uneven(
-    name: str,
-    stamps: Stamps,
-    slots: NDArray[np.int64],
-    exact: NDArray[np.bool_],
-    frequency: Frequency,
-    notes: list[str],
-) -> None:
+def _irregularities(
+    series: Series, stamps: Stamps, slots: NDArray[np.int64], exact: NDArray[np.bool_], frequency: Frequency
+) -> Iterator[str]:
     off = np.flatnonzero(~exact)
     if len(off):
-        notes.append(
-            f"series {name!r}: {len(off)} of {len(stamps)} stamps are off the grid of {frequency} "
-            f"(first {written(stamps[off[0]])}) and were moved to the nearest step"
+        yield (
+            f"series {series.name!r}: {len(off)} of {len(stamps)} stamps are off the grid of {frequency} "
+            f"(first {format_stamp(stamps[off[0]])}) and were moved to the nearest step"
         )
     shared = np.flatnonzero(slots[1:] == slots[:-1])
     if len(shared):
-        notes.append(
-            f"series {name!r}: {len(shared)} stamps share a step with a later one "
-            f"(first {written(stamps[shared[0]])}) and were dropped"
+        first = format_stamp(stamps[shared[0]])
+        yield (
+            f"series {series.name!r}: {len(shared)} stamps share a step with a later one "
+            f"(first {first}) and were dropped"
+        )
+    missing = np.flatnonzero(np.isnan(series.values))
+    if len(missing):
+        first = format_stamp(frequency.stamps(series.start, missing[:1])[0])
+        yield (
+            f"series {series.name!r}: {len(missing)} of {len(series.values)} steps have no value "
+            f"(first {first})"
         )
 
 
-def _note_gaps(name: str, values: Array, start: np.generic, frequency: Frequency, notes: list[str]) -> None:
-    missing = np.flatnonzero(np.isnan(values))
-    if len(missing):
-        first = written(frequency.stamps(start, missing[:1])[0])
-        notes.append(f"series {name!r}: {len(missing)} of {len(values)} steps have no value (first {first})")
-
-
 def _shortened(notes: list[str], limit: int = 8) -> tuple[str, ...]:
-    """The first few notes; a panel of thousands need not say the same thing thousands of times."""
     more = [f"and {len(notes) - limit} more notes like these"] if len(notes) > limit else []
     return tuple(notes[:limit] + more)
 
 
-def written(stamp: Any) -> str:
-    """A stamp as a person writes it: without a midnight or seconds that say nothing."""
+def format_stamp(stamp: Any) -> str:
+    """Return a stamp as text, without zero fractions, seconds and hours at its end."""
     if not isinstance(stamp, np.datetime64):
         return str(stamp)
     text = str(stamp.astype("datetime64[us]")).replace("T", " ")
-    for silent in (".000000", ":00", " 00:00"):
-        text = text.removesuffix(silent)
+    for zeros in (".000000", ":00", " 00:00"):
+        text = text.removesuffix(zeros)
     return text

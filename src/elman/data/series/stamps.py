@@ -1,4 +1,4 @@
-"""Time stamps as people and programs write them → numpy datetime64[us] on one clock, or step numbers."""
+"""Time stamps in many formats → numpy datetime64[us] in one time zone, or step numbers."""
 
 import re
 from dataclasses import dataclass
@@ -22,133 +22,125 @@ _EXAMPLES = "write dates as 2024-01-31 or 2024-01-31 13:30, or use whole numbers
 
 
 @dataclass(frozen=True)
-class Clock:
-    """A column of stamps, and how it was read.
-
-    `kind` is "integer", "date" (no time of day anywhere) or "datetime"; `notes` are sentences for the reader.
-    """
-
+class StampColumn:
     stamps: Stamps
-    kind: str
-    notes: tuple[str, ...] = ()
+    kind: str  # "integer", "date" (without any time of day) or "datetime"
+    notes: tuple[str, ...] = ()  # sentences about how the column was read
 
 
-def read_stamps(table: Table, column: str) -> Clock:
-    """The stamps in `column` of `table`.
+def read_stamps(table: Table, column: str) -> StampColumn:
+    """Read the stamps in `column` of `table`.
 
-    Text may be ISO 8601 or one of the common ways to write a date; every row the same way. Stamps with a zone
-    or an offset become UTC, unless all of them are local midnights: those are dates. Whole numbers stay
-    numbers, unless all read as YYYYMMDD.
+    Text may be ISO 8601 or another common date format, the same in all rows. Stamps with a zone or an offset
+    become UTC, unless all of them are local midnights, which are dates. Whole numbers stay numbers, unless
+    all are dates YYYYMMDD.
 
     Raises:
-        DataError: a stamp is missing, or cannot be read; names the row and the value.
+        DataError: a stamp is missing or cannot be read.
     """
     table.require(column)
     cells = table.frame[column]
     if cells.dtype == pl.String:
-        cells = cells.str.strip_chars()
-        cells = cells.replace("", None)
+        cells = cells.str.strip_chars().replace("", None)
     if cells.null_count():
-        where = int(cells.is_null().arg_true()[0])
-        raise DataError(
-            f"{table.row(where)}: column {column!r} has no time stamp; give one or remove the row."
-        )
+        row = table.row(int(cells.is_null().arg_true()[0]))
+        raise DataError(f"{row}: column {column!r} has no time stamp; give one or remove the row.")
     if cells.dtype == pl.Date:
-        return _dated(cells.cast(pl.Datetime("us")))
+        return StampColumn(_numpy(cells), "date")
     if isinstance(cells.dtype, pl.Datetime):
-        return _zoned(cells)
+        return _from_datetimes(cells)
     if cells.dtype.is_numeric():
-        return _numbered(table, column, cells)
+        return _from_numbers(table, column, cells)
     if cells.dtype != pl.String:
-        raise DataError(f"{table.name}: column {column!r} holds {cells.dtype}, not time stamps; {_EXAMPLES}.")
+        raise DataError(
+            f"column {column!r} of {table.name} holds {cells.dtype}, which is not a time stamp; {_EXAMPLES}."
+        )
     if cells.str.contains(r"^[+-]?\d{1,18}$").all():
-        return _numbered(table, column, cells.cast(pl.Int64))
-    return _written(table, column, cells)
+        return _from_numbers(table, column, cells.cast(pl.Int64))
+    return _from_text(table, column, cells)
 
 
 def looks_like_time(cells: pl.Series) -> bool:
-    """Whether a column's first values are dates or times (numbers are not taken for times)."""
+    """Return whether a column's first values are dates or times; numbers do not count as such."""
     if cells.dtype.is_temporal():
         return True
     if cells.dtype != pl.String:
         return False
-    head = _tidy(cells.drop_nulls().head(50).str.strip_chars())
+    head = _normalize(cells.drop_nulls().head(50).str.strip_chars())
     if head.is_empty() or head.str.contains(r"^[+-]?[\d.]+(?:[eE][+-]?\d+)?$").all():
         return False
-    return any(_parse(_drop_zone(head), form).null_count() == 0 for form in _FORMATS)
+    return any(_parse(_drop_zone(head), pattern).null_count() == 0 for pattern in _FORMATS)
 
 
-def _numbered(table: Table, column: str, cells: pl.Series) -> Clock:
+def _from_numbers(table: Table, column: str, cells: pl.Series) -> StampColumn:
     whole = cells.cast(pl.Int64, strict=False)
     bad = (whole.is_null() | (whole.cast(pl.Float64) != cells.cast(pl.Float64))).arg_true()
     if len(bad):
-        where, value = table.row(int(bad[0])), cells[int(bad[0])]
-        raise DataError(f"{where}: column {column!r} holds {value}, which is no whole number; {_EXAMPLES}.")
+        row, value = table.row(int(bad[0])), cells[int(bad[0])]
+        raise DataError(f"{row}: column {column!r} holds {value}, which is not a whole number; {_EXAMPLES}.")
     if bool(whole.is_between(19000101, 22001231).all()):
         dates = _parse(whole.cast(pl.String), "%Y%m%d")
         if dates.null_count() == 0:
-            return _dated(dates)
-    return Clock(whole.to_numpy().astype(np.int64), "integer")
+            return StampColumn(_numpy(dates), "date")
+    return StampColumn(whole.to_numpy().astype(np.int64), "integer")
 
 
-def _written(table: Table, column: str, cells: pl.Series) -> Clock:
-    tidy = _tidy(cells)
-    wall_text = _drop_zone(tidy)
-    form = _best_format(wall_text)
-    wall = _parse(wall_text, form)
-    if wall.null_count():
-        bad = int(wall.is_null().arg_true()[0])
-        others = next((str(cells[i]) for i in range(len(cells)) if wall[i] is not None), None)
-        unlike = f" like {others!r}" if others is not None else ""
+def _from_text(table: Table, column: str, cells: pl.Series) -> StampColumn:
+    text = _normalize(cells)
+    local_text = _drop_zone(text)
+    pattern = _best_format(local_text)
+    local = _parse(local_text, pattern)
+    if local.null_count():
+        bad = int(local.is_null().arg_true()[0])
+        example = next((str(cells[i]) for i in range(len(cells)) if local[i] is not None), None)
+        unlike = f" like {example!r}" if example is not None else ""
         raise DataError(
-            f"{table.row(bad)}: column {column!r} holds {cells[bad]!r}, which is no date or time{unlike}; "
+            f"{table.row(bad)}: column {column!r} holds {cells[bad]!r}, which is not a date or time{unlike}; "
             f"{_EXAMPLES}."
         )
     notes: tuple[str, ...] = ()
-    if "%d-%m-%Y" in form or "%m-%d-%Y" in form:
-        wall, notes = _settle_order(table, column, wall_text, form, wall)
-    offsets = tidy.str.extract(_ZONE, 2)
-    if offsets.null_count() == len(offsets):
-        return Clock(_numpy(wall), _kind(wall), notes)
-    if _kind(wall) == "date":
-        return Clock(_numpy(wall), "date", notes)
+    if "%d-%m-%Y" in pattern or "%m-%d-%Y" in pattern:
+        local, notes = _resolve_order(table, column, local_text, pattern, local)
+    offsets = text.str.extract(_ZONE, 2)
+    if _kind(local) == "date" or offsets.null_count() == len(offsets):
+        return StampColumn(_numpy(local), _kind(local), notes)
     minutes = offsets.fill_null("Z").map_elements(_minutes, return_dtype=pl.Int64).to_numpy()
-    utc = _numpy(wall) - minutes.astype("timedelta64[m]")
+    utc = _numpy(local) - minutes.astype("timedelta64[m]")
     if minutes.any():
         notes = (*notes, f"{table.name}: column {column!r} has time zones; all stamps are in UTC")
-    return Clock(utc, "datetime", notes)
+    return StampColumn(utc, "datetime", notes)
 
 
-def _settle_order(
-    table: Table, column: str, text: pl.Series, form: str, wall: pl.Series
+def _resolve_order(
+    table: Table, column: str, text: pl.Series, pattern: str, stamps: pl.Series
 ) -> tuple[pl.Series, tuple[str, ...]]:
-    """Day or month first? Where both read every row, the order that makes the steps more even is meant."""
-    swapped = form.replace("%d-%m", "%m-%d") if "%d-%m" in form else form.replace("%m-%d", "%d-%m")
+    """Read the day or the month first: if both fit all rows, the order with the more even steps."""
+    day_first = "%d-%m" in pattern
+    swapped = pattern.replace("%d-%m", "%m-%d") if day_first else pattern.replace("%m-%d", "%d-%m")
     other = _parse(text, swapped)
     if other.null_count():
-        return wall, ()
-    chosen, used = (other, swapped) if _evenness(other) > _evenness(wall) else (wall, form)
-    order = "day/month/year" if "%d-%m" in used else "month/day/year"
-    return chosen, (
-        f"{table.name}: column {column!r} was read as {order}; write 2024-01-31 to leave no doubt",
-    )
+        return stamps, ()
+    if _evenness(other) > _evenness(stamps):
+        stamps, day_first = other, not day_first
+    order = "day/month/year" if day_first else "month/day/year"
+    return stamps, (f"{table.name}: column {column!r} was read as {order}; write dates as 2024-01-31",)
 
 
 def _evenness(stamps: pl.Series) -> float:
-    """Share of the most frequent step between neighbouring stamps."""
+    """Return the share of the most frequent step between neighbouring stamps."""
     steps = np.diff(np.unique(_numpy(stamps)))
     return float(np.unique(steps, return_counts=True)[1].max() / len(steps)) if len(steps) else 1.0
 
 
 def _best_format(text: pl.Series) -> str:
-    """The format that reads the most rows; a sample narrows the list first."""
+    """Return the format that fits the most rows, after a sample has narrowed the list."""
     sample = text.gather_every(max(1, len(text) // 200))
-    ranked = sorted(_FORMATS, key=lambda form: _parse(sample, form).null_count())
-    return min(ranked[:4], key=lambda form: _parse(text, form).null_count())
+    ranked = sorted(_FORMATS, key=lambda pattern: _parse(sample, pattern).null_count())
+    return min(ranked[:4], key=lambda pattern: _parse(text, pattern).null_count())
 
 
-def _tidy(cells: pl.Series) -> pl.Series:
-    """The many ways to write one stamp → few: "2024/1/31T10:00" as "2024-1-31 10:00:00"."""
+def _normalize(cells: pl.Series) -> pl.Series:
+    """Reduce the formats to a few: "2024/1/31T10:00" becomes "2024-1-31 10:00:00"."""
     text = cells.str.replace_all(",", "", literal=True).str.replace(r"^(\d+)[/.](\d+)[/.](\d+)", "$1-$2-$3")
     text = text.str.replace(r"^(\d{4})[/.](\d{1,2})$", "$1-$2").str.replace(r"(\d)[Tt](\d\d:?)", "$1 $2")
     text = text.str.replace(r"^(\d{4}-\d{1,2})$", "$1-01").str.replace(
@@ -161,7 +153,7 @@ def _tidy(cells: pl.Series) -> pl.Series:
 
 
 def _with_seconds(text: pl.Series) -> pl.Series:
-    """Times written to the second in all rows, if any row has a time."""
+    """Write times to the second in all rows, if any row has a time."""
     text = text.str.replace(r"^(\d+-\d+-\d+ \d\d)$", "$1:00")
     timed = text.str.contains(":", literal=True)
     if not timed.any():
@@ -174,8 +166,8 @@ def _drop_zone(text: pl.Series) -> pl.Series:
     return text.str.replace(_ZONE, "$1")
 
 
-def _parse(text: pl.Series, form: str) -> pl.Series:
-    return text.str.to_datetime(form, time_unit="us", strict=False, exact=True)
+def _parse(text: pl.Series, pattern: str) -> pl.Series:
+    return text.str.to_datetime(pattern, time_unit="us", strict=False, exact=True)
 
 
 def _minutes(offset: str) -> int:
@@ -185,20 +177,15 @@ def _minutes(offset: str) -> int:
     return (1 if offset[0] == "+" else -1) * (60 * int(digits[:2]) + int(digits[2:]))
 
 
-def _zoned(cells: pl.Series) -> Clock:
-    """A Datetime column, with or without a zone."""
-    cells = cells.cast(pl.Datetime("us", cells.dtype.time_zone))  # type: ignore[attr-defined]
-    if cells.dtype.time_zone is None:  # type: ignore[attr-defined]
-        return Clock(_numpy(cells), _kind(cells))
-    wall = cells.dt.replace_time_zone(None)
-    if _kind(wall) == "date":
-        return Clock(_numpy(wall), "date")
+def _from_datetimes(cells: pl.Series) -> StampColumn:
+    zone = cells.dtype.time_zone  # type: ignore[attr-defined]
+    cells = cells.cast(pl.Datetime("us", zone))
+    local = cells.dt.replace_time_zone(None)
+    if zone is None or _kind(local) == "date":
+        return StampColumn(_numpy(local), _kind(local))
     utc = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    return Clock(_numpy(utc), "datetime", (f"column {cells.name!r} has a time zone; all stamps are in UTC",))
-
-
-def _dated(cells: pl.Series) -> Clock:
-    return Clock(_numpy(cells), "date")
+    note = f"column {cells.name!r} has a time zone; all stamps are in UTC"
+    return StampColumn(_numpy(utc), "datetime", (note,))
 
 
 def _kind(stamps: pl.Series) -> str:

@@ -1,6 +1,6 @@
-"""Bytes of a file → a frame, for every format but CSV and TSV (see `delimited`).
+"""Bytes of a file → a frame, for every format except CSV and TSV (see `csv`).
 
-Each reader takes the bytes and the name that messages call them by, and gives back `Parsed`.
+Each reader takes the bytes and a name for messages, and returns `Parsed`.
 """
 
 import gzip
@@ -10,7 +10,6 @@ import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from elman.errors import DataError
+from elman.errors import DataError, suggestion
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
 
-# What the first bytes of a file that is not text give away.
+# First bytes of files that are not UTF-8 text → what they are and what to do.
 MAGIC = {
     b"PAR1": "a Parquet file; give it the ending .parquet",
     b"PK\x03\x04": "a zip archive or an Excel workbook; save the sheet as CSV (UTF-8)",
@@ -38,35 +37,22 @@ MAGIC = {
 
 @dataclass(frozen=True)
 class Parsed:
-    """A frame and where its rows stood in the file.
-
-    `first_row` is the number a person gives the first data row. `lines` holds the line on which each row
-    starts, or None where that is the row's own number.
-    """
-
     frame: pl.DataFrame
-    first_row: int
-    lines: NDArray[np.int64] | None = None
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'x'?"` for the known name closest to `word`, or nothing."""
-    lowered = {name.lower(): name for name in known}
-    found = get_close_matches(word.lower(), lowered, n=1)
-    return f"; did you mean {lowered[found[0]]!r}?" if found else ""
+    first_row: int  # number of the first data row as a spreadsheet counts
+    lines: NDArray[np.int64] | None = None  # (rows,) where each row starts in the file; None: at its number
 
 
 def shorten(value: object, limit: int = 40) -> str:
-    """`value` as it would be typed, cut to fit into a message."""
+    """Return the `repr` of `value`, cut to at most `limit` characters."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 2] + "…" + text[0]
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's content.
+    """Return the content of a file.
 
     Raises:
-        DataError: the file is missing (names its nearest neighbour), is a folder or cannot be read.
+        DataError: the file is missing (the message suggests a similar name), is a folder or cannot be read.
     """
     try:
         if path.is_dir():
@@ -75,39 +61,46 @@ def read_bytes(path: Path) -> bytes:
         if not path.parent.is_dir():
             raise DataError(f"{path} does not exist: there is no folder {path.parent}.")
         if not path.exists():
-            hint = nearest(path.name, (p.name for p in path.parent.iterdir()))
+            hint = suggestion(path.name, (p.name for p in path.parent.iterdir()))
             raise DataError(f"{path} does not exist{hint or '; check the spelling and the folder.'}")
         return path.read_bytes()
     except OSError as problem:
         raise DataError(f"{shorten(str(path))} cannot be read: {problem.strerror}.") from None
 
 
-def given_lines(data: str) -> Iterable[str]:
-    """The lines of standard input ("-") as they come, or of a file; any other string is a text itself."""
+def input_lines(data: str) -> Iterable[str]:
+    """Return the lines of standard input ("-") as they arrive, or of a file, or else `data` itself."""
     if data == "-":
         return (line.decode(errors="replace").rstrip("\r\n") for line in sys.stdin.buffer)
-    if os.path.isfile(data):  # which, other than Path's, takes any string  # noqa: PTH113
+    if os.path.isfile(data):  # unlike Path.is_file, it accepts any string  # noqa: PTH113
         return clean(read_bytes(Path(data)), data).decode().removesuffix("\n").split("\n")
     return [data]
 
 
-def unzip(data: bytes, name: str) -> bytes:
-    """gzip undone.
+def ending(path: Path) -> str:
+    """Return the ending of a file in lower case, without the .gz of a compressed one."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def unpack(data: bytes, path: Path) -> bytes:
+    """Decompress the content of a file whose name ends in .gz; return any other unchanged.
 
     Raises:
-        DataError: the bytes are damaged or are not gzip.
+        DataError: the bytes are damaged or not gzip.
     """
+    if path.suffix.lower() != ".gz":
+        return data
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as problem:
-        raise DataError(f"{name} is not a whole gzip file ({problem}); compress it again.") from None
+        raise DataError(f"{path} is not a complete gzip file ({problem}); compress it again.") from None
 
 
 def clean(data: bytes, name: str) -> bytes:
-    """`data` proved to be UTF-8 text, without a byte order mark, every line ended by a line feed alone.
+    """Check that `data` is UTF-8 text; return it without byte order mark, its line ends as line feeds.
 
     Raises:
-        DataError: the bytes are empty, binary, UTF-16, hold a NUL, or are not UTF-8 (names line and byte).
+        DataError: the bytes are empty, binary or UTF-16, hold a NUL, or are not UTF-8 (with line and byte).
     """
     for magic, kind in MAGIC.items():
         if data.startswith(magic):
@@ -120,7 +113,7 @@ def clean(data: bytes, name: str) -> bytes:
         raise DataError(_not_utf8(data, name, problem)) from None
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
-        if b"\n" not in data:  # line ends of the old Mac
+        if b"\n" not in data:  # line ends of Mac OS 9
             data = data.replace(b"\r", b"\n")
     if not data.strip():
         raise DataError(f"{name} is empty; it should hold at least one row.")
@@ -142,11 +135,12 @@ def _no_nul(data: bytes, name: str) -> None:
             f"{name} is a binary file, not text; give a CSV, TSV, JSONL, Parquet or text file in UTF-8."
         )
     line, byte = _position(data, at)
-    raise DataError(f"{name}, line {line}: byte {byte} is a NUL, which no text holds; remove it.")
+    where = f"{name}, line {line}: byte {byte}"
+    raise DataError(f"{where} is a NUL, which is not a character of text; remove it.")
 
 
 def _position(data: bytes, at: int) -> tuple[int, int]:
-    """Line and byte in that line, both counted from 1."""
+    """Return the line and the byte in it, both counted from 1."""
     return data.count(b"\n", 0, at) + 1, at - data.rfind(b"\n", 0, at)
 
 
@@ -155,8 +149,8 @@ def _not_utf8(data: bytes, name: str, problem: UnicodeDecodeError) -> str:
     if problem.reason == "unexpected end of data":
         return f"{name} ends in the middle of a character; it was cut off, so copy or download it again."
     line, byte = _position(data, at)
-    meant = data[at : at + 1].decode("cp1252", errors="replace")
-    guess = f" ({meant!r} in Windows-1252)" if meant.isprintable() and meant != "\ufffd" else ""
+    letter = data[at : at + 1].decode("cp1252", errors="replace")
+    guess = f" ({letter!r} in Windows-1252)" if letter.isprintable() and letter != "\ufffd" else ""
     return (
         f"{name}, line {line}: byte {byte} is 0x{data[at]:02X}{guess}, so the file is not UTF-8; "
         "save it as UTF-8, for example with `iconv -f WINDOWS-1252 -t UTF-8`."
@@ -164,32 +158,32 @@ def _not_utf8(data: bytes, name: str, problem: UnicodeDecodeError) -> str:
 
 
 def read_lines(data: bytes, name: str) -> Parsed:
-    """One text per line, in the column "text"; a blank line is a missing text, so that rows stay lines."""
+    """Read one text per line into the column "text"; a blank line is a missing text, so rows are lines."""
     lines = data.decode().removesuffix("\n").split("\n")
     return Parsed(pl.DataFrame({"text": pl.Series(lines, dtype=pl.String).replace("", None)}), first_row=1)
 
 
 def read_parquet(data: bytes, name: str) -> Parsed:
-    """A Parquet file.
+    """Read a Parquet file.
 
     Raises:
-        DataError: the bytes are no whole Parquet file, or it holds no rows.
+        DataError: the bytes are not a complete Parquet file, or it holds no rows.
     """
     try:
         frame = pl.read_parquet(BytesIO(data))
     except (pl.exceptions.PolarsError, OSError) as problem:
         reason = str(problem).splitlines()[0]
-        raise DataError(f"{name} is not a whole Parquet file ({reason}); write it again.") from None
+        raise DataError(f"{name} is not a complete Parquet file ({reason}); write it again.") from None
     if frame.is_empty():
         raise DataError(f"{name} holds no rows; it should hold at least one.")
     return Parsed(frame, first_row=1)
 
 
 def read_jsonl(data: bytes, name: str) -> Parsed:
-    """One JSON object per line; the keys are the columns, in the order of their first appearance.
+    """Read one JSON object per line; the keys are the columns, in the order of their first appearance.
 
     Raises:
-        DataError: a line is not JSON, or not an object; names the line and the character.
+        DataError: a line is not a JSON object; the message names the line and the character.
     """
     if data.lstrip().startswith(b"["):
         raise DataError(
@@ -204,26 +198,25 @@ def read_jsonl(data: bytes, name: str) -> Parsed:
     columns = dict.fromkeys(key for item in objects for key in item)
     if not columns:
         raise DataError(f'{name} holds objects without keys; each should look like {{"text": "…"}}.')
-    frame = pl.DataFrame([column(key, [item.get(key) for item in objects]) for key in columns])
-    unbroken = lines[-1] == len(lines)
-    return Parsed(frame, 1, None if unbroken else np.array(lines, dtype=np.int64))
+    frame = pl.DataFrame([to_series(key, [item.get(key) for item in objects]) for key in columns])
+    return Parsed(frame, 1, np.array(lines, dtype=np.int64) if lines[-1] != len(lines) else None)
 
 
 def _object(line: bytes, where: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-        if b"\\u" in line:  # "\ud83d" alone is JSON but no text
+        if b"\\u" in line:  # "\ud83d" alone is valid JSON
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as problem:
         reason = f"{problem.msg} at character {problem.colno}"
-        raise DataError(f"{where} is broken JSON ({reason}); mend or remove the line.") from None
+        raise DataError(f"{where} is not valid JSON ({reason}); correct or remove the line.") from None
     except UnicodeEncodeError:
         raise DataError(
-            f"{where} holds half of a surrogate pair, which is no character; remove it."
+            f"{where} holds half of a surrogate pair, which is not a character; remove it."
         ) from None
     except RecursionError:
         raise DataError(f"{where} is nested too deeply; it should be one flat object.") from None
-    except ValueError:  # Python's guard against numbers that take for ever
+    except ValueError:  # Python limits the digits of an integer
         raise DataError(f"{where} holds a number of thousands of digits; shorten it.") from None
     if not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else f"the value {shorten(value)}"
@@ -231,8 +224,8 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
     return value
 
 
-def column(name: str, values: list[Any]) -> pl.Series:
-    """`values` in the one type they share; where they share none, each as text, objects and lists as JSON."""
+def to_series(name: str, values: list[Any]) -> pl.Series:
+    """Return `values` in the type they share, or else as text, with objects and lists as JSON."""
     try:
         return pl.Series(name, values, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError):

@@ -4,9 +4,8 @@ import hashlib
 import io
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,18 @@ from elman.data.table.formats import (
     ENDINGS,
     Parsed,
     clean,
-    nearest,
+    ending,
     read_bytes,
     read_jsonl,
     read_lines,
     read_parquet,
     shorten,
-    unzip,
+    unpack,
 )
 from elman.data.table.frames import from_hub, to_frame
-from elman.errors import DataError, UsageError
+from elman.errors import DataError, UsageError, suggestion
 
-# What to do with files that hold tables in a way that is not read here.
+# Endings of tables that cannot be read → what to do.
 ADVICE = {
     ".json": "; write one object per line, for example with `jq -c '.[]'`, and call the file .jsonl",
     ".xlsx": "; save the sheet as CSV (UTF-8)",
@@ -38,94 +37,85 @@ ADVICE = {
     ".zip": "; unpack it first",
 }
 
-# What people and programs write where a number is missing, in lower case.
-NO_NUMBER = ["", "na", "n/a", "nan", "null", "none", "?", "."]
+# Text for a missing number, in lower case.
+MISSING_NUMBERS = ["", "na", "n/a", "nan", "null", "none", "?", "."]
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows and named columns, and the words to speak of them.
+    """Rows and named columns that messages can refer to."""
 
-    Attributes:
-        frame: the cells; those of a CSV or TSV file are all text, and an empty one is null.
-        name: what messages call the table: its path, "standard input" or the type of the frame.
-        fingerprint: SHA-256 of the file's bytes, or of the frame written as Parquet, in hexadecimal.
-        first_row: the number that a person gives the first data row: 2 below a header line, 1 in a file
-            without one, 0 in a frame or list, as Python counts.
-        lines: (rows,) the line of the file on which each row starts, where rows and lines are not one to one.
-        kept: (rows,) where each row stood before `select` or `complete` left some out.
-    """
-
-    frame: pl.DataFrame
-    name: str
-    fingerprint: str
-    first_row: int = 1
-    lines: NDArray[np.int64] | None = None
-    kept: NDArray[np.int64] | None = None
+    frame: pl.DataFrame  # in a CSV or TSV file all cells are text, and empty cells are null
+    name: str  # in messages: the path, "standard input" or the type of the frame
+    fingerprint: str  # SHA-256 of the file's bytes, or of the frame written as Parquet, in hexadecimal
+    first_row: int = 1  # number of the first data row: 2 below a header, 1 without one, 0 in a frame or list
+    lines: NDArray[np.int64] | None = None  # (rows,) where each row starts in the file; None: at its number
+    origins: NDArray[np.int64] | None = None  # (rows,) index of each row before `select` or `complete`
 
     def __len__(self) -> int:
         return self.frame.height
 
     def row(self, index: int) -> str:
-        """Where row `index` (from 0) stands: "reviews.csv, row 7".
+        """Return a description of row `index` (from 0), such as "reviews.csv, row 7".
 
-        The rows of a file are counted as a spreadsheet does, the header being row 1. That is the line, too,
-        unless cells hold line ends or lines are blank: then it is "reviews.csv, row 7 (line 9)". Rows in
-        memory are counted from 0: "DataFrame, row 6 (counted from 0)".
+        Rows of a file are counted as in a spreadsheet, with the header as row 1. If cells hold line ends or
+        lines are blank, the line is added: "reviews.csv, row 7 (line 9)". Rows in memory are counted from 0:
+        "DataFrame, row 6 (counted from 0)".
         """
-        origin = index if self.kept is None else int(self.kept[index])
-        place = f"{self.name}, row {origin + self.first_row}"
+        origin = index if self.origins is None else int(self.origins[index])
+        where = f"{self.name}, row {origin + self.first_row}"
         if self.lines is not None:
-            return f"{place} (line {self.lines[index]})"
-        return place if self.first_row else f"{place} (counted from 0)"
+            return f"{where} (line {self.lines[index]})"
+        return where if self.first_row else f"{where} (counted from 0)"
 
     def require(self, *columns: str) -> None:
-        """Raises DataError unless the table has all `columns`; the message lists those it has."""
-        there = self.frame.columns
+        """Raise DataError unless the table has all `columns`; the message lists those it has."""
+        names = self.frame.columns
         for column in columns:
-            if column not in there:
-                listed = ", ".join(shorten(c) for c in there[:12])
-                more = f" and {len(there) - 12} more" if len(there) > 12 else ""
-                hint = nearest(column, there) or self._no_header_hint()
+            if column not in names:
+                listed = ", ".join(shorten(c) for c in names[:12])
+                more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+                hint = suggestion(column, names) or self._no_header_hint()
                 raise DataError(f"{self.name} has no column {column!r}; it has {listed}{more}{hint}")
 
     def _no_header_hint(self) -> str:
         odd = any(len(c) > 40 or re.fullmatch(r"[-+]?\d+(\.\d+)?", c) for c in self.frame.columns)
         if self.first_row == 2 and odd:
-            return "; if its first line is no header, say so with header=False (--no-header)."
+            return "; if its first line is not a header, give header=False (--no-header)."
         return "."
 
     def select(self, indices: Sequence[int]) -> "Table":
-        """The rows at `indices`, in that order; they keep their names in messages."""
+        """Return the rows at `indices`, in that order; messages refer to them by their original numbers."""
         chosen = np.asarray(indices, dtype=np.int64)
-        kept = chosen if self.kept is None else self.kept[chosen]
+        origins = chosen if self.origins is None else self.origins[chosen]
         lines = None if self.lines is None else self.lines[chosen]
-        return replace(self, frame=self.frame[chosen], kept=kept, lines=lines)
+        return replace(self, frame=self.frame[chosen], origins=origins, lines=lines)
 
     def complete(self, *columns: str) -> "Table":
-        """The rows that have a value in each of `columns`.
+        """Return the rows that have a value in each of `columns`.
 
         Raises:
             DataError: a column is missing, or no row is left.
         """
         self.require(*columns)
-        good = np.ones(len(self), dtype=bool)
+        filled = np.ones(len(self), dtype=bool)
         for column in columns:
-            good &= ~_missing(self.frame[column]).to_numpy()
-        if not good.any():
-            raise DataError(f"{self.name} has no row with a value in {' and '.join(map(repr, columns))}.")
-        return self if good.all() else self.select(np.flatnonzero(good).tolist())
+            filled &= ~_missing(self.frame[column]).to_numpy()
+        if not filled.any():
+            listed = " and ".join(map(repr, columns))
+            raise DataError(f"{self.name} has no row with a value in {listed}; give at least one.")
+        return self if filled.all() else self.select(np.flatnonzero(filled).tolist())
 
     def texts(self, column: str) -> list[str]:
-        """The column as text.
+        """Return the column as text.
 
         Raises:
-            DataError: it is missing, holds lists or bytes, or has an empty cell (see `complete`).
+            DataError: the column is missing, holds lists or bytes, or has an empty cell (see `complete`).
         """
         self.require(column)
         cells = self.frame[column]
         if cells.dtype.is_nested() or cells.dtype == pl.Binary:
-            raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}, not text.")
+            raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}; give text.")
         empty = _missing(cells).arg_true()
         if len(empty):
             more = f" ({len(empty)} such rows)" if len(empty) > 1 else ""
@@ -135,29 +125,27 @@ class Table:
         return cells.cast(pl.String).to_list()
 
     def numbers(self, column: str) -> pl.Series:
-        """The column as Float64; missing values ("", "NA", "nan", "null", "?", ...) are null.
+        """Return the column as Float64; missing values ("", "NA", "nan", "null", "?", ...) are null.
 
         Raises:
-            DataError: it is missing, or a cell is no number or infinite; names the row and the value.
+            DataError: the column is missing, or a cell is infinite or not a number.
         """
         self.require(column)
         cells = self.frame[column]
         if cells.dtype == pl.Null or cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
-            numbers, given = cells.cast(pl.Float64).fill_nan(None), cells.is_not_null()
+            numbers = cells.cast(pl.Float64).fill_nan(None)
             bad = numbers.is_infinite().fill_null(False)
         elif cells.dtype in (pl.String, pl.Categorical, pl.Enum):
             stripped = cells.cast(pl.String).str.strip_chars()
-            given = ~(stripped.is_null() | stripped.str.to_lowercase().is_in(NO_NUMBER))
+            filled = ~(stripped.is_null() | stripped.str.to_lowercase().is_in(MISSING_NUMBERS))
             numbers = stripped.cast(pl.Float64, strict=False).fill_nan(None)
-            bad = given & (numbers.is_null() | numbers.is_infinite())
+            bad = filled & (numbers.is_null() | numbers.is_infinite())
         else:
-            raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}, not numbers.")
+            raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}; give numbers.")
         if bad.any():
             index = int(bad.arg_true()[0])
-            value = cells[index]
-            raise DataError(
-                f"{self.row(index)}: column {column!r} holds {shorten(value)}, {_why_no_number(str(value))}"
-            )
+            why = _why_not_a_number(str(cells[index]))
+            raise DataError(f"{self.row(index)}: column {column!r} holds {shorten(cells[index])}, {why}")
         return numbers
 
 
@@ -177,99 +165,95 @@ def _kind(dtype: pl.DataType) -> str:
     return "bytes" if dtype == pl.Binary else str(dtype)
 
 
-def _why_no_number(value: str) -> str:
+def _why_not_a_number(value: str) -> str:
     if re.fullmatch(r"\s*[-+]?\d{1,3}(,\d{3})+(\.\d+)?\s*", value):
-        return "which is not a number here; write it without the thousands commas."
+        return "which is not a number here; write it without thousands separators."
     if re.fullmatch(r"\s*[-+]?\d*,\d+\s*", value):
-        return "which is not a number here; write a point, not a comma, before the decimals."
+        return "which is not a number here; write a decimal point, not a comma."
     if re.fullmatch(r"\s*[-+]?[$€£¥]?\s*[\d.,]+\s*[%$€£¥]?\s*", value) and re.search(r"[%$€£¥]", value):
-        return "which is not a number; write it without the sign."
+        return "which is not a number; write it without the unit."
     if re.fullmatch(r"\s*[-+]?inf(inity)?\s*", value, re.IGNORECASE):
         return "which is not finite; give a number or leave the cell empty."
-    return "which is not a number; correct it, or leave the cell empty if it is missing."
+    return "which is not a number; correct it, or leave the cell empty if the value is missing."
 
 
 def read_table(source: Any, *, header: bool = True) -> Table:
-    """A table from whatever holds one.
+    """Read a table from a file, standard input, the Hugging Face hub or an object in memory.
 
     Args:
         source: a path (.csv, .tsv, .jsonl, .ndjson, .parquet, or .txt with one text per line for the column
-            "text"; the text kinds also gzipped); "-" for standard input, whose kind is told from its first
-            line; "hf:user/name" or "hf:user/name:split"; a pandas, polars, pyarrow or other Arrow-speaking
-            table; a dict of lists; a list of dicts; or a `Table`, which comes back as it is.
+            "text"; all but Parquet also gzipped); "-" for standard input, whose format is inferred from its
+            first line; "hf:user/name" or "hf:user/name:split"; a pandas, polars, pyarrow or other table with
+            the Arrow interface; a dict of lists; a list of dicts; or a `Table`, which is returned unchanged.
         header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
 
     Raises:
-        DataError: the file is missing, or something in it is wrong; says where, and what would be right.
-        UsageError: `source` is nothing that holds a table, or a package is not installed.
+        DataError: the file is missing or malformed; the message says where and what would be right.
+        UsageError: `source` cannot hold a table, or a package is not installed.
     """
     if isinstance(source, Table):
         return source
     if isinstance(source, str) and source.startswith("hf:"):
-        return _of_frame(from_hub(source), source)
+        return _from_frame(from_hub(source), source)
     if isinstance(source, str) and source == "-":
-        return _of_stdin(header)
+        return _from_stdin(header)
     if isinstance(source, (str, Path)):
         if not str(source) or "\0" in str(source) or "://" in str(source):
-            what = "is a web address; download it and give" if "://" in str(source) else "is no path; give"
+            what = "is a web address; download it and give" if "://" in str(source) else "is not a path; give"
             raise UsageError(f"{str(source)!r} {what} a file, or '-' for standard input.")
-        return _of_file(Path(source), header)
-    return _of_frame(to_frame(source, type(source).__name__), type(source).__name__)
+        return _from_file(Path(source), header)
+    return _from_frame(to_frame(source, type(source).__name__), type(source).__name__)
 
 
-def _of_frame(frame: pl.DataFrame, name: str) -> Table:
-    # Parquet and not Arrow IPC, whose bytes also show what stands unseen under the nulls.
+def _from_frame(frame: pl.DataFrame, name: str) -> Table:
+    # Parquet rather than Arrow IPC, whose bytes depend on the invisible values under nulls.
     buffer = io.BytesIO()
     try:
         frame.rechunk().write_parquet(buffer, compression="uncompressed", statistics=False)
     except pl.exceptions.PolarsError as problem:
-        raise DataError(f"{name} holds a column of a kind that cannot be stored: {problem}.") from None
+        raise DataError(f"{name} holds a column of a type that Parquet lacks: {problem}.") from None
     return Table(frame, name, hashlib.sha256(buffer.getbuffer()).hexdigest(), first_row=0)
 
 
-def _of_file(path: Path, header: bool) -> Table:
-    name = str(path)
-    packed = path.suffix.lower() == ".gz"
-    kind = Path(path.stem if packed else path.name).suffix.lower()
-    raw = read_bytes(path)
+def _from_file(path: Path, header: bool) -> Table:
+    raw, kind = read_bytes(path), ending(path)
     if kind not in ENDINGS:
-        ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
-        known = ", ".join(ENDINGS)
+        has = f"ends in {path.suffix}" if path.suffix else "has no ending"
         raise DataError(
-            f"{name} {ending}, but a table ends in one of {known} (or .gz after it){ADVICE.get(kind, '')}."
+            f"{path} {has}, but a table ends in one of {', '.join(ENDINGS)} (or .gz after it)"
+            f"{ADVICE.get(kind, '')}."
         )
-    data = unzip(raw, name) if packed else raw
-    return _table(_reader(kind, header), data if kind == ".parquet" else clean(data, name), raw, name)
+    data = unpack(raw, path)
+    parsed = _parse(data if kind == ".parquet" else clean(data, str(path)), str(path), kind, header)
+    return Table(parsed.frame, str(path), hashlib.sha256(raw).hexdigest(), parsed.first_row, parsed.lines)
 
 
-def _of_stdin(header: bool) -> Table:
-    raw = sys.stdin.buffer.read()
-    name = "standard input"
+def _from_stdin(header: bool) -> Table:
+    raw, name = sys.stdin.buffer.read(), "standard input"
     if raw.startswith(b"PAR1"):
-        return _table(read_parquet, raw, raw, name)
-    data = clean(raw, name)
-    return _table(_reader(_sniff(data, header), header), data, raw, name)
-
-
-def _table(reader: Callable[[bytes, str], Parsed], data: bytes, raw: bytes, name: str) -> Table:
-    parsed = reader(data, name)
+        parsed = read_parquet(raw, name)
+    else:
+        data = clean(raw, name)
+        parsed = _parse(data, name, _sniff(data, header), header)
     return Table(parsed.frame, name, hashlib.sha256(raw).hexdigest(), parsed.first_row, parsed.lines)
 
 
-def _reader(kind: str, header: bool) -> Callable[[bytes, str], Parsed]:
-    readers: dict[str, Callable[[bytes, str], Parsed]] = {
-        ".csv": lambda data, name: read_delimited(data, name, guess_separator(data, header), header),
-        ".tsv": partial(read_delimited, separator="\t", header=header),
-        ".jsonl": read_jsonl,
-        ".ndjson": read_jsonl,
-        ".parquet": read_parquet,
-        ".txt": read_lines,
-    }
-    return readers[kind]
+def _parse(data: bytes, name: str, kind: str, header: bool) -> Parsed:
+    match kind:
+        case ".csv":
+            return read_delimited(data, name, guess_separator(data, header), header)
+        case ".tsv":
+            return read_delimited(data, name, "\t", header)
+        case ".parquet":
+            return read_parquet(data, name)
+        case ".txt":
+            return read_lines(data, name)
+        case _:
+            return read_jsonl(data, name)
 
 
 def _sniff(data: bytes, header: bool) -> str:
-    """The ending that standard input would have if it were a file, told from its first line."""
+    """Return the ending for a file like standard input, inferred from its first line."""
     first = data.decode().lstrip().split("\n", 1)[0]
     if first.startswith("{"):
         return ".jsonl"
@@ -277,11 +261,7 @@ def _sniff(data: bytes, header: bool) -> str:
         return ".tsv"
     if not header:
         return ".csv" if "," in first and ", " not in first else ".txt"
-    # A line of short names is a header; "Good, but too long" is a text.
+    # A line of short names is a header, and "Good, but too long" is a text.
     names = first.split(guess_separator(data, header))
-    is_header = (
-        len(names) > 1
-        and b"\n" in data.strip()
-        and all(re.fullmatch(r'"?\w[\w .%()/-]{0,39}"?', n) for n in names)
-    )
-    return ".csv" if is_header else ".txt"
+    short = all(re.fullmatch(r'"?\w[\w .%()/-]{0,39}"?', n) for n in names)
+    return ".csv" if short and len(names) > 1 and b"\n" in data.strip() else ".txt"

@@ -1,11 +1,11 @@
-"""Conversations from files, standard input and lists: turns by "user" and "assistant", who take turns.
+"""Conversations from files, standard input and lists, in which "user" and "assistant" alternate.
 
-A JSONL file holds one conversation a line, as chat programs write it or as bare texts in turn:
+A JSONL file holds one conversation per line, as messages or as alternating texts:
 
     {"messages": [{"role": "user", "content": "Hi!"}, {"role": "assistant", "content": "Hello."}]}
     {"turns": ["Hi!", "Hello."]}
 
-A TSV or text file holds one pair a line: a question, a tab, an answer.
+A TSV or text file holds one question and its answer per line, separated by a tab.
 """
 
 import hashlib
@@ -16,29 +16,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from elman.data.table.formats import clean, nearest, read_bytes, shorten, unzip
+from elman.data.table.formats import clean, ending, read_bytes, shorten, unpack
 from elman.data.table.table import read_table
-from elman.errors import DataError, UsageError
+from elman.errors import DataError, UsageError, suggestion
 
 SPEAKERS: Final = ("user", "assistant")
-LEFT_OUT: Final = "system"
+IGNORED_ROLE: Final = "system"
 HEADERS: Final = (("question", "answer"), ("user", "assistant"), ("prompt", "reply"))
 
-LIKE: Final = '{"messages": [{"role": "user", "content": "…"}, …]} or {"turns": ["…", "…"]}'
+# Examples for messages.
+JSONL_LINE: Final = '{"messages": [{"role": "user", "content": "…"}, …]} or {"turns": ["…", "…"]}'
 MESSAGE: Final = '{"role": "user", "content": "…"}'
-PAIR: Final = "a question, one tab and an answer"
+TSV_LINE: Final = "a question, one tab and an answer"
 
 
 class Turn(NamedTuple):
-    """What one speaker says at once.
-
-    Attributes:
-        role: "user" or "assistant".
-        text: not blank, without white space at its ends and without line ends.
-    """
-
-    role: str
-    text: str
+    role: str  # "user" or "assistant"
+    text: str  # one line, not blank, without white space at its ends
 
 
 Conversation = list[Turn]
@@ -46,138 +40,125 @@ Conversation = list[Turn]
 
 @dataclass(frozen=True, eq=False)
 class Conversations:
-    """Conversations of two turns or more; the roles of each alternate.
+    """Conversations of two or more turns, in which the roles alternate."""
 
-    Attributes:
-        all: the conversations, in the order of the data.
-        name: what messages call the data: the path, "standard input" or "list".
-        fingerprint: SHA-256 of the file's bytes, or of the list's turns as JSON, in hexadecimal.
-    """
-
-    all: list[Conversation]
-    name: str
-    fingerprint: str
+    all: list[Conversation]  # in the order of the data
+    name: str  # of the data, in messages: the path, "standard input" or "list"
+    fingerprint: str  # SHA-256 of the file's bytes, or of the list's turns as JSON, in hexadecimal
 
     def __len__(self) -> int:
         return len(self.all)
 
     def take(self, rows: Iterable[int]) -> "Conversations":
-        """Those at `rows` (from 0), in that order; the fingerprint stays that of the whole data."""
+        """Return the conversations at `rows` (from 0), in that order; the fingerprint is unchanged."""
         return replace(self, all=[self.all[row] for row in rows])
 
 
 def read_conversations(data: Any) -> Conversations:
-    """Conversations from whatever holds them.
+    """Read conversations from a file, standard input or a list.
 
-    Messages of "system" are left out, messages of one role in a row are joined by a space, line ends inside
+    Messages of "system" are ignored, consecutive messages of one role are joined by a space, line ends inside
     a text become single spaces, and conversations of fewer than two turns are skipped.
 
     Args:
-        data: a path to JSONL (.jsonl, .ndjson) or pairs (.tsv, .txt), also gzipped, both as at the top of
-            this file; "-" for standard input, which is JSONL if it begins with "{"; a list of conversations,
-            each a list of messages or a list of texts in turn, the first the user's; or `Conversations`,
-            which come back as they are. In pairs quotes are ordinary characters, and a first line
-            "question<tab>answer", "user<tab>assistant" or "prompt<tab>reply" is a header.
+        data: a path to JSONL (.jsonl, .ndjson) or questions and answers (.tsv, .txt) as at the top of this
+            file, also gzipped; "-" for standard input, which is JSONL if it begins with "{"; a list of
+            conversations, each a list of messages or of alternating texts, the user's first; or
+            `Conversations`, which are returned unchanged. In TSV, quotes are ordinary characters, and a first
+            line "question<tab>answer", "user<tab>assistant" or "prompt<tab>reply" is a header.
 
     Raises:
-        DataError: the file is missing, or something in it is wrong; says where, and what would be right.
-        UsageError: `data` is nothing that holds conversations.
+        DataError: the file is missing or malformed; the message says where and what would be right.
+        UsageError: `data` cannot hold conversations.
     """
     if isinstance(data, Conversations):
         return data
     if isinstance(data, list):
-        found = _enough(_listed(data), "list")
-        text = json.dumps(found)
-        return Conversations(found, "list", hashlib.sha256(text.encode()).hexdigest())
+        conversations = _with_answers(_from_list(data), "list")
+        text = json.dumps(conversations)
+        return Conversations(conversations, "list", hashlib.sha256(text.encode()).hexdigest())
     if not isinstance(data, (str, Path)):
         raise UsageError(
-            f"data of type {type(data).__name__} hold no conversations; give a path, '-' for standard "
+            f"data of type {type(data).__name__} cannot hold conversations; give a path, '-' for standard "
             "input or a list of conversations, each a list of messages or of texts."
         )
-    raw, text, name, reader = _opened(data)
-    return Conversations(_enough(reader(text, name), name), name, hashlib.sha256(raw).hexdigest())
+    if str(data) == "-":
+        raw, name = sys.stdin.buffer.read(), "standard input"
+        text = clean(raw, name).decode()
+        reader = _reader(".jsonl" if text.lstrip().startswith("{") else ".tsv", name)
+    else:
+        if not str(data) or "\0" in str(data) or "://" in str(data):
+            read_table(data)  # raises UsageError
+        path, name = Path(data), str(data)
+        raw = read_bytes(path)
+        reader = _reader(ending(path), name)
+        text = clean(unpack(raw, path), name).decode()
+    return Conversations(_with_answers(reader(text, name), name), name, hashlib.sha256(raw).hexdigest())
 
 
 Reader = Callable[[str, str], Iterator[Conversation]]
 
 
-def _opened(data: str | Path) -> tuple[bytes, str, str, Reader]:
-    """The bytes as they are, their text, what to call them, and how to read them."""
-    if str(data) == "-":
-        raw, name = sys.stdin.buffer.read(), "standard input"
-        text = clean(raw, name).decode()
-        return raw, text, name, _jsonl if text.lstrip().startswith("{") else _pairs
-    if not str(data) or "\0" in str(data) or "://" in str(data):
-        read_table(data)  # which says what is wrong with it
-    path, name = Path(data), str(data)
-    raw = read_bytes(path)
-    packed = path.suffix.lower() == ".gz"
-    reader = _reader(Path(path.stem if packed else path.name).suffix.lower(), name)
-    return raw, clean(unzip(raw, name) if packed else raw, name).decode(), name, reader
-
-
-def _reader(ending: str, name: str) -> Reader:
-    readers: dict[str, Reader] = {".jsonl": _jsonl, ".ndjson": _jsonl, ".tsv": _pairs, ".txt": _pairs}
-    if ending not in readers:
-        has = f"ends in {ending}" if ending else "has no ending"
-        advice = "; write one conversation a line, for example with `jq -c '.[]'`" * (ending == ".json")
+def _reader(kind: str, name: str) -> Reader:
+    readers: dict[str, Reader]
+    readers = {".jsonl": _read_jsonl, ".ndjson": _read_jsonl, ".tsv": _read_tsv, ".txt": _read_tsv}
+    if kind not in readers:
+        has = f"ends in {kind}" if kind else "has no ending"
+        advice = "; write one conversation per line, for example with `jq -c '.[]'`" * (kind == ".json")
         raise DataError(
             f"{name} {has}, but a file of conversations ends in one of {', '.join(readers)} "
             f"(or .gz after it){advice}."
         )
-    return readers[ending]
+    return readers[kind]
 
 
-def _enough(found: Iterable[Conversation], name: str) -> list[Conversation]:
-    """Those with an answer.
-
-    Raises:
-        DataError: there are none.
-    """
-    conversations = list(found)
-    kept = [conversation for conversation in conversations if len(conversation) > 1]
-    if not kept:
-        what = "only conversations of fewer than two turns" if conversations else "no conversation"
+def _with_answers(conversations: Iterable[Conversation], name: str) -> list[Conversation]:
+    read = list(conversations)
+    answered = [turns for turns in read if len(turns) > 1]
+    if not answered:
+        what = "only conversations of fewer than two turns" if read else "no conversation"
         raise DataError(f"{name} holds {what}; it should hold at least one question and its answer.")
-    return kept
+    return answered
 
 
-def _jsonl(text: str, name: str) -> Iterator[Conversation]:
+def _read_jsonl(text: str, name: str) -> Iterator[Conversation]:
     if text.lstrip().startswith("["):
         raise DataError(
-            f"{name} begins as one JSON array; write one object a line, for example with `jq -c '.[]'`."
+            f"{name} begins as one JSON array; write one object per line, for example with `jq -c '.[]'`."
         )
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             where = f"{name}, line {number}"
-            yield _of_object(_parsed(line, where), where)
+            yield _from_object(_parse(line, where), where)
 
 
-def _parsed(line: str, where: str) -> Any:
+def _parse(line: str, where: str) -> Any:
     try:
         return json.loads(line)
     except json.JSONDecodeError as problem:
         reason = f"{problem.msg} at character {problem.colno}"
     except (RecursionError, ValueError):  # the latter: a number of thousands of digits
         reason = "nested too deeply or with a number too long"
-    raise DataError(f"{where} is broken JSON ({reason}); mend or remove the line.")
+    raise DataError(f"{where} is not valid JSON ({reason}); correct or remove the line.")
 
 
-def _of_object(value: Any, where: str) -> Conversation:
+def _from_object(value: Any, where: str) -> Conversation:
     if not isinstance(value, dict):
-        raise DataError(f"{where} is {_kind(value)}, not an object; it should look like {LIKE}.")
+        raise DataError(f"{where} is {_kind(value)}, not an object; it should look like {JSONL_LINE}.")
     key = next((key for key in ("messages", "turns") if key in value), None)
     if key is None:
-        has = ", ".join(map(shorten, value)) or "nothing"
-        raise DataError(f"{where} has no 'messages' and no 'turns', but {has}; it should look like {LIKE}.")
+        keys = ", ".join(map(shorten, value)) or "no keys"
+        raise DataError(
+            f"{where} has {keys}; it needs 'messages' or 'turns' and should look like {JSONL_LINE}."
+        )
     items = value[key]
     if not isinstance(items, list) or not items:
         what = "is an empty list" if items == [] else f"is {_kind(items)}, not a list"
-        raise DataError(f"{where}: {key!r} {what}; the line should look like {LIKE}.")
-    return turns_of(items, where) if key == "messages" else _of_texts(items, where)
+        raise DataError(f"{where}: {key!r} {what}; the line should look like {JSONL_LINE}.")
+    return turns_of(items, where) if key == "messages" else _from_texts(items, where)
 
 
-def _listed(data: list[Any]) -> Iterator[Conversation]:
+def _from_list(data: list[Any]) -> Iterator[Conversation]:
     for number, items in enumerate(data):
         where = f"list, conversation {number} (counted from 0)"
         if not isinstance(items, (list, tuple)) or isinstance(items, Turn):
@@ -186,33 +167,30 @@ def _listed(data: list[Any]) -> Iterator[Conversation]:
             )
         if not items:
             raise DataError(f"{where} has no messages; each should look like [{MESSAGE}, …] or ['…', '…'].")
-        yield _of_texts(items, where) if isinstance(items[0], str) else turns_of(items, where)
+        yield _from_texts(items, where) if isinstance(items[0], str) else turns_of(items, where)
 
 
-def _pairs(text: str, name: str) -> Iterator[Conversation]:
-    first = True
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip() and "\t" not in line:
-            continue
-        header = tuple(cell.strip().lower() for cell in line.split("\t")) in HEADERS
-        if not (first and header):
-            yield _pair(line, f"{name}, line {number}")
-        first = False
+def _read_tsv(text: str, name: str) -> Iterator[Conversation]:
+    numbered = enumerate(text.split("\n"), start=1)
+    lines = [(number, line) for number, line in numbered if line.strip() or "\t" in line]
+    if lines and tuple(cell.strip().lower() for cell in lines[0][1].split("\t")) in HEADERS:
+        del lines[0]
+    for number, line in lines:
+        yield _from_tsv_line(line, f"{name}, line {number}")
 
 
-def _pair(line: str, where: str) -> Conversation:
-    sides = line.split("\t")
-    if len(sides) != 2:
-        has = f"{len(sides) - 1} tabs" if len(sides) > 1 else "no tab"
-        raise DataError(f"{where} has {has}; it should be {PAIR}.")
-    for side, which in zip(sides, ("question", "answer"), strict=True):
-        if not side.strip():
-            raise DataError(f"{where}: the {which} is empty; the line should be {PAIR}.")
-    return [Turn(role, _settled(side)) for role, side in zip(SPEAKERS, sides, strict=True)]
+def _from_tsv_line(line: str, where: str) -> Conversation:
+    texts = line.split("\t")
+    if len(texts) != 2:
+        tabs = f"{len(texts) - 1} tabs" if len(texts) > 1 else "no tab"
+        raise DataError(f"{where} has {tabs}; it should be {TSV_LINE}.")
+    for text, which in zip(texts, ("question", "answer"), strict=True):
+        if not text.strip():
+            raise DataError(f"{where}: the {which} is empty; the line should be {TSV_LINE}.")
+    return [Turn(role, _in_one_line(text)) for role, text in zip(SPEAKERS, texts, strict=True)]
 
 
-def _of_texts(texts: Sequence[Any], where: str) -> Conversation:
-    """Speakers alternate, the user begins."""
+def _from_texts(texts: Sequence[Any], where: str) -> Conversation:
     return [
         Turn(SPEAKERS[number % 2], _checked(text, f"{where}, turn {number + 1}", "a text"))
         for number, text in enumerate(texts)
@@ -220,14 +198,14 @@ def _of_texts(texts: Sequence[Any], where: str) -> Conversation:
 
 
 def turns_of(messages: Sequence[Any], where: str) -> Conversation:
-    """The turns of a list of messages; messages of one role in a row are joined.
+    """Return the turns of a list of messages, joining consecutive messages of one role.
 
     Raises:
-        DataError: one is no message; begins with `where`.
+        DataError: a message is malformed; the text begins with `where`.
     """
     turns: Conversation = []
     for number, message in enumerate(messages, start=1):
-        turn = _of_message(message, f"{where}, message {number}")
+        turn = _from_message(message, f"{where}, message {number}")
         if turn is not None and turns and turns[-1].role == turn.role:
             turns[-1] = Turn(turn.role, f"{turns[-1].text} {turn.text}")
         elif turn is not None:
@@ -235,28 +213,27 @@ def turns_of(messages: Sequence[Any], where: str) -> Conversation:
     return turns
 
 
-def _of_message(message: Any, where: str) -> Turn | None:
-    """None for what is left out."""
+def _from_message(message: Any, where: str) -> Turn | None:
     if not isinstance(message, dict):
         raise DataError(f"{where} is {_kind(message)}, not an object; it should look like {MESSAGE}.")
     for key in ("role", "content"):
         if key not in message:
-            hint = nearest(key, map(str, message)) or f"; it should look like {MESSAGE}."
+            hint = suggestion(key, map(str, message)) or f"; it should look like {MESSAGE}."
             raise DataError(f"{where} has no {key!r}{hint}")
     role, content = message["role"], message["content"]
-    if role == LEFT_OUT:
+    if role == IGNORED_ROLE:
         return None
     if role not in SPEAKERS:
-        known = (*SPEAKERS, LEFT_OUT)
-        hint = nearest(str(role), known) or "."
-        raise DataError(f"{where}: the role is {shorten(role)}, but must be one of {', '.join(known)}{hint}")
+        roles = (*SPEAKERS, IGNORED_ROLE)
+        hint = suggestion(str(role), roles) or "."
+        raise DataError(f"{where}: the role is {shorten(role)}; it must be one of {', '.join(roles)}{hint}")
     if isinstance(content, list):
-        content = " ".join(_of_part(part, where) for part in content)
+        content = " ".join(_from_part(part, where) for part in content)
     return Turn(role, _checked(content, f"{where}: the content", "a text or a list of text parts"))
 
 
-def _of_part(part: Any, where: str) -> str:
-    """The text of one of the parts that OpenAI's programming interface makes a content of."""
+def _from_part(part: Any, where: str) -> str:
+    """Return the text of one part of a content, as in OpenAI's API."""
     kind, text = (part.get("type"), part.get("text")) if isinstance(part, dict) else (None, None)
     if kind != "text" or not isinstance(text, str):
         what = f"of type {shorten(kind)}" if kind not in (None, "text") else "no text"
@@ -266,28 +243,26 @@ def _of_part(part: Any, where: str) -> str:
     return text
 
 
-def _checked(text: Any, where: str, right: str) -> str:
-    """`text` settled, if it is one and says something."""
+def _checked(text: Any, where: str, expected: str) -> str:
     if not isinstance(text, str):
-        raise DataError(f"{where} is {_kind(text)}; it should be {right}.")
+        raise DataError(f"{where} is {_kind(text)}; it should be {expected}.")
     if not text.strip():
-        raise DataError(f"{where} is empty; write what was said, or remove it.")
+        raise DataError(f"{where} is empty; fill it in or remove it.")
     try:
         text.encode()
-    except UnicodeEncodeError:  # "\ud83d" alone is JSON but no text
+    except UnicodeEncodeError:  # "\ud83d" alone is valid JSON
         raise DataError(
-            f"{where} holds half of a surrogate pair, which is no character; remove it."
+            f"{where} holds half of a surrogate pair, which is not a character; remove it."
         ) from None
-    return _settled(text)
+    return _in_one_line(text)
 
 
-def _settled(text: str) -> str:
-    """Without white space at the ends, in one line."""
+def _in_one_line(text: str) -> str:
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _kind(value: Any) -> str:
-    """What `value` is, in the words of JSON."""
+    """Return the type of `value` in JSON's terms."""
     if value is None:
         return "null"
     names = {str: "a text", list: "a list", dict: "an object", bool: "true or false", int: "a number"}

@@ -1,12 +1,11 @@
 """Texts of any length as token ids for a language model, in bounded memory.
 
-A plain text is read in blocks, several times: to check and measure it, to count its tokens, to encode them.
-The ids of a long one lie in the cache folder and are mapped into memory.
+A plain text is read in blocks several times: to check and measure it, to count its tokens, to encode it. The
+ids of a long text are stored in the cache folder and mapped into memory.
 """
 
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -16,23 +15,24 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
-from elman.data.table.formats import nearest
+from elman.atomic import cache_folder, replace_cached
+from elman.data.batches import HELD_OUT_SHARE
 from elman.data.table.table import read_table
-from elman.data.text.sources import Documents, Part, PlainText, open_text
-from elman.data.text.vocabulary import END, KINDS, RESERVED, AnyVocabulary, build, unfilled
-from elman.errors import DataError, UsageError
+from elman.data.text.sources import Documents, TextSource, TextSplit, open_text
+from elman.data.text.tokenizers import check_size
+from elman.data.text.vocabulary import END, KINDS, AnyVocabulary, build_vocabulary, empty_vocabulary
+from elman.errors import DataError, UsageError, suggestion
 
 Tokens = Literal["auto", "character", "word", "space", "subword"]
 
-IN_MEMORY: Final = 64 << 20  # characters of a text whose ids stay in memory
-FEW: Final = 2_000_000  # characters of training text below which words would be too rare
-MANY: Final = 100_000_000  # characters above which subwords pay
-SUBWORDS_FROM: Final = 50_000_000  # characters that subwords are learned from
-SAMPLE: Final = 1 << 20  # characters that tell whether a text is cut apart already
-FEWEST: Final = (200, 20)  # tokens for training and held out
+MAX_CHARACTERS_IN_MEMORY: Final = 64 << 20  # of a text whose ids stay in memory
+MIN_CHARACTERS_FOR_WORDS: Final = 2_000_000  # of training text; in less, words would be too rare
+MIN_CHARACTERS_FOR_SUBWORDS: Final = 100_000_000  # of training text
+MAX_SUBWORD_TRAINING_CHARACTERS: Final = 50_000_000
+SAMPLE_CHARACTERS: Final = 1 << 20  # by which a pretokenized text is recognized
+MIN_TOKENS: Final = (200, 20)  # for training and held out
 UNUSED_DAYS: Final = 30  # after which a file of ids is removed
 FORMAT: Final = 1  # of these files
 
@@ -41,22 +41,17 @@ TABLES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A text as ids.
+    """Training and held-out text as ids.
 
-    Attributes:
-        train: (N,) uint16 or int32, as the vocabulary needs; read-only where it is mapped from a file.
-        held_out: (M,) of the same type; what follows `train` in a plain text, other documents in a table.
-        vocabulary: of the training part alone.
-        source: name and fingerprint of the data, characters and tokens of its training part; and the
-            fingerprint of what is held out, as "valid", where that was given.
-        characters_held_out: for bits per character.
+    `source` holds the name and fingerprint of the data, the numbers of characters and tokens of the training
+    text, and as "valid" the fingerprint of the validation data, if there are any.
     """
 
-    train: NDArray[Any]
-    held_out: NDArray[Any]
-    vocabulary: AnyVocabulary
+    train: NDArray[Any]  # (N,) uint16 or int32, depending on the vocabulary; read-only if mapped from a file
+    held_out: NDArray[Any]  # (M,) of the same type
+    vocabulary: AnyVocabulary  # built from the training text alone
     source: dict[str, Any]
-    characters_held_out: int
+    characters_held_out: int  # for bits per character
 
 
 def read_corpus(
@@ -67,64 +62,65 @@ def read_corpus(
     tokens: Tokens = "auto",
     size: int = 20_000,
     min_count: int = 2,
-    held_out: float = 0.1,
+    held_out: float = HELD_OUT_SHARE,
 ) -> Corpus:
-    """Text → vocabulary and ids, a share of them held out.
+    """Read a text, build its vocabulary and encode it, with a share held out.
 
     Args:
-        data: a path to a plain text (any ending that no table has; also gzipped) or "-" for one from standard
-            input; or a table as `read_table` takes it, whose rows are documents, each followed by the id 0.
-        valid: the same for what is held out; the last share of `data` if None: of the characters of a plain
-            text, cut at a line end if one is near, of the documents of a table.
-        text: the column of a table ("text" if None); with a column, plain lines and standard input are
-            tables too.
-        tokens: see `Vocabulary` and `SubwordVocabulary`; "auto" goes by the characters of the training part:
-            below 2 million "character", below 100 million "word", or "space" if `cut_apart` says so, above
-            that "subword".
-        size: the most ids.
-        min_count: how often a word has to occur in the training part; characters have to once.
+        data: a path to a plain text (with any ending that is not a table's; also gzipped) or "-" for a text
+            from standard input; or a table as in `read_table`, whose rows are documents, each followed by the
+            id 0.
+        valid: validation data of the same kinds. If None, the last share of `data` is held out: of the
+            characters of a plain text, cut at a line end if one is near, or of the documents of a table.
+        text: the column of a table ("text" if None); with a column, plain lines and standard input are read
+            as tables too.
+        tokens: see `Vocabulary` and `SubwordVocabulary`. "auto" depends on the length of the training text:
+            "character" below 2 million characters, "word" below 100 million, or "space" if
+            `is_pretokenized`, and "subword" above.
+        size: the largest number of ids.
+        min_count: how often a word has to occur in the training text; for characters, once is enough.
         held_out: the share, between 0 and 1.
 
     Raises:
-        DataError: the data are missing, damaged, not text or too little; says where and what would be right.
-        UsageError: an argument that cannot be meant.
+        DataError: the data are missing, damaged, not text or too short; the message says where.
+        UsageError: an argument is invalid.
     """
     _check(tokens, size, min_count, held_out)
     with ExitStack() as stack:
-        given = _opened(data, text, stack)
+        texts = _open(data, text, stack)
         if valid is None:
-            train, rest = given.split(held_out)
+            train, rest = texts.split(held_out)
         else:
-            other = _opened(valid, text, stack)
-            train, rest = given.whole(), other.whole()
-            if isinstance(given, Documents) and isinstance(other, Documents):
-                train = given.without(other)
-        _enough(train, rest, (train.characters, rest.characters), "characters")
+            others = _open(valid, text, stack)
+            train, rest = texts.whole(), others.whole()
+            if isinstance(texts, Documents) and isinstance(others, Documents):
+                train = texts.without(others)
+        _require_enough(train, rest, (train.characters, rest.characters), "characters")
         vocabulary = _vocabulary(train, tokens, size, min_count)
-        ids, unseen = _ids(train, vocabulary), _ids(rest, vocabulary)
-    _enough(train, rest, (len(ids), len(unseen)), "tokens")
-    source: dict[str, Any] = {"source": given.name, "fingerprint": given.fingerprint}
-    source |= {"characters": train.characters, "tokens": len(ids)}
+        train_ids, rest_ids = _ids(train, vocabulary), _ids(rest, vocabulary)
+    _require_enough(train, rest, (len(train_ids), len(rest_ids)), "tokens")
+    source: dict[str, Any] = {"source": texts.name, "fingerprint": texts.fingerprint}
+    source |= {"characters": train.characters, "tokens": len(train_ids)}
     if valid is not None:
-        source["valid"] = other.fingerprint
-    return Corpus(ids, unseen, vocabulary, source, rest.characters)
+        source["valid"] = others.fingerprint
+    return Corpus(train_ids, rest_ids, vocabulary, source, rest.characters)
 
 
 def read_ids(
     data: Any, vocabulary: AnyVocabulary, *, text: str | None = None
 ) -> tuple[NDArray[Any], int, str]:
-    """The ids of `data`, given as to `read_corpus`, the number of its characters, and its fingerprint."""
+    """Return the ids of `data`, as in `read_corpus`, its number of characters, and its fingerprint."""
     with ExitStack() as stack:
-        given = _opened(data, text, stack)
-        whole = given.whole()
-        return _ids(whole, vocabulary), whole.characters, given.fingerprint
+        texts = _open(data, text, stack)
+        whole = texts.whole()
+        return _ids(whole, vocabulary), whole.characters, texts.fingerprint
 
 
-def cut_apart(sample: str) -> bool:
-    """Whether a text is already cut into tokens by white space, as the Penn Treebank and WikiText are.
+def is_pretokenized(sample: str) -> bool:
+    """Return whether white space separates all tokens already, as in the Penn Treebank and WikiText.
 
-    It is where "<unk>" stands alone more than once in a thousand words, or else where "n't" or "'s" stand
-    alone and nine in ten commas and full stops at a word's end have a space before them.
+    It does if more than one word in a thousand is "<unk>", or else if "n't" or "'s" are words and nine in ten
+    commas and full stops have a space before them.
     """
     words = sample.split()
     if words.count("<unk>") > len(words) / 1000:
@@ -137,86 +133,86 @@ def cut_apart(sample: str) -> bool:
 def _check(tokens: str, size: int, min_count: int, held_out: float) -> None:
     kinds = ("auto", *KINDS)
     if tokens not in kinds:
-        hint = nearest(str(tokens), kinds) or "."
-        raise UsageError(f"tokens is {tokens!r}, but must be one of {', '.join(kinds)}{hint}")
-    if size <= RESERVED:
-        raise UsageError(f"the vocabulary size is {size}; it must be at least {RESERVED + 1}.")
-    if min_count < 1:
-        raise UsageError(f"min_count is {min_count}; it must be at least 1.")
+        hint = suggestion(str(tokens), kinds) or "."
+        raise UsageError(f"tokens is {tokens!r}; it must be one of {', '.join(kinds)}{hint}")
+    check_size(size, min_count)
     if not 0 < held_out < 1:
-        raise UsageError(f"held_out is {held_out}, but a share lies between 0 and 1; 0.1 is usual.")
+        raise UsageError(f"held_out is {held_out}; it must lie between 0 and 1, such as 0.1.")
 
 
 def is_table(data: Any) -> bool:
-    """Whether `data` are rows and columns by their type or their ending."""
+    """Return whether `data` is a table, judging by its type or its ending."""
     if not isinstance(data, (str, Path)) or str(data).startswith("hf:"):
         return True
     return str(data).lower().removesuffix(".gz").endswith(TABLES)
 
 
-def _opened(data: Any, text: str | None, stack: ExitStack) -> PlainText | Documents:
-    """Plain text or a table, by what is given, its ending and whether a column is named."""
+def _open(data: Any, text: str | None, stack: ExitStack) -> TextSource | Documents:
     if text is None and not is_table(data):
         return open_text(data, stack)
     return Documents.of(read_table(data), text or "text")
 
 
-def _enough(train: Part, rest: Part, found: tuple[int, int], unit: str) -> None:
-    if found[0] < FEWEST[0] or found[1] < FEWEST[1]:
+def _require_enough(train: TextSplit, rest: TextSplit, counts: tuple[int, int], unit: str) -> None:
+    if counts[0] < MIN_TOKENS[0] or counts[1] < MIN_TOKENS[1]:
         where = train.name if train.name == rest.name else f"{train.name} and {rest.name}"
         raise DataError(
-            f"{where}: {found[0]} {unit} to train on and {found[1]} held out are too few; "
-            f"give at least {FEWEST[0]} and {FEWEST[1]}."
+            f"{where}: {counts[0]} {unit} to train on and {counts[1]} held out are too few; "
+            f"give at least {MIN_TOKENS[0]} and {MIN_TOKENS[1]}."
         )
 
 
-def _vocabulary(train: Part, tokens: str, size: int, min_count: int) -> AnyVocabulary:
-    kind = tokens
-    if tokens == "auto":
-        kind = "character" if train.characters < FEW else "word" if train.characters < MANY else "subword"
-        if kind == "word" and cut_apart("".join(_first(chain.from_iterable(train.texts()), SAMPLE))):
-            kind = "space"
-    scratch = unfilled(kind)
-    pieces = chain.from_iterable(_settled(text, scratch) for text in train.texts())
+def _vocabulary(train: TextSplit, tokens: str, size: int, min_count: int) -> AnyVocabulary:
+    kind = _kind(train) if tokens == "auto" else tokens
+    scratch = empty_vocabulary(kind)
+    pieces = chain.from_iterable(_stable_pieces(text, scratch) for text in train.texts())
     if kind == "subword":
-        return build(kind, _first(pieces, SUBWORDS_FROM), size, min_count)
+        return build_vocabulary(kind, _first(pieces, MAX_SUBWORD_TRAINING_CHARACTERS), size, min_count)
     try:
-        return build(kind, pieces, size, 1 if kind == "character" else min_count)
+        return build_vocabulary(kind, pieces, size, 1 if kind == "character" else min_count)
     except DataError as problem:
         raise DataError(f"{train.name}: {problem}") from None
 
 
+def _kind(train: TextSplit) -> str:
+    if train.characters < MIN_CHARACTERS_FOR_WORDS:
+        return "character"
+    if train.characters >= MIN_CHARACTERS_FOR_SUBWORDS:
+        return "subword"
+    sample = "".join(_first(chain.from_iterable(train.texts()), SAMPLE_CHARACTERS))
+    return "space" if is_pretokenized(sample) else "word"
+
+
 def _first(pieces: Iterator[str], limit: int) -> Iterator[str]:
-    """The pieces up to the one that brings them to `limit` characters, that one shortened."""
-    left = limit
+    """Yield pieces of `limit` characters in all; the last one is shortened."""
     for piece in pieces:
-        yield piece[:left]
-        left -= len(piece)
-        if left <= 0:
+        yield piece[:limit]
+        limit -= len(piece)
+        if limit <= 0:
             return
 
 
-def _settled(pieces: Iterator[str], vocabulary: AnyVocabulary) -> Iterator[str]:
-    """A text cut where its tokens allow it."""
+def _stable_pieces(pieces: Iterator[str], vocabulary: AnyVocabulary) -> Iterator[str]:
+    """Cut a text at positions that no token crosses."""
     rest = ""
     for piece in pieces:
         rest += piece
-        end = vocabulary.settled(rest)
+        end = vocabulary.stable_prefix(rest)
         yield rest[:end]
         rest = rest[end:]
     yield rest
 
 
-def _ids(part: Part, vocabulary: AnyVocabulary) -> NDArray[Any]:
+def _ids(part: TextSplit, vocabulary: AnyVocabulary) -> NDArray[Any]:
     kind = np.dtype(np.uint16 if len(vocabulary) <= 1 << 16 else np.int32)
-    if part.characters <= IN_MEMORY:
+    if part.characters <= MAX_CHARACTERS_IN_MEMORY:
         buffer = bytearray()
         for ids in _encoded(part, vocabulary, kind):
             buffer += ids
         return np.frombuffer(buffer, dtype=kind)
-    known = hashlib.sha256(repr((FORMAT, part.key, vocabulary.to_json())).encode()).hexdigest()
-    folder = Path(os.environ.get("ELMAN_CACHE") or platformdirs.user_cache_path("elman")) / "corpora"
-    path = folder / f"{known}.ids"
+    key = hashlib.sha256(repr((FORMAT, part.key, vocabulary.to_json())).encode()).hexdigest()
+    folder = cache_folder("corpora")
+    path = folder / f"{key}.ids"
     try:
         if not _whole(path):
             _write(path, _encoded(part, vocabulary, kind))
@@ -230,16 +226,16 @@ def _ids(part: Part, vocabulary: AnyVocabulary) -> NDArray[Any]:
         ) from problem
 
 
-def _encoded(part: Part, vocabulary: AnyVocabulary, kind: np.dtype[Any]) -> Iterator[bytes]:
+def _encoded(part: TextSplit, vocabulary: AnyVocabulary, kind: np.dtype[Any]) -> Iterator[bytes]:
     for text in part.texts():
-        for piece in _settled(text, vocabulary):
+        for piece in _stable_pieces(text, vocabulary):
             yield vocabulary.encode(piece).astype(kind).tobytes()
         if part.ends:
             yield np.array([END], dtype=kind).tobytes()
 
 
 def _whole(path: Path) -> bool:
-    """Whether the file is there and ends in the checksum of what stands before it."""
+    """Return whether the file exists and ends in the checksum of what precedes it."""
     digest = hashlib.sha256()
     if not path.is_file() or path.stat().st_size < digest.digest_size:
         return False
@@ -252,26 +248,17 @@ def _whole(path: Path) -> bool:
 
 
 def _write(path: Path, content: Iterator[bytes]) -> None:
-    """Whole or not at all. Of two processes that write at once each has a file of its own, the last stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _tidy(path.parent)
     digest = hashlib.sha256()
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-        own = Path(file.name)
-        try:
-            for block in content:
-                digest.update(block)
-                file.write(block)
-            file.write(digest.digest())
-            file.flush()
-            own.replace(path)
-        except BaseException:
-            own.unlink(missing_ok=True)
-            raise
+    with replace_cached(path) as file:
+        _tidy(path.parent)
+        for block in content:
+            digest.update(block)
+            file.write(block)
+        file.write(digest.digest())
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what nobody has used for long; a process that still maps such a file keeps it."""
+    """Remove files unused for long; a process that still maps such a file keeps it."""
     for path in folder.iterdir():
         with suppress(OSError):  # another process was faster
             if time.time() - path.stat().st_mtime > UNUSED_DAYS * 86400:

@@ -1,4 +1,4 @@
-"""Sentences and their translations: from two parallel files, lines with tabs, or the columns of a table."""
+"""Sentence pairs for translation: from two parallel files, lines with tabs, or two columns of a table."""
 
 import hashlib
 import json
@@ -11,99 +11,84 @@ from typing import Any, Final
 
 import polars as pl
 
-from elman.data.table.formats import clean, nearest, read_bytes, read_jsonl, read_parquet, shorten, unzip
+from elman.data.table.formats import clean, ending, read_bytes, read_jsonl, read_parquet, shorten, unpack
 from elman.data.table.table import ADVICE, Table, read_table
-from elman.errors import DataError, UsageError
+from elman.errors import DataError, UsageError, suggestion
 
 Names = tuple[str, str]
 
-WORDS: Final = (("source", "src"), ("target", "tgt", "trg"))
-# Languages that a first line may name, in small letters or in capitals, with a region ("pt-BR") or without. A
-# line of other short words is a pair, and so is "Go", tab, "Va".
-CODES: Final = (
+COLUMN_NAMES: Final = (("source", "src"), ("target", "tgt", "trg"))
+# Language codes that make a first line a header, in lower or upper case, perhaps with a region ("pt-BR"). A
+# line of other short words is a pair, such as "Go", tab, "Va".
+LANGUAGES: Final = (
     "af|ar|az|be|bg|bn|bs|ca|cs|cy|da|de|el|en|eo|es|et|eu|fa|fi|fr|ga|gl|gu|he|hi|hr|hu|hy|id|is|it|ja|ka|kk|km|"
     "kn|ko|ky|lt|lv|mk|ml|mn|mr|ms|mt|my|nb|ne|nl|nn|pa|pl|pt|ro|ru|si|sk|sl|sq|sr|sv|sw|ta|te|tg|th|tl|tr|uk|ur|"
     "uz|vi|zh|ara|ces|dan|deu|ell|eng|epo|fin|fra|heb|hin|hun|ind|ita|jpn|kor|nld|nor|pol|por|ron|rus|spa|swe|tur|"
     "ukr|vie|zho"
 )
-CODE: Final = re.compile(rf"({CODES}|{CODES.upper()})([-_][A-Za-z]{{2,4}})?")
-TABLES: Final = (".csv", ".jsonl", ".ndjson", ".parquet", *ADVICE)  # what `read_table` reads or advises on
+LANGUAGE_CODE: Final = re.compile(rf"({LANGUAGES}|{LANGUAGES.upper()})([-_][A-Za-z]{{2,4}})?")
+TABLE_ENDINGS: Final = (".csv", ".jsonl", ".ndjson", ".parquet", *ADVICE)  # left to `read_table`
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Sentences and their translations, one for one.
-
-    Attributes:
-        source: without white space at the ends, never empty; blanks inside stay as they are.
-        target: the same.
-        name: what messages call the data: a path, "a.de + a.en", "standard input", the type of a frame.
-        fingerprint: SHA-256 in hexadecimal of all the sentences read, in whatever form; `take` keeps it.
-        columns: the names of the two columns; None for parallel files and lines without a header.
-    """
+    """Sentences and their translations, one for one, without white space at their ends, and never empty."""
 
     source: list[str]
     target: list[str]
-    name: str
-    fingerprint: str
-    columns: Names | None
+    name: str  # of the data, in messages: a path, "a.de + a.en", "standard input", the type of a frame
+    fingerprint: str  # SHA-256 in hexadecimal of all sentences, whatever form they came in; `take` keeps it
+    columns: Names | None  # names of the two columns; None for parallel files and lines without a header
 
     def __len__(self) -> int:
         return len(self.source)
 
     def take(self, rows: Sequence[int]) -> "Pairs":
-        """The pairs at `rows` (from 0), in that order."""
+        """Return the pairs at `rows` (from 0), in that order."""
         return replace(self, source=[self.source[i] for i in rows], target=[self.target[i] for i in rows])
 
 
 def read_pairs(data: Any, source: str | None = None, target: str | None = None) -> Pairs:
-    """Sentence pairs from whatever holds them.
+    """Read sentence pairs from files, standard input or a table.
 
     Args:
         data: two paths of parallel text files, whose lines translate each other; or a path to lines of
-            sentence, tab, translation (.tsv, or any text), where quotes are ordinary characters; or "-" for
-            such lines or JSONL; or a table as `read_table` takes it, in which objects in the column
-            "translation" are taken apart into columns. Text may be gzipped.
-        source: the column of the sentences.
-        target: that of the translations. If both are None, columns called source and target (or src, tgt,
-            trg), else the only two columns of text, or the first two fields of a line with tabs.
+            sentence, tab, translation (.tsv, or any text), in which quotes are ordinary characters; or "-"
+            for such lines or JSONL on standard input; or a table as in `read_table`, in which objects in the
+            column "translation" are unpacked into columns. Text may be gzipped.
+        source: name of the column of sentences.
+        target: name of the column of translations. If both are None: columns named source and target (or src,
+            tgt, trg), else the only two columns of text, or the first two fields of a line with tabs.
 
     Raises:
-        DataError: a file is missing, or something in it is wrong; says where, and what would be right.
-        UsageError: an argument that cannot be meant.
+        DataError: a file is missing or malformed; the message says where and what would be right.
+        UsageError: an argument is invalid.
     """
-    named = None if source is None or target is None else (source, target)
-    if source == target if named else source != target:
+    names = None if source is None or target is None else (source, target)
+    if source == target if names else source != target:
         raise UsageError(f"source is {source!r} and target is {target!r}; name two columns, or neither.")
     if isinstance(data, (tuple, list)) and data and all(isinstance(path, (str, Path)) for path in data):
-        return _of_files([Path(path) for path in data], named)
+        return _from_files([Path(path) for path in data], names)
     if isinstance(data, str) and data == "-":
-        return _of_stdin(named)
+        return _from_stdin(names)
     is_path = isinstance(data, (str, Path)) and not str(data).startswith("hf:") and "://" not in str(data)
-    if not is_path or _ending(Path(data)) in TABLES:
-        return _of_table(read_table(data), named)
+    if not is_path or ending(Path(data)) in TABLE_ENDINGS:
+        return _from_table(read_table(data), names)
     text = _text(Path(data))
-    if _ending(Path(data)) != ".tsv" and not _has_tabs(text):
+    if ending(Path(data)) != ".tsv" and not _has_tabs(text):
         raise DataError(
-            f"{data} holds lines without tabs, so no translations; give the file of translations beside it, "
-            'as ("train.de", "train.en") or on the command line `train.de train.en`.'
+            f"{data} has no tabs, so no translations; give the file of translations as well, as in "
+            '("train.de", "train.en") or, on the command line, `train.de train.en`.'
         )
-    return _of_lines(text, str(data), named)
-
-
-def _ending(path: Path) -> str:
-    return Path(path.name.lower().removesuffix(".gz")).suffix
+    return _from_lines(text, str(data), names)
 
 
 def _text(path: Path) -> str:
-    data = read_bytes(path)
-    if path.suffix.lower() == ".gz":
-        data = unzip(data, str(path))
-    return clean(data, str(path)).decode()
+    return clean(unpack(read_bytes(path), path), str(path)).decode()
 
 
 def _has_tabs(text: str) -> bool:
-    """Whether the first line holds a tab or at least half of them do: one slip should not hide the rest."""
+    """Return whether the first line or half of all lines have a tab; a line without one is then an error."""
     lines = text.strip("\n").split("\n")
     return "\t" in lines[0] or 2 * sum("\t" in line for line in lines) >= len(lines)
 
@@ -116,103 +101,104 @@ def _pairs(rows: list[tuple[str, str]], name: str, columns: Names | None) -> Pai
     return Pairs(source, target, name, hashlib.sha256(content).hexdigest(), columns)
 
 
-def _of_files(paths: list[Path], named: Names | None) -> Pairs:
+def _from_files(paths: list[Path], names: Names | None) -> Pairs:
     if len(paths) != 2:
-        raise UsageError(f"parallel files are two, not {len(paths)}; give sentences, then translations.")
-    if named:
-        raise UsageError("parallel files have no columns; leave out source and target (--source, --target).")
+        raise UsageError(f"data has {len(paths)} paths; give two: sentences, then their translations.")
+    if names:
+        raise UsageError("parallel files have no columns; omit source and target (--source, --target).")
     left, right = ([line.strip() for line in _text(p).removesuffix("\n").split("\n")] for p in paths)
     if len(left) != len(right):
         raise DataError(
             f"{paths[0]} has {len(left)} lines, but {paths[1]} has {len(right)}; "
-            "each line of one should be the translation of the same line of the other."
+            "each line of one file should be the translation of the same line of the other."
         )
     rows = list(zip(left, right, strict=True))
     for line, (sentence, translation) in enumerate(rows, start=1):
         if bool(sentence) != bool(translation):
             empty, full = paths if translation else paths[::-1]
             raise DataError(
-                f"{empty}, line {line} is empty but line {line} of {full} is not; fill it in or remove both."
+                f"{empty}, line {line} is empty, but line {line} of {full} is not; fill it in or remove both."
             )
     return _pairs([row for row in rows if row[0]], f"{paths[0]} + {paths[1]}", None)
 
 
-def _of_stdin(named: Names | None) -> Pairs:
+def _from_stdin(names: Names | None) -> Pairs:
     raw, name = sys.stdin.buffer.read(), "standard input"
     if raw.startswith(b"PAR1"):
-        return _of_table(Table(read_parquet(raw, name).frame, name, ""), named)
+        return _from_table(Table(read_parquet(raw, name).frame, name, ""), names)
     data = clean(raw, name)
     text = data.decode()
     if _has_tabs(text):
-        return _of_lines(text, name, named)
+        return _from_lines(text, name, names)
     if text.lstrip().startswith("{"):
         parsed = read_jsonl(data, name)
-        return _of_table(Table(parsed.frame, name, "", parsed.first_row, parsed.lines), named)
-    raise DataError(f"{name} holds no tabs and no JSONL; give lines of sentence, tab, translation, or JSONL.")
+        return _from_table(Table(parsed.frame, name, "", parsed.first_row, parsed.lines), names)
+    raise DataError(f"{name} has no tabs and is not JSONL; give sentence, tab, translation on each line.")
 
 
-def _of_lines(text: str, name: str, named: Names | None) -> Pairs:
+def _from_lines(text: str, name: str, names: Names | None) -> Pairs:
     lines = [
         (number, [field.strip() for field in line.split("\t")])
         for number, line in enumerate(text.split("\n"), start=1)
         if line.strip()
     ]
     number, head = lines[0] if lines else (0, [])
-    columns, at = (named or _header(head[:2])) if lines else None, (0, 1)
+    columns, indices = (names or _header(head[:2])) if lines else None, (0, 1)
     if columns:
-        otherwise = "; if that is a pair and no header, leave out source and target."
-        _require(columns, head, f"{name}, line {number}", otherwise)
-        at = head.index(columns[0]), head.index(columns[1])
+        advice = "; if that line is a pair and not a header, omit source and target."
+        _require(columns, head, f"{name}, line {number}", advice)
+        indices = head.index(columns[0]), head.index(columns[1])
         del lines[0]
-    return _pairs([_row(fields, at, name, number) for number, fields in lines], name, columns)
+    return _pairs([_row(fields, indices, name, number) for number, fields in lines], name, columns)
 
 
-def _row(fields: list[str], at: tuple[int, int], name: str, number: int) -> tuple[str, str]:
-    sentence, translation = ("".join(fields[index : index + 1]) for index in at)
+def _row(fields: list[str], indices: tuple[int, int], name: str, number: int) -> tuple[str, str]:
+    sentence, translation = ("".join(fields[index : index + 1]) for index in indices)
     if sentence and translation:
         return sentence, translation
     if len(fields) < 2:
-        problem = "there is no tab, so no translation; write sentence, tab, translation, or remove the line."
-    else:
-        what, index = ("translation", at[1]) if sentence else ("sentence", at[0])
-        problem = f"the {what} (column {index + 1}) is empty; fill it in or remove the line."
-    raise DataError(f"{name}, line {number}: {problem}")
+        advice = "write sentence, tab, translation, or remove the line."
+        raise DataError(f"{name}, line {number} has no tab, so no translation; {advice}")
+    what, index = ("translation", indices[1]) if sentence else ("sentence", indices[0])
+    raise DataError(
+        f"{name}, line {number}: the {what} (column {index + 1}) is empty; fill it in or remove the line."
+    )
 
 
 def _header(cells: list[str]) -> Names | None:
-    """The names of the columns, if that is what the first two cells of a file are."""
-    codes = len(set(cells)) == 2 and all(CODE.fullmatch(cell) for cell in cells)
-    return _by_word(cells) or ((cells[0], cells[1]) if codes else None)
+    """Return the first two cells of a file if they are names of columns rather than a pair."""
+    codes = len(set(cells)) == 2 and all(LANGUAGE_CODE.fullmatch(cell) for cell in cells)
+    return _by_name(cells) or ((cells[0], cells[1]) if codes else None)
 
 
-def _by_word(columns: list[str]) -> Names | None:
-    """The column called source or src and the one called target, tgt or trg, if there is one of each."""
-    found = [[c for c in columns if c.lower() in words] for words in WORDS]
-    return (found[0][0], found[1][0]) if len(found[0]) == len(found[1]) == 1 else None
+def _by_name(columns: list[str]) -> Names | None:
+    """Return the column named source or src and the one named target, tgt or trg, if there is one of each."""
+    sources, targets = ([c for c in columns if c.lower() in names] for names in COLUMN_NAMES)
+    return (sources[0], targets[0]) if len(sources) == len(targets) == 1 else None
 
 
-def _require(wanted: Names, there: list[str], where: str, otherwise: str = ".") -> None:
-    for column in wanted:
-        if column not in there:
-            hint = nearest(column, there) or otherwise
-            raise DataError(f"{where} has no column {column!r}; it has {_listed(there)}{hint}")
+def _require(names: Names, columns: list[str], where: str, advice: str = ".") -> None:
+    for name in names:
+        if name not in columns:
+            hint = suggestion(name, columns) or advice
+            raise DataError(f"{where} has no column {name!r}; it has {_listed(columns)}{hint}")
 
 
 def _listed(columns: list[str]) -> str:
     return ", ".join([*map(shorten, columns[:12]), *(["…"] if len(columns) > 12 else [])])
 
 
-def _of_table(table: Table, named: Names | None) -> Pairs:
+def _from_table(table: Table, names: Names | None) -> Pairs:
     frame = table.frame
     wrapped = isinstance(frame.schema.get("translation"), pl.Struct)
-    if wrapped and not (named and set(named) <= set(frame.columns)):
-        return _of_table(replace(table, frame=frame["translation"].struct.unnest()), named)
+    if wrapped and not (names and set(names) <= set(frame.columns)):
+        return _from_table(replace(table, frame=frame["translation"].struct.unnest()), names)
     texts = [c.name for c in frame if c.dtype in (pl.String, pl.Categorical, pl.Enum)]
-    columns = named or _by_word(frame.columns) or ((texts[0], texts[1]) if len(texts) == 2 else None)
+    columns = names or _by_name(frame.columns) or ((texts[0], texts[1]) if len(texts) == 2 else None)
     if columns is None:
         raise DataError(
-            f"{table.name} has the columns {_listed(frame.columns)}; name that of the sentences and that of "
-            "the translations with source=… and target=… (on the command line --source, --target)."
+            f"{table.name} has the columns {_listed(frame.columns)}; name the column of sentences and the "
+            "column of translations with source=… and target=… (on the command line, --source and --target)."
         )
     _require(columns, frame.columns, table.name)
     source, target = (_stripped(table, column) for column in columns)
@@ -221,6 +207,6 @@ def _of_table(table: Table, named: Names | None) -> Pairs:
 
 def _stripped(table: Table, column: str) -> list[str]:
     texts = [text.strip() for text in table.texts(column)]
-    if "" in texts:  # polars does not count some control characters as white space, so `texts` let it pass
+    if "" in texts:  # `texts` accepts some control characters, which polars does not count as white space
         raise DataError(f"{table.row(texts.index(''))}: column {column!r} is empty; fill it in.")
     return texts

@@ -1,10 +1,9 @@
 """Text ↔ token ids for language models. Id 0 ends a document, id 1 is a token outside the vocabulary.
 
-What is encoded can be decoded: the space before a word belongs to its token, and so do line ends.
+Encoded text can be decoded: a word's token includes the space before it, and line ends are tokens.
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.data.table.formats import nearest
-from elman.data.text.tokenizers import SubwordTokenizer, tokenizer_from_json
-from elman.errors import ArtifactError, DataError, UsageError
+from elman.data.text.tokenizers import SubwordTokenizer, check_size, commonest, tokenizer_from_json
+from elman.data.text.unicode import CJK, combining_marks
+from elman.errors import ArtifactError, UsageError, suggestion
 
 END: Final = 0  # between documents, and before the first word of any
 UNKNOWN: Final = 1
@@ -25,39 +24,31 @@ RESERVED: Final = 2
 
 Kind = Literal["character", "word", "space"]
 KINDS: Final = ("character", "word", "space", "subword")
-# What an unknown token is decoded as.
-UNREADABLE: Final = {"character": "\ufffd", "word": " <unk>", "space": " <unk>"}
+UNKNOWN_TEXT: Final = {"character": "\ufffd", "word": " <unk>", "space": " <unk>"}
 
-LONGEST: Final = 64  # letters of a word; what is longer is cut, so that no text has to be held back
-LOOKAHEAD: Final = 2  # how far beyond its end a word's pattern looks: "3.1" after "3", "n't" after "do"
-DISTINCT: Final = 2_000_000  # different tokens that are counted at once
-# Characters that the subword library gets as one text, and texts at once: it needs 100 bytes a character.
-SLICE: Final = 1 << 16
-TOGETHER: Final = 8
+MAX_WORD_LETTERS: Final = 64  # longer words are cut, so that no stream has to wait for the end of one
+LOOKAHEAD_CHARACTERS: Final = 2  # beyond its end, a word's pattern looks: "3.1" after "3", "n't" after "do"
+MAX_DISTINCT_TOKENS: Final = 2_000_000  # counted at once
+# Subwords are encoded in batches of slices, because the library needs 100 bytes a character.
+SLICE_CHARACTERS: Final = 1 << 16
+BATCH_SLICES: Final = 8
 
 BLANK = re.compile(r"[^\S\n ]")
-BETWEEN_BLANKS = re.compile(r"\n|\S+")
-# Chinese and Japanese, where every character is a token of its own.
-WITHOUT_SPACES: Final = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-
-
-@cache
-def combining() -> str:
-    """Marks that belong to the letter before them: accents, vowel signs."""
-    return "".join(c for c in map(chr, range(0x300, 0xFFFF)) if unicodedata.category(c)[0] == "M")
+LINE_END_OR_WORD = re.compile(r"\n|\S+")
 
 
 @cache
 def _word() -> re.Pattern[str]:
-    """One token of a text whose blanks are all spaces.
+    """Return the pattern of one token in a text whose only white space is spaces and line ends.
 
-    "don't" and "3.14" are one; "well-known" is three, which keeps words known; a letter keeps its combining
-    marks; Chinese and Japanese come character by character.
+    "don't" and "3.14" are one token; "well-known" is three, so that its parts are known words. Letters keep
+    their combining marks, and each character of Chinese and Japanese is a token.
     """
-    marks = combining()
-    letters = rf"[^\W{WITHOUT_SPACES}]"
-    run = rf"{letters}{{1,{LONGEST}}}(?:[{marks}]{{1,8}}{letters}{{0,{LONGEST}}}){{0,{LONGEST}}}"
-    number = rf"\d{{1,{LONGEST}}}(?:[.,]\d{{1,{LONGEST}}}){{1,{LONGEST}}}"
+    marks = combining_marks()
+    letters = rf"[^\W{CJK}]"
+    longest = MAX_WORD_LETTERS
+    run = rf"{letters}{{1,{longest}}}(?:[{marks}]{{1,8}}{letters}{{0,{longest}}}){{0,{longest}}}"
+    number = rf"\d{{1,{longest}}}(?:[.,]\d{{1,{longest}}}){{1,{longest}}}"
     return re.compile(rf"\n| ?(?:{number}|{run}(?:['’]{run}){{0,3}}|\S)")
 
 
@@ -65,15 +56,14 @@ def _word() -> re.Pattern[str]:
 class Vocabulary:
     """Characters or words as tokens.
 
-    Attributes:
-        kind: "character": every code point is a token. "word": words with the space before them, marks and
-            line ends; a run of blanks counts as one space, blanks before a line end are dropped. "space":
-            what stands between white space, and line ends; "<unk>" in the text is the unknown token.
-        tokens: token i has id i + 2.
+    Of kind "character", each code point is a token. Of kind "word", tokens are words, each with the space
+    before it, punctuation marks and line ends; a run of blanks counts as one space, and blanks before a line
+    end are dropped. Of kind "space", they are everything between white space, and line ends; "<unk>" in the
+    text is the unknown token.
     """
 
     kind: Kind
-    tokens: tuple[str, ...]
+    tokens: tuple[str, ...]  # token i has id i + 2
 
     def __len__(self) -> int:
         return len(self.tokens) + RESERVED
@@ -84,7 +74,7 @@ class Vocabulary:
 
     @cached_property
     def _table(self) -> NDArray[np.int64]:
-        """The id of every code point up to the highest known one and, in the last place, of all beyond."""
+        """The id of each code point up to the highest known one; the last entry is for all above it."""
         codes = _codes("".join(self.tokens))
         table = np.full(int(codes.max(initial=0)) + 2, UNKNOWN, dtype=np.int64)
         table[codes] = np.arange(RESERVED, len(self))
@@ -92,10 +82,10 @@ class Vocabulary:
 
     @cached_property
     def _strings(self) -> list[str]:
-        return ["", UNREADABLE[self.kind], *self.tokens]
+        return ["", UNKNOWN_TEXT[self.kind], *self.tokens]
 
     def encode(self, text: str) -> NDArray[np.int64]:
-        """One id per token of `text`; 1 for a token outside the vocabulary."""
+        """Return one id per token of `text`, 1 for a token outside the vocabulary."""
         if self.kind == "character":
             table = self._table
             return table[np.minimum(_codes(text), len(table) - 1)]
@@ -103,47 +93,46 @@ class Vocabulary:
         return np.fromiter(map(ids.get, pieces, repeat(UNKNOWN)), np.int64, len(pieces))
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids`; 0 is nothing, 1 is U+FFFD or " <unk>"."""
+        """Return the text of `ids`; 0 adds nothing, 1 adds U+FFFD or " <unk>"."""
         strings = self._strings
         return "".join([strings[i] for i in ids])
 
     def pieces(self, text: str) -> list[str]:
-        """The tokens of `text`, known or not; as many as `encode` gives ids."""
+        """Return the tokens of `text`, known or not, one for each id that `encode` returns."""
         if self.kind == "character":
             return list(text)
         if self.kind == "word":
-            return _word().findall(_spaced(text))
-        return [found if found == "\n" else " " + found for found in BETWEEN_BLANKS.findall(text)]
+            return _word().findall(_blanks_to_spaces(text))
+        return [piece if piece == "\n" else " " + piece for piece in LINE_END_OR_WORD.findall(text)]
 
-    def settled(self, text: str) -> int:
-        """How many leading characters of `text` have tokens that no later text can change.
+    def stable_prefix(self, text: str) -> int:
+        """Return how many leading characters of `text` have tokens that no later text can change.
 
-        The ids of these and those of the rest, together with whatever follows it, are those of the whole.
+        The ids of this prefix, followed by those of the rest with any later text, are those of the whole.
         """
         if self.kind == "character":
             return len(text)
-        spaced = _spaced(text)
-        # No token reaches across white space, and of several blanks the last one is enough.
+        spaced = _blanks_to_spaces(text)
+        # No token crosses white space, and only the last of several blanks belongs to a token.
         end = max(spaced.rfind(" "), spaced.rfind("\n") + 1, 0)
         if self.kind == "word":
             for match in _word().finditer(spaced, end):
-                if match.end() + LOOKAHEAD > len(text):
+                if match.end() + LOOKAHEAD_CHARACTERS > len(text):
                     break
                 end = match.end()
         return end
 
     def characters(self, ids: Iterable[int]) -> NDArray[np.int64]:
-        """How many characters each of `ids` is decoded as; 0 for the end of a document."""
-        return _looked_up([len(string) for string in self._strings], ids)
+        """Return the number of characters that each of `ids` is decoded to, 0 for the end of a document."""
+        return _look_up([len(string) for string in self._strings], ids)
 
     def to_json(self) -> dict[str, Any]:
-        """What `vocabulary_from_json` takes back."""
         return {"kind": self.kind, "tokens": list(self.tokens)}
 
 
 @dataclass(frozen=True)
 class SubwordVocabulary:
-    """Byte-level BPE as a vocabulary: every text has tokens, and id 1 never occurs."""
+    """Byte-level BPE as a vocabulary, in which id 1 never occurs; see `SubwordTokenizer`."""
 
     tokenizer: SubwordTokenizer
     kind: Literal["subword"] = "subword"
@@ -153,47 +142,44 @@ class SubwordVocabulary:
 
     @cached_property
     def _lengths(self) -> list[int]:
-        """Of each token, the bytes that begin a character: over a text they are its characters."""
+        """The number of bytes that begin a character, for each token."""
         model = self.tokenizer.to_json()["model"]["model"]
-        lengths, inner = [0] * len(self), _inner_bytes()
+        lengths, continuation = [0] * len(self), _continuation_bytes()
         for token, i in model["vocab"].items():
-            lengths[i + RESERVED] = sum(letter not in inner for letter in token)
+            lengths[i + RESERVED] = sum(letter not in continuation for letter in token)
         return lengths
 
     def encode(self, text: str) -> NDArray[np.int64]:
-        """The ids of `text`; white space at its ends counts."""
+        """Return the ids of `text`, including white space at its ends."""
         slices = self._slices(text)
-        groups = [slices[k : k + TOGETHER] for k in range(0, len(slices), TOGETHER)]
-        parts = [part for group in groups for part in self.tokenizer.encode_all(group)]
-        return np.array([i for part in parts for i in part], dtype=np.int64)
+        batches = [slices[k : k + BATCH_SLICES] for k in range(0, len(slices), BATCH_SLICES)]
+        encoded = [ids for batch in batches for ids in self.tokenizer.encode_all(batch)]
+        return np.array([i for ids in encoded for i in ids], dtype=np.int64)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids`; reserved ids are left out, half characters become U+FFFD."""
         return self.tokenizer.decode(int(i) for i in ids)
 
     def pieces(self, text: str) -> list[str]:
-        """The piece of `text` behind each id; a character cut into several ids stands behind each of them."""
         return [piece for part in self._slices(text) for piece in self.tokenizer.tokens(part)]
 
     def _slices(self, text: str) -> list[str]:
-        """`text` cut where no token crosses, as the library's needs grow with the length of a text."""
+        """Cut `text` at positions that no token crosses."""
         cuts = [0]
         while cuts[-1] < len(text):
-            window = text[cuts[-1] : cuts[-1] + SLICE]
-            whole = cuts[-1] + len(window) == len(text)
-            cuts.append(cuts[-1] + (len(window) if whole else self.tokenizer.settled(window) or len(window)))
+            window = text[cuts[-1] : cuts[-1] + SLICE_CHARACTERS]
+            last = cuts[-1] + len(window) == len(text)
+            stable = 0 if last else self.tokenizer.stable_prefix(window)
+            cuts.append(cuts[-1] + (stable or len(window)))
         return [text[start:end] for start, end in pairwise(cuts)]
 
-    def settled(self, text: str) -> int:
-        """How many leading characters of `text` have tokens that no later text can change."""
-        return self.tokenizer.settled(text)
+    def stable_prefix(self, text: str) -> int:
+        return self.tokenizer.stable_prefix(text)
 
     def characters(self, ids: Iterable[int]) -> NDArray[np.int64]:
-        """How many characters begin in each of `ids`; over a whole text they are its length."""
-        return _looked_up(self._lengths, ids)
+        """Return the number of characters that begin in each of `ids`; the sum over a text is its length."""
+        return _look_up(self._lengths, ids)
 
     def to_json(self) -> dict[str, Any]:
-        """What `vocabulary_from_json` takes back."""
         return self.tokenizer.to_json()
 
 
@@ -201,10 +187,10 @@ AnyVocabulary = Vocabulary | SubwordVocabulary
 
 
 def vocabulary_from_json(value: Any) -> AnyVocabulary:
-    """The vocabulary whose `to_json` gave `value`.
+    """Return the vocabulary whose `to_json` returned `value`.
 
     Raises:
-        ArtifactError: `value` describes no vocabulary.
+        ArtifactError: `value` does not describe a vocabulary.
     """
     match value:
         case {"kind": "character" | "word" | "space" as kind, "tokens": list(tokens)} if (
@@ -217,46 +203,38 @@ def vocabulary_from_json(value: Any) -> AnyVocabulary:
             tokenizer = tokenizer_from_json(value)
             assert isinstance(tokenizer, SubwordTokenizer)
             return SubwordVocabulary(tokenizer)
-    raise ArtifactError(
-        f"the vocabulary is of no kind among {', '.join(KINDS)}; the model's folder is damaged."
-    )
+    raise ArtifactError(f"the vocabulary is not one of {', '.join(KINDS)}; the model's folder is damaged.")
 
 
-def build(kind: str, pieces: Iterable[str], size: int, min_count: int) -> AnyVocabulary:
-    """The vocabulary of a text: at most `size` ids, the commonest token first, ties by alphabet.
+def build_vocabulary(kind: str, pieces: Iterable[str], size: int, min_count: int) -> AnyVocabulary:
+    """Build a vocabulary of at most `size` ids, the commonest tokens first, ties in code point order.
 
     Args:
         kind: one of KINDS.
-        pieces: texts, or one text cut where `settled` allows.
-        size: the most ids, the two reserved ones among them.
-        min_count: how often a token has to occur. Subwords have no such limit, nor has a text of kind "space"
-            that holds "<unk>": its rare words have been replaced already.
+        pieces: texts, or one text cut at ends of stable prefixes.
+        size: the largest number of ids, including the two reserved ones.
+        min_count: how often a token has to occur. It is ignored for subwords, and for a text of kind "space"
+            that holds "<unk>", whose rare words have been replaced already.
 
     Raises:
-        UsageError: an unknown kind, a size without room for a token, or `min_count` below 1.
+        UsageError: the kind is unknown, `size` leaves no room for a token, or `min_count` is below 1.
         DataError: no token occurs often enough.
     """
     if kind not in KINDS:
-        raise UsageError(
-            f"there are no tokens {kind!r}; give {', '.join(KINDS)}{nearest(kind, KINDS) or '.'}"
-        )
+        hint = suggestion(kind, KINDS) or "."
+        raise UsageError(f"tokens of kind {kind!r} are unknown; give {', '.join(KINDS)}{hint}")
     if kind == "subword":
         return SubwordVocabulary(SubwordTokenizer.train(pieces, size))
-    if size <= RESERVED:
-        raise UsageError(f"the vocabulary size is {size}; it must be at least {RESERVED + 1}.")
-    if min_count < 1:
-        raise UsageError(f"min_count is {min_count}; it must be at least 1.")
-    counts = _count_characters(pieces) if kind == "character" else _count(unfilled(kind).pieces, pieces)
-    if kind == "space" and counts.pop(UNREADABLE[kind], 0):
+    check_size(size, min_count)
+    split = empty_vocabulary(kind).pieces
+    counts = _count_characters(pieces) if kind == "character" else _count(split, pieces)
+    if kind == "space" and counts.pop(UNKNOWN_TEXT[kind], 0):
         min_count = 1
-    common = sorted((-n, token) for token, n in counts.items() if n >= min_count)
-    if not common:
-        raise DataError(f"no {kind} occurs {min_count} times in the text; give more text or lower min_count.")
-    return Vocabulary(kind, tuple(token for _, token in common[: size - RESERVED]))  # type: ignore[arg-type]
+    return Vocabulary(kind, commonest(counts, size, min_count, kind))  # type: ignore[arg-type]
 
 
-def unfilled(kind: str) -> AnyVocabulary:
-    """A vocabulary of this kind without a token: it cuts texts as `build` wants them."""
+def empty_vocabulary(kind: str) -> AnyVocabulary:
+    """Return a vocabulary of this kind without tokens, which splits texts as `build_vocabulary` expects."""
     if kind == "subword":
         return SubwordVocabulary(SubwordTokenizer(""))
     return Vocabulary(kind, ())  # type: ignore[arg-type]
@@ -266,32 +244,32 @@ def _codes(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
 
-def _spaced(text: str) -> str:
-    """`text` with a space for every other blank, so that places stay what they are."""
+def _blanks_to_spaces(text: str) -> str:
+    """Replace each blank by one space, so that positions stay the same."""
     return BLANK.sub(" ", text)
 
 
-def _looked_up(lengths: list[int], ids: Iterable[int]) -> NDArray[np.int64]:
-    given = ids if isinstance(ids, np.ndarray) else np.array(list(ids), dtype=np.int64)
-    return np.array(lengths, dtype=np.int64)[given]
+def _look_up(lengths: list[int], ids: Iterable[int]) -> NDArray[np.int64]:
+    indices = ids if isinstance(ids, np.ndarray) else np.array(list(ids), dtype=np.int64)
+    return np.array(lengths, dtype=np.int64)[indices]
 
 
-def _inner_bytes() -> set[str]:
-    """How byte-level BPE writes the bytes that go on with a character, 0x80 to 0xBF (Radford et al. 2019).
+def _continuation_bytes() -> set[str]:
+    """Return the letters that byte-level BPE writes for the bytes 0x80 to 0xBF, which continue a character.
 
-    A byte that Latin-1 prints stands for itself, the others follow from U+0100 on.
+    A byte that Latin-1 prints is written as itself, the others from U+0100 on (Radford et al. 2019).
     """
     printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printed]
     return {chr(byte if byte in printed else 256 + others.index(byte)) for byte in range(0x80, 0xC0)}
 
 
-def _count(cut: Callable[[str], list[str]], texts: Iterable[str]) -> Counter[str]:
-    """How often each token comes. Where a text never stops bringing new ones, the rare ones are forgotten."""
+def _count(split: Callable[[str], list[str]], texts: Iterable[str]) -> Counter[str]:
+    """Count the tokens, forgetting the rarest whenever there are more than MAX_DISTINCT_TOKENS."""
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(cut(text))
-        while len(counts) > DISTINCT:
+        counts.update(split(text))
+        while len(counts) > MAX_DISTINCT_TOKENS:
             rarest = min(counts.values())
             counts = Counter({token: n for token, n in counts.items() if n > rarest})
     return counts

@@ -1,43 +1,30 @@
-"""IR text → machine code in this process, and on disk, so that the next process only loads it.
+"""Compile IR text to machine code, and cache it on disk for the next process.
 
-A cached object is found by everything that shapes it and carries its own checksum: a file that is damaged,
-half-written or foreign is compiled anew, and a folder that can't be written to costs only the time.
+The key of a cached object covers everything that shapes it, and the file carries a checksum: a damaged,
+half-written or foreign file is compiled again, and a folder that can't be written to costs only time.
 """
 
 import ctypes
 import functools
 import hashlib
-import os
-import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
-import platformdirs
-
+from elman.atomic import cache_folder, replace_cached
 from elman.engine.cpu import host
-from elman.engine.cpu.emit import (
-    backward,
-    forward,
-    functions,
-    ir,
-    kernel,
-    loops,
-    norm,
-    packing,
-    plan,
-    product,
-)
+from elman.engine.cpu.emit import ir, kernel, packing, product
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Plan
 from elman.engine.cpu.host import Team
 
 _LOCK: Final = threading.RLock()
-_ENGINES: Final[list[Any]] = []  # machine code lives as long as these do
+_ENGINES: Final[list[Any]] = []  # owners of the machine code
 
-# A team of one, for a kernel that runs alone.
+# A team of one thread.
 ALONE: Final = """
 define void @barrier() { ret void }
 define i32 @number() { ret i32 0 }
@@ -46,20 +33,20 @@ define i32 @size() { ret i32 1 }
 
 
 @functools.cache
-def entry(wanted: Plan) -> int:
-    """The address of a plan's kernel."""
-    return _load(_described(wanted), lambda: kernel.kernel(wanted))["run"]
+def entry(plan: Plan) -> int:
+    """Return the address of a plan's kernel."""
+    return _load(_description(plan), lambda: kernel.kernel(plan))["run"]
 
 
 @functools.cache
-def function(wanted: Plan) -> Callable[[int], None]:
-    """A plan's kernel as a Python function of its argument block's address."""
-    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(entry(wanted))
+def function(plan: Plan) -> Callable[[int], None]:
+    """Return a plan's kernel as a Python function of its argument block's address."""
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(entry(plan))
 
 
 @functools.cache
 def product_entry(vector: Vector, int8: bool) -> int:
-    """The address of the matrix product."""
+    """Return the address of the matrix product."""
     registers = host.target().registers
 
     def text() -> str:
@@ -70,35 +57,34 @@ def product_entry(vector: Vector, int8: bool) -> int:
 
 @functools.cache
 def alone() -> Team:
-    """A team of one thread."""
-    found = _load("alone", lambda: ALONE)
-    return Team(None, found["barrier"], found["number"], found["size"])
+    """Return a team of one thread."""
+    addresses = _load("alone", lambda: ALONE)
+    return Team(None, addresses["barrier"], addresses["number"], addresses["size"])
 
 
-def _described(wanted: Plan) -> str:
-    """Everything that shapes a kernel but the sources of this package: options, vectors and Programs."""
-    pair = wanted.pair
+def _description(plan: Plan) -> str:
+    """Return everything that shapes a kernel except the sources of this package."""
+    pair, cell = plan.pair, plan.cell
     programs = [(p.nodes, p.outputs) for p in (pair.forward, pair.backward)]
-    cell = wanted.cell
-    options = [wanted.backward, wanted.keep, wanted.resets, wanted.zoneout, wanted.masked]
-    options += [wanted.int8, wanted.every, wanted.norm]
-    return repr((options, astuple(wanted.vector), cell.gates, cell.state, cell.weights, programs, pair.kept))
+    options = [plan.backward, plan.keep, plan.resets, plan.zoneout, plan.masked]
+    options += [plan.int8, plan.every, plan.norm]
+    return repr((options, astuple(plan.vector), cell.gates, cell.state, cell.weights, programs, pair.kept))
 
 
 @functools.cache
 def _sources() -> str:
-    """A fingerprint of the code that writes kernels."""
-    modules = (backward, forward, functions, ir, kernel, loops, norm, packing, plan, product)
-    return hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in modules)).hexdigest()
+    """Return a fingerprint of the code that writes kernels."""
+    sources = sorted(Path(str(kernel.__file__)).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def _load(description: str, text: Callable[[], str]) -> dict[str, int]:
-    """The addresses of a module's functions, from the cache or compiled now."""
+    """Return the addresses of a module's functions, from the cache or compiled now."""
     with _LOCK:
         machine = host.target()
         version = ".".join(map(str, _llvm().llvm_version_info))
         parts = (description, _sources(), version, machine.cpu, machine.features)
-        path = _folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.o"
+        path = cache_folder("kernels") / f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.o"
         code = _read(path)
         if code is None:
             code = compiled(text())
@@ -107,22 +93,21 @@ def _load(description: str, text: Callable[[], str]) -> dict[str, int]:
 
 
 def compiled(text: str) -> bytes:
-    """An object file for this processor."""
+    """Return an object file for this processor."""
     module = _llvm().parse_assembly(text)
     module.verify()
     return bytes(_machine().emit_object(module))
 
 
 def _machine() -> Any:
-    """LLVM's idea of the processor. Registered once, made anew: an engine takes it over."""
-    machine = host.target()
+    machine = host.target()  # not cached below: an engine takes ownership of a target machine
     triple = _llvm().Target.from_default_triple()
     return triple.create_target_machine(cpu=machine.cpu, features=machine.features, opt=2, jit=True)
 
 
 @functools.cache
 def _llvm() -> Any:
-    """The compiler, imported when the first kernel is wanted: most uses of the library want none at once."""
+    """Import the compiler for the first kernel: many processes need none."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -141,12 +126,7 @@ def _linked(code: bytes) -> dict[str, int]:
     return {name: engine.get_function_address(name) for name in names}
 
 
-def _folder() -> Path:
-    return Path(os.environ.get("ELMAN_CACHE") or platformdirs.user_cache_path("elman")) / "kernels"
-
-
 def _read(path: Path) -> bytes | None:
-    """A cached object, if it is whole."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -156,25 +136,16 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, code: bytes) -> None:
-    """Several processes may write the same file at once: each its own, and the last one stays."""
-    own: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-            own = Path(file.name)
-            file.write(hashlib.sha256(code).digest() + code)
-        own.replace(path)
-    except OSError:  # the next process compiles again
-        if own is not None:
-            own.unlink(missing_ok=True)
+    with suppress(OSError), replace_cached(path) as file:  # where that fails, the next process compiles again
+        file.write(hashlib.sha256(code).digest() + code)
 
 
 @functools.cache
 def packing_entry(vector: Vector) -> dict[str, Callable[..., int]]:
-    """The functions of `elman.engine.cpu.emit.packing` by name."""
-    found = _load(f"packing {astuple(vector)}", lambda: packing.packing(vector))
-    words = {"across": 4, "along": 4, "sample": 3}
+    """Return the functions of `elman.engine.cpu.emit.packing` by name."""
+    addresses = _load(f"packing {astuple(vector)}", lambda: packing.packing(vector))
+    parameters = {"across": 4, "along": 4, "sample": 3}
     return {
-        name: ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(found[name])
-        for name, count in words.items()
+        name: ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(addresses[name])
+        for name, count in parameters.items()
     }

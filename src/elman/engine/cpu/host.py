@@ -1,6 +1,6 @@
-"""What this processor can do, and PyTorch's OpenMP runtime, whose threads the kernels run on.
+"""The instructions of this processor, and PyTorch's OpenMP runtime, on whose threads the kernels run.
 
-`ELMAN_CPU=avx2` keeps kernels from wider instructions, as does "off" from compiling at all.
+`ELMAN_CPU=avx2` keeps kernels from wider instructions, `ELMAN_CPU=off` from being compiled at all.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ LEVELS: Final = ("avx512", "avx2", "neon", "off")
 
 @dataclass(frozen=True)
 class Host:
-    """A target for the compiler: its names, bytes of a vector and vector registers."""
+    """A target for the compiler: its names, the bytes of a vector and the number of vector registers."""
 
     level: str
     cpu: str
@@ -37,51 +37,53 @@ class Host:
 
 @functools.cache
 def host() -> Host | str:
-    """This machine's target, or why it has none."""
-    asked = os.environ.get("ELMAN_CPU", "")
-    if asked and asked not in LEVELS:
-        raise UsageError(f"ELMAN_CPU={asked}: it may be {', '.join(LEVELS)}, or unset for the best there is")
-    if asked == "off":
+    """Return this machine's target, or why it has none."""
+    request = os.environ.get("ELMAN_CPU", "")
+    if request and request not in LEVELS:
+        raise UsageError(
+            f"ELMAN_CPU={request}: it may be {', '.join(LEVELS)}, or unset for the best there is"
+        )
+    if request == "off":
         return "ELMAN_CPU=off turns the compiler off"
     try:
         import llvmlite.binding as llvm
     except ImportError as error:
         return f"llvmlite, the compiler, can't be imported: {error}"
     features = llvm.get_host_cpu_features()
-    found = [level for level in LEVELS if _has(features, level)]
-    if asked and asked not in found:
-        raise UsageError(f"ELMAN_CPU={asked}: this processor has {', '.join(found) or 'none of these'}")
-    if not found:
+    levels = [level for level in LEVELS if _has(features, level)]
+    if request and request not in levels:
+        raise UsageError(f"ELMAN_CPU={request}: this processor has {', '.join(levels) or 'none of these'}")
+    if not levels:
         return "the compiler knows AVX2, AVX-512 and NEON, and this processor has none of them"
-    level, name, flags = asked or found[0], llvm.get_host_cpu_name(), features.flatten()
-    if level == "avx2" and "avx512" in found:
+    level, name, flags = request or levels[0], llvm.get_host_cpu_name(), features.flatten()
+    if level == "avx2" and "avx512" in levels:
         name, flags = "x86-64-v3", ""
     width, registers = {"avx512": (64, 32), "avx2": (32, 16), "neon": (16, 32)}[level]
     return Host(level, name, flags, width, registers)
 
 
 def target() -> Host:
-    """This machine's target; UsageError where it has none."""
-    found = host()
-    if not isinstance(found, Host):
-        raise UsageError(f"no kernel can be compiled here: {found}")
-    return found
+    """Return this machine's target; UsageError if it has none."""
+    machine = host()
+    if not isinstance(machine, Host):
+        raise UsageError(f"no kernel can be compiled here: {machine}")
+    return machine
 
 
 @functools.cache
 def vector(dtype: torch.dtype) -> Vector:
-    """This machine's vectors; UsageError where kernels can't be compiled for it."""
+    """Return this machine's vectors; UsageError if kernels can't be compiled for it."""
     return target().vector(dtype)
 
 
 def _has(features: Any, level: str) -> bool:
-    wanted = {"avx512": ("avx512f", "avx512dq", "avx512vl"), "avx2": ("avx2", "fma"), "neon": ("neon",)}
-    return level in wanted and all(features.get(name) for name in wanted[level])
+    needed = {"avx512": ("avx512f", "avx512dq", "avx512vl"), "avx2": ("avx2", "fma"), "neon": ("neon",)}
+    return level in needed and all(features.get(name) for name in needed[level])
 
 
 @dataclass(frozen=True)
 class Team:
-    """The addresses of what a kernel calls, and how to start it in several threads."""
+    """The addresses of the functions that a kernel calls, and how to start it in several threads."""
 
     parallel: Callable[[int, int, int, int], None] | None
     barrier: int
@@ -91,7 +93,7 @@ class Team:
 
 @functools.cache
 def openmp() -> Team | None:
-    """The runtime that PyTorch itself uses: a second pool of threads would fight with its spinning ones."""
+    """Return the runtime that PyTorch uses: a second pool of threads would fight with its spinning ones."""
     for path in (*sorted((Path(torch.__file__).parent / "lib").glob("libgomp*")), None):
         try:
             library = ctypes.CDLL(str(path) if path else None)
@@ -108,7 +110,7 @@ def openmp() -> Team | None:
 
 
 class _Fork:
-    """An OpenMP team doesn't survive a fork: the child works alone."""
+    """An OpenMP team doesn't survive a fork: the child uses one thread."""
 
     happened = False
 
@@ -122,5 +124,5 @@ if sys.platform != "win32":
 
 
 def threads() -> int:
-    """How many threads to ask for."""
+    """Return how many threads to ask for."""
     return 1 if _Fork.happened or openmp() is None else torch.get_num_threads()

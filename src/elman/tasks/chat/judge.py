@@ -1,6 +1,5 @@
-"""How good a chatbot is: foretelling true replies, finding them among others, and talking with itself."""
+"""Score a chatbot: predicting true replies, finding them among others, and talking with itself."""
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -12,17 +11,18 @@ from numpy.typing import NDArray
 from elman.data.text.conversations import SPEAKERS, Conversation, Turn
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import END, Codec
-from elman.tasks.chat.scores import Evaluation, Scores, candidates, distinct, hits, loop_rate
-from elman.tasks.chat.speaker import SAID, Place, Speaker, joined, taken
-from elman.tasks.generate.problem import read
+from elman.tasks.chat.scores import RETRIEVAL, ChatEvaluation, candidates, distinct, hits, loop_rate
+from elman.tasks.chat.speaker import RECENT_TURNS, Position, Speaker
+from elman.tasks.evaluation import Scores, perplexity
+from elman.tasks.generate.problem import teacher_forced
 
-REPLIES: Final = 400  # true replies that are looked for, and that the model gives its own instead of
-TALKS, TURNS = 8, 50  # conversations of the model with itself
-TOGETHER: Final = 32  # conversations
+MAX_REPLIES: Final = 400  # true replies that are scored, each beside the chatbot's own
+TALKS, TALK_TURNS = 8, 50  # conversations of the chatbot with itself
+BATCH_CONVERSATIONS: Final = 32
 
 
-def asked(conversations: Sequence[Conversation]) -> list[tuple[int, int]]:
-    """Where the assistant replies to something: which conversation, and which of its turns."""
+def reply_positions(conversations: Sequence[Conversation]) -> list[tuple[int, int]]:
+    """Return conversation and turn of every reply of the assistant."""
     return [
         (n, k)
         for n, turns in enumerate(conversations)
@@ -36,134 +36,140 @@ def evaluate(
     baseline: Retrieval | None,
     conversations: Sequence[Conversation],
     notes: tuple[str, ...] = (),
-    replies: int = REPLIES,
+    replies: int = MAX_REPLIES,
     talks: int = TALKS,
-) -> Evaluation:
-    """All scores, the network's and the baseline's. At least one conversation has a reply."""
-    found = asked(conversations)
-    # spread evenly, for neighbours are of one conversation
-    chosen = [found[k * len(found) // replies] for k in range(replies)] if len(found) > replies else found
-    true = [conversations[n][k].text for n, k in chosen]
-    others = [[true[k] for k in row] for row in candidates(true)]
-    own: list[str] = []
+) -> ChatEvaluation:
+    """Score the network and the baseline on conversations of which at least one has a reply."""
+    places = reply_positions(conversations)
+    if len(places) > replies:  # spread evenly: neighbours are of one conversation
+        places = [places[k * len(places) // replies] for k in range(replies)]
+    true = [conversations[n][k].text for n, k in places]
+    rivals = [[true[k] for k in row] for row in candidates(true)]
+    generated: list[str] = []
     ranks: list[list[float]] = []
-    places = _places(speaker, conversations, chosen)
-    for begin in range(0, len(chosen), TOGETHER):
-        part = slice(begin, begin + TOGETHER)
-        place = joined(list(islice(places, TOGETHER)))
-        own += _own(speaker, place, [_before(conversations[n], k) for n, k in chosen[part]])
-        ranks += _ranked(speaker, place, others[part])
+    positions = _positions(speaker, conversations, places)
+    for begin in range(0, len(places), BATCH_CONVERSATIONS):
+        part = slice(begin, begin + BATCH_CONVERSATIONS)
+        position = Position.concatenate(list(islice(positions, BATCH_CONVERSATIONS)))
+        generated += _replies(speaker, position, [_recent(conversations[n], k) for n, k in places[part]])
+        ranks += _rank(speaker, position, rivals[part])
     openings = [turns[0] for turns in conversations[:talks]]
-    ours = Scores(
-        perplexity=math.exp(min(nats(speaker, conversations), 700)),
-        distinct1=distinct(own, 1),
-        distinct2=distinct(own, 2),
-        loops=_mean([loop_rate([t.text for t in talk]) for talk in simulated(speaker, openings)]),
-        hits=hits(ranks),
-    )
-    said = [conversations[n][k - 1].text for n, k in chosen]
-    plain = None if baseline is None else _of_retrieval(baseline, said, others, openings)
-    if plain is not None and ours.hits <= plain.hits:
-        notes += ("the network finds true replies no better than retrieval: train longer, or on more",)
-    return Evaluation(ours, plain, len(chosen), notes)
+    loops = [loop_rate([turn.text for turn in talk]) for talk in simulate(speaker, openings)]
+    scores = _scores(generated, ranks, loops, perplexity(nats(speaker, conversations)))
+    baselines = {}
+    if baseline is not None:
+        prompts = [conversations[n][k - 1].text for n, k in places]
+        baselines[RETRIEVAL] = plain = _retrieval_scores(baseline, prompts, rivals, openings)
+        if scores["hits"] <= plain["hits"]:  # type: ignore[operator]  # never None
+            notes += ("the network finds true replies no better than retrieval: train longer, or on more",)
+    return ChatEvaluation(scores=scores, baselines=baselines, notes=notes, replies=len(places))
 
 
 @torch.no_grad()
 def nats(speaker: Speaker, conversations: Sequence[Conversation]) -> float:
-    """A token of the assistant's turns, their ends included, from all before it in its conversation."""
+    """Return nats per token of the assistant's turns, their ends included, given all tokens before it in its
+    conversation."""
     codec = speaker.codec
-    over = torch.tensor([codec.speaker(role) for role in SPEAKERS] + [END])
+    ends = torch.tensor([codec.speaker(role) for role in SPEAKERS] + [END])
     total, count = 0.0, 0
     for turns in conversations:
         ids = codec.running([turns])
-        counts, at = _replied(codec, ids), 0
-        for features, wanted in read(speaker.network, ids):
-            here = torch.from_numpy(counts[at : at + len(wanted)])
-            logs, tokens = speaker.network.log_probs(features[here, 0]), wanted[here, 0]
-            own = logs.gather(1, tokens[:, None])[:, 0]
-            ends = logs[:, over].logsumexp(1)  # whoever speaks next, the reply is over
-            total -= float(torch.where(torch.isin(tokens, over), ends, own).sum())
-            at += len(wanted)
-        count += int(counts.sum())
+        scored, start = _in_replies(codec, ids), 0
+        for features, targets in teacher_forced(speaker.network, ids):
+            rows = torch.from_numpy(scored[start : start + len(targets)])
+            log_probs, tokens = speaker.network.log_probs(features[rows, 0]), targets[rows, 0]
+            of_tokens = log_probs.gather(1, tokens[:, None])[:, 0]
+            of_ends = log_probs[:, ends].logsumexp(1)  # any speaker's token ends the reply
+            total -= float(torch.where(torch.isin(tokens, ends), of_ends, of_tokens).sum())
+            start += len(targets)
+        count += int(scored.sum())
     return total / max(count, 1)
 
 
-def _replied(codec: Codec, ids: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Which of ids[1:] belong to a turn of the assistant or end it."""
-    speaks = np.isin(ids, [codec.speaker(role) for role in SPEAKERS] + [END])
-    turn = np.maximum.accumulate(np.where(speaks, np.arange(len(ids)), 0))
+def _in_replies(codec: Codec, ids: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which of ids[1:] belong to a turn of the assistant or end it."""
+    starts = np.isin(ids, [codec.speaker(role) for role in SPEAKERS] + [END])
+    turn = np.maximum.accumulate(np.where(starts, np.arange(len(ids)), 0))
     of_assistant: NDArray[np.bool_] = ids[turn] == codec.speaker("assistant")
     return of_assistant[:-1]
 
 
-def simulated(speaker: Speaker, openings: Sequence[Turn], turns: int = TURNS) -> list[Conversation]:
-    """The model talks with itself, taking both parts in turn."""
+def simulate(speaker: Speaker, openings: Sequence[Turn], turns: int = TALK_TURNS) -> list[Conversation]:
+    """Let the chatbot talk with itself, taking both roles in turn."""
     talks = [[Turn("user", opening.text)] for opening in openings]
-    places = [speaker.read(speaker.start(), speaker.codec.turn(talk[0])) for talk in talks]
+    positions = [speaker.read(speaker.start(), speaker.codec.turn(talk[0])) for talk in talks]
     generator = torch.Generator().manual_seed(0)
     for k in range(1, turns):
         role = SPEAKERS[k % 2]
-        marked = joined([speaker.read(place, [speaker.codec.speaker(role)]) for place in places])
-        said = [[turn.text for turn in talk[-SAID:]] for talk in talks]
-        for n, found in enumerate(speaker.replies(marked, said, generator)):
-            turn = Turn(role, found[0].text)
+        marked = [speaker.read(position, [speaker.codec.speaker(role)]) for position in positions]
+        recent = [_recent(talk, len(talk)) for talk in talks]
+        for n, replies in enumerate(speaker.replies(Position.concatenate(marked), recent, generator)):
+            turn = Turn(role, replies[0].text)
             talks[n].append(turn)
-            places[n] = speaker.read(places[n], speaker.codec.turn(turn))
+            positions[n] = speaker.read(positions[n], speaker.codec.turn(turn))
     return talks
 
 
-def _places(
-    speaker: Speaker, conversations: Sequence[Conversation], chosen: Sequence[tuple[int, int]]
-) -> Iterator[Place]:
-    """Where the assistant is to speak, each conversation read once. `chosen` is in order."""
-    reading, done, place = -1, 0, speaker.start()
-    for n, k in chosen:
-        if n != reading:
-            reading, done, place = n, 0, speaker.start()
+def _positions(
+    speaker: Speaker, conversations: Sequence[Conversation], places: Sequence[tuple[int, int]]
+) -> Iterator[Position]:
+    """Yield the positions at which the assistant replies. `places` is in order, so that each conversation is
+    read once."""
+    current, done, position = -1, 0, speaker.start()
+    for n, k in places:
+        if n != current:
+            current, done, position = n, 0, speaker.start()
         for turn in conversations[n][done:k]:
-            place = speaker.read(place, speaker.codec.turn(turn))
+            position = speaker.read(position, speaker.codec.turn(turn))
         done = k
-        yield speaker.read(place, [speaker.codec.speaker("assistant")])
+        yield speaker.read(position, [speaker.codec.speaker("assistant")])
 
 
-def _before(turns: Conversation, k: int) -> list[str]:
-    return [turn.text for turn in turns[max(0, k - SAID) : k]]
+def _recent(turns: Conversation, k: int) -> list[str]:
+    return [turn.text for turn in turns[max(0, k - RECENT_TURNS) : k]]
 
 
-def _own(speaker: Speaker, place: Place, said: Sequence[Sequence[str]]) -> list[str]:
+def _replies(speaker: Speaker, position: Position, recent: Sequence[Sequence[str]]) -> list[str]:
     generator = torch.Generator().manual_seed(0)
-    return [found[0].text for found in speaker.replies(place, said, generator)]
+    return [replies[0].text for replies in speaker.replies(position, recent, generator)]
 
 
-def _ranked(speaker: Speaker, place: Place, others: Sequence[Sequence[str]]) -> list[list[float]]:
-    """How well each candidate fits; without what it owes to being said often."""
-    flat = [speaker.codec.words(text) for row in others for text in row]
-    owner = torch.tensor([n for n, row in enumerate(others) for _ in row])
-    given, unasked = speaker.judged(taken(place, owner), flat), speaker.unasked(flat)
-    weight = speaker.settings.surprise
+def _rank(speaker: Speaker, position: Position, rivals: Sequence[Sequence[str]]) -> list[list[float]]:
+    """Score how well each rival fits: its log-probability less a share of its prior, per token."""
+    flat = [speaker.codec.words(text) for row in rivals for text in row]
+    owner = torch.tensor([n for n, row in enumerate(rivals) for _ in row])
+    log_probs, priors = speaker.log_probs_given(position.select(owner), flat), speaker.log_prior(flat)
+    weight = speaker.settings.mmi_weight
     scores = iter(
-        (own - weight * other) / (len(ids) + 1) for own, other, ids in zip(given, unasked, flat, strict=True)
+        (log_prob - weight * prior) / (len(ids) + 1)
+        for log_prob, prior, ids in zip(log_probs, priors, flat, strict=True)
     )
-    return [[next(scores) for _ in row] for row in others]
+    return [[next(scores) for _ in row] for row in rivals]
 
 
-def _of_retrieval(
-    baseline: Retrieval, said: Sequence[str], others: Sequence[Sequence[str]], openings: Sequence[Turn]
+def _retrieval_scores(
+    baseline: Retrieval, prompts: Sequence[str], rivals: Sequence[Sequence[str]], openings: Sequence[Turn]
 ) -> Scores:
     def nearest(text: str) -> str:
         return baseline.nearest(text)[0][0]
 
-    replies = [nearest(text) for text in said]
     talks = []
     for opening in openings:
         talk = [opening.text]
-        while len(talk) < TURNS:
+        while len(talk) < TALK_TURNS:
             talk.append(nearest(talk[-1]))
         talks.append(talk)
-    ranks = [baseline.rank(text, row) for text, row in zip(said, others, strict=True)]
-    loops = _mean([loop_rate(talk) for talk in talks])
-    return Scores(None, distinct(replies, 1), distinct(replies, 2), loops, hits(ranks))
+    ranks = [baseline.rank(text, row) for text, row in zip(prompts, rivals, strict=True)]
+    return _scores([nearest(text) for text in prompts], ranks, [loop_rate(talk) for talk in talks], None)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / max(len(values), 1)
+def _scores(
+    replies: Sequence[str], ranks: Sequence[Sequence[float]], loops: Sequence[float], perplexity: float | None
+) -> Scores:
+    return {
+        "perplexity": perplexity,
+        "distinct1": distinct(replies, 1),
+        "distinct2": distinct(replies, 2),
+        "loops": sum(loops) / max(len(loops), 1),
+        "hits": hits(ranks),
+    }

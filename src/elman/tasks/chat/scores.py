@@ -1,81 +1,50 @@
-"""Scores of a chatbot beside a plain baseline's: perplexity, variety, loops, the right reply among 20.
+"""Scores of a chatbot beside retrieval's: perplexity, variety, loops, the right reply among 20.
 
-hits@1 of 20, the share of times that the true reply ranks first among 20, is from ConvAI2: Dinan et al., "The
-second conversational intelligence challenge", 2019, arXiv:1902.00098.
+hits@1 of 20, how often the true reply ranks first among 20, is from ConvAI2: Dinan et al., "The second
+conversational intelligence challenge", 2019, arXiv:1902.00098.
 """
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 from elman.errors import UsageError
 from elman.tasks.chat.baseline import words
+from elman.tasks.evaluation import Evaluation, Metric
 
-# Words said again in a row that make a turn one of a loop.
-RUN: Final = 4
+RETRIEVAL: Final = "retrieval"
+RUN_WORDS: Final = 4  # a turn that contains a run of this length twice is part of a loop
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Of one chatbot. What is None is not defined for it.
+@dataclass(frozen=True, kw_only=True)
+class ChatEvaluation(Evaluation):
+    """How well a chatbot and retrieval reply.
 
-    Attributes:
-        perplexity: per token of the true replies; of a network.
-        distinct1, distinct2: see `distinct`; of the replies it makes.
-        loops: see `loop_rate`; of simulated conversations.
-        hits: hits@1 of 20, 0 to 1; chance is 0.05.
+    `perplexity` per token of the true replies, of a network only; `distinct1` and `distinct2`: see
+    `distinct`; `loops`: see `loop_rate`, of simulated conversations; `hits`: hits@1 of 20, 0 to 1, where
+    chance is 0.05.
     """
 
-    perplexity: float | None
-    distinct1: float
-    distinct2: float
-    loops: float | None
-    hits: float
+    SAVED_BASELINES: ClassVar = {"baseline": RETRIEVAL}
 
+    replies: int  # scored
 
-@dataclass(frozen=True)
-class Evaluation:
-    """How well a chatbot replies, and how well its plain baseline does.
+    def metrics(self) -> dict[str, Metric]:
+        return {
+            "perplexity": Metric("perplexity"),
+            "distinct1": Metric("different words"),
+            "distinct2": Metric("different pairs"),
+            "loops": Metric("turns in a loop"),
+            "hits": Metric("first of 20"),
+        }
 
-    Attributes:
-        scores: the network's.
-        baseline: those of retrieval; None if the model was saved without it.
-        replies: how many were scored.
-        notes: what a reader of the scores must know.
-    """
-
-    scores: Scores
-    baseline: Scores | None
-    replies: int
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> "Evaluation":
-        """The evaluation whose `to_dict` gave `value`."""
-        plain = value["baseline"]
-        parts = {"scores": Scores(**value["scores"]), "baseline": None if plain is None else Scores(**plain)}
-        return cls(**value | parts | {"notes": tuple(value["notes"])})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON values."""
-        return asdict(self) | {"notes": list(self.notes)}
-
-    def __str__(self) -> str:
-        names = {"perplexity": "perplexity", "distinct1": "different words", "distinct2": "different pairs"}
-        names |= {"loops": "turns in a loop", "hits": "first of 20"}
-        lines = [f"{'':22}{'network':>10}{'retrieval' if self.baseline else '':>10}"]
-        for field in fields(Scores):
-            both = (getattr(scores, field.name, None) for scores in (self.scores, self.baseline))
-            cells = [" " * 10 if score is None else f"{score:10.4g}" for score in both]
-            if any(cell.strip() for cell in cells):
-                lines.append(f"{names[field.name]:22}{''.join(cells)}".rstrip())
-        lines += ["", f"{self.replies} replies"]
-        return "\n".join(lines + [f"Note: {note}" for note in self.notes])
+    def facts(self) -> list[str]:
+        return [f"{self.replies} replies"]
 
 
 def distinct(replies: Sequence[str], n: int) -> float:
-    """Different runs of `n` words over all such runs, within replies; 0 where there are none.
+    """Return the share of different ones among the runs of `n` words within replies; 0 if there are no runs.
 
     Li et al., "A diversity-promoting objective function for neural conversation models", 2016,
     arXiv:1510.03055, who divide by the number of words for every n: their distinct-2 is slightly smaller.
@@ -85,47 +54,44 @@ def distinct(replies: Sequence[str], n: int) -> float:
 
 
 def loop_rate(conversation: Sequence[str]) -> float:
-    """The share of the turns from the third on that say nothing new; 0 where there is no third.
+    """Return the share of turns from the third on that say nothing new; 0 if there is no third.
 
-    Such a turn has the words, in lower case and without punctuation, of any turn before it, or says some run
-    of 4 words twice. The turns are those of two speakers who alternate, whatever they are called.
+    Such a turn has the words, in lower case and without punctuation, of any turn before it, or contains a run
+    of 4 words twice. The turns are those of two speakers who alternate.
     """
     turns = [words(turn) for turn in conversation]
-    looped = [says_again(turn, turns[:place]) for place, turn in enumerate(turns) if place > 1]
+    looped = [says_again(turn, turns[:k]) for k, turn in enumerate(turns) if k > 1]
     return sum(looped) / len(looped) if looped else 0.0
 
 
-def says_again(turn: list[str], said: Sequence[list[str]]) -> bool:
-    """Whether a turn (its words) after those that were `said` would count for `loop_rate`."""
-    return turn in said or _repeats(turn)
+def says_again(turn: list[str], earlier: Sequence[list[str]]) -> bool:
+    """Return whether a turn (its words) says nothing new after the `earlier` ones, as in `loop_rate`."""
+    runs = _runs(turn, RUN_WORDS)
+    return turn in earlier or len(set(runs)) < len(runs)
 
 
 def candidates(replies: Sequence[str], count: int = 20, seed: int = 0) -> list[list[int]]:
-    """For each reply the places of `count` replies to rank, its own first.
+    """Return, for each reply, the indices of `count` replies to rank, its own first.
 
-    The others are drawn from all different texts, each as likely as any, and stand for their first place. No
-    two candidates have the same words; there are fewer if there are not enough. The same for every call.
+    The others are sampled from all different texts, each with the same probability; a text's index is that of
+    its first occurrence. No two candidates have the same words; there are fewer if there are not enough.
+    Deterministic.
     """
     texts = [" ".join(words(reply)) or reply.strip() for reply in replies]
     first: dict[str, int] = {}
-    for place, text in enumerate(texts):
-        first.setdefault(text, place)
+    for k, text in enumerate(texts):
+        first.setdefault(text, k)
     draw, different = random.Random(seed), list(first.values())
     rows = []
-    for place, text in enumerate(texts):
-        drawn = draw.sample(different, min(count, len(different)))
-        rows.append([place, *(other for other in drawn if other != first[text])][:count])
+    for k, text in enumerate(texts):
+        sampled = draw.sample(different, min(count, len(different)))
+        rows.append([k, *(other for other in sampled if other != first[text])][:count])
     return rows
 
 
 def hits(scores: Sequence[Sequence[float]]) -> float:
-    """The share of rows (any number of candidates each) whose first score is the largest.
-
-    k equal ones share the hit: 1/k.
-
-    Raises:
-        UsageError: there are no rows, or one is empty.
-    """
+    """Return the share of rows (any number of candidates each) whose first score is the largest; a tie of k
+    counts 1/k. Raises UsageError if there are no rows, or one is empty."""
     if not scores or not all(len(row) for row in scores):
         raise UsageError("hits need at least one row of scores, and at least one score in each")
     best = [max(row) for row in scores]
@@ -133,10 +99,5 @@ def hits(scores: Sequence[Sequence[float]]) -> float:
     return sum(shares) / len(scores)
 
 
-def _runs(said: list[str], n: int) -> list[tuple[str, ...]]:
-    return [tuple(said[start : start + n]) for start in range(len(said) - n + 1)]
-
-
-def _repeats(said: list[str]) -> bool:
-    runs = _runs(said, RUN)
-    return len(set(runs)) < len(runs)
+def _runs(turn: list[str], n: int) -> list[tuple[str, ...]]:
+    return [tuple(turn[start : start + n]) for start in range(len(turn) - n + 1)]

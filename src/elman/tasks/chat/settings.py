@@ -1,83 +1,85 @@
-"""The dials of a chatbot."""
+"""Settings of a chatbot."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from elman.cells import CELLS
-from elman.data.text.conversations import SPEAKERS
-from elman.data.text.tokenizers import SMALLEST
-from elman.errors import UsageError
-from elman.tasks import settings as dials
-from elman.tasks.generate.network import FULL, Writer
-from elman.training.loop import is_number, is_whole
+from elman.data.text.tokenizers import MIN_SUBWORD_IDS
+from elman.settings import amount, argument, flag, number, share, whole
+from elman.tasks.generate.settings import MAX_FULL_VOCABULARY
+from elman.tasks.generate.settings import Settings as LanguageSettings
+from elman.tasks.settings import TaskSettings, cell, default_dropout, default_ema_decay
 
-READ: Final = 9_000_000  # tokens that a training should read: the fewer there are, the more epochs
-EPOCHS: Final = (1, 40)
-LOUDNESS: Final = 4.0
+# Tokens that a training should read: the fewer there are, the more epochs, within limits.
+TOKENS: Final = 9_000_000
+MIN_EPOCHS, MAX_EPOCHS = 1, 40
+LOGIT_SCALE: Final = 4.0
+ROLE_TOKENS: Final = 2  # ids beside the vocabulary, which begin the turns of user and assistant
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a chatbot is made of, and how it chooses among replies."""
+class Arguments:
+    valid: Any = argument(None, "Conversations to choose the best model on", auto="a tenth")
 
-    vocabulary: int = 6000  # subwords
-    cell: str = "lstm"  # a name in elman.cells.CELLS
-    hidden: int = 512
-    layers: int = 1
-    embedding: int = 256
-    steps: int = 64  # of a window: so far back gradients go
-    dropout: float = 0.3  # less if there are few epochs
-    weight_dropout: float = 0.1
-    drawn: int = 12  # replies that are drawn,
-    width: int = 4  # and that a beam finds; the best of both is said
-    temperature: float = 0.8
-    top_p: float = 0.9
-    block_ngrams: int = 3  # tokens that come again within a reply
-    surprise: float = 0.9  # what it costs that a reply would also be given without being asked
-    novelty: float = 2.0  # what it costs, a pair of words, to say again what was said
-    longest: int = 60  # tokens of a reply
-    keep_baseline: bool = True  # the pairs behind the baseline, which the model's folder then holds
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.cell, str) or self.cell not in CELLS:
-            raise UsageError(f"cell must be one of {', '.join(CELLS)}, not {self.cell!r}")
-        if not isinstance(self.keep_baseline, bool):
-            raise UsageError(f"keep_baseline must be true or false, not {self.keep_baseline!r}")
-        dials.check_whole(
-            self, "vocabulary", "hidden", "layers", "embedding", "steps", "drawn", "width", "longest"
-        )
-        if not SMALLEST <= self.vocabulary <= FULL - len(SPEAKERS):
-            most = FULL - len(SPEAKERS)
-            raise UsageError(f"vocabulary must be from {SMALLEST} to {most}, not {self.vocabulary}")
-        if not is_whole(self.block_ngrams) or self.block_ngrams < 0:
-            raise UsageError(
-                f"block_ngrams must be 0, for none, or a whole number, not {self.block_ngrams!r}"
-            )
-        dials.check_shares(self, "dropout", "weight_dropout")
-        dials.check_amounts(self, "temperature", "surprise", "novelty")
-        if not is_number(self.top_p) or not 0 < self.top_p <= 1:
-            raise UsageError(f"top_p must be above 0 and at most 1, not {self.top_p!r}")
+@dataclass(frozen=True)
+class Settings(TaskSettings):
+    """The vocabulary and the network of a chatbot, and how it chooses among replies."""
 
-    def make_network(self, tokens: int) -> Writer:
-        """An untrained network for ids below `tokens`."""
-        return Writer(
-            CELLS[self.cell],
-            tokens,
-            embedding=self.embedding,
+    HELP: ClassVar = """Conversations to a chatbot: JSONL of messages, or lines of question, tab, answer.
+
+    Example: elman train chat conversations.jsonl --save runs/bot
+    """
+    ARGUMENTS: ClassVar = Arguments
+    DERIVED: ClassVar = ("epochs", "batch_size", "dropout", "patience", "learning_rate", "ema_decay")
+    RENAMED: ClassVar = {
+        "steps": "bptt",
+        "drawn": "num_samples",
+        "width": "beam_width",
+        "surprise": "mmi_weight",
+        "novelty": "repetition_penalty",
+        "longest": "max_tokens",
+    }
+
+    vocabulary: int = whole(
+        6000, "Most subwords", least=MIN_SUBWORD_IDS, most=MAX_FULL_VOCABULARY - ROLE_TOKENS
+    )
+    cell: str = cell("lstm")
+    hidden: int = whole(512, "Units of a layer")
+    layers: int = whole(1, "Layers")
+    embedding: int = whole(256, "Size of a subword's vector")
+    bptt: int = whole(64, "Steps of truncated backpropagation through time")
+    dropout: float = share(0.3, "Dropout of inputs and outputs")
+    weight_dropout: float = share(0.1, "Dropout of the recurrent matrix")
+    num_samples: int = whole(12, "Replies that are sampled, to choose from")
+    beam_width: int = whole(4, "Replies that a beam search adds to them")
+    temperature: float = amount(0.8, "Temperature of the samples")
+    top_p: float = number(0.9, "Probability of the tokens that are sampled from", most=1.0)
+    block_ngrams: int = whole(3, "Length of n-grams that can't repeat within a reply; 0 for none", least=0)
+    # Li et al., arXiv:1510.03055: log p(reply | context) - mmi_weight * log p(reply)
+    mmi_weight: float = amount(0.9, "Weight of a reply's own probability, which counts against it")
+    repetition_penalty: float = amount(2.0, "Penalty for each word pair that a reply repeats")
+    max_tokens: int = whole(60, "Most tokens of a reply")
+    keep_baseline: bool = flag(True, "Save the training pairs, from which the baseline retrieves")
+
+    @property
+    def language(self) -> LanguageSettings:
+        """The settings of the network as a language model."""
+        return LanguageSettings(
+            cell=self.cell,
             hidden=self.hidden,
             layers=self.layers,
+            embedding=self.embedding,
+            bptt=self.bptt,
             dropout=self.dropout,
-            embedding_dropout=0.0,
             weight_dropout=self.weight_dropout,
-            loudness=LOUDNESS,
+            logit_scale=LOGIT_SCALE,
         )
 
 
-def defaults(tokens: int, given: dict[str, Any]) -> dict[str, Any]:
-    """What suits conversations of so many tokens: few are read more often."""
-    epochs = given.get("epochs", min(max(round(READ / max(tokens, 1)), EPOCHS[0]), EPOCHS[1]))
-    batch = given.get("batch_size", 16)
-    steps = epochs * max(tokens // (batch * given.get("steps", Settings.steps)), 1)
-    average = dials.averaging(steps)
-    rest = {"patience": max(3, epochs // 3), "learning_rate": 3e-3, "average": average}
-    return {"epochs": epochs, "batch_size": batch, "dropout": dials.dropout(epochs)} | rest
+def defaults(tokens: int, choices: dict[str, Any]) -> dict[str, Any]:
+    """Return settings and plan for this number of tokens: few are read more often."""
+    epochs = choices.get("epochs", min(max(round(TOKENS / max(tokens, 1)), MIN_EPOCHS), MAX_EPOCHS))
+    batch = choices.get("batch_size", 16)
+    decay = default_ema_decay(epochs * max(tokens // (batch * choices.get("bptt", Settings.bptt)), 1))
+    plan = {"patience": max(3, epochs // 3), "learning_rate": 3e-3, "ema_decay": decay}
+    return {"epochs": epochs, "batch_size": batch, "dropout": default_dropout(epochs)} | plan

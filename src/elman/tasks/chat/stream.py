@@ -1,4 +1,4 @@
-"""One conversation: turns go in, replies come out, at the same cost however long it has been going on."""
+"""One conversation: turns in, replies out, at a cost that does not grow with its length."""
 
 import json
 from collections import deque
@@ -7,130 +7,122 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
+from torch import Tensor
 
 from elman.atomic import replace_file, writing
 from elman.data.text.conversations import Turn, turns_of
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks.chat.baseline import Retrieval
-from elman.tasks.chat.speaker import SAID, Place, Reply, Speaker
+from elman.tasks.chat.speaker import RECENT_TURNS, Position, Reply, Speaker
 
-TRACED: Final = 8  # turns whose words `why` weighs,
-WEIGHED: Final = 1000  # and their last tokens
-NEAREST: Final = 8  # training replies among which a fallback is sought that was not given yet
+# `why` attributes a reply to the words of the last turns, among their last tokens.
+MAX_EXPLAINED_TURNS: Final = 8
+MAX_EXPLAINED_TOKENS: Final = 1000
+NEAREST_REPLIES: Final = 8  # among which the fallback looks for one that was not given recently
 
 
-class Heard(NamedTuple):
-    """A turn, and where the conversation stood before it."""
+class TurnIds(NamedTuple):
+    """A turn's tokens, and the position before it."""
 
-    before: Place
+    before: Position
     ids: tuple[int, ...]
 
 
 class ChatStream:
-    """Made by `Chatbot.stream`.
-
-    Attributes:
-        turns: all that was said.
-    """
+    """A conversation, with all its `turns` so far. Made by `Chatbot.stream`."""
 
     def __init__(
-        self, speaker: Speaker, retrieval: Retrieval | None, unsure: float | None, seed: int
+        self, speaker: Speaker, retrieval: Retrieval | None, min_score: float | None, seed: int
     ) -> None:
-        self._speaker, self._retrieval, self._unsure, self._seed = speaker, retrieval, unsure, seed
+        self._speaker, self._retrieval, self._min_score, self._seed = speaker, retrieval, min_score, seed
         self.reset()
 
     def reset(self) -> None:
-        """Forget all that was said."""
-        self._place = self._speaker.start()
-        self._heard: deque[Heard] = deque(maxlen=TRACED)
+        """Begin a new conversation."""
+        self._position = self._speaker.start()
+        self._recent: deque[TurnIds] = deque(maxlen=MAX_EXPLAINED_TURNS)
         self.turns: list[Turn] = []
 
     def push(self, text: str) -> None:
-        """The user's turn, or more of it. Raises UsageError if it is no string, DataError if it is blank."""
+        """Add a turn of the user, or continue it. Raises UsageError if it is not a string, DataError if it is
+        blank."""
         if not isinstance(text, str):
             raise UsageError(f"push takes a text, not {type(text).__name__}")
         self.tell([{"role": "user", "content": text}])
 
     def tell(self, messages: Sequence[Any]) -> None:
-        """What was said, as messages {"role": "user", "content": "…"}. Raises DataError if one is not."""
+        """Add turns as messages {"role": "user", "content": "…"}. Raises DataError if one is malformed."""
         for turn in turns_of(messages, "the conversation"):
-            self._hear(turn)
+            self._add(turn)
 
     def result(self) -> str:
-        """The reply, which is then part of the conversation."""
+        """Return the reply and add it to the conversation."""
         reply = self.candidates()[0].text
-        self._hear(Turn("assistant", reply))
+        self._add(Turn("assistant", reply))
         return reply
 
     def candidates(self) -> list[Reply]:
-        """The replies that could be given, best first; the conversation stays where it is. The nearest
-        training reply comes first if that was asked for and the best own one is too unsure."""
+        """Return the candidate replies, best first, without adding one to the conversation. With a fallback,
+        the nearest training reply comes first if the best candidate is too improbable. Raises UsageError
+        unless the last turn is the user's."""
         if not self.turns or self.turns[-1].role != "user":
             raise UsageError("there is nothing to reply to: the last turn must be the user's")
-        said = [turn.text for turn in self.turns[-SAID:]]
-        place = self._speaker.read(self._place, [self._speaker.codec.speaker("assistant")])
-        # of its own for each turn, so that a conversation that was kept goes on as it would have
+        recent = [turn.text for turn in self.turns[-RECENT_TURNS:]]
+        position = self._speaker.read(self._position, [self._speaker.codec.speaker("assistant")])
+        # a new generator for each turn: a conversation that was saved continues with the same replies
         generator = torch.Generator().manual_seed((self._seed * 1_000_003 + len(self.turns)) % 2**63)
-        (found,) = self._speaker.replies(place, [said], generator)
-        if self._retrieval is None or self._unsure is None or found[0].score >= self._unsure:
-            return found
-        nearest = [text for text, _ in self._retrieval.nearest(self.turns[-1].text, NEAREST)]
-        text = next((text for text in nearest if text not in said), nearest[0])
+        (replies,) = self._speaker.replies(position, [recent], generator)
+        if self._retrieval is None or self._min_score is None or replies[0].score >= self._min_score:
+            return replies
+        nearest = [text for text, _ in self._retrieval.nearest(self.turns[-1].text, NEAREST_REPLIES)]
+        text = next((text for text in nearest if text not in recent), nearest[0])
         ids = self._speaker.codec.words(text)
-        score = self._speaker.judged(place, [ids])[0] / (len(ids) + 1)
-        return [Reply(text, tuple(ids), score, score, text in said), *found]
+        score = self._speaker.log_probs_given(position, [ids])[0] / (len(ids) + 1)
+        return [Reply(text, tuple(ids), score, score, text in recent), *replies]
 
     def why(self) -> list[tuple[str, float]]:
-        """The words before the last reply and what share of its probability hung on each, in their order:
-        of the last turns, the gradient of the reply's ln p by a word's vector, times that vector.
-
-        Raises:
-            UsageError: there is no reply yet.
-        """
-        heard = list(self._heard)
-        if len(heard) < 2 or self.turns[-1].role != "assistant":
+        """Return the words before the last reply, in their order, and each one's share of the attribution:
+        the gradient of the reply's log-probability by the word's vector, times that vector. Only the last
+        turns have shares above 0. Raises UsageError if there is no reply yet."""
+        recent = list(self._recent)
+        if len(recent) < 2 or self.turns[-1].role != "assistant":
             raise UsageError("there is no reply to explain yet")
-        context = [i for turn in heard[:-1] for i in turn.ids]
-        far = max(0, len(context) - WEIGHED)
-        place = self._speaker.read(heard[0].before, context[:far])
-        weights = _weighed(self._speaker, place, context[far:], heard[-1].ids)
-        return _by_word(self._speaker, heard[:-1], [0.0] * far + weights)
+        context = [i for turn in recent[:-1] for i in turn.ids]
+        skipped = max(0, len(context) - MAX_EXPLAINED_TOKENS)
+        position = self._speaker.read(recent[0].before, context[:skipped])
+        weights = _attributions(self._speaker, position, context[skipped:], recent[-1].ids)
+        return _by_word(self._speaker, recent[:-1], [0.0] * skipped + weights)
 
     def save(self, file: str | Path) -> None:
-        """Write the conversation as a line of JSON, as `Chatbot.fit` reads it too, for `load`."""
-        place = Path(file)
-        with writing(place, UsageError), replace_file(place) as out:
-            out.write(
-                json.dumps(_record(self.turns), ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
-            )
+        """Write the conversation as a line of JSON that `load` and `Chatbot.fit` read."""
+        path, record = Path(file), json.dumps(_record(self.turns), ensure_ascii=False)
+        with writing(path, UsageError), replace_file(path) as out:
+            out.write(record.encode(errors="backslashreplace") + b"\n")
 
     def load(self, file: str | Path) -> None:
-        """Go on with a conversation that `save` kept: it is read again, once.
-
-        Raises:
-            ArtifactError: the file holds no conversation.
-        """
-        turns = _saved(Path(file))
+        """Continue a conversation that `save` wrote; it is read again. Raises ArtifactError for a file that
+        holds none."""
+        turns = _saved_turns(Path(file))
         self.reset()
         for turn in turns:
-            self._hear(turn)
+            self._add(turn)
 
-    def _hear(self, turn: Turn) -> None:
-        if self.turns and self.turns[-1].role == turn.role:  # goes on with it, as in what was trained on
+    def _add(self, turn: Turn) -> None:
+        if self.turns and self.turns[-1].role == turn.role:  # joined, as in the training data
             turn = Turn(turn.role, f"{self.turns.pop().text} {turn.text}")
-            self._place = self._heard.pop().before
+            self._position = self._recent.pop().before
         ids = self._speaker.codec.turn(turn)
-        self._heard.append(Heard(self._place, tuple(ids)))
-        self._place = self._speaker.read(self._place, ids)
+        self._recent.append(TurnIds(self._position, tuple(ids)))
+        self._position = self._speaker.read(self._position, ids)
         self.turns.append(turn)
 
 
-def _saved(file: Path) -> list[Turn]:
+def _saved_turns(file: Path) -> list[Turn]:
     try:
         content = file.read_bytes()
         record = json.loads(content) if content.strip() else {"messages": []}
         turns = turns_of(record["messages"], str(file))
-        # nothing that saving would lose
+        # refuse a file with anything that saving would lose
         if record == _record(turns):
             return turns
     except OSError as error:
@@ -144,44 +136,47 @@ def _record(turns: Sequence[Turn]) -> dict[str, Any]:
     return {"messages": [{"role": turn.role, "content": turn.text} for turn in turns]}
 
 
-def _weighed(speaker: Speaker, place: Place, context: Sequence[int], reply: Sequence[int]) -> list[float]:
-    """Of each token of the context, |gradient × vector|; the sum is 1."""
-    ids = torch.tensor([int(place.last), *context, *reply[:-1]])
+def _attributions(
+    speaker: Speaker, position: Position, context: Sequence[int], reply: Sequence[int]
+) -> list[float]:
+    """Return |gradient × vector| of each token of the context, divided by their sum."""
+    ids = torch.tensor([int(position.last), *context, *reply[:-1]])
     network = speaker.network
-    vectors: list[torch.Tensor] = []
+    vectors: list[Tensor] = []
 
-    def keep(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
+    def record(_: Any, __: Any, output: Tensor) -> Tensor:
         vectors.append(output.detach().requires_grad_())
         return vectors[0]
 
-    hook = network.embedding.register_forward_hook(keep)
+    hook = network.embedding.register_forward_hook(record)
     try:
         with torch.enable_grad():
-            features, _, _ = network(ids[:, None], place.state)
-            said = features[len(context) + 1 :, 0]  # after the speaker, whom the reply's words follow
-            wanted = torch.tensor(reply[1:])
-            total = network.log_probs(said).gather(1, wanted[:, None]).sum()
-            (slope,) = torch.autograd.grad(total, vectors)
+            features, _, _ = network(ids[:, None], position.state)
+            features = features[len(context) + 1 :, 0]  # from the speaker's token, which the reply follows
+            targets = torch.tensor(reply[1:])
+            total = network.log_probs(features).gather(1, targets[:, None]).sum()
+            (gradient,) = torch.autograd.grad(total, vectors)
     finally:
         hook.remove()
-    weights = (slope * vectors[0]).sum(-1).abs()[1 : len(context) + 1, 0]
+    weights = (gradient * vectors[0]).sum(-1).abs()[1 : len(context) + 1, 0]
     return (weights / weights.sum().clamp(min=1e-30)).tolist()
 
 
-def _by_word(speaker: Speaker, heard: Sequence[Heard], weights: Sequence[float]) -> list[tuple[str, float]]:
-    """Tokens put together into words; a speaker's token weighs for no word."""
+def _by_word(speaker: Speaker, turns: Sequence[TurnIds], weights: Sequence[float]) -> list[tuple[str, float]]:
+    """Sum the weights of each word's tokens; a speaker's token belongs to no word."""
     words: list[tuple[str, float]] = []
-    at, waiting = 0, 0.0  # the weight of a token that ends within a character goes to the one that ends it
-    for turn in heard:
+    start, pending = 0, 0.0  # a token that ends within a character passes its weight on to the next
+    for turn in turns:
         pieces = speaker.codec.tokenizer.additions(turn.ids[1:])
-        for k, (piece, weight) in enumerate(zip(pieces, weights[at + 1 : at + len(turn.ids)], strict=True)):
-            waiting += weight
+        turn_weights = weights[start + 1 : start + len(turn.ids)]
+        for k, (piece, weight) in enumerate(zip(pieces, turn_weights, strict=True)):
+            pending += weight
             if not piece:
                 continue
             if k == 0 or piece.startswith(" ") or not words:
-                words.append((piece.strip(), waiting))
+                words.append((piece.strip(), pending))
             else:
-                words[-1] = (words[-1][0] + piece, words[-1][1] + waiting)
-            waiting = 0.0
-        at += len(turn.ids)
+                words[-1] = (words[-1][0] + piece, words[-1][1] + pending)
+            pending = 0.0
+        start += len(turn.ids)
     return [(word, weight) for word, weight in words if word]

@@ -1,23 +1,22 @@
-"""The plain baseline of a text classifier: a feed-forward net on the words that occur."""
+"""The plain baseline of a text classifier: a feed-forward network on a bag of words."""
+
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from elman.data.text.tokenizers import PADDING
 
-HIDDEN = 64
-DROPOUT = 0.5
+HIDDEN: Final = 64
+DROPOUT: Final = 0.5
 
 
 class BagOfWords(nn.Module):
     """Presence of words → hidden layer (ReLU) → one logit a class.
 
-    A word counts once however often it stands: Wang, Manning, ACL 2012. The sum over a text's words is
-    divided by the square root of their number, so that long and short texts have inputs of one size.
-
-    Args:
-        words: ids of the vocabulary, from 0 (padding).
-        classes: labels to tell apart.
+    A word counts once however often it occurs: Wang, Manning, ACL 2012. The sum over a text's words is
+    divided by the square root of their number, so that long and short texts have inputs of one size. `words`
+    is the number of token ids, from 0 (padding).
     """
 
     def __init__(self, words: int, classes: int) -> None:
@@ -31,7 +30,7 @@ class BagOfWords(nn.Module):
             self.first.weight[PADDING] = 0
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Ids (T, B) of padded texts → logits (B, K). `lengths` is not needed: padding is no word."""
+        """Return logits (B, K) of padded texts, ids (T, B). `lengths` is not needed: padding is no word."""
         words = ids.sort(0).values.T.contiguous()
         fresh = torch.ones_like(words, dtype=torch.bool)
         fresh[:, 1:] = words[:, 1:] != words[:, :-1]

@@ -1,88 +1,76 @@
-"""The dials of a text classifier."""
+"""Settings of a text classifier."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from elman.cells import CELLS
-from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer
-from elman.errors import UsageError
-from elman.tasks import settings as dials
-from elman.tasks.classify.network import POOLS, Reader
+from elman.settings import argument, choice, custom, flag, share, whole
+from elman.tasks.settings import TaskSettings, cell
 
-SEQUENCES: Final = 40_000  # that a training should read: the fewer rows, the more epochs
-EPOCHS: Final = (3, 30)
+POOLS: Final = ("mean", "max", "last")
+# Texts that a training should read: the fewer rows, the more epochs, within limits.
+SEQUENCES: Final = 40_000
+MIN_EPOCHS, MAX_EPOCHS = 3, 30
 LEARNING_RATE: Final = 2e-3
-AVERAGED: Final = range(2_000, 20_000)  # so few texts; but with fewer, a run is too short to average over
-AVERAGE: Final = 0.98
+# The numbers of rows for which weights are averaged: with fewer, a run is too short, with more, no better.
+EMA_ROWS: Final = range(2_000, 20_000)
+EMA_DECAY: Final = 0.98
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a classifier is made of."""
+class Arguments:
+    text: str = argument("text", "Column of the text")
+    label: str = argument("label", "Column of the label")
+    valid: Any = argument(None, "Data to choose the best model on", auto="a tenth")
+    header: bool = argument(True, "Whether the first line names the columns", bool)
 
-    cell: str = "lstm"  # a name in elman.cells.CELLS
-    hidden: int = 128
-    layers: int = 1
-    bidirectional: bool = False  # reads both ways, but can't stream
-    embedding: int = 100
-    pooling: str = "mean+max"  # of "mean", "max" and "last", joined by +
-    dropout: float = 0.5
-    embedding_dropout: float = 0.3
-    tokenizer: str = "word"  # or "subword"
-    vocabulary: int = 30_000
-    longest: int = 400  # tokens of a text that one training step reads, from a random place in it
-    class_weights: str | None = "balanced"  # every class has the same say; None: every row
 
-    def __post_init__(self) -> None:
-        choices: dict[str, Iterable[Any]] = {
-            "cell": CELLS,
-            "tokenizer": ("word", "subword"),
-            "class_weights": ("balanced", None),
-            "bidirectional": (True, False),
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                listed = ", ".join(map(str, known))
-                raise UsageError(f"{name} must be one of {listed}, not {getattr(self, name)!r}")
-        dials.check_whole(self, "hidden", "layers", "embedding", "vocabulary", "longest")
-        dials.check_shares(self, "dropout", "embedding_dropout")
-        if len(set(self.pools)) < len(self.pools) or not set(self.pools) <= set(POOLS):
-            listed = ", ".join(POOLS)
-            raise UsageError(
-                f"pooling must be some of {listed} joined by +, such as mean+max, not {self.pooling!r}"
-            )
+def _is_pooling(value: Any) -> bool:
+    pools = value.split("+") if isinstance(value, str) else [""]
+    return len(set(pools)) == len(pools) and set(pools) <= set(POOLS)
+
+
+@dataclass(frozen=True)
+class Settings(TaskSettings):
+    """The vocabulary, the network and the loss of a classifier."""
+
+    HELP: ClassVar = """Text to label: sentiment, topic, intent.
+
+    Example: elman train classify reviews.csv --text review --label stars --test new.csv --save runs/reviews
+    """
+    ARGUMENTS: ClassVar = Arguments
+    DERIVED: ClassVar = ("epochs", "patience", "learning_rate", "ema_decay")
+    RENAMED: ClassVar = {"longest": "crop"}
+
+    cell: str = cell("lstm")
+    hidden: int = whole(128, "Units of a layer")
+    layers: int = whole(1, "Layers")
+    bidirectional: bool = flag(False, "Read both ways; then it can't stream")
+    embedding: int = whole(100, "Size of a word's vector")
+    pooling: str = custom(
+        "mean+max",
+        "How the outputs of all steps become one vector",
+        str,
+        f"some of {', '.join(POOLS)} joined by +, such as mean+max",
+        _is_pooling,
+    )
+    dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers")
+    embedding_dropout: float = share(0.3, "Dropout of the words' vectors")
+    tokenizer: str = choice("word", "What a token is", "word", "subword")
+    vocabulary: int = whole(30_000, "Most tokens of the vocabulary")
+    crop: int = whole(400, "Tokens of a text that a training step reads, from a random place in it")
+    class_weights: str | None = choice(
+        "balanced", "Whether every class counts the same, or every row (none)", "balanced", None
+    )
 
     @property
     def pools(self) -> tuple[str, ...]:
         return tuple(self.pooling.split("+"))
 
-    def make_tokenizer(self, texts: Sequence[str]) -> Tokenizer:
-        """The vocabulary of `texts`. Raises DataError if no word occurs twice."""
-        if self.tokenizer == "subword":
-            return SubwordTokenizer.train(texts, self.vocabulary)
-        return WordTokenizer.build(texts, self.vocabulary)
 
-    def make_network(self, words: int, classes: int) -> Reader:
-        """An untrained network for ids below `words`."""
-        return Reader(
-            CELLS[self.cell],
-            words,
-            classes,
-            embedding=self.embedding,
-            hidden=self.hidden,
-            layers=self.layers,
-            bidirectional=self.bidirectional,
-            pools=self.pools,
-            dropout=self.dropout,
-            embedding_dropout=self.embedding_dropout,
-        )
-
-
-def defaults(rows: int, given: dict[str, Any]) -> dict[str, Any]:
-    """The plan's own values for a classifier: few texts are read more often, with more patience, and the
-    weights that read them are averaged: a single step weighs much there."""
-    epochs = given.get("epochs", min(max(round(SEQUENCES / rows), EPOCHS[0]), EPOCHS[1]))
-    average = AVERAGE if rows in AVERAGED else 0.0
+def defaults(rows: int, choices: dict[str, Any]) -> dict[str, Any]:
+    """Return the training plan for this number of rows: few texts are read more often, with more patience,
+    and the weights are averaged, as a single step weighs much there."""
+    epochs = choices.get("epochs", min(max(round(SEQUENCES / rows), MIN_EPOCHS), MAX_EPOCHS))
+    decay = EMA_DECAY if rows in EMA_ROWS else 0.0
     patience = max(3, epochs // 3)
-    return {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE, "average": average}
+    return {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE, "ema_decay": decay}

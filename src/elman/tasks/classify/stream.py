@@ -1,4 +1,4 @@
-"""Read a text as it arrives, with the state in hand."""
+"""A text that is classified as it arrives, with the state in hand."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, overload
@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from elman.data.text.tokenizers import Tokenizer
-from elman.tasks.classify.network import PIECE, Memory, Reader
-from elman.tasks.classify.problem import start_sign
+from elman.tasks.classify.examples import start_token
+from elman.tasks.classify.network import CHUNK_STEPS, ClassifierNet, PooledState
 from elman.tasks.classify.scores import likeliest
 
 
 class Reading(NamedTuple):
-    """What a stream holds of the text after a token."""
+    """The answer after a token."""
 
     token: str
     label: str
@@ -21,25 +21,25 @@ class Reading(NamedTuple):
 
 
 class ClassifierStream:
-    """A text that arrives in pieces, and what a network makes of it so far. Made by `Classifier.stream`."""
+    """A text that arrives in pieces, with a running answer. Made by `Classifier.stream`."""
 
-    def __init__(self, network: Reader, tokenizer: Tokenizer, classes: tuple[str, ...]) -> None:
+    def __init__(self, network: ClassifierNet, tokenizer: Tokenizer, classes: tuple[str, ...]) -> None:
         self._network, self._tokenizer, self._classes = network, tokenizer, classes
         self._rest = ""  # the end of the text, whose tokens may still change
-        self._last, self._memory = self._run([start_sign(tokenizer)], None)
+        self._last, self._state = self._run([start_token(tokenizer)], None)
 
     def push(self, text: str) -> list[Reading]:
-        """Read on; the answer after each token that is certain now (a word is once a space follows)."""
+        """Read more text; return the answer after each complete token. A space completes a word."""
         self._rest += text
-        end = self._tokenizer.settled(self._rest)
-        done, self._rest = self._rest[:end], self._rest[end:]
-        ids, rows = self._tokenizer.encode(done), []
-        for start in range(0, len(ids), PIECE):
-            self._last, self._memory = self._run(ids[start : start + PIECE], self._memory)
+        end = self._tokenizer.stable_prefix(self._rest)
+        prefix, self._rest = self._rest[:end], self._rest[end:]
+        ids, rows = self._tokenizer.encode(prefix), []
+        for start in range(0, len(ids), CHUNK_STEPS):
+            self._last, self._state = self._run(ids[start : start + CHUNK_STEPS], self._state)
             rows += self._last.tolist()
         return [
             Reading(token, likeliest(row, self._classes), dict(zip(self._classes, row, strict=True)))
-            for token, row in zip(self._tokenizer.tokens(done), rows, strict=True)
+            for token, row in zip(self._tokenizer.tokens(prefix), rows, strict=True)
         ]
 
     @overload
@@ -47,16 +47,16 @@ class ClassifierStream:
     @overload
     def result(self, probabilities: Literal[True]) -> dict[str, float]: ...
     def result(self, probabilities: bool = False) -> Any:
-        """What `predict` says of all that was pushed, as if the text ended here. More can be pushed after."""
+        """Return the answer of `predict` to all that was pushed. More can be pushed afterwards."""
         rows, ids = self._last, self._tokenizer.encode(self._rest)
         if ids:
-            rows, _ = self._run(ids, self._memory)
+            rows, _ = self._run(ids, self._state)
         row = rows[-1].tolist()
         return dict(zip(self._classes, row, strict=True)) if probabilities else likeliest(row, self._classes)
 
-    def _run(self, ids: Sequence[int], memory: Memory | None) -> tuple[Tensor, Memory]:
-        """Probabilities (T, K) after each token, and what to go on from."""
+    def _run(self, ids: Sequence[int], state: PooledState | None) -> tuple[Tensor, PooledState]:
+        """Return probabilities (T, K) after each token, and the state after the last."""
         device = self._network.head.weight.device
         with torch.no_grad():
-            logits, memory = self._network.run(torch.tensor(ids, device=device), memory)
-        return logits.float().softmax(1).cpu(), memory
+            logits, state = self._network.run(torch.tensor(ids, device=device), state)
+        return logits.float().softmax(1).cpu(), state

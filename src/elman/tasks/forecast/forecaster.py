@@ -1,75 +1,96 @@
-"""One or many time series → quantiles of the steps ahead, beside what the naive forecasts would have said."""
+"""One or many time series → quantiles of the steps ahead, beside the naive forecasts."""
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
-import numpy as np
 import polars as pl
 
 from elman import artifact
-from elman.artifact import Artifact
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel, extend, read_panel
-from elman.data.series.stamps import read_stamps
-from elman.data.series.windows import Pairs
+from elman.data.series.windows import Cutoffs
 from elman.data.table.table import read_table
-from elman.errors import ArtifactError, DataError, TrainingError, UsageError
-from elman.tasks import settings as dials
-from elman.tasks.forecast.calibration import Adjustment
-from elman.tasks.forecast.card import card
+from elman.errors import DataError, UsageError
+from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.history import (
     check_future,
     continued,
     cut_at,
     forecast_frame,
     from_parts,
+    later_cutoffs,
     origins,
     tail,
     to_parts,
-    training_end,
 )
 from elman.tasks.forecast.metrics import mase_scale
 from elman.tasks.forecast.network import Shape
-from elman.tasks.forecast.predictor import Core, make_network
-from elman.tasks.forecast.scores import Evaluation, compare
-from elman.tasks.forecast.settings import Settings, drop_short
-from elman.tasks.forecast.stream import Stream
+from elman.tasks.forecast.predictor import Network, Predictor, make_network
+from elman.tasks.forecast.scores import ForecastEvaluation
+from elman.tasks.forecast.settings import Settings
+from elman.tasks.forecast.split import drop_short
+from elman.tasks.forecast.stream import ForecastStream, start_series
 from elman.tasks.forecast.train import Trained, train
-from elman.training.loop import Plan
+from elman.tasks.settings import renamed, split_choices
+from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.training.plan import Plan
 
+MAX_DRAWN_SERIES = 6
 _log = logging.getLogger("elman")
 
 
-@dataclass(frozen=True, eq=False)
-class Forecaster:
+@dataclass(frozen=True)
+class ForecastAnswer(Answer):
+    """The forecast of one step: a line of CSV, and the columns of `Forecaster.predict`."""
+
+    row: pl.DataFrame
+    heading: str
+
+    def __str__(self) -> str:
+        return self.row.write_csv(include_header=False).removesuffix("\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.row.with_columns(pl.col("ds").cast(pl.String)).row(0, named=True)
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Forecaster(Task):
     """A trained forecaster. Made by `fit` and by `elman.load`.
 
     Attributes:
-        core: the network, its settings, how stamps and covariates become inputs, and the adjustment: a blend
-            with the better naive forecast and the stretch of the bands, both chosen on validation.
+        features: how stamps and covariates become inputs.
+        calibration: a blend with the better naive forecast and the width of the bands, chosen on validation.
         plan: how it was trained.
-        history: the last context of every series it was trained on; forecasts start after it.
+        history: the end of every training series; forecasts start after it.
         scales: what the MASE of each of these series divides by.
-        source: where the training values came from.
         notes: what was irregular, missing, ambiguous or left out in the data, or went wrong in training.
-        validation: scores on the last horizons of every series, on which the best weights were chosen.
-        failure: why `fit` had to stop after the best model, such as a loss of NaN; None in a loaded model.
     """
 
-    task: ClassVar[str] = "forecast"
+    task: ClassVar = "forecast"
+    SETTINGS: ClassVar = Settings
+    EVALUATION: ClassVar = ForecastEvaluation
+    OPTIONS: ClassVar = {
+        "evaluate": frozenset({"header"}),
+        "backtest": frozenset({"cutoffs", "header"}),
+        "predict": frozenset({"header", "plot"}),
+        "generate": frozenset(),
+    }
+    SAVED_BESIDE: ClassVar = frozenset({"plan", "shape"})
 
-    core: Core
+    network: Network
+    settings: Settings
+    validation: ForecastEvaluation
+    features: Features
+    calibration: Calibration
     plan: Plan
     history: Panel
     scales: tuple[float, ...]
-    source: dict[str, Any]
     notes: tuple[str, ...]
-    validation: Evaluation
-    failure: TrainingError | None = None
 
     @classmethod
     def fit(
@@ -89,42 +110,34 @@ class Forecaster:
         progress: bool = True,
         **settings: Any,
     ) -> "Forecaster":
-        """Train on series in long form: a row for each series and time stamp.
+        """Train on series in long form, a row for each series and stamp; see `Task` for the common arguments.
 
         Args:
-            data: whatever `elman.data.table.table.read_table` takes.
+            data: any table that `elman.data.table.table.read_table` reads.
             horizon: steps to look ahead.
-            time, value, series: columns of the stamps, the values and the names of the series; found by
-                themselves where no other column can be meant.
+            time, value, series: columns of the stamps, the values and the names of the series; recognised
+                where only one column is possible.
             future: columns known ahead of time, such as holidays or prices; a forecast needs them ahead.
             static: columns with one text or number for each series.
-            frequency: such as "1h", "30min", "1bd", "1mo"; inferred if None.
+            frequency: such as "1h", "30min", "1d", "1bd", "1mo"; inferred if None.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
-            folder: where the run's metrics and checkpoints, and then the model are saved.
-            resume: go on with the run in `folder`.
-            settings: fields of `forecast_setup.Settings` and of `elman.training.loop.Plan`.
-
-        Raises:
-            DataError: a stamp or value that cannot be read, a stamp that repeats, series too short.
-            UsageError: a setting that isn't there, or a value that can't be.
-            TrainingError: the loss became NaN or infinite, or there is no run to resume.
         """
-        dials.split(settings, Settings)  # what is wrong should be said before a long file is read
+        split_choices(settings, Settings)  # before a long file is read
         if not isinstance(horizon, int) or isinstance(horizon, bool) or horizon < 1:
             raise UsageError(f"horizon must be a whole number of at least 1, not {horizon!r}")
         if folder is not None:
-            artifact.check_place(folder)
+            artifact.check_destination(folder)
         table = read_table(data, header=header)
         panel = read_panel(
             table, time=time, value=value, series=series, future=future, static=static, frequency=frequency
         )
         panel = drop_short(panel, horizon)
-        _say(panel.notes)
+        _warn(panel.notes)
         trained = train(
             panel, horizon, settings, table.fingerprint, folder=folder, resume=resume, progress=progress
         )
         source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
-        model = _assembled(trained, panel, source)
+        model = _assemble(trained, panel, source)
         if folder is not None and trained.run.rank == 0:
             model.save(folder)
             if not trained.interrupted:
@@ -132,83 +145,82 @@ class Forecaster:
         return model
 
     @property
-    def settings(self) -> Settings:
-        """All choices, the derived ones too."""
-        return self.core.settings
-
-    @property
     def horizon(self) -> int:
-        """Steps that it looks ahead."""
-        return self.core.network.shape.horizon
+        """The number of steps that it looks ahead."""
+        return self.network.shape.horizon
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """Forecasts quantiles of a panel."""
+        return Predictor(self.network, self.settings, self.features, self.calibration)
 
     def predict(
         self, data: Any = None, *, horizon: int | None = None, future: Any = None, header: bool = True
     ) -> pl.DataFrame:
-        """The forecast of the next steps of every series.
+        """Return the forecast of the next steps of every series.
 
         Args:
-            data: series to forecast after, with the columns of the training data; those known from training
-                go on where it ended. If None, the training series.
-            horizon: how many steps, at most as many as trained, which is the default.
+            data: series to forecast, with the columns of the training data; training series are continued.
+                If None, the training series.
+            horizon: number of steps, if fewer than trained.
             future: a table of the covariates known ahead; they may also be rows of `data` without a value.
+            header: whether the first line of a CSV or TSV names the columns.
 
         Returns:
             Columns `unique_id`, `ds` and one for each quantile: `q0.1`, `q0.5`, ...
 
         Raises:
-            DataError: the data cannot be read, or a covariate is missing ahead.
+            DataError: the data can't be read, or a covariate is missing ahead.
             UsageError: a horizon that was not trained.
         """
-        panel = self.history if data is None else self._read(data, header)
-        return self._forecast(panel if future is None else extend(panel, future), horizon)
+        return self._forecast(self._panel(data, future, header), horizon)
 
-    def evaluate(self, data: Any, *, step: int | None = None, header: bool = True) -> Evaluation:
+    def evaluate(self, data: Any, *, step: int | None = None, header: bool = True) -> ForecastEvaluation:
         """Score on values that training has not seen, with a new forecast every `step` steps (a horizon, if
-        None). Series known from training are scored from where it ended, new ones from a context on.
+        None). Training series are scored from the end of training on, others after a context.
 
         Raises:
-            DataError: the data cannot be read, holds nothing to score, or lacks a covariate.
+            DataError: the data can't be read, have nothing to score, or lack a covariate.
         """
-        panel = self._read(data, header)
-        pairs: Pairs = []
-        for i, series in enumerate(panel.series):
-            n, ended = len(series.values), training_end(self.history, panel, series)
-            first = min(self.core.network.shape.context, n // 2) if ended is None else ended
-            pairs += [(i, cutoff) for cutoff in range(max(first, 1), n, step or self.horizon)]
-        if not pairs:
+        panel = self._panel(data, None, header)
+        cutoffs = later_cutoffs(self.history, panel, self.network.shape.context, step or self.horizon)
+        if not cutoffs:
             raise DataError(
                 f"{panel.name} has no value after the end of training; give later values, or score on past "
                 "ones with backtest"
             )
-        return self._score(panel, pairs)
+        return self._score(panel, cutoffs)
 
-    def backtest(self, data: Any, *, cutoffs: int | Sequence[Any] = 3, header: bool = True) -> Evaluation:
-        """What the scores would have been: train anew, with the same settings, on the values before the first
-        cut-off, then forecast from every cut-off.
+    def backtest(
+        self, data: Any, *, cutoffs: int | Sequence[Any] = 3, header: bool = True
+    ) -> ForecastEvaluation:
+        """Score past forecasts: train anew, with the same settings, on the values before the first cut-off,
+        then forecast from every cut-off.
 
         Args:
             data: the whole past, as for `fit`.
-            cutoffs: the last so many horizons of every series; or stamps, from each of which to forecast.
+            cutoffs: a number of horizons at the end of every series; or the stamps from which to forecast.
+            header: whether the first line of a CSV or TSV names the columns.
 
         Raises:
-            DataError: the data cannot be read, or too little of it lies before the first cut-off.
+            DataError: the data can't be read, or have too little before the first cut-off.
         """
-        panel = drop_short(self._panel(data, header), self.horizon)
-        found = [origins(panel, series, self.horizon, cutoffs) for series in panel.series]
-        past = cut_at(panel, [cuts[0] if cuts else None for cuts in found])
+        panel = drop_short(self._read(data, header), self.horizon)
+        starts = [origins(panel, series, self.horizon, cutoffs) for series in panel.series]
+        past = cut_at(panel, [steps[0] if steps else None for steps in starts])
         past = drop_short(past, self.horizon, "give fewer or later cutoffs")
-        given = asdict(self.settings) | asdict(self.plan)
-        model = _assembled(train(past, self.horizon, given, panel.fingerprint), past, self.source)
-        trained = {series.name for series in past.series}
-        pairs = [
-            (i, cutoff)
-            for i, (series, cuts) in enumerate(zip(panel.series, found, strict=True))
-            for cutoff in cuts
-            if series.name in trained
+        choices = asdict(self.settings) | asdict(self.plan)
+        model = _assemble(train(past, self.horizon, choices, panel.fingerprint), past, self.source)
+        names = {series.name for series in past.series}
+        scored = [
+            (i, step)
+            for i, (series, steps) in enumerate(zip(panel.series, starts, strict=True))
+            for step in steps
+            if series.name in names
         ]
-        if not pairs:
+        if not scored:
             raise DataError(f"{panel.name} has no value after the cut-offs; give earlier ones")
-        return model._score(panel, pairs)
+        return model._score(panel, scored)
 
     def plot(
         self,
@@ -219,155 +231,148 @@ class Forecaster:
         future: Any = None,
         header: bool = True,
     ) -> None:
-        """Draw history, forecast and bands as .png or .svg: of the `series` named, or of the first six.
+        """Draw history, forecast and bands as .png or .svg, of the `series` named or of the first six.
 
         Raises:
-            UsageError: another ending, or a series that is not there. Else as `predict`.
+            UsageError: another ending, or an unknown series; else as `predict`.
         """
         from elman.tasks.forecast.plot import draw_forecasts  # matplotlib takes long to load
 
-        panel = self.history if data is None else self._read(data, header)
-        panel = panel if future is None else extend(panel, future)
-        known = {s.name: s for s in panel.series}
-        if missing := [name for name in series if name not in known]:
+        panel = self._panel(data, future, header)
+        by_name = {s.name: s for s in panel.series}
+        if missing := [name for name in series if name not in by_name]:
             raise UsageError(
-                f"there is no series {missing[0]!r} to draw: there are {', '.join([*known][:12])}"
+                f"there is no series {missing[0]!r} to draw: there are {', '.join([*by_name][:12])}"
             )
-        chosen = tuple(known[name] for name in series) or panel.series[:6]
-        panel = tail(replace(panel, series=chosen), max(self.core.network.shape.context, 3 * self.horizon))
+        drawn = tuple(by_name[name] for name in series) or panel.series[:MAX_DRAWN_SERIES]
+        panel = tail(replace(panel, series=drawn), max(self.settings.kept_steps, 3 * self.horizon))
         check_future(panel, self.horizon)
-        draw_forecasts(path, panel, self.core.quantiles(panel, _ends(panel)), self.settings.levels)
+        draw_forecasts(path, panel, self.predictor.quantiles(panel, _ends(panel)), self.settings.levels)
 
-    def stream(self, series: str | None = None, *, start: Any = None) -> Stream:
-        """A series that arrives value by value, in memory bounded by the context.
+    def stream(self, series: str | None = None, *, start: Any = None) -> ForecastStream:
+        """Start a stream of one series that arrives value by value, in constant memory.
 
         Args:
-            series: which training series it continues; needed only where there are several.
-            start: begin a new series without a past, whose first stamp this is.
+            series: the training series to continue; needed only if there are several.
+            start: the first stamp of a new series without a past.
 
         Raises:
-            UsageError: no such series, or it isn't said which.
+            UsageError: an unknown series, or none named among several.
             DataError: `start` is not a stamp like those of the training data.
         """
-        names = [s.name for s in self.history.series]
-        if series is None and len(names) > 1 and start is None:
-            raise UsageError(f"say which series the stream continues: there are {', '.join(names[:12])}")
-        if series is not None and series not in names:
-            raise UsageError(f"there is no series {series!r}: there are {', '.join(names[:12])}")
-        one = self.history.series[0 if series is None else names.index(series)]
-        if start is not None:
-            clock = read_stamps(read_table({"start": [start]}), "start")
-            if (clock.kind == "integer") != (self.history.kind == "integer"):
-                raise DataError(f"start {start!r} is not a stamp like those of the training data")
-            one = replace(one, start=clock.stamps[0], values=np.empty(0), future=one.future[:0])
-        panel = replace(self.history, series=(one,))
-        return Stream(panel, self.core.network.shape.context, self._forecast)
+        panel = start_series(self.history, series, start)
+        return ForecastStream(panel, self.settings.kept_steps, self._forecast)
 
-    def report(
-        self, data: Any = None, *, header: bool = True, plot: Any = None, as_json: bool = False
-    ) -> Iterator[str]:
-        """The lines of the forecast after `data`, or after the training data: CSV, or JSON objects."""
+    def answers(
+        self, data: Any = None, *, header: bool = True, plot: str | Path | None = None
+    ) -> Iterator[ForecastAnswer]:
+        """Yield the forecast after `data`, or after the training series, step by step; draw it as `plot`."""
         table = None if data is None else read_table(data, header=header)
         if plot is not None:
             self.plot(plot, table)
         frame = self.predict(table)
-        if as_json:
-            for row in frame.with_columns(frame["ds"].cast(pl.String)).iter_rows(named=True):
-                yield json.dumps(row, ensure_ascii=False)
-        else:
-            yield from frame.write_csv().splitlines()
+        heading = frame.clear().write_csv().removesuffix("\n")
+        for row in frame.iter_slices(1):
+            yield ForecastAnswer(row, heading)
 
-    # ---- on disk
-
-    def save(self, folder: str | Path) -> None:
-        """Write the model as a folder that `elman.load` reads. Raises UsageError if the place is taken."""
-        described, tensors = to_parts(self.history, self.scales)
-        tensors |= {f"network.{name}": value for name, value in self.core.network.state_dict().items()}
-        settings = asdict(self.settings) | {
-            "plan": asdict(self.plan),
-            "shape": asdict(self.core.network.shape),
-        }
-        extras = {
-            "series": described,
-            "features": self.core.features.to_json(),
-            "adjustment": asdict(self.core.adjustment),
-            "notes": list(self.notes),
-        }
-        text = card(self.settings, self.history, self.source, self.notes, self.validation)
-        scores = self.validation.to_dict()
-        artifact.save(Artifact(self.task, settings, tensors, extras, scores, self.source, text), folder)
+    def parts(self) -> Parts:
+        description, tensors = to_parts(self.history, self.scales)
+        return Parts(
+            modules={"network": self.network},
+            tensors=tensors,
+            files={
+                "series": description,
+                "features": self.features.to_json(),
+                "adjustment": self.calibration.to_json(),
+                "notes": list(self.notes),
+            },
+            settings={"plan": asdict(self.plan), "shape": asdict(self.network.shape)},
+        )
 
     @classmethod
-    def from_artifact(cls, saved: Artifact) -> "Forecaster":
-        """The forecaster that `save` wrote. Raises ArtifactError if its parts don't fit each other."""
-        try:
-            chosen = dict(saved.settings)
-            plan, shape = Plan(**chosen.pop("plan")), Shape.from_dict(chosen.pop("shape"))
-            settings = Settings(**chosen)
-            network = make_network(settings, shape)
-            prefix = "network."
-            network.load_state_dict(
-                {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
-            )
-            network.eval()
-            features = Features.from_json(saved.extras["features"])
-            core = Core(network, settings, features, Adjustment.from_dict(saved.extras["adjustment"]))
-            history, scales = from_parts(saved.extras["series"], saved.tensors)
-            notes, validation = tuple(saved.extras["notes"]), Evaluation.from_dict(saved.scores)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ArtifactError(f"the parts of the model don't fit each other: {error}") from error
-        return cls(core, plan, history, scales, saved.data, notes, validation)
+    def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
+        shape = Shape.from_json(parts.settings["shape"])
+        history, scales = from_parts(parts.files["series"], parts.tensors)
+        return {
+            "network": parts.load_into("network", make_network(settings, shape)),
+            "features": Features.from_json(parts.files["features"]),
+            "calibration": Calibration.from_json(parts.files["adjustment"], settings.network_season),
+            "plan": Plan(**renamed(parts.settings["plan"], Plan)),
+            "history": history,
+            "scales": scales,
+            "notes": tuple(parts.files["notes"]),
+        }
 
-    # ---- inside
-
-    def _panel(self, data: Any, header: bool) -> Panel:
-        """The series in `data`, which has the columns of the training data."""
-        columns = asdict(self.history.columns)
-        panel = read_panel(read_table(data, header=header), **columns, frequency=self.history.frequency)
-        _say(panel.notes)
-        return panel
+    def card(self) -> Card:
+        settings, history, source = self.settings, self.history, self.source
+        series = "1 series" if len(history.series) == 1 else f"{len(history.series)} series"
+        quantiles = ", ".join(f"{100 * q:g}" for q in settings.quantiles)
+        network = (
+            f"The network, {network_phrase(settings)}, looks back {settings.context} steps and "
+            f"{self.horizon} steps ahead ({settings.mode}); quantiles: {quantiles} %."
+        )
+        return Card(
+            title=f"Forecaster of {history.columns.value}",
+            data=f"{source['rows']} rows of {source['source']}: {series}, step {history.frequency}, "
+            f"season {settings.season}",
+            network="\n- ".join([network, *self.notes]),
+            held_out="the last horizons of every series",
+            baseline="the naive forecasts, the last season and the last value",
+            usage="model.predict()             # the steps after the training data\n"
+            'model.predict("newer.csv")  # the steps after newer values',
+        )
 
     def _read(self, data: Any, header: bool) -> Panel:
-        """The series in `data`, each with what is kept of its past before it."""
-        return continued(self.history, self._panel(data, header))
+        """Read series with the columns of the training data."""
+        columns = asdict(self.history.columns)
+        panel = read_panel(read_table(data, header=header), **columns, frequency=self.history.frequency)
+        _warn(panel.notes)
+        return panel
+
+    def _panel(self, data: Any, future: Any, header: bool) -> Panel:
+        """Read the series to forecast, each after its kept past; the training series if `data` is None."""
+        panel = self.history if data is None else continued(self.history, self._read(data, header))
+        return panel if future is None else extend(panel, future)
 
     def _forecast(self, panel: Panel, horizon: int | None) -> pl.DataFrame:
         steps = self.horizon if horizon is None else horizon
         if not isinstance(steps, int) or not 1 <= steps <= self.horizon:
             raise UsageError(f"horizon must be from 1 to {self.horizon}, which was trained, not {steps!r}")
         check_future(panel, steps)
-        quantiles = self.core.quantiles(panel, _ends(panel))[:, :steps]
+        quantiles = self.predictor.quantiles(panel, _ends(panel))[:, :steps]
         return forecast_frame(panel, quantiles, self.settings.levels, self.settings.quantiles)
 
-    def _score(self, panel: Panel, pairs: Pairs) -> Evaluation:
-        """Score the forecasts of the pairs beside those of the baselines."""
+    def _score(self, panel: Panel, cutoffs: Cutoffs) -> ForecastEvaluation:
         assert self.settings.season is not None
-        kept = dict(zip((s.name for s in self.history.series), self.scales, strict=True))
-        scales = [kept.get(s.name) for s in panel.series]
-        quantiles = self.core.quantiles(panel, pairs)
-        return compare(panel, pairs, quantiles, self.settings.levels, self.settings.season, scales)
+        by_name = dict(zip((s.name for s in self.history.series), self.scales, strict=True))
+        scales = [by_name.get(s.name) for s in panel.series]
+        quantiles = self.predictor.quantiles(panel, cutoffs)
+        return ForecastEvaluation.of(
+            panel, cutoffs, quantiles, self.settings.levels, self.settings.season, scales
+        )
 
 
-def _assembled(trained: Trained, panel: Panel, source: dict[str, Any]) -> Forecaster:
-    season = trained.core.settings.season
+def _assemble(trained: Trained, panel: Panel, source: dict[str, Any]) -> Forecaster:
+    settings = trained.predictor.settings
+    season = settings.season
     assert season is not None
     return Forecaster(
-        trained.core,
-        trained.plan,
-        tail(panel, trained.core.network.shape.context),
-        tuple(mase_scale(s.values, season) for s in panel.series),
-        source,
-        trained.notes,
-        trained.validation,
-        trained.failure,
+        **vars(trained.predictor),
+        source=source,
+        validation=trained.validation,
+        failure=trained.failure,
+        plan=trained.plan,
+        history=tail(panel, settings.kept_steps),
+        scales=tuple(mase_scale(series.values, season) for series in panel.series),
+        notes=trained.notes,
     )
 
 
-def _ends(panel: Panel) -> Pairs:
-    """The windows that start after each series."""
+def _ends(panel: Panel) -> Cutoffs:
+    """Return the cut-offs at the end of each series."""
     return [(i, len(series.values)) for i, series in enumerate(panel.series)]
 
 
-def _say(notes: Sequence[str]) -> None:
+def _warn(notes: Sequence[str]) -> None:
     for note in notes:
         _log.warning(note)

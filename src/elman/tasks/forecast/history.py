@@ -1,6 +1,6 @@
-"""What a forecaster keeps of its training series, how new data continues it, and what must be known ahead."""
+"""The past that a forecaster keeps of its training series, and how new data continue it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,34 +10,43 @@ from torch import Tensor, from_numpy
 
 from elman.data.series.columns import Columns
 from elman.data.series.frequency import Frequency
-from elman.data.series.panel import Array, Panel, Series, written
+from elman.data.series.panel import Array, Panel, Series, format_stamp
 from elman.data.series.stamps import read_stamps
+from elman.data.series.windows import Cutoffs
 from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
 
 
-def tail(panel: Panel, context: int) -> Panel:
-    """The last `context` steps of every series, and the covariates known after them."""
-    return replace(
-        panel, series=tuple(forget(panel, s, max(len(s.values) - context, 0)) for s in panel.series)
-    )
+def tail(panel: Panel, steps: int) -> Panel:
+    """Return the last `steps` of every series, and the covariates known after them."""
+    return replace(panel, series=tuple(forget(panel, s, max(len(s.values) - steps, 0)) for s in panel.series))
 
 
 def forget(panel: Panel, series: Series, first: int) -> Series:
-    """A series without the steps before `first`; a covariate missing there keeps its last known value."""
+    """Return a series from step `first` on, which keeps the last known value and covariates if its own are
+    missing."""
     start = panel.stamps(series, first, 1)[0]
-    future = series.future[first:].copy()
-    for i, before in enumerate(series.future[: first + 1].T):
-        known = before[~np.isnan(before)]
-        if len(future) and len(known):
-            future[0, i] = known[-1]
-    return replace(series, start=start, values=series.values[first:], future=future)
+    return replace(
+        series, start=start, values=_from(series.values, first), future=_from(series.future, first)
+    )
+
+
+def _from(rows: Array, first: int) -> Array:
+    """Return rows (n,) or (n, F) from `first` on, at least one."""
+    kept = np.full((max(len(rows) - first, 1), *rows.shape[1:]), np.nan)
+    kept[: max(len(rows) - first, 0)] = rows[first:]
+    for column, past in zip(np.atleast_2d(kept.T), np.atleast_2d(rows[: first + 1].T), strict=True):
+        observed = past[~np.isnan(past)]
+        if len(observed):
+            column[0] = observed[-1]
+    return kept
 
 
 def continued(history: Panel, panel: Panel) -> Panel:
-    """New series, each with what is kept of its past before it, up to the last value of the new one.
+    """Return new series with their kept past before them, each up to its last new value.
 
-    Where both know a step the new value counts. A series that starts before what is kept stands for itself.
+    Where both have a value for a step, the new one counts. A series that starts before its kept past replaces
+    it.
     """
     kept = {series.name: series for series in history.series}
     if history.columns.series is None and len(panel.series) == 1:
@@ -51,22 +60,22 @@ def _joined(history: Panel, old: Series, new: Series) -> Series:
     if slots[0] < 0 or not exact[0]:
         return new
     first = int(slots[0])
-    values = _laid_over(old.values, new.values, first)[: first + len(new.values)]
-    future = _laid_over(old.future, new.future, first)
+    values = _overlaid(old.values, new.values, first)[: first + len(new.values)]
+    future = _overlaid(old.future, new.future, first)
     return replace(new, start=old.start, values=values, future=future)
 
 
-def _laid_over(old: Array, new: Array, first: int) -> Array:
-    """`new` from step `first` on over `old`; where new is NaN, old shows."""
-    out = np.full((max(len(old), first + len(new)), *old.shape[1:]), np.nan)
-    out[: len(old)] = old
-    there = out[first : first + len(new)]
-    out[first : first + len(new)] = np.where(np.isnan(new), there, new)
-    return out
+def _overlaid(old: Array, new: Array, first: int) -> Array:
+    """Return `old` with the known values of `new` from step `first` on."""
+    rows = np.full((max(len(old), first + len(new)), *old.shape[1:]), np.nan)
+    rows[: len(old)] = old
+    part = slice(first, first + len(new))
+    rows[part] = np.where(np.isnan(new), rows[part], new)
+    return rows
 
 
 def training_end(history: Panel, panel: Panel, series: Series) -> int | None:
-    """The step of `series` at which training had ended; None for a series that training has not seen."""
+    """Return the step of `series` at which training ended; None for a series that training has not seen."""
     names = [s.name for s in history.series]
     single = history.columns.series is None and len(panel.series) == 1
     if series.name not in names and not single:
@@ -76,23 +85,40 @@ def training_end(history: Panel, panel: Panel, series: Series) -> int | None:
     return int(slots[0]) + len(old.values)
 
 
+def later_cutoffs(history: Panel, panel: Panel, context: int, step: int) -> Cutoffs:
+    """Return cut-offs `step` apart: of a training series from the end of training on, of another one after a
+    context, or after half of a short one."""
+    cutoffs: Cutoffs = []
+    for i, series in enumerate(panel.series):
+        n, ended = len(series.values), training_end(history, panel, series)
+        first = min(context, n // 2) if ended is None else ended
+        cutoffs += [(i, cutoff) for cutoff in range(max(first, 1), n, step)]
+    return cutoffs
+
+
 def origins(panel: Panel, series: Series, horizon: int, cutoffs: int | Sequence[Any]) -> list[int]:
-    """Rising cut-offs of a backtest: the last so many horizons, or the steps of given stamps."""
+    """Return the cut-offs of a backtest, ascending: before each of the last `cutoffs` horizons, or at these
+    stamps.
+
+    Raises:
+        UsageError: a number below 1.
+        DataError: stamps unlike those of the data.
+    """
     n = len(series.values)
     if isinstance(cutoffs, int):
         if cutoffs < 1:
             raise UsageError(f"cutoffs must be a whole number of at least 1, or stamps, not {cutoffs!r}")
-        found = [n - k * horizon for k in range(cutoffs, 0, -1)]
+        steps = [n - k * horizon for k in range(cutoffs, 0, -1)]
     else:
         clock = read_stamps(read_table({"cutoffs": list(cutoffs)}), "cutoffs")
         if (clock.kind == "integer") != (panel.kind == "integer"):
             raise DataError("the cutoffs are not stamps like those of the data")
-        found = np.unique(panel.frequency.slots(series.start, clock.stamps)[0]).tolist()
-    return [cutoff for cutoff in found if 0 < cutoff < n]
+        steps = np.unique(panel.frequency.slots(series.start, clock.stamps)[0]).tolist()
+    return [step for step in steps if 0 < step < n]
 
 
 def cut_at(panel: Panel, ends: Sequence[int | None]) -> Panel:
-    """Only the steps before `ends[i]` of each series; nothing of a series whose end is None is dropped."""
+    """Return only the steps before `ends[i]` of series i, or all if that is None."""
     series = tuple(
         replace(s, values=s.values[:end], future=s.future[:end])
         for s, end in zip(panel.series, ends, strict=True)
@@ -101,16 +127,16 @@ def cut_at(panel: Panel, ends: Sequence[int | None]) -> Panel:
 
 
 def check_future(panel: Panel, horizon: int) -> None:
-    """Raises DataError unless every covariate is known for the `horizon` steps after each series."""
+    """Raise DataError unless every covariate is known for the `horizon` steps after each series."""
     for series in panel.series:
         n = len(series.values)
         ahead = np.full((horizon, series.future.shape[1]), np.nan)
-        given = series.future[n : n + horizon]
-        ahead[: len(given)] = given
+        covariates = series.future[n : n + horizon]
+        ahead[: len(covariates)] = covariates
         for i, column in enumerate(panel.columns.future):
             missing = np.flatnonzero(np.isnan(ahead[:, i]))
             if len(missing):
-                stamps = [written(stamp) for stamp in panel.stamps(series, n, horizon)[missing]]
+                stamps = [format_stamp(stamp) for stamp in panel.stamps(series, n, horizon)[missing]]
                 named = ", ".join(stamps[:3]) + (f", ... {stamps[-1]}" if len(stamps) > 3 else "")
                 raise DataError(
                     f"series {series.name!r}: column {column!r} must be known ahead, but is missing for "
@@ -119,21 +145,22 @@ def check_future(panel: Panel, horizon: int) -> None:
 
 
 def forecast_frame(
-    panel: Panel, quantiles: Array, levels: Sequence[float], asked: Sequence[float]
+    panel: Panel, quantiles: Array, levels: Sequence[float], shown: Sequence[float]
 ) -> pl.DataFrame:
-    """Quantiles (series, H, Q) after each series of a panel → rows `unique_id, ds, q0.1, ...` for `asked`."""
+    """Return rows `unique_id, ds, q0.1, ...` for the levels `shown`, from quantiles (series, H, Q) for
+    `levels` after each series of a panel."""
     horizon = quantiles.shape[1]
     stamps = np.concatenate([panel.stamps(s, len(s.values), horizon) for s in panel.series])
     ds = pl.Series("ds", stamps)
     if panel.kind == "date":
         ds = ds.cast(pl.Date)
     names = [s.name for s in panel.series for _ in range(horizon)]
-    columns = {f"q{level:g}": quantiles[..., levels.index(level)].ravel() for level in asked}
+    columns = {f"q{level:g}": quantiles[..., levels.index(level)].ravel() for level in shown}
     return pl.DataFrame({"unique_id": names, "ds": ds, **columns})
 
 
 def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """A history as JSON and tensors, exact to the bit."""
+    """Return a history as JSON values and tensors, exact to the bit."""
     series = [
         {
             "name": s.name,
@@ -146,7 +173,7 @@ def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], d
         for s, scale in zip(history.series, scales, strict=True)
     ]
     frequency, columns = history.frequency, history.columns
-    described = {
+    description = {
         "series": series,
         "frequency": [frequency.unit, frequency.count, frequency.month_end],
         "columns": [columns.time, columns.value, columns.series, columns.future, columns.static],
@@ -158,15 +185,15 @@ def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], d
         "history.values": from_numpy(np.concatenate([s.values for s in history.series])),
         "history.future": from_numpy(np.concatenate([s.future for s in history.series])),
     }
-    return described, tensors
+    return description, tensors
 
 
-def from_parts(described: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Panel, tuple[float, ...]]:
-    """Inverse of `to_parts`."""
-    found = described["series"]
-    values = np.split(tensors["history.values"].numpy(), np.cumsum([s["values"] for s in found])[:-1])
-    future = np.split(tensors["history.future"].numpy(), np.cumsum([s["future"] for s in found])[:-1])
-    kind = described["kind"]
+def from_parts(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Panel, tuple[float, ...]]:
+    """Invert `to_parts`."""
+    entries = description["series"]
+    values = np.split(tensors["history.values"].numpy(), np.cumsum([s["values"] for s in entries])[:-1])
+    future = np.split(tensors["history.future"].numpy(), np.cumsum([s["future"] for s in entries])[:-1])
+    kind = description["kind"]
     series = tuple(
         Series(
             one["name"],
@@ -175,10 +202,10 @@ def from_parts(described: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[P
             f,
             tuple(one["static"]),
         )
-        for one, v, f in zip(found, values, future, strict=True)
+        for one, v, f in zip(entries, values, future, strict=True)
     )
-    time, value, name, known, static = described["columns"]
-    columns = Columns(time, value, name, tuple(known), tuple(static))
-    frequency = Frequency(*described["frequency"])
-    panel = Panel(series, frequency, columns, kind, described["name"], described["fingerprint"])
-    return panel, tuple(float("nan") if s["scale"] is None else s["scale"] for s in found)
+    time, value, name, covariates, static = description["columns"]
+    columns = Columns(time, value, name, tuple(covariates), tuple(static))
+    frequency = Frequency(*description["frequency"])
+    panel = Panel(series, frequency, columns, kind, description["name"], description["fingerprint"])
+    return panel, tuple(float("nan") if s["scale"] is None else s["scale"] for s in entries)

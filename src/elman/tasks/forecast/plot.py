@@ -1,4 +1,4 @@
-"""Pictures as PNG or SVG, drawn without a display."""
+"""Pictures of forecasts as PNG or SVG, drawn without a display."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,20 +10,20 @@ from matplotlib.figure import Figure
 from elman.data.series.panel import Array, Panel, Series
 from elman.lens.plot import picture_path
 
-_INK, _OURS = "#333333", "#1f6fb4"
+HISTORY_COLOR, FORECAST_COLOR = "#333333", "#1f6fb4"
 
 
 def draw_forecasts(path: str | Path, panel: Panel, quantiles: Array, levels: Sequence[float]) -> None:
-    """One panel a series: history, median and bands of the steps after it.
+    """Draw a panel for each series: history, median and bands of the steps after it.
 
     Args:
         path: ends in .png or .svg.
-        quantiles: (series, H, Q) ahead of each series of `panel`, for rising `levels` with 0.5 among them.
+        quantiles: (series, H, Q) after each series of `panel`, for ascending `levels` with 0.5 among them.
 
     Raises:
         UsageError: another ending.
     """
-    place = picture_path(path)
+    file = picture_path(path)
     count = len(panel.series)
     columns = 1 if count < 4 else 2
     rows = -(-count // columns)
@@ -34,25 +34,24 @@ def draw_forecasts(path: str | Path, panel: Panel, quantiles: Array, levels: Seq
     for axis in axes[count:]:
         axis.set_visible(False)
     axes[0].legend(frameon=False, fontsize="small")
-    figure.savefig(place, dpi=150)
+    figure.savefig(file, dpi=150)
 
 
 def _draw(axis: Axes, panel: Panel, series: Series, ahead: Array, levels: Sequence[float]) -> None:
     n, horizon = len(series.values), len(ahead)
     past, later = panel.stamps(series, 0, n), panel.stamps(series, n, horizon)
-    axis.plot(past, series.values, color=_INK, linewidth=1.2, label="history")
+    axis.plot(past, series.values, color=HISTORY_COLOR, linewidth=1.2, label="history")
     middle = levels.index(0.5)
     for low in range(min(middle, len(levels) - 1 - middle)):
         high = len(levels) - 1 - low
         band = f"{100 * levels[low]:g} to {100 * levels[high]:g} %"
         axis.fill_between(
-            later, ahead[:, low], ahead[:, high], color=_OURS, alpha=0.2, linewidth=0, label=band
+            later, ahead[:, low], ahead[:, high], color=FORECAST_COLOR, alpha=0.2, linewidth=0, label=band
         )
     # The forecast starts at the last known value, so that the line has no gap.
-    known = np.flatnonzero(~np.isnan(series.values))[-1]
-    line = np.concatenate([series.values[known : known + 1], ahead[:, levels.index(0.5)]])
-    axis.plot(
-        np.concatenate([past[known : known + 1], later]), line, color=_OURS, linewidth=1.6, label="median"
-    )
+    last = np.flatnonzero(~np.isnan(series.values))[-1]
+    steps = np.concatenate([past[last : last + 1], later])
+    median = np.concatenate([series.values[last : last + 1], ahead[:, middle]])
+    axis.plot(steps, median, color=FORECAST_COLOR, linewidth=1.6, label="median")
     axis.set_title(series.name, fontsize="medium")
     axis.spines[["top", "right"]].set_visible(False)

@@ -1,175 +1,116 @@
-"""What a user may choose of a forecaster, what is derived from the data, which steps train or validate."""
+"""Settings of a forecaster, and the defaults that are derived from the data."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import numpy as np
+from elman.settings import argument, choice, custom, required, share, whole
+from elman.tasks.settings import TaskSettings, cell
 
-from elman.cells import CELLS
-from elman.data.series.panel import Panel
-from elman.data.series.windows import Pairs
-from elman.errors import DataError, UsageError
+if TYPE_CHECKING:
+    from elman.data.series.panel import Panel
 
-MODES = ("direct", "recursive")
+MAX_CONTEXT_STEPS: Final = 400
+# Number of training windows below which they are trained on more often.
+FEW_WINDOWS: Final = 5000
+MODES: Final = ("direct", "recursive")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a forecaster is made of. None: derived from the data."""
+class Arguments:
+    horizon: int = required("Steps to look ahead", int)
+    time: str | None = argument(None, "Column of the time stamps", auto="recognised")
+    value: str | None = argument(None, "Column of the values", auto="recognised")
+    series: str | None = argument(None, "Column that names the series, if there are several")
+    future: tuple[str, ...] = argument((), "Column known in advance; repeatable", list)
+    static: tuple[str, ...] = argument((), "Column constant in a series; repeatable", list)
+    frequency: str | None = argument(None, "Step of the series, such as 1h, 1bd, 1mo", auto="inferred")
+    header: bool = argument(True, "Whether the first line names the columns", bool)
 
-    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
-    mode: str = "direct"  # all steps at once; or "recursive", one step feeding the next
-    cell: str = "lstm"  # a name in elman.cells.CELLS
-    hidden: int | None = None
-    layers: int = 1
-    dropout: float = 0.1
-    context: int | None = None  # steps of the past the network sees
-    season: int | None = None  # steps; 24 for hours, 7 for days, 12 for months, ... by the frequency
+
+def _are_levels(value: Any) -> bool:
+    return all(isinstance(q, int | float) and 0 < q < 1 for q in value) and len(set(value)) == len(value) > 0
+
+
+@dataclass(frozen=True)
+class Settings(TaskSettings):
+    """The network and the quantiles of a forecaster; None is derived from the data."""
+
+    HELP: ClassVar = """One or many time series to quantiles of the steps ahead.
+
+    Example: elman train forecast sales.csv --time month --value sales --horizon 12 --save runs/sales
+    """
+    ARGUMENTS: ClassVar = Arguments
+    DERIVED: ClassVar = ("batch_size", "epochs", "learning_rate", "patience")
+
+    quantiles: tuple[float, ...] = custom(
+        (0.1, 0.5, 0.9),
+        "Quantiles to forecast",
+        tuple,
+        "different shares between 0 and 1, such as 0.1, 0.5, 0.9",
+        _are_levels,
+    )
+    mode: str = choice("direct", "All steps at once, or one step feeding the next (recursive)", *MODES)
+    cell: str = cell("lstm")
+    hidden: int | None = whole(None, "Units of a layer", auto="from the data")
+    layers: int = whole(1, "Layers")
+    dropout: float = share(0.1, "Dropout")
+    context: int | None = whole(None, "Steps of the past that the network sees", auto="from the data")
+    season: int | None = whole(None, "Steps of a season", auto="from the frequency")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "quantiles", _levels(self.quantiles))
-        for name, known in (("mode", MODES), ("cell", tuple(CELLS))):
-            if getattr(self, name) not in known:
-                listed = ", ".join(known)
-                raise UsageError(f"{name} must be one of {listed}, not {getattr(self, name)!r}")
-        for name in ("hidden", "layers", "context", "season"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise UsageError(f"{name} must be a whole number of at least 1, not {value!r}")
-        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout must be a share from 0 to below 1, not {self.dropout!r}")
+        levels = self.quantiles if isinstance(self.quantiles, list | tuple) else (self.quantiles,)
+        object.__setattr__(self, "quantiles", tuple(levels))
+        super().__post_init__()
+        object.__setattr__(self, "quantiles", tuple(sorted(map(float, levels))))
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The quantile levels inside: those asked for and the median."""
+        """The levels that are computed: the quantiles to forecast and the median, ascending."""
         return tuple(sorted({*self.quantiles, 0.5}))
 
+    @property
+    def network_season(self) -> int:
+        """The season as the network sees it: 1 if the context is too short for it, which for a recursive
+        network is less than two seasons."""
+        assert self.season is not None and self.context is not None
+        needed = self.season * (2 if self.mode == "recursive" else 1)
+        return self.season if needed <= self.context else 1
 
-def _levels(quantiles: Any) -> tuple[float, ...]:
-    given = tuple(quantiles) if isinstance(quantiles, list | tuple) else (quantiles,)
-    good = all(isinstance(q, int | float) and 0 < q < 1 for q in given)
-    if not given or not good or len(set(given)) < len(given):
-        raise UsageError(
-            f"quantiles must be different shares between 0 and 1, such as 0.1, 0.5, 0.9, not {quantiles!r}"
-        )
-    return tuple(sorted(float(q) for q in given))
+    @property
+    def kept_steps(self) -> int:
+        """The steps of the past that a forecast depends on: the context or the last season, and one before
+        them that holds the last known value."""
+        assert self.season is not None and self.context is not None
+        return max(self.context, self.season) + 1
 
 
-def settle(settings: Settings, panel: Panel, horizon: int) -> Settings:
-    """The settings with nothing left to derive."""
+def resolve(settings: Settings, panel: "Panel", horizon: int) -> Settings:
+    """Return the settings with the missing ones derived from the data."""
     lengths = [len(series.values) for series in panel.series]
     season = settings.season or panel.frequency.season
     context = settings.context
     if context is None:
         seasons = min(max(336 // season, 1), 7)
-        context = min(max(seasons * season, 2 * horizon, 24), 400, max(max(lengths) - 2 * horizon, 3))
+        longest = max(max(lengths) - 2 * horizon, 3)
+        context = min(max(seasons * season, 2 * horizon, 24), MAX_CONTEXT_STEPS, longest)
     values = sum(lengths)
     hidden = settings.hidden or (24 if values < 1000 else 32 if values < 5000 else 64)
     return replace(settings, season=season, context=context, hidden=hidden)
 
 
-def effective_season(settings: Settings) -> int:
-    """The season that fits into the context (twice, for a recursive net); 1 if it does not."""
-    assert settings.season is not None and settings.context is not None
-    needed = settings.season * (2 if settings.mode == "recursive" else 1)
-    return settings.season if needed <= settings.context else 1
-
-
-@dataclass(frozen=True)
-class Division:
-    """Which windows of each series train, and which validate: later ones, whose steps ahead no other sees.
-
-    first, last: cut-offs of the earliest and the latest training window of each series. valid: (series,
-    cut-off) of the validation windows.
-    """
-
-    first: tuple[int, ...]
-    last: tuple[int, ...]
-    valid: Pairs
-
-    @property
-    def windows(self) -> int:
-        """Number of training windows."""
-        return sum(last - first + 1 for first, last in zip(self.first, self.last, strict=True))
-
-    def whole(self, lengths: Sequence[int], horizon: int) -> "Division":
-        """The same, with the steps that validated trained on too."""
-        return replace(self, last=tuple(n - horizon for n in lengths))
-
-    def spaced(self, lengths: Sequence[int], horizon: int, limit: int = 2000) -> Pairs:
-        """At most about `limit` windows, evenly spaced from the first training window to the end."""
-        each = max(limit // len(lengths), 1)
-        return [
-            (series, int(cutoff))
-            for series, (first, n) in enumerate(zip(self.first, lengths, strict=True))
-            for cutoff in np.unique(np.linspace(first, n - horizon, each).astype(int))
-        ]
-
-    def horizons(self, lengths: Sequence[int], horizon: int) -> float:
-        """How many horizons the validating steps make: overlapping windows are no more evidence than that."""
-        first = dict(sorted(self.valid, reverse=True))
-        return sum(lengths[series] - cutoff for series, cutoff in first.items()) / horizon
-
-
-def shortest(horizon: int) -> int:
-    """Steps a series must have: a few to look back on, a horizon to train on and one to validate on."""
-    return 2 * horizon + 3
-
-
-def drop_short(panel: Panel, horizon: int, cure: str | None = None) -> Panel:
-    """Without the series too short for the horizon, which are named in the notes.
-
-    Raises:
-        DataError: none remains; the message ends in `cure`, or else in the longest horizon there could be.
-    """
-    need = shortest(horizon)
-    kept = tuple(s for s in panel.series if len(s.values) >= need)
-    dropped = [s for s in panel.series if len(s.values) < need]
-    if not kept:
-        longest = max(dropped, key=lambda s: len(s.values))
-        possible = (len(longest.values) - 3) // 2
-        shorter = f" or a horizon of at most {possible}" if possible > 0 else ""
-        raise DataError(
-            f"{panel.name}: a horizon of {horizon} needs series of at least {need} steps, but the longest, "
-            f"{longest.name!r}, has {len(longest.values)}; {cure or f'give more history{shorter}'}."
-        )
-    names = ", ".join(repr(s.name) for s in dropped[:5]) + (", ..." if len(dropped) > 5 else "")
-    note = (f"{len(dropped)} series shorter than {need} steps left out: {names}",) if dropped else ()
-    return replace(panel, series=kept, notes=panel.notes + note)
-
-
-def divide(lengths: Sequence[int], horizon: int, season: int) -> Division:
-    """The last horizons of every series validate; as many windows as make about 64, within the last fifth."""
-    first, last, valid = [], [], []
-    for series, n in enumerate(lengths):
-        wanted = math.ceil(64 / len(lengths))
-        span = max(min(n // 5, n - shortest(horizon) + horizon) - horizon, 0)
-        count = min(wanted, span + 1)
-        stride = max(min(span // max(count - 1, 1), horizon), 1)
-        cutoffs = [n - horizon - i * stride for i in range(count)]
-        valid += [(series, cutoff) for cutoff in cutoffs]
-        last.append(cutoffs[-1] - horizon)
-        # A window should have a season to look back on, unless that leaves hardly a window to train on.
-        whole = season + 1 + min(horizon, 8) <= last[-1]
-        first.append(season + 1 if whole else max(3, last[-1] // 2))
-    return Division(tuple(first), tuple(last), valid)
-
-
-def plan_defaults(windows: int) -> dict[str, Any]:
-    """Of `elman.training.loop.Plan`, for a number of training windows: few windows are seen more often."""
-    few = windows < 5000
-    batch = 32 if few else 64
-    steps = epoch_windows(windows, batch) // batch
+def defaults(windows: int) -> dict[str, Any]:
+    """Return the training plan for this number of training windows."""
+    few = windows < FEW_WINDOWS
+    batch_size = 32 if few else 64
+    steps = epoch_windows(windows, batch_size) // batch_size
     return {
-        "batch_size": batch,
+        "batch_size": batch_size,
         "epochs": min(max(round(400 / steps), 12), 25),
         "learning_rate": 4e-3 if few else 2e-3,
         "patience": 5,
     }
 
 
-def epoch_windows(windows: int, batch: int) -> int:
-    """How many windows to draw for an epoch: all, within reason."""
-    return max(min(max(windows, 512), 8192), batch)
+def epoch_windows(windows: int, batch_size: int) -> int:
+    """Return how many of the training windows to draw for an epoch."""
+    return max(min(max(windows, 512), 8192), batch_size)

@@ -1,4 +1,4 @@
-"""A series that arrives value by value: the forecast at any moment, in memory bounded by the context."""
+"""Forecasts of a series that arrives value by value, in constant memory."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,28 +7,30 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from elman.data.series.panel import Panel, Series, extend, written
+from elman.data.series.panel import Panel, Series, extend, format_stamp
 from elman.data.series.stamps import read_stamps
 from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
 from elman.tasks.forecast.history import forget
 
 
-class Stream:
-    """One growing series. `push` a value at a time; `result` forecasts what comes next.
+class ForecastStream:
+    """A growing series: `push` a value at a time, `result` forecasts the next. Made by `Forecaster.stream`.
 
-    It starts from the kept history of a training series, or empty at `start`. Its forecasts equal those of
-    `Forecaster.predict` on the same history.
+    Its forecasts equal those of `Forecaster.predict` after the same series.
+
+    Args:
+        history: a panel of the one series, which may have no values yet.
+        steps: how many to keep.
     """
 
     def __init__(
-        self, history: Panel, context: int, forecast: Callable[[Panel, int | None], pl.DataFrame]
+        self, history: Panel, steps: int, forecast: Callable[[Panel, int | None], pl.DataFrame]
     ) -> None:
-        """history: a panel of the one series, perhaps without values yet."""
-        self._panel, self._context, self._forecast = history, context, forecast
+        self._panel, self._steps, self._forecast = history, steps, forecast
 
     def __len__(self) -> int:
-        """Steps in memory: never more than the context."""
+        """Return the number of steps in memory, at most `Settings.kept_steps`."""
         return len(self._series.values)
 
     @property
@@ -36,11 +38,11 @@ class Stream:
         return self._panel.series[0]
 
     def push(self, value: float | None, stamp: Any = None, **future: float) -> None:
-        """The next value, None if it is missing.
+        """Append a value, or None if it is missing.
 
         Args:
-            stamp: its time stamp; if None, the next step. Steps between the last stamp and this are missing.
-            future: this step's known-ahead covariates, by column.
+            stamp: its time stamp, if it is not the next step; the steps between have no value.
+            future: this step's covariates known ahead, by column.
 
         Raises:
             DataError: a value that is not finite, or a stamp that is not after the last.
@@ -48,22 +50,22 @@ class Stream:
         """
         columns = self._panel.columns.future
         if unknown := [name for name in future if name not in columns]:
-            there = ", ".join(columns) or "none"
-            raise UsageError(f"there is no covariate {unknown[0]!r} known ahead; there are: {there}.")
+            names = ", ".join(columns) or "none"
+            raise UsageError(f"there is no covariate {unknown[0]!r} known ahead; there are: {names}.")
         number = float("nan") if value is None else _finite(value)
-        given = {columns.index(name): _finite(covariate) for name, covariate in future.items()}
+        covariates = {columns.index(name): _finite(covariate) for name, covariate in future.items()}
         slot = self._slot(stamp)
         self._make_room(slot)
-        values, known = self._series.values, self._series.future
+        values, ahead = self._series.values, self._series.future
         values[-1] = number
-        for column, covariate in given.items():
-            known[len(values) - 1, column] = covariate
+        for column, covariate in covariates.items():
+            ahead[len(values) - 1, column] = covariate
 
     def result(self, horizon: int | None = None, *, future: Any = None) -> pl.DataFrame:
-        """The forecast of the next steps, as `Forecaster.predict` gives it.
+        """Return the forecast of the next steps, as `Forecaster.predict` does.
 
         Args:
-            horizon: how many; all that were trained, if None.
+            horizon: their number, if not the trained one.
             future: a table of the covariates known ahead.
 
         Raises:
@@ -75,7 +77,7 @@ class Stream:
         return self._forecast(panel, horizon)
 
     def _slot(self, stamp: Any) -> int:
-        """The step, in memory, of a stamp."""
+        """Return the step in memory of a stamp."""
         series = self._series
         if stamp is None:
             return len(series.values)
@@ -87,19 +89,40 @@ class Stream:
         if slots[0] < len(series.values):
             last = self._panel.stamps(series, len(series.values) - 1, 1)[0]
             raise DataError(
-                f"stamp {stamp!r} is not after the last one, {written(last)}; push values in order."
+                f"stamp {stamp!r} is not after the last one, {format_stamp(last)}; push values in order."
             )
         return int(slots[0])
 
     def _make_room(self, slot: int) -> None:
-        """Grow to hold step `slot` as the last, and forget what then lies before the context."""
-        first = max(slot + 1 - self._context, 0)
+        """Grow to hold step `slot` as the last, and forget the oldest steps."""
+        first = max(slot + 1 - self._steps, 0)
         old = forget(self._panel, self._series, first)
         values = np.full(slot + 1 - first, np.nan)
         values[: len(old.values)] = old.values
-        known = np.full((max(len(old.future), len(values)), old.future.shape[1]), np.nan)
-        known[: len(old.future)] = old.future
-        self._panel = replace(self._panel, series=(replace(old, values=values, future=known),))
+        future = np.full((max(len(old.future), len(values)), old.future.shape[1]), np.nan)
+        future[: len(old.future)] = old.future
+        self._panel = replace(self._panel, series=(replace(old, values=values, future=future),))
+
+
+def start_series(history: Panel, name: str | None, start: Any) -> Panel:
+    """Return a panel of the training series to continue, or of a new one that starts at the stamp `start`.
+
+    Raises:
+        UsageError: an unknown series, or none named among several.
+        DataError: `start` is not a stamp like those of the training data.
+    """
+    names = [series.name for series in history.series]
+    if name is None and len(names) > 1 and start is None:
+        raise UsageError(f"say which series the stream continues: there are {', '.join(names[:12])}")
+    if name is not None and name not in names:
+        raise UsageError(f"there is no series {name!r}: there are {', '.join(names[:12])}")
+    one = history.series[0 if name is None else names.index(name)]
+    if start is not None:
+        clock = read_stamps(read_table({"start": [start]}), "start")
+        if (clock.kind == "integer") != (history.kind == "integer"):
+            raise DataError(f"start {start!r} is not a stamp like those of the training data")
+        one = replace(one, start=clock.stamps[0], values=np.empty(0), future=one.future[:0])
+    return replace(history, series=(one,))
 
 
 def _finite(value: Any) -> float:

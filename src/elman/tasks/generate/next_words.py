@@ -1,4 +1,4 @@
-"""The likeliest next words: of a vocabulary, or spelt by a small beam where tokens are parts of words."""
+"""The likeliest next words: read off a vocabulary of words, or spelled by a beam of smaller tokens."""
 
 import math
 import re
@@ -11,115 +11,126 @@ import torch
 from torch import Tensor
 
 from elman import decode
-from elman.data.text.vocabulary import RESERVED, combining
+from elman.data.text.unicode import combining_marks
+from elman.data.text.vocabulary import RESERVED, AnyVocabulary
 
-BEAM: Final = 24  # beginnings of words that are followed
-BRANCHES: Final = 24  # tokens that each may go on with
-LONGEST: Final = 24  # tokens of a word
-ENOUGH: Final = 0.02  # what is still to come may add so much to the last of the words found
-HALF: Final = "\ufffd"  # said by a token that is only some bytes of a character; such words aren't found
+BEAM_WIDTH: Final = 24  # prefixes of words that are extended
+BRANCHES: Final = 24  # tokens that extend each
+MAX_WORD_TOKENS: Final = 24
+# The search ends when all running prefixes together have this share of the last word's probability.
+NEGLIGIBLE_SHARE: Final = 0.02
+INCOMPLETE: Final = "\ufffd"  # decoded from a token of only some bytes of a character; such words are skipped
 
 Words = list[tuple[str, float]]
 
 
-def completed(logs: Tensor, vocabulary: Any, begun: str, count: int) -> Words:
-    """From log probabilities (V) of words: those that begin so, and their shares of all that begin so.
-
-    A word with the space before it and without is one word.
-    """
-    found: defaultdict[str, float] = defaultdict(float)
-    for token, p in enumerate(logs.exp().tolist()[RESERVED:], RESERVED):
+def completed(log_probs: Tensor, vocabulary: AnyVocabulary, begun: str, count: int) -> Words:
+    """Return the words that begin with `begun`, best first, from log-probabilities (V), with their shares of
+    the probability of all such words. A word with a space before it and one without are the same."""
+    words: defaultdict[str, float] = defaultdict(float)
+    for token, p in enumerate(log_probs.exp().tolist()[RESERVED:], RESERVED):
         word = vocabulary.decode([token]).strip()
         if word and word.startswith(begun):
-            found[word] += p
-    return _best(found, count)
+            words[word] += p
+    return _best(words, count, sum(words.values()) or 1.0)
 
 
-class _Begin(NamedTuple):
-    """The beginning of a word: ln p, its letters, and what of the typed text is still to be said."""
+class _Prefix(NamedTuple):
+    """The beginning of a word."""
 
-    total: float
+    log_prob: float
     text: str
-    left: str
+    left: str  # of the typed text, still to be matched
 
 
-def spelt(
-    model: decode.Model, vocabulary: Any, last: int, held: Any, begun: str, count: int, typed: str = ""
+def spelled(
+    model: decode.Model,
+    vocabulary: AnyVocabulary,
+    last: int,
+    state: Any,
+    begun: str,
+    count: int,
+    typed: str = "",
 ) -> Words:
-    """From a model of parts of words, after the token `last` and what was before it: words that go on from
-    `begun`, and their probabilities. A punctuation mark is a word, too.
+    """Return words that continue `begun` and their probabilities, best first, by a model of smaller tokens.
 
-    A word's probability is that of its tokens and of something after them that ends it. `typed` is the end
-    of the text that was not read yet, as its tokens may reach further: given that it comes.
+    A word's probability is that of its tokens and of any next token that ends it. A punctuation mark is a
+    word.
+
+    Args:
+        last, state: the last token read, and the state before it.
+        typed: the end of the text, not read yet because a token may cross its end; probabilities are
+            conditional on it.
     """
-    found: defaultdict[str, float] = defaultdict(float)
-    running, tokens, given = [_Begin(0.0, "", typed)], torch.tensor([last]), 0.0
-    for _ in range(LONGEST):
-        logits, held = model.step(tokens, held)
-        logs = logits.log_softmax(1)
-        grown: list[tuple[_Begin, int, int]] = []
+    words: defaultdict[str, float] = defaultdict(float)
+    running, tokens, p_typed = [_Prefix(0.0, "", typed)], torch.tensor([last]), 0.0
+    for _ in range(MAX_WORD_TOKENS):
+        logits, state = model.step(tokens, state)
+        log_probs = logits.log_softmax(1)
+        extended: list[tuple[_Prefix, int, int]] = []
         for row, (before, text, left) in enumerate(running):
-            for token, piece, value in _likeliest(logs[row], vocabulary, left):
-                if HALF in piece:
+            for token, piece, log_prob in _likeliest(log_probs[row], vocabulary, left):
+                if INCOMPLETE in piece:
                     continue
-                total = before + value
+                total = before + log_prob
                 if len(piece) < len(left):
-                    grown.append((_Begin(total, text, left[len(piece) :]), token, row))
+                    extended.append((_Prefix(total, text, left[len(piece) :]), token, row))
                     continue
-                given += math.exp(total) if left else 0.0
-                longer, ended = _grown(text, piece[len(left) :], bool(begun))
+                p_typed += math.exp(total) if left else 0.0
+                longer, ended = _extend(text, piece[len(left) :], bool(begun))
                 if ended:
-                    found[begun + longer] += math.exp(total)
+                    words[begun + longer] += math.exp(total)
                 else:
-                    grown.append((_Begin(total, longer, ""), token, row))
-        grown = sorted(grown, reverse=True)[:BEAM]
-        if not grown or _enough(found, count, sum(math.exp(begin.total) for begin, *_ in grown)):
+                    extended.append((_Prefix(total, longer, ""), token, row))
+        extended = sorted(extended, reverse=True)[:BEAM_WIDTH]
+        p_running = sum(math.exp(prefix.log_prob) for prefix, *_ in extended)
+        if not extended or _is_settled(words, count, p_running):
             break
-        running = [begin for begin, _, _ in grown]
-        tokens = torch.tensor([token for _, token, _ in grown])
-        held = model.select(held, torch.tensor([row for _, _, row in grown]))
-    return _best({word: p / (given or 1.0) for word, p in found.items()}, count, shares=False)
+        running = [prefix for prefix, _, _ in extended]
+        tokens = torch.tensor([token for _, token, _ in extended])
+        state = model.select(state, torch.tensor([row for _, _, row in extended]))
+    return _best(words, count, p_typed or 1.0)
 
 
-def _likeliest(logs: Tensor, vocabulary: Any, left: str) -> Iterator[tuple[int, str, float]]:
-    """Tokens, what they say and their ln p; of those that agree with what is `left` to be said."""
-    fits = _fitting(vocabulary, left) if left else []
-    among = logs[fits] if left else logs
+def _likeliest(log_probs: Tensor, vocabulary: AnyVocabulary, left: str) -> Iterator[tuple[int, str, float]]:
+    """Yield tokens, their text and log-probabilities; only tokens that agree with `left`."""
+    tokens = _matching(vocabulary, left) if left else []
+    among = log_probs[tokens] if left else log_probs
     best = among.topk(min(BRANCHES, len(among)))
-    for place, value in zip(best.indices.tolist(), best.values.tolist(), strict=True):
-        token = fits[place] if left else place
-        yield token, vocabulary.decode([token]) if token >= RESERVED else "\n", value
+    for position, log_prob in zip(best.indices.tolist(), best.values.tolist(), strict=True):
+        token = tokens[position] if left else position
+        yield token, vocabulary.decode([token]) if token >= RESERVED else "\n", log_prob
 
 
-def _fitting(vocabulary: Any, left: str) -> list[int]:
-    return [k for k, p in enumerate(_pieces(vocabulary)) if p and (p.startswith(left) or left.startswith(p))]
+def _matching(vocabulary: AnyVocabulary, left: str) -> list[int]:
+    pieces = enumerate(_pieces(vocabulary))
+    return [k for k, piece in pieces if piece and (piece.startswith(left) or left.startswith(piece))]
 
 
 @lru_cache(4)
-def _pieces(vocabulary: Any) -> list[str]:
+def _pieces(vocabulary: AnyVocabulary) -> list[str]:
     return [vocabulary.decode([k]) if k >= RESERVED else "" for k in range(len(vocabulary))]
 
 
-def _enough(found: dict[str, float], count: int, left: float) -> bool:
-    """Whether what is still followed can no longer change the best words by much."""
-    best = sorted(found.values(), reverse=True)[:count]
-    return len(best) == count and left < ENOUGH * best[-1]
+def _is_settled(words: dict[str, float], count: int, p_running: float) -> bool:
+    best = sorted(words.values(), reverse=True)[:count]
+    return len(best) == count and p_running < NEGLIGIBLE_SHARE * best[-1]
 
 
 def trailing_word(text: str) -> str:
-    """The word, or part of one, that a text ends in."""
+    """Return the word, or part of one, at the end of a text; "" if there is none."""
     match = re.search(rf"{_word()}\Z", text)
     return match[0] if match else ""
 
 
 @cache
 def _word() -> str:
-    """Letters, digits, apostrophes, hyphens, and the marks that letters carry."""
-    return rf"[\w'’{combining()}-]*"
+    return rf"[\w'’{combining_marks()}-]*"
 
 
-def _grown(text: str, piece: str, begun: bool) -> tuple[str, bool]:
-    """A word so far with one more token, and whether that ends it. Blanks before a word count for nothing."""
+def _extend(text: str, piece: str, begun: bool) -> tuple[str, bool]:
+    """Extend a word by the text of a token; return it, and whether it has ended. Leading blanks are
+    dropped."""
     inside = bool(text) or begun
     piece = piece if inside else piece.lstrip()
     match = re.match(_word(), piece)
@@ -129,7 +140,6 @@ def _grown(text: str, piece: str, begun: bool) -> tuple[str, bool]:
     return text + head, len(head) < len(piece)
 
 
-def _best(found: dict[str, float], count: int, shares: bool = True) -> Words:
-    total = (sum(found.values()) or 1.0) if shares else 1.0
-    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:count]
+def _best(words: dict[str, float], count: int, total: float) -> Words:
+    ordered = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:count]
     return [(word, p / total) for word, p in ordered if p > 0]

@@ -1,4 +1,4 @@
-"""Sentences ↔ token ids of both sides. Id 0 ends a sentence, and stands before its first token."""
+"""Sentences ↔ token ids of both sides. Id 0 ends a sentence, and precedes its first token."""
 
 import re
 from array import array
@@ -9,17 +9,17 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from elman.data.text.tokenizers import SubwordTokenizer, tokenizer_from_json
 from elman.errors import ArtifactError
-from elman.tasks.translate.copying import SLOTS, Copies, cut
+from elman.tasks.translate.copying import NUM_SLOTS, Copies, cut
 
 END: Final = 0
-NEVER: Final = 1  # the id that subword vocabularies leave out
 
-# Where a sentence ends: after a mark and the quotes that close there, and not before a small letter; a full
-# stop after one or two letters may be an abbreviation's.
+# A sentence ends after a mark and closing quotes, unless a small letter follows; a full stop after one or two
+# letters may belong to an abbreviation.
 SENTENCE_END: Final = re.compile(
     r"(?:(?<=\w\w\w[.…])|(?<=[!?。！？]))[\"'”’»)\]]*\s+(?![a-zà-öø-ÿ])|(?<=[。！？])[」』”’）)\]»]*+(?=\S)|\n+"
 )
-SINGLE: Final = 0.1  # share of the training sources that may hold several sentences where most hold one
+# If at most this share of the training sources looks like several sentences, all count as single ones.
+MAX_MULTIPLE_SHARE: Final = 0.1
 
 Ids: TypeAlias = "array[int]"
 
@@ -33,75 +33,63 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Codec:
-    """Subwords of both sides, and what is copied. After a side's subwords come the ids of the slots.
-
-    Attributes:
-        source, target: with joint subwords the same.
-        single: whether the training sources were single sentences, with few exceptions; then sentences are
-            translated one by one.
-    """
+    """Subwords of both sides, and what is copied. The ids of the slots follow those of a side's subwords."""
 
     source: SubwordTokenizer
-    target: SubwordTokenizer
+    target: SubwordTokenizer  # the same object if the sides share their vocabulary
     copies: Copies
+    # Whether nearly all training sources were single sentences; sentences are then translated one by one.
     single: bool
 
     @classmethod
-    def learned(cls, source: Sequence[str], target: Sequence[str], size: int, joint: bool) -> "Codec":
-        """From the training pairs, with at most `size` subwords a side, or altogether if `joint`."""
-        copies = Copies.learned(source, target)
-        single = sum(len(sentences(text)) > 1 for text in source) <= SINGLE * len(source)
+    def fit(cls, source: Sequence[str], target: Sequence[str], size: int, shared: bool) -> "Codec":
+        """Learn from the training pairs at most `size` subwords a side, or in all if `shared`."""
+        copies = Copies.fit(source, target)
+        single = sum(len(sentences(text)) > 1 for text in source) <= MAX_MULTIPLE_SHARE * len(source)
         spaced = [[_spaced(text) for text in side] for side in (source, target)]
-        if joint:
+        if shared:
             both = SubwordTokenizer.train(spaced[0] + spaced[1], size)
             return cls(both, both, copies, single)
         sides = [SubwordTokenizer.train(side, size) for side in spaced]
         return cls(sides[0], sides[1], copies, single)
 
     @property
-    def sources(self) -> int:
-        """How many ids the source has, slots included."""
-        return len(self.source) + SLOTS
+    def sizes(self) -> tuple[int, int]:
+        """Numbers of source and of target ids, slots included."""
+        return len(self.source) + NUM_SLOTS, len(self.target) + NUM_SLOTS
 
-    @property
-    def targets(self) -> int:
-        """How many ids the target has, slots included; the slots are the last."""
-        return len(self.target) + SLOTS
-
-    def read(self, text: str) -> Source:
-        """A sentence to translate."""
+    def encode_source(self, text: str) -> Source:
         slots = self.copies.slots(_spaced(text).lstrip())
         return Source(_ids(self.source, text, slots), slots)
 
-    def wanted(self, text: str, slots: Sequence[str]) -> Ids:
-        """The translation that is to be learned, for a source of these slots."""
+    def encode_target(self, text: str, slots: Sequence[str]) -> Ids:
+        """Return the ids of the translation of a source with these slots."""
         return _ids(self.target, text, slots)
 
     def pieces(self, ids: Iterable[int], slots: Sequence[str]) -> list[str]:
-        """What each token adds to the text; a character of several tokens comes with the last of them."""
-        base, found = len(self.target), list[str]()
-        for copied, group in groupby(ids, lambda i: i >= base):
+        """Return what each target token adds to the text. The last token of a character adds it whole."""
+        base, texts = len(self.target), list[str]()
+        for is_slot, group in groupby(ids, lambda i: i >= base):
             run = list(group)
-            found += [slots[i - base] for i in run] if copied else self.target.additions(run)
-        return found
+            texts += [slots[i - base] for i in run] if is_slot else self.target.additions(run)
+        return texts
 
     def source_pieces(self, text: str, slots: Sequence[str]) -> list[str]:
-        """The part of a source behind each of its ids."""
-        slotted, found = cut(_spaced(text), slots), list[str]()
-        for part, number in zip(slotted.parts, [*slotted.numbers, None], strict=True):
-            found += self.source.tokens(part)
-            found += [slots[number]] if number is not None else []
-        return [*found, ""]
+        """Return the part of a source that each of its ids stands for."""
+        texts = []
+        for part, number in cut(_spaced(text), slots):
+            texts += self.source.tokens(part)
+            texts += [slots[number]] if number is not None else []
+        return [*texts, ""]
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` takes back."""
-        joint = self.source is self.target
-        sides = {"source": self.source.to_json(), "target": None if joint else self.target.to_json()}
+        shared = self.source is self.target
+        sides = {"source": self.source.to_json(), "target": None if shared else self.target.to_json()}
         return sides | {"copies": self.copies.to_json(), "single": self.single}
 
     @classmethod
     def from_json(cls, value: Any) -> "Codec":
-        """Raises ArtifactError if `to_json` can't have given this."""
+        """Return what `to_json` was called on. Raises ArtifactError for any other value."""
         keys = {"source", "target", "copies", "single"}
         if not isinstance(value, dict) or value.keys() != keys or not isinstance(value["single"], bool):
             raise ArtifactError("the subwords of the translator are damaged: copy the model's folder again")
@@ -113,25 +101,20 @@ class Codec:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, with single blanks; none of nothing but blanks."""
-    parts = (" ".join(part.split()) for part in _cut_at_ends(text))
+    """Return the sentences of a text, with single spaces; none if it is blank."""
+    cuts = [0, *(match.end() for match in SENTENCE_END.finditer(text)), len(text)]
+    parts = (" ".join(text[start:end].split()) for start, end in pairwise(cuts))
     return [part for part in parts if part]
 
 
-def _cut_at_ends(text: str) -> list[str]:
-    """Cut after each end; quotes that close stay with what they close."""
-    cuts = [0, *(match.end() for match in SENTENCE_END.finditer(text)), len(text)]
-    return [text[begin:end] for begin, end in pairwise(cuts)]
-
-
 def _spaced(text: str) -> str:
-    """With one space before each word, also the first, so that it is the same token as anywhere else."""
+    """Return the text with a space before each word: the first word then has the same token as elsewhere."""
     return " " + " ".join(text.split())
 
 
 def _ids(tokenizer: SubwordTokenizer, text: str, slots: Sequence[str]) -> Ids:
-    slotted, ids = cut(_spaced(text), slots), array("i")
-    for part, number in zip(slotted.parts, [*slotted.numbers, None], strict=True):
+    ids = array("i")
+    for part, number in cut(_spaced(text), slots):
         ids.extend(tokenizer.encode(part))
         if number is not None:
             ids.append(len(tokenizer) + number)

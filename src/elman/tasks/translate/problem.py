@@ -1,4 +1,4 @@
-"""Pairs of sentences as the problem that the network solves."""
+"""The loss and validation of a translator, and the pairs that it trains on and is scored on."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,141 +9,131 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.data.batches import length_batches, normal, pad, split_groups
+from elman.data.batches import HELD_OUT_SHARE, length_batches, normalize, pad, split_groups
 from elman.data.text.pairs import Pairs
 from elman.errors import DataError
+from elman.tasks import evaluation
 from elman.tasks.translate.codec import END, Codec, Ids
 from elman.tasks.translate.network import EncoderDecoder
-from elman.training.loop import Plan, device_of, share
+from elman.training.plan import Plan
+from elman.training.problem import device_of, share, unwrapped
 
-HELD_OUT: Final = 0.1  # share of the pairs on which the best model is chosen,
-MOST_HELD_OUT: Final = 2000  # but not many more pairs than this
-FEWEST: Final = 10
-LONGEST: Final = 100  # tokens of a sentence; longer ones are left out of the training
-FAR: Final = 400  # tokens of a sentence; longer ones have no perplexity
-TOGETHER: Final = 8192  # tokens of both sides that are scored at once, padding included
+MAX_HELD_OUT_PAIRS: Final = 2000
+MIN_PAIRS: Final = 10
+MAX_TRAIN_TOKENS: Final = 100  # of a sentence; pairs with longer ones are not trained on
+MAX_TRAIN_CHARACTERS: Final = 32 * MAX_TRAIN_TOKENS  # longer ones are hardly of fewer tokens
+MAX_SCORED_TOKENS: Final = 400  # of a sentence; attention over longer ones would need too much memory
+MAX_BATCH_TOKENS: Final = 8192  # of both sides, scored at once, padding included
 
 
-class Pair(NamedTuple):
+class EncodedPair(NamedTuple):
     """A sentence and its translation as ids, END last."""
 
     source: Ids
     target: Ids
 
 
-def encoded(codec: Codec, pairs: Pairs) -> list[Pair]:
-    """Pairs as ids."""
-    reads = [codec.read(text) for text in pairs.source]
+def encode_pairs(codec: Codec, pairs: Pairs) -> list[EncodedPair]:
+    sources = [codec.encode_source(text) for text in pairs.source]
     return [
-        Pair(read.ids, codec.wanted(translation, read.slots))
-        for read, translation in zip(reads, pairs.target, strict=True)
+        EncodedPair(source.ids, codec.encode_target(translation, source.slots))
+        for source, translation in zip(sources, pairs.target, strict=True)
     ]
 
 
-def divided(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
-    """Pairs to train on and to hold out: a source sentence with several translations stays on one side."""
-    if len(pairs) < FEWEST:
-        raise DataError(f"{pairs.name} holds {len(pairs)} pairs; a translator needs at least {FEWEST}.")
-    part = min(HELD_OUT, MOST_HELD_OUT / len(pairs))
-    train, held_out = split_groups([normal(text) for text in pairs.source], part, seed)
+def split_pairs(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
+    """Return pairs to train on and to hold out; a sentence with several translations stays on one side.
+    Raises DataError for too few pairs."""
+    if len(pairs) < MIN_PAIRS:
+        raise DataError(f"{pairs.name} holds {len(pairs)} pairs; a translator needs at least {MIN_PAIRS}.")
+    part = min(HELD_OUT_SHARE, MAX_HELD_OUT_PAIRS / len(pairs))
+    train, held_out = split_groups([normalize(text) for text in pairs.source], part, seed)
     return pairs.take(train), pairs.take(held_out)
 
 
-def not_endless(pairs: Pairs) -> tuple[Pairs, int]:
-    """Without the pairs that are too long whatever their tokens are, for a token is seldom so many letters;
-    and how many these are."""
-    most = 32 * LONGEST
-    rows = [
-        i
-        for i, pair in enumerate(zip(pairs.source, pairs.target, strict=True))
-        if max(map(len, pair)) <= most
-    ]
-    return pairs.take(rows), len(pairs) - len(rows)
+def without_long_texts(pairs: Pairs) -> Pairs:
+    """Return the pairs that are worth encoding: of at most MAX_TRAIN_CHARACTERS a side."""
+    sides = enumerate(zip(pairs.source, pairs.target, strict=True))
+    return pairs.take([i for i, texts in sides if max(map(len, texts)) <= MAX_TRAIN_CHARACTERS])
 
 
-def short_enough(pairs: list[Pair], name: str) -> tuple[list[Pair], int]:
-    """The pairs short enough to train on, and how many were not; `name` is what messages call the data."""
-    kept = [pair for pair in pairs if max(len(pair.source), len(pair.target)) <= LONGEST]
-    if not kept:
-        raise DataError(f"{name}: all pairs are of more than {LONGEST} tokens: cut the texts into sentences.")
-    return kept, len(pairs) - len(kept)
+def trainable(pairs: list[EncodedPair], name: str) -> list[EncodedPair]:
+    """Return the pairs of at most MAX_TRAIN_TOKENS a side. Raises DataError if there is none; `name` is what
+    the message calls the data."""
+    short = at_most(pairs, MAX_TRAIN_TOKENS)
+    if not short:
+        raise DataError(
+            f"{name}: all pairs are of more than {MAX_TRAIN_TOKENS} tokens: cut the texts into sentences."
+        )
+    return short
 
 
-def spread(pairs: Pairs, count: int) -> Pairs:
-    """At most so many, evenly spread over all."""
+def at_most(pairs: list[EncodedPair], tokens: int) -> list[EncodedPair]:
+    """Return the pairs of at most `tokens` tokens a side."""
+    return [pair for pair in pairs if max(len(pair.source), len(pair.target)) <= tokens]
+
+
+def evenly_spaced(pairs: Pairs, count: int) -> Pairs:
+    """Return at most `count` pairs, evenly spaced over all."""
     return pairs if len(pairs) <= count else pairs.take([k * len(pairs) // count for k in range(count)])
 
 
-def finite(pairs: list[Pair]) -> list[Pair]:
-    """Without those that attention would need too much memory for, all at once."""
-    return [pair for pair in pairs if max(len(pair.source), len(pair.target)) <= FAR]
-
-
 @dataclass
-class Translation:
-    """Cross entropy of the translation's tokens; the model whose translations score best wins.
+class TranslationProblem:
+    """Cross entropy of the target tokens; the model with the best chrF of its own translations wins."""
 
-    Attributes:
-        smoothing: share of the probability that is spread over all tokens (Szegedy et al., arXiv:1512.00567).
-        translations: gives the score of the network's own translations of held-out sentences.
-    """
-
-    train: list[Pair]
-    held_out: list[Pair]
-    smoothing: float
+    train: list[EncodedPair]
+    held_out: list[EncodedPair]
+    label_smoothing: float  # probability spread over all tokens: Szegedy et al., arXiv:1512.00567
     plan: Plan
-    translations: Callable[[EncoderDecoder], float]
+    chrf: Callable[[EncoderDecoder], float]  # scores the network's translations of held-out sentences
     score: str = "chrf"
     maximize: bool = True
 
     def batches(self, epoch: int, rank: int, world: int) -> list[list[int]]:
-        """Pairs; those of similar length stand together."""
         lengths = [len(pair.source) + len(pair.target) for pair in self.train]
         batches = length_batches(lengths, self.plan.batch_size, seed=self.plan.seed, epoch=epoch)
         return share([batch for batch in batches if len(batch) >= world], rank, world)
 
     def loss(self, model: nn.Module, batch: list[int], state: Any) -> tuple[Tensor, float, None]:
-        """Sum over the batch's tokens, and their number."""
-        logits, wanted = foretold(model, [self.train[i] for i in batch])
-        total = F.cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.smoothing)
-        return total, float(len(wanted)), None
+        """Return the sum over the batch's target tokens, and their number."""
+        logits, target = teacher_forced_logits(model, [self.train[i] for i in batch])
+        total = F.cross_entropy(logits, target, reduction="sum", label_smoothing=self.label_smoothing)
+        return total, float(len(target)), None
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Nats a token, and the score of translations, on the held-out pairs."""
-        return {"nats": nats(model, self.held_out), "chrf": self.translations(network_of(model))}
+        chrf = self.chrf(unwrapped(model, EncoderDecoder))
+        return {"nats": nats_per_token(model, self.held_out), "chrf": chrf}
 
 
-def foretold(model: nn.Module, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
-    """Logits (N, V) of all tokens of the translations, and the tokens (N); each is foretold from the source
-    and the tokens before it."""
-    device = device_of(model)
-    source, lengths = pad([pair.source for pair in pairs])
-    target, ends = pad([pair.target for pair in pairs])
-    before = F.pad(target[:-1], (0, 0, 1, 0), value=END)
-    there = (torch.arange(len(target))[:, None] < ends).to(device)
-    network = network_of(model)
-    # Fabric's wrapper hands out float32, whatever the weights are
-    features = model(source.to(device), lengths.to(device), before.to(device))[there]
+def teacher_forced_logits(model: nn.Module, pairs: Sequence[EncodedPair]) -> tuple[Tensor, Tensor]:
+    """Return logits (N, V) of all target tokens, each from the source and the target tokens before it, and
+    the tokens (N,)."""
+    device, network = device_of(model), unwrapped(model, EncoderDecoder)
+    source, source_lengths = pad([pair.source for pair in pairs])
+    target, target_lengths = pad([pair.target for pair in pairs])
+    previous = F.pad(target[:-1], (0, 0, 1, 0), value=END)
+    inside = (torch.arange(len(target))[:, None] < target_lengths).to(device)
+    # Fabric's wrapper returns float32 for weights of any precision
+    features = model(source.to(device), source_lengths.to(device), previous.to(device))[inside]
     logits = network.logits(features.to(network.target.weight.dtype))
-    return logits.float(), target.to(device)[there]
+    return logits.float(), target.to(device)[inside]
 
 
 @torch.no_grad()
-def nats(model: nn.Module, pairs: Sequence[Pair]) -> float:
-    """Mean over all tokens of the translations; NaN if there is none."""
+def nats_per_token(model: nn.Module, pairs: Sequence[EncodedPair]) -> float:
+    """Return the mean cross entropy of the target tokens; NaN without pairs."""
     total, count = 0.0, 0
     lengths = [len(pair.source) + len(pair.target) for pair in pairs]
-    batch = max(1, TOGETHER // max(lengths, default=1))
+    batch = max(1, MAX_BATCH_TOKENS // max(lengths, default=1))
     order = sorted(range(len(pairs)), key=lengths.__getitem__)
-    for begin in range(0, len(order), batch):
-        logits, wanted = foretold(model, [pairs[i] for i in order[begin : begin + batch]])
-        total += float(F.cross_entropy(logits, wanted, reduction="sum"))
-        count += len(wanted)
+    for start in range(0, len(order), batch):
+        logits, target = teacher_forced_logits(model, [pairs[i] for i in order[start : start + batch]])
+        total += float(F.cross_entropy(logits, target, reduction="sum"))
+        count += len(target)
     return total / count if count else math.nan
 
 
-def network_of(model: nn.Module) -> EncoderDecoder:
-    """The network itself, where Fabric has wrapped it."""
-    inner = getattr(model, "module", model)
-    assert isinstance(inner, EncoderDecoder)
-    return inner
+def perplexity(model: nn.Module, pairs: Sequence[EncodedPair]) -> float | None:
+    """Return the perplexity per target token; None without pairs."""
+    return evaluation.perplexity(nats_per_token(model, pairs)) if pairs else None

@@ -1,102 +1,92 @@
-"""Scores of a translator beside a word-for-word dictionary's: BLEU, chrF, and perplexity of the network.
+"""BLEU and chrF of translations, and the network's perplexity, beside a word-for-word dictionary.
 
 BLEU: Papineni et al., "BLEU: a method for automatic evaluation of machine translation", ACL 2002. chrF:
-Popović, "chrF: character n-gram F-score for automatic MT evaluation", WMT 2015. Both as sacrebleu computes
-them (Post, "A call for clarity in reporting BLEU scores", WMT 2018), whose signatures say exactly how.
+Popović, "chrF: character n-gram F-score for automatic MT evaluation", WMT 2015. sacrebleu computes both
+(Post, "A call for clarity in reporting BLEU scores", WMT 2018); its signatures say exactly how.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from elman.errors import UsageError
+from elman.tasks.evaluation import Evaluation, Metric
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Of one translator on one set of sentences, 0..100."""
+@dataclass(frozen=True, kw_only=True)
+class TranslationEvaluation(Evaluation):
+    """BLEU and chrF, 0 to 100, and the network's perplexity per target token."""
 
-    bleu: float
-    chrf: float
+    SAVED_BASELINES: ClassVar = {"baseline": "dictionary"}
 
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How well a network translates, and how well its plain baseline does.
-
-    Attributes:
-        scores: the network's.
-        baseline: the word-for-word dictionary's; None if the model was saved without one.
-        perplexity: the network's, per target token; None if it was not asked for.
-        pairs: how many sentences were translated.
-        signatures: sacrebleu's, of BLEU and of chrF.
-        notes: what a reader of the scores must know.
-    """
-
-    scores: Scores
-    baseline: Scores | None
-    perplexity: float | None
-    pairs: int
-    signatures: tuple[str, str]
-    notes: tuple[str, ...] = ()
+    pairs: int  # of sentences, scored
+    signatures: tuple[str, str]  # sacrebleu's, of BLEU and of chrF
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> "Evaluation":
-        """The evaluation whose `to_dict` gave `value`."""
-        plain = value["baseline"]
-        parts = {"scores": Scores(**value["scores"]), "baseline": None if plain is None else Scores(**plain)}
-        bleu, chrf = value["signatures"]
-        return cls(**value | parts | {"signatures": (bleu, chrf), "notes": tuple(value["notes"])})
+    def of(
+        cls,
+        network: Sequence[str],
+        baselines: Mapping[str, Sequence[str]],
+        references: Sequence[str],
+        perplexity: float | None,
+        notes: tuple[str, ...] = (),
+    ) -> "TranslationEvaluation":
+        """Score the translations (N) of the network and of its baselines against references (N)."""
+        ours, signatures = corpus_scores(network, references)
+        plain = {name: corpus_scores(texts, references)[0] for name, texts in baselines.items()}
+        for name, scores in plain.items():
+            if ours["chrf"] <= scores["chrf"]:
+                notes += (
+                    f"the network is no better than the word-for-word {name} here: "
+                    "train longer, or on more pairs",
+                )
+        return cls(
+            scores={**ours, "perplexity": perplexity},
+            baselines={name: {**scores, "perplexity": None} for name, scores in plain.items()},
+            notes=notes,
+            pairs=len(references),
+            signatures=signatures,
+        )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON values."""
-        return asdict(self) | {"signatures": list(self.signatures), "notes": list(self.notes)}
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        values = dict(value)
+        if "perplexity" in values:  # where 0.1.0 saved it
+            values["scores"] = values["scores"] | {"perplexity": values.pop("perplexity")}
+        return super().from_dict(values)
 
-    def __str__(self) -> str:
-        lines = [f"{'':22}{'network':>10}{'dictionary' if self.baseline else '':>12}".rstrip()]
-        for name, field in (("BLEU", "bleu"), ("chrF", "chrf")):
-            theirs = f"{getattr(self.baseline, field):12.4g}" if self.baseline else ""
-            lines.append(f"{name:22}{getattr(self.scores, field):10.4g}{theirs}")
-        if self.perplexity is not None:
-            lines.append(f"{'perplexity per token':22}{self.perplexity:10.4g}")
-        lines += ["", f"{self.pairs} sentence pairs"]
-        lines += [f"{name}|{how}" for name, how in zip(("BLEU", "chrF2"), self.signatures, strict=True)]
-        return "\n".join(lines + [f"Note: {note}" for note in self.notes])
+    def metrics(self) -> dict[str, Metric]:
+        return {"bleu": Metric("BLEU"), "chrf": Metric("chrF"), "perplexity": Metric("perplexity per token")}
 
-
-def notes_for(scores: Scores, baseline: Scores | None) -> tuple[str, ...]:
-    """What to say of a network's scores beside the dictionary's."""
-    if baseline is None or scores.chrf > baseline.chrf:
-        return ()
-    return (
-        "the network is no better than the word-for-word dictionary here: train longer, or on more pairs",
-    )
+    def facts(self) -> list[str]:
+        bleu, chrf = self.signatures
+        return [f"{self.pairs} sentence pairs", f"BLEU|{bleu}", f"chrF2|{chrf}"]
 
 
-def scored(
-    found: Sequence[str], references: Sequence[str] | Sequence[Sequence[str]]
-) -> tuple[Scores, tuple[str, str]]:
-    """Corpus BLEU and chrF2 of translations (N), and sacrebleu's signatures of both.
+def corpus_scores(
+    translations: Sequence[str], references: Sequence[str] | Sequence[Sequence[str]]
+) -> tuple[dict[str, float], tuple[str, str]]:
+    """Return corpus BLEU and chrF2 of translations (N), and sacrebleu's signatures of both.
 
     Args:
-        found: the translations, in ordinary spelling; one may be empty.
-        references: what people wrote (N): a sentence each, or one or more sentences each.
+        translations: detokenised; one may be empty.
+        references: (N) one human translation each, or a list of one or more.
 
-    Raises:
-        UsageError: there is nothing to score, or not as many references as translations, or a translation
-            without a reference.
+    Raises UsageError for no translations, not as many references, or a translation without a reference.
     """
     rows = [[row] if isinstance(row, str) else list(row) for row in references]
-    if not found or len(found) != len(rows):
-        raise UsageError(f"there are {len(found)} translations and {len(rows)} references to score them by.")
+    if not translations or len(translations) != len(rows):
+        raise UsageError(
+            f"there are {len(translations)} translations and {len(rows)} references to score them by."
+        )
     if lacking := [k for k, row in enumerate(rows, start=1) if not row]:
         raise UsageError(f"translation {lacking[0]} has no reference to score it by.")
-    columns = list(zip_longest(*rows))  # what a row lacks is None, which sacrebleu leaves out
-    # force: whoever writes a space before full stops is scored for it, without a warning on the terminal.
+    columns = list(zip_longest(*rows))  # sacrebleu leaves out the Nones of shorter rows
+    # force: no warning on the terminal for translations with a space before the full stop
     bleu, chrf = BLEU(force=True), CHRF()
-    by_word, by_letter = (metric.corpus_score(list(found), columns).score for metric in (bleu, chrf))
-    return Scores(by_word, by_letter), (str(bleu.get_signature()), str(chrf.get_signature()))
+    by_word, by_letter = (metric.corpus_score(list(translations), columns).score for metric in (bleu, chrf))
+    return {"bleu": by_word, "chrf": by_letter}, (str(bleu.get_signature()), str(chrf.get_signature()))

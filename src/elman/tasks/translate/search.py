@@ -1,4 +1,4 @@
-"""From sentences to translations: greedy or by beam search, many sentences at once."""
+"""Greedy and beam search: texts → translations, many sentences at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,79 +10,79 @@ from torch import Tensor
 
 from elman import decode
 from elman.data.batches import pad
-from elman.tasks.translate.codec import END, NEVER, Codec, Source, sentences
-from elman.tasks.translate.copying import SLOTS
-from elman.tasks.translate.network import EncoderDecoder, Memory, State, selected
-from elman.tasks.translate.problem import LONGEST
-from elman.training.loop import device_of
+from elman.data.text.tokenizers import UNKNOWN
+from elman.tasks.translate.codec import END, Codec, Source, sentences
+from elman.tasks.translate.copying import NUM_SLOTS
+from elman.tasks.translate.network import DecoderState, EncoderDecoder, EncoderOutput
+from elman.tasks.translate.problem import MAX_TRAIN_TOKENS
+from elman.training.problem import device_of
 
-ROWS: Final = 160  # hypotheses that are stepped at once
+MAX_BATCH_HYPOTHESES: Final = 160
+# A token has at least one byte, and a character at most four bytes: texts up to this length always fit.
+SAFE_SEGMENT_CHARACTERS: Final = MAX_TRAIN_TOKENS // 4
+MAX_SEGMENT_CHARACTERS: Final = 64 * MAX_TRAIN_TOKENS  # longer texts are cut without encoding them first
 
 
 @dataclass(frozen=True, eq=False)
-class Translated:
-    """One translation of one text.
-
-    Attributes:
-        text: the translation.
-        score: sum of the logarithms of its tokens' probabilities.
-        source, target: the parts of both texts that the network's tokens stand for.
-        attention: (target, source) how much each part of the translation looked at each of the source.
-    """
+class Translation:
+    """One translation of one text. `source` and `target` are the parts of both texts that the network's
+    tokens stand for."""
 
     text: str
-    score: float
+    score: float  # log-probability, the sum over its tokens
     source: tuple[str, ...]
     target: tuple[str, ...]
-    attention: Tensor
+    attention: Tensor  # (target, source) weight of each part of the source for each part of the translation
 
     def draw(self, path: str | Path) -> None:
-        """A picture of the attention, .png or .svg. Raises UsageError for another ending."""
+        """Draw the attention as .png or .svg. Raises UsageError for another ending, for nothing to draw, or
+        too much."""
         from elman.lens.plot import draw_attention
 
         draw_attention(path, self.source, self.target, self.attention.numpy())
 
 
-class Held(NamedTuple):
-    """Of N hypotheses: which sentence each is of, what the network carries, and what it looks back at."""
+class BeamState(NamedTuple):
+    """The state of N hypotheses."""
 
-    owner: Tensor  # (N,)
-    state: State
-    memory: Memory
-    room: Tensor  # (N, SLOTS) 0 where there is a word to copy, else -inf
+    sentence: Tensor  # (N,) number of the sentence that each translates
+    decoder: DecoderState
+    encoded: EncoderOutput
+    slot_mask: Tensor  # (N, NUM_SLOTS) added to the slots' logits: 0, or -inf for slots without a word
 
 
-class Translating:
-    """Some sentences, read, as a model that `elman.decode` steps."""
+class SentenceBatch:
+    """Encoded sentences, with the model and the first state that `elman.decode` takes."""
 
     def __init__(self, network: EncoderDecoder, codec: Codec, sources: Sequence[Source]) -> None:
-        self._network, self._slots_from = network, len(codec.target)
-        self.device = device_of(network)
+        self._network, self._first_slot = network, len(codec.target)
+        device = device_of(network)
         ids, lengths = pad([source.ids for source in sources])
         with torch.no_grad():
-            self._memory, state = network.encode(ids.to(self.device), lengths.to(self.device))
-        counts = torch.tensor([len(source.slots) for source in sources], device=self.device)
-        missing = torch.arange(SLOTS, device=self.device) >= counts[:, None]
-        self._room = torch.zeros(missing.shape, device=self.device).masked_fill(missing, -torch.inf)
+            self._encoded, state = network.encode(ids.to(device), lengths.to(device))
+        counts = torch.tensor([len(source.slots) for source in sources], device=device)
+        missing = torch.arange(NUM_SLOTS, device=device) >= counts[:, None]
+        self._slot_mask = torch.zeros(missing.shape, device=device).masked_fill(missing, -torch.inf)
         self.first = torch.full_like(counts, END)
-        self.held = Held(torch.arange(len(sources), device=self.device), state, self._memory, self._room)
-        self.limit = (2 * lengths + 10).to(self.device)
-        self.model = decode.Model(self._step, self._select, lambda held: held.state.weights)
-        self.banned = torch.tensor([NEVER], device=self.device)
+        numbers = torch.arange(len(sources), device=device)
+        self.state = BeamState(numbers, state, self._encoded, self._slot_mask)
+        self.limit = (2 * lengths + 10).to(device)
+        self.model = decode.Model(self._step, self._select, lambda state: state.decoder.weights)
+        self.banned = torch.tensor([UNKNOWN], device=device)
 
-    def _step(self, tokens: Tensor, held: Held) -> tuple[Tensor, Held]:
-        features, state = self._network.step(tokens, held.state, held.memory)
+    def _step(self, tokens: Tensor, state: BeamState) -> tuple[Tensor, BeamState]:
+        features, decoder = self._network.step(tokens, state.decoder, state.encoded)
         with torch.no_grad():
             logits = self._network.logits(features)
-        logits[:, self._slots_from :] += held.room
-        return logits, held._replace(state=state)
+        logits[:, self._first_slot :] += state.slot_mask
+        return logits, state._replace(decoder=decoder)
 
-    def _select(self, held: Held, rows: Tensor) -> Held:
-        owner, state = held.owner[rows], selected(held.state, rows)
-        if torch.equal(owner, held.owner):  # hypotheses changed places within their sentences
-            return held._replace(state=state)
-        memory = Memory(*(part[owner] for part in self._memory))
-        return Held(owner, state, memory, self._room[owner])
+    def _select(self, state: BeamState, rows: Tensor) -> BeamState:
+        sentence, decoder = state.sentence[rows], state.decoder.select(rows)
+        if torch.equal(sentence, state.sentence):  # hypotheses changed places within their sentences
+            return state._replace(decoder=decoder)
+        encoded = EncoderOutput(*(part[sentence] for part in self._encoded))
+        return BeamState(sentence, decoder, encoded, self._slot_mask[sentence])
 
 
 def translate(
@@ -90,130 +90,98 @@ def translate(
     codec: Codec,
     texts: Sequence[str],
     *,
-    width: int = 5,
+    beam_width: int = 5,
     n_best: int = 1,
     length_penalty: float = 1.0,
-) -> list[list[Translated]]:
-    """The `n_best` translations of each text, best first; long texts go piece by piece.
-
-    Raises:
-        UsageError: a width, n_best or length_penalty that can't be.
-    """
-    cuts = [pieces(codec, text) for text in texts]
-    flat = [piece for cut in cuts for piece in cut]
-    reads = [codec.read(piece) for piece in flat]
-    found: dict[int, list[Translated]] = {}
-    order = sorted(range(len(flat)), key=lambda i: len(reads[i].ids))
-    size = max(1, ROWS // width) if width >= 1 else 1
-    for begin in range(0, len(order), size):
-        batch = order[begin : begin + size]
-        answers = _searched(network, codec, [reads[i] for i in batch], width, n_best, length_penalty)
-        for i, answer in zip(batch, answers, strict=True):
-            parts = codec.source_pieces(flat[i], reads[i].slots)
-            found[i] = [_translated(codec, reads[i], parts, *one) for one in answer]
-    answers_in_order = iter(found[i] for i in range(len(flat)))
-    return [joined([next(answers_in_order) for _ in cut], n_best) for cut in cuts]
-
-
-def _searched(
-    network: EncoderDecoder,
-    codec: Codec,
-    sources: Sequence[Source],
-    width: int,
-    n_best: int,
-    length_penalty: float,
-) -> list[list[tuple[Tensor, float, Tensor]]]:
-    """Of each source the best: tokens (L), score, attention (L, S)."""
-    at = Translating(network, codec, sources)
-    found = decode.beam(
-        at.model,
-        at.first,
-        at.held,
-        width=width,
-        end=END,
-        limit=at.limit,
-        length_penalty=length_penalty,
-        n_best=n_best,
-        banned=at.banned,
-    )
-    assert found.trace is not None
-    tokens, scores, trace = found.tokens.cpu(), found.scores.cpu(), found.trace.float().cpu()
-    answers = []
-    for i, source in enumerate(sources):
-        kept = [k for k in range(n_best) if found.lengths[i, k]]
-        lengths = [int(found.lengths[i, k]) for k in kept]
-        answers.append(
-            [
-                (tokens[i, k, :n], float(scores[i, k]), trace[i, k, :n, : len(source.ids)])
-                for k, n in zip(kept, lengths, strict=True)
-            ]
+) -> list[list[Translation]]:
+    """Return the `n_best` translations of each text, best first. Long texts are translated in segments.
+    Raises UsageError for a beam_width, n_best or length_penalty out of its range."""
+    segments_of = [segments(codec, text) for text in texts]
+    flat = [segment for parts in segments_of for segment in parts]
+    sources = [codec.encode_source(segment) for segment in flat]
+    translations: dict[int, list[Translation]] = {}
+    order = sorted(range(len(flat)), key=lambda i: len(sources[i].ids))
+    size = max(1, MAX_BATCH_HYPOTHESES // max(beam_width, 1))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        batch = SentenceBatch(network, codec, [sources[i] for i in rows])
+        best = decode.beam(
+            batch.model,
+            batch.first,
+            batch.state,
+            beam_width=beam_width,
+            end=END,
+            limit=batch.limit,
+            length_penalty=length_penalty,
+            n_best=n_best,
+            banned=batch.banned,
         )
-    return answers
+        assert best.trace is not None
+        tokens, lengths, scores = best.tokens.cpu(), best.lengths.tolist(), best.scores.tolist()
+        attention = best.trace.float().cpu()
+        for row, i in enumerate(rows):
+            translations[i] = [
+                _translation(codec, flat[i], sources[i], tokens[row, k, :length], score, attention[row, k])
+                for k, (length, score) in enumerate(zip(lengths[row], scores[row], strict=True))
+                if length
+            ]
+    in_order = iter(translations[i] for i in range(len(flat)))
+    return [joined([next(in_order) for _ in parts], n_best) for parts in segments_of]
 
 
-def _translated(
-    codec: Codec, source: Source, parts: list[str], tokens: Tensor, score: float, attention: Tensor
-) -> Translated:
+def _translation(
+    codec: Codec, text: str, source: Source, tokens: Tensor, score: float, attention: Tensor
+) -> Translation:
     ids = [i for i in tokens.tolist() if i != END]
-    target = codec.pieces(ids, source.slots)
-    weights = attention[: len(ids), : len(parts) - 1]
-    return Translated("".join(target).strip(), score, tuple(parts[:-1]), tuple(target), weights)
+    target, parts = codec.pieces(ids, source.slots), codec.source_pieces(text, source.slots)[:-1]
+    weights = attention[: len(ids), : len(parts)]
+    return Translation("".join(target).strip(), score, tuple(parts), tuple(target), weights)
 
 
-def joined(parts: list[list[Translated]], n_best: int) -> list[Translated]:
-    """The translations of a text's pieces as those of the text: best with best, second with second."""
+def joined(parts: list[list[Translation]], n_best: int) -> list[Translation]:
+    """Join the translations of a text's segments: best with best, second with second."""
     if len(parts) == 1:
         return parts[0]
     if not parts:
-        return [Translated("", 0.0, (), (), torch.zeros(0, 0))]
-    rows = [[part[min(k, len(part) - 1)] for part in parts] for k in range(n_best)]
+        return [Translation("", 0.0, (), (), torch.zeros(0, 0))]
+    ranks = [[part[min(k, len(part) - 1)] for part in parts] for k in range(n_best)]
     return [
-        Translated(
-            " ".join(one.text for one in row if one.text),
-            sum(one.score for one in row),
-            tuple(piece for one in row for piece in one.source),
-            tuple(piece for one in row for piece in one.target),
-            _blocks([one.attention for one in row]),
+        Translation(
+            " ".join(one.text for one in rank if one.text),
+            sum(one.score for one in rank),
+            tuple(piece for one in rank for piece in one.source),
+            tuple(piece for one in rank for piece in one.target),
+            torch.block_diag(*(one.attention for one in rank)),  # type: ignore[no-untyped-call]
         )
-        for row in rows
+        for rank in ranks
     ]
 
 
-def _blocks(parts: list[Tensor]) -> Tensor:
-    """Each piece looked at itself alone."""
-    whole = torch.zeros(sum(len(part) for part in parts), sum(part.shape[1] for part in parts))
-    row = column = 0
-    for part in parts:
-        whole[row : row + len(part), column : column + part.shape[1]] = part
-        row, column = row + len(part), column + part.shape[1]
-    return whole
-
-
-def pieces(codec: Codec, text: str) -> list[str]:
-    """A text in pieces that the network can take: sentences, and where these are long, runs of words; or the
-    whole, if it is short and the network has learned from several sentences at once. A text of nothing but
-    blanks has none."""
+def segments(codec: Codec, text: str) -> list[str]:
+    """Cut a text into segments short enough for the network: sentences, or runs of words of longer ones. A
+    short text stays whole if the network was trained on several sentences at once; a blank one has none."""
     if not codec.single and _fits(codec, whole := " ".join(text.split())):
         return [whole] if whole else []
-    return [piece for sentence in sentences(text) for piece in _by_words(codec, sentence)]
+    return [segment for sentence in sentences(text) for segment in _by_words(codec, sentence)]
 
 
 def _fits(codec: Codec, text: str) -> bool:
-    """Whether the network can take it at once. A token is a character at least, or one of its four bytes."""
-    return len(text) <= LONGEST // 4 or (len(text) <= 64 * LONGEST and len(codec.read(text).ids) <= LONGEST)
+    return len(text) <= SAFE_SEGMENT_CHARACTERS or (
+        len(text) <= MAX_SEGMENT_CHARACTERS and len(codec.encode_source(text).ids) <= MAX_TRAIN_TOKENS
+    )
 
 
 def _by_words(codec: Codec, sentence: str) -> Iterator[str]:
-    """A sentence in pieces of at most LONGEST tokens, cut at blanks, or anywhere in a longer word."""
+    """Yield a sentence in segments that fit, cut at spaces, or anywhere in a longer word."""
     if _fits(codec, sentence):
         yield from [sentence] if sentence else []
         return
-    begun = ""
+    segment, size = "", SAFE_SEGMENT_CHARACTERS
     for word in sentence.split(" "):
-        for part in (word[at : at + LONGEST // 4] for at in range(0, len(word), LONGEST // 4)):
-            longer = f"{begun} {part}".strip()
+        for part in (word[start : start + size] for start in range(0, len(word), size)):
+            longer = f"{segment} {part}".strip()
             fits = _fits(codec, longer)
             if not fits:
-                yield begun
-            begun = longer if fits else part
-    yield begun
+                yield segment
+            segment = longer if fits else part
+    yield segment

@@ -1,69 +1,68 @@
-"""The dials of a translator."""
+"""Settings of a translator."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from elman.cells import CELLS
-from elman.data.text.tokenizers import SMALLEST
-from elman.errors import UsageError
-from elman.tasks import settings as dials
-from elman.tasks.translate.network import EncoderDecoder
-from elman.training.loop import Plan
+from elman.data.text.tokenizers import MIN_SUBWORD_IDS
+from elman.settings import amount, argument, custom, flag, is_whole, share, whole
+from elman.tasks.settings import TaskSettings, cell, default_ema_decay
+from elman.training.plan import Plan
 
-READ: Final = 350_000  # pairs that a training should read: the fewer there are, the more epochs
-EPOCHS: Final = (3, 60)
+# Pairs to read in a training: the fewer there are, the more epochs, within limits.
+PAIRS: Final = 350_000
+MIN_EPOCHS, MAX_EPOCHS = 3, 60
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a translator is made of, and how it searches."""
-
-    vocabulary: int = 5000  # subwords of a side, or of both if they are joint
-    joint: bool = False  # the same subwords and the same vectors for both sides
-    cell: str = "lstm"  # a name in elman.cells.CELLS
-    hidden: int = 384
-    layers: int = 1  # of the encoder
-    embedding: int = 256
-    feeding: bool = False  # the decoder also sees what it found a step ago; slower to train
-    dropout: float = 0.3
-    smoothing: float = 0.1
-    width: int = 5  # of the beam
-    length_penalty: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.cell, str) or self.cell not in CELLS:
-            raise UsageError(f"cell must be one of {', '.join(CELLS)}, not {self.cell!r}")
-        for name in ("joint", "feeding"):
-            if not isinstance(getattr(self, name), bool):
-                raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
-        dials.check_whole(self, "vocabulary", "hidden", "layers", "embedding", "width")
-        if self.vocabulary < SMALLEST:
-            raise UsageError(f"vocabulary must be at least {SMALLEST}, not {self.vocabulary}")
-        if self.hidden % 2:
-            raise UsageError(f"hidden must be even, for the encoder's two directions, not {self.hidden}")
-        dials.check_shares(self, "dropout", "smoothing")
-        dials.check_amounts(self, "length_penalty")
-
-    def make_network(self, sources: int, targets: int) -> EncoderDecoder:
-        """An untrained network for so many ids of either side."""
-        return EncoderDecoder(
-            CELLS[self.cell],
-            sources,
-            targets,
-            joint=self.joint,
-            embedding=self.embedding,
-            hidden=self.hidden,
-            layers=self.layers,
-            feeding=self.feeding,
-            dropout=self.dropout,
-        )
+class Arguments:
+    source: str | None = argument(None, "Column of the sentences", auto="the first")
+    target: str | None = argument(None, "Column of the translations", auto="the second")
+    valid: Any = argument(None, "Data to choose the best model on; two files: A,B", auto="a part")
 
 
-def defaults(pairs: int, given: dict[str, Any]) -> dict[str, Any]:
-    """The plan's own values for so many pairs: few are read more often."""
-    epochs = given.get("epochs", min(max(round(READ / max(pairs, 1)), EPOCHS[0]), EPOCHS[1]))
-    batch = given.get("batch_size", 64 if pairs > 5000 else Plan.batch_size)
-    steps = epochs * max(pairs // batch, 1)
-    average = dials.averaging(steps)
-    rest = {"patience": max(3, epochs // 3), "learning_rate": 2e-3, "average": average}
-    return {"epochs": epochs, "batch_size": batch} | rest
+@dataclass(frozen=True)
+class Settings(TaskSettings):
+    """The network, the vocabulary and the search of a translator."""
+
+    HELP: ClassVar = """Sentences of one language to those of another.
+
+    Example: elman train translate train.de train.en --valid val.de,val.en --save runs/german
+
+    Example: elman train translate pairs.tsv
+    """
+    ARGUMENTS: ClassVar = Arguments
+    DERIVED: ClassVar = ("epochs", "batch_size", "patience", "learning_rate", "ema_decay")
+    RENAMED: ClassVar = {
+        "joint": "shared_vocabulary",
+        "feeding": "input_feeding",
+        "smoothing": "label_smoothing",
+        "width": "beam_width",
+    }
+    FILES: ClassVar = 2
+
+    vocabulary: int = whole(5000, "Most subwords of a side, or of both if they share", least=MIN_SUBWORD_IDS)
+    shared_vocabulary: bool = flag(False, "The same subwords and vectors for both sides")
+    cell: str = cell("lstm")
+    hidden: int = custom(
+        384,
+        "Units of a layer; half of them for each direction of the encoder",
+        int,
+        "an even whole number of at least 2",
+        lambda value: is_whole(value) and value >= 2 and value % 2 == 0,
+    )
+    layers: int = whole(1, "Layers of the encoder")
+    embedding: int = whole(256, "Size of a subword's vector")
+    input_feeding: bool = flag(False, "The decoder also reads its previous output vector; slower to train")
+    dropout: float = share(0.3, "Dropout")
+    label_smoothing: float = share(0.1, "Label smoothing of the loss")
+    beam_width: int = whole(5, "Width of the beam search")
+    length_penalty: float = amount(1.0, "Exponent of the length penalty; 0 favours short translations")
+
+
+def defaults(pairs: int, choices: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults of the training plan for this number of pairs."""
+    epochs = choices.get("epochs", min(max(round(PAIRS / max(pairs, 1)), MIN_EPOCHS), MAX_EPOCHS))
+    batch = choices.get("batch_size", 64 if pairs > 5000 else Plan.batch_size)
+    decay = default_ema_decay(epochs * max(pairs // batch, 1))
+    plan = {"patience": max(3, epochs // 3), "learning_rate": 2e-3, "ema_decay": decay}
+    return {"epochs": epochs, "batch_size": batch} | plan

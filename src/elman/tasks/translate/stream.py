@@ -1,66 +1,62 @@
-"""A sentence as it is typed, and its translation word by word as it is decoded."""
+"""A text that arrives in pieces, and its translation as it is decoded."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from elman import decode
 from elman.errors import UsageError
 from elman.tasks.translate.codec import END, Codec
 from elman.tasks.translate.network import EncoderDecoder
-from elman.tasks.translate.search import Translating, pieces, translate
+from elman.tasks.translate.search import SentenceBatch, segments, translate
 from elman.tasks.translate.settings import Settings
 
 
 class TranslationStream:
-    """Made by `Translator.stream`. What was pushed is translated when asked for."""
+    """A text to translate that arrives in pieces. Made by `Translator.stream`."""
 
     def __init__(self, network: EncoderDecoder, codec: Codec, settings: Settings) -> None:
         self._network, self._codec, self._settings = network, codec, settings
         self._text = ""
 
     def push(self, text: str) -> None:
-        """Read on. Raises UsageError if it is not a string."""
+        """Append to the text. Raises UsageError if it is not a string."""
         if not isinstance(text, str):
             raise UsageError(f"push takes a text, not {type(text).__name__}")
         self._text += text
 
     def result(self) -> str:
-        """The best translation of all that was pushed, by beam search."""
-        settings = self._settings
-        found = translate(
-            self._network,
-            self._codec,
-            [self._text],
-            width=settings.width,
-            length_penalty=settings.length_penalty,
-        )
-        return found[0][0].text
+        """Return the best translation of all that was pushed, by beam search."""
+        width, penalty = self._settings.beam_width, self._settings.length_penalty
+        best = translate(self._network, self._codec, [self._text], beam_width=width, length_penalty=penalty)
+        return best[0][0].text
 
     def words(self) -> Iterator[str]:
-        """The translation of all that was pushed, in pieces as they are decoded, each the likeliest after
-        those before it."""
-        blank = ""  # before the next sentence
-        for sentence in pieces(self._codec, self._text):
-            begun = False
-            for piece in self._decoded(sentence):
-                if begun:
+        """Yield the greedy translation of all that was pushed, in pieces as they are decoded."""
+        separator = ""
+        for segment in segments(self._codec, self._text):
+            started = False
+            for piece in self._decoded(segment):
+                if started:
                     yield piece
                 elif piece := piece.lstrip():
-                    yield blank + piece
-                    begun, blank = True, " "
+                    yield separator + piece
+                    started, separator = True, " "
 
-    def _decoded(self, sentence: str) -> Iterator[str]:
-        source = self._codec.read(sentence)
-        at = Translating(self._network, self._codec, [source])
-        drawn = decode.sampled(at.model, at.first, at.held, temperature=0, banned=at.banned)
+    def _decoded(self, segment: str) -> Iterator[str]:
+        source = self._codec.encode_source(segment)
+        batch = SentenceBatch(self._network, self._codec, [source])
+        greedy = decode.sample_stream(
+            batch.model, batch.first, batch.state, temperature=0, banned=batch.banned
+        )
         ids: list[int] = []
-        said = 0
-        for token, _ in zip(drawn, range(int(at.limit)), strict=False):
-            if int(token) == END:
+        length = 0  # of the text yielded
+        for token in map(int, islice(greedy, int(batch.limit))):
+            if token == END:
                 return
-            ids.append(int(token))
+            ids.append(token)
             text = "".join(self._codec.pieces(ids, source.slots))
             if text.endswith("\ufffd"):  # the rest of a character is still to come
                 continue
-            new, said = text[said:], len(text)
+            new, length = text[length:], len(text)
             if new:
                 yield new

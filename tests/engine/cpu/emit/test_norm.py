@@ -10,7 +10,7 @@ from torch import Tensor
 import elman
 from compare import assert_same, gradients
 from elman.cells import CELLS
-from elman.engine.cpu import launch as run
+from elman.engine.cpu import launch
 
 T, B, I = 6, 3, 5  # noqa: E741
 
@@ -106,10 +106,11 @@ def test_a_row_is_never_shared_by_threads(monkeypatch: pytest.MonkeyPatch) -> No
     """The mean is over all units: even where few rows with many units would be."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    monkeypatch.setattr(run, "SERIAL", 0)
-    monkeypatch.setattr(run, "SPLIT", 0)
+    monkeypatch.setattr(launch, "MIN_TEAM_WORK", 0)
+    monkeypatch.setattr(launch, "MIN_SPLIT_WORK", 0)
     try:
-        assert run.schedule(4, 3, None, 1).split and not run.schedule(4, 3, None, 1, whole=True).split
+        assert launch.share_rows(4, 3, None, 1).split
+        assert not launch.share_rows(4, 3, None, 1, whole=True).split
         for batch in (1, 3):
             layer, x = layer_of(elman.GRU, 96, torch.float64), torch.randn(T, batch, I, dtype=torch.float64)
             assert_same(layer(x)[0], gru(layer, x))

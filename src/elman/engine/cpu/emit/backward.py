@@ -6,7 +6,7 @@ from elman.engine.cpu.emit.plan import Plan
 
 
 class Backward(Kernel):
-    """From the last turn to the first: what the later step passes back through U, then the equations."""
+    """From the last step to the first: the later step's gradient through U, then the equations."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
@@ -33,7 +33,7 @@ class Backward(Kernel):
             self.meet()
 
     def _gather(self, t: str, later: str, row: str, k: str) -> None:
-        """The k-th running row: where the later step's gradients are, and upstream's to add them to."""
+        """Note for the k-th running row where the later step's gradients are, and copy those from above."""
         f, share, plan = self.f, self.share, self.plan
         width = f.mul(f.arg("Hp"), plan.width)
         to = f.at(share.scratch, f.mul(k, width))
@@ -49,9 +49,9 @@ class Backward(Kernel):
         began = f.compare("sge", later, 0)
         length = f.read(f.pointer("lengths"), row)
         runs = f.new(f"and i1 {began}, {f.compare('slt', later, length)}")
-        source = f.at(self.place("kept", later, row, plan.places), f.mul(f.arg("Hp"), plan.range("au")[0]))
+        source = f.at(self.address("kept", later, row, plan.places), f.mul(f.arg("Hp"), plan.range("au")[0]))
         if plan.resets:
-            # a step that isn't taken has no flag: look at this one's instead
+            # a step that isn't taken has no flag: read this one's instead
             flagged = self.starts(f.choose(runs, later, t), row)
             runs = f.new(f"and i1 {runs}, {f.new(f'xor i1 {flagged}, true')}")
         f.write(f.choose(runs, source, f.pointer("zero"), "ptr"), share.sources, k, "ptr")
@@ -61,8 +61,8 @@ class Backward(Kernel):
         cell, pair = plan.cell, plan.pair
         old = {c: self.before(c, prev, t, row) for c in cell.state}
         new = {c: self.state(c, following, row) for c in cell.state}
-        up = {c: self.place(f"up.{c}", t, row) for c in cell.state if plan.every}
-        kept = self.place("kept", t, row, plan.places)
+        up = {c: self.address(f"up.{c}", t, row) for c in cell.state if plan.every}
+        kept = self.address("kept", t, row, plan.places)
         carry = f.at(f.pointer("carry"), f.mul(row, f.mul(f.arg("Hp"), len(cell.state))))
         dh = f.read(self.share.destinations, k, "ptr")
         starts = self.starts(t, row) if plan.resets else ""
@@ -71,9 +71,9 @@ class Backward(Kernel):
         with self.units() as unit:
 
             def gradient(name: str) -> str:
-                place = cell.state.index(name)
-                total = f.load(carry, f.add(f.mul(f.arg("Hp"), place), unit))
-                if place == 0:
+                index = cell.state.index(name)
+                total = f.load(carry, f.add(f.mul(f.arg("Hp"), index), unit))
+                if index == 0:
                     total = f.binary("fadd", total, self._of_output(dh, row, unit))
                 if plan.every:
                     total = f.binary("fadd", total, f.load(up[name], unit))
@@ -99,7 +99,6 @@ class Backward(Kernel):
                 self.norm.backward(side, kept, gates, sums)
 
     def _of_output(self, dh: str, row: str, unit: str) -> str:
-        """The gradient of h from above and through U."""
         f = self.f
         if not self.plan.masked:
             return f.load(dh, unit)
@@ -107,37 +106,38 @@ class Backward(Kernel):
         return f.fma(f.load(dh, unit), mask, f.load(dh, f.add(f.arg("Hp"), unit)))
 
     def _store_gates(self, to: str, piece: str, results: dict[tuple[str, str], str], unit: str) -> None:
-        """Zero beyond H, whatever the equations make of units that don't exist: products read these."""
+        """Store the gradients of the gates, 0 for units beyond H: products read these."""
         f, zero = self.f, self.plan.vector.constant(0.0)
         real = self.real(unit)
-        for place, slot in enumerate(self.plan.slots):
+        for index, slot in enumerate(self.plan.slots):
             value = f.select(real, results.get(slot, zero), zero)
-            f.store(value, to, f.add(f.mul(f.arg("Hp"), place), unit))
-            self._sum_up(piece, place, value, unit)
+            f.store(value, to, f.add(f.mul(f.arg("Hp"), index), unit))
+            self._sum_up(piece, index, value, unit)
 
-    def _sum_up(self, piece: str, place: int, value: str, unit: str) -> None:
-        """Add to a sum over steps and rows. Every slice of rows has its own, in its own order: whoever does
-        the work, the same numbers are added in the same order."""
-        f, total = self.f, self._sum(piece, place)
+    def _sum_up(self, piece: str, index: int, value: str, unit: str) -> None:
+        """Add to a sum over steps and rows.
+
+        Every slice of rows has its own sum, so that the order of additions doesn't depend on the threads.
+        """
+        f, total = self.f, self._sum(piece, index)
         f.store(f.binary("fadd", f.load(total, unit), value), total, unit)
 
-    def _sum(self, piece: str, place: int) -> str:
-        """Where a slice's sum stands."""
+    def _sum(self, piece: str, index: int) -> str:
         f = self.f
-        row = f.add(f.mul(piece, self.plan.sums), place)
+        row = f.add(f.mul(piece, self.plan.sums), index)
         return f.at(f.pointer("sums"), f.mul(row, f.arg("Hp")))
 
     def _store_carry(self, carry: str, results: dict[tuple[str, str], str], starts: str, unit: str) -> None:
-        """What the step before gets: nothing across a sequence's start."""
+        """Store the gradient for the step before: 0 across a sequence's start."""
         f, v = self.f, self.plan.vector
         zero = v.constant(0.0)
-        for place, c in enumerate(self.plan.cell.state):
+        for index, c in enumerate(self.plan.cell.state):
             value = results.get(("s", c), zero)
             if starts:
                 value = f.choose(starts, zero, value, v.type)
-            f.store(value, carry, f.add(f.mul(f.arg("Hp"), place), unit))
+            f.store(value, carry, f.add(f.mul(f.arg("Hp"), index), unit))
 
     def _add_weights(self, piece: str, results: dict[tuple[str, str], str], unit: str) -> None:
-        for place, name in enumerate(self.plan.cell.weights):
+        for index, name in enumerate(self.plan.cell.weights):
             if ("w", name) in results:
-                self._sum_up(piece, len(self.plan.slots) + place, results["w", name], unit)
+                self._sum_up(piece, len(self.plan.slots) + index, results["w", name], unit)

@@ -1,5 +1,5 @@
-"""The forward kernel: the inputs' products for several steps at once, so that tiles are full and W is read
-seldom; then step after step, the equations on sums that are still in the cache."""
+"""The forward kernel: products with W for several steps at once, so that tiles are full and W is read rarely;
+then, step by step, the equations on sums that are still in the cache."""
 
 from elman.engine.cpu.emit.loops import Kernel
 from elman.engine.cpu.emit.norm import Norm
@@ -7,7 +7,7 @@ from elman.engine.cpu.emit.plan import Plan
 
 
 class Forward(Kernel):
-    """`chunk` steps at a time: the inputs' sums of all, then step after step."""
+    """`chunk` steps at a time: the sums of all inputs, then step by step."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
@@ -28,8 +28,10 @@ class Forward(Kernel):
                 self._step(first, turn.index, f.sub(turn.index, begin))
 
     def _gather(self, first: str, last: str, i: str, k: str) -> None:
-        """Turn i, the k-th of the chunk: where its inputs are and where their sums go, starting from b,
-        which layer normalisation adds later."""
+        """Note for turn i, the k-th of the chunk, where its inputs are and where their sums go.
+
+        Sums start from b, which layer normalisation adds later.
+        """
         f, share = self.f, self.share
         t, _, _ = self.order(i)
         m = self.active(first, last, t)
@@ -38,11 +40,11 @@ class Forward(Kernel):
         slots, width = len(self.plan.slots), f.mul(f.arg("Hp"), self.plan.width)
         with f.loop(m) as loop:
             row = f.read(f.pointer("rows"), f.add(first, loop.index))
-            place = f.add(offset, loop.index)
+            position = f.add(offset, loop.index)
             x = f.at(f.pointer("x"), f.add(f.mul(t, f.arg("x_step")), f.mul(row, f.arg("x_row"))))
-            to = f.at(share.scratch, f.mul(place, width))
-            f.write(x, share.sources, place, "ptr")
-            f.write(to, share.destinations, place, "ptr")
+            to = f.at(share.scratch, f.mul(position, width))
+            f.write(x, share.sources, position, "ptr")
+            f.write(to, share.destinations, position, "ptr")
             if self.norm:
                 f.clear(to, f.mul(f.arg("Hp"), slots))
             else:
@@ -68,7 +70,6 @@ class Forward(Kernel):
         self.meet()
 
     def _masked(self, h: str, sums: str, row: str) -> str:
-        """h times its mask, behind the sums of its row."""
         f = self.f
         to = f.at(sums, f.mul(f.arg("Hp"), len(self.plan.slots)))
         mask = f.at(f.pointer("mask"), f.mul(row, f.arg("Hp")))
@@ -81,7 +82,7 @@ class Forward(Kernel):
         cell, pair = plan.cell, plan.pair
         old = {c: self.before(c, prev, t, row) for c in cell.state}
         new = {c: self.state(c, following, row) for c in cell.state}
-        kept = self.place("kept", t, row, plan.places) if plan.keep else ""
+        kept = self.address("kept", t, row, plan.places) if plan.keep else ""
         rates, centred = [], kept or sums  # with layer normalisation: of each product
         if self.norm:
             rates = [self.norm.centre(side, sums, centred) for side in self.norm.sides]
@@ -100,5 +101,5 @@ class Forward(Kernel):
             values = self.evaluate(pair.forward, leaf)
             for c, k in zip(cell.state, pair.forward.outputs, strict=True):
                 f.store(values[k], new[c], unit)
-            for place, k in enumerate(pair.kept.values() if plan.keep else ()):
-                f.store(values[k], kept, f.add(f.mul(f.arg("Hp"), plan.first_kept + place), unit))
+            for index, k in enumerate(pair.kept.values() if plan.keep else ()):
+                f.store(values[k], kept, f.add(f.mul(f.arg("Hp"), plan.first_kept + index), unit))

@@ -1,7 +1,7 @@
 """The primitives of a cell's equations on vectors of units.
 
-Exponentials reduce their argument by multiples of ln 2 and sum a Taylor polynomial of what is left (at most
-ln(2)/2); tanh goes through e^x - 1, so that it keeps its relative precision near 0. NaN stays NaN.
+Exponentials reduce their argument by multiples of ln 2 and sum a Taylor polynomial of the rest (at most
+ln(2)/2); tanh uses e^x - 1 to keep its relative precision near 0. NaN stays NaN.
 """
 
 import math
@@ -18,7 +18,7 @@ LN2_PARTS: Final = {"float": (0.693359375, -2.121944400546905827679e-4),
 
 
 class _Format:
-    """What a routine must know of the element's bits."""
+    """The bits of an element, and constants that depend on them."""
 
     def __init__(self, f: Function) -> None:
         single = f.vector.element == "float"
@@ -45,7 +45,7 @@ def _integers(f: Function, op: str, a: str, b: str) -> str:
 
 
 def _at_least(f: Function, x: str, bound: float) -> str:
-    """The greater one; NaN if x is. One instruction, where LLVM's own maximum needs four."""
+    """Return the greater one, NaN if x is NaN: one instruction, where LLVM's own maximum needs four."""
     c = f.vector.constant(bound)
     return f.select(f.test("olt", x, c), c, x)
 
@@ -56,7 +56,7 @@ def _at_most(f: Function, x: str, bound: float) -> str:
 
 
 def _reduced(f: Function, x: str) -> tuple[str, str]:
-    """2^n and r with x = n ln 2 + r, |r| <= ln(2)/2, for an x whose exponential is a normal number."""
+    """Return 2^n and r with x = n ln 2 + r, |r| <= ln(2)/2, if e^x is a normal number."""
     bits, constant = _Format(f), f.vector.constant
     # Adding 1.5 * 2^fraction rounds to an integer and leaves it in the lowest bits.
     shifter = constant(1.5 * 2.0**bits.fraction)
@@ -69,7 +69,7 @@ def _reduced(f: Function, x: str) -> tuple[str, str]:
 
 
 def _taylor(f: Function, r: str, first: int) -> str:
-    """The sum over k >= first of r^(k - first) / k!: Horner's rule."""
+    """Sum r^(k - first) / k! over k >= first by Horner's rule."""
     degree, constant = _Format(f).degree + (first > 0), f.vector.constant
     value = constant(1 / math.factorial(degree))
     for k in reversed(range(first, degree)):
@@ -78,7 +78,7 @@ def _taylor(f: Function, r: str, first: int) -> str:
 
 
 def _bounded_exp(f: Function, x: str) -> str:
-    """e^x, where x is already so bounded that the result is a normal number."""
+    """Return e^x for an x whose bounds make the result a normal number."""
     power, r = _reduced(f, x)
     return f.binary("fmul", power, _taylor(f, r, 0))
 
@@ -111,7 +111,7 @@ def tanh(f: Function, x: str) -> str:
 
 
 def log(f: Function, x: str) -> str:
-    """Of the fraction through 2 artanh((m - 1) / (m + 1)), plus the exponent times ln 2."""
+    """2 artanh((m - 1) / (m + 1)) of the fraction m, plus the exponent times ln 2."""
     v, bits, constant = f.vector, _Format(f), f.vector.constant
     tiny = f.test("olt", x, constant(2.0 ** (1 - bits.bias)))  # a denormal has no exponent of its own
     scaled = f.select(tiny, f.binary("fmul", x, constant(2.0**bits.fraction)), x)
@@ -161,7 +161,7 @@ def _intrinsic(name: str) -> Callable[..., str]:
     return lambda f, *values: f.intrinsic(name, *values)
 
 
-# By the names of `elman.engine.ops`.
+# The rows have the names of `elman.engine.ops`.
 EMIT: Final[dict[str, Callable[..., str]]] = {
     "add": _plain("fadd"),
     "sub": _plain("fsub"),

@@ -20,7 +20,7 @@ class Vector:
 
     @property
     def size(self) -> int:
-        """Bytes of an element."""
+        """Return the bytes of an element."""
         return 4 if self.element == "float" else 8
 
     @property
@@ -29,7 +29,7 @@ class Vector:
 
     @property
     def ints(self) -> str:
-        """Integers as wide as the elements."""
+        """Return the type of integers as wide as the elements."""
         return f"<{self.lanes} x i{8 * self.size}>"
 
     @property
@@ -38,18 +38,18 @@ class Vector:
 
     @property
     def suffix(self) -> str:
-        """How LLVM's intrinsics name the type."""
+        """Return the type's name in LLVM's intrinsics."""
         return f"v{self.lanes}f{8 * self.size}"
 
     def constant(self, value: float) -> str:
-        """The same number in every lane, rounded to the element's precision."""
+        """Return the same number in every lane, rounded to the element's precision."""
         if self.element == "float":
             value = struct.unpack("f", struct.pack("f", value))[0]
         return f"splat ({self.element} 0x{struct.unpack('Q', struct.pack('d', value))[0]:016X})"
 
 
 class Function:
-    """The body of one function under construction. Values are names; i64 unless said otherwise."""
+    """The body of one function under construction. Values are names, i64 by default."""
 
     def __init__(self, vector: Vector, fields: Sequence[str] = ()) -> None:
         self.vector = vector
@@ -60,7 +60,6 @@ class Function:
         self._loaded: dict[str, str] = {}
 
     def define(self, name: str, parameters: str, linkage: str = "internal") -> str:
-        """The function's text, from its first to its last line."""
         head = f"define {linkage} void @{name}({parameters}) nounwind {{\nentry:"
         return "\n".join([head, *self.lines, "  ret void", "}", ""])
 
@@ -97,7 +96,7 @@ class Function:
         return self.new(f"icmp {how} {kind} {a}, {b}")
 
     def at(self, pointer: str, index: str | int, kind: str = "") -> str:
-        """The address of an element, of the kernel's own type unless another is named."""
+        """Return the address of an element, of the kernel's own type unless another is named."""
         return self.new(f"getelementptr {kind or self.vector.element}, ptr {pointer}, i64 {index}")
 
     def read(self, pointer: str, index: str | int, kind: str = "i64") -> str:
@@ -107,19 +106,18 @@ class Function:
         self.put(f"store {kind} {value}, ptr {self.at(pointer, index, kind)}")
 
     def arg(self, name: str) -> str:
-        """A number from the argument block `%a`; read once, which must be where every use can see it."""
+        """Return a number from the argument block `%a`, read once, at a point that dominates every use."""
         if name not in self._loaded:
             self._loaded[name] = self.read("%a", self._fields[name])
         return self._loaded[name]
 
     def pointer(self, name: str) -> str:
-        """An address from the argument block."""
         if "*" + name not in self._loaded:
             self._loaded["*" + name] = self.read("%a", self._fields[name], "ptr")
         return self._loaded["*" + name]
 
     def load_arguments(self) -> None:
-        """Read the whole block at the function's beginning, where all that follows can use it."""
+        """Read the whole block at the function's beginning, which dominates the rest."""
         for name in self._fields:
             self.arg(name)
             self.pointer(name)
@@ -138,7 +136,7 @@ class Function:
     def loop(
         self, count: str | int, start: str | int = 0, step: str | int = 1, carried: Sequence[str] = ()
     ) -> "Iterator[Loop]":
-        """For i in range(start, count, step); vectors that each turn hands to the next are `carried`."""
+        """Loop over range(start, count, step); `carried` vectors pass from each turn to the next."""
         name = self.fresh("loop")
         before, head, latch, done = self.block, f"{name}.head", f"{name}.latch", f"{name}.done"
         body = f"{name}.body"
@@ -147,7 +145,7 @@ class Function:
         i = f"%{name}.i"
         self.put(f"{i} = phi i64 [ {start}, %{before} ], [ {i}.next, %{latch} ]")
         values = [f"%{name}.c{k}" for k in range(len(carried))]
-        phis = len(self.lines)  # they name the values that come back, which the body has yet to make
+        phis = len(self.lines)  # to insert them later: they name values that the body will define
         self.put(f"{i}.go = icmp slt i64 {i}, {count}")
         self.put(f"br i1 {i}.go, label %{body}, label %{done}")
         self.label(body)
@@ -165,7 +163,6 @@ class Function:
 
     @contextmanager
     def when(self, condition: str) -> Iterator[None]:
-        """What follows happens only if the i1 `condition` holds."""
         name = self.fresh("if")
         self.put(f"br i1 {condition}, label %{name}.then, label %{name}.end")
         self.label(f"{name}.then")
@@ -176,25 +173,22 @@ class Function:
     # ---- vectors
 
     def load(self, pointer: str, index: str | int = 0) -> str:
-        place = self.at(pointer, index)
-        return self.new(f"load {self.vector.type}, ptr {place}, align {self.vector.size}")
+        address = self.at(pointer, index)
+        return self.new(f"load {self.vector.type}, ptr {address}, align {self.vector.size}")
 
     def store(self, value: str, pointer: str, index: str | int = 0) -> None:
-        place = self.at(pointer, index)
-        self.put(f"store {self.vector.type} {value}, ptr {place}, align {self.vector.size}")
+        address = self.at(pointer, index)
+        self.put(f"store {self.vector.type} {value}, ptr {address}, align {self.vector.size}")
 
     def spread(self, pointer: str, index: str | int) -> str:
-        """One element of memory in every lane."""
         return self.everywhere(self.read(pointer, index, self.vector.element))
 
     def everywhere(self, one: str) -> str:
-        """An element in every lane."""
         v = self.vector
         first = self.new(f"insertelement {v.type} poison, {v.element} {one}, i64 0")
         return self.new(f"shufflevector {v.type} {first}, {v.type} poison, <{v.lanes} x i32> zeroinitializer")
 
     def total(self, value: str) -> str:
-        """The sum of all lanes in every lane."""
         v, distance = self.vector, 1
         while distance < v.lanes:
             mask = ", ".join(f"i32 {k ^ distance}" for k in range(v.lanes))
@@ -220,18 +214,17 @@ class Function:
         return self.new(f"fcmp {how} {self.vector.type} {a}, {b}")
 
     def copy(self, destination: str, source: str, count: str | int) -> None:
-        """`count` elements that don't overlap."""
+        """Copy `count` elements that don't overlap."""
         size = self.mul(count, self.vector.size)
         self.put(f"call void @llvm.memcpy.p0.p0.i64(ptr {destination}, ptr {source}, i64 {size}, i1 false)")
 
     def clear(self, destination: str, count: str | int) -> None:
-        """`count` elements become 0."""
         size = self.mul(count, self.vector.size)
         self.put(f"call void @llvm.memset.p0.i64(ptr {destination}, i8 0, i64 {size}, i1 false)")
 
 
 class Loop:
-    """A loop's index, and its carried values: `values` at the turn's start, `following` for the next turn."""
+    """A loop's index and carried values: `values` at a turn's start, `following` for the next turn."""
 
     def __init__(self, index: str, values: list[str]) -> None:
         self.index, self.values = index, values
@@ -239,7 +232,6 @@ class Loop:
 
 
 def declarations(vector: Vector) -> str:
-    """What the functions call from outside."""
     v, floats = vector.type, {"fma": 3, "copysign": 2, "maximum": 2, "minimum": 2}
     floats |= dict.fromkeys(("fabs", "sqrt"), 1)
     lines = [f"declare {v} @llvm.{f}.{vector.suffix}({', '.join([v] * n)})" for f, n in floats.items()]

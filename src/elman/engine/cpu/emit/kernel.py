@@ -8,6 +8,6 @@ from elman.engine.cpu.emit.plan import Plan
 
 
 def kernel(plan: Plan) -> str:
-    """The module of a plan: its function `run` takes the address of an argument block."""
+    """Return a plan's module, whose function `run` takes the address of an argument block."""
     run = Backward(plan) if plan.backward else Forward(plan)
     return declarations(plan.vector) + ACTIVE + run.text()

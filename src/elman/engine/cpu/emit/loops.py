@@ -1,7 +1,7 @@
-"""What the kernels of both directions share: who does what, where things stand, products and equations.
+"""The parts that forward and backward kernels share: division of work, addresses, products and equations.
 
-A thread owns some rows for all steps, or, where there are few rows, some units of all rows; then the team
-meets after every step.
+A thread owns some rows for all steps or, if there are few rows, some units of all rows; then the threads wait
+for each other after every step.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,9 +12,9 @@ from elman.engine.cpu.emit.functions import EMIT
 from elman.engine.cpu.emit.ir import Function
 from elman.engine.cpu.emit.plan import Plan
 from elman.engine.cpu.emit.product import WIDE
-from elman.engine.trace import Program
+from elman.engine.program import Program
 
-# How many of a block's rows, which stand by falling length, are still running at step t.
+# Count the rows of a block, sorted by falling length, that are still running at step t.
 ACTIVE = """
 define internal i64 @active(i64 %first, i64 %last, i64 %t, ptr %rows, ptr %lengths) nounwind {
 entry:
@@ -40,7 +40,7 @@ done:
 
 @dataclass
 class Share:
-    """This thread's part: slices of rows (start, step), its panels of units, and its own memory."""
+    """A thread's share: slices of rows (start, step), panels of units, and its own memory."""
 
     start: str
     step: str
@@ -54,7 +54,7 @@ class Share:
 
 
 class Kernel:
-    """What both directions share. `f` writes the one function; the argument block's fields are its names."""
+    """Base of both kernels. `f` writes the one function; it reads the argument block's fields by name."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -77,12 +77,12 @@ class Kernel:
     def _share(self) -> Share:
         f = self.f
         number, size = (
-            f.new(f"sext i32 {f.new(f'call i32 {f.pointer(asked)}()')} to i64")
-            for asked in ("thread_num", "num_threads")
+            f.new(f"sext i32 {f.new(f'call i32 {f.pointer(name)}()')} to i64")
+            for name in ("thread_num", "num_threads")
         )
         split = f.compare("ne", f.arg("split"), 0)
         panels = f.div(f.arg("Hp"), WIDE * self.lanes)
-        # The split follows the team that there is, which may be smaller than the one asked for.
+        # the actual team may be smaller than the one asked for
         low = f.div(f.mul(panels, number), size)
         high = f.div(f.mul(panels, f.add(number, 1)), size)
         room = f.arg("room")
@@ -100,10 +100,10 @@ class Kernel:
             offsets=f.at(sources, f.mul(room, 2), "i64"),
         )
 
-    # ---- places
+    # ---- addresses
 
-    def place(self, field: str, t: str, row: str, width: int | str = 1) -> str:
-        """The address of (t, row) in a contiguous (T, B, width, Hp) buffer."""
+    def address(self, field: str, t: str, row: str, width: int | str = 1) -> str:
+        """Return the address of (t, row) in a contiguous (T, B, width, Hp) buffer."""
         f = self.f
         return f.at(f.pointer(field), f.mul(f.add(f.mul(t, f.arg("B")), row), f.mul(f.arg("Hp"), width)))
 
@@ -114,22 +114,22 @@ class Kernel:
         )
 
     def starts(self, t: str, row: str) -> str:
-        """Whether the state is cleared before step t of a row."""
+        """Return whether the state is cleared before step t of a row."""
         f = self.f
         flag = f.read(f.pointer("clear"), f.add(f.mul(t, f.arg("B")), row), "i8")
         return f.compare("ne", flag, 0, "i8")
 
     def before(self, name: str, prev: str, t: str, row: str) -> str:
-        """The address of a state as step t finds it: of zeros, where a sequence starts."""
-        place = self.state(name, prev, row)
+        """Return the address of a state before step t: of zeros where a sequence starts."""
+        address = self.state(name, prev, row)
         if not self.plan.resets:
-            return place
-        return self.f.choose(self.starts(t, row), self.f.pointer("zero"), place, "ptr")
+            return address
+        return self.f.choose(self.starts(t, row), self.f.pointer("zero"), address, "ptr")
 
     def order(self, i: str) -> tuple[str, str, str]:
-        """For turn i: step t, and the slots of the state before and after it.
+        """Return for turn i the step t, and the slots of the state before and after it.
 
-        Slot t + 1 is the state after step t going forwards, slot t is it going backwards.
+        The state after step t is in slot t + 1 going forwards, in slot t going backwards.
         """
         f = self.f
         reverse = f.compare("ne", f.arg("reverse"), 0)
@@ -149,12 +149,12 @@ class Kernel:
         """Add a product with the weights `which` to this thread's units of some slots of m destinations."""
         f = self.f
         low, high = slots
-        # the weights' panels and scales count from the first slot that they make
+        # panels and scales count from the first slot that these weights feed
         skipped = f.mul(f.arg("Hp"), low)
         kind = "i8" if self.plan.int8 else ""
         weights = f.at(f.pointer(which), f.sub(0, f.mul(skipped, K)), kind)
         scales = f.at(f.pointer(f"{which}.scales"), f.sub(0, skipped)) if self.plan.int8 else "null"
-        # Alone with all units, a thread takes the slots as one range of panels.
+        # a thread that has all units takes the slots as one range of panels
         split = f.compare("ne", f.arg("split"), 0)
         turns, each = f.choose(split, high - low, 1), f.choose(split, 1, high - low)
         with f.loop(turns) as turn:
@@ -165,21 +165,19 @@ class Kernel:
             f.put(f"call void {f.pointer('product')}({rows}, i64 {first}, i64 {last}, i64 {K})")
 
     def meet(self) -> None:
-        """Wait for the team, if it shares the rows."""
         f = self.f
         with f.when(f.compare("ne", f.arg("split"), 0)):
             f.put(f"call void {f.pointer('barrier')}()")
 
     @contextmanager
     def units(self) -> Iterator[str]:
-        """Loop over this thread's vectors of units: the first unit of each."""
+        """Loop over this thread's vectors of units; yields the first unit of each."""
         f = self.f
         low, high = f.mul(self.share.first_panel, WIDE), f.mul(self.share.last_panel, WIDE)
         with f.loop(high, low) as loop:
             yield f.mul(loop.index, self.lanes)
 
     def real(self, unit: str) -> str:
-        """Which lanes are units below H."""
         f, v = self.f, self.plan.vector
         left = f.sub(f.arg("H"), unit)
         first = f.new(f"insertelement <{v.lanes} x i64> poison, i64 {left}, i64 0")
@@ -189,18 +187,17 @@ class Kernel:
         return f.new(f"icmp sgt <{v.lanes} x i64> {spread}, <{numbers}>")
 
     def shared(self, letter: str, name: str, t: str, row: str, unit: str) -> str:
-        """A leaf that both directions read: a weight, or zoneout's share."""
         f = self.f
         if letter == "w":
-            place = f.mul(f.arg("Hp"), self.plan.cell.weights.index(name))
-            return f.load(f.pointer("units"), f.add(place, unit))
+            offset = f.mul(f.arg("Hp"), self.plan.cell.weights.index(name))
+            return f.load(f.pointer("units"), f.add(offset, unit))
         assert letter == "z"
-        place = f.mul(f.arg("z_state"), self.plan.cell.state.index(name))
-        place = f.add(place, f.add(f.mul(t, f.arg("z_step")), f.mul(row, f.arg("z_row"))))
-        return f.load(f.pointer("zoneout"), f.add(place, unit))
+        offset = f.mul(f.arg("z_state"), self.plan.cell.state.index(name))
+        offset = f.add(offset, f.add(f.mul(t, f.arg("z_step")), f.mul(row, f.arg("z_row"))))
+        return f.load(f.pointer("zoneout"), f.add(offset, unit))
 
     def evaluate(self, program: Program, leaf: Callable[[str, str], str]) -> list[str]:
-        """The values of a Program, its inputs by `leaf(letter, name)`."""
+        """Return the values of a Program, its inputs by `leaf(letter, name)`."""
         values: list[str] = []
         for node in program.nodes:
             if node.op == "constant":

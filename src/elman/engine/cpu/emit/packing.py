@@ -1,18 +1,20 @@
-"""Native copies of weights into panels, and a fingerprint that notices when weights have changed.
+"""Native code that copies weights into panels and samples numbers to notice changed weights.
 
-K what a product sums over, N its columns, C columns of a panel. Rows come by address: gates in any order, and
-a row of zeros for every unit that is only there to fill a panel.
+K what a product sums over, N its columns, C columns of a panel. Rows are given by address: gates in any
+order, and a row of zeros for every unit that only fills a panel.
 """
+
+from typing import Final
 
 from elman.engine.cpu.emit.ir import Function, Vector, declarations
 from elman.engine.cpu.emit.product import WIDE
 
-# A change of weights by an optimizer touches nearly every number: so many of each tensor tell.
-SAMPLES = 64
+# Numbers read of each tensor: an optimiser changes nearly all.
+SAMPLES: Final = 64
 
 
 def _sample(vector: Vector) -> str:
-    """`sample(tensors, counts, n)`: some numbers of each of n tensors, evenly spaced, mixed to one."""
+    """`sample(tensors, counts, n)`: mix some numbers of each of n tensors, evenly spaced, into one."""
     kind = f"i{8 * vector.size}"
     wide = "%bits" if kind == "i64" else "%wide"
     widen = "" if kind == "i64" else f"  %wide = zext {kind} %bits to i64\n"
@@ -56,12 +58,12 @@ end:
 
 
 def packing(vector: Vector) -> str:
-    """The module with `across`, `along` and `sample`."""
+    """Return the module with `across`, `along` and `sample`."""
     return declarations(vector) + _sample(vector) + _across(vector) + _along(vector)
 
 
 def _across(vector: Vector) -> str:
-    """(N, K) → (N / C, K, C): `across(rows, to, panels, K)`, C rows a panel by their addresses."""
+    """`across(rows, to, panels, K)`: (N, K) → (N / C, K, C), C rows a panel by their addresses."""
     f, lanes = Function(vector), vector.lanes
     with f.loop("%panels") as panel, f.loop(WIDE) as half:
         first = f.add(f.mul(panel.index, WIDE), half.index)
@@ -82,7 +84,7 @@ def _across(vector: Vector) -> str:
 
 
 def _transposed(f: Function, rows: list[str]) -> list[str]:
-    """A square of lanes, by swapping blocks of 1, 2, 4, ... across the diagonal."""
+    """Transpose a square of lanes by swapping blocks of 1, 2, 4, ... across the diagonal."""
     v, lanes = f.vector, f.vector.lanes
     size = 1
     while size < lanes:
@@ -92,15 +94,15 @@ def _transposed(f: Function, rows: list[str]) -> list[str]:
             a, b = rows[i], rows[i + size]
             above = [j if not j & size else lanes + j - size for j in range(lanes)]
             below = [j + size if not j & size else lanes + j for j in range(lanes)]
-            for place, picks in ((i, above), (i + size, below)):
+            for k, picks in ((i, above), (i + size, below)):
                 mask = ", ".join(f"i32 {p}" for p in picks)
-                rows[place] = f.new(f"shufflevector {v.type} {a}, {v.type} {b}, <{lanes} x i32> <{mask}>")
+                rows[k] = f.new(f"shufflevector {v.type} {a}, {v.type} {b}, <{lanes} x i32> <{mask}>")
         size *= 2
     return rows
 
 
 def _along(vector: Vector) -> str:
-    """(K, N) → (N / C, K, C), zeros beyond N: `along(rows, to, K, N)`, K rows by their addresses."""
+    """`along(rows, to, K, N)`: (K, N) → (N / C, K, C), zeros beyond N, K rows by their addresses."""
     f, lanes = Function(vector), vector.lanes
     columns = WIDE * lanes
     whole = f.div("%N", columns)

@@ -1,8 +1,8 @@
-"""What one compiled kernel is for, and where its numbers stand in memory.
+"""What one compiled kernel computes, and the layout of its numbers in memory.
 
-T steps, B rows (sequences), I inputs, H units, J states; Hp is H rounded up to whole panels. A kernel takes
-its rows through all steps; which rows, and which units of them, a thread learns from the argument block and
-from its number in the team.
+T steps, B rows (sequences), I inputs, H units, J states; Hp is H rounded up to whole panels. A kernel runs
+rows through all steps; the argument block and a thread's number in the team determine which rows, and which
+units of them, the thread computes.
 """
 
 import functools
@@ -13,7 +13,7 @@ from elman.cells import Cell
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.derive import Pair, derive
 
-# The argument blocks: one 64-bit field each, in this order, and after them the ones of every state c.
+# The fields of the argument blocks, 64 bits each, in this order, followed by those of every state c.
 # Buffers are contiguous: s.c (T + 1, B, Hp), kept (T, B, places, Hp), carry (B, J, Hp), units (weights, Hp),
 # zoneout (J, T or 1, B or 1, Hp), mask (B, Hp), sums (slices, plan.sums, Hp); with layer normalisation gain
 # (slots, Hp).
@@ -28,7 +28,7 @@ BACKWARD: Final = (*COMMON, "up", "up_step", "up_row", "carry", "sums")
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A kernel: a cell with or without options, in one direction of differentiation. Made by `plan_for`."""
+    """A kernel: a cell and its options, forward or backward. Made by `plan_for`."""
 
     cell: Cell
     vector: Vector
@@ -36,10 +36,10 @@ class Plan:
     keep: bool = False  # forward: keep what the backward pass needs
     resets: bool = False
     zoneout: bool = False
-    masked: bool = False  # recurrent dropout: U sees h times a mask
+    masked: bool = False  # recurrent dropout: U reads h times a mask
     int8: bool = False  # forward: weights are 8-bit integers with a scale a column
-    every: bool = False  # backward: gradients of all states at all steps come in
-    norm: bool = False  # both products go through layer normalisation, each over all gates
+    every: bool = False  # backward: all states at all steps have gradients
+    norm: bool = False  # layer normalisation of both products, each over all gates
 
     @functools.cached_property
     def pair(self) -> Pair:
@@ -54,10 +54,10 @@ class Plan:
 
     @functools.cached_property
     def slots(self) -> tuple[tuple[str, str], ...]:
-        """Forward, what is summed up for a row: x.g, then a.g, then u.g; backward, the gradients of those.
+        """Return the sums of a row: x.g, then a.g, then u.g; backward, the gradients of those.
 
-        W has to do with all but the last kind, U with all but the first: each with one range. Layer
-        normalisation takes all gates in, also those that the equations don't read.
+        W feeds slots x and a, U feeds a and u; each set is contiguous. Layer normalisation needs all gates,
+        including those that the equations don't read.
         """
         if self.norm:
             letters = "xu" if self.cell.recurrent else "x"
@@ -67,10 +67,9 @@ class Plan:
 
     @functools.cached_property
     def places(self) -> int:
-        """Of a (step, row) in `kept`: for values of the forward pass, then for the gradients of the slots.
+        """Return the places of a (step, row) in `kept`: of forward values, then of the slots' gradients.
 
-        Layer normalisation has what the slots' gradients replace, the centred sums, in places of their own
-        before the others.
+        With layer normalisation the slots' gradients replace the centred sums, in places before the others.
         """
         pair = self.pair
         if self.norm:
@@ -79,15 +78,15 @@ class Plan:
 
     @property
     def first_kept(self) -> int:
-        """The place in `kept` of the first value that the Programs name."""
+        """Return the place in `kept` of the first value that the Programs name."""
         return len(self.slots) if self.norm else 0
 
     @functools.cached_property
     def width(self) -> int:
-        """Places of a row in a thread's own memory.
+        """Return the places of a row in a thread's own memory.
 
-        Forward, the slots and one for h times its mask. Backward, the gradient of h; with a mask, what comes
-        through U stands apart; with layer normalisation the gradients of the slots.
+        Forward, the slots and one for h times its mask. Backward, the gradient of h; with a mask one more for
+        its part through U; with layer normalisation the gradients of the slots.
         """
         if not self.backward:
             return len(self.slots) + self.masked
@@ -95,27 +94,27 @@ class Plan:
 
     @functools.cached_property
     def sums(self) -> int:
-        """Gradients that are summed over steps and rows: of the slots' biases, of weights, of gains."""
+        """Return the count of gradients summed over steps and rows: of the slots' biases, weights, gains."""
         return len(self.slots) * (1 + self.norm) + len(self.cell.weights)
 
     @functools.cached_property
     def multiplications(self) -> tuple[int, int]:
-        """How many slots W has to do with, and U."""
+        """Return how many slots W feeds, and U."""
         ranges = self.range("xa"), self.range("au")
         return ranges[0][1] - ranges[0][0], ranges[1][1] - ranges[1][0]
 
     def range(self, letters: str) -> tuple[int, int]:
-        """First and last + 1 of the slots of these letters, which stand side by side."""
-        places = [k for k, (letter, _) in enumerate(self.slots) if letter in letters]
-        return (places[0], places[-1] + 1) if places else (0, 0)
+        """Return first and last + 1 of the slots of these letters, which are contiguous."""
+        indices = [k for k, (letter, _) in enumerate(self.slots) if letter in letters]
+        return (indices[0], indices[-1] + 1) if indices else (0, 0)
 
     @functools.cached_property
     def recurrent(self) -> bool:
-        """Whether there is a product with U."""
+        """Return whether there is a product with U."""
         return self.range("au")[1] > 0
 
 
 @functools.cache
 def plan_for(cell: Cell, vector: Vector, **options: bool) -> Plan:
-    """The one Plan with these options: plans are compared by identity, which is quick."""
+    """Return the one Plan with these options: plans are compared by identity, which is fast."""
     return Plan(cell, vector, **options)

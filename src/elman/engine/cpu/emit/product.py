@@ -2,13 +2,13 @@
 
     destination[r][n] += sum over k of source[r][k] * weight[n][k]
 
-A panel holds two vectors of columns n for every k, side by side as the register tile reads them: (N / (2
-lanes), K, 2 lanes). However many rows and panels a tile takes at once, an element is summed over k = 0, 1,
-... in that order, starting from what stands in the destination: the result doesn't depend on the batch, and
-a stream of single steps gives the very numbers of the whole sequence.
+A panel holds two vectors of columns n for every k, in the order in which the register tile reads them: (N /
+(2 lanes), K, 2 lanes). For any rows and panels of a tile, an element is summed over k = 0, 1, ... in
+that order, starting from the value in the destination: the result doesn't depend on the batch, and a stream
+of single steps gives the same bits as the whole sequence.
 
-Weights may be 8-bit integers with a scale for each column: a quarter of the memory to read, where reading is
-what takes the time. Dettmers et al., arXiv:2208.07339 (there with a scale on both sides).
+Weights may be 8-bit integers with a scale for each column: a quarter of the memory to read, which is what
+takes the time. Dettmers et al., arXiv:2208.07339 (there with a scale on both sides).
 """
 
 from typing import Final
@@ -17,27 +17,27 @@ from elman.engine.cpu.emit.ir import Function, Vector
 
 # Columns of a panel, in vectors. With two, a tile of 6 rows needs 8 loads for 12 multiplications.
 WIDE: Final = 2
-# Steps of k between two visits of the destination: a panel of so many steps stays in the first-level cache.
+# Steps of k between two visits of the destination: a panel of this depth stays in the first-level cache.
 DEPTH: Final = 256
 PARAMETERS: Final = "ptr %source, ptr %to, i64 %m, ptr %panels, ptr %scales, i64 %q0, i64 %q1, i64 %K"
 
 
-# What a tile is told: panels from q on, k from k0 to k1.
-PIECE: Final = "ptr %source, ptr %to, ptr %panels, ptr %scales, i64 %q, i64 %k0, i64 %k1, i64 %K"
+# The parameters of a tile: panels from q on, k from k0 to k1.
+TILE_PARAMETERS: Final = "ptr %source, ptr %to, ptr %panels, ptr %scales, i64 %q, i64 %k0, i64 %k1, i64 %K"
 
 
 def tiles(registers: int) -> dict[int, int]:
-    """Rows of a tile → panels it takes at once: as many sums as the registers hold beside the operands."""
+    """Map rows of a tile to its panels: as many sums as the registers hold beside the operands."""
     sums = registers - 2 - WIDE
     most = sums // WIDE
     return {rows: max(1, min(4, sums // (rows * WIDE))) for rows in range(1, most + 1)}
 
 
 def product(vector: Vector, registers: int, int8: bool = False) -> str:
-    """The functions behind `@product(source, to, m, panels, scales, q0, q1, K)`: m rows, panels q0 to q1.
+    """Return the functions of `@product(source, to, m, panels, scales, q0, q1, K)`: m rows, panels q0 to q1.
 
-    `source` and `to` are arrays of row addresses; column n of a destination stands at its place n. `scales`,
-    one a column, are read with 8-bit weights only.
+    `source` and `to` are arrays of row addresses; column n is element n of a destination. `scales`, one a
+    column, are read with 8-bit weights only.
     """
     shapes = tiles(registers)
     functions = {(rows, n) for rows, most in shapes.items() for n in range(1, most + 1)}
@@ -46,18 +46,18 @@ def product(vector: Vector, registers: int, int8: bool = False) -> str:
 
 
 def _tile(vector: Vector, rows: int, panels: int, int8: bool) -> str:
-    """`rows` destinations, `panels` panels from q on, k from k0 to k1."""
+    """Compute `rows` destinations, `panels` panels from q on, k from k0 to k1."""
     f = Function(vector)
     lanes, columns = vector.lanes, panels * WIDE
     source = [f.read("%source", r, "ptr") for r in range(rows)]
-    place = f.mul("%q", WIDE * lanes)
-    to = [f.at(f.read("%to", r, "ptr"), place) for r in range(rows)]
+    column = f.mul("%q", WIDE * lanes)
+    to = [f.at(f.read("%to", r, "ptr"), column) for r in range(rows)]
     size = f.mul("%K", WIDE * lanes)
     kind = "i8" if int8 else vector.element
     first = f.at("%panels", f.mul("%q", size), kind)
     panel = [f.at(first, f.mul(size, p), kind) for p in range(panels)]
     sums = [f.load(to[r], c * lanes) for r in range(rows) for c in range(columns)]
-    scales = [f.load(f.at("%scales", place), c * lanes) for c in range(columns)] if int8 else []
+    scales = [f.load(f.at("%scales", column), c * lanes) for c in range(columns)] if int8 else []
     initial = [vector.constant(0.0)] * len(sums) if int8 else sums
     with f.loop("%k1", "%k0", carried=initial) as loop:
         step = f.mul(loop.index, WIDE * lanes)
@@ -74,19 +74,18 @@ def _tile(vector: Vector, rows: int, panels: int, int8: bool) -> str:
             if int8:
                 total = f.fma(total, scales[c], sums[r * columns + c])
             f.store(total, to[r], c * lanes)
-    return f.define(f"tile{rows}.{panels}", PIECE)
+    return f.define(f"tile{rows}.{panels}", TILE_PARAMETERS)
 
 
-def _widened(f: Function, place: str) -> str:
-    """8-bit integers as numbers of the vector's type."""
+def _widened(f: Function, address: str) -> str:
     v = f.vector
-    packed = f.new(f"load <{v.lanes} x i8>, ptr {place}, align 1")
+    packed = f.new(f"load <{v.lanes} x i8>, ptr {address}, align 1")
     return f.new(f"sitofp {v.ints} {f.new(f'sext <{v.lanes} x i8> {packed} to {v.ints}')} to {v.type}")
 
 
 def _driver(vector: Vector, shapes: dict[int, int]) -> str:
     f, most = Function(vector), max(shapes)
-    # Blocks of rows as equal as possible: 7 rows are 4 and 3, not 6 and 1.
+    # blocks of rows are as equal as possible: 7 rows are 4 and 3, not 6 and 1
     blocks = f.div(f.add("%m", most - 1), most)
     largest = f.choose(f.compare("eq", blocks, 0), 1, blocks)
     rows = f.div(f.add(f.sub("%m", 1), largest), largest)
@@ -105,13 +104,13 @@ def _driver(vector: Vector, shapes: dict[int, int]) -> str:
                 size = f.sub(end, start)
                 source, to = f.at("%source", start, "ptr"), f.at("%to", start, "ptr")
                 rows = f"ptr {source}, ptr {to}, ptr %panels, ptr %scales"
-                given = f"({rows}, i64 {q}, i64 {deep.index}, i64 {k1}, i64 %K)"
-                _dispatch(f, shapes, size, n, given)
+                arguments = f"({rows}, i64 {q}, i64 {deep.index}, i64 {k1}, i64 %K)"
+                _dispatch(f, shapes, size, n, arguments)
     return f.define("product", PARAMETERS, linkage="external")
 
 
-def _dispatch(f: Function, shapes: dict[int, int], rows: str, panels: str, given: str) -> None:
-    """Call the tile of this shape: a block with fewer rows than the others may always take as many panels."""
+def _dispatch(f: Function, shapes: dict[int, int], rows: str, panels: str, arguments: str) -> None:
+    """Call the tile of this shape; a block with fewer rows than the others may take as many panels."""
     kind = f.add(f.mul(rows, 8), panels)
     name = f.fresh("shape")
     made = [(r, n) for r, most in shapes.items() for n in range(1, most + 1)]
@@ -119,6 +118,6 @@ def _dispatch(f: Function, shapes: dict[int, int], rows: str, panels: str, given
     f.put(f"switch i64 {kind}, label %{name}.end [ {cases} ]")
     for r, n in made:
         f.label(f"{name}.{r}.{n}")
-        f.put(f"call void @tile{r}.{n}{given}")
+        f.put(f"call void @tile{r}.{n}{arguments}")
         f.put(f"br label %{name}.end")
     f.label(f"{name}.end")

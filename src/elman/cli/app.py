@@ -1,0 +1,43 @@
+"""The commands together, and what a user reads when one of them fails."""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from elman.cli import chat, demo, run, show, train
+from elman.errors import ElmanError
+from elman.version import __version__
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Recurrent networks for sequences: train, evaluate and run them on text and time series.\n\n"
+    "Example: elman train classify reviews.csv --text review --label stars --save runs/reviews",
+)
+app.add_typer(train.app, name="train")
+for command in (run.evaluate, run.predict, run.generate, chat.chat, show.show, demo.demo):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version")] = False) -> None:
+    if version:
+        typer.echo(f"elman {__version__}")
+        raise typer.Exit
+
+
+def main() -> NoReturn:
+    """Run the command line; a user's mistake is one sentence on standard error, without a traceback."""
+    try:
+        app(prog_name="elman")  # exits by itself, with 2 where the options are wrong
+        sys.exit(0)
+    except ElmanError as error:
+        sentence, code = str(error), error.exit_code
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        sentence, code = f"{place}{error.strerror or error}", 1
+    print(f"elman: {sentence}", file=sys.stderr)
+    sys.exit(code)

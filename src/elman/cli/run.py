@@ -1,0 +1,139 @@
+"""Use a trained model: `elman evaluate`, `elman predict`, `elman generate`."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from elman.cli.options import Data, Header, Int8, Json, Model, Seed, Translations, chosen_options, show_result
+from elman.errors import UsageError
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    translations: Translations = None,
+    text: Annotated[str | None, typer.Option(help="Column of the text, if not as in training")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the label, if not as in training")] = None,
+    source: Annotated[str | None, typer.Option(help="Column of the sentences to translate")] = None,
+    target: Annotated[str | None, typer.Option(help="Column of their translations")] = None,
+    backtest: Annotated[
+        int | None, typer.Option(help="Forecasts: train anew before the last N horizons")
+    ] = None,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Language models: adapt to the words just read")
+    ] = False,
+    header: Header = True,
+    int8: Int8 = False,
+    as_json: Json = False,
+) -> None:
+    """Score a model on data, beside its plain baseline.
+
+    Example: elman evaluate runs/reviews test.csv
+
+    Example: elman evaluate runs/sales sales.csv --backtest 3
+
+    Example: elman evaluate runs/german test.de test.en
+    """
+    from elman.tasks import load
+
+    loaded: Any = load(model, int8)
+    verb = "evaluate" if backtest is None else "backtest"
+    if backtest is not None and not loaded.OPTIONS.get("backtest"):
+        raise UsageError(f"--backtest is for forecasts: a {loaded.task!r} model has no past to cut off")
+    if translations is not None and loaded.SETTINGS.FILES < 2:
+        raise UsageError(f"a {loaded.task!r} model is scored on one file, not on two")
+    columns = {"text": text, "label": label, "source": source, "target": target}
+    options = chosen_options(
+        loaded, verb, **columns, adapt=adapt or None, header=None if header else False, cutoffs=backtest
+    )
+    score = loaded.evaluate if backtest is None else loaded.backtest
+    result = score(data if translations is None else (data, translations), **options)
+    show_result(result.to_dict(), str(result), as_json)
+
+
+def predict(
+    model: Model,
+    data: Annotated[
+        str | None, typer.Argument(metavar="INPUT", help="A text, a file, or - for standard input")
+    ] = None,
+    header: Header = True,
+    count: Annotated[
+        int | None, typer.Option(help="Answers to each line: next words, translations, replies")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write here instead of to standard output")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Draw a forecast, or a translation's attention: .png or .svg"),
+    ] = None,
+    int8: Int8 = False,
+    as_json: Json = False,
+) -> None:
+    """Run a model: a label, a translation or the next words for each text, or the forecast after the data.
+
+    Example: elman predict runs/reviews "The movie was not good"
+
+    Example: cat reviews.txt | elman predict runs/reviews -
+
+    Example: elman predict runs/sales --plot sales.png
+    """
+    from elman.atomic import replace_file, writing
+    from elman.tasks import load
+
+    loaded: Any = load(model, int8)
+    options = chosen_options(loaded, "predict", count=count, header=None if header else False, plot=plot)
+    lines = _lines(loaded.answers(data, **options), as_json)
+    if output is None:
+        for line in lines:
+            print(line, flush=not sys.stdout.isatty())
+        return
+    with writing(output, UsageError), replace_file(output) as file:
+        for line in lines:
+            file.write(f"{line}\n".encode())
+
+
+def _lines(answers: Iterable[Any], as_json: bool) -> Iterator[str]:
+    for number, answer in enumerate(answers):
+        if number == 0 and answer.heading and not as_json:
+            yield answer.heading
+        yield json.dumps(answer.to_dict(), ensure_ascii=False) if as_json else str(answer)
+
+
+def generate(
+    model: Model,
+    prompt: Annotated[
+        str, typer.Argument(help="Text to continue, or to translate; - for standard input")
+    ] = "",
+    length: Annotated[int | None, typer.Option(help="Most characters  \\[default: 500]")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="0 likeliest; above 1 more surprising  \\[default: 0.8]")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Draw from the likeliest tokens of this probability")
+    ] = None,
+    seed: Seed = None,
+    stop: Annotated[str | None, typer.Option(help="End before this text")] = None,
+    int8: Int8 = False,
+) -> None:
+    """Generate text, or a translation, printed as it is decoded.
+
+    Example: elman generate runs/plays "ROMEO:" --length 1000 --temperature 0.7
+
+    Example: elman generate runs/german "Ein Hund rennt."
+    """
+    from elman.tasks import load
+
+    loaded: Any = load(model, int8)
+    begin = sys.stdin.buffer.read().decode(errors="replace") if prompt == "-" else prompt
+    options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    for piece in loaded.generate(
+        begin, **chosen_options(loaded, "generate", seed=seed, stop=stop, **options)
+    ):
+        print(piece, end="", flush=True)
+    print()

@@ -1,0 +1,99 @@
+"""Scores of a model beside those of its plain baselines: one table, one JSON."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Final, NamedTuple, Self
+
+from torch import Tensor
+
+from elman.atomic import null_if_infinite
+
+MAX_NATS: Final = 700
+Scores = dict[str, float | None]  # None where a score is not defined
+
+
+class Metric(NamedTuple):
+    label: str
+    format: str = ".4g"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(ABC):
+    """Scores of one model on one data set.
+
+    Attributes:
+        scores: the model's, by name; `metrics` says what each is.
+        baselines: those of the plain methods beside it, by the name of the method, the one to beat first;
+            empty if the model was saved without its baseline.
+        notes: what a reader of the scores must know.
+    """
+
+    NAME: ClassVar[str] = "network"  # of the model's column
+    # Keys under which elman 0.1.0 saved the baselines, and their names.
+    SAVED_BASELINES: ClassVar[dict[str, str]] = {}
+
+    scores: Scores
+    baselines: dict[str, Scores]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def baseline(self) -> Scores | None:
+        return next(iter(self.baselines.values()), None)
+
+    @abstractmethod
+    def metrics(self) -> dict[str, Metric]:
+        """Return the scores in the order in which they are printed."""
+
+    @abstractmethod
+    def facts(self) -> list[str]:
+        """Return the lines below the table: what was scored."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        values: dict[str, Any] = null_if_infinite(asdict(self))
+        return values
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Return the evaluation whose `to_dict` gave `value`, in this version or in 0.1.0."""
+        values = dict(value)
+        if "baselines" not in values:
+            saved = {name: values.pop(key) for key, name in cls.SAVED_BASELINES.items()}
+            values["baselines"] = {name: scores for name, scores in saved.items() if scores is not None}
+        return cls(**{name: _frozen(inner) for name, inner in values.items()})
+
+    def __str__(self) -> str:
+        metrics = self.metrics()
+        columns = {self.NAME: self.scores, **self.baselines}
+        left = max(len(metric.label) for metric in metrics.values()) + 2
+        widths = [max(len(name) + 2, 10) for name in columns]
+        lines = [" " * left + "".join(f"{name:>{w}}" for name, w in zip(columns, widths, strict=True))]
+        for key, (label, form) in metrics.items():
+            values = [scores.get(key) for scores in columns.values()]
+            if all(value is None for value in values):
+                continue
+            cells = ["" if value is None else format(value, form) for value in values]
+            row = "".join(f"{text:>{w}}" for text, w in zip(cells, widths, strict=True))
+            lines.append(f"{label:{left}}{row}".rstrip())
+        return "\n".join([*lines, "", *self.facts(), *(f"Note: {note}" for note in self.notes)])
+
+
+def perplexity(nats: float) -> float:
+    """Return exp of nats per token, bounded where that overflows."""
+    return math.exp(min(nats, MAX_NATS))
+
+
+def overlap_note(hashes: Sequence[int], train_hashes: Tensor, what: str) -> tuple[str, ...]:
+    """Return a note if some of the scored texts were trained on."""
+    training = set(train_hashes.tolist())
+    shared = sum(one in training for one in hashes)
+    if not shared:
+        return ()
+    return (f"{shared} of these {len(hashes)} {what} were trained on, which flatters all scores",)
+
+
+def _frozen(value: Any) -> Any:
+    """Turn lists into tuples: JSON has none."""
+    return tuple(_frozen(inner) for inner in value) if isinstance(value, list) else value

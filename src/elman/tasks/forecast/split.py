@@ -1,0 +1,97 @@
+"""Which windows of each series train and which validate."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from elman.data.series.panel import Panel
+from elman.data.series.windows import Cutoffs
+from elman.errors import DataError
+
+VALIDATION_WINDOWS: Final = 64
+MAX_SPACED_WINDOWS: Final = 2000
+
+
+@dataclass(frozen=True)
+class Split:
+    """The training windows of each series, and the validation windows, which forecast later steps.
+
+    Attributes:
+        first, last: the cut-offs of the earliest and the latest training window of each series.
+        valid: the (series, cut-off) of the validation windows.
+    """
+
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+    valid: Cutoffs
+
+    @property
+    def windows(self) -> int:
+        """The number of training windows."""
+        return sum(last - first + 1 for first, last in zip(self.first, self.last, strict=True))
+
+    def whole(self, lengths: Sequence[int], horizon: int) -> "Split":
+        """Return the split that trains on the validation steps too."""
+        return replace(self, last=tuple(n - horizon for n in lengths))
+
+    def spaced(self, lengths: Sequence[int], horizon: int, limit: int = MAX_SPACED_WINDOWS) -> Cutoffs:
+        """Return about `limit` windows at most, evenly spaced from the first training window to the end."""
+        each = max(limit // len(lengths), 1)
+        return [
+            (series, int(cutoff))
+            for series, (first, n) in enumerate(zip(self.first, lengths, strict=True))
+            for cutoff in np.unique(np.linspace(first, n - horizon, each).astype(int))
+        ]
+
+    def horizons(self, lengths: Sequence[int], horizon: int) -> float:
+        """Return the length of the validation steps in horizons: overlapping windows are no more evidence."""
+        first = dict(sorted(self.valid, reverse=True))
+        return sum(lengths[series] - cutoff for series, cutoff in first.items()) / horizon
+
+
+def divide(lengths: Sequence[int], horizon: int, season: int) -> Split:
+    """Split series of these lengths: the last horizons of every series validate, in as many windows as make
+    about VALIDATION_WINDOWS in all, within the last fifth of a series."""
+    first, last, valid = [], [], []
+    windows = math.ceil(VALIDATION_WINDOWS / len(lengths))
+    for series, n in enumerate(lengths):
+        span = max(min(n // 5, n - shortest(horizon) + horizon) - horizon, 0)
+        count = min(windows, span + 1)
+        stride = max(min(span // max(count - 1, 1), horizon), 1)
+        cutoffs = [n - horizon - i * stride for i in range(count)]
+        valid += [(series, cutoff) for cutoff in cutoffs]
+        last.append(cutoffs[-1] - horizon)
+        # A window should have a season before it, unless that leaves hardly a window to train on.
+        seasonal = season + 1 + min(horizon, 8) <= last[-1]
+        first.append(season + 1 if seasonal else max(3, last[-1] // 2))
+    return Split(tuple(first), tuple(last), valid)
+
+
+def shortest(horizon: int) -> int:
+    """Return the steps that a series must have: some context, a horizon to train and one to validate on."""
+    return 2 * horizon + 3
+
+
+def drop_short(panel: Panel, horizon: int, cure: str | None = None) -> Panel:
+    """Return the panel without the series too short for the horizon, which its notes name.
+
+    Raises:
+        DataError: none remains; the message ends in `cure`, or else in the longest possible horizon.
+    """
+    need = shortest(horizon)
+    kept = tuple(s for s in panel.series if len(s.values) >= need)
+    dropped = [s for s in panel.series if len(s.values) < need]
+    if not kept:
+        longest = max(dropped, key=lambda s: len(s.values))
+        possible = (len(longest.values) - 3) // 2
+        shorter = f" or a horizon of at most {possible}" if possible > 0 else ""
+        raise DataError(
+            f"{panel.name}: a horizon of {horizon} needs series of at least {need} steps, but the longest, "
+            f"{longest.name!r}, has {len(longest.values)}; {cure or f'give more history{shorter}'}."
+        )
+    names = ", ".join(repr(s.name) for s in dropped[:5]) + (", ..." if len(dropped) > 5 else "")
+    note = (f"{len(dropped)} series shorter than {need} steps left out: {names}",) if dropped else ()
+    return replace(panel, series=kept, notes=panel.notes + note)

@@ -1,0 +1,224 @@
+"""The contract of a task, once: what every trained model holds, saves, loads and answers.
+
+A task is one final subclass of `Task` in its own folder. It writes `fit`, `evaluate`, `predict`,
+`stream` and `answers`, and says what it saves (`parts`, `restore`) and what its card tells (`card`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar, final
+
+from torch import Tensor, nn
+
+from elman import artifact
+from elman.artifact import Artifact
+from elman.errors import ArtifactError, TrainingError, UsageError
+from elman.tasks.evaluation import Evaluation
+from elman.tasks.settings import renamed
+from elman.version import __version__
+
+Module = TypeVar("Module", bound=nn.Module)
+
+CARD: Final = """# {title}
+
+Trained by elman {version} on {data}.
+{network}
+
+Scores on {held_out}, on which the best model was chosen. Beside the network: {baseline}.
+
+```
+{scores}
+```
+
+```python
+import elman
+
+model = elman.load("this folder")
+{usage}
+```
+"""
+
+
+class Answer(ABC):
+    """One answer of a model: a line for a terminal, JSON values for machines."""
+
+    heading: str = ""  # the line before the first answer
+
+    @abstractmethod
+    def __str__(self) -> str: ...
+
+    @abstractmethod
+    def to_dict(self) -> Any: ...
+
+
+class Card(NamedTuple):
+    """What a model card says of one task, each a phrase or sentence."""
+
+    title: str
+    data: str
+    network: str
+    held_out: str
+    baseline: str
+    usage: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a model consists of on disk, beside its settings and scores.
+
+    Attributes:
+        modules: saved by their parameters, as tensors "name.parameter"; empty when read.
+        tensors: by name.
+        files: JSON values by the stem of their file.
+        settings: values saved beside the fields of the settings.
+    """
+
+    modules: Mapping[str, nn.Module] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    files: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def load_into(self, name: str, module: Module, names: Mapping[str, str] | None = None) -> Module:
+        """Fill a module with the parameters saved under `name`, and put it in eval mode. `names` maps the
+        first part of a saved parameter's name to today's, where that has changed."""
+        prefix, today = f"{name}.", names or {}
+        values = {}
+        for key, value in self.tensors.items():
+            if key.startswith(prefix):
+                first, dot, rest = key.removeprefix(prefix).partition(".")
+                values[today.get(first, first) + dot + rest] = value
+        module.load_state_dict(values)
+        return module.eval()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Task(ABC):
+    """A trained model beside its plain baseline. Made by `fit` and by `elman.load`.
+
+    Every `fit` takes, beside its data: `folder`, for the run's metrics and checkpoints and then the model;
+    `resume`, to continue the run in it; `progress`, for a progress bar on standard error; and as `settings`
+    the fields of the task's `Settings` and of `elman.training.plan.Plan`. Every `fit` raises DataError for
+    data that it can't use, UsageError for an unknown setting or a value out of its range, and TrainingError
+    if the loss becomes NaN or infinite or if there is no run to resume.
+
+    Attributes:
+        network: in eval mode.
+        settings: those of the task, with the derived values; the training plan is not among them.
+        source: name, fingerprint and size of the training data.
+        validation: scores on the held-out data on which the best model was chosen.
+        failure: why `fit` had to stop after the best model, such as a loss of NaN; None in a loaded model.
+    """
+
+    task: ClassVar[str]
+    SETTINGS: ClassVar[type[Any]]
+    EVALUATION: ClassVar[type[Evaluation]]
+    # The options that each verb takes on the command line.
+    OPTIONS: ClassVar[Mapping[str, frozenset[str]]]
+    # Extra keys saved with the settings.
+    SAVED_BESIDE: ClassVar[frozenset[str]] = frozenset()
+
+    network: Any
+    settings: Any
+    source: dict[str, Any]
+    validation: Any
+    failure: TrainingError | None = None
+
+    @abstractmethod
+    def evaluate(self, data: Any) -> Evaluation:
+        """Score on other data, beside the baseline."""
+
+    @abstractmethod
+    def predict(self, data: Any) -> Any:
+        """Return the answer to one input, or the list of answers to several."""
+
+    @abstractmethod
+    def stream(self) -> Any:
+        """Start a stream: `push` input piece by piece, `result` at any time."""
+
+    @final
+    def require_input(self, data: Any) -> None:
+        """Raise UsageError where there are no data to answer to."""
+        if data is None:
+            raise UsageError(f"a {self.task!r} model needs input: a text, a file, or - for standard input")
+
+    @abstractmethod
+    def answers(self, data: Any) -> Iterator[Answer]:
+        """Yield an answer for every input in `data`: a file, "-" for standard input, or a text itself."""
+
+    @abstractmethod
+    def parts(self) -> Parts:
+        """Return what `save` writes and `restore` reads."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, settings: Any, parts: Parts) -> dict[str, Any]:
+        """Return `network` and the fields of the task itself from the saved parts."""
+
+    @abstractmethod
+    def card(self) -> Card:
+        """Return the facts of the model card."""
+
+    def generate(self, prompt: str = "") -> Iterator[str]:
+        """Yield text after a prompt. Raises UsageError for a task that writes none."""
+        raise UsageError(f"a {self.task!r} model writes no text: use predict")
+
+    def backtest(self, data: Any) -> Evaluation:
+        """Score what earlier trainings would have forecast. Raises UsageError for all but forecasts."""
+        raise UsageError(f"a {self.task!r} model has no past to cut off: use evaluate")
+
+    @final
+    def save(self, folder: str | Path) -> None:
+        """Write the model as a folder that `elman.load` reads.
+
+        Raises UsageError if the folder holds something else, ArtifactError if it can't be written.
+        """
+        parts = self.parts()
+        tensors = {
+            f"{name}.{key}": value
+            for name, module in parts.modules.items()
+            for key, value in module.state_dict().items()
+        }
+        saved = Artifact(
+            task=self.task,
+            settings=asdict(self.settings) | dict(parts.settings),
+            tensors=tensors | dict(parts.tensors),
+            extras=dict(parts.files),
+            scores=self.validation.to_dict(),
+            data=self.source,
+            card=CARD.format(version=__version__, scores=self.validation, **self.card()._asdict()),
+        )
+        artifact.save(saved, folder)
+
+    @final
+    @classmethod
+    def from_artifact(cls, saved: Artifact) -> Self:
+        """Return the model that `save` wrote. Raises ArtifactError if its parts don't fit each other."""
+        try:
+            values = renamed(saved.settings, cls.SETTINGS)
+            names = {one.name for one in fields(cls.SETTINGS)}
+            settings = cls.SETTINGS(**{k: v for k, v in values.items() if k in names})
+            beside = {k: v for k, v in values.items() if k not in names}
+            if beside.keys() != cls.SAVED_BESIDE:
+                raise ValueError(f"unknown or missing settings {sorted(beside.keys() ^ cls.SAVED_BESIDE)}")
+            parts = Parts(tensors=saved.tensors, files=saved.extras, settings=beside)
+            validation = cls.EVALUATION.from_dict(saved.scores)
+            restored = cls.restore(settings, parts)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise ArtifactError(f"the parts of the model don't fit each other: {error}") from error
+        return cls(settings=settings, source=saved.data, validation=validation, **restored)
+
+
+def check_texts(data: Any) -> list[str]:
+    """Return a text, or several, as a list. Raises UsageError for one that is not a string."""
+    texts = [data] if isinstance(data, str) else list(data)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise UsageError(f"text {i} must be a string, not {type(text).__name__}")
+    return texts
+
+
+def network_phrase(settings: Any) -> str:
+    layers = "1 layer" if settings.layers == 1 else f"{settings.layers} layers"
+    return f"{settings.cell} of {settings.hidden} units, {layers}"

@@ -1,0 +1,33 @@
+"""How to train: the settings that all tasks share."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from elman.settings import amount, check, choice, number, share, whole
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train. The learning rate rises linearly, then falls as half a cosine; AdamW; gradients are
+    clipped by their norm; training stops early where the held-out score no longer improves."""
+
+    RENAMED: ClassVar[dict[str, str]] = {"average": "ema_decay"}
+
+    epochs: int = whole(10, "Passes over the training data")
+    batch_size: int = whole(32, "Sequences of a training step")
+    learning_rate: float = number(1e-3, "Highest learning rate")
+    weight_decay: float = amount(0.01, "Weight decay of AdamW, on matrices only")
+    clip: float = number(1.0, "Largest norm of the gradient")
+    warmup: float = share(0.05, "Share of the run in which the learning rate rises")
+    patience: int = whole(3, "Validations without a better score before training stops early")
+    validations: int = whole(1, "Validations in an epoch")
+    # After Polyak, Juditsky, SIAM J. Control Optim. 30, 1992: the averaged weights are validated and kept.
+    ema_decay: float = share(0.0, "Decay of the weights' running average; 0 keeps the weights themselves")
+    seed: int = whole(0, "Seed of everything random", least=0, most=2**31 - 1)
+    device: str = choice("auto", "Where to train", "auto", "cpu", "cuda")
+    precision: str = choice("32-true", "Precision of the arithmetic", *PRECISIONS)
+
+    def __post_init__(self) -> None:
+        check(self)

@@ -1,0 +1,352 @@
+"""`elman train TASK`: its options come from the rows of settings and reach `fit`; then it prints scores."""
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from dataclasses import MISSING
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from command_line import Done, Run, Trained
+from elman.errors import DataError, TrainingError
+from elman.settings import Row, rows
+from elman.tasks import TASKS, task_class
+from elman.training.plan import Plan
+
+CLASSIFY = "train classify {reviews.csv} --text review --label stars"
+# What each task can't do without.
+NEEDED = {task: "--horizon 6" if task == "forecast" else "" for task in TASKS}
+GIVEN: dict[str, dict[str, Any]] = {task: {"horizon": 6} if task == "forecast" else {} for task in TASKS}
+
+
+def settings_of(task: str) -> Any:
+    return import_module(f"elman.tasks.{task}.settings").Settings
+
+
+def all_rows(task: str) -> dict[str, tuple[Row, Any]]:
+    settings = settings_of(task)
+    return rows(settings.ARGUMENTS) | rows(settings) | rows(Plan)
+
+
+class Scores:
+    def __init__(self, accuracy: float) -> None:
+        self.accuracy = accuracy
+
+    def __str__(self) -> str:
+        return f"accuracy {self.accuracy}"
+
+    def to_dict(self) -> dict[str, float]:
+        return {"accuracy": self.accuracy}
+
+
+class Recorder:
+    """A task that is trained at once: it keeps the arguments of its calls."""
+
+    validation = Scores(0.5)
+    failure: ClassVar[TrainingError | None] = None
+    fits: ClassVar[list[tuple[Any, dict[str, Any]]]]
+    tests: ClassVar[list[tuple[Any, dict[str, Any]]]]
+
+    @classmethod
+    def fit(cls, data: Any, **options: Any) -> "Recorder":
+        cls.fits.append((data, options))
+        return cls()
+
+    def evaluate(self, data: Any, **options: Any) -> Scores:
+        if data == "wrong.csv":
+            raise DataError("wrong.csv does not exist")
+        self.tests.append((data, options))
+        return Scores(0.25)
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> type[Recorder]:
+    class Fresh(Recorder):
+        fits: ClassVar = []
+        tests: ClassVar = []
+
+    monkeypatch.setattr("elman.cli.train.task_class", lambda task: Fresh)
+    return Fresh
+
+
+@pytest.fixture
+def model(trained: Trained) -> Path:
+    """A classifier, which is trained before a recorder takes the place of its class."""
+    return trained("classify")
+
+
+def fitted(recorder: type[Recorder]) -> dict[str, Any]:
+    """The options of the only call of `fit`, less those of every run."""
+    ((_, options),) = recorder.fits
+    return {name: value for name, value in options.items() if name not in ("folder", "resume", "progress")}
+
+
+# ---- options
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_row_is_an_option_with_its_help_and_default(
+    run: Run, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    done = run(f"train {task} --help")
+    assert done.code == 0
+    lines = {
+        match[1]: line for line in done.out.splitlines() if (match := re.search(r" --([a-z0-9-]+)", line))
+    }
+    derived = settings_of(task).DERIVED
+    for name, (row, default) in all_rows(task).items():
+        line = lines[name.replace("_", "-")]
+        assert row.help in line
+        if default is MISSING:
+            assert "[required]" in line
+        elif name in derived:
+            assert "[default: from the data]" in line
+        elif row.default:
+            assert f"[default: {row.default}]" in line
+        elif isinstance(default, tuple):
+            assert f"[default: {','.join(map(str, default)) or 'none'}]" in line
+        elif row.kind is bool:
+            assert f"--no-{name.replace('_', '-')}" in line
+            assert f"[default: {'true' if default else 'false'}]" in line
+        else:
+            assert f"[default: {'none' if default is None else default}]" in line
+    assert {"test", "save", "resume", "force", "set", "json"} <= lines.keys()
+
+
+def spelled(name: str, row: Row, default: Any) -> tuple[str, Any]:
+    """An option on the command line with another value than its default, and the value that `fit` gets."""
+    option = f"--{name.replace('_', '-')}"
+    if row.kind is bool:
+        return (f"--no-{option[2:]}", False) if default else (option, True)
+    if row.kind is list:
+        return f"{option} a {option} b", ["a", "b"]
+    if row.kind is tuple:
+        return f"{option} 0.05,0.5", (0.05, 0.5)
+    if row.kind is int:
+        return f"{option} 301", 301
+    if row.kind is float:
+        return f"{option} 0.25", 0.25
+    if default is not None and row.holds(None):
+        return f"{option} none", None
+    words = re.findall(r"[\w-]+", row.range().removeprefix("one of")) or ["a_word"]
+    word = next(word for word in words if word != default and row.holds(word))
+    return f"{option} {word}", word
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_value_of_every_option_reaches_fit(run: Run, recorder: type[Recorder], task: str) -> None:
+    options = {name: spelled(name, *row) for name, row in all_rows(task).items()}
+    done = run(f"train {task} data.csv " + " ".join(text for text, _ in options.values()))
+    assert done.code == 0, done.err
+    assert fitted(recorder) == {name: value for name, (_, value) in options.items()}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_not_given_is_left_to_fit(run: Run, recorder: type[Recorder], task: str) -> None:
+    assert run(f"train {task} data.csv {NEEDED[task]}").code == 0
+    ((data, options),) = recorder.fits
+    assert data == "data.csv"
+    assert options == GIVEN[task] | {"folder": Path("runs/data"), "resume": False, "progress": True}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_options_are_arguments_of_fit(task: str) -> None:
+    parameters = inspect.signature(task_class(task).fit).parameters  # type: ignore[attr-defined]
+    assert {*rows(settings_of(task).ARGUMENTS), "folder", "resume", "progress"} <= parameters.keys()
+
+
+def test_none_and_lists(run: Run, recorder: type[Recorder]) -> None:
+    run("train classify data.csv --class-weights none --label none --force")
+    assert fitted(recorder) == {"class_weights": None, "label": "none"}
+    recorder.fits.clear()
+    run("train forecast data.csv --horizon 2 --quantiles 0.05,0.5,0.95 --future sun --static town --force")
+    options = {"horizon": 2, "quantiles": (0.05, 0.5, 0.95), "future": ["sun"], "static": ["town"]}
+    assert fitted(recorder) == options
+    recorder.fits.clear()
+    run("train forecast data.csv --horizon 2 --quantiles 0.5 --force")
+    assert fitted(recorder) == {"horizon": 2, "quantiles": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("dropout=0.3", 0.3),
+        ("hidden=16", 16),
+        ("pooling=mean+max", "mean+max"),
+        ("bidirectional=true", True),
+        ("class_weights=null", None),
+        ("quantiles=0.1,0.9", (0.1, 0.9)),
+        ("quantiles=[0.1,0.9]", (0.1, 0.9)),
+        ("columns=a,b", ("a", "b")),
+        ("path=a=b", "a=b"),
+        ("word=", ""),
+    ],
+)
+def test_set_reads_json_lists_and_words(run: Run, recorder: type[Recorder], text: str, value: Any) -> None:
+    assert run(f"train classify data.csv --hidden 3 --set {text}").code == 0
+    assert fitted(recorder) == {"hidden": 3, text.partition("=")[0]: value}
+
+
+@pytest.mark.parametrize("text", ["dropout", "=0.3", "drop out=0.3", "--=1"])
+def test_set_takes_a_name_and_a_value(refused: Callable[..., None], text: str) -> None:
+    refused(f"train classify data.csv --set '{text}'", "--set takes NAME=VALUE, such as dropout=0.3")
+
+
+def test_two_files(run: Run, recorder: type[Recorder]) -> None:
+    run("train translate a.x a.y --valid v.x,v.y --test t.x,t.y --source un --force")
+    ((data, options),) = recorder.fits
+    assert data == ("a.x", "a.y")
+    assert options["valid"] == ("v.x", "v.y") and options["source"] == "un"
+    assert options["folder"] == Path("runs/a")
+    assert recorder.tests == [(("t.x", "t.y"), {})]
+    Path("v,w.tsv").write_text("un\tone\n")
+    run("train translate a.tsv --valid v,w.tsv --test a.tsv --force")
+    assert recorder.fits[1][1]["valid"] == "v,w.tsv"
+    assert recorder.tests[1] == ("a.tsv", {})
+    run("train classify a.csv --valid b,c --force")
+    assert recorder.fits[2][1]["valid"] == "b,c"
+    assert run("train classify a.x a.y").code == 2
+
+
+# ---- scores
+
+
+def test_scores_on_test_data_read_as_the_training_data_were(run: Run, recorder: type[Recorder]) -> None:
+    done = run("train classify data.csv --no-header --text 1 --label 2 --test new.csv --save m")
+    assert done.out == "accuracy 0.5\n\nOn new.csv:\naccuracy 0.25\n\nSaved in m\n"
+    assert fitted(recorder) == {"header": False, "text": "1", "label": "2"}
+    assert recorder.tests == [("new.csv", {"header": False})]
+
+
+def test_json_is_one_object_without_progress(run: Run, recorder: type[Recorder]) -> None:
+    out = run("train classify data.csv --test new.csv --json").out
+    scores = {"validation": {"accuracy": 0.5}, "test": {"accuracy": 0.25}}
+    assert json.loads(out) == {"model": "runs/data"} | scores
+    assert recorder.fits[0][1]["progress"] is False
+
+
+def test_a_training_is_not_lost_because_the_test_data_are_wrong(run: Run, recorder: type[Recorder]) -> None:
+    done = run("train classify data.csv --test wrong.csv")
+    assert done == Done(2, "accuracy 0.5\n\nSaved in runs/data\n", "elman: wrong.csv does not exist")
+
+
+def test_a_training_that_had_to_stop_has_failed(
+    run: Run, recorder: type[Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "failure", TrainingError("the loss became NaN"))
+    done = run("train classify data.csv")
+    assert done == Done(1, "accuracy 0.5\n\nSaved in runs/data\n", "elman: the loss became NaN")
+
+
+def test_only_the_first_process_scores_and_prints(
+    run: Run, recorder: type[Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    assert run("train classify data.csv --test new.csv").out == ""
+    assert recorder.fits and not recorder.tests
+
+
+# ---- the folder of the model
+
+
+@pytest.mark.parametrize(
+    ("argument", "folder"),
+    [
+        ("deep/sales.2024.csv", "runs/sales.2024"),
+        ("reviews.csv.gz", "runs/reviews.csv"),
+        ("-", "runs/stdin"),
+        ("hf:user/name", "runs/name"),
+    ],
+)
+def test_the_folder_is_named_after_the_data(
+    run: Run, recorder: type[Recorder], argument: str, folder: str
+) -> None:
+    run(f"train classify {argument}")
+    assert recorder.fits[0][1]["folder"] == Path(folder)
+
+
+def test_a_run_in_the_folder_is_continued_or_replaced_only_when_told(
+    run: Run, refused: Callable[..., None], model: Path, recorder: type[Recorder]
+) -> None:
+    refused(f"{CLASSIFY} --save {{classify}}", "already holds a model: choose another --save, or --force")
+    run("train classify data.csv --save {classify} --force")
+    Path("unfinished").mkdir()
+    Path("unfinished/checkpoint.pt").touch()
+    refused("train classify data.csv --save unfinished", "unfinished holds an unfinished run: --resume to")
+    run("train classify data.csv --save unfinished --resume")
+    for file in model.iterdir():
+        Path("unfinished", file.name).write_bytes(file.read_bytes())
+    sentence = "unfinished holds the best model of an unfinished run: --resume continues it, --force starts"
+    refused("train classify data.csv --save unfinished", sentence)
+    run("train classify data.csv --save unfinished --force")
+    assert [options["resume"] for _, options in recorder.fits] == [False, True, False]
+
+
+# ---- real trainings
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_model_of_every_task(trained: Trained, task: str) -> None:
+    names = {path.name for path in trained(task).iterdir()}
+    assert {"config.json", "model.safetensors", "README.md", "metrics.jsonl"} <= names
+    assert "checkpoint.pt" not in names
+
+
+def test_test_data_of_a_table_without_header(run: Run, data: Path) -> None:
+    headless = (data / "reviews.csv").read_text().partition("\n")[2]
+    Path("headless.csv").write_text(headless)
+    line = (
+        "train classify headless.csv --no-header --text 1 --label 2 --test headless.csv --epochs 1 --hidden 8"
+    )
+    done = run(f"{line} --json")
+    assert json.loads(done.out)["test"]["rows"] == headless.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("train classify nope.csv", "nope.csv does not exist"),
+        ("train classify {reviews.csv}", "no column 'text'"),
+        ("train classify {reviews.csv} --text review --label star", "no column 'star'"),
+        (f"{CLASSIFY} --hidden -1", "hidden"),
+        (f"{CLASSIFY} --cell lstn", "lstn"),
+        (f"{CLASSIFY} --set hiden=8", "did you mean 'hidden'?"),
+        (f"{CLASSIFY} --set longest=8", "there is no setting 'longest'; it is called 'crop' now"),
+        (f"{CLASSIFY} --set average=0.8", "there is no setting 'average'; it is called 'ema_decay' now"),
+        (f"{CLASSIFY} --set dropout", "NAME=VALUE"),
+        (f"{CLASSIFY} --set folder=x", "and folder is none"),
+        (f"{CLASSIFY} --set label=x", "and label is none"),
+        (f"{CLASSIFY} --set epochs=0", "epochs"),
+        (f"{CLASSIFY} --save {{reviews.csv}}", "is a file"),
+        ("train forecast {sales.csv}", "horizon"),
+        ("train forecast {sales.csv} --horizon 0", "horizon"),
+        ("train forecast {sales.csv} --horizon 6 --value sold", "sold"),
+        ("train forecast {reviews.csv} --horizon 6", "reviews.csv"),
+        ("train generate nope.txt", "nope.txt does not exist"),
+        ("train generate {latin.txt}", "is not UTF-8"),
+        ("train generate {empty.txt}", "empty.txt is empty"),
+        ("train generate {other.txt} --tokenizer letters", "tokenizer must be one of auto, "),
+        ("train generate {other.txt} --set temperature=1", "temperature"),
+        ("train generate {other.txt} --set loudness=2", "it is called 'logit_scale' now"),
+        ("train generate {other.txt} --save {generate}", "already holds a model"),
+        ("train chat {bad.jsonl} --save x", "line 2"),
+        ("train chat {empty.jsonl} --save x", "empty"),
+        ("train chat {pairs.tsv} --save x --set hiden=3", "did you mean 'hidden'"),
+        ("train chat {pairs.tsv} --save x --set surprise=3", "it is called 'mmi_weight' now"),
+        ("train translate {two.x}", "two.x has no tabs, so no translations; give the file of translations"),
+        ("train translate {two.x} {one.y} --save x", "2 lines"),
+        ("train translate {pairs.tsv} --source nope --target answer --save x", "nope"),
+        ("train translate {pairs.tsv} --hidden 7", "hidden must be an even whole number"),
+    ],
+)
+def test_wrong_calls(refused: Callable[..., None], line: str, sentence: str) -> None:
+    refused(line, sentence)
+
+
+def test_a_run_to_resume_that_there_is_not(refused: Callable[..., None]) -> None:
+    refused(f"{CLASSIFY} --resume", "resume", code=1)

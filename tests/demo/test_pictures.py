@@ -1,0 +1,27 @@
+"""The demo's figures."""
+
+import re
+from typing import Any
+
+from elman.demo import pictures
+
+RESULT: dict[str, Any] = {
+    "ceiling": 0.75,
+    "networks": {
+        "Elman": {"accuracy": {"0": 0.9, "5": 0.7}, "gradient": {"before": [1.0, 0.0], "after": [1.0, 0.1]}},
+        "bag of words": {"accuracy": {"0": 0.75, "5": 0.75}},
+    },
+}
+
+
+def test_a_figure_has_a_line_for_each_network_and_takes_the_colour_of_the_page() -> None:
+    for draw, lines in ((pictures.memory, 2), (pictures.gradients, 1)):
+        figure = draw(RESULT)
+        assert figure.startswith("<svg") and "currentColor" in figure and pictures.INK not in figure
+        assert sum(colour in figure for colour in pictures.COLOURS.values()) == lines
+
+
+def test_a_figure_is_narrow_enough_for_its_text_on_a_phone() -> None:
+    width = float(re.search(r'width="([\d.]+)pt"', pictures.memory(RESULT)).group(1))  # type: ignore[union-attr]
+    smallest = pictures.STYLE["xtick.labelsize"]
+    assert smallest * 300 / width >= 5.5  # points, on a phone 300 points wide

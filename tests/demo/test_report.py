@@ -1,0 +1,19 @@
+"""The demo's page: what it says of a forecast."""
+
+import pytest
+
+from elman.demo.report import verdict
+
+
+@pytest.mark.parametrize(
+    ("skill", "sentence"),
+    [
+        (0.2, "The forecast is 20% better than naive"),
+        (0.01, "The forecast is about as good as naive (+1.0%)"),
+        (-0.3, "The forecast is worse than naive by 30%: use naive here."),
+    ],
+)
+def test_the_verdict_is_about_the_better_naive_forecast(skill: float, sentence: str) -> None:
+    scores = {"skill_seasonal_naive": 0.5, "skill_naive": skill}
+    baselines = {"naive": {"mase": 1.0}, "seasonal naive": {"mase": 2.0}}
+    assert verdict({"scores": scores, "baselines": baselines}).startswith(sentence)

@@ -1,0 +1,31 @@
+"""The forward kernel's text: one product with W, one with U where there is a U, and what it keeps."""
+
+import re
+
+import pytest
+
+from elman.cells import CELLS
+from elman.engine.cpu.emit.forward import Forward
+from elman.engine.cpu.emit.ir import Vector
+from elman.engine.cpu.emit.plan import Plan, plan_for
+
+VECTOR = Vector("double", 4)
+
+
+def calls(plan: Plan) -> int:
+    """Calls of the matrix product, the only function with eight arguments."""
+    return len(re.findall(r"call void %\w+\((?:[^,()]+, ){7}[^,()]+\)", Forward(plan).text()))
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_products(kind: str) -> None:
+    assert calls(plan_for(CELLS[kind], VECTOR)) == 1 + CELLS[kind].recurrent
+    assert calls(plan_for(CELLS[kind], VECTOR, keep=True, norm=True)) == 1 + CELLS[kind].recurrent
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_kept_value_is_one_more_store(kind: str) -> None:
+    plain, keeping = plan_for(CELLS[kind], VECTOR), plan_for(CELLS[kind], VECTOR, keep=True)
+    stores = [Forward(plan).text().count(f"store {VECTOR.type}") for plan in (plain, keeping)]
+    assert stores[1] - stores[0] == len(keeping.pair.kept)
+    assert stores[0] == len(CELLS[kind].state)

@@ -1,0 +1,91 @@
+"""The network against single texts and its pools' definitions."""
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elman.data.batches import pad
+from elman.data.text.tokenizers import PADDING
+from elman.tasks.classify import network
+from elman.tasks.classify.network import POOLING, ClassifierNet, evidence
+from elman.tasks.classify.settings import POOLS, Settings
+
+
+def reader(**changes: Any) -> ClassifierNet:
+    torch.manual_seed(1)
+    parts = {"embedding": 5, "hidden": 4, "pooling": "+".join(POOLING), "dropout": 0.3}
+    return ClassifierNet(Settings(**(parts | {"embedding_dropout": 0.2} | changes)), 20, 3)
+
+
+def test_every_pool_of_the_settings_is_there() -> None:
+    assert tuple(POOLING) == POOLS
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"bidirectional": True}, {"layers": 2}, {"cell": "gru"}, {"cell": "mgu"}]
+)
+@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=20)
+def test_a_text_in_a_padded_batch_is_read_as_if_alone(changes: Any, lengths: list[int], seed: int) -> None:
+    module, draw = reader(**changes).eval(), random.Random(seed)
+    texts = [[draw.randint(1, 19) for _ in range(n)] for n in lengths]
+    alone = torch.cat([module(*pad([text])) for text in texts])
+    torch.testing.assert_close(module(*pad(texts)), alone)
+
+
+def test_pools_against_their_definition() -> None:
+    module = reader().eval()
+    ids = torch.tensor([3, 4, 5, 6])
+    outputs, _ = module.layers(module.embedding(ids).unsqueeze(1))
+    pooled = torch.cat([outputs.mean(0), outputs.amax(0), outputs[-1]], 1)
+    torch.testing.assert_close(module(ids.unsqueeze(1), torch.tensor([4])), module.head(pooled))
+
+
+def test_last_of_both_directions_is_the_final_state() -> None:
+    module = reader(bidirectional=True, pooling="last").eval()
+    ids, lengths = pad([[3, 4, 5], [6, 7, 8, 9, 10]])
+    _, (h, _) = module.layers(module.embedding(ids), lengths=lengths)
+    torch.testing.assert_close(module(ids, lengths), module.head(torch.cat([h[0], h[1]], 1)))
+
+
+def test_reading_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = reader().eval()
+    batch = pad([[i % 18 + 1 for i in range(n)] for n in (1, 7, 8, 30)])
+    whole = module(*batch)
+    monkeypatch.setattr(network, "CHUNK_STEPS", 7)
+    torch.testing.assert_close(module(*batch), whole)
+
+
+@given(st.lists(st.integers(1, 19), min_size=1, max_size=9), st.integers(1, 4))
+@settings(deadline=None, max_examples=20)
+def test_a_run_gives_the_logits_after_every_token(ids: list[int], size: int) -> None:
+    module, state, rows = reader().eval(), None, []
+    for start in range(0, len(ids), size):
+        logits, state = module.run(torch.tensor(ids[start : start + size]), state)
+        rows.append(logits)
+    prefixes = [module(*pad([ids[: k + 1]])) for k in range(len(ids))]
+    torch.testing.assert_close(torch.cat(rows), torch.cat(prefixes))
+
+
+@pytest.mark.parametrize("classes", [2, 9])
+def test_vectors_start_from_the_evidence(classes: int) -> None:
+    module = reader()
+    before = module.embedding.weight.clone()
+    shares = torch.randn(20, classes)
+    module.start_from(shares)
+    width = min(classes, 5)
+    after = module.embedding.weight
+    assert torch.equal(after[1:, :width], shares[1:, :width])
+    assert torch.equal(after[1:, width:], before[1:, width:])
+    assert not after[PADDING].any()
+
+
+def test_evidence_is_the_log_of_the_shares() -> None:
+    # word 2 stands in both texts of class 0, once a text; word 3 in the text of class 1
+    scores = evidence([[2, 2], [2], [3]], torch.tensor([0, 0, 1]), 4, 2)
+    shares = torch.tensor([[1, 1], [1, 1], [3, 1], [1, 2]]) / torch.tensor([6, 5])
+    torch.testing.assert_close(scores, shares.log() - shares.log().mean(1, keepdim=True))

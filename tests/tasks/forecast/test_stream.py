@@ -1,0 +1,70 @@
+"""A stream forecasts what `predict` does, in constant memory; wrong values and stamps are named."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+
+from daily_series import H, daily, fitted
+from elman.errors import DataError, UsageError
+from elman.tasks.forecast.forecaster import Forecaster
+
+
+@pytest.mark.parametrize("mode", ["direct", "recursive"])
+def test_stream_equals_predict(mode: str) -> None:
+    data = daily(130, ("a",))
+    model = fitted(data[:100], horizon=H, mode=mode)
+    stream = model.stream()
+    for value in data["y"][100:].to_list():
+        stream.push(value)
+        assert len(stream) <= model.settings.kept_steps
+    assert stream.result().equals(model.predict(data))
+    fresh = model.stream(start=date(2021, 1, 4))
+    for day, value in zip(data["ds"], data["y"], strict=True):
+        fresh.push(value, day)
+    assert fresh.result(horizon=2).equals(model.predict(data, horizon=2))
+
+
+def test_stream_with_covariates_gaps_and_wrong_stamps(covariate_model: Forecaster) -> None:
+    stream = covariate_model.stream("b")
+    stream.push(55.0, promo=0)
+    stream.push(None)
+    stream.push(56.0, "2021-05-08", promo=1)
+    with pytest.raises(DataError, match="'promo' must be known ahead"):
+        stream.result()
+    days = [date(2021, 5, 9) + timedelta(k) for k in range(H)]
+    ahead = pl.DataFrame({"unique_id": ["b"] * H, "ds": days, "promo": [0] * H})
+    found = stream.result(future=ahead)
+    assert found["ds"].to_list() == days
+    with pytest.raises(DataError, match="stamp '2021-05-08' is not after the last one, 2021-05-08"):
+        stream.push(1.0, "2021-05-08")
+    with pytest.raises(DataError, match="are dates, not 7"):
+        stream.push(1.0, 7)
+    with pytest.raises(DataError, match="inf is not finite"):
+        stream.push(float("inf"))
+    with pytest.raises(DataError, match="'x' is not a number"):
+        stream.push("x")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no covariate 'price'"):
+        stream.push(1.0, price=2)
+    stream.push(57.0, "2051-01-01", promo=0)
+    assert len(stream) == covariate_model.settings.kept_steps, "a long silence takes no memory"
+    with pytest.raises(UsageError, match="say which series the stream continues: there are a, b"):
+        covariate_model.stream()
+    with pytest.raises(UsageError, match="no series 'q'"):
+        covariate_model.stream("q")
+    with pytest.raises(DataError, match="not a stamp like those"):
+        covariate_model.stream(start=3)
+    with pytest.raises(DataError, match="no value yet"):
+        covariate_model.stream(start="2021-01-01").result()
+
+
+def test_a_stream_remembers_what_was_known_before_a_silence() -> None:
+    data = daily(60, ("a",))
+    model = Forecaster.fit(data, horizon=3, hidden=8, epochs=1, context=10, progress=False)
+    model = replace(model, calibration=replace(model.calibration, weight=0.0, base="seasonal naive"))
+    stream, day = model.stream(), data["ds"][-1] + timedelta(40)
+    stream.push(7.0, day)
+    gap = pl.concat([data, pl.DataFrame({"unique_id": ["a"], "ds": [day], "y": [7.0]})])
+    assert stream.result().equals(model.predict(gap))
+    assert stream.result()["q0.5"].to_list() == pytest.approx([data["y"][-1]] * 3)

@@ -1,0 +1,171 @@
+"""Streams of language models: in pieces or whole, saved and continued, and the text they generate."""
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elman.errors import ArtifactError, UsageError
+from elman.tasks.generate.language_model import LanguageModel
+from toy_language import sentences
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_a_text_in_pieces_is_the_text(
+    letters: LanguageModel, words: LanguageModel, data: st.DataObject
+) -> None:
+    whole = sentences(2, seed=data.draw(st.integers(0, 9)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=4)))
+    for model in (letters, words):
+        at_once, pieces = model.stream(), model.stream()
+        at_once.push(whole)
+        for begin, end in itertools.pairwise([0, *cuts, len(whole)]):
+            pieces.push(whole[begin:end])
+        for (w1, p1), (w2, p2) in zip(at_once.result(), pieces.result(), strict=True):
+            assert w1 == w2 and p1 == pytest.approx(p2, rel=1e-5)
+
+
+def test_a_part_of_a_word_is_completed(
+    words: LanguageModel, letters: LanguageModel, subwords: LanguageModel
+) -> None:
+    for model in (words, letters, subwords):
+        stream = model.stream()
+        stream.push("I love deep lea")
+        best = stream.result(3)
+        assert best[0][0] == "learning"
+        assert all(word.startswith("lea") for word, _ in best)
+
+
+def test_subwords_that_cross_a_blank_or_a_begun_word(subwords: LanguageModel) -> None:
+    """In training "learning" came as tokens of " learning": neither a lone blank nor " l" was ever read."""
+    assert subwords.predict("they love deep")[0][0] == "learning"
+    stream = subwords.stream()
+    for typed, expected in (("they love deep l", "learning"), ("ear", "learning"), ("ning.\n", None)):
+        stream.push(typed)
+        best = stream.result(3)
+        assert all(0 <= p <= 1.0001 for _, p in best)
+        assert expected is None or best[0][0] == expected
+    after_blank = "".join(subwords.generate("they love deep ", 20, temperature=0))
+    assert " " + after_blank == "".join(subwords.generate("they love deep", 21, temperature=0))
+
+
+def test_words_follow_marks(words: LanguageModel) -> None:
+    for typed in ("they love tea.", "they love tea", "I lo", "I love tea. the", "I love tea.\nthe", "tea .I"):
+        stream = words.stream()
+        stream.push(typed)
+        assert stream.result(3), typed
+
+
+def test_line_ends_of_other_systems(letters: LanguageModel) -> None:
+    plain, other = letters.stream(), letters.stream()
+    plain.push("they\nlike\n")
+    for piece in ("they\r", "", "\nlike\r\n"):
+        other.push(piece)
+    assert plain.result() == other.result()
+    plain.push("they\n")
+    other.push("they\r")  # may be a whole line end, so it counts at once
+    assert plain.result() == other.result()
+
+
+def test_only_texts_are_pushed(letters: LanguageModel) -> None:
+    with pytest.raises(UsageError, match="not bytes"):
+        letters.stream().push(b"I")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("adapt", [False, True])
+def test_a_stream_continues_from_a_file(model: LanguageModel, tmp_path: Path, adapt: bool) -> None:
+    stream = model.stream(adapt)
+    stream.push("I love tea.\nthey read ol")
+    stream.save(tmp_path / "stream")
+    again = model.stream(adapt, saved=tmp_path / "stream")
+    assert again.result() == stream.result()
+    for each in (stream, again):
+        each.push("d books.\n")
+    assert again.result() == stream.result()
+
+
+def test_a_stream_of_another_model(words: LanguageModel, letters: LanguageModel, tmp_path: Path) -> None:
+    words.stream().save(tmp_path / "stream")
+    with pytest.raises(ArtifactError, match="another model"):
+        letters.stream(saved=tmp_path / "stream")
+    (tmp_path / "stream").write_bytes(b"no")
+    with pytest.raises(ArtifactError, match="holds no stream"):
+        words.stream(saved=tmp_path / "stream")
+    with pytest.raises(ArtifactError, match="holds no stream"):
+        words.stream(saved=tmp_path / "nowhere")
+
+
+def test_rows_share_one_cache(letters: LanguageModel) -> None:
+    stream = letters.stream(adapt=True)
+    stream.push("they read tea.\n" * 3)
+    tokens = torch.tensor([3, 4, 5, 3])
+    rows = stream._model.select(stream._state, torch.zeros(4, dtype=torch.int64))
+    together, _ = stream._model.step(tokens, rows)
+    for row, token in enumerate(tokens):
+        alone, _ = stream._model.step(token.view(1), stream._state)
+        assert torch.allclose(together[row], alone[0], atol=1e-5)
+
+
+# ---- generated text
+
+
+def test_generated_text(model: LanguageModel) -> None:
+    first = "".join(model.generate("I love", 200, seed=1))
+    assert first == "".join(model.generate("I love", 200, seed=1))
+    assert first != "".join(model.generate("I love", 200, seed=2))
+    assert 190 <= len(first) <= 200
+    characters = set(sentences(600)) | {" "}
+    assert set(first) <= characters
+    generated = first.replace("\n", " ").split()
+    assert sum(w.strip(".") in sentences(600) for w in generated) > 0.5 * len(generated)
+
+
+def test_temperature_0_is_the_likeliest(model: LanguageModel) -> None:
+    texts = {"".join(model.generate("they", 60, temperature=0, seed=s)) for s in (1, 2, 3)}
+    assert len(texts) == 1
+    assert texts == {"".join(model.generate("they", 60, top_k=1, seed=5))}
+
+
+def test_stop_and_length(model: LanguageModel) -> None:
+    text = "".join(model.generate("I", 300, seed=3))
+    stopped = "".join(model.generate("I", 300, seed=3, stop=".\n"))
+    assert ".\n" in text and stopped == text[: text.index(".\n")]
+    assert "".join(model.generate("I", 0)) == ""
+    for length in (1, 7):
+        assert "".join(model.generate("I", length, seed=3)) == text[:length]
+
+
+def test_generating_does_not_change_the_stream(model: LanguageModel) -> None:
+    stream = model.stream()
+    stream.push("they like")
+    before = stream.result()
+    "".join(stream.generate(50, seed=1))
+    assert stream.result() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"length": -1}, "length"),
+        ({"length": 1.5}, "length"),
+        ({"temperature": -1}, "temperature"),
+        ({"top_p": 0}, "top_p"),
+        ({"top_k": -2}, "top_k"),
+        ({"top_k": "3"}, "top_k"),
+        ({"top_p": "all"}, "top_p"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"temperature": math.nan}, "temperature"),
+        ({"stop": ""}, "stop"),
+        ({"seed": 2**64}, "seed"),
+        ({"seed": "1"}, "seed"),
+    ],
+)
+def test_wrong_options(letters: LanguageModel, options: dict[str, Any], name: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        "".join(letters.generate("I", **options))

@@ -1,0 +1,146 @@
+"""Scores beside those of baselines: the table, the JSON, and what elman 0.1.0 saved."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elman.tasks.evaluation import Evaluation, Metric, Scores, overlap_note
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyEvaluation(Evaluation):
+    SAVED_BASELINES: ClassVar = {"baseline": "bag of words", "naive": "the same word always"}
+
+    rows: int = 12
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+    def metrics(self) -> dict[str, Metric]:
+        return {
+            "accuracy": Metric("accuracy", ".4f"),
+            "bleu": Metric("BLEU", ".1f"),
+            "perplexity": Metric("perplexity"),
+        }
+
+    def facts(self) -> list[str]:
+        return [f"{self.rows} texts"]
+
+
+def toy(**changes: Any) -> ToyEvaluation:
+    values = {
+        "scores": {"accuracy": 0.75, "bleu": None, "perplexity": 1234.56},
+        "baselines": {
+            "bag of words": {"accuracy": 0.5, "bleu": None, "perplexity": 10.0},
+            "the same word always": {"accuracy": 1.0, "bleu": None},
+        },
+    }
+    return ToyEvaluation(**(values | changes))
+
+
+def test_a_table_with_a_column_for_every_baseline() -> None:
+    assert str(toy()) == (
+        "               network  bag of words  the same word always\n"
+        "accuracy        0.7500        0.5000                1.0000\n"
+        "perplexity        1235            10\n"
+        "\n"
+        "12 texts"
+    )
+
+
+def test_a_score_that_only_some_columns_have() -> None:
+    lines = str(toy(scores={"accuracy": 0.75, "bleu": 12.34})).splitlines()
+    assert lines[2] == "BLEU              12.3"
+    assert lines[3] == f"{'perplexity':34}10"
+
+
+def test_a_model_without_baseline_and_notes() -> None:
+    evaluation = toy(baselines={}, notes=("few texts", "old texts"))
+    assert evaluation.baseline is None
+    assert str(evaluation) == (
+        "               network\n"
+        "accuracy        0.7500\n"
+        "perplexity        1235\n"
+        "\n"
+        "12 texts\n"
+        "Note: few texts\n"
+        "Note: old texts"
+    )
+
+
+def test_the_baseline_is_the_first() -> None:
+    assert toy().baseline == {"accuracy": 0.5, "bleu": None, "perplexity": 10.0}
+
+
+SCORES = st.dictionaries(
+    st.sampled_from(["accuracy", "bleu", "perplexity"]),
+    st.none() | st.floats(allow_nan=False, allow_infinity=False),
+)
+
+
+@given(
+    SCORES,
+    st.dictionaries(st.text(max_size=5), SCORES, max_size=3),
+    st.lists(st.text(max_size=5)).map(tuple),
+    st.lists(st.lists(st.integers(0, 9)).map(tuple)).map(tuple),
+)
+def test_json_and_back(
+    scores: Scores,
+    baselines: dict[str, Scores],
+    notes: tuple[str, ...],
+    confusion: tuple[tuple[int, ...], ...],
+) -> None:
+    evaluation = toy(scores=scores, baselines=baselines, notes=notes, confusion=confusion)
+    values = json.loads(json.dumps(evaluation.to_dict()))
+    assert list(values) == ["scores", "baselines", "notes", "rows", "confusion"]
+    assert ToyEvaluation.from_dict(values) == evaluation
+    str(evaluation)
+
+
+def test_json_has_no_nan() -> None:
+    values = toy(scores={"accuracy": math.nan, "perplexity": math.inf}).to_dict()
+    assert values["scores"] == {"accuracy": None, "perplexity": None}
+    json.dumps(values, allow_nan=False)
+
+
+def test_baselines_as_elman_0_1_saved_them() -> None:
+    saved = {
+        "scores": {"accuracy": 0.75},
+        "baseline": {"accuracy": 0.5},
+        "naive": None,
+        "rows": 3,
+        "confusion": [[1, 2], [0, 0]],
+        "notes": ["few texts"],
+    }
+    evaluation = ToyEvaluation.from_dict(saved)
+    assert evaluation.baselines == {"bag of words": {"accuracy": 0.5}}
+    assert (evaluation.notes, evaluation.confusion) == (("few texts",), ((1, 2), (0, 0)))
+    assert saved["baseline"] == {"accuracy": 0.5}, "from_dict leaves its argument as it is"
+    assert ToyEvaluation.from_dict(evaluation.to_dict()) == evaluation
+    assert ToyEvaluation.from_dict(saved | {"baseline": None}).baselines == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [({"naive": ...}, KeyError), ({"speed": 3}, TypeError), ({"scores": ...}, TypeError)],
+)
+def test_values_of_another_evaluation(changes: dict[str, Any], error: type[Exception]) -> None:
+    saved = {"scores": {}, "baseline": {}, "naive": {}, "rows": 3} | changes
+    with pytest.raises(error):
+        ToyEvaluation.from_dict({name: value for name, value in saved.items() if value is not ...})
+
+
+def test_a_task_says_what_its_scores_are() -> None:
+    with pytest.raises(TypeError, match="facts, metrics"):
+        Evaluation(scores={}, baselines={})  # type: ignore[abstract]
+
+
+@given(st.lists(st.integers(0, 5)), st.lists(st.integers(0, 5)))
+def test_texts_that_were_trained_on_are_counted(hashes: list[int], training: list[int]) -> None:
+    shared = len([one for one in hashes if one in training])
+    note = f"{shared} of these {len(hashes)} texts were trained on, which flatters all scores"
+    assert overlap_note(hashes, torch.tensor(training), "texts") == ((note,) if shared else ())
