@@ -38,7 +38,7 @@ def test_predict_takes_a_text_texts_or_a_conversation(model: Chatbot) -> None:
 @pytest.mark.parametrize(
     ("data", "count", "message"),
     [
-        (["a", 3], 1, "text 1 to reply to"),
+        (["a", 3], 1, "text 1 must be a string"),
         ("a", 0, "count"),
         ("  ", 1, "empty"),
         ("\ud800", 1, "surrogate"),
@@ -65,7 +65,7 @@ def test_every_line_has_an_answer(model: Chatbot, tmp_path: Path) -> None:
     assert lines == [model.predict("Hi, I am Ada."), "", model.predict("Hi, I am Bert.")]
     replies = [answer.to_dict()["replies"] for answer in model.answers(tmp_path / "t", count=2)]
     assert replies[1] == [] and 1 <= len(replies[0]) <= 2
-    with pytest.raises(UsageError, match="something to reply to"):
+    with pytest.raises(UsageError, match="model needs input"):
         next(model.answers(None))
 
 

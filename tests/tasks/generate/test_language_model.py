@@ -71,7 +71,7 @@ def test_an_answer_for_every_line(words: LanguageModel, tmp_path: Path) -> None:
     assert str(answers[0]).split("\t")[0] == f"learning {p:.4f}"
     (answer,) = words.answers("they love deep")
     assert answer.words == words.predict("they love deep")
-    with pytest.raises(UsageError, match="needs a text"):
+    with pytest.raises(UsageError, match="model needs input"):
         next(words.answers(None))
 
 

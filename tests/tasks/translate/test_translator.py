@@ -25,7 +25,7 @@ def test_n_best(model: Translator) -> None:
     for count in (0, 2.5, "3", 101):
         with pytest.raises(UsageError, match="count"):
             model.predict("pomon", count=count)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="text 1 to translate"):
+    with pytest.raises(UsageError, match="text 1 must be a string"):
         model.predict(["pomon", 3])
 
 
@@ -91,7 +91,7 @@ def test_every_line_has_an_answer(model: Translator, tmp_path: Path) -> None:
     (tmp_path / "t").write_text("pomon\n\nla kato\n")
     assert len(list(model.answers(tmp_path / "t"))) == 3
     assert json.dumps(next(model.answers("\udcff")).to_dict())
-    with pytest.raises(UsageError, match="something to translate"):
+    with pytest.raises(UsageError, match="model needs input"):
         next(model.answers(None))
 
 
