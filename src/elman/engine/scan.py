@@ -117,7 +117,7 @@ def _noise(stack: Stack, x: Tensor, state: State) -> Noise:
     if stack.training and stack.recurrent_dropout:
         recurrent = F.dropout(x.new_ones(batch, widths[0]), stack.recurrent_dropout)
     if stack.zoneout:
-        zoneout = (stack.zoneout,) * len(widths)
+        zoneout = (float(stack.zoneout),) * len(widths)
     if stack.zoneout and stack.training:
         zoneout = tuple(torch.bernoulli(x.new_full((steps, batch, w), stack.zoneout)) for w in widths)
     return Noise(recurrent, zoneout)

@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import PackedSequence
 from elman.cells import Cell
 from elman.engine.call import Call, State
 from elman.errors import UsageError
+from elman.settings import plain
 
 States = Tensor | tuple[Tensor, ...]
 
@@ -99,9 +100,12 @@ def _lengths(lengths: Tensor | list[int] | None, x: Tensor) -> Tensor | None:
     if lengths is None:
         return None
     steps, batch = x.shape[:2]
+    if isinstance(lengths, list | tuple):
+        lengths = [plain(length) for length in lengths]
     result = torch.as_tensor(lengths, device=x.device)
     if result.shape != (batch,) or (batch and (result.is_floating_point() or result.dtype == torch.bool)):
         raise UsageError(f"lengths must be whole numbers, one for each of the {batch} sequences")
+    result = result.long()  # first: unsigned numbers can't be compared
     if bool(((result < 0) | (result > steps)).any()):
         raise UsageError(f"lengths must lie between 0 and the {steps} steps of input")
-    return result.long()
+    return result
