@@ -78,6 +78,16 @@ def _kernel(stack: Stack, x: Tensor, state: State, batch_sizes: Tensor | None) -
     return KERNELS[stack.cell](x, batch_sizes, hx, *tail)
 
 
+def result_type(stack: Stack, x: Tensor, call: Call) -> torch.dtype:
+    """Return the type of what torch.nn's layer of this cell returns on the CPU: autocast rounds some only."""
+    if not torch.is_autocast_enabled("cpu"):
+        return x.dtype
+    half = torch.get_autocast_dtype("cpu")
+    dense = call.lengths is None and call.batch_sizes is None
+    rounded = stack.cell is LSTM and dense and torch_internals.has_half_lstm(half)
+    return half if rounded or stack.cell in (Elman, ElmanReLU) else x.dtype
+
+
 def _no_half(stack: Stack, x: Tensor) -> bool:
     """Return whether oneDNN would be asked for an LSTM that it refuses to build on this processor."""
     if not _is_onednn(stack, x):
