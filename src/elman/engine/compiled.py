@@ -36,6 +36,10 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (not widened and weights.weight_ih.dtype != x.dtype, "kernels don't mix precisions"),
         (0 in x.shape[:2], "there is nothing to compute"),
         (weights.weight_hr is not None, "kernels have no projection"),
+        (
+            torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export(),
+            "ONNX knows PyTorch's operators only",
+        ),
     )
     reason = next((reason for holds, reason in reasons if holds), "")
     if reason or torch.compiler.is_compiling():
