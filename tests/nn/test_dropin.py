@@ -251,6 +251,17 @@ def test_half_precision_with_a_projection_is_torchs(dtype: torch.dtype) -> None:
         ours(x)[0].sum().backward()
 
 
+@pytest.mark.parametrize("supported", [False, True])
+def test_autocast_needs_no_lstm_of_onednn(supported: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_internals, "has_half_lstm", lambda dtype: supported)
+    layer, x = elman.LSTM(I, H), torch.randn(T, B, I)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = layer(x)[0]
+    assert output.dtype == (torch.bfloat16 if supported else torch.float32)
+    output.float().sum().backward()
+    assert layer.weight_hh_l0.grad is not None
+
+
 def test_autocast_leaves_double_precision_alone() -> None:
     layer, x = elman.LSTM(I, H, dtype=torch.float64), torch.randn(T, B, I, dtype=torch.float64)
     exact = layer(x)

@@ -37,6 +37,7 @@ def without_autocast(function: Callable[..., Any]) -> Callable[..., Any]:
     return exact
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def has_half_lstm(dtype: torch.dtype) -> bool:
     """Return whether oneDNN builds an LSTM of this half precision on this processor."""
     if dtype == torch.bfloat16:

@@ -103,9 +103,7 @@ class Tape:
             self.locals = dict(self.frame.f_locals)
             self.operations += 1
             if self.operations > MAX_OPERATIONS:
-                raise CellError(
-                    f"{_where()}: over {MAX_OPERATIONS} operations in one step; has a loop no end?"
-                )
+                raise CellError(f"{_where()}: over {MAX_OPERATIONS} operations a step: has a loop no end?")
         return self.add(Node(op, tuple(self.number(a, op) for a in args)))
 
     @functools.cached_property
