@@ -46,6 +46,19 @@ def rows(group: Any) -> dict[str, tuple[Row, Any]]:
     return {one.name: (one.metadata["row"], one.default) for one in fields(group) if "row" in one.metadata}
 
 
+def plain(value: Any) -> Any:
+    """Return a NumPy scalar, 0-d array or 0-d tensor as the Python number it holds, all else unchanged."""
+    if type(value) in (bool, int, float, str) or getattr(value, "ndim", None) != 0:
+        return value
+    kind = getattr(
+        getattr(value, "dtype", None), "kind", ""
+    )  # a tensor's dtype has none; a date's item() may be an integer
+    if kind not in "biuf":
+        return value
+    number = float(value) if kind == "f" else value.item()  # a long double's item() is no float
+    return number if isinstance(number, bool | int | float) else value
+
+
 def is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
