@@ -33,10 +33,11 @@ class Row:
 
 
 def check(settings: Any) -> None:
-    """Raise UsageError for the first field whose value is out of its range."""
+    """Raise UsageError for the first field whose value is out of its range. Numbers become Python's."""
     for one in fields(settings):
         row: Row | None = one.metadata.get("row")
-        value = getattr(settings, one.name)
+        value = plain(getattr(settings, one.name))
+        object.__setattr__(settings, one.name, value)  # of a frozen dataclass
         if row is not None and not row.holds(value):
             raise UsageError(f"{one.name} must be {row.range()}, not {value!r}")
 

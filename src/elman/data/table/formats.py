@@ -229,6 +229,8 @@ def to_series(name: str, values: list[Any]) -> pl.Series:
     try:
         return pl.Series(name, values, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        if all(type(value) in (int, float, type(None)) for value in values):
+            return pl.Series(name, values, dtype=pl.Float64, strict=False)
         return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
 
 

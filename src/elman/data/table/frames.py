@@ -22,8 +22,8 @@ def to_frame(source: Any, name: str) -> pl.DataFrame:
     elif isinstance(source, list) and source and all(isinstance(row, dict) for row in source):
         keys = dict.fromkeys(str(key) for row in source for key in row)
         frame = pl.DataFrame([to_series(key, [row.get(key) for row in source]) for key in keys])
-    elif isinstance(source, pl.DataFrame):
-        frame = source
+    elif isinstance(source, pl.DataFrame | pl.LazyFrame):
+        frame = source.lazy().collect()
     elif hasattr(source, "__arrow_c_stream__"):
         frame = _from_arrow(source, name)
     else:

@@ -14,7 +14,8 @@ from elman import artifact
 from elman.data.table.formats import input_lines
 from elman.data.text.corpus import is_table, read_corpus, read_ids
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
-from elman.errors import DataError, UsageError
+from elman.errors import DataError
+from elman.tasks.entry import entry, training_entry
 from elman.tasks.generate.baseline import NGram
 from elman.tasks.generate.cache import Blend, tuned
 from elman.tasks.generate.network import LanguageNet
@@ -23,8 +24,9 @@ from elman.tasks.generate.problem import NextToken
 from elman.tasks.generate.scores import LanguageEvaluation, evaluate
 from elman.tasks.generate.settings import ORDERS, Settings, defaults
 from elman.tasks.generate.stream import LanguageStream
+from elman.tasks.inputs import check_count, check_text, read_texts
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, check_texts, network_phrase
+from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
 
@@ -79,6 +81,7 @@ class LanguageModel(Task):
         return _ngram(self.ngram_tokens.numpy(), self.vocabulary) if len(self.ngram_tokens) else None
 
     @classmethod
+    @training_entry
     def fit(
         cls,
         data: Any,
@@ -136,6 +139,7 @@ class LanguageModel(Task):
         run.keep(model.save)
         return model
 
+    @entry
     def evaluate(self, data: Any, *, text: str | None = None, adapt: bool = False) -> LanguageEvaluation:
         """Score on another text, beside the n-gram: every token given all tokens before it.
 
@@ -155,25 +159,33 @@ class LanguageModel(Task):
         blend = self.blend if adapt else None
         return evaluate(self.network, self.baseline, ids, characters, self.vocabulary, notes, blend)
 
+    @entry
     def predict(self, data: Any, count: int = 5) -> Any:
         """Return the likeliest next words after a text, as [(word, probability), ...], best first; for
-        several texts, the list of such lists. The last word of a text counts as complete. Raises UsageError
-        for a text that is not a string, or a count below 1."""
-        if not isinstance(count, int) or count < 1:
-            raise UsageError(f"count must be a whole number of at least 1, not {count!r}")
+        several texts, the list of such lists. The last word of a text counts as complete.
+
+        Args:
+            data: a text; an iterable of texts; a table in memory with the column of texts; a row of one, as a
+                dict; or a `pathlib.Path` to a table or to lines of text.
+
+        Raises UsageError for anything else, or a count below 1; DataError for a table without the column.
+        """
+        check_count(count)
+        texts, single = read_texts(data, self.source.get("column", "text"))
         answers = []
-        for text in check_texts(data):
+        for text in texts:
             stream = self.stream()
             stream.push(text + " " if text.strip() and not text[-1].isspace() else text)
             answers.append(stream.result(count))
-        return answers[0] if isinstance(data, str) else answers
+        return answers[0] if single else answers
 
     def generate(self, prompt: str = "", length: int = 500, **options: Any) -> Iterator[str]:
         """Yield text after a prompt, piece by piece; `options` as for `LanguageStream.generate`."""
         stream = self.stream()
-        stream.push(prompt)
+        stream.push(check_text(prompt, "prompt"))
         return stream.generate(length, **options)
 
+    @entry
     def stream(self, adapt: bool = False, saved: str | Path | None = None) -> LanguageStream:
         """Start a text that is typed, with the next words at any time, in constant memory.
 
@@ -190,7 +202,12 @@ class LanguageModel(Task):
         """Yield the likeliest next words after a text; or after every line of a file, or of standard input.
         Raises UsageError if there are no data."""
         self.require_input(data)
-        for line in input_lines(str(data)):
+        lines = (
+            input_lines(data)
+            if isinstance(data, str)
+            else read_texts(data, self.source.get("column", "text")).texts
+        )
+        for line in lines:
             yield NextWords(self.predict(line, count))
 
     def parts(self) -> Parts:
