@@ -16,6 +16,8 @@ _DAY = 86_400 * _SECOND
 _YEAR = 365.25 * 86_400
 _FIXED = {"us": 1, "s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND, "d": _DAY, "w": 7 * _DAY}
 _MONTHS = {"mo": 1, "q": 3, "y": 12}
+# NumPy adds no bare integer to a date.
+_ONE_DAY, _ONE_MONTH, _ONE_YEAR = (np.timedelta64(1, unit) for unit in ("D", "M", "Y"))
 _GRAMMAR = (
     "a count and one of s, min, h, d, bd (business day), w, mo, q, y, as in '30min' or '1mo', "
     "or a bare count for stamps that are step numbers"
@@ -93,7 +95,9 @@ class Frequency:
             months = stamps.astype("datetime64[M]").astype(np.int64)
             slots = (months - start.astype("datetime64[M]").astype(np.int64)) // self.count
         elif self.unit == "business":
-            days = np.busday_count(start.astype("datetime64[D]"), stamps.astype("datetime64[D]") + 1) - 1
+            days = (
+                np.busday_count(start.astype("datetime64[D]"), stamps.astype("datetime64[D]") + _ONE_DAY) - 1
+            )
             slots = days.astype(np.int64) // self.count
         else:
             distance = stamps.astype(np.int64) - start.astype(np.int64)
@@ -111,8 +115,8 @@ class Frequency:
         if self.unit == "business":
             days = np.busday_offset(day, slots * self.count, roll="backward")
             return np.asarray(days.astype("datetime64[us]") + time_of_day)
-        month = day.astype("datetime64[M]") + slots * self.count
-        last = (month + 1).astype("datetime64[D]") - 1
+        month = day.astype("datetime64[M]") + slots * self.count * _ONE_MONTH
+        last = (month + _ONE_MONTH).astype("datetime64[D]") - _ONE_DAY
         first = month.astype("datetime64[D]")
         same_day = first + (day - day.astype("datetime64[M]").astype("datetime64[D]"))
         days = last if self.month_end else np.minimum(same_day, last)
@@ -140,7 +144,7 @@ def _phase(stamps: Stamps, cycle: str) -> NDArray[np.float64]:
     micros = stamps.astype("datetime64[us]").astype(np.int64)
     if cycle == "year":
         year = stamps.astype("datetime64[Y]")
-        start, end = (y.astype("datetime64[us]").astype(np.int64) for y in (year, year + 1))
+        start, end = (y.astype("datetime64[us]").astype(np.int64) for y in (year, year + _ONE_YEAR))
         return np.asarray((micros - start) / (end - start))
     length = {"hour": 3600 * _SECOND, "day": _DAY, "week": 7 * _DAY}[cycle]
     return np.asarray((micros % length) / length)
@@ -188,7 +192,7 @@ def _monthly(groups: Sequence[Stamps], stamps: Stamps, steps: Stamps) -> Frequen
         return None
     days = stamps.astype("datetime64[D]")
     month = days.astype("datetime64[M]")
-    ends = bool((days == (month + 1).astype("datetime64[D]") - 1).all())
+    ends = bool((days == (month + _ONE_MONTH).astype("datetime64[D]") - _ONE_DAY).all())
     same_day = len(np.unique((days - month.astype("datetime64[D]")).astype(np.int64))) == 1
     months = np.concatenate(
         [np.diff(g.astype("datetime64[M]")).astype(np.int64) for g in groups if len(g) > 1]
