@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.data.series.panel import extend, format_stamp, read_panel
+from elman.data.series.panel import extend, read_panel
+from elman.data.series.stamps import format_stamp
 from elman.errors import DataError
 
 WALMART = {"value": "Weekly_Sales", "series": "Store"}

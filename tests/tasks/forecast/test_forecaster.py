@@ -88,7 +88,7 @@ def test_backtest_trains_on_the_past_only(model: Forecaster) -> None:
     assert other.baselines["naive"]["mase"] > found.baselines["naive"]["mase"]
     with pytest.raises(UsageError, match="cutoffs must be a whole number of at least 1"):
         model.backtest(data, cutoffs=0)
-    with pytest.raises(DataError, match="not stamps like those"):
+    with pytest.raises(DataError, match="cutoffs 3 is not a stamp like those"):
         model.backtest(data, cutoffs=[3, 4])
     with pytest.raises(DataError, match="has 6; give fewer or later cutoffs"):
         model.backtest(data, cutoffs=19)

@@ -106,7 +106,7 @@ def test_origins() -> None:
     assert origins(twenty, twenty.series[0], 6, days) == [9, 12]
     with pytest.raises(UsageError, match="at least 1"):
         origins(twenty, twenty.series[0], 6, 0)
-    with pytest.raises(DataError, match="not stamps like those"):
+    with pytest.raises(DataError, match="cutoffs 3 is not a stamp like those"):
         origins(twenty, twenty.series[0], 6, [3])
     assert cut_at(twenty, [9]).series[0].values.tolist() == list(range(9))
     assert len(cut_at(twenty, [None]).series[0].values) == 20

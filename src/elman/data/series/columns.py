@@ -37,6 +37,7 @@ def find_columns(
     series: str | None = None,
     future: Sequence[str] = (),
     static: Sequence[str] = (),
+    duplicates: str = "error",
 ) -> Columns:
     """Find each column by its argument, by the names `unique_id, ds, y`, or by its cells.
 
@@ -54,7 +55,8 @@ def find_columns(
     value = value if value is not None else _find_value(table, [c for c in names if c not in {time, *taken}])
     _refuse_twice([name for name in (time, value, *future) if name is not None])
     if series is None and time is not None and table.frame[time].is_duplicated().any():
-        series = _find_series(table, [c for c in names if c not in {time, value, *future, *static}], time)
+        free = [c for c in names if c not in {time, value, *future, *static}]
+        series = _find_series(table, free, time, duplicates)
     return Columns(time, value, series, future, static)
 
 
@@ -99,18 +101,22 @@ def _find_value(table: Table, free: list[str]) -> str:
     )
 
 
-def _find_series(table: Table, free: list[str], time: str) -> str:
-    """Return the one column of names, which must distinguish several series, because stamps repeat."""
+def _find_series(table: Table, free: list[str], time: str, duplicates: str) -> str | None:
+    """Return the one column of names, which must distinguish several series, because stamps repeat; None if
+    such rows are to be merged."""
     names = [c for c in free if not is_numeric(table.frame[c]) and not looks_like_time(table.frame[c])]
     if len(names) == 1:
         return names[0]
+    if duplicates != "error":
+        return None
     repeated = table.frame[time].is_duplicated()
     first = int(repeated.arg_true()[0])
     second = int((table.frame[time] == table.frame[time][first]).arg_true()[1])
     rows = f"{table.row(first)} and row {second + table.first_row}"
-    advice = "keep one of them"
+    advice = "keep one of them, or merge such rows with duplicates='mean', 'sum', 'first' or 'last'"
     if free:
         advice += f", or name the column that distinguishes several series with series=: {', '.join(free)}"
+        advice += f"; a time of day in a column of its own is joined with time='{time},...'"
     raise DataError(f"{rows} both hold {time} {table.frame[time][first]}; {advice}.")
 
 

@@ -12,8 +12,8 @@ import polars as pl
 from elman import artifact
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel, extend, read_panel
+from elman.data.series.source import join_names, series_table
 from elman.data.series.windows import Cutoffs
-from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
 from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.history import (
@@ -98,7 +98,7 @@ class Forecaster(Task):
         data: Any,
         *,
         horizon: int,
-        time: str | None = None,
+        time: str | Sequence[str] | None = None,
         value: str | None = None,
         series: str | None = None,
         future: Sequence[str] = (),
@@ -113,23 +113,32 @@ class Forecaster(Task):
         """Train on series in long form, a row for each series and stamp; see `Task` for the common arguments.
 
         Args:
-            data: any table that `elman.data.table.table.read_table` reads.
+            data: any table that `elman.data.table.table.read_table` reads; a pandas or polars series, an
+                array or a list of numbers. The dates in the index of a pandas frame or series are used.
             horizon: steps to look ahead.
             time, value, series: columns of the stamps, the values and the names of the series; recognised
-                where only one column is possible.
+                where only one column is possible. `time` may name the index, or several columns that hold the
+                parts of the time, such as `["year", "month"]`.
             future: columns known ahead of time, such as holidays or prices; a forecast needs them ahead.
             static: columns with one text or number for each series.
             frequency: such as "1h", "30min", "1d", "1bd", "1mo"; inferred if None.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
         """
-        split_choices(settings, Settings)  # before a long file is read
+        chosen, _ = split_choices(settings, Settings)  # before a long file is read
         if not isinstance(horizon, int) or isinstance(horizon, bool) or horizon < 1:
             raise UsageError(f"horizon must be a whole number of at least 1, not {horizon!r}")
         if folder is not None:
             artifact.check_destination(folder)
-        table = read_table(data, header=header)
+        table = series_table(data, header=header, time=join_names(time), value=value)
         panel = read_panel(
-            table, time=time, value=value, series=series, future=future, static=static, frequency=frequency
+            table,
+            time=time,
+            value=value,
+            series=series,
+            future=future,
+            static=static,
+            frequency=frequency,
+            duplicates=chosen.duplicates,
         )
         panel = drop_short(panel, horizon)
         _warn(panel.notes)
@@ -267,7 +276,10 @@ class Forecaster(Task):
         self, data: Any = None, *, header: bool = True, plot: str | Path | None = None
     ) -> Iterator[ForecastAnswer]:
         """Yield the forecast after `data`, or after the training series, step by step; draw it as `plot`."""
-        table = None if data is None else read_table(data, header=header)
+        columns = self.history.columns
+        table = None
+        if data is not None:
+            table = series_table(data, header=header, time=columns.time, value=columns.value)
         if plot is not None:
             self.plot(plot, table)
         frame = self.predict(table)
@@ -324,10 +336,17 @@ class Forecaster(Task):
 
     def _read(self, data: Any, header: bool) -> Panel:
         """Read series with the columns of the training data."""
-        columns = asdict(self.history.columns)
-        panel = read_panel(read_table(data, header=header), **columns, frequency=self.history.frequency)
+        history = self.history
+        table = series_table(data, header=header, time=history.columns.time, value=history.columns.value)
+        panel = read_panel(
+            table,
+            **asdict(history.columns),
+            frequency=history.frequency,
+            duplicates=self.settings.duplicates,
+            clock=history.clock,
+        )
         _warn(panel.notes)
-        return panel
+        return replace(panel, clock=history.clock)
 
     def _panel(self, data: Any, future: Any, header: bool) -> Panel:
         """Read the series to forecast, each after its kept past; the training series if `data` is None."""

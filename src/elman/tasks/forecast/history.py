@@ -1,7 +1,7 @@
 """The past that a forecaster keeps of its training series, and how new data continue it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ from torch import Tensor, from_numpy
 
 from elman.data.series.columns import Columns
 from elman.data.series.frequency import Frequency
-from elman.data.series.panel import Array, Panel, Series, format_stamp
-from elman.data.series.stamps import read_stamps
+from elman.data.series.panel import Panel, Series, read_moments
+from elman.data.series.rows import Array
+from elman.data.series.stamps import Clock, format_stamp, with_zone
 from elman.data.series.windows import Cutoffs
-from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
 
 
@@ -27,7 +27,11 @@ def forget(panel: Panel, series: Series, first: int) -> Series:
     missing."""
     start = panel.stamps(series, first, 1)[0]
     return replace(
-        series, start=start, values=_from(series.values, first), future=_from(series.future, first)
+        series,
+        start=start,
+        values=_from(series.values, first),
+        future=_from(series.future, first),
+        nonnegative=series.nonnegative and not (series.values[:first] < 0).any(),
     )
 
 
@@ -62,7 +66,7 @@ def _joined(history: Panel, old: Series, new: Series) -> Series:
     first = int(slots[0])
     values = _overlaid(old.values, new.values, first)[: first + len(new.values)]
     future = _overlaid(old.future, new.future, first)
-    return replace(new, start=old.start, values=values, future=future)
+    return replace(new, start=old.start, values=values, future=future, nonnegative=old.nonnegative)
 
 
 def _overlaid(old: Array, new: Array, first: int) -> Array:
@@ -110,10 +114,8 @@ def origins(panel: Panel, series: Series, horizon: int, cutoffs: int | Sequence[
             raise UsageError(f"cutoffs must be a whole number of at least 1, or stamps, not {cutoffs!r}")
         steps = [n - k * horizon for k in range(cutoffs, 0, -1)]
     else:
-        clock = read_stamps(read_table({"cutoffs": list(cutoffs)}), "cutoffs")
-        if (clock.kind == "integer") != (panel.kind == "integer"):
-            raise DataError("the cutoffs are not stamps like those of the data")
-        steps = np.unique(panel.frequency.slots(series.start, clock.stamps)[0]).tolist()
+        moments = read_moments(panel, list(cutoffs), "cutoffs")
+        steps = np.unique(panel.frequency.slots(series.start, moments)[0]).tolist()
     return [step for step in steps if 0 < step < n]
 
 
@@ -151,9 +153,7 @@ def forecast_frame(
     `levels` after each series of a panel."""
     horizon = quantiles.shape[1]
     stamps = np.concatenate([panel.stamps(s, len(s.values), horizon) for s in panel.series])
-    ds = pl.Series("ds", stamps)
-    if panel.kind == "date":
-        ds = ds.cast(pl.Date)
+    ds = with_zone(stamps, panel.clock)
     names = [s.name for s in panel.series for _ in range(horizon)]
     columns = {f"q{level:g}": quantiles[..., levels.index(level)].ravel() for level in shown}
     return pl.DataFrame({"unique_id": names, "ds": ds, **columns})
@@ -169,18 +169,22 @@ def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], d
             "future": len(s.future),
             "static": s.static,
             "scale": None if np.isnan(scale) else scale,
+            **({"nonnegative": True} if s.nonnegative else {}),
         }
         for s, scale in zip(history.series, scales, strict=True)
     ]
     frequency, columns = history.frequency, history.columns
-    description = {
+    description: dict[str, Any] = {
         "series": series,
-        "frequency": [frequency.unit, frequency.count, frequency.month_end],
+        "frequency": frequency.to_json(),
         "columns": [columns.time, columns.value, columns.series, columns.future, columns.static],
         "kind": history.kind,
         "name": history.name,
         "fingerprint": history.fingerprint,
     }
+    clock = {key: value for key, value in asdict(history.clock).items() if value and key != "kind"}
+    if clock:
+        description["clock"] = clock
     tensors = {
         "history.values": from_numpy(np.concatenate([s.values for s in history.series])),
         "history.future": from_numpy(np.concatenate([s.future for s in history.series])),
@@ -201,11 +205,13 @@ def from_parts(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> tu
             v,
             f,
             tuple(one["static"]),
+            one.get("nonnegative", False),
         )
         for one, v, f in zip(entries, values, future, strict=True)
     )
     time, value, name, covariates, static = description["columns"]
     columns = Columns(time, value, name, tuple(covariates), tuple(static))
-    frequency = Frequency(*description["frequency"])
-    panel = Panel(series, frequency, columns, kind, description["name"], description["fingerprint"])
+    frequency = Frequency.from_json(description["frequency"])
+    clock = Clock(kind, **description.get("clock", {}))
+    panel = Panel(series, frequency, columns, clock, description["name"], description["fingerprint"])
     return panel, tuple(float("nan") if s["scale"] is None else s["scale"] for s in entries)
