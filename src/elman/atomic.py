@@ -55,7 +55,9 @@ def cache_folder(kind: str) -> Path:
 @contextmanager
 def replace_cached(path: Path) -> Iterator[IO[bytes]]:
     """Write a cached file and create its folder. Processes may write the same file at once; the last wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    missing = [folder for folder in path.parents if not folder.exists()]
+    for folder in reversed(missing):  # one by one: with `parents=True` only the last would be private
+        folder.mkdir(0o700, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
         try:
             yield file

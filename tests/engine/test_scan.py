@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import elman
-from compare import assert_same, gradients, tensors
+from compare import assert_equal, assert_same, gradients, tensors
 from elman.cells import CELLS
 from elman.engine.scan import SlowPathWarning, _warn
 
@@ -187,8 +187,9 @@ def test_the_slow_path_is_warned_of_once() -> None:
     with pytest.warns(SlowPathWarning, match="kernels have no projection; .* no layer normalisation"):
         normalised(x)
     normalised(x)
-    with pytest.warns(SlowPathWarning, match="autocast"), torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16):
         elman.Recurrent(CELLS["mgu"], 2, 3)(x)
+    elman.Recurrent(CELLS["mgu"], 2, 3, dtype=torch.float16)(x.half())
     _warn.cache_clear()
 
 
@@ -202,3 +203,23 @@ def test_no_steps_and_no_sequences(kind: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(tensors(final), state, strict=True))
     output, final = layer(torch.zeros(6, 0, 2), lengths=[])
     assert output.shape == (6, 0, 6) and tensors(final)[0].shape == (4, 0, 3)
+
+
+@pytest.mark.parametrize("how", ["layer", "autocast"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
+@pytest.mark.parametrize("kind", CELLS)
+def test_half_precision_of_any_cell_is_float32_rounded(kind: str, dtype: torch.dtype, how: str) -> None:
+    torch.manual_seed(7)
+    layer = elman.Recurrent(kind, 2, 3, 2, bidirectional=True, batch_first=True, zoneout=0.1).eval()
+    x, half = torch.randn(4, 5, 2), elman.Recurrent(kind, 2, 3, 2, bidirectional=True, batch_first=True)
+    half.load_state_dict(layer.state_dict())
+    half.eval().zoneout = 0.1
+    if how == "layer":
+        half, x = half.to(dtype), x.to(dtype)
+        layer.load_state_dict(half.state_dict())
+    resets = torch.rand(4, 5) > 0.5
+    for call in ({}, {"lengths": [5, 2, 0, 1]}, {"reset": resets}, {"return_states": True}):
+        exact = layer(x.float(), **call)
+        with torch.autocast("cpu", dtype, enabled=how == "autocast"):
+            rounded = half(x, **call)
+        assert_equal(rounded, tuple(t.to(dtype) for t in tensors(exact)))

@@ -29,7 +29,8 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (call.every_state, "PyTorch's kernels return the last state only"),
         (stack.zoneout > 0, "PyTorch's kernels have no zoneout"),
         (stack.training and stack.recurrent_dropout > 0, "PyTorch's kernels have no recurrent dropout"),
-        (cell is LSTM and _no_half(x), "this processor has no half-precision LSTM for autocast"),
+        (_no_half(stack, x), "this processor has no half-precision LSTM"),
+        (_no_training(stack, x), "PyTorch's LSTM can't be trained inside torch.compile"),
         (stack.recompute, "PyTorch's kernels keep every gate of every step"),
         (weights.gain_ih is not None, "PyTorch's kernels have no layer normalisation"),
         (weights.weight_hr is not None and cell is not LSTM, "PyTorch projects the LSTM only"),
@@ -77,11 +78,29 @@ def _kernel(stack: Stack, x: Tensor, state: State, batch_sizes: Tensor | None) -
     return KERNELS[stack.cell](x, batch_sizes, hx, *tail)
 
 
-def _no_half(x: Tensor) -> bool:
-    """Return whether autocast would need an LSTM that oneDNN refuses to build on this processor."""
-    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+def _no_half(stack: Stack, x: Tensor) -> bool:
+    """Return whether oneDNN would be asked for an LSTM that it refuses to build on this processor."""
+    if not _is_onednn(stack, x):
         return False
-    return not torch_internals.has_half_lstm(torch.get_autocast_dtype("cpu"))
+    if torch.is_autocast_enabled("cpu"):
+        return not torch_internals.has_half_lstm(torch.get_autocast_dtype("cpu"))
+    # without a graph PyTorch itself asks only where oneDNN has one
+    graph = torch.compiler.is_compiling() and x.dtype == torch.bfloat16 and not x.requires_grad
+    return graph and not torch_internals.has_half_lstm(torch.bfloat16)
+
+
+def _no_training(stack: Stack, x: Tensor) -> bool:
+    """Return whether a graph would have oneDNN's LSTM without what its backward pass needs.
+
+    PyTorch puts that into a graph wherever x needs no gradient, although the weights may.
+    """
+    if not torch.compiler.is_compiling() or not torch.is_grad_enabled() or x.requires_grad:
+        return False
+    return _is_onednn(stack, x) and any(w.weight_ih.requires_grad for w in stack.weights)
+
+
+def _is_onednn(stack: Stack, x: Tensor) -> bool:
+    return stack.cell is LSTM and x.device.type == "cpu" and stack.weights[0].weight_hr is None
 
 
 def _all_empty(lengths: Tensor | None) -> bool:
