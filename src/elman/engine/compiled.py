@@ -16,28 +16,30 @@ from elman.engine.cpu import host, passes
 HALVES: Final = (torch.float16, torch.bfloat16)
 
 
-def half_precision(stack: Stack, x: Tensor) -> torch.dtype | None:
-    """Return the half precision of the results of a call that kernels compute in float32, None for others."""
+def is_widened(stack: Stack, x: Tensor) -> bool:
+    """Return whether a call in half precision, or under autocast, is to be computed in float32 instead."""
     dtypes = {x.dtype, stack.weights[0].weight_ih.dtype}
     if x.device.type != "cpu" or not dtypes <= {torch.float32, *HALVES}:
-        return None
-    if torch.is_autocast_enabled("cpu"):
-        return torch.get_autocast_dtype("cpu")
-    return x.dtype if len(dtypes) == 1 and x.dtype in HALVES else None
+        return False
+    return torch.is_autocast_enabled("cpu") or (len(dtypes) == 1 and x.dtype in HALVES)
 
 
 def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
     """Return why no kernel can be compiled for this call, "" if one can."""
-    weights, half = stack.weights[0], half_precision(stack, x)
+    weights, widened = stack.weights[0], is_widened(stack, x)
     reasons = (
         (x.device.type != "cpu", f"kernels are compiled for the CPU, not for {x.device.type}"),
         (
-            not half and x.dtype not in (torch.float32, torch.float64),
+            not widened and x.dtype not in (torch.float32, torch.float64),
             f"kernels are float32 or float64, not {x.dtype}",
         ),
-        (not half and weights.weight_ih.dtype != x.dtype, "kernels don't mix precisions"),
+        (not widened and weights.weight_ih.dtype != x.dtype, "kernels don't mix precisions"),
         (0 in x.shape[:2], "there is nothing to compute"),
         (weights.weight_hr is not None, "kernels have no projection"),
+        (
+            torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export(),
+            "ONNX knows PyTorch's operators only",
+        ),
     )
     reason = next((reason for holds, reason in reasons if holds), "")
     if reason or torch.compiler.is_compiling():

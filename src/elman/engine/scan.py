@@ -38,7 +38,7 @@ def choose(stack: Stack, x: Tensor, call: Call) -> Choice:
     if engine in ("auto", "compiled"):
         obstacles["compiled"] = compiled.obstacle(stack, x, call)
         if not obstacles["compiled"]:
-            suffix = ", in float32" if compiled.half_precision(stack, x) else ""
+            suffix = ", in float32" if compiled.is_widened(stack, x) else ""
             reason = "its equations are one fused kernel over the whole sequence"
             return Choice("compiled", reason + suffix)
     if engine in ("auto", "vendor"):
@@ -63,8 +63,8 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     One set of weights serves all steps: this is the network unrolled over time.
     """
     choice = choose(stack, x, call)
-    if choice.engine == "compiled" and (half := compiled.half_precision(stack, x)):
-        return _in_float32(stack, x, state, call, half)
+    if choice.engine == "compiled" and compiled.is_widened(stack, x):
+        return _in_float32(stack, x, state, call)
     if stack.training and stack.weight_dropout:
         stack = _drop_weights(stack)
     if choice.engine == "vendor":
@@ -82,12 +82,12 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     return result._replace(output=pack_padded_sequence(result.output, lengths).data)
 
 
-def _in_float32(stack: Stack, x: Tensor, state: State, call: Call, half: torch.dtype) -> Result[Tensor]:
+def _in_float32(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     """Compute in float32 and round the results: a cast at either end is cheap beside a loop of roundings."""
+    dtype = torch_kernels.result_type(stack, x, call)
     with torch.autocast("cpu", enabled=False):
         wide = stack._replace(weights=_cast(stack.weights, torch.float32))
-        result = scan(wide, x.float(), _cast(state, torch.float32), call)
-        return _cast(result, half)
+        return _cast(scan(wide, x.float(), _cast(state, torch.float32), call), dtype)
 
 
 def _cast(value: S, dtype: torch.dtype) -> S:

@@ -26,7 +26,7 @@ def has_function_mode() -> bool:
 
 def is_jit_traced() -> bool:
     """Return whether torch.jit.trace records operations."""
-    return torch._C._get_tracing_state() is not None
+    return not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
 
 
 def without_autocast(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,12 +1,13 @@
 """A layer's arguments: check them, and convert the user's layout to the engine's (T, B, ·) and back."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.cells import Cell
+from elman.engine import torch_internals
 from elman.engine.call import Call, State
 from elman.errors import UsageError
 from elman.settings import plain
@@ -62,7 +63,11 @@ class Layout(NamedTuple):
 
     def initial(self, hx: States | None, x: Tensor, call: Call, single: bool) -> State:
         """Return the initial state, (L*D, B, ·) for each state of the cell: zeros if hx is None."""
-        batch = x.shape[1] if call.batch_sizes is None else int(call.batch_sizes[0])
+        batch: Any = x.shape[1] if call.batch_sizes is None else call.batch_sizes[0]
+        if (
+            isinstance(batch, Tensor) and not torch_internals.is_jit_traced()
+        ):  # a trace would keep it as a constant
+            batch = int(batch)
         if hx is None:
             return tuple(x.new_zeros(self.rows, batch, width) for width in self.widths)
         state = (hx,) if isinstance(hx, Tensor) else tuple(hx)

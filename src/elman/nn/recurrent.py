@@ -107,7 +107,6 @@ class Recurrent(nn.Module):
         self,
         input: Tensor | PackedSequence,
         hx: States | None = None,
-        *,
         lengths: Tensor | list[int] | None = None,
         reset: Tensor | None = None,
         return_states: bool = False,
