@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from elman.data.series.source import is_joined
 from elman.data.series.stamps import looks_like_time
 from elman.data.table.table import MISSING_NUMBERS, Table
 from elman.errors import DataError, UsageError
@@ -67,7 +68,7 @@ def _refuse_twice(names: list[str]) -> None:
 
 
 def _find_time(table: Table, free: list[str]) -> str | None:
-    stamps = [c for c in free if looks_like_time(table.frame[c])]
+    stamps = [c for c in free if is_joined(c) or looks_like_time(table.frame[c])]
     named = [c for c in stamps or free if c.lower() in _TIME_NAMES]
     if named:
         return min(named, key=lambda c: _TIME_NAMES.index(c.lower()))

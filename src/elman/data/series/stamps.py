@@ -40,13 +40,14 @@ class Clock:
     Attributes:
         kind: "integer", "date" (without any time of day) or "datetime".
         form: the reading, where the cells leave it open: "month/day/year", "YYYYMM", ...; else "".
-        zone: the time zone of the stamps, which forecasts take; "" without one.
+        zone: the time zone of the stamps, which forecasts take; "" without one, None where elman 0.1.0 did
+            not save it.
         local: whether the stamps are local times of that zone; else they are in UTC.
     """
 
     kind: str
     form: str = ""
-    zone: str = ""
+    zone: str | None = ""
     local: bool = False
 
 
@@ -212,8 +213,11 @@ def alike(readings: list[StampColumn], clock: Clock, what: str) -> list[StampCol
     zoned = [one for one in steps if one.clock.zone]
     if clock.kind == "integer" or not (clock.zone or zoned):
         return steps
-    if not clock.zone:  # as stamps with a zone were read by elman 0.1.0
-        return [one for one in zoned if one.kind == clock.kind] or zoned[:1]
+    if not clock.zone:
+        same = [one for one in zoned if one.kind == clock.kind]
+        if clock.zone is None or (same and clock.kind == "date"):
+            return same or zoned[:1]
+        raise DataError(f"{what} has a time zone, but the training data have none; remove it.")
     if not zoned:
         if clock.local:
             return steps
