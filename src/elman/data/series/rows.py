@@ -180,7 +180,7 @@ def exact_numbers(table: Table, column: str) -> Array:
         DataError: a number is infinite, too large to calculate with, or an integer that float64 lacks.
     """
     numbers: Array = table.numbers(column).cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    large = np.flatnonzero(np.abs(np.nan_to_num(numbers)) > _LAST_EXACT_INTEGER)
+    large = np.flatnonzero(np.abs(np.nan_to_num(numbers)) >= _LAST_EXACT_INTEGER)
     cells = table.frame[column]
     for row in large.tolist():
         size, digits = abs(float(numbers[row])), str(cells[row]).strip()

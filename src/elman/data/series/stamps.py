@@ -214,9 +214,10 @@ def alike(readings: list[StampColumn], clock: Clock, what: str) -> list[StampCol
     if clock.kind == "integer" or not (clock.zone or zoned):
         return steps
     if not clock.zone:
-        same = [one for one in zoned if one.kind == clock.kind]
-        if clock.zone is None or (same and clock.kind == "date"):
-            return same or zoned[:1]
+        dates = clock.kind == "date"
+        same = [one for one in zoned if one.clock.local == dates]
+        if clock.zone is None or (dates and same[0].kind == "date"):
+            return same
         raise DataError(f"{what} has a time zone, but the training data have none; remove it.")
     if not zoned:
         if clock.local:
