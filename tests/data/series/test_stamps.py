@@ -159,6 +159,7 @@ def test_day_and_month_in_the_order_that_leaves_the_fewest_steps_out() -> None:
         (["2020-01-01", None], 1, "no time stamp"),
         (["2020-01-01", "  "], 1, "no time stamp"),
         ([1.0, 2.5], 1, "2.5"),
+        ([1.0, 1e27], 1, "1e+27"),
         (["1", "2.5"], 0, "'1'"),
         (["2020-01-01", "01/02/2020"], 1, "'01/02/2020', which is not a date or time like '2020-01-01'"),
         (["0014-01-01", "0014-01-02"], 0, "'0014-01-01'"),

@@ -112,7 +112,7 @@ def _from_numbers(table: Table, column: str, cells: pl.Series) -> list[StampColu
     numbers = (cells if cells.dtype.is_integer() else cells.cast(pl.Float64)).to_numpy()
     readings = _number_columns(table, column, numbers)
     if not readings:
-        bad = int(np.flatnonzero(~(numbers % 1 == 0))[0]) if numbers.dtype.kind == "f" else 0
+        bad = int(np.flatnonzero((numbers % 1 != 0) | (np.abs(numbers) >= 2**63))[0])
         raise DataError(
             f"{table.row(bad)}: column {column!r} holds {cells[bad]}, which is not a whole number or a time; "
             f"{EXAMPLES}."
