@@ -109,7 +109,8 @@ def looks_like_time(cells: pl.Series) -> bool:
 
 
 def _from_numbers(table: Table, column: str, cells: pl.Series) -> list[StampColumn]:
-    numbers = (cells if cells.dtype.is_integer() else cells.cast(pl.Float64)).to_numpy()
+    whole = cells.dtype.is_integer() and cells.cast(pl.Int64, strict=False).null_count() == 0
+    numbers = cells.cast(pl.Int64 if whole else pl.Float64).to_numpy()
     readings = _number_columns(table, column, numbers)
     if not readings:
         bad = int(np.flatnonzero((numbers % 1 != 0) | (np.abs(numbers) >= 2**63))[0])
