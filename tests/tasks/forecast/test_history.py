@@ -134,3 +134,9 @@ def test_parts_and_back_are_exact(whole: Panel) -> None:
         np.testing.assert_array_equal(one.future, other.future)
     assert (found.frequency, found.columns, found.kind) == (whole.frequency, whole.columns, whole.kind)
     assert replace(found, series=(), notes=()).name == whole.name
+
+
+def test_whether_values_were_ever_negative() -> None:
+    for first, expected in ((1, True), (-1, False)):
+        panel = read_panel({"y": [first, 2, 3]})
+        assert forget(panel, panel.series[0], 1).nonnegative is expected

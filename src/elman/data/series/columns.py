@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from elman.data.series.source import is_joined
 from elman.data.series.stamps import looks_like_time
 from elman.data.table.table import MISSING_NUMBERS, Table
 from elman.errors import DataError, UsageError
@@ -54,7 +55,7 @@ def find_columns(
     time = time if time is not None else _find_time(table, [c for c in names if c not in taken])
     value = value if value is not None else _find_value(table, [c for c in names if c not in {time, *taken}])
     _refuse_twice([name for name in (time, value, *future) if name is not None])
-    if series is None and time is not None and table.frame[time].is_duplicated().any():
+    if series is None and time is not None and table.frame[time].drop_nulls().is_duplicated().any():
         free = [c for c in names if c not in {time, value, *future, *static}]
         series = _find_series(table, free, time, duplicates)
     return Columns(time, value, series, future, static)
@@ -67,7 +68,7 @@ def _refuse_twice(names: list[str]) -> None:
 
 
 def _find_time(table: Table, free: list[str]) -> str | None:
-    stamps = [c for c in free if looks_like_time(table.frame[c])]
+    stamps = [c for c in free if is_joined(c) or looks_like_time(table.frame[c])]
     named = [c for c in stamps or free if c.lower() in _TIME_NAMES]
     if named:
         return min(named, key=lambda c: _TIME_NAMES.index(c.lower()))
@@ -109,7 +110,7 @@ def _find_series(table: Table, free: list[str], time: str, duplicates: str) -> s
         return names[0]
     if duplicates != "error":
         return None
-    repeated = table.frame[time].is_duplicated()
+    repeated = table.frame[time].is_duplicated() & table.frame[time].is_not_null()
     first = int(repeated.arg_true()[0])
     second = int((table.frame[time] == table.frame[time][first]).arg_true()[1])
     rows = f"{table.row(first)} and row {second + table.first_row}"

@@ -5,7 +5,6 @@ A spelling is a regular expression whose groups are named for what they hold; `a
 whose order is open. Nothing here knows tables: columns of text in, stamps out.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,8 +24,8 @@ _DAY_OR_YEAR = rf"(?<a>\d\d?)[-/. ]{_NAME}"  # "14-jan": in a spreadsheet, often
 # Spellings of dates in lower case, and the orders of a, b and c in them, the likeliest first.
 _SPELLINGS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (rf"{_Y}[-/. ](?<m>\d{{1,2}})[-/. ]{_D}", ("",)),
-    (r"(?<a>\d{1,2})[-/ ](?<b>\d{1,2})[-/ ](?<y>\d{4})", ("md", "dm")),
-    (r"(?<a>\d{1,2})\.(?<b>\d{1,2})\.(?<y>\d{4})", ("dm", "md")),
+    (r"(?<a>\d{1,2})[-/ ](?<b>\d{1,2})[-/ ](?<c>\d{4})", ("mdy", "dmy")),
+    (r"(?<a>\d{1,2})\.(?<b>\d{1,2})\.(?<c>\d{4})", ("dmy", "mdy")),
     (r"(?<a>\d{1,2})[-/ ](?<b>\d{1,2})[-/ ](?<c>\d\d)", ("mdy", "dmy", "ymd")),
     (r"(?<a>\d{1,2})\.(?<b>\d{1,2})\.(?<c>\d\d)", ("dmy", "mdy", "ymd")),
     (r"(?<y>\d{4})(?<m>\d\d)(?<d>\d\d)", ("",)),
@@ -36,7 +35,8 @@ _SPELLINGS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (rf"{_NAME}[-/. ']*{_Y2}", ("",)),
     (rf"{_Y}[-/. ]?{_NAME}", ("",)),
     (_DAY_OR_YEAR, ("y",)),
-    (r"(?<y>\d{4})(?:[-/.: ]|-?m)(?<m>\d{1,2})", ("",)),
+    (r"(?<y>\d{4})[-/.: ](?<a>\d{1,2})", ("m", "q")),
+    (r"(?<y>\d{4})-?m(?<m>\d{1,2})", ("",)),
     (r"m?(?<m>\d{1,2})[-/. ](?<y>\d{4})", ("",)),
     (r"(?<a>\d{1,2})[-/](?<b>\d\d)", ("ym", "my")),
     (rf"{_Y2}[-/.: ]*q(?<quarter>[1-4])", ("",)),
@@ -48,7 +48,7 @@ _SPELLINGS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (r"fy ?'?(?<y>\d{4}|\d\d)", ("",)),
     (r"(?<y>\d{4})[-/](?<next_year>\d\d|\d{4})", ("",)),
 )
-_WORDS: Final = {"d": "day", "m": "month", "y": "year"}
+_WORDS: Final = {"d": "day", "m": "month", "q": "quarter", "y": "year"}
 _CLOCK = (
     r"(?<hour>\d{1,2}):(?<minute>\d\d)(?::(?<second>\d\d)(?:\.(?<fraction>\d{1,9}))?)?"
     r"(?: ?(?<noon>[ap])\.?m\.?)?"
@@ -87,7 +87,7 @@ def date_readings(cells: pl.Series) -> list[DateReading]:
         days, short_years = _days(fields, order)
         if spelling == _DAY_OR_YEAR and not _consecutive(days):
             days[:] = np.datetime64("NaT", "D")
-        form = "/".join(_WORDS[letter] for letter in _filled(order)) if len(orders) > 1 else ""
+        form = "/".join(_WORDS[letter] for letter in order) if len(orders) > 1 and order != "m" else ""
         readings.append(DateReading(days.astype("datetime64[us]") + time, offsets, form, short_years))
     missing = [int(np.isnat(reading.stamps).sum()) for reading in readings]
     return [r for r, count in zip(readings, missing, strict=True) if count == min(missing)]
@@ -162,13 +162,6 @@ def _spelling(date: pl.Series) -> tuple[str, tuple[str, ...]]:
     return max(ranked[:3], key=lambda spelling: fitting(date, spelling))
 
 
-def _filled(order: str) -> Iterator[str]:
-    """Yield the letters of a full order: a four-digit year stands last."""
-    yield from order
-    if "y" not in order:
-        yield "y"
-
-
 def _days(fields: pl.DataFrame, order: str) -> tuple[Dates, bool]:
     """Return the days (rows,) in an order of a, b and c, NaT where impossible, and whether their years have
     two digits."""
@@ -184,7 +177,7 @@ def _days(fields: pl.DataFrame, order: str) -> tuple[Dates, bool]:
         month = _whole(initial.replace_strict(_MONTHS, range(1, 13), default=None, return_dtype=pl.Int64))
     if "m" in part:
         month = _whole(part["m"])
-    for name, months in (("quarter", 3), ("quarter_first", 3), ("half", 6)):
+    for name, months in (("q", 3), ("quarter", 3), ("quarter_first", 3), ("half", 6)):
         if name in part:
             month = np.where(
                 part[name].is_not_null().to_numpy(), (_whole(part[name]) - 1) * months + 1, month

@@ -15,6 +15,7 @@ _CLOCK_SECONDS: Final = (
     *(1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800),
     *(3600, 7200, 3 * 3600, 4 * 3600, 6 * 3600, 8 * 3600, 12 * 3600, 86_400, 7 * 86_400),
 )
+_ROUND_US: Final = (3_600_000_000, 60_000_000, 1_000_000, 1000)
 _MOST: Final = 0.9  # a share of the stamps that decides
 
 
@@ -141,7 +142,9 @@ def _clock_step(groups: Sequence[Stamps], steps: Stamps) -> int:
     if (steps.astype(np.int64) % step == 0).mean() >= _MOST:
         return step
     near = [s * 1_000_000 for s in _CLOCK_SECONDS if 0.8 * step <= s * 1_000_000 <= 1.25 * step]
-    return min([*near, step], key=lambda count: defects(Frequency("us", count), groups))
+    rounded = [(step + unit // 2) // unit * unit for unit in _ROUND_US if unit < 4 * step]
+    candidates = [count for count in (*near, *rounded, step) if count]
+    return min(candidates, key=lambda count: defects(Frequency("us", count), groups))
 
 
 def _business(stamps: Stamps, steps: Stamps) -> Frequency | None:

@@ -11,7 +11,7 @@ from elman.data.series.columns import Columns, find_columns
 from elman.data.series.frequency import Frequency
 from elman.data.series.infer import choose, first_step, infer_frequency, with_days
 from elman.data.series.rows import Array, Rows, Static
-from elman.data.series.source import join_names, series_table
+from elman.data.series.source import is_joined, join_names, series_table
 from elman.data.series.stamps import Clock, Stamps, alike, format_stamp, read_stamps
 from elman.data.table.formats import shorten
 from elman.errors import DataError, UsageError
@@ -43,6 +43,7 @@ class Panel:
     name: str
     fingerprint: str
     notes: tuple[str, ...] = ()  # sentences about irregular, missing or ambiguous data
+    whole_names: bool = False  # whether the names of the series are whole numbers, as forecasts return them
 
     @property
     def kind(self) -> str:
@@ -96,8 +97,10 @@ def read_panel(
     else:
         rows.check_unit(frequency)
         frequency = with_days(frequency, stamps)
-        _refuse_other_step(table.name, frequency, stamps, duplicates)
+    _refuse_other_step(table.name, frequency, stamps, duplicates)
     notes = list(rows.time.notes)
+    if columns.time is not None and is_joined(columns.time):
+        notes.append(f"{table.name}: columns {columns.time} were joined to the time")
     if columns.time is None and len(table.frame.columns) > 1:
         notes.append(f"{table.name} has no column of times, so its rows are the steps")
     grids = [_grid(rows, name, index, frequency, notes) for name, index in groups.items()]
@@ -105,7 +108,14 @@ def read_panel(
     if not nonempty:
         raise DataError(f"{table.name}: column {columns.value!r} is empty; give at least a few values.")
     return Panel(
-        nonempty, frequency, columns, rows.time.clock, table.name, table.fingerprint, _shortened(notes)
+        nonempty,
+        frequency,
+        columns,
+        rows.time.clock,
+        table.name,
+        table.fingerprint,
+        _shortened(notes),
+        columns.series is not None and table.frame[columns.series].dtype.is_integer(),
     )
 
 
@@ -173,7 +183,7 @@ def _grid(
     future[steps] = covariates
     values = values[: int(np.flatnonzero(~np.isnan(values))[-1]) + 1]
     series = Series(name, start, values, future, rows.static_values(name, index))
-    notes += _irregularities(series, stamps, slots, exact, frequency)
+    notes += _irregularities(series, stamps, slots, exact, frequency, rows.duplicates)
     return series
 
 
@@ -188,7 +198,8 @@ def _refuse_other_step(name: str, frequency: Frequency, stamps: Sequence[Stamps]
     if duplicates == "error" and steps < MOST_STEPS * count:
         raise DataError(
             f"{name}: {count - steps} of {count} rows share a step of {frequency} with another; give the "
-            "frequency of the data, or merge such rows with duplicates='mean', 'sum', 'first' or 'last'."
+            "frequency of the data (a longer one for irregular stamps), and merge such rows with "
+            "duplicates='mean', 'sum', 'first' or 'last'."
         )
     if count >= MANY_STAMPS and steps < LEAST_STEPS * length:
         raise DataError(
@@ -221,7 +232,12 @@ def _refuse_sparse(
 
 
 def _irregularities(
-    series: Series, stamps: Stamps, slots: NDArray[np.int64], exact: NDArray[np.bool_], frequency: Frequency
+    series: Series,
+    stamps: Stamps,
+    slots: NDArray[np.int64],
+    exact: NDArray[np.bool_],
+    frequency: Frequency,
+    duplicates: str,
 ) -> Iterator[str]:
     off = np.flatnonzero(~exact)
     if len(off):
@@ -232,9 +248,10 @@ def _irregularities(
     shared = np.flatnonzero(slots[1:] == slots[:-1])
     if len(shared):
         first = format_stamp(stamps[shared[0]])
+        merged = "dropped" if duplicates == "error" else f"merged ({duplicates})"
         yield (
             f"series {series.name!r}: {len(shared)} stamps share a step with a later one "
-            f"(first {first}) and were dropped"
+            f"(first {first}) and were {merged}"
         )
     missing = np.flatnonzero(np.isnan(series.values))
     if len(missing):

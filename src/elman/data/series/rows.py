@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -180,7 +180,7 @@ def exact_numbers(table: Table, column: str) -> Array:
         DataError: a number is infinite, too large to calculate with, or an integer that float64 lacks.
     """
     numbers: Array = table.numbers(column).cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    large = np.flatnonzero(np.abs(np.nan_to_num(numbers)) > _LAST_EXACT_INTEGER)
+    large = np.flatnonzero(np.abs(np.nan_to_num(numbers)) >= _LAST_EXACT_INTEGER)
     cells = table.frame[column]
     for row in large.tolist():
         size, digits = abs(float(numbers[row])), str(cells[row]).strip()
@@ -208,6 +208,8 @@ def _read_time(
     if clock is not None:
         readings = alike(readings, clock, f"{table.name}: column {column!r}")
     time = choose(readings, codes, frequency)
+    if clock is not None and time.clock.form == clock.form:
+        time = replace(time, notes=())  # it was said in training
     dates = frequency is not None and frequency.unit != "integer"
     if dates and time.kind == "integer" and (starts := years(time.stamps)) is not None:
         return StampColumn(starts, Clock("date", "YYYY"))

@@ -87,7 +87,7 @@ def _from_index(source: Any, time: str | None, value: str | None) -> Any:
         source = pandas.DataFrame(source)
     if isinstance(source, pandas.Series):
         index = source.index
-        counts = isinstance(index, pandas.RangeIndex) and index.name is None
+        counts = isinstance(index, pandas.RangeIndex) and index.start == 0
         source = source.to_frame(value or ("y" if source.name is None else str(source.name)))
         if index.nlevels == 1 and index.name is None and not counts:
             source = source.rename_axis(time or "ds")
@@ -96,8 +96,8 @@ def _from_index(source: Any, time: str | None, value: str | None) -> Any:
     source = source.rename(columns=str)
     levels = [source.index.get_level_values(i) for i in range(source.index.nlevels)]
     columns = {}
-    for position, level in enumerate(levels):
-        name = _level_name(pandas, level, position, len(levels), time)
+    for level in levels:
+        name = _level_name(pandas, level, len(levels), time)
         if name is not None and name not in source.columns:
             columns[name] = _plain(pandas, pandas.Series(level, index=source.index))
     for name in source.columns[~source.columns.duplicated(keep=False)]:
@@ -108,7 +108,7 @@ def _from_index(source: Any, time: str | None, value: str | None) -> Any:
     return source.reset_index(drop=True)
 
 
-def _level_name(pandas: Any, level: Any, position: int, count: int, time: str | None) -> str | None:
+def _level_name(pandas: Any, level: Any, count: int, time: str | None) -> str | None:
     """Return the name of the column that a level of an index becomes; None if it only numbers the rows."""
     if level.name is not None:
         return str(level.name)
@@ -116,7 +116,7 @@ def _level_name(pandas: Any, level: Any, position: int, count: int, time: str | 
         return time or "ds"
     if level.dtype.kind in "OTU" and looks_like_time(pl.Series([str(cell) for cell in level[:50]])):
         return time or "ds"
-    return "unique_id" if count > 1 and position == 0 else None
+    return "unique_id" if count > 1 else None
 
 
 def _plain(pandas: Any, cells: Any) -> Any:
@@ -164,6 +164,11 @@ def _parts_of_date(frame: pl.DataFrame) -> list[str]:
     if "year" not in by_part or not smaller or any(looks_like_time(cells) for cells in frame):
         return []
     return names
+
+
+def is_joined(column: str) -> bool:
+    """Return whether a column is one that was joined from the parts of a date."""
+    return "," in column and all(_part(name) is not None for name in column.split(","))
 
 
 def _part(name: str) -> str | None:

@@ -40,13 +40,14 @@ class Clock:
     Attributes:
         kind: "integer", "date" (without any time of day) or "datetime".
         form: the reading, where the cells leave it open: "month/day/year", "YYYYMM", ...; else "".
-        zone: the time zone of the stamps, which forecasts take; "" without one.
+        zone: the time zone of the stamps, which forecasts take; "" without one, None where elman 0.1.0 did
+            not save it.
         local: whether the stamps are local times of that zone; else they are in UTC.
     """
 
     kind: str
     form: str = ""
-    zone: str = ""
+    zone: str | None = ""
     local: bool = False
 
 
@@ -108,10 +109,11 @@ def looks_like_time(cells: pl.Series) -> bool:
 
 
 def _from_numbers(table: Table, column: str, cells: pl.Series) -> list[StampColumn]:
-    numbers = (cells if cells.dtype.is_integer() else cells.cast(pl.Float64)).to_numpy()
+    whole = cells.dtype.is_integer() and cells.cast(pl.Int64, strict=False).null_count() == 0
+    numbers = cells.cast(pl.Int64 if whole else pl.Float64).to_numpy()
     readings = _number_columns(table, column, numbers)
     if not readings:
-        bad = int(np.flatnonzero(~(numbers % 1 == 0))[0]) if numbers.dtype.kind == "f" else 0
+        bad = int(np.flatnonzero((numbers % 1 != 0) | (np.abs(numbers) >= 2**63))[0])
         raise DataError(
             f"{table.row(bad)}: column {column!r} holds {cells[bad]}, which is not a whole number or a time; "
             f"{EXAMPLES}."
@@ -212,8 +214,12 @@ def alike(readings: list[StampColumn], clock: Clock, what: str) -> list[StampCol
     zoned = [one for one in steps if one.clock.zone]
     if clock.kind == "integer" or not (clock.zone or zoned):
         return steps
-    if not clock.zone:  # as stamps with a zone were read by elman 0.1.0
-        return [one for one in zoned if one.kind == clock.kind] or zoned[:1]
+    if not clock.zone:
+        dates = clock.kind == "date"
+        same = [one for one in zoned if one.clock.local == dates]
+        if clock.zone is None or (dates and same[0].kind == "date"):
+            return same
+        raise DataError(f"{what} has a time zone, but the training data have none; remove it.")
     if not zoned:
         if clock.local:
             return steps

@@ -101,7 +101,8 @@ def center_and_scale(context: Tensor) -> tuple[Tensor, Tensor]:
     unit = torch.where(extreme, unit, torch.ones_like(unit))
     spread = ((away / unit) ** 2).sum(1, keepdim=True).div(count).sqrt() * unit
     level = center.abs()
-    flat = torch.where(level > 0, 0.1 * level, torch.ones_like(level))
+    tenth = 0.1 * level
+    flat = torch.where(tenth > 0, tenth, torch.ones_like(level))
     return center, torch.where(spread > 1e-9 * level, spread, flat)
 
 

@@ -167,7 +167,10 @@ def _conformal_factor(residual: Array, distances: Array, levels: Sequence[float]
         return 1.0
     facing = [i for i, other in enumerate(levels) if math.isclose(other, 1 - level)]
     observed = ~np.isnan(residual)
-    ratios = [residual[observed] / _nonzero(distances[..., i][observed], levels[i]) for i in [index, *facing]]
+    with np.errstate(over="ignore"):  # a ratio beyond float64 is clipped like any other
+        ratios = [
+            residual[observed] / _nonzero(distances[..., i][observed], levels[i]) for i in [index, *facing]
+        ]
     share = abs(2 * level - 1) if facing else max(level, 1 - level)
     worst = np.max(ratios, axis=0)
     rank = min(math.ceil((len(worst) + 1) * share), len(worst))

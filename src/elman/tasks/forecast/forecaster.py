@@ -17,6 +17,7 @@ from elman.data.series.windows import Cutoffs
 from elman.errors import DataError, UsageError
 from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.history import (
+    as_whole,
     check_future,
     continued,
     cut_at,
@@ -125,8 +126,10 @@ class Forecaster(Task):
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
         """
         chosen, _ = split_choices(settings, Settings)  # before a long file is read
-        if not isinstance(horizon, int) or isinstance(horizon, bool) or horizon < 1:
+        steps = as_whole(horizon)
+        if steps is None or steps < 1:
             raise UsageError(f"horizon must be a whole number of at least 1, not {horizon!r}")
+        horizon = steps
         if folder is not None:
             artifact.check_destination(folder)
         table = series_table(data, header=header, time=join_names(time), value=value)
@@ -192,7 +195,10 @@ class Forecaster(Task):
             DataError: the data can't be read, have nothing to score, or lack a covariate.
         """
         panel = self._panel(data, None, header)
-        cutoffs = later_cutoffs(self.history, panel, self.network.shape.context, step or self.horizon)
+        every = self.horizon if step is None else as_whole(step)
+        if every is None or every < 1:
+            raise UsageError(f"step must be a whole number of at least 1, not {step!r}")
+        cutoffs = later_cutoffs(self.history, panel, self.network.shape.context, every)
         if not cutoffs:
             raise DataError(
                 f"{panel.name} has no value after the end of training; give later values, or score on past "
@@ -354,9 +360,9 @@ class Forecaster(Task):
         return panel if future is None else extend(panel, future)
 
     def _forecast(self, panel: Panel, horizon: int | None) -> pl.DataFrame:
-        steps = self.horizon if horizon is None else horizon
-        if not isinstance(steps, int) or not 1 <= steps <= self.horizon:
-            raise UsageError(f"horizon must be from 1 to {self.horizon}, which was trained, not {steps!r}")
+        steps = self.horizon if horizon is None else as_whole(horizon)
+        if steps is None or not 1 <= steps <= self.horizon:
+            raise UsageError(f"horizon must be from 1 to {self.horizon}, which was trained, not {horizon!r}")
         check_future(panel, steps)
         quantiles = self.predictor.quantiles(panel, _ends(panel))[:, :steps]
         return forecast_frame(panel, quantiles, self.settings.levels, self.settings.quantiles)
@@ -383,8 +389,18 @@ def _assemble(trained: Trained, panel: Panel, source: dict[str, Any]) -> Forecas
         plan=trained.plan,
         history=tail(panel, settings.kept_steps),
         scales=tuple(mase_scale(series.values, season) for series in panel.series),
-        notes=trained.notes,
+        notes=trained.notes + _bound_note(panel, settings),
     )
+
+
+def _bound_note(panel: Panel, settings: Settings) -> tuple[str, ...]:
+    count = sum(not (series.values < 0).any() for series in panel.series)
+    if settings.nonnegative is not None or not count:
+        return ()
+    which = (
+        "no value" if count == len(panel.series) else f"in {count} of {len(panel.series)} series, no value"
+    )
+    return (f"{which} is negative, so no forecast is below 0 (nonnegative=False allows it)",)
 
 
 def _ends(panel: Panel) -> Cutoffs:

@@ -1,5 +1,6 @@
 """The past that a forecaster keeps of its training series, and how new data continue it."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -15,6 +16,14 @@ from elman.data.series.rows import Array
 from elman.data.series.stamps import Clock, format_stamp, with_zone
 from elman.data.series.windows import Cutoffs
 from elman.errors import DataError, UsageError
+
+
+def as_whole(value: Any) -> int | None:
+    """Return a whole number, which may be NumPy's or a tensor, as Python's; None for anything else."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def tail(panel: Panel, steps: int) -> Panel:
@@ -108,11 +117,11 @@ def origins(panel: Panel, series: Series, horizon: int, cutoffs: int | Sequence[
         UsageError: a number below 1.
         DataError: stamps unlike those of the data.
     """
-    n = len(series.values)
-    if isinstance(cutoffs, int):
-        if cutoffs < 1:
+    n, count = len(series.values), as_whole(cutoffs)
+    if count is not None or not np.iterable(cutoffs) or isinstance(cutoffs, str):
+        if count is None or count < 1:
             raise UsageError(f"cutoffs must be a whole number of at least 1, or stamps, not {cutoffs!r}")
-        steps = [n - k * horizon for k in range(cutoffs, 0, -1)]
+        steps = [n - k * horizon for k in range(count, 0, -1)]
     else:
         moments = read_moments(panel, list(cutoffs), "cutoffs")
         steps = np.unique(panel.frequency.slots(series.start, moments)[0]).tolist()
@@ -154,7 +163,10 @@ def forecast_frame(
     horizon = quantiles.shape[1]
     stamps = np.concatenate([panel.stamps(s, len(s.values), horizon) for s in panel.series])
     ds = with_zone(stamps, panel.clock)
-    names = [s.name for s in panel.series for _ in range(horizon)]
+    names = pl.Series([s.name for s in panel.series for _ in range(horizon)], dtype=pl.String)
+    if panel.whole_names:
+        whole = names.cast(pl.Int64, strict=False)
+        names = names if whole.has_nulls() else whole
     columns = {f"q{level:g}": quantiles[..., levels.index(level)].ravel() for level in shown}
     return pl.DataFrame({"unique_id": names, "ds": ds, **columns})
 
@@ -182,9 +194,11 @@ def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], d
         "name": history.name,
         "fingerprint": history.fingerprint,
     }
-    clock = {key: value for key, value in asdict(history.clock).items() if value and key != "kind"}
-    if clock:
-        description["clock"] = clock
+    if history.clock.zone is not None:
+        clock = asdict(history.clock)
+        description["clock"] = {name: clock[name] for name in ("form", "zone", "local")}
+    if history.whole_names:
+        description["whole_names"] = True
     tensors = {
         "history.values": from_numpy(np.concatenate([s.values for s in history.series])),
         "history.future": from_numpy(np.concatenate([s.future for s in history.series])),
@@ -212,6 +226,14 @@ def from_parts(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> tu
     time, value, name, covariates, static = description["columns"]
     columns = Columns(time, value, name, tuple(covariates), tuple(static))
     frequency = Frequency.from_json(description["frequency"])
-    clock = Clock(kind, **description.get("clock", {}))
-    panel = Panel(series, frequency, columns, clock, description["name"], description["fingerprint"])
+    clock = Clock(kind, **description.get("clock", {"zone": None}))
+    panel = Panel(
+        series,
+        frequency,
+        columns,
+        clock,
+        description["name"],
+        description["fingerprint"],
+        whole_names=description.get("whole_names", False),
+    )
     return panel, tuple(float("nan") if s["scale"] is None else s["scale"] for s in entries)
