@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -203,14 +204,10 @@ def turns_of(messages: Sequence[Any], where: str) -> Conversation:
     Raises:
         DataError: a message is malformed; the text begins with `where`.
     """
-    turns: Conversation = []
-    for number, message in enumerate(messages, start=1):
-        turn = _from_message(message, f"{where}, message {number}")
-        if turn is not None and turns and turns[-1].role == turn.role:
-            turns[-1] = Turn(turn.role, f"{turns[-1].text} {turn.text}")
-        elif turn is not None:
-            turns.append(turn)
-    return turns
+    numbered = enumerate(messages, start=1)
+    turns = [_from_message(message, f"{where}, message {number}") for number, message in numbered]
+    runs = groupby((turn for turn in turns if turn is not None), lambda turn: turn.role)
+    return [Turn(role, " ".join(turn.text for turn in run)) for role, run in runs]
 
 
 def _from_message(message: Any, where: str) -> Turn | None:
