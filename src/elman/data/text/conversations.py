@@ -17,7 +17,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from elman.data.table.formats import clean, ending, read_bytes, shorten, unpack
+from elman.data.table.encoding import clean
+from elman.data.table.formats import ending, read_bytes, shorten, unpack
 from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError, suggestion
 

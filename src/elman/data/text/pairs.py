@@ -11,7 +11,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from elman.data.table.formats import clean, ending, read_bytes, read_jsonl, read_parquet, shorten, unpack
+from elman.data.table.encoding import clean
+from elman.data.table.formats import ending, read_bytes, shorten, unpack
+from elman.data.table.jsonl import read_jsonl
+from elman.data.table.parquet import read_parquet
 from elman.data.table.table import ADVICE, Table, read_table
 from elman.errors import DataError, UsageError, suggestion
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
-from elman.data.table.formats import MAGIC, clean, read_bytes
+from elman.data.table.encoding import MAGIC, clean
+from elman.data.table.formats import read_bytes
 from elman.data.table.table import Table, read_table
 from elman.errors import DataError
 
