@@ -15,7 +15,7 @@ MAGIC = {
     b"ARROW1": "an Arrow file; write it as Parquet or CSV",
     b"PK\x03\x04": "a zip archive or an Excel workbook; save the sheet as CSV (UTF-8)",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV (UTF-8)",
-    b"\x1f\x8b": "compressed with gzip; give it the ending .gz after its own, as in data.csv.gz, and only once",
+    b"\x1f\x8b": "compressed with gzip; give it the ending .gz after its own, as in a.csv.gz, and only once",
     b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it, or compress it with gzip",
     b"BZh": "compressed with bzip2; unpack it, or compress it with gzip",
     b"\xfd7zXZ": "compressed with xz; unpack it, or compress it with gzip",
