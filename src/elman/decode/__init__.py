@@ -145,8 +145,8 @@ def filter_logits(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_
 
 
 def _is(kind: type, value: Any) -> bool:
-    """Also for NumPy's numbers."""
-    return isinstance(value, kind)
+    """Also for NumPy's numbers; a boolean is none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _draw(temperature: float, top_k: int, top_p: float, generator: torch.Generator | None) -> Choice:

@@ -210,15 +210,6 @@ class Task(ABC):
         return cls(settings=settings, source=saved.data, validation=validation, **restored)
 
 
-def check_texts(data: Any) -> list[str]:
-    """Return a text, or several, as a list. Raises UsageError for one that is not a string."""
-    texts = [data] if isinstance(data, str) else list(data)
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UsageError(f"text {i} must be a string, not {type(text).__name__}")
-    return texts
-
-
 def network_phrase(settings: Any) -> str:
     layers = "1 layer" if settings.layers == 1 else f"{settings.layers} layers"
     return f"{settings.cell} of {settings.hidden} units, {layers}"

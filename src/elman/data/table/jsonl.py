@@ -97,7 +97,8 @@ def to_series(name: str, values: list[Any]) -> pl.Series:
         if not any(_is_deep(value, MAX_DEPTH) for value in values):
             return pl.Series(name, values, strict=True)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        pass
+        if all(type(value) in (int, float, type(None)) for value in values):
+            return pl.Series(name, values, dtype=pl.Float64, strict=False)
     try:
         return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
     except (RecursionError, ValueError):

@@ -29,6 +29,12 @@ def read_parquet(data: bytes, name: str) -> Parsed:
     try:
         require_within(_unpacked_bytes(data), name, unpacked_limit(len(data)))
         frame = pl.read_parquet(BytesIO(data))
+        texts = [
+            cells.cast(pl.String) for cells in frame if cells.dtype in (pl.String, pl.Categorical, pl.Enum)
+        ]
+        # a long text may stand in the file once, and in each row
+        characters = sum(cells.str.len_bytes().cast(pl.Int64).sum() for cells in texts)
+        require_within(int(characters), name, unpacked_limit(len(data)))
     except (IndexError, KeyError, TypeError, ValueError) as problem:
         if isinstance(problem, DataError):
             raise

@@ -41,6 +41,7 @@ ADVICE = {
     ".zip": "; unpack it first",
 }
 
+TEXTS = (pl.String, pl.Categorical, pl.Enum)
 # Text for a missing number, in lower case.
 MISSING_NUMBERS = ["", "na", "n/a", "nan", "null", "none", "?", "."]
 
@@ -140,8 +141,8 @@ class Table:
         where = self.row(index)
         return DataError(f"{where}: column {column!r} is empty{more}; fill it in or remove the row.")
 
-    def texts(self, column: Any) -> list[str]:
-        """Return the column as text.
+    def texts(self, column: Any, *, blank: bool = False) -> list[str]:
+        """Return the column as text; with `blank`, also blank cells, and "" for an empty cell of a file.
 
         Raises:
             DataError: the column is missing, holds lists or bytes, or has an empty cell (see `complete`).
@@ -150,7 +151,10 @@ class Table:
         cells: pl.Series = self.frame[column_name(column)]
         if cells.dtype.is_nested() or cells.dtype == pl.Binary:
             raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}; give text.")
-        empty = _missing(cells).arg_true()
+        missing = cells.is_null() if blank and cells.dtype in TEXTS else _missing(cells)
+        if blank and self.first_row:
+            return cells.cast(pl.String).fill_null("").to_list()
+        empty = missing.arg_true()
         if len(empty):
             more = f" ({len(empty)} such rows)" if len(empty) > 1 else ""
             raise self._is_empty(int(empty[0]), column, more)

@@ -1,7 +1,7 @@
 """A chatbot: turns of a conversation in, replies out, beside retrieval of training replies."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -15,6 +15,7 @@ from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups
 from elman.data.table.formats import input_lines
 from elman.data.text.conversations import Conversation, read_conversations
 from elman.errors import DataError, UsageError
+from elman.settings import is_number
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.judge import evaluate, reply_positions
@@ -22,10 +23,12 @@ from elman.tasks.chat.scores import ChatEvaluation
 from elman.tasks.chat.settings import Settings, defaults
 from elman.tasks.chat.speaker import Speaker
 from elman.tasks.chat.stream import ChatStream
+from elman.tasks.entry import entry, training_entry
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.problem import NextToken
+from elman.tasks.inputs import check_count, check_seed, check_text, is_table, read_texts
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, check_texts, network_phrase
+from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
 
@@ -62,7 +65,7 @@ class Chatbot(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = ChatEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset(),
+        "evaluate": frozenset({"skip_bad"}),
         "predict": frozenset({"count"}),
         "generate": frozenset({"seed"}),
     }
@@ -79,11 +82,13 @@ class Chatbot(Task):
         return Retrieval.fit(*self.pairs) if self.pairs[0] else None
 
     @classmethod
+    @training_entry
     def fit(
         cls,
         data: Any,
         *,
         valid: Any = None,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -95,12 +100,14 @@ class Chatbot(Task):
             data: conversations for `elman.data.text.conversations.read_conversations`: JSONL of messages,
                 or lines of question, tab, answer.
             valid: such data on which to choose the best model; if None, a tenth of the conversations.
+            skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
+                first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         chosen, plan = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
-        valid_data = None if valid is None else read_conversations(valid)
-        whole = read_conversations(data)
+        valid_data = None if valid is None else read_conversations(valid, skip_bad)
+        whole = read_conversations(data, skip_bad)
         if valid_data is None:
             train, held_out = _split(whole.all, whole.name, plan.seed)
             held_out_name = f"the tenth of {whole.name} that is held out"
@@ -137,35 +144,42 @@ class Chatbot(Task):
         run.keep(model.save)
         return model
 
-    def evaluate(self, data: Any) -> ChatEvaluation:
-        """Score on other conversations, beside retrieval. Raises DataError for malformed data, or if there is
-        no reply."""
-        conversations = read_conversations(data)
+    @entry
+    def evaluate(self, data: Any, *, skip_bad: bool = False) -> ChatEvaluation:
+        """Score on other conversations, beside retrieval; `skip_bad` as in `fit`. Raises DataError for
+        malformed data, or if there is no reply."""
+        conversations = read_conversations(data, skip_bad)
         if not reply_positions(conversations.all):
             raise DataError(f"{conversations.name} {NO_REPLY}")
         return evaluate(self._speaker, self.baseline, conversations.all)
 
+    @entry
     def predict(self, data: Any, count: int = 1) -> Any:
         """Return the reply to a text, or to a conversation as a list of messages {"role": "user", "content":
         "…"}; for several texts, the list of replies. With a count above 1, each reply becomes a list of up to
         that many, as [(reply, mean ln p of its tokens), ...], best first.
 
-        Raises UsageError for anything but texts or messages, or a count below 1; DataError for a blank text
-        or a malformed message.
-        """
-        if not isinstance(count, int) or count < 1:
-            raise UsageError(f"count must be a whole number of at least 1, not {count!r}")
-        if isinstance(data, str):
-            return self._reply([{"role": "user", "content": data}], count)
-        if isinstance(data, dict):
-            return self._reply([data], count)
-        if not isinstance(data, Iterable):
-            raise UsageError(f"a chatbot replies to a text or to messages, not to {type(data).__name__}")
-        several = list(data)
-        if several and all(isinstance(message, dict) for message in several):
-            return self._reply(several, count)
-        return [self.predict(text, count) for text in check_texts(several)]
+        Args:
+            data: a text; a message, or a list of messages; an iterable of texts; a table in memory with one
+                column or one named text; or a `pathlib.Path` to such a table or to lines of text.
 
+        Raises UsageError for anything else, or a count below 1; DataError for a blank text, a malformed
+        message or a table without the column.
+        """
+        check_count(count)
+        if isinstance(data, dict) and not is_table(data):
+            return self._reply([data], count)
+        data = list(data) if isinstance(data, Iterator) and not is_table(data) else data
+        if isinstance(data, list | tuple) and data and all(isinstance(message, dict) for message in data):
+            return self._reply(data, count)
+        texts, single = read_texts(data)
+        blank = next((i for i, text in enumerate(texts) if not text.strip()), None)
+        if blank is not None:
+            raise DataError("the text is blank" if single else f"data: text {blank} is blank")
+        replies = [self._reply([{"role": "user", "content": text}], count) for text in texts]
+        return replies[0] if single else replies
+
+    @entry
     def stream(self, *, fallback: float | None = None, seed: int = 0) -> ChatStream:
         """Start a conversation.
 
@@ -175,10 +189,9 @@ class Chatbot(Task):
 
         Raises UsageError for a value out of its range, or a fallback without the baseline's pairs.
         """
-        if fallback is not None and not (isinstance(fallback, int | float) and fallback > 0):
+        if fallback is not None and not (is_number(fallback) and fallback > 0):
             raise UsageError(f"fallback must be a perplexity above 0, not {fallback!r}")
-        if not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise UsageError(f"seed must be a whole number from 0 to below 2**63, not {seed!r}")
+        check_seed(seed)
         if fallback is None:
             return ChatStream(self._speaker, None, None, seed)
         if self.baseline is None:
@@ -188,14 +201,15 @@ class Chatbot(Task):
     def generate(self, prompt: str = "", *, seed: int = 0) -> Iterator[str]:
         """Yield the reply to a text, in one piece because it is chosen among whole replies."""
         stream = self.stream(seed=seed)
-        stream.push(prompt)
+        stream.push(check_text(prompt, "prompt"))
         yield stream.result()
 
     def answers(self, data: Any, *, count: int = 1) -> Iterator[ReplyAnswer]:
         """Yield the best replies to a text; or to every line of a file or of standard input on its own.
         Raises UsageError if there are no data."""
         self.require_input(data)
-        for line in input_lines(str(data)):
+        check_count(count)
+        for line in input_lines(data) if isinstance(data, str) else read_texts(data).texts:
             best = self.predict(line, max(count, 2))[:count] if line.strip() else []
             yield ReplyAnswer([text for text, _ in best])
 

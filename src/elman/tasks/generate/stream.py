@@ -15,10 +15,12 @@ from elman.atomic import replace_file, writing
 from elman.data.text.vocabulary import END, UNKNOWN, AnyVocabulary
 from elman.errors import ArtifactError, UsageError
 from elman.nn.states import select_rows
+from elman.tasks.entry import entry
 from elman.tasks.generate.cache import Blend, Cache
 from elman.tasks.generate.network import IncrementalDecoder, LanguageNet, State
 from elman.tasks.generate.next_words import completed, spelled, trailing_word
 from elman.tasks.generate.problem import CHUNK_STEPS
+from elman.tasks.inputs import check_count, check_seed, check_text
 
 TAIL_CHARACTERS: Final = 64  # of the text read so far, for the word at its end
 MAX_PENDING_TOKENS: Final = 8  # that may together be one character
@@ -44,11 +46,10 @@ class LanguageStream:
         self._model = decode.Model(partial(self._step, IncrementalDecoder(network)), _select)
         self._banned = torch.tensor([END, UNKNOWN])
 
+    @entry
     def push(self, text: str) -> None:
         """Read more text. Raises UsageError for anything but a string."""
-        if not isinstance(text, str):
-            raise UsageError(f"push takes a text, not {type(text).__name__}")
-        if text:
+        if text := check_text(text, "text"):
             more = text[1:] if self._ends_in_cr and text[0] == "\n" else text
             self._rest += more.replace("\r\n", "\n").replace("\r", "\n")
             self._ends_in_cr = text[-1] == "\r"
@@ -57,9 +58,12 @@ class LanguageStream:
         self._tail = (self._tail + stable)[-TAIL_CHARACTERS:]
         self._last, self._state = self._read(stable, self._last, self._state)
 
+    @entry
     def result(self, count: int = 5) -> list[tuple[str, float]]:
         """Return the likeliest next words and their probabilities, best first; after a part of a word, the
-        words that begin with it, with probabilities given that part."""
+        words that begin with it, with probabilities given that part. Raises UsageError
+        for a count below 1."""
+        check_count(count)
         if self._vocabulary.kind in ("word", "space"):
             whole, begun = self._split_rest()
             last, state = self._read(whole, self._last, self._state)
@@ -81,6 +85,7 @@ class LanguageStream:
             whole, begun = [*whole, begun], ""
         return "".join(whole), begun.strip()
 
+    @entry
     def generate(
         self,
         length: int = 500,
@@ -107,8 +112,11 @@ class LanguageStream:
             raise UsageError(f"length must be a whole number of 0 or more, not {length!r}")
         if stop is not None and (not isinstance(stop, str) or not stop):
             raise UsageError(f"stop must be a text of at least one character, not {stop!r}")
-        if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**63):
-            raise UsageError(f"seed must be a whole number from 0 to below 2**63, not {seed!r}")
+        check_count(length, "length", least=0)
+        if seed is not None:
+            check_seed(seed)
+        if stop is not None:
+            check_text(stop, "stop")
         generator = torch.Generator()
         generator.manual_seed(seed) if seed is not None else generator.seed()
         # the space before a word belongs to its token
@@ -139,6 +147,7 @@ class LanguageStream:
         with writing(path, UsageError), replace_file(path) as out:
             out.write(safetensors.torch.save(tensors, {"elman": "stream", "mark": self._fingerprint()}))
 
+    @entry
     def load(self, file: str | Path) -> None:
         """Continue from a file that `save` wrote. Raises ArtifactError if there is none, or one of another
         model."""
