@@ -21,7 +21,12 @@ def to_frame(source: Any, name: str) -> pl.DataFrame:
         DataError: it has no rows, columns of unequal length, or a column of a type that Arrow lacks.
     """
     if isinstance(source, pl.LazyFrame):
-        source = source.collect()
+        try:
+            source = source.collect()
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as problem:
+            raise DataError(
+                f"{name} cannot be read as a table ({_reason(problem)}); correct its query."
+            ) from None
     if isinstance(source, dict):
         frame = _from_columns(list(source.items()), name)
     elif isinstance(source, list) and source and all(isinstance(row, dict) for row in source):
@@ -83,15 +88,24 @@ def _names(columns: Iterable[Any], name: str) -> list[str]:
 def _from_columns(source: list[tuple[Any, Any]], name: str) -> pl.DataFrame:
     columns = []
     for key, (_, values) in zip(_names((key for key, _ in source), name), source, strict=True):
-        if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        ordered = hasattr(values, "__iter__") and not isinstance(values, (str, bytes, set, frozenset))
+        if not ordered or getattr(values, "ndim", 1) == 0:
             kind = type(values).__name__
             raise UsageError(f"column {shorten(key)} is of type {kind}; it should be a list.")
-        is_arrow = hasattr(values, "__arrow_c_stream__")
-        columns.append(pl.Series(key, values) if is_arrow else to_series(key, list(values)))
+        columns.append(_column(key, values, name))
     if len({len(values) for values in columns}) > 1:
         lengths = ", ".join(f"{shorten(values.name)} {len(values)}" for values in columns[:12])
         raise DataError(f"the columns of {name} differ in length ({lengths}); give each one value per row.")
     return pl.DataFrame(columns)
+
+
+def _column(key: str, values: Any, name: str) -> pl.Series:
+    if not hasattr(values, "__arrow_c_stream__"):
+        return to_series(key, list(values))
+    try:
+        return pl.Series(key, values)
+    except Exception as problem:  # as for whole tables
+        raise DataError(f"column {shorten(key)} of {name} cannot be read ({_reason(problem)}).") from None
 
 
 def _from_arrow(source: Any, name: str) -> pl.DataFrame:
@@ -113,7 +127,7 @@ def _from_arrow(source: Any, name: str) -> pl.DataFrame:
     return _renamed(frame, name)
 
 
-def _reason(problem: Exception) -> str:
+def _reason(problem: BaseException) -> str:
     return (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(".")
 
 

@@ -113,6 +113,8 @@ def _is_deep(value: Any, limit: int) -> bool:
 
 
 def _text(value: Any) -> str | None:
+    if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
+        value = float(value) if isinstance(value, np.longdouble) else value.item()  # NumPy's scalars
     if value is None or isinstance(value, str):
         return value
     missing = isinstance(value, float) and value != value

@@ -114,7 +114,7 @@ class Table:
         for column in map(column_name, columns):
             filled &= ~_missing(self.frame[column]).to_numpy()
         if not filled.any():
-            listed = " and ".join(map(repr, columns))
+            listed = " and ".join(shorten(column_name(column)) for column in columns)
             raise DataError(f"{self.name} has no row with a value in {listed}; give at least one.")
         return self if filled.all() else self.select(np.flatnonzero(filled).tolist())
 
@@ -137,9 +137,9 @@ class Table:
         """Warn once of bad rows that were skipped. Raises DataError if they are more than half of all."""
         self.bad.report(self.name, len(self))
 
-    def _is_empty(self, index: int, column: Any, more: str = "") -> DataError:
+    def _is_empty(self, index: int, column: str, more: str = "") -> DataError:
         where = self.row(index)
-        return DataError(f"{where}: column {column!r} is empty{more}; fill it in or remove the row.")
+        return DataError(f"{where}: column {shorten(column)} is empty{more}; fill it in or remove the row.")
 
     def texts(self, column: Any, *, blank: bool = False) -> list[str]:
         """Return the column as text; with `blank`, also blank cells, and "" for an empty cell of a file.
@@ -149,15 +149,17 @@ class Table:
         """
         self.require(column)
         cells: pl.Series = self.frame[column_name(column)]
-        if cells.dtype.is_nested() or cells.dtype == pl.Binary:
-            raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}; give text.")
+        if not _has_text(cells.dtype):
+            raise DataError(
+                f"column {shorten(cells.name)} of {self.name} holds {_kind(cells.dtype)}; give text."
+            )
         missing = cells.is_null() if blank and cells.dtype in TEXTS else _missing(cells)
         if blank and self.first_row:
             return cells.cast(pl.String).fill_null("").to_list()
         empty = missing.arg_true()
         if len(empty):
             more = f" ({len(empty)} such rows)" if len(empty) > 1 else ""
-            raise self._is_empty(int(empty[0]), column, more)
+            raise self._is_empty(int(empty[0]), cells.name, more)
         return cells.cast(pl.String).to_list()
 
     def numbers(self, column: Any) -> pl.Series:
@@ -179,10 +181,11 @@ class Table:
             numbers = stripped.cast(pl.Float64, strict=False).fill_nan(None)
             bad = filled & (numbers.is_null() | numbers.is_infinite())
         else:
-            raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}; give numbers.")
+            kind = _kind(cells.dtype)
+            raise DataError(f"column {shorten(cells.name)} of {self.name} holds {kind}; give numbers.")
         for index in bad.arg_true().to_list():
             why = _why_not_a_number(str(cells[index]))
-            what = f"column {column!r} holds {shorten(cells[index])}, {why}"
+            what = f"column {shorten(cells.name)} holds {shorten(cells[index])}, {why}"
             self.bad.add(self.line(index), DataError(f"{self.row(index)}: {what}"))
         return numbers.set(bad, None)
 
@@ -195,12 +198,19 @@ def _missing(cells: pl.Series) -> pl.Series:
     return cells.is_null()
 
 
+def _has_text(dtype: pl.DataType) -> bool:
+    plain = dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
+    return plain or dtype.is_numeric()
+
+
 def _kind(dtype: pl.DataType) -> str:
+    if dtype == pl.Duration:
+        return "spans of time"
     if dtype.is_temporal():
         return "dates or times"
     if dtype.is_nested():
         return "objects" if dtype == pl.Struct else "lists"
-    return "bytes" if dtype == pl.Binary else str(dtype)
+    return "bytes" if dtype == pl.Binary else "values of type " + shorten(str(dtype))
 
 
 def _why_not_a_number(value: str) -> str:
