@@ -127,7 +127,7 @@ def filter_logits(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_
     """
     valid = _is(Real, temperature) and 0 <= temperature < math.inf
     require(valid, f"temperature must be a number of 0 or more, not {temperature!r}")
-    valid = _is(Integral, top_k) and top_k >= 0
+    valid = _is(Integral, top_k) and not isinstance(top_k, bool) and top_k >= 0
     require(valid, f"top_k must be a whole number: 0, for all tokens, or more, not {top_k!r}")
     valid = _is(Real, top_p) and 0 < top_p <= 1
     require(valid, f"top_p must be a number above 0 and at most 1, not {top_p!r}")
@@ -145,8 +145,8 @@ def filter_logits(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_
 
 
 def _is(kind: type, value: Any) -> bool:
-    """Also for NumPy's numbers; a boolean is none."""
-    return isinstance(value, kind) and not isinstance(value, bool)
+    """Also for NumPy's numbers."""
+    return isinstance(value, kind)
 
 
 def _draw(temperature: float, top_k: int, top_p: float, generator: torch.Generator | None) -> Choice:

@@ -60,6 +60,13 @@ def load(folder: str | Path, int8: bool = False) -> Any:
         UsageError: no such folder.
         ArtifactError: not a model, a damaged one, or one of a task that this version doesn't know.
     """
+    from elman.tasks.entry import default_torch
+
+    with default_torch():
+        return _load(folder, int8)
+
+
+def _load(folder: str | Path, int8: bool) -> Any:
     from elman import artifact
     from elman.nn.replace import round_weights
 

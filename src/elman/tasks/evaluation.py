@@ -11,6 +11,7 @@ from torch import Tensor
 from elman.atomic import null_if_infinite
 
 MAX_NATS: Final = 700
+MIN_SCORED: Final = 10  # different texts, below which a note says that they are few
 Scores = dict[str, float | None]  # None where a score is not defined
 
 
@@ -92,6 +93,13 @@ def overlap_note(hashes: Sequence[int], train_hashes: Tensor, what: str) -> tupl
     if not shared:
         return ()
     return (f"{shared} of these {len(hashes)} {what} were trained on, which flatters all scores",)
+
+
+def few_note(count: int, what: str) -> tuple[str, ...]:
+    """Return a note if scores are of so few different things that chance decides."""
+    if count >= MIN_SCORED:
+        return ()
+    return (f"only {count} different {what} {'was' if count == 1 else 'were'} scored, too few to rely on",)
 
 
 def _frozen(value: Any) -> Any:

@@ -17,10 +17,12 @@ from elman.errors import UsageError
 from elman.tasks.classify.baseline import BagOfWords
 from elman.tasks.classify.examples import (
     Encoded,
+    contradiction_note,
     encode,
     read_corpus,
     read_examples,
     require_one_kind,
+    scoring_notes,
     start_token,
 )
 from elman.tasks.classify.network import ClassifierNet, evidence
@@ -133,6 +135,7 @@ class Classifier(Task):
         network.eval().cpu()
         train_hashes = torch.tensor(sorted(set(text_hashes(corpus.train.texts))))
         notes = overlap_note(text_hashes(corpus.held_out.texts), train_hashes, "texts")
+        notes += scoring_notes(corpus.held_out, corpus.classes) + contradiction_note(corpus.train)
         notes += (outcome.stopped,) if outcome.error else ()
         model = cls(
             network=network,
@@ -163,6 +166,7 @@ class Classifier(Task):
         table = read_table(data, header=header)
         examples = read_examples(table, text or self.columns[0], label or self.columns[1], self.classes)
         notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "texts")
+        notes += scoring_notes(examples, self.classes)
         return _score(self.network, self.baseline, examples.encoded(self.tokenizer), self.classes, notes)
 
     @overload

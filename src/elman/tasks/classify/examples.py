@@ -14,11 +14,12 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups
+from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
 from elman.data.table.table import TEXTS, Table
 from elman.data.text.tokenizers import Tokenizer
 from elman.errors import DataError
 from elman.tasks.classify.scores import Label
+from elman.tasks.evaluation import few_note
 
 MIN_ROWS: Final = 10
 
@@ -66,9 +67,18 @@ def read_corpus(table: Table, valid: Table | None, text: str, label: str, seed: 
     classes = in_order(_labels(table, label), table, label)
     train = read_examples(table, text, label, classes)
     if valid is None:
-        train, held_out = divide(train, seed)
+        train, held_out = divide(train, seed, table.name)
+        which = "the rows that can be held out, with equal texts on one side,"
+        advice = "add texts, or give data to choose the best model on (valid)"
     else:
         held_out = read_examples(valid, text, label, classes)
+        which, advice = valid.name, "give rows with other labels, too"
+    labels = {classes[k] for k in held_out.labels.tolist()}
+    if len(labels) == 1:
+        raise DataError(
+            f"{table.name}: {which} hold only the label {labels.pop()!r}, "
+            f"for which scores mean nothing; {advice}."
+        )
     source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
     return Corpus(classes, train, held_out, source)
 
@@ -204,12 +214,42 @@ def _is_number(label: Label) -> bool:
         return False
 
 
-def divide(examples: Examples, seed: int) -> tuple[Examples, Examples]:
+def divide(examples: Examples, seed: int, name: str) -> tuple[Examples, Examples]:
     """Split into training and held-out examples: a text that occurs twice stays on one side, and labels keep
     their proportions."""
     keys = [normalize(text) for text in examples.texts]
-    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, stratify=examples.labels.tolist())
+    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, examples.labels.tolist(), name)
     return examples.take(train), examples.take(held_out)
+
+
+def scoring_notes(examples: Examples, classes: Sequence[Label]) -> tuple[str, ...]:
+    """Return what a reader of scores on these examples must know of the examples."""
+    notes = few_note(len(set(text_hashes(examples.texts))), "texts")
+    present = set(examples.labels.tolist())
+    if len(present) == 1:
+        label = classes[present.pop()]
+        return (
+            *notes,
+            f"all texts have the label {label!r}: the scores say how often it is answered, no more",
+        )
+    missing = [repr(label) for k, label in enumerate(classes) if k not in present]
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        notes += (f"no scored text has the label {', '.join(missing[:5])}{more}",)
+    return notes
+
+
+def contradiction_note(examples: Examples) -> tuple[str, ...]:
+    """Return a note if more than one training text in a hundred has several labels."""
+    labels: dict[int, set[int]] = {}
+    for key, label in zip(text_hashes(examples.texts), examples.labels.tolist(), strict=True):
+        labels.setdefault(key, set()).add(label)
+    several = sum(len(numbers) > 1 for numbers in labels.values())
+    if several <= len(labels) / 100:
+        return ()
+    return (
+        f"{several} of {len(labels)} different training texts have several labels, which no model can learn",
+    )
 
 
 def encode(tokenizer: Tokenizer, text: str) -> Ids:
