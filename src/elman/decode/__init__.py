@@ -134,13 +134,14 @@ def filter_logits(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_
     if temperature < MIN_TEMPERATURE:
         best = logits.argmax(1, keepdim=True)
         return torch.full_like(logits, -math.inf).scatter(1, best, logits.gather(1, best))
-    logits = logits / temperature
+    limits = torch.finfo(logits.dtype)  # beyond which a number becomes 0 or infinity
+    logits = logits / min(temperature, limits.max)
     if not top_k and top_p == 1:
         return logits
     values, order = logits.topk(min(top_k or logits.shape[1], logits.shape[1]))
     probabilities = values.softmax(1)
     before = probabilities.cumsum(1) - probabilities
-    kept = values.masked_fill((before >= top_p) & (top_p < 1), -math.inf)
+    kept = values.masked_fill((before >= max(top_p, limits.tiny)) & (top_p < 1), -math.inf)
     return torch.full_like(logits, -math.inf).scatter(1, order, kept)
 
 

@@ -15,6 +15,7 @@ from elman.atomic import replace_file, writing
 from elman.data.text.vocabulary import END, UNKNOWN, AnyVocabulary
 from elman.errors import ArtifactError, UsageError
 from elman.nn.states import select_rows
+from elman.settings import is_whole
 from elman.tasks.entry import entry
 from elman.tasks.generate.cache import Blend, Cache
 from elman.tasks.generate.network import IncrementalDecoder, LanguageNet, State
@@ -108,15 +109,12 @@ class LanguageStream:
 
         Raises UsageError for a value out of its range.
         """
-        if not isinstance(length, int) or length < 0:
+        if not is_whole(length) or length < 0:
             raise UsageError(f"length must be a whole number of 0 or more, not {length!r}")
         if stop is not None and (not isinstance(stop, str) or not stop):
             raise UsageError(f"stop must be a text of at least one character, not {stop!r}")
-        check_count(length, "length", least=0)
         if seed is not None:
             check_seed(seed)
-        if stop is not None:
-            check_text(stop, "stop")
         generator = torch.Generator()
         generator.manual_seed(seed) if seed is not None else generator.seed()
         # the space before a word belongs to its token
