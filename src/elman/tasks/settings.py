@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, TypeVar
 
 from elman.errors import UsageError, suggestion
-from elman.settings import check, custom, rows
+from elman.settings import argument, check, custom, rows
 from elman.training.plan import Plan
 
 S = TypeVar("S", bound="TaskSettings")
@@ -38,6 +38,10 @@ def cell(default: str) -> Any:
 
     help = "Recurrence: lstm, gru, elman, ...; see `elman show`"
     return custom(default, help, str, lambda: f"one of {', '.join(names())}", holds)
+
+
+def skip_bad() -> Any:
+    return argument(False, "Skip rows that can't be used, and say how many and which is the first", bool)
 
 
 def split_choices(

@@ -95,7 +95,7 @@ def test_static_columns() -> None:
         ),
         (
             {"ds": days(0, 1, 2), "y": [1, float("inf"), 3]},
-            "from 0): column 'y' holds 'Infinity'",
+            "from 0): column 'y' holds inf",
         ),
         ({"ds": days(0, 1, 2), "y": ["1", "two", "3"]}, "from 0): column 'y' holds 'two'"),
         (

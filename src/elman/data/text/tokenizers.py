@@ -22,6 +22,8 @@ MIN_SUBWORD_IDS: Final = 256 + RESERVED  # every byte is a token
 # How far beyond its end a word's pattern may look before it decides; see `_pattern`.
 LOOKAHEAD_CHARACTERS: Final = 6
 TAIL_CHARACTERS: Final = 256  # a word usually ends among the last ones
+MAX_WAITING_CHARACTERS: Final = 4096  # without a token's end, after which a stream waits no longer for one
+MAX_CHARACTER_TOKENS: Final = 16  # more of them without a whole character are damaged
 BREAK_TAG = re.compile(r"<[bB][rR] ?/?>")
 CJK_OR_RUN = re.compile(f"[{CJK}]|[^{CJK}]+")  # one ideograph or kana letter, or a run of anything else
 # White space as the `tokenizers` library defines it: Python's without four control characters.
@@ -30,6 +32,7 @@ WORD_END = re.compile(
     "(?=[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])"
 )
 CLITIC = re.compile(r"(?<=\w)(n't|'(?:s|m|d|ll|re|ve))\Z", re.IGNORECASE)
+CLITIC_CHARACTERS: Final = 3
 
 
 class Tokenizer(Protocol):
@@ -67,11 +70,11 @@ def _split(raw: str) -> list[str]:
     """ "couldn't've" → could, n't, 've; Chinese and Japanese → characters; o'brien stays whole."""
     words: list[str] = []
     for word in CJK_OR_RUN.findall(raw.replace("’", "'")):
-        clitics: list[str] = []
-        while clitic := CLITIC.search(word):
-            clitics.insert(0, clitic[1])
-            word = word[: clitic.start()]
-        words += [word, *clitics]
+        end, clitics = len(word), list[str]()  # the latter from the last to the first
+        while clitic := CLITIC.search(word, max(0, end - CLITIC_CHARACTERS), end):
+            clitics.append(clitic[1])
+            end = clitic.start()
+        words += [word[:end], *reversed(clitics)]
     return words
 
 
@@ -142,13 +145,16 @@ class WordTokenizer:
         return [ids.get(token, UNKNOWN) for token in self.tokens(text)]
 
     def stable_prefix(self, text: str) -> int:
-        """Return how many leading characters of `text` have tokens that no later text can change."""
+        """Return how many leading characters of `text` have tokens that no later text can change.
+
+        A token of more than MAX_WAITING_CHARACTERS is not waited for: all of `text` counts then.
+        """
         blanked = _blank_breaks(text)
         end = 0
         for match in _pattern().finditer(blanked):
             after = match.end()
             if after + LOOKAHEAD_CHARACTERS > len(text) and not blanked[after : after + 1].isspace():
-                return end
+                return end if len(text) - end <= MAX_WAITING_CHARACTERS else len(text)
             end = after
         return len(text)
 
@@ -221,7 +227,8 @@ class SubwordTokenizer:
         texts, incomplete = list[str](), list[int]()
         for i in ids:
             text = self.decode([*incomplete, i])
-            incomplete = [*incomplete, i] if text.endswith("\ufffd") else []
+            waits = text.endswith("\ufffd") and len(incomplete) < MAX_CHARACTER_TOKENS
+            incomplete = [*incomplete, i] if waits else []
             texts.append("" if incomplete else text)
         if incomplete:
             texts[-1] = self.decode(incomplete)
@@ -231,14 +238,14 @@ class SubwordTokenizer:
         """Return how many leading characters of `text` have tokens that no later text can change.
 
         No merge crosses from a character into the white space after it, so the tokens up to the last such
-        position are final.
+        position are final. A word of more than MAX_WAITING_CHARACTERS is not waited for.
         """
         for reach in (TAIL_CHARACTERS, len(text)):  # only the last end counts; look near the end first
             begin = max(0, len(text) - reach)
             ends = [match.end() for match in WORD_END.finditer(text, begin)]
             if ends:
                 return ends[-1]
-        return 0
+        return 0 if len(text) <= MAX_WAITING_CHARACTERS else len(text)
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": "subword", "model": json.loads(self.model)}

@@ -66,7 +66,7 @@ class Chatbot(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = ChatEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset(),
+        "evaluate": frozenset({"skip_bad"}),
         "predict": frozenset({"count"}),
         "generate": frozenset({"seed"}),
     }
@@ -89,6 +89,7 @@ class Chatbot(Task):
         data: Any,
         *,
         valid: Any = None,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -100,12 +101,14 @@ class Chatbot(Task):
             data: conversations for `elman.data.text.conversations.read_conversations`: JSONL of messages,
                 or lines of question, tab, answer.
             valid: such data on which to choose the best model; if None, a tenth of the conversations.
+            skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
+                first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         chosen, plan = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
-        valid_data = None if valid is None else read_conversations(valid)
-        whole = read_conversations(data)
+        valid_data = None if valid is None else read_conversations(valid, skip_bad)
+        whole = read_conversations(data, skip_bad)
         if valid_data is None:
             train, held_out = _split(whole.all, whole.name, plan.seed)
             held_out_name = f"the tenth of {whole.name} that is held out"
@@ -146,10 +149,10 @@ class Chatbot(Task):
         return model
 
     @entry
-    def evaluate(self, data: Any) -> ChatEvaluation:
-        """Score on other conversations, beside retrieval. Raises DataError for malformed data, or if there is
-        no reply."""
-        conversations = read_conversations(data)
+    def evaluate(self, data: Any, *, skip_bad: bool = False) -> ChatEvaluation:
+        """Score on other conversations, beside retrieval; `skip_bad` as in `fit`. Raises DataError for
+        malformed data, or if there is no reply."""
+        conversations = read_conversations(data, skip_bad)
         if not reply_positions(conversations.all):
             raise DataError(f"{conversations.name} {NO_REPLY}")
         notes = few_note(len(set(_hashes(conversations.all))), "conversations")

@@ -7,7 +7,7 @@ from elman.data.text.tokenizers import MIN_SUBWORD_IDS
 from elman.settings import amount, argument, flag, number, share, whole
 from elman.tasks.generate.settings import MAX_FULL_VOCABULARY
 from elman.tasks.generate.settings import Settings as LanguageSettings
-from elman.tasks.settings import TaskSettings, cell, default_dropout, default_ema_decay
+from elman.tasks.settings import TaskSettings, cell, default_dropout, default_ema_decay, skip_bad
 
 # Tokens that a training should read: the fewer there are, the more epochs, within limits.
 TOKENS: Final = 9_000_000
@@ -19,6 +19,7 @@ ROLE_TOKENS: Final = 2  # ids beside the vocabulary, which begin the turns of us
 @dataclass(frozen=True)
 class Arguments:
     valid: Any = argument(None, "Conversations to choose the best model on", auto="a tenth")
+    skip_bad: bool = skip_bad()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from elman import artifact
 from elman.data.batches import text_hashes
 from elman.data.table.formats import ENDINGS
+from elman.data.table.frames import column_name
 from elman.data.table.table import read_table
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer, tokenizer_from_json
 from elman.errors import UsageError
@@ -70,7 +71,7 @@ class Classifier(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = LabelEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset({"text", "label", "header"}),
+        "evaluate": frozenset({"text", "label", "header", "skip_bad"}),
         "predict": frozenset({"header"}),
         "generate": frozenset(),
     }
@@ -95,6 +96,7 @@ class Classifier(Task):
         label: str = "label",
         valid: Any = None,
         header: bool = True,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -108,13 +110,16 @@ class Classifier(Task):
             valid: a table with the same columns on which to choose the best model; if None, a tenth of the
                 rows, none of whose texts is trained on.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
+            skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
+                first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         _, plan = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
         require_one_kind(data, label)
-        valid_table = None if valid is None else read_table(valid, header=header)
-        corpus = read_corpus(read_table(data, header=header), valid_table, text, label, plan.seed)
+        valid_table = None if valid is None else read_table(valid, header=header, skip_bad=skip_bad)
+        table = read_table(data, header=header, skip_bad=skip_bad)
+        corpus = read_corpus(table, valid_table, text, label, plan.seed)
         chosen, plan = split_choices(settings, Settings, defaults(len(corpus.train.texts), settings))
         tokenizer = make_tokenizer(chosen, corpus.train.texts)
         train, held_out = corpus.train.encoded(tokenizer), corpus.held_out.encoded(tokenizer)
@@ -146,7 +151,7 @@ class Classifier(Task):
             baseline=baseline,
             tokenizer=tokenizer,
             classes=corpus.classes,
-            columns=(text, label),
+            columns=(column_name(text), column_name(label)),
             train_hashes=train_hashes,
         )
         run.keep(model.save)
@@ -154,17 +159,25 @@ class Classifier(Task):
 
     @entry
     def evaluate(
-        self, data: Any, *, text: str | None = None, label: str | None = None, header: bool = True
+        self,
+        data: Any,
+        *,
+        text: str | None = None,
+        label: str | None = None,
+        header: bool = True,
+        skip_bad: bool = False,
     ) -> LabelEvaluation:
         """Score on labelled texts, beside the plain baseline. Raises DataError for a missing column, an empty
         cell, or a label that training has not seen.
 
         Args:
-            data, header: as in `fit`.
+            data, header, skip_bad: as in `fit`.
             text, label: names of the columns, if they are not those of the training data.
         """
-        table = read_table(data, header=header)
-        examples = read_examples(table, text or self.columns[0], label or self.columns[1], self.classes)
+        table = read_table(data, header=header, skip_bad=skip_bad)
+        text = self.columns[0] if text is None else text
+        label = self.columns[1] if label is None else label
+        examples = read_examples(table, text, label, self.classes)
         notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "texts")
         notes += scoring_notes(examples, self.classes)
         return _score(self.network, self.baseline, examples.encoded(self.tokenizer), self.classes, notes)

@@ -61,9 +61,11 @@ class Corpus:
 def read_corpus(table: Table, valid: Table | None, text: str, label: str, seed: int) -> Corpus:
     """Return examples to train on and to hold out: `valid`'s, or a tenth, none of whose texts is trained on.
     Raises DataError for too few rows, and as `in_order` and `read_examples` do."""
-    table.require(text, label)
+    table = table.usable(text, label)
     if len(table) < MIN_ROWS:
         raise DataError(f"{table.name} has {len(table)} rows; a classifier needs at least {MIN_ROWS}.")
+    table = _without_lone_labels(table, label)
+    table.report()
     classes = in_order(_labels(table, label), table, label)
     train = read_examples(table, text, label, classes)
     if valid is None:
@@ -85,17 +87,30 @@ def read_corpus(table: Table, valid: Table | None, text: str, label: str, seed: 
 
 def read_examples(table: Table, text: str, label: str, classes: Sequence[Label]) -> Examples:
     """Read a table's rows. Raises DataError for an empty cell or a label that is not among `classes`."""
-    table.require(text, label)
+    table = table.usable(text, label)
     index_of = _by_value(classes)
-    labels = _labels(table, label)
-    for i, name in enumerate(labels):
-        if index_of(name) is None:
+    numbers = [index_of(name) for name in _labels(table, label)]
+    for i, number in enumerate(numbers):
+        if number is None:
             listed = ", ".join(map(str, classes[:12])) + (", ..." if len(classes) > 12 else "")
-            raise DataError(
-                f"{table.row(i)}: the label {name!r} in column {label!r} is not among those of "
-                f"the training data ({listed})."
-            )
-    return Examples(table.texts(text), torch.tensor([index_of(name) for name in labels]))
+            name = _labels(table.select([i]), label)[0]
+            what = f"{table.row(i)}: the label {name!r} in column {label!r} is not among those of"
+            table.bad.add(table.line(i), DataError(f"{what} the training data ({listed})."))
+    if None in numbers:
+        table = table.select([i for i, number in enumerate(numbers) if number is not None])
+    table.report()
+    return Examples(table.texts(text), torch.tensor([number for number in numbers if number is not None]))
+
+
+def _without_lone_labels(table: Table, column: str) -> Table:
+    """Return the rows whose label has another row, if bad rows are skipped, else the table itself."""
+    labels = _labels(table, column) if table.bad.skip else []
+    counts = Counter(labels)
+    lone = [i for i, label in enumerate(labels) if counts[label] == 1]
+    for i in lone:
+        what = f"{table.row(i)}: the label {labels[i]!r} occurs only here"
+        table.bad.add(table.line(i), DataError(f"{what}; give it a second example."))
+    return table.select([i for i, label in enumerate(labels) if counts[label] > 1]) if lone else table
 
 
 def _labels(table: Table, column: str) -> list[Label]:

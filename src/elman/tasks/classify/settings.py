@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from elman.settings import argument, choice, custom, flag, share, whole
-from elman.tasks.settings import TaskSettings, cell
+from elman.tasks.settings import TaskSettings, cell, skip_bad
 
 POOLS: Final = ("mean", "max", "last")
 # Texts that a training should read: the fewer rows, the more epochs, within limits.
@@ -22,6 +22,7 @@ class Arguments:
     label: str = argument("label", "Column of the label")
     valid: Any = argument(None, "Data to choose the best model on", auto="a tenth")
     header: bool = argument(True, "Whether the first line names the columns", bool)
+    skip_bad: bool = skip_bad()
 
 
 def _is_pooling(value: Any) -> bool:

@@ -62,7 +62,7 @@ class LanguageModel(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = LanguageEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset({"text", "adapt"}),
+        "evaluate": frozenset({"text", "adapt", "skip_bad"}),
         "predict": frozenset({"count"}),
         "generate": frozenset({"length", "temperature", "top_k", "top_p", "seed", "stop"}),
     }
@@ -88,6 +88,7 @@ class LanguageModel(Task):
         *,
         text: str | None = None,
         valid: Any = None,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -99,6 +100,8 @@ class LanguageModel(Task):
             data: a text file, "-" for standard input, or a table for `elman.data.table.table.read_table`.
             text: name of the column of texts, if `data` is a table.
             valid: such data on which to choose the best model; if None, the last tenth of the text.
+            skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
+                first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         chosen, _ = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
@@ -110,6 +113,7 @@ class LanguageModel(Task):
             tokens=chosen.tokenizer,  # type: ignore[arg-type]  # one of the kinds
             size=chosen.vocabulary,
             min_count=chosen.min_count,
+            skip_bad=skip_bad,
         )
         chosen, plan = split_choices(settings, Settings, defaults(len(corpus.train), settings))
         problem = NextToken(corpus.train, corpus.held_out, chosen, plan)
@@ -142,18 +146,20 @@ class LanguageModel(Task):
         return model
 
     @entry
-    def evaluate(self, data: Any, *, text: str | None = None, adapt: bool = False) -> LanguageEvaluation:
+    def evaluate(
+        self, data: Any, *, text: str | None = None, adapt: bool = False, skip_bad: bool = False
+    ) -> LanguageEvaluation:
         """Score on another text, beside the n-gram: every token given all tokens before it.
 
         Args:
-            data: as for `fit`.
+            data, skip_bad: as for `fit`.
             text: name of a table's column of texts, if it is not that of the training data.
             adapt: with the cache of recent words.
 
         Raises DataError if there is no text, or none in UTF-8.
         """
         column = self.source.get("column") if text is None and is_table(data) else text
-        ids, characters, fingerprint = read_ids(data, self.vocabulary, text=column)
+        ids, characters, fingerprint = read_ids(data, self.vocabulary, text=column, skip_bad=skip_bad)
         if len(ids) < 2:
             raise DataError(f"{data} holds {len(ids)} tokens; a text to score needs at least 2")
         same = (fingerprint, column) == (self.source["fingerprint"], self.source.get("column"))

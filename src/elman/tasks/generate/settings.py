@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from elman.settings import amount, argument, choice, flag, number, share, whole
-from elman.tasks.settings import TaskSettings, cell, default_dropout, default_ema_decay
+from elman.tasks.settings import TaskSettings, cell, default_dropout, default_ema_decay, skip_bad
 from elman.training.plan import Plan
 
 # Tokens that a training should read: the shorter the text, the more epochs, within limits.
@@ -19,6 +19,7 @@ ORDERS: Final = {"character": 7, "word": 5, "space": 5, "subword": 5}
 class Arguments:
     text: str | None = argument(None, "Column of the texts, if the data are a table")
     valid: Any = argument(None, "Text to choose the best model on", auto="the last tenth")
+    skip_bad: bool = skip_bad()
 
 
 @dataclass(frozen=True)

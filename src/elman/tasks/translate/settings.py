@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 
 from elman.data.text.tokenizers import MIN_SUBWORD_IDS
 from elman.settings import amount, argument, custom, flag, is_whole, share, whole
-from elman.tasks.settings import TaskSettings, cell, default_ema_decay
+from elman.tasks.settings import TaskSettings, cell, default_ema_decay, skip_bad
 from elman.training.plan import Plan
 
 # Pairs to read in a training: the fewer there are, the more epochs, within limits.
@@ -18,6 +18,7 @@ class Arguments:
     source: str | None = argument(None, "Column of the sentences", auto="the first")
     target: str | None = argument(None, "Column of the translations", auto="the second")
     valid: Any = argument(None, "Data to choose the best model on; two files: A,B", auto="a part")
+    skip_bad: bool = skip_bad()
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Translator(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = TranslationEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset({"source", "target"}),
+        "evaluate": frozenset({"source", "target", "skip_bad"}),
         "predict": frozenset({"count", "plot"}),
         "generate": frozenset(),
     }
@@ -96,6 +96,7 @@ class Translator(Task):
         source: str | None = None,
         target: str | None = None,
         valid: Any = None,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -109,12 +110,14 @@ class Translator(Task):
             source, target: columns of the sentences and of the translations of a table.
             valid: such data on which to choose the best model, of which at most 2,000 evenly spaced pairs are
                 used; if None, a part of the pairs, none of whose source sentences is trained on.
+            skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
+                first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         chosen, plan = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
-        valid_pairs = None if valid is None else read_pairs(valid, source, target)
-        whole = read_pairs(data, source, target)
+        valid_pairs = None if valid is None else read_pairs(valid, source, target, skip_bad)
+        whole = read_pairs(data, source, target, skip_bad)
         pairs, held_out = split_pairs(whole, plan.seed) if valid_pairs is None else (whole, valid_pairs)
         short = without_long_texts(pairs)
         _, plan = split_choices(settings, Settings, defaults(len(short), settings))
@@ -162,18 +165,23 @@ class Translator(Task):
 
     @entry
     def evaluate(
-        self, data: Any, *, source: str | None = None, target: str | None = None
+        self,
+        data: Any,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        skip_bad: bool = False,
     ) -> TranslationEvaluation:
         """Score the translations of other sentences, beside the dictionary's. Every pair counts as a sentence
         with one reference. Raises DataError for files of different length, an empty side, or no pairs.
 
         Args:
-            data: as in `fit`.
+            data, skip_bad: as in `fit`.
             source, target: columns of a table, if they are not those of the training data.
         """
         if source is None and target is None and not isinstance(data, tuple | list):
             source, target = self.source.get("columns", (None, None))
-        pairs = read_pairs(data, source, target)
+        pairs = read_pairs(data, source, target, skip_bad)
         hashes = text_hashes(pairs.source)
         notes = overlap_note(hashes, self.train_hashes, "sentences") + few_note(len(set(hashes)), "sentences")
         return _score(self.network, self.codec, self.baseline, self.settings, pairs, notes)
