@@ -101,8 +101,8 @@ OUT = {
     ("damage", "said"),
     [
         (
-            edited(lambda c: c.update(format=2, files=3)),
-            r"in format 2; this is elman .* \(format 1\): upgrade elman",
+            edited(lambda c: c.update(format=3, version="9.9\x1b[2J", files=3)),
+            r"by elman '9.9\\x1b\[2J' in format 3; this is elman .* \(format 2\): upgrade elman",
         ),
         (edited(lambda c: c.update(format=True)), "'format' is missing or of the wrong kind"),
         (edited(lambda c: c.update(format=0)), "'format' is missing or of the wrong kind"),

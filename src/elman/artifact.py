@@ -5,6 +5,7 @@ It contains no code. config.json holds the checksums of all other files.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +16,22 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from elman.atomic import is_partial, null_if_infinite, partial, write_partial, writing
+from elman.atomic import (
+    is_partial,
+    null_if_infinite,
+    open_regular,
+    partial,
+    read_regular,
+    write_partial,
+    writing,
+)
 from elman.errors import ArtifactError, UsageError
 from elman.version import __version__
 
-FORMAT: Final = 1
+# 1: of 0.1.0, whose settings and scores had other names; it can't read 2
+FORMAT: Final = 2
+# Read into memory; 30 bytes of it may hold one byte of JSON. A matrix of 5,000 labels has 100 MiB.
+MAX_JSON_BYTES: Final = 256 << 20
 RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt")  # of a training run, which may use the same folder
 CONFIG_START: Final = re.compile(rb'\s*\{\s*"elman"\s*:')  # of our config.json
 STEM: Final = re.compile(r"(?!config\Z)[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -43,7 +55,7 @@ class Artifact:
 def is_artifact(folder: str | Path) -> bool:
     """Return whether a folder looks like a saved model of elman."""
     try:
-        with (Path(folder) / "config.json").open("rb") as file:
+        with open_regular(Path(folder) / "config.json") as file:
             return CONFIG_START.match(file.read(100)) is not None
     except OSError:
         return False
@@ -97,7 +109,7 @@ def save(artifact: Artifact, folder: str | Path) -> None:
 
 
 def load(folder: str | Path) -> Artifact:
-    """Read and verify a model folder.
+    """Read and verify a model folder. Memory and time are bounded by its size.
 
     Raises:
         UsageError: there is no such folder.
@@ -111,8 +123,9 @@ def load(folder: str | Path) -> Artifact:
         tensors = safetensors.torch.load(content.pop("model.safetensors"))
         card = content.pop("README.md").decode()
         extras = {Path(name).stem: _parsed(value) for name, value in content.items()}
-    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
-        sentence = f"{folder} has matching checksums but unreadable content ({error}): train the model again"
+    except (SafetensorError, ValueError, KeyError, RuntimeError, AttributeError, MemoryError) as error:
+        reason = str(error).partition("\n")[0][:200]
+        sentence = f"{folder} has matching checksums but unreadable content ({reason}): train the model again"
         raise ArtifactError(sentence) from error
     fields = {key: config[key] for key in ("task", "settings", "scores", "data", "version")}
     return Artifact(tensors=tensors, extras=extras, card=card, **fields)
@@ -169,10 +182,10 @@ def _config(folder: Path) -> dict[str, Any]:
             raise ArtifactError(f"the training in {folder} has not finished: {advice}")
         raise ArtifactError(f"{folder} is not a model of elman: it has no config.json")
     try:
-        content = _parsed(file.read_bytes())
+        content = _parsed(read_regular(file, MAX_JSON_BYTES))
     except OSError as error:
         raise ArtifactError(f"{file} can't be read ({error.strerror}): check its permissions") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         raise ArtifactError(f"{file} is damaged: it is not valid JSON ({error}); copy it again") from error
     if not isinstance(content, dict) or "elman" not in content:
         raise ArtifactError(f"{folder} is not a model of elman: its config.json belongs to another program")
@@ -189,7 +202,7 @@ def _checked(file: Path, config: Any) -> dict[str, Any]:
         damaged("'format'")
     if config["format"] > FORMAT:
         raise ArtifactError(
-            f"{file.parent} was saved by elman {config.get('version')} in format {config['format']}; "
+            f"{file.parent} was saved by elman {config.get('version')!r:.60} in format {config['format']}; "
             f"this is elman {__version__} (format {FORMAT}): upgrade elman"
         )
     for key, kind in FIELDS.items():
@@ -210,13 +223,15 @@ def _verified(folder: Path, name: str, digest: str) -> bytes:
     """Return a file's content, found under its own name or, after a killed save, its temporary one."""
     file = folder / name
     problem = f"{folder} is incomplete: {name} is missing; copy the whole folder again"
+    most = MAX_JSON_BYTES if file.suffix in (".json", ".md") else math.inf
     for path in (file, partial(file)):
         try:
-            content = path.read_bytes()
+            content = read_regular(path, most)
         except FileNotFoundError:
             continue
-        except OSError as error:
-            raise ArtifactError(f"{path} can't be read ({error.strerror}): copy the folder again") from error
+        except (OSError, MemoryError) as error:
+            reason = getattr(error, "strerror", "it is larger than the memory")
+            raise ArtifactError(f"{path} can't be read ({reason}): copy the folder again") from error
         if _digest(content) == digest:
             return content
         problem = f"{file} is damaged or was changed: config.json has another checksum; copy it again"

@@ -73,9 +73,10 @@ def number(default: float, help: str, *, most: float = math.inf) -> Any:
     return custom(default, help, float, phrase, lambda value: is_number(value) and 0 < value <= most)
 
 
-def amount(default: float, help: str) -> Any:
-    phrase = "a number of 0 or more"
-    return custom(default, help, float, phrase, lambda value: is_number(value) and value >= 0)
+def amount(default: float, help: str, *, most: float = math.inf) -> Any:
+    """A finite number of 0 or more, and at most `most`."""
+    phrase = "a number of 0 or more" if most == math.inf else f"a number from 0 to {most:g}"
+    return custom(default, help, float, phrase, lambda value: is_number(value) and 0 <= value <= most)
 
 
 def share(default: float, help: str) -> Any:
