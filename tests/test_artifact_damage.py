@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,54 @@ def test_damaged_and_crafted_folders(damage: Callable[[Path], Any], said: str, t
     with pytest.raises(ArtifactError, match=said) as raised:
         load(tmp_path / "m")
     assert str(tmp_path / "m") in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_no_file(name: str, tmp_path: Path) -> None:
+    save(model(), tmp_path / "m")
+    file = tmp_path / "m" / name
+    file.unlink()
+    for target in ("/dev/zero", "/dev/random", "/proc/self/mem", tmp_path / "pipe"):
+        file.symlink_to(target)
+        if target == tmp_path / "pipe":
+            os.mkfifo(target)
+        with pytest.raises(ArtifactError, match=name):
+            load(tmp_path / "m")
+        assert not is_artifact(tmp_path / "m") or name != "config.json"
+        file.unlink()
+    for target in (tmp_path / "none", file):  # a link to nothing, and to itself
+        file.symlink_to(target)
+        with pytest.raises(ArtifactError, match=name):
+            load(tmp_path / "m")
+        file.unlink()
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "model.safetensors"])
+def test_a_file_of_a_terabyte(name: str, tmp_path: Path) -> None:
+    """It takes no space on disk, and is refused without being read into memory."""
+    save(model(), tmp_path / "m")
+    os.truncate(tmp_path / "m" / name, 1 << 40)
+    with pytest.raises(ArtifactError, match=rf"{name} can't be read \(it has more than"):
+        load(tmp_path / "m")
+
+
+HEADERS = {
+    "a shape that the data don't have": {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 8]},
+    "no number and a huge dimension": {"dtype": "F32", "shape": [0, 2**62, 2**62], "data_offsets": [0, 0]},
+    "a negative dimension": {"dtype": "F32", "shape": [-1, 2], "data_offsets": [0, 8]},
+    "an unknown kind": {"dtype": "F31", "shape": [2], "data_offsets": [0, 8]},
+    "offsets out of the file": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]},
+    "offsets backwards": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]},
+}
+
+
+@pytest.mark.parametrize("what", HEADERS)
+def test_tensors_that_lie_about_themselves(what: str, tmp_path: Path) -> None:
+    save(model(), tmp_path)
+    header = json.dumps({"w": HEADERS[what]}).encode()
+    forged("model.safetensors", len(header).to_bytes(8, "little") + header + bytes(8))(tmp_path)
+    with pytest.raises(ArtifactError, match=r"unreadable content .*: train the model again"):
+        load(tmp_path)
 
 
 def test_folders_without_a_model(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def mutated(files: Files, draw: random.Random) -> tuple[str, Files]:
             change = change_json
         try:
             what, mutant[name] = change(mutant[name], draw)
-        except (ValueError, RecursionError, struct.error, safetensors.SafetensorError):
+        except (ValueError, OverflowError, RecursionError, struct.error, safetensors.SafetensorError):
             continue  # an earlier change made it unreadable
         said.append(f"{name}: {what}")
     return "; ".join(said), mutant
