@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.typed import typed
+from elman.typed import RawText, typed
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Facts(TypedDict):
     ("kind", "value", "result"),
     [
         (str, "a", "a"),
+        (RawText, "caf\udce9", "caf\udce9"),
         (bool, True, True),
         (int, -3, -3),
         (int, 2**63 - 1, 2**63 - 1),
@@ -51,8 +52,10 @@ def test_values_that_fit(kind: Any, value: Any, result: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        (str, 5, "part must be a text, not 5"),
-        (str, None, "part must be a text, not None"),
+        (str, 5, "part must be a text of whole characters, not 5"),
+        (str, None, "part must be a text of whole characters, not None"),
+        (str, "caf\udce9", r"part must be a text of whole characters, not 'caf\\udce9'"),
+        (RawText, 5, "part must be a text, not 5"),
         (bool, 1, "part must be true or false, not 1"),
         (int, True, "part must be a whole number of 64 bits, not True"),
         (int, 1.0, "part must be a whole number of 64 bits, not 1.0"),
@@ -64,16 +67,16 @@ def test_values_that_fit(kind: Any, value: Any, result: Any) -> None:
         (Literal["a"], 1, "part must be one of 'a', not 1"),
         (Literal["a"], ["a"], r"part must be one of 'a', not \['a'\]"),
         (tuple[str, ...], "ab", "part must be a list, not 'ab'"),
-        (tuple[str, ...], ["a", 2], r"part\[1\] must be a text, not 2"),
+        (tuple[str, ...], ["a", 2], r"part\[1\] must be a text of whole characters, not 2"),
         (tuple[str, str], ["a"], r"part must be a list of 2, not \['a'\]"),
-        (list[list[str]], [["a"], [[]]], r"part\[1\]\[0\] must be a text, not \[\]"),
+        (list[list[str]], [["a"], [[]]], r"part\[1\]\[0\] must be a text of whole characters, not \[\]"),
         (dict[str, float], [1], r"part must be an object, not \[1\]"),
         (dict[str, float], {"a\nb": ""}, r"part\['a\\nb'\] must be a finite number, not ''"),
         (Point, {"x": 1, "y": 2}, r"part has unknown or missing entries \['y'\]"),
         (Point, {}, r"part has unknown or missing entries \['x'\]"),
-        (Point, {"x": 1, "names": [[]]}, r"part.names\[0\] must be a text, not \[\]"),
+        (Point, {"x": 1, "names": [[]]}, r"part.names\[0\] must be a text of whole characters, not \[\]"),
         (Facts, {"column": "a"}, r"part has unknown or missing entries \['rows'\]"),
-        (Facts, {"rows": 1, "column": 1}, r"part.column must be a text, not 1"),
+        (Facts, {"rows": 1, "column": 1}, r"part.column must be a text of whole characters, not 1"),
     ],
 )
 def test_values_that_do_not_fit(kind: Any, value: Any, message: str) -> None:

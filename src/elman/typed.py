@@ -1,18 +1,25 @@
 """Values read from JSON, checked once against the types that annotations declare."""
 
+import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Final, Literal, NewType, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from elman.settings import is_number, is_whole
 
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
 MAX_WHOLE: Final = 2**63 - 1  # NumPy and PyTorch hold no larger one
+
+# A text that may hold half a character, which neither a table nor UTF-8 has: the name of a file that is not
+# UTF-8, or a reply in JSON that was cut.
+RawText = NewType("RawText", str)
 
 # Type → what a value must be, in words, and whether it is that.
 SCALARS: Final[dict[Any, tuple[str, Callable[[Any], bool]]]] = {
-    str: ("a text", lambda value: isinstance(value, str)),
+    RawText: ("a text", lambda value: isinstance(value, str)),
+    str: ("a text of whole characters", lambda value: isinstance(value, str) and not SURROGATE.search(value)),
     bool: ("true or false", lambda value: isinstance(value, bool)),
     int: ("a whole number of 64 bits", lambda value: is_whole(value) and abs(value) <= MAX_WHOLE),
     float: ("a finite number", is_number),

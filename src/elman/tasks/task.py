@@ -19,7 +19,7 @@ from elman.artifact import Artifact
 from elman.errors import ArtifactError, TrainingError, UsageError
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import renamed
-from elman.typed import typed
+from elman.typed import RawText, typed
 from elman.version import __version__
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -70,7 +70,7 @@ class Card(NamedTuple):
 class Source(TypedDict):
     """What a model tells of its training data."""
 
-    source: str  # the name of the file, without its folder; of the hub's data set; or the kind of object
+    source: RawText  # the name of the file, without its folder; of the hub's data set; or the kind of object
     fingerprint: str
     rows: NotRequired[int]
     characters: NotRequired[int]

@@ -17,9 +17,9 @@ class Plan:
 
     epochs: int = whole(10, "Passes over the training data", most=1_000_000)
     batch_size: int = whole(32, "Sequences of a training step", most=100_000)
-    learning_rate: float = number(1e-3, "Highest learning rate", most=1000)
-    weight_decay: float = amount(0.01, "Weight decay of AdamW, on matrices only", most=1000)
-    clip: float = number(1.0, "Largest norm of the gradient", most=1e9)
+    learning_rate: float = number(1e-3, "Highest learning rate")
+    weight_decay: float = amount(0.01, "Weight decay of AdamW, on matrices only")
+    clip: float = number(1.0, "Largest norm of the gradient")
     warmup: float = share(0.05, "Share of the run in which the learning rate rises")
     patience: int = whole(3, "Validations without a better score before training stops early", most=1_000_000)
     validations: int = whole(1, "Validations in an epoch", most=10_000)

@@ -28,7 +28,7 @@ from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, check_texts, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
-from elman.typed import typed
+from elman.typed import RawText, typed
 
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
@@ -209,7 +209,7 @@ class Chatbot(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         codec = Codec.from_json(parts.files["subwords"])
-        contexts, replies = typed(tuple[list[str], list[str]], parts.files["pairs"], "pairs.json")
+        contexts, replies = typed(tuple[list[RawText], list[RawText]], parts.files["pairs"], "pairs.json")
         if len(contexts) != len(replies):
             raise ValueError("there are not as many replies as contexts")
         return {

@@ -15,7 +15,6 @@ from elman.data.series.panel import Panel, extend, read_panel
 from elman.data.series.windows import Cutoffs
 from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
-from elman.settings import is_whole
 from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.history import (
     check_future,
@@ -40,7 +39,7 @@ from elman.tasks.forecast.train import Trained, train
 from elman.tasks.settings import renamed, split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, bare_name, network_phrase
 from elman.training.plan import Plan
-from elman.typed import typed
+from elman.typed import RawText, typed
 
 MAX_DRAWN_SERIES = 6
 _log = logging.getLogger("elman")
@@ -126,8 +125,10 @@ class Forecaster(Task):
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
         """
         split_choices(settings, Settings)  # before a long file is read
-        if not is_whole(horizon) or not 1 <= horizon <= MAX_HORIZON_STEPS:
-            raise UsageError(f"horizon must be a whole number from 1 to {MAX_HORIZON_STEPS}, not {horizon!r}")
+        if not isinstance(horizon, int) or isinstance(horizon, bool) or horizon < 1:
+            raise UsageError(f"horizon must be a whole number of at least 1, not {horizon!r}")
+        if horizon > MAX_HORIZON_STEPS:
+            raise UsageError(f"horizon must be at most {MAX_HORIZON_STEPS} steps, not {horizon}")
         if folder is not None:
             artifact.check_destination(folder)
         table = read_table(data, header=header)
@@ -319,7 +320,7 @@ class Forecaster(Task):
             "plan": Plan(**renamed(parts.settings["plan"], Plan)),
             "history": history,
             "scales": scales,
-            "notes": typed(tuple[str, ...], parts.files["notes"], "notes.json"),
+            "notes": typed(tuple[RawText, ...], parts.files["notes"], "notes.json"),
         }
 
     def card(self) -> Card:

@@ -15,7 +15,7 @@ from elman.data.series.stamps import read_stamps
 from elman.data.series.windows import Cutoffs
 from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
-from elman.typed import typed
+from elman.typed import RawText, typed
 
 CALENDAR: Final = (-62_135_596_800_000_000, 253_402_300_800_000_000)  # years 1 to 9999, in microseconds
 _DAY: Final = 86_400_000_000
@@ -37,7 +37,7 @@ class _Description(TypedDict):
     frequency: tuple[Unit, int, bool]
     columns: tuple[str | None, str, str | None, tuple[str, ...], tuple[str, ...]]
     kind: Literal["integer", "date", "datetime"]
-    name: str
+    name: RawText
     fingerprint: str
 
 
@@ -216,7 +216,6 @@ def from_parts(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> tu
     """Invert `to_parts`. Raises ValueError for parts of other kinds or sizes."""
     parts = typed(_Description, description, "series.json")
     entries, kind, columns = parts["series"], parts["kind"], Columns(*parts["columns"])
-    "".join(one["name"] for one in entries).encode()  # raises for half a character, which a table can't hold
     values = _split(tensors["history.values"], [one["values"] for one in entries], ())
     future = _split(tensors["history.future"], [one["future"] for one in entries], (len(columns.future),))
     for one in entries:

@@ -51,7 +51,7 @@ class Settings(TaskSettings):
         (0.1, 0.5, 0.9),
         "Quantiles to forecast",
         tuple,
-        f"at most {MAX_LEVELS} different shares between 0 and 1, such as 0.1, 0.5, 0.9",
+        f"different shares between 0 and 1, such as 0.1, 0.5, 0.9; at most {MAX_LEVELS}",
         _are_levels,
     )
     mode: str = choice("direct", "All steps at once, or one step feeding the next (recursive)", *MODES)
