@@ -21,6 +21,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ import mutants  # noqa: E402
 
 EXTRA_BYTES: Final = 2 << 30  # of address space beside what Python and PyTorch take
 SECONDS: Final = 20.0  # of processor time for one mutant
+WAIT_SECONDS: Final = 400.0  # in all, on a busy machine
 QUIET: Final[dict[str, Any]] = {"progress": False, "epochs": 1, "hidden": 8, "device": "cpu"}
 
 
@@ -145,9 +147,9 @@ def run(jobs: list[tuple[int, str, mutants.Files]], place: Path) -> Iterator[tup
         with os.fdopen(reader, "rb", buffering=0) as answers:
             waiting, start = b"", 0.0
             while jobs:
-                late = False
+                late, since = False, time.time()
                 while not (late or select.select([answers], [], [], 2.0)[0]):
-                    late = processor_seconds(child) > start + SECONDS
+                    late = processor_seconds(child) > start + SECONDS or time.time() > since + WAIT_SECONDS
                 more = b"" if late else os.read(answers.fileno(), 1 << 20)
                 if not more:
                     os.kill(child, signal.SIGKILL)

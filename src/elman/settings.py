@@ -38,7 +38,7 @@ def check(settings: Any) -> None:
         row: Row | None = one.metadata.get("row")
         value = getattr(settings, one.name)
         if row is not None and not row.holds(value):
-            raise UsageError(f"{one.name} must be {row.range()}, not {value!r}")
+            raise UsageError(f"{one.name} must be {row.range()}, not {value!r:.200}")
 
 
 def rows(group: Any) -> dict[str, tuple[Row, Any]]:

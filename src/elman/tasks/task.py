@@ -264,7 +264,8 @@ class Task(ABC):
             # what the model says of itself is made of many parts
             str(model.validation), model.card()
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            raise ArtifactError(f"the parts of the model don't fit each other: {error}") from error
+            reason = str(error).partition("\n")[0]
+            raise ArtifactError(f"the parts of the model don't fit each other: {reason:.400}") from error
         return model
 
 
