@@ -121,6 +121,10 @@ OUT = {
             (edited(lambda c, name=name: c["files"].update({name: "0"})), f"the entry {name!r} of 'files'")
             for name in OUT
         ],
+        (
+            edited(lambda c: c["files"].update({f"a{i}.json": "0" for i in range(20)})),
+            "a shorter list of 'files' is missing",
+        ),
         (edited(lambda c: Other(elman=[1])), "'elman' is missing or of the wrong kind"),
         (
             edited(lambda c: Other(model_type="lstm")),
@@ -221,6 +225,8 @@ def test_folders_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="has not finished: run the same command with --resume"):
         load(run)
     assert not any(map(is_artifact, (gone, empty, file, run)))
+    with pytest.raises(UsageError, match="there is no model at xxx"):
+        load("x" * 5000)
 
 
 def test_links_are_read_like_files(tmp_path: Path) -> None:

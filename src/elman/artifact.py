@@ -32,6 +32,7 @@ from elman.version import __version__
 FORMAT: Final = 2
 # Read into memory; 30 bytes of it may hold one byte of JSON. A matrix of 5,000 labels has 100 MiB.
 MAX_JSON_BYTES: Final = 256 << 20
+MAX_FILES: Final = 16
 RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt")  # of a training run, which may use the same folder
 CONFIG_START: Final = re.compile(rb'\s*\{\s*"elman"\s*:')  # of our config.json
 STEM: Final = re.compile(r"(?!config\Z)[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -150,7 +151,10 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
             "data": null_if_infinite(artifact.data),
             "files": {name: _digest(content) for name, content in files.items()},
         }
-        return {"config.json": _json({"elman": config}), **files}
+        files = {"config.json": _json({"elman": config}), **files}
+        if largest := [name for name in files if _most(name) < len(files[name])]:
+            raise ValueError(f"{largest[0]} would have more than {MAX_JSON_BYTES} bytes")
+        return files
     except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"the {artifact.task} model can't be saved: {error}") from error
 
@@ -171,12 +175,19 @@ def _finish_moves(folder: Path, files: Mapping[str, str]) -> None:
             temporary.replace(folder / name)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
+
+
 def _config(folder: Path) -> dict[str, Any]:
-    if not folder.exists():
+    if not _exists(folder):
         advice = f"train one with `elman train TASK DATA --save {folder}`"
         raise UsageError(f"there is no model at {folder}: {advice}")
     file = folder / "config.json"
-    if not file.exists():
+    if not _exists(file):
         if (folder / "checkpoint.pt").exists():
             advice = "run the same command with --resume"
             raise ArtifactError(f"the training in {folder} has not finished: {advice}")
@@ -209,6 +220,8 @@ def _checked(file: Path, config: Any) -> dict[str, Any]:
         if not isinstance(config.get(key), kind):
             damaged(repr(key))
     required = {"model.safetensors", "README.md"}
+    if len(config["files"]) > MAX_FILES:  # which may be links to one, so that they take no space
+        damaged("a shorter list of 'files'")
     for name, digest in config["files"].items():
         # a path must not lead out of the folder
         valid = name in required or (name.endswith(".json") and STEM.fullmatch(name[: -len(".json")]))
@@ -223,10 +236,9 @@ def _verified(folder: Path, name: str, digest: str) -> bytes:
     """Return a file's content, found under its own name or, after a killed save, its temporary one."""
     file = folder / name
     problem = f"{folder} is incomplete: {name} is missing; copy the whole folder again"
-    most = MAX_JSON_BYTES if file.suffix in (".json", ".md") else math.inf
     for path in (file, partial(file)):
         try:
-            content = read_regular(path, most)
+            content = read_regular(path, _most(name))
         except FileNotFoundError:
             continue
         except (OSError, MemoryError) as error:
@@ -236,6 +248,11 @@ def _verified(folder: Path, name: str, digest: str) -> bytes:
             return content
         problem = f"{file} is damaged or was changed: config.json has another checksum; copy it again"
     raise ArtifactError(problem)
+
+
+def _most(name: str) -> float:
+    """Return the largest size of a file in bytes."""
+    return math.inf if name == "model.safetensors" else MAX_JSON_BYTES
 
 
 def _digest(content: bytes) -> str:
