@@ -14,7 +14,9 @@ from elman.atomic import (
     cache_folder,
     is_partial,
     null_if_infinite,
+    open_regular,
     partial,
+    read_regular,
     replace_cached,
     replace_file,
     write_partial,
@@ -44,6 +46,24 @@ def test_what_a_kill_left_is_replaced(tmp_path: Path) -> None:
     write_partial(path, b"new")
     assert partial(path).read_bytes() == b"new" and not path.exists()
     assert is_partial(partial(path).name) and not is_partial(path.name) and not is_partial(".partially")
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """Whatever never ends, or has no end yet, is refused before a byte of it is read."""
+    file, link, pipe = tmp_path / "file", tmp_path / "link", tmp_path / "pipe"
+    file.write_bytes(b"content")
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    assert read_regular(file) == read_regular(link, 7) == b"content"
+    for other in (pipe, Path("/dev/zero"), Path("/dev/tty")):
+        with pytest.raises(OSError, match=r"not a regular file|No such device|Permission denied"):
+            open_regular(other)
+    with pytest.raises(IsADirectoryError, match="Is a directory"):
+        read_regular(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "none")
+    with pytest.raises(OSError, match="it has more than 6 bytes"):
+        read_regular(link, 6)
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600), (0o000, 0o666)])

@@ -72,7 +72,12 @@ def _load(folder: str | Path, int8: bool) -> Any:
 
     saved = artifact.load(folder)
     if saved.task not in TASKS:
-        raise ArtifactError(f"{folder} is a model for {saved.task!r}; this version has {', '.join(TASKS)}")
-    model = task_class(saved.task).from_artifact(saved)
+        raise ArtifactError(
+            f"{folder} is a model for {saved.task!r:.60}; this version has {', '.join(TASKS)}"
+        )
+    try:
+        model = task_class(saved.task).from_artifact(saved)
+    except ArtifactError as error:
+        raise ArtifactError(f"{folder} can't be used: {error}") from error
     round_weights(model.network, int8)
     return model

@@ -32,6 +32,7 @@ from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
+from elman.typed import RawText, typed
 
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
@@ -233,11 +234,11 @@ class Chatbot(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         codec = Codec.from_json(parts.files["subwords"])
-        contexts, replies = parts.files["pairs"]
+        contexts, replies = typed(tuple[list[RawText], list[RawText]], parts.files["pairs"], "pairs.json")
         if len(contexts) != len(replies):
             raise ValueError("there are not as many replies as contexts")
         return {
-            "network": parts.load_into("network", LanguageNet(settings.language, len(codec))),
+            "network": parts.module("network", lambda: LanguageNet(settings.language, len(codec))),
             "codec": codec,
             "pairs": (contexts, replies),
         }

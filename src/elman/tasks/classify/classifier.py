@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, final, overload
+from typing import Any, ClassVar, Literal, TypedDict, final, overload
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
+from elman.typed import typed
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class LabelAnswer(Answer):
 
     def to_dict(self) -> dict[str, Any]:
         return {"label": self.label, "probabilities": self.probabilities}
+
+
+class Columns(TypedDict):
+    text: str
+    label: str
 
 
 @final
@@ -245,15 +251,18 @@ class Classifier(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         tokenizer = tokenizer_from_json(parts.files["vocabulary"])
-        classes, columns = tuple(parts.files["labels"]), parts.settings["columns"]
+        classes = typed(tuple[Label, ...], parts.files["labels"], "labels.json")
+        columns = typed(Columns, parts.settings["columns"], "columns")
+        if not classes or len(set(classes)) < len(classes):
+            raise ValueError("labels.json must hold different labels")
         sizes = start_token(tokenizer) + 1, len(classes)
         return {
-            "network": parts.load_into("network", ClassifierNet(settings, *sizes)),
-            "baseline": parts.load_into("baseline", BagOfWords(*sizes)),
+            "network": parts.module("network", lambda: ClassifierNet(settings, *sizes)),
+            "baseline": parts.module("baseline", lambda: BagOfWords(*sizes)),
             "tokenizer": tokenizer,
             "classes": classes,
             "columns": (columns["text"], columns["label"]),
-            "train_hashes": parts.tensors["seen"],
+            "train_hashes": parts.tensor("seen", torch.int64, 1),
         }
 
     def card(self) -> Card:

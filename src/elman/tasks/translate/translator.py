@@ -153,7 +153,7 @@ class Translator(Task):
         model = cls(
             network=network.cpu(),  # the fastest place for single sentences
             settings=chosen,
-            source=origin | ({"columns": list(whole.columns)} if whole.columns else {}),
+            source=origin | ({"columns": whole.columns} if whole.columns else {}),
             validation=validation,
             failure=outcome.error,
             baseline=baseline,
@@ -260,13 +260,14 @@ class Translator(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         codec = Codec.from_json(parts.files["subwords"])
-        network = EncoderDecoder(settings, *codec.sizes)
+        if settings.shared_vocabulary and codec.source is not codec.target:
+            raise ValueError("the sides share their vocabulary, but have two")
         saved_names = {"asking": "query_rnn", "going_on": "output_rnn"}
         return {
-            "network": parts.load_into("network", network, saved_names),
+            "network": parts.module("network", lambda: EncoderDecoder(settings, *codec.sizes), saved_names),
             "baseline": WordDictionary.from_json(parts.files["dictionary"]),
             "codec": codec,
-            "train_hashes": parts.tensors["seen"],
+            "train_hashes": parts.tensor("seen", torch.int64, 1),
         }
 
     def card(self) -> Card:
