@@ -4,13 +4,16 @@ import errno
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elman import artifact
 from elman.atomic import (
+    as_path,
     cache_folder,
     is_partial,
     null_if_infinite,
@@ -146,3 +149,14 @@ def test_a_cache_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "kernels").write_text("in the way")
     with pytest.raises(OSError, match="kernels"), replace_cached(tmp_path / "kernels" / "x.o"):
         pytest.fail("there is no folder to write to")
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"a", "", "a\0b", ["a"]])
+def test_what_is_no_path(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="folder must be a path, not"):
+        as_path(wrong, "folder")
+    with pytest.raises(UsageError, match="folder must be a path, not"):
+        artifact.load(wrong)
+    with pytest.raises(UsageError, match="folder must be a path, not"):
+        artifact.check_destination(wrong)
+    assert as_path("a/b", "folder") == as_path(Path("a/b"), "folder") == Path("a/b")

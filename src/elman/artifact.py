@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from elman.atomic import (
+    as_path,
     is_partial,
     null_if_infinite,
     open_regular,
@@ -64,7 +65,7 @@ def is_artifact(folder: str | Path) -> bool:
 
 def check_destination(folder: str | Path) -> None:
     """Raise UsageError unless a model may be written here: nothing, an empty folder, a model or a run."""
-    path = Path(folder)
+    path = as_path(folder, "folder")
     if path.exists() and not path.is_dir():
         raise UsageError(f"{folder} is a file: a model is saved as a folder")
     if path.is_dir() and not is_artifact(path):
@@ -84,7 +85,7 @@ def save(artifact: Artifact, folder: str | Path) -> None:
         UsageError: the folder holds something else than a model, or a part of the model can't be saved.
         ArtifactError: the folder can't be written; an older model remains.
     """
-    folder, files = Path(folder), _files(artifact)
+    folder, files = as_path(folder, "folder"), _files(artifact)
     config = folder / "config.json"
     with writing(folder, ArtifactError):
         check_destination(folder)
@@ -117,7 +118,7 @@ def load(folder: str | Path) -> Artifact:
         ArtifactError: it is not a model, its training has not finished, a file is missing or damaged, or it
             was saved by a newer version.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     config = _config(folder)
     content = {name: _verified(folder, name, digest) for name, digest in config["files"].items()}
     try:

@@ -12,7 +12,15 @@ from typing import IO, Any
 
 import platformdirs
 
-from elman.errors import ElmanError
+from elman.errors import ElmanError, UsageError
+
+
+def as_path(value: Any, argument: str) -> Path:
+    """Return a path. Raises UsageError, which names the argument, for a value that can be none."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise UsageError(f"{argument} must be a path, not {value!r:.60}")
+    return Path(path)
 
 
 def partial(path: Path) -> Path:

@@ -75,7 +75,7 @@ FRAMES: list[tuple[Any, tuple[Any, ...]]] = [
     (["1", "0"], ("0", "1")),
     (np.array([3, 1], dtype=np.int8), (1, 3)),
     (np.array([True, False]), (False, True)),
-    ([2**70, 1], (1, 2**70)),
+    ([2**62, 1], (1, 2**62)),
     (pl.Series(["b", "a"], dtype=pl.Categorical), ("a", "b")),
 ]
 
@@ -130,6 +130,7 @@ def test_another_label_is_none_of_the_classes(classes: tuple[Any, Any], label: A
         ([True, "a"], "row 1 .* is a text, but that of row 0 is true or false"),
         ([True, 2], "row 1 .* is a number, but that of row 0 is true or false"),
         ([None, 1, "a"], "row 2 .* is a text, but that of row 1 is a number"),
+        ([1, 10**100], "row 1 .* is a whole number of more than 64 bits; write it as text"),
     ],
 )
 def test_labels_of_several_kinds(labels: list[Any], message: str) -> None:
@@ -149,6 +150,7 @@ def test_labels_of_several_kinds(labels: list[Any], message: str) -> None:
     [
         (date(2020, 1, 1), "labels of type Date; write them as text"),
         (Decimal("1.5"), "labels of type Decimal; write them as text"),
+        (2**70, "labels of type Int128; write them as text"),
         (math.inf, "row 0 .* is infinite"),
         (math.nan, "row 0 .* is empty"),
         ([1], "holds lists"),

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
+from elman.data.table.frames import column_name
+from elman.data.table.jsonl import PANDAS_MISSING
 from elman.data.table.table import TEXTS, Table
 from elman.data.text.tokenizers import Tokenizer
 from elman.errors import DataError
@@ -22,6 +24,8 @@ from elman.tasks.classify.scores import Label
 from elman.tasks.evaluation import few_note
 
 MIN_ROWS: Final = 10
+WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+LARGE: Final = "a whole number of more than 64 bits"
 
 Ids: TypeAlias = "array[int]"
 
@@ -113,13 +117,13 @@ def _without_lone_labels(table: Table, column: str) -> Table:
     return table.select([i for i, label in enumerate(labels) if counts[label] > 1]) if lone else table
 
 
-def _labels(table: Table, column: str) -> list[Label]:
+def _labels(table: Table, column: Any) -> list[Label]:
     """Return the labels in the type of their column: text, numbers, true and false."""
     texts = table.texts(column)
-    cells = table.frame[column]
+    cells = table.frame[column_name(column)]
     if cells.dtype in TEXTS:
         return [text.strip() for text in texts]
-    if cells.dtype.is_integer() or cells.dtype == pl.Boolean:
+    if cells.dtype == pl.Boolean or cells.dtype in WHOLE:
         return cells.to_list()
     if not cells.dtype.is_float():
         kind = str(cells.dtype).partition("(")[0]
@@ -137,6 +141,11 @@ def require_one_kind(data: Any, column: Any) -> None:
     for row, value in enumerate(_values(data, column)):
         first.setdefault(_kind(value), row)
     first.pop("", None)
+    if LARGE in first:
+        raise DataError(
+            f"{type(data).__name__}, row {first[LARGE]} (counted from 0): the label in column {column!r} is "
+            f"{LARGE}; write it as text."
+        )
     if len(first) > 1:
         (kind, row), (other, there) = list(first.items())[:2]
         raise DataError(
@@ -161,9 +170,11 @@ def _kind(label: Any) -> str:
         return "a text"
     if isinstance(label, bool | np.bool_):
         return "true or false"
+    if isinstance(label, int) and not -(2**63) <= label < 2**64:
+        return LARGE
     if isinstance(label, Number):
         return "" if label != label else "a number"
-    return "" if label is None or type(label).__name__ in ("NAType", "NaTType") else type(label).__name__
+    return "" if label is None or type(label).__name__ in PANDAS_MISSING else type(label).__name__
 
 
 def _by_value(classes: Sequence[Label]) -> Callable[[Label], int | None]:

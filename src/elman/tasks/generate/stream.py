@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from elman import decode
-from elman.atomic import open_regular, replace_file, writing
+from elman.atomic import as_path, open_regular, replace_file, writing
 from elman.data.text.vocabulary import END, UNKNOWN, AnyVocabulary
 from elman.errors import ArtifactError, UsageError
 from elman.nn.states import select_rows
@@ -141,7 +141,7 @@ class LanguageStream:
                 tensors[f"state.{k}.{j}"] = part.contiguous()
         if (cache := self._state.cache) is not None:
             tensors |= {"cache.features": cache.features, "cache.tokens": cache.tokens}
-        path = Path(file)
+        path = as_path(file, "file")
         with writing(path, UsageError), replace_file(path) as out:
             out.write(safetensors.torch.save(tensors, {"elman": "stream", "mark": self._fingerprint()}))
 
@@ -150,7 +150,7 @@ class LanguageStream:
         """Continue from a file that `save` wrote. Raises ArtifactError if there is none, or one of another
         model."""
         try:
-            open_regular(Path(file)).close()  # what follows would wait for the writer of a pipe
+            open_regular(as_path(file, "file")).close()  # what follows would wait for the writer of a pipe
             with safe_open(str(file), "pt") as saved:
                 fingerprint = (saved.metadata() or {}).get("mark")
                 # copies, which PyTorch aligns: products round differently at other addresses
