@@ -2,7 +2,7 @@
 
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, NewType, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -53,7 +53,7 @@ def typed(kind: Any, value: Any, name: str) -> Any:
         return origin(_entries(origin, arguments, value, name))
     _require(isinstance(value, dict), name, "an object", value)
     if origin is dict:
-        return {key: typed(arguments[1], entry, f"{name}[{key!r:.60}]") for key, entry in value.items()}
+        return dict(zip(value, _alike(arguments[1], value.items(), name), strict=True))
     hints = get_type_hints(kind)
     if is_typeddict(kind):
         return _record(value, name, hints, kind.__required_keys__)
@@ -76,18 +76,20 @@ def _union(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
 def _entries(origin: Any, arguments: tuple[Any, ...], value: Any, name: str) -> Iterable[Any]:
     _require(isinstance(value, list | tuple), name, "a list", value)
     if origin is list or arguments[1:] == (...,):
-        if arguments[0] in SCALARS:  # long lists are of scalars
-            phrase, holds = SCALARS[arguments[0]]
-            for i, entry in enumerate(value):
-                if not holds(entry):
-                    _require(False, f"{name}[{i}]", phrase, entry)
-            return list(value)
-        return (typed(arguments[0], entry, f"{name}[{i}]") for i, entry in enumerate(value))
+        return _alike(arguments[0], enumerate(value), name)
     _require(len(value) == len(arguments), name, f"a list of {len(arguments)}", value)
     return (
         typed(kind, entry, f"{name}[{i}]")
         for i, (kind, entry) in enumerate(zip(arguments, value, strict=True))
     )
+
+
+def _alike(kind: Any, entries: Iterable[tuple[Any, Any]], name: str) -> Iterator[Any]:
+    """Yield entries, each with its index or key, as one kind; fast for scalars, which are many."""
+    _, holds = SCALARS.get(kind, ("", None))
+    for key, entry in entries:
+        fits = holds is not None and holds(entry)
+        yield entry if fits else typed(kind, entry, f"{name}[{key!r:.60}]")
 
 
 def _record(value: Mapping[str, Any], name: str, hints: Mapping[str, Any], required: Any) -> dict[str, Any]:

@@ -205,20 +205,20 @@ class SubwordTokenizer:
 
     @classmethod
     def from_json(cls, value: Any) -> "SubwordTokenizer":
-        """Return the tokenizer whose JSON of the library is `value`. Raises ValueError for any other value.
+        """Return the tokenizer whose JSON of the library is `value`. Raises an error for any other value.
 
         Only the tokens and merges are read, and checked: the library, given JSON of other kinds, may build
         anything, or panic.
         """
         bpe = value["model"]
         vocabulary = typed(dict[str, int], bpe["vocab"], "the vocabulary")
-        merges = typed(list[tuple[str, str]], bpe["merges"], "the merges")
+        merges = [(left, right) for left, right in bpe["merges"]]
         letters = set(pre_tokenizers.ByteLevel.alphabet())
         if sorted(vocabulary.values()) != [*range(len(vocabulary))]:
             raise ValueError("the ids of the subwords are not 0, 1, 2, …")
         if not letters <= vocabulary.keys() or not all(t and letters.issuperset(t) for t in vocabulary):
             raise ValueError("the subwords are not made of all bytes")
-        if not all({left, right, left + right} <= vocabulary.keys() for left, right in merges):
+        if not all(left in vocabulary and right in vocabulary for left, right in merges):
             raise ValueError("a merge is of unknown subwords")
         return cls(_byte_level(models.BPE(vocabulary, merges)).to_str())
 
