@@ -11,6 +11,12 @@ S = TypeVar("S", bound="TaskSettings")
 # Steps over which the weights are averaged, and the share of a shorter run.
 EMA_STEPS: Final = 500
 EMA_SHARE: Final = 0.04
+# The most that a setting may ask for, so that a model's folder can't ask for any amount of memory or time.
+MAX_UNITS: Final = 65_536
+MAX_LAYERS: Final = 100
+MAX_TOKENS: Final = 10_000_000
+MAX_STEPS: Final = 1_000_000
+MAX_BEAM_WIDTH: Final = 500
 
 
 @dataclass(frozen=True)

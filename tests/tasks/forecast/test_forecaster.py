@@ -218,6 +218,7 @@ def test_pictures_and_answers(model: Forecaster, tmp_path: Path) -> None:
     ("options", "error", "words"),
     [
         ({"horizon": 0}, UsageError, "horizon must be a whole number of at least 1, not 0"),
+        ({"horizon": 10**9}, UsageError, "horizon must be at most 10000 steps, not 1000000000"),
         ({"horizon": True}, UsageError, "horizon must be a whole number"),
         ({"horizon": 200}, DataError, "a horizon of 200 needs series of at least 403 steps"),
         ({"horizon": 6, "quantile": 0.5}, UsageError, "no setting 'quantile'; did you mean 'quantiles'?"),

@@ -11,6 +11,7 @@ from elman.data.series.frequency import calendar
 from elman.data.series.panel import Panel, Series
 from elman.data.series.rows import Array
 from elman.errors import DataError
+from elman.typed import typed
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,12 @@ class Features:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Features":
-        columns = {key: tuple(tuple(v) for v in value[key]) for key in ("future", "static")}
-        return cls(cycles=tuple(value["cycles"]), **columns)
+        """Return the features whose `to_json` gave `value`. Raises ValueError for anything else."""
+        features: Features = typed(cls, value, "features.json")
+        numbers = [*features.future, *(values for values in features.static if not _is_texts(values))]
+        if not all(deviation > 0 for _, deviation in numbers):  # type: ignore[operator]  # no texts are left
+            raise ValueError("features.json: a standard deviation must be above 0")
+        return features
 
 
 def _moments(column: Array) -> tuple[float, float]:

@@ -106,6 +106,18 @@ class Frequency:
         days = tuple(days) if isinstance(days, list) else LAST if days else ()
         return cls(unit, count, days, bool(business))
 
+    def is_valid(self) -> bool:
+        """Return whether its numbers are those of a frequency; those of `parse` are."""
+        days = sorted({day for day in self.days if 1 <= day <= 31})
+        some_days = self.unit == "month" and (self.count == 1 or len(days) == 1)
+        in_business = not self.business or self.days in (FIRST, LAST)
+        return (
+            1 <= self.count <= _MAX_COUNT
+            and list(self.days) == days
+            and in_business
+            and (some_days or not days)
+        )
+
     @property
     def seconds(self) -> float:
         """Average length of a step; NaN for step numbers."""

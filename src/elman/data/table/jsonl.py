@@ -14,6 +14,8 @@ from elman.errors import DataError
 
 # Deeper values become text, as polars takes the cube of the depth.
 MAX_DEPTH: Final = 4
+MAX_EXACT: Final = 2**53  # the largest whole number up to which a float holds all
+PANDAS_MISSING: Final = ("NAType", "NaTType")
 # Where each line has other keys, the table is far larger than the file.
 MIN_CELLS: Final = 10_000_000
 MAX_CELLS_PER_BYTE: Final = 20
@@ -87,17 +89,23 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
     return value
 
 
+def _is_exact(value: Any) -> bool:
+    """Return whether a value is a number that float64 holds exactly."""
+    return type(value) is float or (type(value) is int and abs(value) <= MAX_EXACT)
+
+
 def to_series(name: str, values: list[Any]) -> pl.Series:
     """Return `values` in the type they share, or else as text, with objects and lists as JSON.
 
     Raises:
         DataError: a value is nested too deeply to be written as JSON.
     """
+    values = [None if type(value).__name__ in PANDAS_MISSING else value for value in values]
     try:
         if not any(_is_deep(value, MAX_DEPTH) for value in values):
             return pl.Series(name, values, strict=True)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        if all(type(value) in (int, float, type(None)) for value in values):
+        if all(value is None or _is_exact(value) for value in values):
             return pl.Series(name, values, dtype=pl.Float64, strict=False)
     try:
         return pl.Series(name, [_text(value) for value in values], dtype=pl.String)

@@ -13,6 +13,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from elman.data.text.unicode import CJK, combining_marks
 from elman.errors import ArtifactError, DataError, UsageError
+from elman.typed import typed
 
 PADDING: Final = 0
 UNKNOWN: Final = 1
@@ -172,6 +173,13 @@ def _replace_surrogates(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
+def _byte_level(model: Any) -> Any:
+    library = Library(model)
+    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    library.decoder = decoders.ByteLevel()
+    return library
+
+
 @dataclass(frozen=True)
 class SubwordTokenizer:
     """Byte-level BPE (Sennrich et al. 2016; Radford et al. 2019), which has no unknown tokens."""
@@ -185,17 +193,34 @@ class SubwordTokenizer:
         Raises:
             UsageError: `size` is below 258, the bytes and the two reserved ids.
         """
-        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         if size < MIN_SUBWORD_IDS:
             raise UsageError(f"the vocabulary size is {size}; it must be at least {MIN_SUBWORD_IDS}.")
-        library = Library(models.BPE())
-        library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        library.decoder = decoders.ByteLevel()
+        library = _byte_level(models.BPE())
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         trainer = trainers.BpeTrainer(
             vocab_size=size - RESERVED, initial_alphabet=alphabet, special_tokens=[], show_progress=False
         )
         library.train_from_iterator((_replace_surrogates(text) for text in texts), trainer)
         return cls(library.to_str())
+
+    @classmethod
+    def from_json(cls, value: Any) -> "SubwordTokenizer":
+        """Return the tokenizer whose JSON of the library is `value`. Raises an error for any other value.
+
+        Only the tokens and merges are read, and checked: the library, given JSON of other kinds, may build
+        anything, or panic.
+        """
+        bpe = value["model"]
+        vocabulary = typed(dict[str, int], bpe["vocab"], "the vocabulary")
+        merges = [(left, right) for left, right in bpe["merges"]]
+        letters = set(pre_tokenizers.ByteLevel.alphabet())
+        if sorted(vocabulary.values()) != [*range(len(vocabulary))]:
+            raise ValueError("the ids of the subwords are not 0, 1, 2, …")
+        if not letters <= vocabulary.keys() or not all(t and letters.issuperset(t) for t in vocabulary):
+            raise ValueError("the subwords are not made of all bytes")
+        if not all(left in vocabulary and right in vocabulary for left, right in merges):
+            raise ValueError("a merge is of unknown subwords")
+        return cls(_byte_level(models.BPE(vocabulary, merges)).to_str())
 
     @cached_property
     def _library(self) -> Any:
@@ -260,15 +285,13 @@ def tokenizer_from_json(value: Any) -> WordTokenizer | SubwordTokenizer:
     match value:
         case {"kind": "word", "lower": bool(lower), "words": list(words)} if all(
             isinstance(word, str) for word in words
-        ):
+        ) and len(set(words)) == len(words):
             return WordTokenizer(tuple(words), lower)
         case {"kind": "subword", "model": dict(model)}:
-            tokenizer = SubwordTokenizer(json.dumps(model))
             try:
-                len(tokenizer)
+                return SubwordTokenizer.from_json(model)
             except Exception as problem:  # the library raises nothing narrower
                 raise ArtifactError(f"the vocabulary holds a damaged subword model ({problem}).") from None
-            return tokenizer
     raise ArtifactError(
         "the vocabulary is neither of kind 'word' nor 'subword'; the model's folder is damaged."
     )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, final
 import torch
 
 from elman import artifact
-from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups
+from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
 from elman.data.table.formats import input_lines
 from elman.data.text.conversations import Conversation, read_conversations
 from elman.errors import DataError, UsageError
@@ -24,6 +24,7 @@ from elman.tasks.chat.settings import Settings, defaults
 from elman.tasks.chat.speaker import Speaker
 from elman.tasks.chat.stream import ChatStream
 from elman.tasks.entry import entry, training_entry
+from elman.tasks.evaluation import few_note, overlap_note
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.problem import NextToken
 from elman.tasks.inputs import check_count, check_seed, check_text, is_table, read_texts
@@ -31,6 +32,7 @@ from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
+from elman.typed import RawText, typed
 
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
@@ -129,7 +131,10 @@ class Chatbot(Task):
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         outcome = watch(run, progress, "network")
         network.eval().cpu()  # where single steps are fastest
-        notes = (outcome.stopped,) if outcome.error else ()
+        notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
+        hashes = _hashes(held_out)
+        notes += overlap_note(hashes, torch.tensor(_hashes(train)), "conversations")
+        notes += few_note(len(set(hashes)), "conversations")
         retrieval = Retrieval.fit(contexts, replies)
         validation = evaluate(Speaker(network, codec, chosen), retrieval, held_out, notes, **VALIDATION)
         model = cls(
@@ -151,7 +156,10 @@ class Chatbot(Task):
         conversations = read_conversations(data, skip_bad)
         if not reply_positions(conversations.all):
             raise DataError(f"{conversations.name} {NO_REPLY}")
-        return evaluate(self._speaker, self.baseline, conversations.all)
+        notes = few_note(len(set(_hashes(conversations.all))), "conversations")
+        if conversations.fingerprint == self.source["fingerprint"]:
+            notes += ("these conversations were trained on, which flatters all scores",)
+        return evaluate(self._speaker, self.baseline, conversations.all, notes)
 
     @entry
     def predict(self, data: Any, count: int = 1) -> Any:
@@ -167,15 +175,19 @@ class Chatbot(Task):
         message or a table without the column.
         """
         check_count(count)
-        if isinstance(data, dict) and not is_table(data):
+        if _is_message(data):
             return self._reply([data], count)
         data = list(data) if isinstance(data, Iterator) and not is_table(data) else data
-        if isinstance(data, list | tuple) and data and all(isinstance(message, dict) for message in data):
+        if isinstance(data, list | tuple) and any(map(_is_message, data)):
             return self._reply(data, count)
         texts, single = read_texts(data)
         blank = next((i for i, text in enumerate(texts) if not text.strip()), None)
         if blank is not None:
-            raise DataError("the text is blank" if single else f"data: text {blank} is blank")
+            raise DataError(
+                "the text is empty: there is nothing to reply to"
+                if single
+                else f"data: text {blank} is empty"
+            )
         replies = [self._reply([{"role": "user", "content": text}], count) for text in texts]
         return replies[0] if single else replies
 
@@ -222,11 +234,11 @@ class Chatbot(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         codec = Codec.from_json(parts.files["subwords"])
-        contexts, replies = parts.files["pairs"]
+        contexts, replies = typed(tuple[list[RawText], list[RawText]], parts.files["pairs"], "pairs.json")
         if len(contexts) != len(replies):
             raise ValueError("there are not as many replies as contexts")
         return {
-            "network": parts.load_into("network", LanguageNet(settings.language, len(codec))),
+            "network": parts.module("network", lambda: LanguageNet(settings.language, len(codec))),
             "codec": codec,
             "pairs": (contexts, replies),
         }
@@ -254,6 +266,11 @@ class Chatbot(Task):
         return [(reply.text, reply.score) for reply in replies[:count]] if count > 1 else replies[0].text
 
 
+def _is_message(data: Any) -> bool:
+    """Return whether a dict is a message rather than a row or the columns of a table."""
+    return isinstance(data, dict) and not is_table(data) and not {"role", "content"}.isdisjoint(data)
+
+
 def _split(
     conversations: list[Conversation], name: str, seed: int
 ) -> tuple[list[Conversation], list[Conversation]]:
@@ -262,8 +279,12 @@ def _split(
             f"{name} holds {len(conversations)} conversations; a chatbot needs at least {MIN_CONVERSATIONS}."
         )
     keys = [normalize(" ".join(turn.text for turn in turns[:OPENING_TURNS])) for turns in conversations]
-    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed)
+    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, name=name)
     return [conversations[i] for i in train], [conversations[i] for i in held_out]
+
+
+def _hashes(conversations: Sequence[Conversation]) -> list[int]:
+    return text_hashes([" ".join(turn.text for turn in turns) for turns in conversations])
 
 
 def _pairs(conversations: Sequence[Conversation]) -> tuple[list[str], list[str]]:

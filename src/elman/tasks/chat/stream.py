@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from elman.atomic import replace_file, writing
+from elman.atomic import as_path, replace_file, writing
 from elman.data.text.conversations import Turn, turns_of
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks.chat.baseline import Retrieval
@@ -103,7 +103,7 @@ class ChatStream:
 
     def save(self, file: str | Path) -> None:
         """Write the conversation as a line of JSON that `load` and `Chatbot.fit` read."""
-        path, record = Path(file), json.dumps(_record(self.turns), ensure_ascii=False)
+        path, record = as_path(file, "file"), json.dumps(_record(self.turns), ensure_ascii=False)
         with writing(path, UsageError), replace_file(path) as out:
             out.write(record.encode(errors="backslashreplace") + b"\n")
 
@@ -111,7 +111,7 @@ class ChatStream:
     def load(self, file: str | Path) -> None:
         """Continue a conversation that `save` wrote; it is read again. Raises ArtifactError for a file that
         holds none."""
-        turns = _saved_turns(Path(file))
+        turns = _saved_turns(as_path(file, "file"))
         self.reset()
         for turn in turns:
             self._add(turn)

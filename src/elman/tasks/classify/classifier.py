@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, final, overload
+from typing import Any, ClassVar, Literal, TypedDict, final, overload
 
 import torch
 from torch import Tensor
@@ -18,10 +18,12 @@ from elman.errors import UsageError
 from elman.tasks.classify.baseline import BagOfWords
 from elman.tasks.classify.examples import (
     Encoded,
+    contradiction_note,
     encode,
     read_corpus,
     read_examples,
     require_one_kind,
+    scoring_notes,
     start_token,
 )
 from elman.tasks.classify.network import ClassifierNet, evidence
@@ -36,6 +38,7 @@ from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
+from elman.typed import typed
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class LabelAnswer(Answer):
 
     def to_dict(self) -> dict[str, Any]:
         return {"label": self.label, "probabilities": self.probabilities}
+
+
+class Columns(TypedDict):
+    text: str
+    label: str
 
 
 @final
@@ -138,6 +146,7 @@ class Classifier(Task):
         network.eval().cpu()
         train_hashes = torch.tensor(sorted(set(text_hashes(corpus.train.texts))))
         notes = overlap_note(text_hashes(corpus.held_out.texts), train_hashes, "texts")
+        notes += scoring_notes(corpus.held_out, corpus.classes) + contradiction_note(corpus.train)
         notes += (outcome.stopped,) if outcome.error else ()
         model = cls(
             network=network,
@@ -176,6 +185,7 @@ class Classifier(Task):
         label = self.columns[1] if label is None else label
         examples = read_examples(table, text, label, self.classes)
         notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "texts")
+        notes += scoring_notes(examples, self.classes)
         return _score(self.network, self.baseline, examples.encoded(self.tokenizer), self.classes, notes)
 
     @overload
@@ -241,15 +251,18 @@ class Classifier(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         tokenizer = tokenizer_from_json(parts.files["vocabulary"])
-        classes, columns = tuple(parts.files["labels"]), parts.settings["columns"]
+        classes = typed(tuple[Label, ...], parts.files["labels"], "labels.json")
+        columns = typed(Columns, parts.settings["columns"], "columns")
+        if not classes or len(set(classes)) < len(classes):
+            raise ValueError("labels.json must hold different labels")
         sizes = start_token(tokenizer) + 1, len(classes)
         return {
-            "network": parts.load_into("network", ClassifierNet(settings, *sizes)),
-            "baseline": parts.load_into("baseline", BagOfWords(*sizes)),
+            "network": parts.module("network", lambda: ClassifierNet(settings, *sizes)),
+            "baseline": parts.module("baseline", lambda: BagOfWords(*sizes)),
             "tokenizer": tokenizer,
             "classes": classes,
             "columns": (columns["text"], columns["label"]),
-            "train_hashes": parts.tensors["seen"],
+            "train_hashes": parts.tensor("seen", torch.int64, 1),
         }
 
     def card(self) -> Card:

@@ -14,13 +14,18 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups
+from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
+from elman.data.table.frames import column_name
+from elman.data.table.jsonl import PANDAS_MISSING
 from elman.data.table.table import TEXTS, Table
 from elman.data.text.tokenizers import Tokenizer
 from elman.errors import DataError
 from elman.tasks.classify.scores import Label
+from elman.tasks.evaluation import few_note
 
 MIN_ROWS: Final = 10
+WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+LARGE: Final = "a whole number of more than 64 bits"
 
 Ids: TypeAlias = "array[int]"
 
@@ -68,9 +73,18 @@ def read_corpus(table: Table, valid: Table | None, text: str, label: str, seed: 
     classes = in_order(_labels(table, label), table, label)
     train = read_examples(table, text, label, classes)
     if valid is None:
-        train, held_out = divide(train, seed)
+        train, held_out = divide(train, seed, table.name)
+        which = "the rows that can be held out, with equal texts on one side,"
+        advice = "add texts, or give data to choose the best model on (valid)"
     else:
         held_out = read_examples(valid, text, label, classes)
+        which, advice = valid.name, "give rows with other labels, too"
+    labels = {classes[k] for k in held_out.labels.tolist()}
+    if len(labels) == 1:
+        raise DataError(
+            f"{table.name}: {which} hold only the label {labels.pop()!r}, "
+            f"for which scores mean nothing; {advice}."
+        )
     source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
     return Corpus(classes, train, held_out, source)
 
@@ -103,13 +117,13 @@ def _without_lone_labels(table: Table, column: str) -> Table:
     return table.select([i for i, label in enumerate(labels) if counts[label] > 1]) if lone else table
 
 
-def _labels(table: Table, column: str) -> list[Label]:
+def _labels(table: Table, column: Any) -> list[Label]:
     """Return the labels in the type of their column: text, numbers, true and false."""
     texts = table.texts(column)
-    cells = table.frame[column]
+    cells = table.frame[column_name(column)]
     if cells.dtype in TEXTS:
         return [text.strip() for text in texts]
-    if cells.dtype.is_integer() or cells.dtype == pl.Boolean:
+    if cells.dtype == pl.Boolean or cells.dtype in WHOLE:
         return cells.to_list()
     if not cells.dtype.is_float():
         kind = str(cells.dtype).partition("(")[0]
@@ -127,6 +141,11 @@ def require_one_kind(data: Any, column: Any) -> None:
     for row, value in enumerate(_values(data, column)):
         first.setdefault(_kind(value), row)
     first.pop("", None)
+    if LARGE in first:
+        raise DataError(
+            f"{type(data).__name__}, row {first[LARGE]} (counted from 0): the label in column {column!r} is "
+            f"{LARGE}; write it as text."
+        )
     if len(first) > 1:
         (kind, row), (other, there) = list(first.items())[:2]
         raise DataError(
@@ -151,9 +170,11 @@ def _kind(label: Any) -> str:
         return "a text"
     if isinstance(label, bool | np.bool_):
         return "true or false"
+    if isinstance(label, int) and not -(2**63) <= label < 2**64:
+        return LARGE
     if isinstance(label, Number):
         return "" if label != label else "a number"
-    return "" if label is None or type(label).__name__ in ("NAType", "NaTType") else type(label).__name__
+    return "" if label is None or type(label).__name__ in PANDAS_MISSING else type(label).__name__
 
 
 def _by_value(classes: Sequence[Label]) -> Callable[[Label], int | None]:
@@ -219,12 +240,42 @@ def _is_number(label: Label) -> bool:
         return False
 
 
-def divide(examples: Examples, seed: int) -> tuple[Examples, Examples]:
+def divide(examples: Examples, seed: int, name: str) -> tuple[Examples, Examples]:
     """Split into training and held-out examples: a text that occurs twice stays on one side, and labels keep
     their proportions."""
     keys = [normalize(text) for text in examples.texts]
-    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, stratify=examples.labels.tolist())
+    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, examples.labels.tolist(), name)
     return examples.take(train), examples.take(held_out)
+
+
+def scoring_notes(examples: Examples, classes: Sequence[Label]) -> tuple[str, ...]:
+    """Return what a reader of scores on these examples must know of the examples."""
+    notes = few_note(len(set(text_hashes(examples.texts))), "texts")
+    present = set(examples.labels.tolist())
+    if len(present) == 1:
+        label = classes[present.pop()]
+        return (
+            *notes,
+            f"all texts have the label {label!r}: the scores say how often it is answered, no more",
+        )
+    missing = [repr(label) for k, label in enumerate(classes) if k not in present]
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        notes += (f"no scored text has the label {', '.join(missing[:5])}{more}",)
+    return notes
+
+
+def contradiction_note(examples: Examples) -> tuple[str, ...]:
+    """Return a note if more than one training text in a hundred has several labels."""
+    labels: dict[int, set[int]] = {}
+    for key, label in zip(text_hashes(examples.texts), examples.labels.tolist(), strict=True):
+        labels.setdefault(key, set()).add(label)
+    several = sum(len(numbers) > 1 for numbers in labels.values())
+    if several <= len(labels) / 100:
+        return ()
+    return (
+        f"{several} of {len(labels)} different training texts have several labels, which no model can learn",
+    )
 
 
 def encode(tokenizer: Tokenizer, text: str) -> Ids:

@@ -16,6 +16,7 @@ import numpy as np
 
 from elman.data.series.rows import Array
 from elman.tasks.forecast.baseline import POINTS, PointForecasts
+from elman.typed import typed
 
 WEIGHTS: Final = np.linspace(0, 1, 21)
 # A larger change of a band's width would let the few validation windows decide everything.
@@ -62,13 +63,13 @@ class Calibration:
     @classmethod
     def from_json(cls, values: dict[str, Any], season: int) -> "Calibration":
         """Read what `to_json` gave; in a folder of 0.1.0, which lacks it, `season` is that of the network.
-        Raises ValueError for an unknown base."""
-        if values["base"] not in POINTS:
-            raise ValueError(f"there is no naive forecast {values['base']!r}")
-        values = {"season": season} | values
-        names = {saved: name for name, saved in _SAVED_NAMES.items()}
-        fields = {names.get(key, key): value for key, value in values.items()}
-        return cls(**fields | {name: tuple(fields[name]) for name in ("spread", "conformal_factors")})
+        Raises ValueError for an unknown base, or a value of another kind."""
+        names: dict[str, str] = {saved: name for name, saved in _SAVED_NAMES.items()}
+        entries = {names.get(key, key): value for key, value in ({"season": season} | values).items()}
+        calibration: Calibration = typed(cls, entries, "adjustment.json")
+        if calibration.base not in POINTS:
+            raise ValueError(f"there is no naive forecast {calibration.base!r:.60}")
+        return calibration
 
     @classmethod
     def fit(

@@ -19,6 +19,7 @@ from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.history import (
     as_whole,
     check_future,
+    check_stamps,
     continued,
     cut_at,
     forecast_frame,
@@ -32,13 +33,14 @@ from elman.tasks.forecast.metrics import mase_scale
 from elman.tasks.forecast.network import Shape
 from elman.tasks.forecast.predictor import Network, Predictor, make_network
 from elman.tasks.forecast.scores import ForecastEvaluation
-from elman.tasks.forecast.settings import Settings
+from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, MAX_WINDOW_STEPS, Settings
 from elman.tasks.forecast.split import drop_short
 from elman.tasks.forecast.stream import ForecastStream, start_series
 from elman.tasks.forecast.train import Trained, train
 from elman.tasks.settings import renamed, split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.tasks.task import Answer, Card, Parts, Task, bare_name, network_phrase
 from elman.training.plan import Plan
+from elman.typed import RawText, typed
 
 MAX_DRAWN_SERIES = 6
 _log = logging.getLogger("elman")
@@ -129,6 +131,8 @@ class Forecaster(Task):
         steps = as_whole(horizon)
         if steps is None or steps < 1:
             raise UsageError(f"horizon must be a whole number of at least 1, not {horizon!r}")
+        if steps > MAX_HORIZON_STEPS:
+            raise UsageError(f"horizon must be at most {MAX_HORIZON_STEPS} steps, not {steps}")
         horizon = steps
         if folder is not None:
             artifact.check_destination(folder)
@@ -309,16 +313,32 @@ class Forecaster(Task):
 
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
-        shape = Shape.from_json(parts.settings["shape"])
+        if settings.context is None or settings.season is None or settings.hidden is None:
+            raise ValueError("the context, the season or the number of units is missing")
+        features = Features.from_json(parts.files["features"])
+        shape = typed(Shape, parts.settings["shape"], "shape")
+        season, levels, texts = settings.network_season, settings.levels, tuple(features.vocabularies)
+        if shape != Shape(settings.context, shape.horizon, season, levels, features.width, texts):
+            raise ValueError("the shape is not that of the settings and features")
+        if not 1 <= shape.horizon <= MAX_HORIZON_STEPS:
+            raise ValueError(f"the horizon must be from 1 to {MAX_HORIZON_STEPS}, not {shape.horizon}")
+        calibration = Calibration.from_json(parts.files["adjustment"], season)
+        if not len(levels) == len(calibration.spread) == len(calibration.conformal_factors):
+            raise ValueError("adjustment.json is not of the quantiles of the settings")
+        if not 1 <= calibration.season <= MAX_WINDOW_STEPS:
+            raise ValueError(f"adjustment.json: there is no season of {calibration.season} steps")
         history, scales = from_parts(parts.files["series"], parts.tensors)
+        check_stamps(history, settings.kept_steps + shape.horizon)
+        for series in history.series:
+            features.known(history, series, 0, 1)  # raises for values of another kind or number
         return {
-            "network": parts.load_into("network", make_network(settings, shape)),
-            "features": Features.from_json(parts.files["features"]),
-            "calibration": Calibration.from_json(parts.files["adjustment"], settings.network_season),
+            "network": parts.module("network", lambda: make_network(settings, shape)),
+            "features": features,
+            "calibration": calibration,
             "plan": Plan(**renamed(parts.settings["plan"], Plan)),
             "history": history,
             "scales": scales,
-            "notes": tuple(parts.files["notes"]),
+            "notes": typed(tuple[RawText, ...], parts.files["notes"], "notes.json"),
         }
 
     def card(self) -> Card:
@@ -381,15 +401,16 @@ def _assemble(trained: Trained, panel: Panel, source: dict[str, Any]) -> Forecas
     settings = trained.predictor.settings
     season = settings.season
     assert season is not None
+    name = bare_name(panel.name)
     return Forecaster(
         **vars(trained.predictor),
         source=source,
         validation=trained.validation,
         failure=trained.failure,
         plan=trained.plan,
-        history=tail(panel, settings.kept_steps),
+        history=replace(tail(panel, settings.kept_steps), name=name, notes=()),
         scales=tuple(mase_scale(series.values, season) for series in panel.series),
-        notes=trained.notes + _bound_note(panel, settings),
+        notes=tuple(note.replace(panel.name, name) for note in trained.notes) + _bound_note(panel, settings),
     )
 
 

@@ -1,21 +1,55 @@
 """The past that a forecaster keeps of its training series, and how new data continue it."""
 
 import operator
+import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import numpy as np
 import polars as pl
-from torch import Tensor, from_numpy
+from torch import Tensor, float64, from_numpy
 
 from elman.data.series.columns import Columns
-from elman.data.series.frequency import Frequency
+from elman.data.series.frequency import Frequency, Unit
 from elman.data.series.panel import Panel, Series, read_moments
 from elman.data.series.rows import Array
 from elman.data.series.stamps import Clock, format_stamp, with_zone
 from elman.data.series.windows import Cutoffs
 from elman.errors import DataError, UsageError
+from elman.typed import RawText, typed
+
+CALENDAR: Final = (-62_135_596_800_000_000, 253_402_300_800_000_000)  # years 1 to 9999, in microseconds
+_DAY: Final = 86_400_000_000
+# Unit of a frequency → no less than its length.
+MICROSECONDS: Final = {"us": 1, "business": 2 * _DAY, "month": 31 * _DAY, "integer": 1}
+
+
+class _Entry(TypedDict):
+    name: str
+    start: str | int
+    values: int
+    future: int
+    static: tuple[str | float | None, ...]
+    scale: float | None
+    nonnegative: NotRequired[bool]
+
+
+class _Clock(TypedDict):
+    form: str
+    zone: str | None
+    local: bool
+
+
+class _Description(TypedDict):
+    series: list[_Entry]
+    frequency: tuple[Unit, int, bool | list[int]] | tuple[Unit, int, bool | list[int], bool]
+    columns: tuple[str | None, str, str | None, tuple[str, ...], tuple[str, ...]]
+    kind: Literal["integer", "date", "datetime"]
+    name: RawText
+    fingerprint: str
+    clock: NotRequired[_Clock]
+    whole_names: NotRequired[bool]
 
 
 def as_whole(value: Any) -> int | None:
@@ -207,33 +241,65 @@ def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], d
 
 
 def from_parts(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Panel, tuple[float, ...]]:
-    """Invert `to_parts`."""
-    entries = description["series"]
-    values = np.split(tensors["history.values"].numpy(), np.cumsum([s["values"] for s in entries])[:-1])
-    future = np.split(tensors["history.future"].numpy(), np.cumsum([s["future"] for s in entries])[:-1])
-    kind = description["kind"]
+    """Invert `to_parts`. Raises ValueError for parts of other kinds or sizes."""
+    parts = typed(_Description, description, "series.json")
+    entries, kind, columns = parts["series"], parts["kind"], Columns(*parts["columns"])
+    values = _split(tensors["history.values"], [one["values"] for one in entries], ())
+    future = _split(tensors["history.future"], [one["future"] for one in entries], (len(columns.future),))
+    for one in entries:
+        if not 1 <= one["values"] <= one["future"] or (one["scale"] is not None and one["scale"] <= 0):
+            raise ValueError(f"series.json: the steps or the scale of series {one['name']!r:.60} can't be")
+    starts = [_start(one["start"], kind) for one in entries]
     series = tuple(
-        Series(
-            one["name"],
-            np.int64(one["start"]) if kind == "integer" else np.datetime64(one["start"], "us"),
-            v,
-            f,
-            tuple(one["static"]),
-            one.get("nonnegative", False),
-        )
-        for one, v, f in zip(entries, values, future, strict=True)
+        Series(one["name"], start, v, f, one["static"], one.get("nonnegative", False))
+        for one, start, v, f in zip(entries, starts, values, future, strict=True)
     )
-    time, value, name, covariates, static = description["columns"]
-    columns = Columns(time, value, name, tuple(covariates), tuple(static))
-    frequency = Frequency.from_json(description["frequency"])
-    clock = Clock(kind, **description.get("clock", {"zone": None}))
+    frequency = Frequency.from_json(parts["frequency"])
+    if not frequency.is_valid() or (frequency.unit == "integer") != (kind == "integer"):
+        raise ValueError(f"series.json: {parts['frequency']} is no frequency of stamps of kind {kind}")
     panel = Panel(
         series,
         frequency,
         columns,
-        clock,
-        description["name"],
-        description["fingerprint"],
-        whole_names=description.get("whole_names", False),
+        _clock(kind, parts.get("clock", {"form": "", "zone": None, "local": False})),
+        parts["name"],
+        parts["fingerprint"],
+        whole_names=parts.get("whole_names", False),
     )
-    return panel, tuple(float("nan") if s["scale"] is None else s["scale"] for s in entries)
+    return panel, tuple(float("nan") if one["scale"] is None else one["scale"] for one in entries)
+
+
+def _clock(kind: str, entries: _Clock) -> Clock:
+    zone = entries["zone"]
+    if zone and zone not in zoneinfo.available_timezones():
+        raise ValueError(f"series.json: {zone!r:.60} is no time zone")
+    return Clock(kind, entries["form"], zone, entries["local"])
+
+
+def check_stamps(panel: Panel, steps: int) -> None:
+    """Raise ValueError if the stamps of a series, or those of `steps` after it, leave the calendar or the
+    whole numbers."""
+    unit = panel.frequency.count * MICROSECONDS[panel.frequency.unit]
+    first, last = (-(2**62), 2**62) if panel.kind == "integer" else CALENDAR
+    for series in panel.series:
+        start = int(series.start.astype(np.int64))
+        if not first <= start <= start + (len(series.future) + steps) * unit <= last:
+            raise ValueError(f"series.json: series {series.name!r:.60} leaves the years 1 to 9999")
+
+
+def _split(rows: Tensor, lengths: Sequence[int], shape: tuple[int, ...]) -> list[Array]:
+    """Cut float64 rows (sum of lengths, *shape) into one array for each series."""
+    if rows.dtype != float64 or rows.shape != (sum(lengths), *shape) or min(lengths, default=0) < 0:
+        raise ValueError(f"the history is not as long as series.json says, {sum(lengths)} steps")
+    if bool(rows.isinf().any()):
+        raise ValueError("the history holds infinite values")
+    return np.split(rows.numpy(), np.cumsum(lengths)[:-1])
+
+
+def _start(value: str | int, kind: str) -> np.generic:
+    if isinstance(value, str) == (kind == "integer"):
+        raise ValueError(f"series.json: {value!r:.60} is no stamp of kind {kind}")
+    start: np.generic = np.int64(value) if kind == "integer" else np.datetime64(value, "us")
+    if str(start) != str(value):  # NumPy also reads words such as NaT and today
+        raise ValueError(f"series.json: {value!r:.60} is no stamp")
+    return start

@@ -29,6 +29,7 @@ from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
+from elman.typed import typed
 
 # Tokens at the end of the training text from which the n-gram is made.
 MAX_NGRAM_TOKENS: Final = 2_000_000
@@ -125,7 +126,9 @@ class LanguageModel(Task):
         outcome = watch(run, progress, "network")
         network.eval()
         end = np.asarray(corpus.train[-MAX_NGRAM_TOKENS:]).astype(np.int32)
-        notes = (outcome.stopped,) if outcome.error else ()
+        notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
+        if corpus.source.get("valid") == corpus.source["fingerprint"]:
+            notes += ("the held-out text is the training text, which flatters both scores",)
         baseline = _ngram(end, corpus.vocabulary)
         held_out, characters = corpus.held_out, corpus.characters_held_out
         validation = evaluate(network, baseline, held_out, characters, corpus.vocabulary, notes)
@@ -227,11 +230,14 @@ class LanguageModel(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         vocabulary = vocabulary_from_json(parts.files["vocabulary"])
+        tokens = parts.tensor("counted", torch.int32, 1)
+        if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < len(vocabulary):
+            raise ValueError("the n-gram's tokens are not of the vocabulary")
         return {
-            "network": parts.load_into("network", LanguageNet(settings, len(vocabulary))),
+            "network": parts.module("network", lambda: LanguageNet(settings, len(vocabulary))),
             "vocabulary": vocabulary,
-            "ngram_tokens": parts.tensors["counted"],
-            "blend": Blend(**parts.settings["blend"]),
+            "ngram_tokens": tokens,
+            "blend": typed(Blend, parts.settings["blend"], "blend"),
         }
 
     def card(self) -> Card:

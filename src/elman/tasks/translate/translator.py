@@ -13,7 +13,7 @@ from elman.data.batches import text_hashes
 from elman.data.table.formats import input_lines
 from elman.data.text.pairs import Pairs, read_pairs
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.evaluation import overlap_note
+from elman.tasks.evaluation import few_note, overlap_note
 from elman.tasks.inputs import Texts, check_count, check_text, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
@@ -147,12 +147,13 @@ class Translator(Task):
         if left := len(pairs) - len(train):
             notes += (f"{left} pairs of more than {MAX_TRAIN_TOKENS} tokens were not trained on",)
         notes += overlap_note(text_hashes(held_out.source), train_hashes, "sentences")
+        notes += few_note(len(set(text_hashes(held_out.source))), "sentences")
         validation = _score(network, codec, baseline, chosen, held_out, notes)
         origin = {"source": whole.name, "fingerprint": whole.fingerprint, "rows": len(whole)}
         model = cls(
             network=network.cpu(),  # the fastest place for single sentences
             settings=chosen,
-            source=origin | ({"columns": list(whole.columns)} if whole.columns else {}),
+            source=origin | ({"columns": whole.columns} if whole.columns else {}),
             validation=validation,
             failure=outcome.error,
             baseline=baseline,
@@ -181,7 +182,8 @@ class Translator(Task):
         if source is None and target is None and not isinstance(data, tuple | list):
             source, target = self.source.get("columns", (None, None))
         pairs = read_pairs(data, source, target, skip_bad)
-        notes = overlap_note(text_hashes(pairs.source), self.train_hashes, "sentences")
+        hashes = text_hashes(pairs.source)
+        notes = overlap_note(hashes, self.train_hashes, "sentences") + few_note(len(set(hashes)), "sentences")
         return _score(self.network, self.codec, self.baseline, self.settings, pairs, notes)
 
     @entry
@@ -258,13 +260,14 @@ class Translator(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         codec = Codec.from_json(parts.files["subwords"])
-        network = EncoderDecoder(settings, *codec.sizes)
+        if settings.shared_vocabulary and codec.source is not codec.target:
+            raise ValueError("the sides share their vocabulary, but have two")
         saved_names = {"asking": "query_rnn", "going_on": "output_rnn"}
         return {
-            "network": parts.load_into("network", network, saved_names),
+            "network": parts.module("network", lambda: EncoderDecoder(settings, *codec.sizes), saved_names),
             "baseline": WordDictionary.from_json(parts.files["dictionary"]),
             "codec": codec,
-            "train_hashes": parts.tensors["seen"],
+            "train_hashes": parts.tensor("seen", torch.int64, 1),
         }
 
     def card(self) -> Card:
