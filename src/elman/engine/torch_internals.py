@@ -19,6 +19,11 @@ def is_dispatched() -> bool:
     return bool(torch._C._len_torch_dispatch_stack())
 
 
+def has_function_mode() -> bool:
+    """Return whether a mode sees every call of a function of PyTorch's, as that of a default device does."""
+    return bool(torch._C._len_torch_function_stack())
+
+
 def is_jit_traced() -> bool:
     """Return whether torch.jit.trace records operations."""
     return not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
