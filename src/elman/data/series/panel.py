@@ -99,7 +99,7 @@ def read_panel(
         frequency = with_days(frequency, stamps)
     _refuse_other_step(table.name, frequency, stamps, duplicates)
     notes = list(rows.time.notes)
-    if columns.time is not None and is_joined(columns.time):
+    if clock is None and columns.time is not None and is_joined(columns.time):
         notes.append(f"{table.name}: columns {columns.time} were joined to the time")
     if columns.time is None and len(table.frame.columns) > 1:
         notes.append(f"{table.name} has no column of times, so its rows are the steps")
