@@ -15,6 +15,7 @@ from elman.data.series.panel import Panel, extend, read_panel
 from elman.data.series.source import join_names, series_table
 from elman.data.series.windows import Cutoffs
 from elman.errors import DataError, UsageError
+from elman.tasks.entry import entry, training_entry
 from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.history import (
     as_whole,
@@ -96,6 +97,7 @@ class Forecaster(Task):
     notes: tuple[str, ...]
 
     @classmethod
+    @training_entry
     def fit(
         cls,
         data: Any,
@@ -170,6 +172,7 @@ class Forecaster(Task):
         """Forecasts quantiles of a panel."""
         return Predictor(self.network, self.settings, self.features, self.calibration)
 
+    @entry
     def predict(
         self, data: Any = None, *, horizon: int | None = None, future: Any = None, header: bool = True
     ) -> pl.DataFrame:
@@ -191,6 +194,7 @@ class Forecaster(Task):
         """
         return self._forecast(self._panel(data, future, header), horizon)
 
+    @entry
     def evaluate(self, data: Any, *, step: int | None = None, header: bool = True) -> ForecastEvaluation:
         """Score on values that training has not seen, with a new forecast every `step` steps (a horizon, if
         None). Training series are scored from the end of training on, others after a context.
@@ -210,6 +214,7 @@ class Forecaster(Task):
             )
         return self._score(panel, cutoffs)
 
+    @entry
     def backtest(
         self, data: Any, *, cutoffs: int | Sequence[Any] = 3, header: bool = True
     ) -> ForecastEvaluation:
@@ -268,6 +273,7 @@ class Forecaster(Task):
         check_future(panel, self.horizon)
         draw_forecasts(path, panel, self.predictor.quantiles(panel, _ends(panel)), self.settings.levels)
 
+    @entry
     def stream(self, series: str | None = None, *, start: Any = None) -> ForecastStream:
         """Start a stream of one series that arrives value by value, in constant memory.
 
