@@ -220,9 +220,10 @@ def of_network(change: Callable[[torch.Tensor], Any]) -> Callable[[str, torch.Te
 @each_task
 def test_weights_that_no_training_saves(task: str, original: mutants.Files, tmp_path: Path) -> None:
     cases = {
-        "holds NaN, infinity": lambda value: value * float("nan"),
-        "holds NaN, infinity or no": lambda value: value + float("inf"),
-        "or no floating point": lambda value: value.to(torch.int8),
+        "must hold": lambda value: value * float("nan"),
+        "must hold numbers": lambda value: value + float("inf"),
+        "must hold numbers of": lambda value: value.to(torch.int8),
+        "must hold numbers of at most": lambda value: value.sign() * 1e13,
         "must have the shape": lambda value: value.reshape(-1, 1, 1),
         "parameters of the network": lambda value: None,
     }
