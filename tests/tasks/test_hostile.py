@@ -301,7 +301,8 @@ def test_a_saved_model_keeps_the_name_of_its_data_without_the_folder(task: str, 
     place.mkdir()
     quick: dict[str, Any] = {"progress": False, "epochs": 1, "hidden": 8, "device": "cpu", "folder": folder}
     model = TRAININGS[task](place, quick)
-    assert model.source["source"] == "data.txt + data.en" if task == "translate" else "data."
+    names = {"translate": "data.txt + data.en", "generate": "data.txt", "chat": "data.tsv"}
+    assert model.source["source"] == names.get(task, "data.csv")
     assert elman.load(folder).source == model.source
     for file in folder.iterdir():
         content = file.read_bytes()
