@@ -24,6 +24,7 @@ from elman.version import __version__
 
 Module = TypeVar("Module", bound=nn.Module)
 
+MAX_WEIGHT: Final = 1e12  # of a parameter; no training comes near it, and products of larger ones overflow
 CARD: Final = """# {title}
 
 Trained by elman {version} on {data}.
@@ -104,7 +105,7 @@ class Parts:
 
         `build` is called on the meta device, without memory, so that a folder whose settings ask for more
         than its tensors hold is refused before anything is allocated. Raises ValueError for parameters that
-        are missing, unknown, not finite, or of another shape or kind.
+        are missing, unknown, not finite, absurdly large, or of another shape or kind.
         """
         prefix, today = f"{name}.", names or {}
         values = {}
@@ -122,8 +123,8 @@ class Parts:
             if value.shape != parameter.shape:
                 sizes = f"{list(parameter.shape)}, not {list(value.shape)}"
                 raise ValueError(f"parameter {key} of the {name} must have the shape {sizes}")
-            if not value.is_floating_point() or not bool(value.isfinite().all()):
-                raise ValueError(f"parameter {key} of the {name} holds NaN, infinity or no floating point")
+            if not value.is_floating_point() or not bool((value.abs() <= MAX_WEIGHT).all()):
+                raise ValueError(f"parameter {key} of the {name} must hold numbers of at most {MAX_WEIGHT:g}")
             # copied, since memory inside a file is not aligned; a run in another precision saved that
             values[key] = value.to(parameter.dtype, copy=True)
         module.load_state_dict(values, assign=True)
