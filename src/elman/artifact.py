@@ -17,10 +17,12 @@ from torch import Tensor
 
 from elman.atomic import is_partial, null_if_infinite, partial, write_partial, writing
 from elman.errors import ArtifactError, UsageError
+from elman.lock import LOCK_FILE
 from elman.version import __version__
 
 FORMAT: Final = 1
-RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt")  # of a training run, which may use the same folder
+# Of a training run, which may use the same folder.
+RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt", LOCK_FILE)
 CONFIG_START: Final = re.compile(rb'\s*\{\s*"elman"\s*:')  # of our config.json
 STEM: Final = re.compile(r"(?!config\Z)[A-Za-z0-9][A-Za-z0-9_-]*")
 FIELDS: Final = {"version": str, "task": str, "settings": dict, "scores": dict, "data": dict, "files": dict}

@@ -94,6 +94,15 @@ def overlap_note(hashes: Sequence[int], train_hashes: Tensor, what: str) -> tupl
     return (f"{shared} of these {len(hashes)} {what} were trained on, which flatters all scores",)
 
 
+def hurried(held_out: int, most: int, what: str) -> tuple[list[int], tuple[str, ...]]:
+    """Return at most `most` evenly spaced rows, on which the model of an interrupted training is scored, and
+    a note that says so if these are not all."""
+    if held_out <= most:
+        return list(range(held_out)), ()
+    note = f"training was interrupted, so only {most} of {held_out} held-out {what} are scored"
+    return [k * held_out // most for k in range(most)], (note,)
+
+
 def _frozen(value: Any) -> Any:
     """Turn lists into tuples: JSON has none."""
     return tuple(_frozen(inner) for inner in value) if isinstance(value, list) else value

@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar, final
 
 from torch import Tensor, nn
 
-from elman import artifact
+from elman import artifact, lock
 from elman.artifact import Artifact
+from elman.atomic import writing
 from elman.errors import ArtifactError, TrainingError, UsageError
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import renamed
@@ -172,7 +173,8 @@ class Task(ABC):
     def save(self, folder: str | Path) -> None:
         """Write the model as a folder that `elman.load` reads.
 
-        Raises UsageError if the folder holds something else, ArtifactError if it can't be written.
+        Raises UsageError if the folder holds something else or a training in it goes on, ArtifactError if it
+        can't be written.
         """
         parts = self.parts()
         tensors = {
@@ -189,7 +191,8 @@ class Task(ABC):
             data=self.source,
             card=CARD.format(version=__version__, scores=self.validation, **self.card()._asdict()),
         )
-        artifact.save(saved, folder)
+        with writing(Path(folder), ArtifactError), lock.held(Path(folder)):
+            artifact.save(saved, folder)
 
     @final
     @classmethod

@@ -4,8 +4,9 @@ import hashlib
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -228,8 +229,33 @@ def _from_file(path: Path, header: bool) -> Table:
     return Table(parsed.frame, str(path), hashlib.sha256(raw).hexdigest(), parsed.first_row, parsed.lines)
 
 
-def _from_stdin(header: bool) -> Table:
-    raw, name = sys.stdin.buffer.read(), "standard input"
+def arriving_texts(header: bool) -> Iterator[str] | Table:
+    """Return the lines of standard input as they arrive, blank ones too, or the table that it turns out to
+    hold. Raises DataError as `read_table` does, and for a line that is not UTF-8."""
+    start = b""
+    for line in sys.stdin.buffer:
+        start += line
+        if line.strip():
+            break
+    if not start.strip() or start.startswith(b"PAR1"):
+        return _from_stdin(header, start)
+    # a first line that may be a header is taken for one if lines follow
+    if _sniff(clean(start, "standard input") + b"\nnext", header) != ".txt":
+        return _from_stdin(header, start)
+    return _decoded(chain(start.removeprefix(b"\xef\xbb\xbf").splitlines(True), sys.stdin.buffer))
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield line.decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            advice = "save it as UTF-8, for example with `iconv -f WINDOWS-1252 -t UTF-8`."
+            raise DataError(f"standard input, line {number} is not UTF-8; {advice}") from None
+
+
+def _from_stdin(header: bool, start: bytes = b"") -> Table:
+    raw, name = start + sys.stdin.buffer.read(), "standard input"
     if raw.startswith(b"PAR1"):
         parsed = read_parquet(raw, name)
     else:

@@ -22,6 +22,7 @@ from elman.tasks.chat.scores import ChatEvaluation
 from elman.tasks.chat.settings import Settings, defaults
 from elman.tasks.chat.speaker import Speaker
 from elman.tasks.chat.stream import ChatStream
+from elman.tasks.evaluation import hurried
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.problem import NextToken
 from elman.tasks.settings import split_choices
@@ -32,6 +33,7 @@ from elman.training.progress import watch
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
 VALIDATION: Final = {"replies": 200, "talks": 5}  # scored at the end of a training
+HURRIED: Final = {"replies": 10, "talks": 1}  # the same, of an interrupted one
 NO_REPLY: Final = "holds no turn of the assistant after one of the user."
 
 
@@ -121,10 +123,15 @@ class Chatbot(Task):
         identity["valid"] = None if valid_data is None else valid_data.fingerprint
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         outcome = watch(run, progress, "network")
+        run.require_model()
         network.eval().cpu()  # where single steps are fastest
-        notes = (outcome.stopped,) if outcome.error else ()
-        retrieval = Retrieval.fit(contexts, replies)
-        validation = evaluate(Speaker(network, codec, chosen), retrieval, held_out, notes, **VALIDATION)
+        notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
+        retrieval, scope = Retrieval.fit(contexts, replies), VALIDATION
+        if outcome.signal is not None:
+            answered = sorted({n for n, _ in reply_positions(held_out)})
+            rows, note = hurried(len(answered), HURRIED["replies"], "conversations")
+            held_out, notes, scope = [held_out[answered[row]] for row in rows], notes + note, HURRIED
+        validation = evaluate(Speaker(network, codec, chosen), retrieval, held_out, notes, **scope)
         model = cls(
             network=network,
             settings=chosen,

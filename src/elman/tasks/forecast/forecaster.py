@@ -138,10 +138,7 @@ class Forecaster(Task):
         )
         source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
         model = _assemble(trained, panel, source)
-        if folder is not None and trained.run.rank == 0:
-            model.save(folder)
-            if not trained.interrupted:
-                trained.run.discard_checkpoint()
+        trained.run.keep(model.save, trained.signal)
         return model
 
     @property

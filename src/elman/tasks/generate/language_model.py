@@ -15,6 +15,7 @@ from elman.data.table.formats import input_lines
 from elman.data.text.corpus import is_table, read_corpus, read_ids
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
 from elman.errors import DataError, UsageError
+from elman.tasks.evaluation import hurried
 from elman.tasks.generate.baseline import NGram
 from elman.tasks.generate.cache import Blend, tuned
 from elman.tasks.generate.network import LanguageNet
@@ -29,6 +30,7 @@ from elman.training.loop import Run
 from elman.training.progress import watch
 
 # Tokens at the end of the training text from which the n-gram is made.
+HURRIED_TOKENS: Final = 1000  # scored after an interrupted training
 MAX_NGRAM_TOKENS: Final = 2_000_000
 
 
@@ -116,11 +118,18 @@ class LanguageModel(Task):
         identity["valid"] = corpus.source.get("valid")
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         outcome = watch(run, progress, "network")
+        run.require_model()
         network.eval()
         end = np.asarray(corpus.train[-MAX_NGRAM_TOKENS:]).astype(np.int32)
-        notes = (outcome.stopped,) if outcome.error else ()
-        baseline = _ngram(end, corpus.vocabulary)
+        notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
         held_out, characters = corpus.held_out, corpus.characters_held_out
+        baseline = None
+        if outcome.signal is None:
+            baseline = _ngram(end, corpus.vocabulary)
+        elif len(held_out) > HURRIED_TOKENS:
+            characters = characters * HURRIED_TOKENS // len(held_out)
+            notes += hurried(len(held_out), HURRIED_TOKENS, "tokens")[1]
+            held_out = held_out[:HURRIED_TOKENS]
         validation = evaluate(network, baseline, held_out, characters, corpus.vocabulary, notes)
         blend = tuned(network, held_out)
         model = cls(

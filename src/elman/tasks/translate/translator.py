@@ -13,7 +13,7 @@ from elman.data.batches import text_hashes
 from elman.data.table.formats import input_lines
 from elman.data.text.pairs import Pairs, read_pairs
 from elman.errors import UsageError
-from elman.tasks.evaluation import overlap_note
+from elman.tasks.evaluation import hurried, overlap_note
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, check_texts, network_phrase
 from elman.tasks.translate.baseline import WordDictionary
@@ -40,6 +40,7 @@ from elman.training.loop import Run
 from elman.training.progress import watch
 
 VALIDATION_PAIRS: Final = 500  # translated after each epoch
+HURRIED_PAIRS: Final = 20  # translated for the scores of an interrupted training
 MAX_TRANSLATIONS: Final = 100  # of a text
 
 
@@ -135,12 +136,16 @@ class Translator(Task):
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         baseline = WordDictionary.fit(short.source, short.target)
         outcome = watch(run, progress, "network")
+        run.require_model()
         network.eval()
         train_hashes = torch.tensor(sorted(set(text_hashes(short.source))))
         notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
         if left := len(pairs) - len(train):
             notes += (f"{left} pairs of more than {MAX_TRAIN_TOKENS} tokens were not trained on",)
         notes += overlap_note(text_hashes(held_out.source), train_hashes, "sentences")
+        if outcome.signal is not None:
+            rows, note = hurried(len(held_out), HURRIED_PAIRS, "pairs")
+            held_out, notes = held_out.take(rows), notes + note
         validation = _score(network, codec, baseline, chosen, held_out, notes)
         origin = {"source": whole.name, "fingerprint": whole.fingerprint, "rows": len(whole)}
         model = cls(
