@@ -126,6 +126,12 @@ class Task(ABC):
     validation: Any
     failure: TrainingError | None = None
 
+    @classmethod
+    @abstractmethod
+    def check_data(cls, data: Any) -> None:
+        """Raise DataError where `evaluate` could not read `data`, as for a missing file or column: before an
+        hour of training. Of the arguments of `fit` a task takes those that say what to read."""
+
     @abstractmethod
     def evaluate(self, data: Any) -> Evaluation:
         """Score on other data, beside the baseline."""

@@ -139,9 +139,10 @@ class Run:
         self.outcome = Outcome(progress.best_scores, stopped, progress.step, progress.seconds, error, number)
 
     def discard_checkpoint(self) -> None:
-        """Remove the checkpoint once the model is saved, unless the run can be resumed from it."""
+        """Remove the checkpoint once the model is saved, unless the run can be resumed; unlock the folder."""
         if self.folder is not None and self.rank == 0 and not (self.outcome and self.outcome.resumable):
             checkpoint.discard(self.folder)
+        self._unlock()
 
     def keep(self, save: Callable[[Path], None], number: int | None = None) -> None:
         """Save the finished model in the run's folder, if there is one, and discard the checkpoint.
@@ -365,6 +366,7 @@ class Run:
     def _restore(self, progress: Progress, carried: Any, states: Mapping[str, Any]) -> None:
         """Continue from a checkpoint. Raises ValueError for a part that is not like this run's own."""
         weights, precision = self.module.state_dict(), self.fabric.strategy.precision
+        model = matched(states.get("model"), weights, "the model")
         batches = self.problem.batches(min(progress.epoch, self.plan.epochs - 1), self.rank, self.world)
         check_position(progress, self.plan.epochs, len(batches), self.problem.score)
         state = None
@@ -382,7 +384,7 @@ class Run:
         ours = [p for group in self.optimizer.param_groups for p in group["params"]]
         numbered = dict(zip(numbers, ours, strict=True))
         moments = matched_moments(states.get("optimizer"), numbered, progress.step)
-        self.module.load_state_dict(matched(states.get("model"), weights, "the model"))
+        self.module.load_state_dict(model)
         self.optimizer.load_state_dict({**own, "state": moments})
         precision.load_state_dict(matched(states.get("precision"), precision.state_dict(), "the precision"))
         self.progress = progress

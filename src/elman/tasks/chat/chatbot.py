@@ -13,7 +13,7 @@ import torch
 from elman import artifact
 from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups
 from elman.data.table.formats import input_lines
-from elman.data.text.conversations import Conversation, read_conversations
+from elman.data.text.conversations import Conversation, Conversations, read_conversations
 from elman.errors import DataError, UsageError
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
@@ -144,13 +144,15 @@ class Chatbot(Task):
         run.keep(model.save)
         return model
 
+    @classmethod
+    def check_data(cls, data: Any, **_: Any) -> None:
+        _answered(read_conversations(data))
+
     def evaluate(self, data: Any) -> ChatEvaluation:
         """Score on other conversations, beside retrieval. Raises DataError for malformed data, or if there is
         no reply."""
-        conversations = read_conversations(data)
-        if not reply_positions(conversations.all):
-            raise DataError(f"{conversations.name} {NO_REPLY}")
-        return evaluate(self._speaker, self.baseline, conversations.all)
+        conversations = _answered(read_conversations(data))
+        return evaluate(self._speaker, self.baseline, conversations)
 
     def predict(self, data: Any, count: int = 1) -> Any:
         """Return the reply to a text, or to a conversation as a list of messages {"role": "user", "content":
@@ -245,6 +247,13 @@ class Chatbot(Task):
         stream.tell(messages)
         replies = stream.candidates()
         return [(reply.text, reply.score) for reply in replies[:count]] if count > 1 else replies[0].text
+
+
+def _answered(conversations: Conversations) -> list[Conversation]:
+    """Return conversations to score. Raises DataError if there is no reply."""
+    if not reply_positions(conversations.all):
+        raise DataError(f"{conversations.name} {NO_REPLY}")
+    return conversations.all
 
 
 def _split(

@@ -145,6 +145,12 @@ class Classifier(Task):
         run.keep(model.save)
         return model
 
+    @classmethod
+    def check_data(
+        cls, data: Any, text: str = "text", label: str = "label", header: bool = True, **_: Any
+    ) -> None:
+        read_table(data, header=header).require(text, label)
+
     def evaluate(
         self, data: Any, *, text: str | None = None, label: str | None = None, header: bool = True
     ) -> LabelEvaluation:

@@ -141,6 +141,19 @@ class Forecaster(Task):
         trained.run.keep(model.save, trained.signal)
         return model
 
+    @classmethod
+    def check_data(
+        cls,
+        data: Any,
+        time: str | None = None,
+        value: str | None = None,
+        series: str | None = None,
+        header: bool = True,
+        **_: Any,
+    ) -> None:
+        columns = [column for column in (time, value, series) if column is not None]
+        read_table(data, header=header).require(*columns)
+
     @property
     def horizon(self) -> int:
         """The number of steps that it looks ahead."""

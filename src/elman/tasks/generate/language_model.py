@@ -1,6 +1,7 @@
 """Next-word prediction and text generation, beside an n-gram."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,9 @@ from torch import Tensor
 
 from elman import artifact
 from elman.data.table.formats import input_lines
+from elman.data.table.table import read_table
 from elman.data.text.corpus import is_table, read_corpus, read_ids
+from elman.data.text.sources import open_text
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
 from elman.errors import DataError, UsageError
 from elman.tasks.evaluation import hurried
@@ -144,6 +147,14 @@ class LanguageModel(Task):
         )
         run.keep(model.save)
         return model
+
+    @classmethod
+    def check_data(cls, data: Any, text: str | None = None, **_: Any) -> None:
+        if is_table(data) or text is not None:
+            read_table(data).complete(text or "text")
+        else:
+            with ExitStack() as stack:
+                open_text(data, stack)
 
     def evaluate(self, data: Any, *, text: str | None = None, adapt: bool = False) -> LanguageEvaluation:
         """Score on another text, beside the n-gram: every token given all tokens before it.

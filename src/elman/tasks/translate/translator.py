@@ -161,6 +161,10 @@ class Translator(Task):
         run.keep(model.save)
         return model
 
+    @classmethod
+    def check_data(cls, data: Any, source: str | None = None, target: str | None = None, **_: Any) -> None:
+        read_pairs(data, source, target)
+
     def evaluate(
         self, data: Any, *, source: str | None = None, target: str | None = None
     ) -> TranslationEvaluation:
