@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 import elman
-from command_line import Trained
+from command_line import Done, Run, Trained
 from elman.cli import streams
 from elman.training.signals import STOPPING
 
@@ -46,29 +46,24 @@ def test_streams_as_services_leave_them(redirection: str, code: int, err: str) -
     assert shell(f"E --help {redirection}")[::2] == (code, err)
 
 
-def test_a_model_whose_input_or_output_is_closed(trained: Trained) -> None:
-    """Three starts of Python with PyTorch, which take seconds."""
-    model = trained("classify")
-    assert shell(f"E predict {model} - <&-")[::2] == (1, "elman: standard input: it is closed\n")
-    assert shell(f"E predict {model} good >&-")[::2] == (1, "elman: standard output: it is closed\n")
-    assert shell(f"yes | E predict {model} - | head -1")[2] == ""
+def test_a_model_whose_input_or_output_is_closed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run("predict {classify} -") == Done(1, "", "elman: standard input: it is closed")
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run("predict {classify} good") == Done(1, "", "elman: standard output: it is closed")
+    monkeypatch.setattr(sys, "stderr", None)
+    assert run("predict {classify} nowhere.csv") == Done(2, "", "")
 
 
-@pytest.fixture
-def ascii_output(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
-    written = io.BytesIO()
+def test_text_that_the_encoding_lacks_is_escaped_as_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, written = "é 日本 \U0001f600 \udcff", io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
-    return written
-
-
-def test_text_that_the_encoding_lacks_is_escaped_as_in_json(ascii_output: io.BytesIO) -> None:
-    text = "é 日本 \U0001f600 \udcff"
     handlers = {number: signal.getsignal(number) for number in STOPPING}
     streams.prepare()
     for number, handler in handlers.items():
         signal.signal(number, handler)
     print(json.dumps(text, ensure_ascii=False), flush=True)
-    assert json.loads(ascii_output.getvalue()) == text
+    assert json.loads(written.getvalue()) == text
 
 
 @pytest.mark.parametrize("task", ["classify", "generate", "translate", "chat"])
@@ -94,7 +89,7 @@ def test_each_line_of_a_pipe_is_answered_as_it_comes(
     ("number", "seconds"), [(signal.SIGINT, 0.4), (signal.SIGINT, 4), (signal.SIGTERM, 4)]
 )
 def test_a_signal_ends_the_command_without_a_traceback(number: int, seconds: float, trained: Trained) -> None:
-    """During the imports, or in the wait for a line, which it takes seconds to come to."""
+    """During the imports, or while it waits for a line."""
     command = [sys.executable, "-m", "elman", "predict", str(trained("classify")), "-"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         time.sleep(seconds)

@@ -28,8 +28,8 @@ class Ended(SystemExit):
 class Closed(io.RawIOBase):
     """In place of a stream that the caller has closed: it is missed only when it is used."""
 
-    def __init__(self, name: str) -> None:
-        self.place, self._said = name, False
+    def __init__(self, name: str, silent: bool = False) -> None:
+        self.place, self._silent = name, silent
 
     def readable(self) -> bool:
         return True
@@ -41,9 +41,9 @@ class Closed(io.RawIOBase):
         raise OSError(errno.EBADF, "it is closed", self.place)
 
     def write(self, data: Any) -> int:
-        if self._said:  # Python tries again when it ends
+        if self._silent:
             return len(data)
-        self._said = True
+        self._silent = True  # Python tries again when it ends
         raise OSError(errno.EBADF, "it is closed", self.place)
 
 
@@ -51,13 +51,13 @@ def prepare() -> None:
     """Make the standard streams usable, and let signals end the program without a traceback."""
     for number in range(3):
         _occupy(number)
+    codecs.register_error(ESCAPES, _escape)
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(Closed("standard input")))
     if sys.stdout is None:
-        sys.stdout = io.TextIOWrapper(io.BufferedWriter(Closed("standard output")), write_through=True)
+        sys.stdout = _writer(Closed("standard output"))
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", errors="replace")  # noqa: PTH123, SIM115
-    codecs.register_error(ESCAPES, _escape)
+        sys.stderr = _writer(Closed("standard error", silent=True))
     for stream, errors in ((sys.stdin, "replace"), (sys.stdout, ESCAPES)):
         with suppress(AttributeError, ValueError):  # of a stream that is no file
             stream.reconfigure(errors=errors)  # type: ignore[union-attr]
@@ -92,6 +92,10 @@ def complain(sentence: str) -> None:
     """Print a sentence on standard error, where there is one."""
     with suppress(OSError, ValueError):
         print(f"elman: {sentence}", file=sys.stderr, flush=True)
+
+
+def _writer(raw: io.RawIOBase) -> TextIO:
+    return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", ESCAPES, write_through=True)
 
 
 def _occupy(number: int) -> None:
