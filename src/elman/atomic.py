@@ -82,8 +82,10 @@ def check_output(path: Path) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         target = path if path.exists() else Path(os.path.realpath(path)).parent
-        if not os.access(target, os.W_OK):
+        if target != path and not target.is_dir():
             target.stat()  # raises where it is missing
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
