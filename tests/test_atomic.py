@@ -165,7 +165,7 @@ def test_the_name_of_an_open_descriptor_is_written_to(tmp_path: Path) -> None:
     ("name", "sentence"),
     [
         ("folder", "(Is a directory): name a file"),
-        ("nowhere/x", "(No such file or directory): name a folder that you may write to"),
+        ("nowhere/x", "(No such file or directory): name a file in a folder that exists"),
         ("file/x", "(Not a directory): name a folder that you may write to"),
         ("n" * 300, "(File name too long): choose a shorter name"),
         ("loop", "(Too many levels of symbolic links): name a folder that you may write to"),

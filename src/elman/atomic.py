@@ -18,6 +18,7 @@ from elman.errors import ElmanError, UsageError
 ADVICE: Final = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space there"),
     errno.EISDIR: "name a file",
+    errno.ENOENT: "name a file in a folder that exists",
     errno.EPIPE: "its reader has gone",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
