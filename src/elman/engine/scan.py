@@ -28,14 +28,14 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose(stack: Stack, x: Tensor, call: Call) -> Choice:
+def choose(stack: Stack, x: Tensor, call: Call, state: State = ()) -> Choice:
     """Pick the engine for a call; UsageError if the one that `stack.engine` insists on can't do it."""
     engine = stack.engine
     if engine == "eager":
         return Choice("eager", "asked for")
     obstacles = {}
     if engine in ("auto", "compiled"):
-        obstacles["compiled"] = compiled.obstacle(stack, x, call)
+        obstacles["compiled"] = compiled.obstacle(stack, x, call, state)
         if not obstacles["compiled"]:
             return Choice("compiled", "its equations are one fused kernel over the whole sequence")
     if engine in ("auto", "vendor"):
@@ -59,7 +59,7 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
 
     One set of weights serves all steps: this is the network unrolled over time.
     """
-    choice = choose(stack, x, call)
+    choice = choose(stack, x, call, state)
     if stack.training and stack.weight_dropout:
         stack = _drop_weights(stack)
     if choice.engine == "vendor":

@@ -16,7 +16,7 @@ from elman.engine.program import Node
 from elman.engine.scan import ENGINES, choose, scan
 from elman.engine.trace import trace
 from elman.errors import UsageError
-from elman.nn.arguments import Layout, States
+from elman.nn.arguments import Layout, States, check_weights
 from elman.nn.call_cache import CallCache
 from elman.nn.parameters import NAMES, Init, draw, shapes
 from elman.nn.states import select_rows
@@ -197,6 +197,14 @@ class Recurrent(nn.Module):
         for parameters in self._by_layer():
             draw(self.cell, parameters, self.forget_bias, self.recurrent_init)
 
+    def refresh(self) -> None:
+        """Forget prepared calls, so that the next call looks at all weights.
+
+        Single steps (`step`) don't notice every in-place change made through a weight's `.data`; whole
+        sequences (`forward`) do.
+        """
+        self._calls.clear()
+
     def flatten_parameters(self) -> None:
         """Do nothing; torch.nn's layers have this method."""
 
@@ -269,9 +277,11 @@ class Recurrent(nn.Module):
 
     def stack(self) -> Stack:
         """Return the layer as the engine takes it: its weights as they are now, and its options."""
+        by_layer = self._by_layer()
+        check_weights(self, self._names, by_layer)
         return Stack(
             cell=self.cell,
-            weights=tuple([self._weights(parameters) for parameters in self._by_layer()]),
+            weights=tuple([self._weights(parameters) for parameters in by_layer]),
             directions=self.directions,
             training=self.training,
             dropout=self.dropout,
@@ -291,4 +301,5 @@ class Recurrent(nn.Module):
             rows=self.num_layers * self.directions,
             batch_first=self.batch_first,
             dtype=stack.weights[0].weight_ih.dtype,
+            device=stack.weights[0].weight_ih.device,
         )

@@ -1,0 +1,106 @@
+"""The only place that asks PyTorch where a tensor lies.
+
+A kernel reads and writes raw memory. A caller's tensor gives its address only once its class, device, dtype,
+shape, strides, lazy bits and the size of its storage have been looked at.
+"""
+
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from elman.errors import UsageError
+
+CPU: Final = torch.device("cpu")
+_CLASSES: Final = (Tensor, nn.Parameter)  # subclasses may keep their numbers elsewhere
+Shape = tuple[int, ...]
+
+
+def own(tensor: Tensor) -> int:
+    """Return the address of a contiguous tensor that the engine has made itself or that `plain` returned."""
+    return tensor.data_ptr()
+
+
+def find(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
+    """Return the address of a plain contiguous tensor of this shape, 0 for anything else."""
+    try:
+        if (
+            type(tensor) in _CLASSES
+            and tensor.dtype is dtype
+            and tensor.shape == shape
+            and tensor.is_cpu
+            and tensor.is_contiguous()
+            and not tensor.is_neg()
+            and (tensor.storage_offset() + tensor.numel()) * dtype.itemsize
+            <= tensor.untyped_storage().nbytes()
+        ):
+            address = tensor.data_ptr()
+            return address if address % dtype.itemsize == 0 else 0
+    except RuntimeError:  # a sparse, nested or functorch tensor has no storage; NotImplementedError is one
+        pass
+    return 0
+
+
+def find_rows(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
+    """Return the address of a plain tensor whose last axis is contiguous, whatever the others; 0 if not."""
+    address = find(tensor, shape, dtype)
+    if address:
+        return address
+    try:
+        if (
+            type(tensor) in _CLASSES
+            and not problem(tensor, shape, dtype, CPU)
+            and not tensor.is_neg()
+            and (tensor.stride(-1) == 1 or shape[-1] == 1)
+        ):
+            address = tensor.data_ptr()
+            return address if address % dtype.itemsize == 0 else 0
+    except RuntimeError:
+        pass
+    return 0
+
+
+def plain(name: str, tensor: Any, shape: Shape, dtype: torch.dtype, rows: bool = False) -> Tensor:
+    """Return a tensor with the same numbers whose memory a kernel can read: itself, or a contiguous copy.
+
+    With `rows` only the last axis need be contiguous. Raises UsageError for another class, device, dtype or
+    shape, and for a storage that is smaller than the tensor.
+    """
+    if find(tensor, shape, dtype) or (rows and find_rows(tensor, shape, dtype)):
+        return tensor  # type: ignore[no-any-return]
+    if isinstance(tensor, Tensor) and type(tensor) not in _CLASSES:
+        raise UsageError(f"{name} must be a plain tensor for a kernel, not {type(tensor).__name__}")
+    if reason := problem(tensor, shape, dtype, CPU):
+        raise UsageError(f"{name} {reason}")
+    return tensor.detach().clone(memory_format=torch.contiguous_format)  # type: ignore[no-any-return]
+
+
+def problem(tensor: Any, shape: Shape, dtype: torch.dtype, device: torch.device) -> str:
+    """Return what keeps a tensor from being of this kind, to stand behind its name; "" if nothing does."""
+    if not isinstance(tensor, Tensor):
+        return f"must be a tensor, not {type(tensor).__name__}"
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        return f"must be a dense tensor, not {'nested' if tensor.is_nested else tensor.layout}"
+    if tensor.device != device:
+        return f"is on {tensor.device} but must be on {device}: use .to() on one of them"
+    if tensor.dtype is not dtype:
+        return f"is {tensor.dtype} but must be {dtype}: use .to() on one of them"
+    if tensor.shape != shape:
+        return f"must be {tuple(shape)}, not {tuple(tensor.shape)}"
+    return storage_problem(tensor)
+
+
+def storage_problem(tensor: Tensor) -> str:
+    """Return in words that a tensor's storage has been freed or cut, "" if it has not."""
+    if type(tensor) not in _CLASSES or not tensor.numel():
+        return ""
+    try:
+        size = tensor.untyped_storage().nbytes()
+    except RuntimeError:  # PyTorch's own operations know where such a tensor's numbers are
+        return ""
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    last = tensor.storage_offset() + sum([(count - 1) * stride for count, stride in steps])
+    needed = (last + 1) * tensor.dtype.itemsize
+    if needed <= size:
+        return ""
+    return f"needs {needed} bytes, but its storage has only {size}: it has been freed or resized"
