@@ -4,7 +4,10 @@ A kernel reads and writes raw memory. A caller's tensor gives its address only o
 shape, strides, lazy bits and the size of its storage have been looked at.
 """
 
-from typing import Any, Final
+import math
+import weakref
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,43 +24,82 @@ def own(tensor: Tensor) -> int:
     return tensor.data_ptr()
 
 
+class Form:
+    """The shape and dtype of a plain contiguous tensor. A stream of steps asks for the same ones again."""
+
+    __slots__ = ("bytes", "dtype", "shape", "size")
+
+    def __init__(self, shape: Shape, dtype: torch.dtype) -> None:
+        self.shape, self.dtype, self.size = shape, dtype, dtype.itemsize
+        self.bytes = math.prod(shape) * self.size
+
+    def find(self, tensor: Any) -> int:
+        """Return the address of a tensor of this form, 0 for anything else."""
+        try:
+            if (
+                type(tensor) in _CLASSES
+                and tensor.is_cpu
+                and tensor.dtype is self.dtype
+                and tensor.shape == self.shape
+                and tensor.is_contiguous()
+                and not tensor.is_neg()
+                and tensor.untyped_storage().nbytes() >= tensor.storage_offset() * self.size + self.bytes
+            ):
+                address = tensor.data_ptr()
+                return address if address % self.size == 0 else 0
+        except (
+            RuntimeError
+        ):  # a sparse, nested or functorch tensor has no storage; NotImplementedError is one
+            pass
+        return 0
+
+    def find_rows(self, tensor: Any) -> int:
+        """Do the same for a tensor whose last axis is contiguous, whatever the others."""
+        address = self.find(tensor)
+        if address:
+            return address
+        try:
+            if (
+                type(tensor) in _CLASSES
+                and not problem(tensor, self.shape, self.dtype, CPU)
+                and not tensor.is_neg()
+                and (tensor.stride(-1) == 1 or self.shape[-1] == 1)
+            ):
+                address = tensor.data_ptr()
+        except RuntimeError:
+            return 0
+        return address if address % self.size == 0 else 0
+
+
 def find(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
     """Return the address of a plain contiguous tensor of this shape, 0 for anything else."""
-    try:
-        if (
-            type(tensor) in _CLASSES
-            and tensor.dtype is dtype
-            and tensor.shape == shape
-            and tensor.is_cpu
-            and tensor.is_contiguous()
-            and not tensor.is_neg()
-            and (tensor.storage_offset() + tensor.numel()) * dtype.itemsize
-            <= tensor.untyped_storage().nbytes()
-        ):
-            address = tensor.data_ptr()
-            return address if address % dtype.itemsize == 0 else 0
-    except RuntimeError:  # a sparse, nested or functorch tensor has no storage; NotImplementedError is one
-        pass
-    return 0
+    return Form(shape, dtype).find(tensor)
 
 
-def find_rows(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
-    """Return the address of a plain tensor whose last axis is contiguous, whatever the others; 0 if not."""
-    address = find(tensor, shape, dtype)
-    if address:
-        return address
-    try:
-        if (
-            type(tensor) in _CLASSES
-            and not problem(tensor, shape, dtype, CPU)
-            and not tensor.is_neg()
-            and (tensor.stride(-1) == 1 or shape[-1] == 1)
-        ):
-            address = tensor.data_ptr()
-            return address if address % dtype.itemsize == 0 else 0
-    except RuntimeError:
-        pass
-    return 0
+class Mark(NamedTuple):
+    """A contiguous tensor as it was, to notice another one in its place."""
+
+    tensor: "weakref.ref[Tensor]"  # weak: the mark may be kept under a key that must die with the tensor
+    version: int
+    address: int
+    storage: torch.UntypedStorage  # held: another thread may assign tensor.data while its numbers are read
+    bytes: int
+
+
+def mark(tensor: Tensor) -> Mark:
+    """Note what PyTorch says of a tensor now."""
+    storage = tensor.untyped_storage()
+    return Mark(weakref.ref(tensor), tensor._version, tensor.data_ptr(), storage, storage.nbytes())
+
+
+def are_marked(tensors: Iterable[Tensor], marks: Iterable[Mark]) -> bool:
+    """Return whether these are the marked tensors, in the same memory, unchanged as far as PyTorch counts."""
+    for tensor, (marked, version, address, storage, size) in zip(tensors, marks, strict=True):
+        if marked() is not tensor or tensor._version != version:
+            return False
+        if tensor.data_ptr() != address or storage.nbytes() != size:
+            return False
+    return True
 
 
 def plain(name: str, tensor: Any, shape: Shape, dtype: torch.dtype, rows: bool = False) -> Tensor:
@@ -66,7 +108,8 @@ def plain(name: str, tensor: Any, shape: Shape, dtype: torch.dtype, rows: bool =
     With `rows` only the last axis need be contiguous. Raises UsageError for another class, device, dtype or
     shape, and for a storage that is smaller than the tensor.
     """
-    if find(tensor, shape, dtype) or (rows and find_rows(tensor, shape, dtype)):
+    form = Form(shape, dtype)
+    if form.find_rows(tensor) if rows else form.find(tensor):
         return tensor  # type: ignore[no-any-return]
     if isinstance(tensor, Tensor) and type(tensor) not in _CLASSES:
         raise UsageError(f"{name} must be a plain tensor for a kernel, not {type(tensor).__name__}")

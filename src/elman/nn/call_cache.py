@@ -4,6 +4,7 @@ A stream of single steps then spends its time in kernels instead of on the way t
 I inputs, H units, V rows of a table, L layers, D directions.
 """
 
+import operator
 import threading
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -20,6 +21,11 @@ from elman.nn.arguments import Sizes
 
 MAX_SHAPES: Final = 8  # prepared for a layer
 _LOCK: Final = threading.Lock()
+# What a prepared call depends on beside the weights and the shape of its input.
+OPTIONS: Final = operator.attrgetter(
+    *("training", "dropout", "zoneout", "recurrent_dropout", "weight_dropout", "engine", "int8"),
+    *("cell", "hidden_size", "num_layers", "bidirectional", "proj_size", "bias", "layer_norm"),
+)
 MAX_TABLE_NUMBERS: Final = 4_000_000  # of W's products with a table of inputs
 
 
@@ -75,11 +81,8 @@ class CallCache(dict[Any, CachedCall | None]):
     def _call(self, layer: Layer, x: Tensor, steps: int, batch: int, whole: bool) -> Prepared | None:
         if x.shape[-1] != layer.input_size:
             return None
-        noise = (layer.training, layer.dropout, layer.zoneout, layer.recurrent_dropout, layer.weight_dropout)
-        sizes = (layer.cell, layer.hidden_size, layer.num_layers, layer.proj_size, layer.bidirectional)
         parameters = [p for p in layer._parameters.values() if p is not None]
-        options = (host.threads(), layer.engine, layer.int8, layer.bias, layer.layer_norm, len(parameters))
-        key = (steps, batch, x.dtype, sizes, options, noise)
+        key = (steps, batch, x.dtype, host.threads(), len(parameters), OPTIONS(layer))
         cached = self.get(key)
         if cached is not None:
             if cached.weights.holds(parameters, whole):
@@ -107,7 +110,7 @@ def is_traced(x: Tensor) -> bool:
         or torch_internals.is_jit_traced()
         or not x.is_cpu
         or type(x) is not Tensor
-        or torch_internals.obstacle(x) != ""
+        or torch_internals.is_transformed()
     )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from elman.engine.call import Stack, State, Weights
 from elman.engine.cpu import build, host, launch, plain, weights
 from elman.engine.cpu.emit.plan import plan_for
-from elman.engine.memory import CPU, find, find_rows, own
+from elman.engine.memory import CPU, Form, own
 
 
 class _Part(NamedTuple):
@@ -44,8 +44,12 @@ class Prepared:
         self.size = self.plan.vector.size
         self.row = batch * self.width * self.size  # bytes of one layer's state
         self.shape = (len(self.parts), batch, self.width)
+        self.find_state = Form(self.shape, dtype).find
+        self.step_input = Form((batch, self.inputs), dtype)
+        self.scan_input = Form((steps, batch, self.inputs), dtype)
         self.zeros = (torch.zeros(self.shape, dtype=dtype, device=CPU),) * self.count
-        self.zero = self.zeros[0][0]
+        self.zero = self.zeros[0][:1]  # of one layer in one direction
+        self.output = self.zero[0]
 
     def _part(self, w: Weights[Tensor], inputs: int, reverse: bool) -> _Part:
         plan = self.plan
@@ -84,7 +88,7 @@ class Prepared:
             hx = (hx,)
         elif type(hx) is not tuple:  # another iterable may own its tensors only for a moment
             return None
-        addresses = [find(s, self.shape, self.dtype) for s in hx]
+        addresses = [self.find_state(s) for s in hx]
         return (hx, addresses) if len(addresses) == self.count and 0 not in addresses else None
 
     def step(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
@@ -92,21 +96,21 @@ class Prepared:
 
         None if a tensor doesn't fit as it is, or if another thread is running: there is one set of memory.
         """
-        source, state = find_rows(x, (self.batch, self.inputs), self.dtype), self.states(hx)
+        source, state = self.step_input.find_rows(x), self.states(hx)
         if not source or state is None or not self.lock.acquire(blocking=False):
             return None
         try:
-            return self._step(source, x.stride(0), state[1])
+            return self._step(source, x.stride(0) if self.batch > 1 else 0, state[1])
         finally:
             self.lock.release()
 
     def scan(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
         """Take x (T, B, I) and states (L*D, B, H) to output (T, B, D*H) and states; None as in `step`."""
-        source, state = find_rows(x, (self.steps, self.batch, self.inputs), self.dtype), self.states(hx)
+        source, state = self.scan_input.find_rows(x), self.states(hx)
         if not source or state is None or not self.lock.acquire(blocking=False):
             return None
         try:
-            return self._scan(x, state[0])
+            return self._scan(source, x.stride(), state[1])
         finally:
             self.lock.release()
 
@@ -122,32 +126,40 @@ class Prepared:
             part.start()
             source, stride = outs[0] + offset, self.width
             offset += self.row
-        output = torch.empty_like(self.zero)  # a copy: changing it must not change the state
+        output = torch.empty_like(self.output)  # a copy: changing it must not change the state
         ctypes.memmove(own(output), source, self.row)
         return output, new
 
-    def _scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def _scan(self, source: int, strides: tuple[int, ...], ins: list[int]) -> tuple[Tensor, State]:
         final: list[list[Tensor]] = [[] for _ in range(self.count)]
         for first in range(0, len(self.parts), self.directions):
             outputs = []
             for k in range(first, first + self.directions):
-                output, ends = self._along(self.parts[k], x, state, k)
+                begins = [address + k * self.row for address in ins]
+                output, ends = self._along(self.parts[k], source, strides, begins)
                 outputs.append(output)
                 for layers, end in zip(final, ends, strict=True):
                     layers.append(end)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+            source, strides = own(x), x.stride()
         return x, tuple(ends[0] if len(ends) == 1 else torch.cat(ends) for ends in final)
 
-    def _along(self, part: _Part, x: Tensor, state: State, k: int) -> tuple[Tensor, list[Tensor]]:
-        block, at, steps = part.block, part.at, self.steps
-        block[at["x"]], block[at["x_step"]], block[at["x_row"]] = own(x), x.stride(0), x.stride(1)
-        h = x.new_empty(steps + 1, self.batch, self.width)
+    def _along(
+        self, part: _Part, source: int, strides: tuple[int, ...], begins: list[int]
+    ) -> tuple[Tensor, list[Tensor]]:
+        block, at, steps, row = part.block, part.at, self.steps, self.row
+        block[at["x"]], block[at["x_step"]], block[at["x_row"]] = source, *strides[:2]
+        h = torch.empty((steps + 1, self.batch, self.width), dtype=self.dtype, device=CPU)
+        ends = [torch.empty_like(self.zero) for _ in begins]
+        # h is kept at every step; the kernel overwrites the other states
+        places = own(h), *map(own, ends[1:])
         begin, end = (steps, 0) if part.reverse else (0, steps)
-        ends = [s[k : k + 1].clone() for s in state]  # the kernel overwrites all but h
-        h[begin].copy_(ends[0][0])
-        strides = (self.batch * self.width, *[0] * (self.count - 1))  # only h is kept at every step
-        for (address_at, stride_at), buffer, stride in zip(part.states, (h, *ends[1:]), strides, strict=True):
-            block[address_at], block[stride_at] = own(buffer), stride
+        ctypes.memmove(places[0] + begin * row, begins[0], row)
+        for to, old in zip(places[1:], begins[1:], strict=True):
+            ctypes.memmove(to, old, row)
+        slots = (self.batch * self.width, *[0] * (self.count - 1))
+        for (address_at, stride_at), address, stride in zip(part.states, places, slots, strict=True):
+            block[address_at], block[stride_at] = address, stride
         part.start()
-        ends[0].copy_(h[end])
+        ctypes.memmove(own(ends[0]), places[0] + end * row, row)
         return (h[:-1] if part.reverse else h[1:]), ends

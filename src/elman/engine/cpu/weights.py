@@ -4,7 +4,6 @@ G gates, S slots, H units, Hp units of whole panels, K what a product sums over,
 """
 
 import functools
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +19,7 @@ from elman.engine.cpu import build
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Plan, plan_for
 from elman.engine.cpu.emit.product import WIDE
-from elman.engine.memory import CPU, find, own
+from elman.engine.memory import CPU, are_marked, find, mark, own
 
 
 class Packed(NamedTuple):
@@ -165,19 +164,6 @@ def _slot_places(plan: Plan, hidden: int, recurrent: bool) -> Tensor:
     return torch.cat(rows)
 
 
-class Mark(NamedTuple):
-    """One tensor as it was."""
-
-    tensor: (
-        "weakref.ref[Tensor]"  # weak: a snapshot may be the value under a tensor that must die with its layer
-    )
-    version: int
-    address: int
-    shape: torch.Size
-    storage: torch.UntypedStorage  # held: another thread may assign tensor.data while its numbers are read
-    size: int
-
-
 class Snapshot:
     """Notices whether tensors have been replaced or changed since.
 
@@ -188,23 +174,18 @@ class Snapshot:
 
     def __init__(self, vector: Vector, tensors: Sequence[Tensor]) -> None:
         """Look at contiguous tensors."""
-        storages = [t.untyped_storage() for t in tensors]
-        self._marks = [
-            Mark(weakref.ref(t), t._version, own(t), t.shape, storage, storage.nbytes())
-            for t, storage in zip(tensors, storages, strict=True)
-        ]
+        self._marks, self._shapes = [mark(t) for t in tensors], [t.shape for t in tensors]
         self._readers = {whole: reader(vector, tensors, whole) for whole in (False, True)}
         self._numbers = {whole: read() for whole, read in self._readers.items()}
 
     def holds(self, tensors: Sequence[Tensor], whole: bool) -> bool:
         """Return whether these are the same tensors with the same numbers, of which `whole` reads all."""
-        if len(tensors) != len(self._marks):
+        if len(tensors) != len(self._marks) or not are_marked(tensors, self._marks):
             return False
-        for t, (tensor, version, address, shape, storage, size) in zip(tensors, self._marks, strict=True):
-            if tensor() is not t or t._version != version or own(t) != address or storage.nbytes() != size:
-                return False
-            if whole and (t.shape != shape or not t.is_contiguous()):
-                return False
+        if whole and not all(t.is_contiguous() for t in tensors):
+            return False
+        if whole and [t.shape for t in tensors] != self._shapes:
+            return False
         return self._readers[whole]() == self._numbers[whole]
 
 
