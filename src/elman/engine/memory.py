@@ -122,8 +122,8 @@ def problem(tensor: Any, shape: Shape, dtype: torch.dtype, device: torch.device)
     """Return what keeps a tensor from being of this kind, to stand behind its name; "" if nothing does."""
     if not isinstance(tensor, Tensor):
         return f"must be a tensor, not {type(tensor).__name__}"
-    if tensor.layout is not torch.strided or tensor.is_nested:
-        return f"must be a dense tensor, not {'nested' if tensor.is_nested else tensor.layout}"
+    if reason := _layout_problem(tensor):
+        return reason
     if tensor.device != device:
         return f"is on {tensor.device} but must be on {device}: use .to() on one of them"
     if tensor.dtype is not dtype:
@@ -133,8 +133,16 @@ def problem(tensor: Any, shape: Shape, dtype: torch.dtype, device: torch.device)
     return storage_problem(tensor)
 
 
+def _layout_problem(tensor: Tensor) -> str:
+    if tensor.layout is torch.strided and not tensor.is_nested:
+        return ""
+    return f"must be a dense tensor, not {'nested' if tensor.is_nested else tensor.layout}"
+
+
 def storage_problem(tensor: Tensor) -> str:
-    """Return in words that a tensor's storage has been freed or cut, "" if it has not."""
+    """Return in words that a tensor isn't dense or that its storage has been freed or cut, "" if neither."""
+    if reason := _layout_problem(tensor):
+        return reason
     if type(tensor) not in _CLASSES or not tensor.numel():
         return ""
     try:

@@ -89,6 +89,8 @@ def _filled(tensors: Sequence[Tensor | None]) -> list[Tensor]:
 @_scan.register_fake
 def _(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     spec, arguments, keep = _parsed(text, tensors)
+    if len({t.device for t in tensors}) > 1:
+        raise UsageError("elman::scan needs all its tensors on one device")
     x, states = arguments.x, len(spec.cell.state)
     steps, batch = x.shape[:2]
     shapes = [(steps, batch), *[(batch,)] * states, *[(steps, batch)] * (states if spec.every_state else 0)]
@@ -123,6 +125,8 @@ def _scan_backward(
 def _(
     text: str, tensors: Sequence[Tensor], trace: Sequence[Tensor], upstream: Sequence[Tensor]
 ) -> list[Tensor]:
+    if len({t.device for t in (*tensors, *trace, *upstream)}) > 1:
+        raise UsageError("elman::scan_backward needs all its tensors on one device")
     return [t.new_empty(t.shape) for t in tensors]
 
 

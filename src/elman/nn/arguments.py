@@ -51,19 +51,18 @@ class Layout(NamedTuple):
             return self.check(input.data), Call(batch_sizes=_batch_sizes(input))
         if not isinstance(input, Tensor):
             raise UsageError(f"input must be a tensor or a PackedSequence, not {type(input).__name__}")
-        if input.dim() == 3:
-            x = self.check(input.transpose(0, 1) if self.batch_first else input)
-        elif input.dim() == 2:
-            x = self.check(input.unsqueeze(1))
-        else:
+        if input.dim() not in (2, 3):
             layout = "(B, T, I)" if self.batch_first else "(T, B, I)"
             raise UsageError(f"input must be {layout} or (T, I), not {tuple(input.shape)}")
+        x = self.check(input)
+        x = x.unsqueeze(1) if x.dim() == 2 else x.transpose(0, 1) if self.batch_first else x
         if lengths is None and reset is None:
             return x, Call(every_state=every_state)
         return x, Call(_lengths(lengths, x), self._resets(reset, input), every_state=every_state)
 
     def check(self, x: Tensor) -> Tensor:
         """Return x itself if its last axis, its dtype and its device fit the weights."""
+        _check_storage("input", x)
         if x.shape[-1] != self.input_size:
             raise UsageError(
                 f"the last axis of input must be input_size {self.input_size}, not {x.shape[-1]}"
@@ -74,7 +73,6 @@ class Layout(NamedTuple):
             raise UsageError(
                 f"input is on {x.device} but the weights are on {self.device}: use .to() on one of them"
             )
-        _check_storage("input", x)
         return x
 
     def initial(self, hx: States | None, x: Tensor, call: Call, single: bool) -> State:
@@ -90,6 +88,7 @@ class Layout(NamedTuple):
             expected = f"one tensor {names}" if len(self.widths) == 1 else f"the tensors ({names})"
             raise UsageError(f"the state of {self.cell.name} is {expected}, not {len(state)}")
         for name, tensor, width in zip(self.cell.state, state, self.widths, strict=True):
+            _check_storage(f"state {name}", tensor)
             shape = (self.rows, width) if single else (self.rows, batch, width)
             if tuple(tensor.shape) != shape:
                 raise UsageError(f"state {name} must be {shape}, not {tuple(tensor.shape)}")
@@ -101,7 +100,6 @@ class Layout(NamedTuple):
                 raise UsageError(
                     f"state {name} is on {tensor.device} but input is on {x.device}: use .to() on one of them"
                 )
-            _check_storage(f"state {name}", tensor)
         return tuple(s.unsqueeze(1) for s in state) if single else state
 
     def to_user(self, state: State, single: bool) -> States:

@@ -17,6 +17,7 @@ from elman.engine.cpu import host
 from elman.engine.cpu.lookup import Lookup
 from elman.engine.cpu.prepared import Prepared
 from elman.engine.cpu.weights import Snapshot, is_countable, padded
+from elman.errors import UsageError
 from elman.nn.arguments import Sizes
 
 MAX_SHAPES: Final = 8  # prepared for a layer
@@ -69,6 +70,8 @@ class CallCache(dict[Any, CachedCall | None]):
 
         Changes of a weight are noticed if PyTorch counts them, or if they change most numbers.
         """
+        if not isinstance(x, Tensor):
+            raise UsageError(f"step takes a tensor (B, I) or (I), not {type(x).__name__}")
         if is_traced(x) or x.dim() != 2:
             return None
         call = self._call(layer, x, 1, x.shape[0], whole=False)
