@@ -166,6 +166,10 @@ def _batch_sizes(packed: PackedSequence) -> Tensor:
             f"batch_sizes of a PackedSequence must be falling whole numbers above 0 that add up to its "
             f"{len(packed.data)} steps: use torch.nn.utils.rnn.pack_padded_sequence"
         )
+    every = torch.arange(counts[0], device=packed.data.device)
+    for order in (packed.sorted_indices, packed.unsorted_indices):
+        if order is not None and not (order.shape == every.shape and torch.equal(order.sort()[0], every)):
+            raise UsageError(f"the indices of a PackedSequence must be an order of its {counts[0]} sequences")
     return sizes
 
 

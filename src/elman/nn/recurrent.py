@@ -156,6 +156,8 @@ class Recurrent(nn.Module):
     def step(self, x: Tensor, state: States | None = None) -> tuple[Tensor, States]:
         """Take one step: x (B, I) or (I) and a state from `step` or `forward` to (output (B, P), next state).
 
+        Without gradients, weights changed in place through `.data` may go unnoticed: then call `refresh`.
+
         Raises:
             UsageError: for a bidirectional layer, or while training with masks that span a whole sequence.
         """
@@ -198,10 +200,10 @@ class Recurrent(nn.Module):
             draw(self.cell, parameters, self.forget_bias, self.recurrent_init)
 
     def refresh(self) -> None:
-        """Forget prepared calls, so that the next call looks at all weights.
+        """Look at all weights anew in the next call.
 
-        Single steps (`step`) don't notice every in-place change made through a weight's `.data`; whole
-        sequences (`forward`) do.
+        `step` needs this after weights were changed in place through `.data`, unless most of their numbers
+        changed. `forward` sees every change, and `step` those that PyTorch counts, without it.
         """
         self._calls.clear()
 
