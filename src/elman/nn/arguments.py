@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.cells import Cell
+from elman.engine import torch_internals
 from elman.engine.call import Call, State
 from elman.engine.memory import problem, storage_problem
-from elman.engine.torch_internals import has_memory
 from elman.errors import UsageError
 from elman.nn.parameters import shapes
+from elman.settings import plain
 
 States = Tensor | tuple[Tensor, ...]
 Shape = tuple[int, ...]
@@ -67,7 +68,7 @@ class Layout(NamedTuple):
             raise UsageError(
                 f"the last axis of input must be input_size {self.input_size}, not {x.shape[-1]}"
             )
-        if x.dtype != self.dtype and not torch.is_autocast_enabled(x.device.type):
+        if x.dtype != self.dtype and not _is_cast(x, self.dtype):
             raise UsageError(f"input is {x.dtype} but the weights are {self.dtype}: use .to() on one of them")
         if x.device != self.device:
             raise UsageError(
@@ -77,7 +78,11 @@ class Layout(NamedTuple):
 
     def initial(self, hx: States | None, x: Tensor, call: Call, single: bool) -> State:
         """Return the initial state, (L*D, B, ·) for each state of the cell: zeros if hx is None."""
-        batch = x.shape[1] if call.batch_sizes is None else int(call.batch_sizes[0])
+        batch: Any = x.shape[1] if call.batch_sizes is None else call.batch_sizes[0]
+        if (
+            isinstance(batch, Tensor) and not torch_internals.is_jit_traced()
+        ):  # a trace would keep it as a constant
+            batch = int(batch)
         if hx is None:
             return tuple(x.new_zeros(self.rows, batch, width) for width in self.widths)
         if not isinstance(hx, (Tensor, tuple, list)) or not all(isinstance(s, Tensor) for s in hx):
@@ -92,7 +97,7 @@ class Layout(NamedTuple):
             shape = (self.rows, width) if single else (self.rows, batch, width)
             if tuple(tensor.shape) != shape:
                 raise UsageError(f"state {name} must be {shape}, not {tuple(tensor.shape)}")
-            if tensor.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+            if tensor.dtype != x.dtype and not _is_cast(tensor, x.dtype):
                 raise UsageError(
                     f"state {name} is {tensor.dtype} but input is {x.dtype}: use .to() on one of them"
                 )
@@ -125,8 +130,14 @@ class Layout(NamedTuple):
         return reset.transpose(0, 1) if self.batch_first else reset
 
 
+def _is_cast(x: Tensor, dtype: torch.dtype) -> bool:
+    """Return whether autocast will bring x and tensors of this type to one precision."""
+    mixable = (torch.float32, torch.float16, torch.bfloat16)
+    return torch.is_autocast_enabled(x.device.type) and x.dtype in mixable and dtype in mixable
+
+
 def _check_storage(name: str, tensor: Tensor) -> None:
-    if has_memory() and (reason := storage_problem(tensor)):
+    if torch_internals.has_memory() and (reason := storage_problem(tensor)):
         raise UsageError(f"{name} {reason}")
 
 
@@ -143,6 +154,8 @@ def _lengths(lengths: Any, x: Tensor) -> Tensor | None:
         result = lengths.to(x.device)
     else:
         try:
+            if isinstance(lengths, list | tuple):
+                lengths = [plain(length) for length in lengths]
             result = torch.as_tensor(lengths, device=x.device)
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise UsageError(sentence) from error
@@ -157,7 +170,7 @@ def _lengths(lengths: Any, x: Tensor) -> Tensor | None:
 def _batch_sizes(packed: PackedSequence) -> Tensor:
     """Return how many sequences take each step, if a PackedSequence made by hand says what can be."""
     sizes = packed.batch_sizes
-    if not has_memory():
+    if not torch_internals.has_memory():
         return sizes
     counts = sizes.tolist() if sizes.dtype == torch.int64 and sizes.dim() == 1 else []
     falling = all(a >= b for a, b in itertools.pairwise(counts)) and bool(counts) and counts[-1] > 0
@@ -193,7 +206,7 @@ def check_weights(
 
     Both change after the layer was made: weights by assignment, sizes as attributes.
     """
-    if not has_memory():
+    if not torch_internals.has_memory():
         return
     directions, first = 1 + layer.bidirectional, by_layer[0]["weight_ih"]
     if len(names) != layer.num_layers * directions:
@@ -215,5 +228,5 @@ def check_weights(
 def _weight_problem(weight: Any, shape: Shape, first: Tensor) -> str:
     if not isinstance(weight, Tensor):
         return f"must be a tensor {shape}, not {type(weight).__name__}"
-    mixed = weight.dtype is not first.dtype and torch.is_autocast_enabled(weight.device.type)
+    mixed = weight.dtype is not first.dtype and _is_cast(weight, first.dtype)
     return problem(weight, shape, weight.dtype if mixed else first.dtype, first.device)

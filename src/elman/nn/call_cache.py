@@ -150,7 +150,7 @@ def _is_plain(stack: Stack, x: Tensor) -> bool:
     random = stack.training and (stack.dropout or stack.recurrent_dropout or stack.weight_dropout)
     if stack.engine not in ("auto", "compiled") or stack.zoneout or random:
         return False
-    return not compiled.obstacle(stack, x, Call())
+    return not compiled.is_widened(stack, x) and not compiled.obstacle(stack, x, Call())
 
 
 def _fills_panels(call: Prepared) -> bool:
