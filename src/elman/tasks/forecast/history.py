@@ -1,8 +1,10 @@
 """The past that a forecaster keeps of its training series, and how new data continue it."""
 
+import operator
+import zoneinfo
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final, Literal, TypedDict
+from dataclasses import asdict, replace
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import numpy as np
 import polars as pl
@@ -10,10 +12,10 @@ from torch import Tensor, float64, from_numpy
 
 from elman.data.series.columns import Columns
 from elman.data.series.frequency import Frequency, Unit
-from elman.data.series.panel import Array, Panel, Series, format_stamp
-from elman.data.series.stamps import read_stamps
+from elman.data.series.panel import Panel, Series, read_moments
+from elman.data.series.rows import Array
+from elman.data.series.stamps import Clock, format_stamp, with_zone
 from elman.data.series.windows import Cutoffs
-from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
 from elman.typed import RawText, typed
 
@@ -28,17 +30,34 @@ class _Entry(TypedDict):
     start: str | int
     values: int
     future: int
-    static: tuple[str | float, ...]
+    static: tuple[str | float | None, ...]
     scale: float | None
+    nonnegative: NotRequired[bool]
+
+
+class _Clock(TypedDict):
+    form: str
+    zone: str | None
+    local: bool
 
 
 class _Description(TypedDict):
     series: list[_Entry]
-    frequency: tuple[Unit, int, bool]
+    frequency: tuple[Unit, int, bool | list[int]] | tuple[Unit, int, bool | list[int], bool]
     columns: tuple[str | None, str, str | None, tuple[str, ...], tuple[str, ...]]
     kind: Literal["integer", "date", "datetime"]
     name: RawText
     fingerprint: str
+    clock: NotRequired[_Clock]
+    whole_names: NotRequired[bool]
+
+
+def as_whole(value: Any) -> int | None:
+    """Return a whole number, which may be NumPy's or a tensor, as Python's; None for anything else."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def tail(panel: Panel, steps: int) -> Panel:
@@ -51,7 +70,11 @@ def forget(panel: Panel, series: Series, first: int) -> Series:
     missing."""
     start = panel.stamps(series, first, 1)[0]
     return replace(
-        series, start=start, values=_from(series.values, first), future=_from(series.future, first)
+        series,
+        start=start,
+        values=_from(series.values, first),
+        future=_from(series.future, first),
+        nonnegative=series.nonnegative and not (series.values[:first] < 0).any(),
     )
 
 
@@ -86,7 +109,7 @@ def _joined(history: Panel, old: Series, new: Series) -> Series:
     first = int(slots[0])
     values = _overlaid(old.values, new.values, first)[: first + len(new.values)]
     future = _overlaid(old.future, new.future, first)
-    return replace(new, start=old.start, values=values, future=future)
+    return replace(new, start=old.start, values=values, future=future, nonnegative=old.nonnegative)
 
 
 def _overlaid(old: Array, new: Array, first: int) -> Array:
@@ -128,16 +151,14 @@ def origins(panel: Panel, series: Series, horizon: int, cutoffs: int | Sequence[
         UsageError: a number below 1.
         DataError: stamps unlike those of the data.
     """
-    n = len(series.values)
-    if isinstance(cutoffs, int):
-        if cutoffs < 1:
+    n, count = len(series.values), as_whole(cutoffs)
+    if count is not None or not np.iterable(cutoffs) or isinstance(cutoffs, str):
+        if count is None or count < 1:
             raise UsageError(f"cutoffs must be a whole number of at least 1, or stamps, not {cutoffs!r}")
-        steps = [n - k * horizon for k in range(cutoffs, 0, -1)]
+        steps = [n - k * horizon for k in range(count, 0, -1)]
     else:
-        clock = read_stamps(read_table({"cutoffs": list(cutoffs)}), "cutoffs")
-        if (clock.kind == "integer") != (panel.kind == "integer"):
-            raise DataError("the cutoffs are not stamps like those of the data")
-        steps = np.unique(panel.frequency.slots(series.start, clock.stamps)[0]).tolist()
+        moments = read_moments(panel, list(cutoffs), "cutoffs")
+        steps = np.unique(panel.frequency.slots(series.start, moments)[0]).tolist()
     return [step for step in steps if 0 < step < n]
 
 
@@ -175,10 +196,11 @@ def forecast_frame(
     `levels` after each series of a panel."""
     horizon = quantiles.shape[1]
     stamps = np.concatenate([panel.stamps(s, len(s.values), horizon) for s in panel.series])
-    ds = pl.Series("ds", stamps)
-    if panel.kind == "date":
-        ds = ds.cast(pl.Date)
-    names = [s.name for s in panel.series for _ in range(horizon)]
+    ds = with_zone(stamps, panel.clock)
+    names = pl.Series([s.name for s in panel.series for _ in range(horizon)], dtype=pl.String)
+    if panel.whole_names:
+        whole = names.cast(pl.Int64, strict=False)
+        names = names if whole.has_nulls() else whole
     columns = {f"q{level:g}": quantiles[..., levels.index(level)].ravel() for level in shown}
     return pl.DataFrame({"unique_id": names, "ds": ds, **columns})
 
@@ -193,18 +215,24 @@ def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], d
             "future": len(s.future),
             "static": s.static,
             "scale": None if np.isnan(scale) else scale,
+            **({"nonnegative": True} if s.nonnegative else {}),
         }
         for s, scale in zip(history.series, scales, strict=True)
     ]
     frequency, columns = history.frequency, history.columns
-    description = {
+    description: dict[str, Any] = {
         "series": series,
-        "frequency": [frequency.unit, frequency.count, frequency.month_end],
+        "frequency": frequency.to_json(),
         "columns": [columns.time, columns.value, columns.series, columns.future, columns.static],
         "kind": history.kind,
         "name": history.name,
         "fingerprint": history.fingerprint,
     }
+    if history.clock.zone is not None:
+        clock = asdict(history.clock)
+        description["clock"] = {name: clock[name] for name in ("form", "zone", "local")}
+    if history.whole_names:
+        description["whole_names"] = True
     tensors = {
         "history.values": from_numpy(np.concatenate([s.values for s in history.series])),
         "history.future": from_numpy(np.concatenate([s.future for s in history.series])),
@@ -221,15 +249,31 @@ def from_parts(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> tu
     for one in entries:
         if not 1 <= one["values"] <= one["future"] or (one["scale"] is not None and one["scale"] <= 0):
             raise ValueError(f"series.json: the steps or the scale of series {one['name']!r:.60} can't be")
+    starts = [_start(one["start"], kind) for one in entries]
     series = tuple(
-        Series(one["name"], _start(one["start"], kind), v, f, one["static"])
-        for one, v, f in zip(entries, values, future, strict=True)
+        Series(one["name"], start, v, f, one["static"], one.get("nonnegative", False))
+        for one, start, v, f in zip(entries, starts, values, future, strict=True)
     )
-    frequency = Frequency(*parts["frequency"])
-    if frequency.count < 1 or (frequency.unit == "integer") != (kind == "integer"):
+    frequency = Frequency.from_json(parts["frequency"])
+    if not frequency.is_valid() or (frequency.unit == "integer") != (kind == "integer"):
         raise ValueError(f"series.json: {parts['frequency']} is no frequency of stamps of kind {kind}")
-    panel = Panel(series, frequency, columns, kind, parts["name"], parts["fingerprint"])
+    panel = Panel(
+        series,
+        frequency,
+        columns,
+        _clock(kind, parts.get("clock", {"form": "", "zone": None, "local": False})),
+        parts["name"],
+        parts["fingerprint"],
+        whole_names=parts.get("whole_names", False),
+    )
     return panel, tuple(float("nan") if one["scale"] is None else one["scale"] for one in entries)
+
+
+def _clock(kind: str, entries: _Clock) -> Clock:
+    zone = entries["zone"]
+    if zone and zone not in zoneinfo.available_timezones():
+        raise ValueError(f"series.json: {zone!r:.60} is no time zone")
+    return Clock(kind, entries["form"], zone, entries["local"])
 
 
 def check_stamps(panel: Panel, steps: int) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MAX_CONTEXT_STEPS: Final = 400
 # Number of training windows below which they are trained on more often.
 FEW_WINDOWS: Final = 5000
+DUPLICATES: Final = ("error", "mean", "sum", "median", "min", "max", "first", "last")
 # A longer context, season or horizon is refused: a forecast holds several numbers for each of its steps.
 MAX_WINDOW_STEPS: Final = 100_000
 MAX_HORIZON_STEPS: Final = 10_000
@@ -63,6 +64,15 @@ class Settings(TaskSettings):
         None, "Steps of the past that the network sees", most=MAX_WINDOW_STEPS, auto="from the data"
     )
     season: int | None = whole(None, "Steps of a season", most=MAX_WINDOW_STEPS, auto="from the frequency")
+    nonnegative: bool | None = custom(
+        None,
+        "No forecast below 0; by default, where no value is",
+        bool,
+        "true, false or none",
+        lambda value: value is None or isinstance(value, bool),
+        "from the data",
+    )
+    duplicates: str = choice("error", "What several rows of one series and stamp become", *DUPLICATES)
 
     def __post_init__(self) -> None:
         levels = self.quantiles if isinstance(self.quantiles, list | tuple) else (self.quantiles,)
