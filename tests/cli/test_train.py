@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from command_line import Done, Run, Trained
+from command_line import Call, Done, Run, Trained
 from elman.errors import DataError, TrainingError
 from elman.settings import Row, rows
 from elman.tasks import TASKS, task_class
@@ -398,3 +398,20 @@ def test_wrong_calls(refused: Callable[..., None], line: str, sentence: str) -> 
 
 def test_a_run_to_resume_that_there_is_not(refused: Callable[..., None]) -> None:
     refused(f"{CLASSIFY} --resume", "resume", code=1)
+
+
+def test_bad_rows_are_skipped_on_request_and_counted(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+    lines = [f"{'good' if i % 2 else 'bad'} text {i},{i % 2}" for i in range(40)]
+    Path("a.csv").write_text("\n".join(["text,label", *lines[:9], "no label,", *lines[9:], "a,b,c"]) + "\n")
+    quick = ("--epochs", "1", "--hidden", "8", "--save", "model", "--json")
+    code, _, err = call("train", "classify", "a.csv", *quick)
+    assert code == 2
+    assert "row 43 has 3 fields" in err
+    code, out, _ = call("train", "classify", "a.csv", "--skip-bad", "--test", "a.csv", *quick)
+    assert code == 0
+    warnings = [message.split(";")[0] for message in caplog.messages]
+    assert warnings == ["skipped 2 of 42 rows of a.csv"] * 2  # the training data and the test data
+    assert "the first: a.csv, row 11: column 'label' is empty" in caplog.messages[0]
+    assert json.loads(out)["test"]["examples"] == 40
+    code, out, _ = call("evaluate", "model", "a.csv", "--skip-bad", "--json")
+    assert json.loads(out)["examples"] == 40

@@ -79,8 +79,8 @@ class Forecaster(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = ForecastEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset({"header"}),
-        "backtest": frozenset({"cutoffs", "header"}),
+        "evaluate": frozenset({"header", "skip_bad"}),
+        "backtest": frozenset({"cutoffs", "header", "skip_bad"}),
         "predict": frozenset({"header", "plot"}),
         "generate": frozenset(),
     }
@@ -110,6 +110,7 @@ class Forecaster(Task):
         static: Sequence[str] = (),
         frequency: str | None = None,
         header: bool = True,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -128,6 +129,9 @@ class Forecaster(Task):
             static: columns with one text or number for each series.
             frequency: such as "1h", "30min", "1d", "1bd", "1mo"; inferred if None.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
+            skip_bad: whether to skip rows without a readable stamp, and to take values that are no numbers as
+                missing, with one warning that counts them and names the first, rather than to raise DataError
+                for it; refused where they are more than half of all.
         """
         chosen, _ = split_choices(settings, Settings)  # before a long file is read
         steps = as_whole(horizon)
@@ -138,7 +142,7 @@ class Forecaster(Task):
         horizon = steps
         if folder is not None:
             artifact.check_destination(folder)
-        table = series_table(data, header=header, time=join_names(time), value=value)
+        table = series_table(data, header=header, time=join_names(time), value=value, skip_bad=skip_bad)
         panel = read_panel(
             table,
             time=time,
@@ -206,14 +210,16 @@ class Forecaster(Task):
         return self._forecast(self._panel(data, future, header), horizon)
 
     @entry
-    def evaluate(self, data: Any, *, step: int | None = None, header: bool = True) -> ForecastEvaluation:
+    def evaluate(
+        self, data: Any, *, step: int | None = None, header: bool = True, skip_bad: bool = False
+    ) -> ForecastEvaluation:
         """Score on values that training has not seen, with a new forecast every `step` steps (a horizon, if
         None). Training series are scored from the end of training on, others after a context.
 
         Raises:
             DataError: the data can't be read, have nothing to score, or lack a covariate.
         """
-        panel = self._panel(data, None, header)
+        panel = self._panel(data, None, header, skip_bad)
         every = self.horizon if step is None else as_whole(step)
         if every is None or every < 1:
             raise UsageError(f"step must be a whole number of at least 1, not {step!r}")
@@ -227,7 +233,12 @@ class Forecaster(Task):
 
     @entry
     def backtest(
-        self, data: Any, *, cutoffs: int | Sequence[Any] = 3, header: bool = True
+        self,
+        data: Any,
+        *,
+        cutoffs: int | Sequence[Any] = 3,
+        header: bool = True,
+        skip_bad: bool = False,
     ) -> ForecastEvaluation:
         """Score past forecasts: train anew, with the same settings, on the values before the first cut-off,
         then forecast from every cut-off.
@@ -240,7 +251,7 @@ class Forecaster(Task):
         Raises:
             DataError: the data can't be read, or have too little before the first cut-off.
         """
-        panel = drop_short(self._read(data, header), self.horizon)
+        panel = drop_short(self._read(data, header, skip_bad), self.horizon)
         starts = [origins(panel, series, self.horizon, cutoffs) for series in panel.series]
         past = cut_at(panel, [steps[0] if steps else None for steps in starts])
         past = drop_short(past, self.horizon, "give fewer or later cutoffs")
@@ -377,10 +388,11 @@ class Forecaster(Task):
             'model.predict("newer.csv")  # the steps after newer values',
         )
 
-    def _read(self, data: Any, header: bool) -> Panel:
+    def _read(self, data: Any, header: bool, skip_bad: bool = False) -> Panel:
         """Read series with the columns of the training data."""
         history = self.history
-        table = series_table(data, header=header, time=history.columns.time, value=history.columns.value)
+        time, value = history.columns.time, history.columns.value
+        table = series_table(data, header=header, time=time, value=value, skip_bad=skip_bad)
         panel = read_panel(
             table,
             **asdict(history.columns),
@@ -391,9 +403,9 @@ class Forecaster(Task):
         _warn(panel.notes)
         return replace(panel, clock=history.clock)
 
-    def _panel(self, data: Any, future: Any, header: bool) -> Panel:
+    def _panel(self, data: Any, future: Any, header: bool, skip_bad: bool = False) -> Panel:
         """Read the series to forecast, each after its kept past; the training series if `data` is None."""
-        panel = self.history if data is None else continued(self.history, self._read(data, header))
+        panel = self.history if data is None else continued(self.history, self._read(data, header, skip_bad))
         return panel if future is None else extend(panel, future)
 
     def _forecast(self, panel: Panel, horizon: int | None) -> pl.DataFrame:
