@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import MISSING
@@ -49,7 +50,14 @@ class Recorder:
     validation = Scores(0.5)
     failure: ClassVar[TrainingError | None] = None
     fits: ClassVar[list[tuple[Any, dict[str, Any]]]]
+    checks: ClassVar[list[tuple[Any, dict[str, Any]]]]
     tests: ClassVar[list[tuple[Any, dict[str, Any]]]]
+
+    @classmethod
+    def check_data(cls, data: Any, **options: Any) -> None:
+        if data == "missing.csv":
+            raise DataError("missing.csv does not exist")
+        cls.checks.append((data, options))
 
     @classmethod
     def fit(cls, data: Any, **options: Any) -> "Recorder":
@@ -67,6 +75,7 @@ class Recorder:
 def recorder(monkeypatch: pytest.MonkeyPatch) -> type[Recorder]:
     class Fresh(Recorder):
         fits: ClassVar = []
+        checks: ClassVar = []
         tests: ClassVar = []
 
     monkeypatch.setattr("elman.cli.train.task_class", lambda task: Fresh)
@@ -233,6 +242,45 @@ def test_json_is_one_object_without_progress(run: Run, recorder: type[Recorder])
 def test_a_training_is_not_lost_because_the_test_data_are_wrong(run: Run, recorder: type[Recorder]) -> None:
     done = run("train classify data.csv --test wrong.csv")
     assert done == Done(2, "accuracy 0.5\n\nSaved in runs/data\n", "elman: wrong.csv does not exist")
+
+
+def test_test_data_are_looked_at_before_the_training(
+    run: Run, refused: Callable[..., None], recorder: type[Recorder]
+) -> None:
+    run("train classify data.csv --no-header --text 1 --test new.csv")
+    assert recorder.checks == [("new.csv", {"header": False, "text": "1"})]
+    refused("train classify data.csv --test missing.csv --save m", "missing.csv does not exist")
+    refused(
+        "train classify - --test - --save m", "standard input can be read only once: name a file for --test"
+    )
+    os.mkfifo("pipe")
+    assert run("train classify data.csv --test pipe --save m").code == 0  # its text comes once
+    assert [data for data, _ in recorder.fits] == ["data.csv", "data.csv"]
+    assert [data for data, _ in recorder.checks] == ["new.csv"]
+    assert recorder.tests[-1][0] == "pipe"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (f"{CLASSIFY} --test nope.csv", "nope.csv does not exist"),
+        (f"{CLASSIFY} --test {{sales.csv}}", "no column 'review'"),
+        (f"{CLASSIFY} --valid nope.csv", "nope.csv does not exist"),
+        ("train forecast {sales.csv} --horizon 6 --value sales --test {reviews.csv}", "no column 'sales'"),
+        ("train generate {text.txt} --test {latin.txt}", "is not UTF-8"),
+        ("train generate {text.txt} --test {reviews.csv}", "no column 'text'"),
+        ("train translate {a.x} {a.y} --test {two.x},{one.y}", "2 lines"),
+        ("train chat {pairs.tsv} --test {empty.jsonl}", "empty"),
+        (f"{CLASSIFY} --save {{reviews.csv}}/m", "can't be written"),
+    ],
+)
+def test_wrong_test_data_and_folders_fail_before_the_training(
+    monkeypatch: pytest.MonkeyPatch, run: Run, line: str, sentence: str
+) -> None:
+    monkeypatch.setattr("elman.training.loop.Run.__iter__", lambda run: pytest.fail("it trains"))
+    done = run(f"{line} --hidden 8 --epochs 1")
+    assert sentence in done.err and done.code in (1, 2) and done.out == ""
+    assert not Path("runs").exists()
 
 
 def test_a_training_that_had_to_stop_has_failed(

@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Final, NamedTuple, NotRequired, Self, TypedDic
 import torch
 from torch import Tensor, nn
 
-from elman import artifact
+from elman import artifact, lock
 from elman.artifact import Artifact
+from elman.atomic import writing
 from elman.errors import ArtifactError, TrainingError, UsageError
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import renamed
@@ -175,6 +176,12 @@ class Task(ABC):
         source = self.source | {"source": bare_name(self.source["source"])}
         object.__setattr__(self, "source", source)
 
+    @classmethod
+    @abstractmethod
+    def check_data(cls, data: Any) -> None:
+        """Raise DataError where `evaluate` could not read `data`, as for a missing file or column: before an
+        hour of training. Of the arguments of `fit` a task takes those that say what to read."""
+
     @abstractmethod
     def evaluate(self, data: Any) -> Evaluation:
         """Score on other data, beside the baseline."""
@@ -222,7 +229,8 @@ class Task(ABC):
     def save(self, folder: str | Path) -> None:
         """Write the model as a folder that `elman.load` reads.
 
-        Raises UsageError if the folder holds something else, ArtifactError if it can't be written.
+        Raises UsageError if the folder holds something else or a training in it goes on, ArtifactError if it
+        can't be written.
         """
         parts = self.parts()
         tensors = {
@@ -239,7 +247,8 @@ class Task(ABC):
             data=self.source,
             card=CARD.format(version=__version__, scores=self.validation, **self.card()._asdict()),
         )
-        artifact.save(saved, folder)
+        with writing(Path(folder), ArtifactError), lock.held(Path(folder)):
+            artifact.save(saved, folder)
 
     @final
     @classmethod

@@ -156,11 +156,22 @@ class Forecaster(Task):
         )
         source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
         model = _assemble(trained, panel, source)
-        if folder is not None and trained.run.rank == 0:
-            model.save(folder)
-            if not trained.interrupted:
-                trained.run.discard_checkpoint()
+        trained.run.keep(model.save, trained.signal)
         return model
+
+    @classmethod
+    def check_data(
+        cls,
+        data: Any,
+        time: str | Sequence[str] | None = None,
+        value: str | None = None,
+        series: str | None = None,
+        header: bool = True,
+        **_: Any,
+    ) -> None:
+        joined = join_names(time)
+        table = series_table(data, header=header, time=joined, value=value)
+        table.require(*[column for column in (joined, value, series) if column is not None])
 
     @property
     def horizon(self) -> int:
