@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from elman import artifact
 from elman.artifact import check_destination, is_artifact, load, save
 from elman.atomic import write_partial
 from elman.errors import ArtifactError, UsageError
@@ -65,6 +66,13 @@ def test_shared_memory_and_parameters(tmp_path: Path) -> None:
     shared = {"whole": base, "again": base, "half": base[4:], "every other": base[::2]}
     save(model(tensors=shared), tmp_path)
     assert all(torch.equal(v, shared[k]) and not v.requires_grad for k, v in load(tmp_path).tensors.items())
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifact, "MAX_JSON_BYTES", 10_000)
+    with pytest.raises(UsageError, match=r"can't be saved: vocabulary.json would have more than 10000 bytes"):
+        save(model(extras={"vocabulary": ["word"] * 2000}), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_scores_that_are_no_numbers_become_null(tmp_path: Path) -> None:

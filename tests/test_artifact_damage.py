@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -101,8 +102,8 @@ OUT = {
     ("damage", "said"),
     [
         (
-            edited(lambda c: c.update(format=2, files=3)),
-            r"in format 2; this is elman .* \(format 1\): upgrade elman",
+            edited(lambda c: c.update(format=3, version="9.9\x1b[2J", files=3)),
+            r"by elman '9.9\\x1b\[2J' in format 3; this is elman .* \(format 2\): upgrade elman",
         ),
         (edited(lambda c: c.update(format=True)), "'format' is missing or of the wrong kind"),
         (edited(lambda c: c.update(format=0)), "'format' is missing or of the wrong kind"),
@@ -120,6 +121,10 @@ OUT = {
             (edited(lambda c, name=name: c["files"].update({name: "0"})), f"the entry {name!r} of 'files'")
             for name in OUT
         ],
+        (
+            edited(lambda c: c["files"].update({f"a{i}.json": "0" for i in range(20)})),
+            "a shorter list of 'files' is missing",
+        ),
         (edited(lambda c: Other(elman=[1])), "'elman' is missing or of the wrong kind"),
         (
             edited(lambda c: Other(model_type="lstm")),
@@ -156,6 +161,54 @@ def test_damaged_and_crafted_folders(damage: Callable[[Path], Any], said: str, t
     assert str(tmp_path / "m") in str(raised.value) and "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_no_file(name: str, tmp_path: Path) -> None:
+    save(model(), tmp_path / "m")
+    file = tmp_path / "m" / name
+    file.unlink()
+    for target in ("/dev/zero", "/dev/random", "/proc/self/mem", tmp_path / "pipe"):
+        file.symlink_to(target)
+        if target == tmp_path / "pipe":
+            os.mkfifo(target)
+        with pytest.raises(ArtifactError, match=name):
+            load(tmp_path / "m")
+        assert not is_artifact(tmp_path / "m") or name != "config.json"
+        file.unlink()
+    for target in (tmp_path / "none", file):  # a link to nothing, and to itself
+        file.symlink_to(target)
+        with pytest.raises(ArtifactError, match=name):
+            load(tmp_path / "m")
+        file.unlink()
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "model.safetensors"])
+def test_a_file_of_a_terabyte(name: str, tmp_path: Path) -> None:
+    """It takes no space on disk, and is refused without being read into memory."""
+    save(model(), tmp_path / "m")
+    os.truncate(tmp_path / "m" / name, 1 << 40)
+    with pytest.raises(ArtifactError, match=rf"{name} can't be read \(it has more than"):
+        load(tmp_path / "m")
+
+
+HEADERS = {
+    "a shape that the data don't have": {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 8]},
+    "no number and a huge dimension": {"dtype": "F32", "shape": [0, 2**62, 2**62], "data_offsets": [0, 0]},
+    "a negative dimension": {"dtype": "F32", "shape": [-1, 2], "data_offsets": [0, 8]},
+    "an unknown kind": {"dtype": "F31", "shape": [2], "data_offsets": [0, 8]},
+    "offsets out of the file": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]},
+    "offsets backwards": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]},
+}
+
+
+@pytest.mark.parametrize("what", HEADERS)
+def test_tensors_that_lie_about_themselves(what: str, tmp_path: Path) -> None:
+    save(model(), tmp_path)
+    header = json.dumps({"w": HEADERS[what]}).encode()
+    forged("model.safetensors", len(header).to_bytes(8, "little") + header + bytes(8))(tmp_path)
+    with pytest.raises(ArtifactError, match=r"unreadable content .*: train the model again"):
+        load(tmp_path)
+
+
 def test_folders_without_a_model(tmp_path: Path) -> None:
     gone, empty, file, run = (tmp_path / name for name in ("gone", "empty", "file", "run"))
     with pytest.raises(
@@ -172,6 +225,8 @@ def test_folders_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="has not finished: run the same command with --resume"):
         load(run)
     assert not any(map(is_artifact, (gone, empty, file, run)))
+    with pytest.raises(UsageError, match="there is no model at xxx"):
+        load("x" * 5000)
 
 
 def test_links_are_read_like_files(tmp_path: Path) -> None:

@@ -5,18 +5,23 @@ import math
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elman import artifact
 from elman.atomic import (
+    as_path,
     cache_folder,
     check_output,
     is_partial,
     null_if_infinite,
+    open_regular,
     partial,
+    read_regular,
     replace_cached,
     replace_file,
     write_partial,
@@ -46,6 +51,24 @@ def test_what_a_kill_left_is_replaced(tmp_path: Path) -> None:
     write_partial(path, b"new")
     assert partial(path).read_bytes() == b"new" and not path.exists()
     assert is_partial(partial(path).name) and not is_partial(path.name) and not is_partial(".partially")
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """Whatever never ends, or has no end yet, is refused before a byte of it is read."""
+    file, link, pipe = tmp_path / "file", tmp_path / "link", tmp_path / "pipe"
+    file.write_bytes(b"content")
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    assert read_regular(file) == read_regular(link, 7) == b"content"
+    for other in (pipe, Path("/dev/zero"), Path("/dev/tty")):
+        with pytest.raises(OSError, match=r"not a regular file|No such device|Permission denied"):
+            open_regular(other)
+    with pytest.raises(IsADirectoryError, match="Is a directory"):
+        read_regular(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "none")
+    with pytest.raises(OSError, match="it has more than 6 bytes"):
+        read_regular(link, 6)
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600), (0o000, 0o666)])
@@ -232,3 +255,14 @@ def test_a_cache_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "kernels").write_text("in the way")
     with pytest.raises(OSError, match="kernels"), replace_cached(tmp_path / "kernels" / "x.o"):
         pytest.fail("there is no folder to write to")
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"a", "", "a\0b", ["a"]])
+def test_what_is_no_path(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="folder must be a path, not"):
+        as_path(wrong, "folder")
+    with pytest.raises(UsageError, match="folder must be a path, not"):
+        artifact.load(wrong)
+    with pytest.raises(UsageError, match="folder must be a path, not"):
+        artifact.check_destination(wrong)
+    assert as_path("a/b", "folder") == as_path(Path("a/b"), "folder") == Path("a/b")

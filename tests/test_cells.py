@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import elman
 from elman import cells
-from elman.cells import CELLS, Cell, cell
+from elman.cells import CELLS, Cell, as_cell, cell
 from elman.engine import trace
 from elman.errors import UsageError
 
@@ -206,3 +206,35 @@ def test_a_layer_refuses_a_cell_that_cannot_be_read() -> None:
         elman.Recurrent(declare(lambda x: torch.sin(x.a)), 2, 3)
     with pytest.raises(UsageError, match="can't call a weight bias_hh"):
         elman.Recurrent(declare(lambda x, w: x.a * w.bias_hh, weights="bias_hh"), 2, 3)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_is_found_by_any_writing_of_its_name(name: str) -> None:
+    for writing in (name, name.upper(), name.replace("-", "_"), CELLS[name].name):
+        assert as_cell(writing) is CELLS[name]
+    assert as_cell(CELLS[name]) is CELLS[name]
+
+
+def undecorated(x: Any) -> Any:
+    return x.h
+
+
+NO_CELLS = [
+    ("mug", r"there is no cell 'mug'; did you mean 'mgu'\?"),
+    ("transformer", "there is no cell 'transformer': there are elman, elman-relu, lstm"),
+    (undecorated, r"undecorated is a plain function, not a cell: decorate it with @elman.cell\("),
+    (None, r"a cell is one of elman.cells, the name of one \(\"lstm\"\) or a function .*, not None"),
+    (elman.LSTM, "not <class 'elman.nn.dropin.LSTM'>"),
+    (torch.nn.LSTM(2, 3), r"not LSTM\(2, 3\)"),
+]
+
+
+@pytest.mark.parametrize(("value", "sentence"), NO_CELLS, ids=lambda v: "")
+def test_what_is_no_cell_is_refused(value: Any, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        elman.Recurrent(value, 2, 3)
+
+
+def test_names_as_a_list_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"undecorated: gates must be names in one text, .* not \['h'\]"):
+        cell(gates=["h"], state="h")(undecorated)  # type: ignore[arg-type]

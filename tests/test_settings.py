@@ -7,14 +7,16 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from elman import settings as rows_of
 from elman.cells import CELLS
 from elman.errors import UsageError
-from elman.settings import Row, check, is_number, is_whole, rows
+from elman.settings import Row, check, is_number, is_whole, plain, rows
 from elman.tasks.settings import cell
 
 LARGEST = sys.float_info.max
@@ -31,6 +33,43 @@ VALUES = st.one_of(
     st.lists(st.integers(0, 3), max_size=2),
     st.tuples(st.floats(0, 1)),
 )
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint64, np.int64, np.array, torch.tensor])
+def test_scalars_of_other_libraries_are_whole_numbers(kind: Any) -> None:
+    assert type(plain(kind(7))) is int
+    assert plain(kind(7)) == 7
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble, np.array, torch.tensor])
+def test_scalars_of_other_libraries_are_numbers(kind: Any) -> None:
+    assert type(plain(kind(0.25))) is float
+    assert plain(kind(0.25)) == 0.25
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.array, torch.tensor])
+def test_scalars_of_other_libraries_are_flags(kind: Any) -> None:
+    assert plain(kind(True)) is True
+
+
+def test_what_is_no_number_stays_as_it_is() -> None:
+    day, wait, word = np.datetime64("2020-01-01", "ns"), np.timedelta64(1, "ns"), np.str_("x")
+    for value in (
+        None,
+        "x",
+        [1],
+        (np.int64(1),),
+        day,
+        wait,
+        word,
+        np.array("x"),
+        np.ones(1),
+        1j,
+        np.complex64(1),
+    ):
+        assert plain(value) is value
+    several = torch.ones(1)
+    assert plain(several) is several
 
 
 def whole(value: Any) -> bool:

@@ -5,6 +5,7 @@ It contains no code. config.json holds the checksums of all other files.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +16,25 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from elman.atomic import is_partial, null_if_infinite, partial, write_partial, writing
+from elman.atomic import (
+    as_path,
+    is_partial,
+    null_if_infinite,
+    open_regular,
+    partial,
+    read_regular,
+    write_partial,
+    writing,
+)
 from elman.errors import ArtifactError, UsageError
 from elman.lock import LOCK_FILE
 from elman.version import __version__
 
-FORMAT: Final = 1
+# 1: of 0.1.0, whose settings and scores had other names; it can't read 2
+FORMAT: Final = 2
+# Read into memory; 30 bytes of it may hold one byte of JSON. A matrix of 5,000 labels has 100 MiB.
+MAX_JSON_BYTES: Final = 256 << 20
+MAX_FILES: Final = 16
 # Of a training run, which may use the same folder.
 RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt", LOCK_FILE)
 CONFIG_START: Final = re.compile(rb'\s*\{\s*"elman"\s*:')  # of our config.json
@@ -45,7 +59,7 @@ class Artifact:
 def is_artifact(folder: str | Path) -> bool:
     """Return whether a folder looks like a saved model of elman."""
     try:
-        with (Path(folder) / "config.json").open("rb") as file:
+        with open_regular(Path(folder) / "config.json") as file:
             return CONFIG_START.match(file.read(100)) is not None
     except OSError:
         return False
@@ -53,7 +67,7 @@ def is_artifact(folder: str | Path) -> bool:
 
 def check_destination(folder: str | Path) -> None:
     """Raise UsageError unless a model may be written here: nothing, an empty folder, a model or a run."""
-    path = Path(folder)
+    path = as_path(folder, "folder")
     if path.exists() and not path.is_dir():
         raise UsageError(f"{folder} is a file: a model is saved as a folder")
     if path.is_dir() and not is_artifact(path):
@@ -73,7 +87,7 @@ def save(artifact: Artifact, folder: str | Path) -> None:
         UsageError: the folder holds something else than a model, or a part of the model can't be saved.
         ArtifactError: the folder can't be written; an older model remains.
     """
-    folder, files = Path(folder), _files(artifact)
+    folder, files = as_path(folder, "folder"), _files(artifact)
     config = folder / "config.json"
     with writing(folder, ArtifactError):
         check_destination(folder)
@@ -99,22 +113,23 @@ def save(artifact: Artifact, folder: str | Path) -> None:
 
 
 def load(folder: str | Path) -> Artifact:
-    """Read and verify a model folder.
+    """Read and verify a model folder. Memory and time are bounded by its size.
 
     Raises:
         UsageError: there is no such folder.
         ArtifactError: it is not a model, its training has not finished, a file is missing or damaged, or it
             was saved by a newer version.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     config = _config(folder)
     content = {name: _verified(folder, name, digest) for name, digest in config["files"].items()}
     try:
         tensors = safetensors.torch.load(content.pop("model.safetensors"))
         card = content.pop("README.md").decode()
         extras = {Path(name).stem: _parsed(value) for name, value in content.items()}
-    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
-        sentence = f"{folder} has matching checksums but unreadable content ({error}): train the model again"
+    except (SafetensorError, ValueError, KeyError, RuntimeError, AttributeError, MemoryError) as error:
+        reason = str(error).partition("\n")[0][:200]
+        sentence = f"{folder} has matching checksums but unreadable content ({reason}): train the model again"
         raise ArtifactError(sentence) from error
     fields = {key: config[key] for key in ("task", "settings", "scores", "data", "version")}
     return Artifact(tensors=tensors, extras=extras, card=card, **fields)
@@ -139,7 +154,10 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
             "data": null_if_infinite(artifact.data),
             "files": {name: _digest(content) for name, content in files.items()},
         }
-        return {"config.json": _json({"elman": config}), **files}
+        files = {"config.json": _json({"elman": config}), **files}
+        if largest := [name for name in files if _most(name) < len(files[name])]:
+            raise ValueError(f"{largest[0]} would have more than {MAX_JSON_BYTES} bytes")
+        return files
     except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"the {artifact.task} model can't be saved: {error}") from error
 
@@ -160,21 +178,28 @@ def _finish_moves(folder: Path, files: Mapping[str, str]) -> None:
             temporary.replace(folder / name)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
+
+
 def _config(folder: Path) -> dict[str, Any]:
-    if not folder.exists():
+    if not _exists(folder):
         advice = f"train one with `elman train TASK DATA --save {folder}`"
         raise UsageError(f"there is no model at {folder}: {advice}")
     file = folder / "config.json"
-    if not file.exists():
+    if not _exists(file):
         if (folder / "checkpoint.pt").exists():
             advice = "run the same command with --resume"
             raise ArtifactError(f"the training in {folder} has not finished: {advice}")
         raise ArtifactError(f"{folder} is not a model of elman: it has no config.json")
     try:
-        content = _parsed(file.read_bytes())
+        content = _parsed(read_regular(file, MAX_JSON_BYTES))
     except OSError as error:
         raise ArtifactError(f"{file} can't be read ({error.strerror}): check its permissions") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         raise ArtifactError(f"{file} is damaged: it is not valid JSON ({error}); copy it again") from error
     if not isinstance(content, dict) or "elman" not in content:
         raise ArtifactError(f"{folder} is not a model of elman: its config.json belongs to another program")
@@ -191,13 +216,15 @@ def _checked(file: Path, config: Any) -> dict[str, Any]:
         damaged("'format'")
     if config["format"] > FORMAT:
         raise ArtifactError(
-            f"{file.parent} was saved by elman {config.get('version')} in format {config['format']}; "
+            f"{file.parent} was saved by elman {config.get('version')!r:.60} in format {config['format']}; "
             f"this is elman {__version__} (format {FORMAT}): upgrade elman"
         )
     for key, kind in FIELDS.items():
         if not isinstance(config.get(key), kind):
             damaged(repr(key))
     required = {"model.safetensors", "README.md"}
+    if len(config["files"]) > MAX_FILES:  # which may be links to one, so that they take no space
+        damaged("a shorter list of 'files'")
     for name, digest in config["files"].items():
         # a path must not lead out of the folder
         valid = name in required or (name.endswith(".json") and STEM.fullmatch(name[: -len(".json")]))
@@ -214,15 +241,21 @@ def _verified(folder: Path, name: str, digest: str) -> bytes:
     problem = f"{folder} is incomplete: {name} is missing; copy the whole folder again"
     for path in (file, partial(file)):
         try:
-            content = path.read_bytes()
+            content = read_regular(path, _most(name))
         except FileNotFoundError:
             continue
-        except OSError as error:
-            raise ArtifactError(f"{path} can't be read ({error.strerror}): copy the folder again") from error
+        except (OSError, MemoryError) as error:
+            reason = getattr(error, "strerror", "it is larger than the memory")
+            raise ArtifactError(f"{path} can't be read ({reason}): copy the folder again") from error
         if _digest(content) == digest:
             return content
         problem = f"{file} is damaged or was changed: config.json has another checksum; copy it again"
     raise ArtifactError(problem)
+
+
+def _most(name: str) -> float:
+    """Return the largest size of a file in bytes."""
+    return math.inf if name == "model.safetensors" else MAX_JSON_BYTES
 
 
 def _digest(content: bytes) -> str:

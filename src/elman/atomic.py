@@ -4,6 +4,7 @@ import errno
 import math
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,14 @@ ADVICE: Final = {
 DESCRIPTOR: Final = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 
 
+def as_path(value: Any, argument: str) -> Path:
+    """Return a path. Raises UsageError, which names the argument, for a value that can be none."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise UsageError(f"{argument} must be a path, not {value!r:.60}")
+    return Path(path)
+
+
 def partial(path: Path) -> Path:
     """Return the temporary file beside `path`. Its name is fixed: the next attempt replaces a stale one."""
     return path.with_name(f".{path.name}.partial")
@@ -34,6 +43,32 @@ def partial(path: Path) -> Path:
 def is_partial(name: str) -> bool:
     """Return whether a name is that of a temporary file, which a killed process may leave."""
     return name.startswith(".") and name.endswith(".partial")
+
+
+def open_regular(path: Path, most: float = math.inf) -> IO[bytes]:
+    """Open a regular file to read; a link is followed. Raises OSError for anything else, such as a pipe or a
+    device, which may never end, and for a file of more than `most` bytes."""
+    # without O_NONBLOCK, opening a pipe waits for a writer
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    status = os.fstat(descriptor)
+    error: OSError | None = None
+    if stat.S_ISDIR(status.st_mode):
+        error = IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    elif not stat.S_ISREG(status.st_mode):
+        error = OSError(errno.EINVAL, "it is not a regular file", str(path))
+    elif status.st_size > most:
+        error = OSError(errno.EFBIG, f"it has more than {most} bytes", str(path))
+    if error is not None:
+        os.close(descriptor)
+        raise error
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path, most: float = math.inf) -> bytes:
+    """Return the content of a regular file, as `open_regular`."""
+    with open_regular(path, most) as file:
+        return file.read(os.fstat(file.fileno()).st_size)  # no more, if it grows
 
 
 def write_partial(path: Path, content: bytes) -> None:
@@ -111,7 +146,9 @@ def cache_folder(kind: str) -> Path:
 @contextmanager
 def replace_cached(path: Path) -> Iterator[IO[bytes]]:
     """Write a cached file and create its folder. Processes may write the same file at once; the last wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    missing = [folder for folder in path.parents if not folder.exists()]
+    for folder in reversed(missing):  # one by one: with `parents=True` only the last would be private
+        folder.mkdir(0o700, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
         try:
             yield file

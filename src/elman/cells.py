@@ -21,7 +21,7 @@ from typing import Any, Final
 from torch import exp, maximum, relu, sigmoid, tanh, where
 from torch.nn.functional import softplus
 
-from elman.errors import UsageError
+from elman.errors import UsageError, suggestion
 
 PARTS = ("x", "u", "s", "w")
 
@@ -90,7 +90,11 @@ def cell(*, gates: str, state: str, weights: str = "") -> Callable[[Callable[...
 
     def declare(equations: Callable[..., Any]) -> Cell:
         name = equations.__name__
-        names = {"gates": gates.split(), "state": state.split(), "weights": weights.split()}
+        texts = {"gates": gates, "state": state, "weights": weights}
+        for what, text in texts.items():
+            if not isinstance(text, str):
+                raise UsageError(f'cell {name}: {what} must be names in one text, as in "i f", not {text!r}')
+        names = {what: text.split() for what, text in texts.items()}
         for what, listed in names.items():
             if wrong := [n for n in listed if not n.isidentifier() or listed.count(n) > 1]:
                 raise UsageError(f"cell {name}: {what} needs different identifiers, not {' '.join(wrong)!r}")
@@ -212,3 +216,30 @@ CELLS: Final[dict[str, Cell]] = {
     "minlstm": MinLSTM,
     "slstm": SLSTM,
 }
+
+
+def as_cell(cell: Any) -> Cell:
+    """Return a cell itself, or the built-in one of this name: a key of CELLS, whatever the case.
+
+    Raises UsageError for anything else.
+    """
+    if isinstance(cell, Cell):
+        return cell
+    if isinstance(cell, str):
+        names = {_letters(name): built_in for name, built_in in CELLS.items()}
+        if _letters(cell) in names:
+            return names[_letters(cell)]
+        hint = suggestion(cell, CELLS) or f": there are {', '.join(CELLS)}"
+        raise UsageError(f"there is no cell {cell!r}{hint}")
+    if inspect.isfunction(cell):
+        advice = "decorate it with @elman.cell(gates=..., state=...)"
+        raise UsageError(f"{cell.__name__} is a plain function, not a cell: {advice}")
+    raise UsageError(
+        'a cell is one of elman.cells, the name of one ("lstm") or a function decorated with @elman.cell, '
+        f"not {cell!r}"
+    )
+
+
+def _letters(name: str) -> str:
+    """Return a name as it is compared: "PeepholeLSTM" is "peephole-lstm"."""
+    return name.lower().replace("-", "").replace("_", "")

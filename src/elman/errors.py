@@ -2,6 +2,12 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
+from typing import Final
+
+# Beyond these no name is compared, as the time is the product of the lengths.
+MAX_NAMES: Final = 1000
+MAX_NAME_CHARACTERS: Final = 100
 
 
 class ElmanError(Exception):
@@ -32,6 +38,9 @@ class TrainingError(ElmanError):
 
 def suggestion(word: str, choices: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the choice closest to `word`, or "" if none is close."""
-    lowered = {choice.lower(): choice for choice in choices}
+    if len(word) > MAX_NAME_CHARACTERS:
+        return ""
+    names = islice((choice for choice in choices if len(choice) <= MAX_NAME_CHARACTERS), MAX_NAMES)
+    lowered = {choice.lower(): choice for choice in names}
     matches = get_close_matches(word.lower(), lowered, n=1)
     return f"; did you mean {lowered[matches[0]]!r}?" if matches else ""

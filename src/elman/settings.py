@@ -33,17 +33,31 @@ class Row:
 
 
 def check(settings: Any) -> None:
-    """Raise UsageError for the first field whose value is out of its range."""
+    """Raise UsageError for the first field whose value is out of its range. Numbers become Python's."""
     for one in fields(settings):
         row: Row | None = one.metadata.get("row")
-        value = getattr(settings, one.name)
+        value = plain(getattr(settings, one.name))
+        object.__setattr__(settings, one.name, value)  # of a frozen dataclass
         if row is not None and not row.holds(value):
-            raise UsageError(f"{one.name} must be {row.range()}, not {value!r}")
+            raise UsageError(f"{one.name} must be {row.range()}, not {value!r:.200}")
 
 
 def rows(group: Any) -> dict[str, tuple[Row, Any]]:
     """Return the row and the default of every field of a dataclass of settings."""
     return {one.name: (one.metadata["row"], one.default) for one in fields(group) if "row" in one.metadata}
+
+
+def plain(value: Any) -> Any:
+    """Return a NumPy scalar, 0-d array or 0-d tensor as the Python number it holds, all else unchanged."""
+    if type(value) in (bool, int, float, str) or getattr(value, "ndim", None) != 0:
+        return value
+    kind = getattr(
+        getattr(value, "dtype", None), "kind", ""
+    )  # a tensor's dtype has none; a date's item() may be an integer
+    if kind not in "biuf":
+        return value
+    number = float(value) if kind == "f" else value.item()  # a long double's item() is no float
+    return number if isinstance(number, bool | int | float) else value
 
 
 def is_whole(value: Any) -> bool:
@@ -73,9 +87,10 @@ def number(default: float, help: str, *, most: float = math.inf) -> Any:
     return custom(default, help, float, phrase, lambda value: is_number(value) and 0 < value <= most)
 
 
-def amount(default: float, help: str) -> Any:
-    phrase = "a number of 0 or more"
-    return custom(default, help, float, phrase, lambda value: is_number(value) and value >= 0)
+def amount(default: float, help: str, *, most: float = math.inf) -> Any:
+    """A finite number of 0 or more, and at most `most`."""
+    phrase = "a number of 0 or more" if most == math.inf else f"a number from 0 to {most:g}"
+    return custom(default, help, float, phrase, lambda value: is_number(value) and 0 <= value <= most)
 
 
 def share(default: float, help: str) -> Any:

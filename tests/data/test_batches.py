@@ -118,6 +118,39 @@ def test_many_small_labels_still_sum_to_the_share() -> None:
     assert {labels[i] for i in train} == set(labels)
 
 
+LABELLED = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3)), min_size=2, max_size=60)
+
+
+@given(LABELLED.filter(lambda rows: len({key for key, _ in rows}) > 1), st.integers(0, 3))
+def test_both_sides_have_the_labels_where_the_keys_allow_it(rows: list[tuple[int, int]], seed: int) -> None:
+    keys, labels = [key for key, _ in rows], [label for _, label in rows]
+    train, held = split_groups(keys, 0.1, seed, labels)
+    trained, held_out = ({labels[i] for i in part} for part in (train, held))
+    assert trained == set(labels) or len({keys[i] for i in held}) == 1
+    for label in set(labels):
+        own = {key for key, other in rows if other == label}
+        shared = {key for key, other in rows if other != label}
+        if len(own) > 1 and not own & shared and labels.count(label) >= 10:
+            assert label in held_out
+
+
+def test_few_different_keys_are_held_out_of_every_label() -> None:
+    keys = [f"text {i % 12}" for i in range(600)]
+    labels = [i % 12 < 6 for i in range(600)]
+    for seed in range(5):
+        train, held = split_groups(keys, 0.1, seed, labels)
+        assert {labels[i] for i in train} == {labels[i] for i in held} == {True, False}
+        assert not {keys[i] for i in train} & {keys[i] for i in held}
+
+
+def test_a_label_of_keys_with_commoner_labels_stays_in_training() -> None:
+    keys = ["a", "a", "a", "b", "c", "d"] * 5
+    labels = ["x", "x", "rare", "x", "x", "x"] * 5
+    for seed in range(5):
+        train, _ = split_groups(keys, 0.3, seed, labels)
+        assert {labels[i] for i in train} == {"x", "rare"}
+
+
 def test_a_group_larger_than_the_share_stays_together() -> None:
     keys = ["same"] * 98 + ["one", "other"]
     train, held = split_groups(keys, 0.1, 0)
@@ -134,5 +167,5 @@ def test_impossible_splits_are_refused() -> None:
         split_groups(["a", "b"], 1.0, 0)
     with pytest.raises(UsageError, match="stratify holds 1 labels for 2 keys"):
         split_groups(["a", "b"], 0.5, 0, ["x"])
-    with pytest.raises(DataError, match=r"the rows \(3\) do not differ"):
-        split_groups(["a"] * 3, 0.5, 0)
+    with pytest.raises(DataError, match=r"pairs.tsv: the rows \(3\) do not differ"):
+        split_groups(["a"] * 3, 0.5, 0, name="pairs.tsv")

@@ -155,10 +155,12 @@ def test_filters_are_their_definitions(
 
 def test_a_filter_always_leaves_a_token() -> None:
     logits = torch.tensor([[0.0, 60.0, 59.0], [5.0, 5.0, 5.0]])
-    for options in ((0.0,), (1e-38,), (1.0, 1), (1.0, 0, 1e-30)):
+    for options in ((0.0,), (1e-38,), (1.0, 1), (1.0, 0, 1e-30), (1.0, 0, 1e-300)):
         kept = decode.filter_logits(logits, *options) > -math.inf
         assert kept.sum(1).tolist() == [1, 1]
         assert kept[0].tolist() == [False, True, False]
+    banned = decode.filter_logits(torch.tensor([[0.0, -math.inf]]), 1e300)
+    assert banned.tolist() == [[0.0, -math.inf]]
 
 
 def test_a_generator_makes_the_sample_and_the_stream_again() -> None:

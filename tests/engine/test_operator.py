@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import elman
-from compare import assert_same, gradients
+from compare import assert_equal, assert_same, gradients, tensors
 from elman.cells import CELLS, cell
 from elman.engine import operator
 from elman.engine.call import Arguments, Spec, Weights, flatten
@@ -128,3 +128,37 @@ def test_the_operator_keeps_pytorchs_rules(kind: str, every: bool, norm: bool) -
     tensors = flatten(arguments_of(spec, every, norm))
     request = operator._text(spec, tensors, True), [t for t in tensors if t is not None]
     torch.library.opcheck(torch.ops.elman.scan.default, request)
+
+
+@pytest.mark.parametrize("how", ["layer", "autocast"])
+@pytest.mark.parametrize("kind", ["lstm", "mgu"])
+def test_half_precision_trains_in_a_graph(kind: str, how: str) -> None:
+    """On any processor, whether or not oneDNN has an LSTM in bfloat16 there."""
+    torch._dynamo.reset()
+    torch.manual_seed(2)
+    layer, x = elman.Recurrent(kind, 4, 8), torch.randn(5, 3, 4)
+    if how == "layer":
+        layer, x = layer.bfloat16(), x.bfloat16()
+    fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
+        actual, expected = fast(x), layer(x)
+        with torch.no_grad():
+            assert_equal(fast(x), expected)
+    assert_equal(actual, expected)
+    results = [[t.float() for t in tensors(result)] for result in (actual, expected)]
+    found = [gradients(result, layer.parameters()) for result in results]
+    assert_same(*found, within={torch.float32: 1e-5, torch.bfloat16: 0.02})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["f32", "bf16"])
+def test_pytorchs_lstm_is_not_trained_in_a_graph(dtype: torch.dtype) -> None:
+    """There PyTorch puts oneDNN's LSTM for inference into the graph, whose backward pass fails."""
+    torch._dynamo.reset()
+    layer, x = elman.LSTM(4, 8, dtype=dtype, engine="vendor"), torch.randn(5, 3, 4, dtype=dtype)
+    layer(x)[0].float().sum().backward()
+    fast = torch.compile(layer, backend="aot_eager")
+    with pytest.raises(elman.UsageError, match=r"no half-precision LSTM|can't be trained inside"):
+        fast(x)
+    with torch.no_grad():
+        if dtype == torch.float32:
+            assert_same(fast(x), layer(x))

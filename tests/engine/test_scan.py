@@ -187,8 +187,9 @@ def test_the_slow_path_is_warned_of_once() -> None:
     with pytest.warns(SlowPathWarning, match="kernels have no projection; .* no layer normalisation"):
         normalised(x)
     normalised(x)
-    with pytest.warns(SlowPathWarning, match="autocast"), torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16):
         elman.Recurrent(CELLS["mgu"], 2, 3)(x)
+    elman.Recurrent(CELLS["mgu"], 2, 3, dtype=torch.float16)(x.half())
     _warn.cache_clear()
 
 
@@ -202,3 +203,24 @@ def test_no_steps_and_no_sequences(kind: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(tensors(final), state, strict=True))
     output, final = layer(torch.zeros(6, 0, 2), lengths=[])
     assert output.shape == (6, 0, 6) and tensors(final)[0].shape == (4, 0, 3)
+
+
+@pytest.mark.parametrize("how", ["layer", "autocast"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
+@pytest.mark.parametrize("kind", CELLS)
+def test_half_precision_of_any_cell_is_float32_rounded(kind: str, dtype: torch.dtype, how: str) -> None:
+    torch.manual_seed(7)
+    layer = elman.Recurrent(kind, 2, 3, 2, bidirectional=True, batch_first=True, zoneout=0.1).eval()
+    x, half = torch.randn(4, 5, 2), elman.Recurrent(kind, 2, 3, 2, bidirectional=True, batch_first=True)
+    half.load_state_dict(layer.state_dict())
+    half.eval().zoneout = 0.1
+    if how == "layer":
+        half, x = half.to(dtype), x.to(dtype)
+        layer.load_state_dict(half.state_dict())
+    resets = torch.rand(4, 5) > 0.5
+    for call in ({}, {"lengths": [5, 2, 0, 1]}, {"reset": resets}, {"return_states": True}):
+        exact = layer(x.float(), **call)
+        with torch.autocast("cpu", dtype, enabled=how == "autocast"):
+            rounded = half(x, **call)
+        pairs = zip(tensors(rounded), tensors(exact), strict=True)
+        assert all(torch.equal(a, b.to(a.dtype)) for a, b in pairs)

@@ -2,16 +2,20 @@
 
 import cProfile
 import inspect
+import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import exp, maximum, sigmoid, where
 from torch.nn.functional import softplus
 
 from elman.cells import CELLS, cell
+from elman.engine.derive import derive
 from elman.engine.trace import CellError, trace
 
 
@@ -48,6 +52,14 @@ REFUSED: list[tuple[Callable[[Any, Any], Any], str]] = [
     (lambda x, s: max(x.a, s.h), "no values yet to decide an `if`"),
     (lambda x, s: x.z + s.h, "there is no x.z; cell Refused has x.a"),
     (lambda x, s: x.a + s.c, "there is no s.c; cell Refused has s.h"),
+    (lambda x, s: math.tanh(x.a), "float is not a primitive"),
+    (lambda x, s: np.where(x.a > 0, x.a, s.h), "setting an array element with a sequence"),
+    (lambda x, s: x.a * 1j, "mul takes named values and numbers, not a complex"),
+    (lambda x, s: x.a * 10**400, "OverflowError: int too large to convert to float"),
+    (lambda x, s: x.a / (1 / 0), "ZeroDivisionError: division by zero"),
+    (lambda x, s: nothing_of_this_name, "NameError: name 'nothing_of_this_name' is not defined"),  # noqa: F821
+    (lambda x, s: sys.exit("enough"), "SystemExit: enough"),
+    (lambda x, s: f"{x.a:.2f}", r"unsupported format string passed to Symbol.__format__"),
     (lambda x, s: x.a + "1", "add takes named values and numbers, not a str"),
 ]
 
@@ -83,3 +95,63 @@ def test_methods_mean_what_the_functions_mean() -> None:
         return maximum(torch.mul(sigmoid(x.a), s.h), x.a)
 
     assert trace(Methods).nodes == trace(Functions).nodes
+
+
+def endless(x: Any, s: Any) -> Any:
+    while True:
+        s.h + x.a
+
+
+def growing(x: Any, s: Any) -> Any:
+    h = s.h
+    while True:
+        h = h + x.a
+
+
+def calling_itself(x: Any, s: Any) -> Any:
+    return calling_itself(x, s)
+
+
+ENDLESS = [
+    (endless, "over 10000 operations a step: has a loop no end"),
+    (growing, "over 10000 operations a step: has a loop no end"),
+    (calling_itself, "cell calling_itself calls itself without end"),
+]
+
+
+@pytest.mark.parametrize(("equations", "sentence"), ENDLESS, ids=lambda v: "")
+def test_equations_without_an_end(equations: Any, sentence: str) -> None:
+    with pytest.raises(CellError, match=rf"^{re.escape(__file__)}, line \d+: {sentence}"):
+        trace(cell(gates="a", state="h")(equations))
+
+
+def test_a_chain_of_operations_may_be_longer_than_pythons_stack() -> None:
+    @cell(gates="a", state="h")
+    def Deep(x, s):
+        h = s.h
+        for _ in range(600):
+            h = torch.tanh(h + x.a)
+        return h
+
+    program = trace(Deep)
+    assert len(program.nodes) == 1202
+    assert max(map(len, str(program).splitlines())) < 1000  # cut into equations of a readable size
+    assert program.latex().count("tanh") == 600
+    assert len(derive(Deep).backward.nodes) > 1200
+
+
+def test_numbers_of_numpy_are_constants() -> None:
+    @cell(gates="a", state="h")
+    def Scaled(x, s):
+        return x.a * np.float64(0.5) + np.float32(0.25) * s.h + np.tanh(x.a) * np.int64(2)
+
+    assert str(trace(Scaled)).splitlines()[1] == "  h = x.a * 0.5 + 0.25 * s.h + tanh(x.a) * 2"
+
+
+def test_ctrl_c_within_equations_is_no_error_of_the_cell() -> None:
+    @cell(gates="a", state="h")
+    def Interrupted(x, s):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trace(Interrupted)

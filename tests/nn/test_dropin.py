@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence, pad_packed_sequence
 
 import elman
-from compare import assert_same, gradients, tensors
+from compare import assert_equal, assert_same, gradients, tensors
 from elman.engine import torch_internals
 
 # Said once in a process.
@@ -36,6 +36,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm": ("LSTM", {}),
     "lstm+proj": ("LSTM", {"proj_size": P}),
 }
+KERNELS = [kind for kind in KINDS if kind != "lstm+proj"]  # with a kernel of ours
 
 
 def both(kind: str, *sizes: Any, **options: Any) -> tuple[nn.RNNBase, elman.Recurrent]:
@@ -190,44 +191,87 @@ def test_copies_pickles_and_casts(kind: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KERNELS)
 def test_half_precision(kind: str, dtype: torch.dtype) -> None:
+    """The kernel computes in float32: as exact as the results can be. torch.nn's rounds at every step."""
     torch.manual_seed(5)
     theirs, ours = both(kind, I, H, 2, dtype=dtype)
-    _, eager = both(kind, I, H, 2, dtype=dtype, engine="eager")
-    eager.load_state_dict(ours.state_dict())
+    _, vendor = both(kind, I, H, 2, dtype=dtype, engine="vendor")
+    vendor.load_state_dict(ours.state_dict())
     x = torch.randn(T, B, I, dtype=dtype)
-    assert all(torch.equal(a, b) for a, b in zip(tensors(ours(x)), tensors(theirs(x)), strict=True))
-    coarse = torch.finfo(dtype).eps * 8
-    for a, b in zip(tensors(eager(x)), tensors(ours(x)), strict=True):
-        assert a.dtype == dtype and (a - b).abs().max() <= coarse
+    assert_equal(vendor(x), theirs(x))
+    assert ours.explain(x).startswith("compiled: ") and ours.explain(x).endswith(", in float32")
+    exact = copy.deepcopy(ours).float()(x.float())
+    eps = torch.finfo(dtype).eps
+    for a, b, c in zip(tensors(ours(x)), tensors(exact), tensors(theirs(x)), strict=True):
+        assert a.dtype == dtype and (a - b).abs().max() <= eps and (a - c).abs().max() <= 8 * eps
+    ours(x)[0].sum().backward()
+    assert all(p.grad is not None and p.grad.dtype == dtype for p in ours.parameters())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_autocast(kind: str) -> None:
-    """Types and numbers are torch.nn's on this very processor, dense and ragged.
-
-    Without bfloat16 arithmetic torch.nn's dense LSTM fails, and ours is the eager engine.
-    """
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
+@pytest.mark.parametrize("kind", KERNELS)
+def test_autocast(kind: str, dtype: torch.dtype) -> None:
+    """Types are torch.nn's and numbers those of float32, on any processor, in both passes."""
     torch.manual_seed(6)
     theirs, ours = both(kind, I, H)
-    _, eager = both(kind, I, H, engine="eager")
-    eager.load_state_dict(ours.state_dict())
     x = torch.randn(T, B, I)
-    with torch.autocast("cpu", torch.bfloat16):
-        if kind == "lstm" and not torch_internals.has_half_lstm(torch.bfloat16):
-            with pytest.raises(RuntimeError):
-                theirs(x)
-            expected = eager(x)
-        else:
-            expected = theirs(x)
+    for call in ({}, {"lengths": LENGTHS}, {"return_states": True}):
+        exact = ours(x, **call)
+        gradients_exact = gradients(exact, ours.parameters())
+        with torch.autocast("cpu", dtype):
+            for given in (x, x.to(dtype)):
+                actual = ours(given, **call)
+                for a, b in zip(tensors(actual), tensors(exact), strict=True):
+                    assert a.dtype in (dtype, given.dtype) and (a - b).abs().max() < 0.05
+            # inside autocast, too, the backward pass is that of float32
+            for g, e in zip(gradients(ours(x, **call), ours.parameters()), gradients_exact, strict=True):
+                assert g.dtype == torch.float32 and (g - e).abs().max() <= 0.02 * e.abs().max()
+            outside = gradients(exact, ours.parameters())
+        assert_same(outside, gradients_exact)
+    with torch.autocast("cpu", dtype):
         packed, state = theirs(pack_padded_sequence(x, LENGTHS, enforce_sorted=False))
-        ragged = pad_packed_sequence(packed)[0], state
-        for actual, reference in ((ours(x), expected), (ours(x, lengths=LENGTHS), ragged)):
-            for a, b in zip(tensors(actual), tensors(reference), strict=True):
-                assert a.dtype == b.dtype and (a.float() - b.float()).abs().max() < 0.05
+        pairs = [(ours(x, lengths=LENGTHS), (pad_packed_sequence(packed)[0], state))]
+        if kind != "lstm" or torch_internals.has_half_lstm(dtype):  # otherwise torch.nn's raises
+            pairs.append((ours(x), theirs(x)))
+    for actual, expected in pairs:
+        for a, b in zip(tensors(actual), tensors(expected), strict=True):
+            assert a.dtype == b.dtype and (a.float() - b.float()).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
+def test_half_precision_with_a_projection_is_torchs(dtype: torch.dtype) -> None:
+    torch.manual_seed(5)
+    theirs, ours = both("lstm+proj", I, H, 2, dtype=dtype)
+    x = torch.randn(T, B, I, dtype=dtype)
+    assert_equal(ours(x), theirs(x))
+    theirs, ours, x = theirs.float(), ours.float(), x.float()
+    with torch.autocast("cpu", dtype):
+        assert_equal(ours(x), theirs(x))
         ours(x)[0].sum().backward()
-    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in ours.parameters())
+
+
+@pytest.mark.parametrize("supported", [False, True])
+def test_autocast_needs_no_lstm_of_onednn(supported: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_internals, "has_half_lstm", lambda dtype: supported)
+    layer, x = elman.LSTM(I, H), torch.randn(T, B, I)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = layer(x)[0]
+    assert output.dtype == (torch.bfloat16 if supported else torch.float32)
+    output.float().sum().backward()
+    assert layer.weight_hh_l0.grad is not None
+
+
+def test_autocast_leaves_double_precision_alone() -> None:
+    layer, x = elman.LSTM(I, H, dtype=torch.float64), torch.randn(T, B, I, dtype=torch.float64)
+    exact = layer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_equal(layer(x), exact)
+        for other in (x.float(), x.bfloat16(), x.int()):
+            with pytest.raises(elman.UsageError, match=r"but the weights are torch.float64"):
+                layer(other)
+        with pytest.raises(elman.UsageError, match=r"input is torch.int32 but the weights are torch.float32"):
+            elman.LSTM(I, H)(x.int())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["f32", "bf16"])
@@ -312,3 +356,88 @@ def test_arguments_of_other_layers_are_refused() -> None:
         elman.Recurrent(elman.cells.GRU, 3, 4, proj_size=2)
     with pytest.warns(UserWarning, match="num_layers=1"):
         elman.GRU(3, 4, dropout=0.1)
+
+
+# ---- traces and graphs of other tools
+
+
+def traced(layer: nn.Module, *arguments: Any) -> Any:
+    """Trace with PyTorch's own check, save and load."""
+    module, saved = torch.jit.trace(layer, arguments), io.BytesIO()
+    torch.jit.save(module, saved)
+    saved.seek(0)
+    return torch.jit.load(saved)
+
+
+def some(layer: Any, *shape: int) -> tuple[Tensor, Any]:
+    """An input (T, B, I) or (B, T, I), and an initial state."""
+    batch = shape[0 if layer.batch_first else 1]
+    state = tuple(torch.randn(layer.num_layers * layer.directions, batch, H) for _ in layer.cell.state)
+    return torch.randn(*shape, I), state if len(state) > 1 else state[0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("kind", KERNELS)
+def test_a_trace_is_the_layer_for_any_steps_and_sequences(kind: str, training: bool) -> None:
+    torch.manual_seed(8)
+    for options in ({}, {"num_layers": 2, "bidirectional": True, "batch_first": True}):
+        _, layer = both(kind, I, H, **options)
+        layer.train(training)
+        x, hx = some(layer, 5, 3)
+        for arguments in ((x,), (x, hx)):
+            module = traced(layer, *arguments)
+            for shape in ((5, 3), (7, 2), (1, 1)):
+                others = some(layer, *shape)[: len(arguments)]
+                assert_same(module(*others), layer(*others))
+                with torch.no_grad():
+                    assert_same(module(*others), layer(*others))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("kind", KERNELS)
+def test_a_trace_keeps_no_lengths_as_constants(kind: str) -> None:
+    """More running sequences than were traced must not be read from beyond the end of the traced state."""
+    torch.manual_seed(9)
+    _, layer = both(kind, I, H)
+    layer.eval()
+    x, hx = some(layer, 5, 3)
+    module = traced(layer, x, hx, torch.tensor([5, 2, 0]))
+    for lengths in ([5, 2, 0], [3, 3, 3], [0, 0, 1], [1, 5, 4]):
+        assert_same(module(x, hx, torch.tensor(lengths)), layer(x, hx, lengths))
+
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, data: Tensor, batch_sizes: Tensor) -> Tensor:
+            result: Tensor = self.layer(PackedSequence(data, batch_sizes))[0].data
+            return result
+
+    whole = Packed()
+    module = traced(whole, *pack_sequence([torch.randn(n, I) for n in (3, 2)])[:2])
+    for sizes in ((3, 2), (6, 5, 5, 1), (2,)):
+        packed = pack_sequence([torch.randn(n, I) for n in sizes])[:2]
+        assert_same(module(*packed), whole(*packed))
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporters, about themselves
+@pytest.mark.parametrize("dynamo", [False, True], ids=["trace", "dynamo"])
+@pytest.mark.parametrize("kind", ["tanh", "gru", "lstm", "slstm"])
+def test_onnx_of_a_bare_layer(kind: str, dynamo: bool) -> None:
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(10)
+    options: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "batch_first": True}
+    layer = both(kind, I, H, **options)[1] if kind in KINDS else elman.Recurrent(kind, I, H, **options)
+    layer.eval()
+    x, hx = some(layer, 3, 2)
+    for arguments in ((x,), (x, hx)):
+        saved = io.BytesIO()
+        torch.onnx.export(layer, arguments, saved, dynamo=dynamo)
+        session = runtime.InferenceSession(saved.getvalue())
+        names = [one.name for one in session.get_inputs()]
+        feed = dict(zip(names, [t.numpy() for t in tensors(arguments)], strict=True))
+        results = [torch.from_numpy(array) for array in session.run(None, feed)]
+        assert_same(results, [t.detach() for t in tensors(layer(*arguments))])

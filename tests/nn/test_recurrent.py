@@ -3,6 +3,7 @@
 import itertools
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -162,3 +163,65 @@ def test_other_refusals() -> None:
         elman.GRU(I, H).step(noise(T, B, I))
     with pytest.raises(elman.UsageError, match="no recurrent matrix"):
         elman.Recurrent(CELLS["indrnn"], I, H, weight_dropout=0.1)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array, torch.tensor])
+def test_scalars_of_numpy_and_torch_are_sizes(kind: Any) -> None:
+    layer = elman.Recurrent("lstm", kind(I), kind(H), kind(2), proj_size=kind(3))
+    assert repr(layer) == repr(elman.Recurrent("lstm", I, H, 2, proj_size=3))
+    assert all(type(size) is int for size in (layer.input_size, layer.hidden_size, layer.num_layers))
+
+    for dropin in (elman.LSTM, elman.GRU, elman.RNN):
+        assert repr(dropin(kind(I), kind(H), kind(2))) == repr(dropin(I, H, 2))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.array, torch.tensor])
+def test_scalars_of_numpy_and_torch_are_shares_and_flags(kind: Any) -> None:
+    torch.manual_seed(0)
+    options = {"zoneout": kind(0.25), "forget_bias": kind(1.0), "int8": np.True_}
+    layer = elman.LSTM(I, H, 2, np.True_, np.True_, kind(0.5), np.True_, **options)
+    torch.manual_seed(0)
+    plain = elman.LSTM(I, H, 2, True, True, 0.5, True, zoneout=0.25, forget_bias=1.0, int8=True)
+    assert repr(layer) == repr(plain)
+    assert layer.batch_first is True and type(layer.zoneout) is float and type(layer.forget_bias) is float
+    x = noise(B, T, I)
+    torch.manual_seed(1)
+    actual = layer(x)
+    torch.manual_seed(1)
+    assert_same(actual, plain(x))
+    plain.eval().zoneout = np.float32(0.25)  # type: ignore[assignment]
+    assert_same(plain(x), layer.eval()(x))
+
+
+@pytest.mark.parametrize("true", [np.True_, np.array(True), torch.tensor(True)], ids=type)
+def test_scalars_of_numpy_and_torch_are_flags(true: Any) -> None:
+    layer = elman.GRU(I, H, bias=true, batch_first=true, bidirectional=true)
+    assert layer.bias is True and layer.batch_first is True and layer.bidirectional is True
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint8, np.uint32, np.uint64, np.array, torch.tensor])
+def test_scalars_of_numpy_and_torch_are_lengths(kind: Any) -> None:
+    layer, x = elman.GRU(I, H), noise(T, B, I)
+    expected = layer(x, lengths=[T, 2, 0])
+    assert_same(layer(x, lengths=[kind(T), kind(2), kind(0)]), expected)
+    if isinstance(kind, type):
+        assert_same(layer(x, lengths=np.array([T, 2, 0], kind)), expected)
+        with pytest.raises(elman.UsageError, match="between 0 and the 5 steps"):
+            layer(x, lengths=np.array([T + 1, 2, 0], kind))
+
+
+NO_NUMBERS: list[tuple[dict[str, Any], str]] = [
+    ({"hidden_size": np.float64(8)}, "hidden_size must be a whole number from 1, not 8.0"),
+    ({"hidden_size": np.True_}, "hidden_size must be a whole number from 1, not True"),
+    ({"hidden_size": np.array([8])}, "hidden_size must be a whole number from 1, not array"),
+    ({"bidirectional": np.int64(1)}, "bidirectional must be True or False, not 1"),
+    ({"zoneout": np.float64("nan")}, "zoneout must be a number between 0 and 1, not nan"),
+    ({"forget_bias": "x"}, "forget_bias must be a number or None, not 'x'"),
+    ({"forget_bias": float("inf")}, "forget_bias must be a number or None, not inf"),
+]
+
+
+@pytest.mark.parametrize(("options", "sentence"), NO_NUMBERS, ids=lambda v: "")
+def test_other_values_are_refused_as_pythons_are(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(elman.UsageError, match=sentence):
+        elman.LSTM(**{"input_size": I, "hidden_size": H} | options)

@@ -310,11 +310,14 @@ class Toy(Task):
 
     @classmethod
     def restore(cls, settings: ToySettings, parts: Parts) -> dict[str, Any]:
-        network = parts.load_into("network", nn.Linear(settings.hidden, 1), {"slope": "weight"})
+        network = parts.module("network", lambda: nn.Linear(settings.hidden, 1), {"slope": "weight"})
         return {"network": network, "words": parts.files["words"], "columns": parts.settings["columns"]}
 
     def card(self) -> Card:
         return Card("Toy", "nothing", "A line.", "nothing at all", "chance", "model.predict(1)")
+
+
+SOURCE = {"source": "a.csv", "fingerprint": "0", "rows": 3}  # without the folder of the file
 
 
 def toy() -> Toy:
@@ -322,7 +325,7 @@ def toy() -> Toy:
     return Toy(
         network=nn.Linear(2, 1),
         settings=ToySettings(),
-        source={"rows": 3},
+        source={"source": "/home/ada/a.csv", "fingerprint": "0", "rows": 3},
         validation=ToyEvaluation(scores={"accuracy": 0.5}, baselines={}, notes=("few",)),
         words=["a"],
         columns="text",
@@ -337,7 +340,7 @@ def test_a_saved_toy_is_loaded(tmp_path: Path) -> None:
     assert sorted(stored.tensors) == ["network.bias", "network.weight", "seen"]
     assert stored.extras == {"words": ["a"]}
     loaded = Toy.from_artifact(stored)
-    assert (loaded.words, loaded.columns, loaded.source) == (["a"], "text", {"rows": 3})
+    assert (loaded.words, loaded.columns, loaded.source) == (["a"], "text", SOURCE)
     assert loaded.validation == model.validation
     assert loaded.predict(None) == model.predict(None)
     assert not loaded.network.training

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from checkpoint_mutants import mutants, read, write
 from elman.errors import TrainingError
 from elman.training import checkpoint
 from elman.training.loop import Run
 from elman.training.matching import matched
 from elman.training.plan import Plan
-from mutants import mutants, read, write
 from toy import Stream, Sums, Toy
 
 PLAN = Plan(epochs=2, batch_size=12, validations=2, ema_decay=0.9, learning_rate=0.01)

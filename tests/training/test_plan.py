@@ -14,11 +14,11 @@ from elman.training.plan import PRECISIONS, Plan
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("epochs", 0, "epochs must be a whole number of at least 1, not 0"),
-        ("epochs", 2.5, "epochs must be a whole number of at least 1, not 2.5"),
-        ("batch_size", True, "batch_size must be a whole number of at least 1, not True"),
-        ("patience", "3", "patience must be a whole number of at least 1, not '3'"),
-        ("validations", -1, "validations must be a whole number of at least 1, not -1"),
+        ("epochs", 0, "epochs must be a whole number from 1 to 1000000, not 0"),
+        ("epochs", 2.5, "epochs must be a whole number from 1 to 1000000, not 2.5"),
+        ("batch_size", True, "batch_size must be a whole number from 1 to 100000, not True"),
+        ("patience", "3", "patience must be a whole number from 1 to 1000000, not '3'"),
+        ("validations", -1, "validations must be a whole number from 1 to 10000, not -1"),
         ("learning_rate", 0, "learning_rate must be a number above 0, not 0"),
         ("learning_rate", "fast", "learning_rate must be a number above 0, not 'fast'"),
         ("learning_rate", math.nan, "learning_rate must be a number above 0, not nan"),

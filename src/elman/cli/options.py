@@ -16,6 +16,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines")]
 Header = Annotated[
     bool, typer.Option("--header/--no-header", help="Whether the first line names the columns")
 ]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Skip rows that can't be used, and say how many and which is first")
+]
 Int8 = Annotated[bool, typer.Option("--int8", help="Read weights rounded to 8 bits: faster, less precise")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random")]
 Model = Annotated[Path, typer.Argument(help="Folder of a trained model")]

@@ -9,7 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from elman.cli.options import Data, Header, Int8, Json, Model, Seed, Translations, chosen_options, show_result
+from elman.cli.options import (
+    Data,
+    Header,
+    Int8,
+    Json,
+    Model,
+    Seed,
+    SkipBad,
+    Translations,
+    chosen_options,
+    show_result,
+)
 from elman.cli.streams import ESCAPES
 from elman.errors import UsageError
 
@@ -29,6 +40,7 @@ def evaluate(
         bool, typer.Option("--adapt", help="Language models: adapt to the words just read")
     ] = False,
     header: Header = True,
+    skip_bad: SkipBad = False,
     int8: Int8 = False,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +62,13 @@ def evaluate(
         raise UsageError(f"a {loaded.task!r} model is scored on one file, not on two")
     columns = {"text": text, "label": label, "source": source, "target": target}
     options = chosen_options(
-        loaded, verb, **columns, adapt=adapt or None, header=None if header else False, cutoffs=backtest
+        loaded,
+        verb,
+        **columns,
+        adapt=adapt or None,
+        header=None if header else False,
+        skip_bad=skip_bad or None,
+        cutoffs=backtest,
     )
     score = loaded.evaluate if backtest is None else loaded.backtest
     result = score(data if translations is None else (data, translations), **options)

@@ -155,8 +155,8 @@ def _report(model: Any, folder: Path, test: Any, options: dict[str, Any], as_jso
     text = str(model.validation)
     try:
         if test is not None and first_process():
-            header = {"header": options["header"]} if "header" in options else {}
-            tested = model.evaluate(test, **header)
+            reading = {name: options[name] for name in ("header", "skip_bad") if name in options}
+            tested = model.evaluate(test, **reading)
             result["test"] = tested.to_dict()
             named = test if isinstance(test, str) else " and ".join(test)
             text += f"\n\nOn {named}:\n{tested}"

@@ -49,14 +49,20 @@ def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 
 def split_groups(
-    keys: Sequence[Hashable], share: float, seed: int, stratify: Sequence[Hashable] | None = None
+    keys: Sequence[Hashable],
+    share: float,
+    seed: int,
+    stratify: Sequence[Hashable] | None = None,
+    name: str = "the data",
 ) -> tuple[list[int], list[int]]:
     """Return the training rows and the held-out rows, both ascending; rows of equal key stay together.
 
     The keys (rows,) are strings, numbers or tuples of them. Which are held out depends on the keys and the
     seed alone, not on the order of the rows. About `share` of all rows are held out, and about `share` of the
-    rows of each label in `stratify` (rows,), where a key with several labels counts as its commonest. At
-    least one key of each label stays in the training rows.
+    rows of each label in `stratify` (rows,), where a key with several labels counts as its commonest. Every
+    label stays in the training rows. Where its keys allow it, a label of which a row or more is due is among
+    the held-out rows, and so are two labels at least, even if that makes them more than `share`. `name` is
+    what a message calls the data.
 
     Raises:
         UsageError: `share` is not between 0 and 1, or `stratify` is not as long as `keys`.
@@ -70,12 +76,17 @@ def split_groups(
     for row, key in enumerate(keys):
         groups[key].append(row)
     if len(groups) < 2:
-        raise DataError(f"the rows ({len(keys)}) do not differ, so none can be held out; add one that does.")
+        raise DataError(
+            f"{name}: the rows ({len(keys)}) do not differ, so none can be held out; add one that does."
+        )
     order = sorted(groups, key=lambda key: _hash(key, seed))
-    labels: dict[Hashable, Hashable] = {}
-    if stratify is not None:
-        labels = {key: _commonest(stratify[row] for row in rows) for key, rows in groups.items()}
-    chosen = _choose(order, {key: len(rows) for key, rows in groups.items()}, labels, share)
+    sizes = {key: len(groups[key]) for key in order}
+    if stratify is None:
+        chosen = _choose(order, sizes, {}, share)
+    else:
+        labels = {key: Counter(stratify[row] for row in groups[key]) for key in order}
+        chosen = _choose(order, sizes, {key: _commonest(labels[key]) for key in order}, share)
+        _balance(chosen, sizes, labels, Counter(stratify), share)
     held_out = sorted(row for key in chosen for row in groups[key])
     return [row for row, key in enumerate(keys) if key not in chosen], held_out
 
@@ -110,8 +121,41 @@ def _choose(
     return held_out or {min(order, key=lambda key: sizes[key])}
 
 
-def _commonest(labels: Iterable[Hashable]) -> Hashable:
-    counts = Counter(labels)
+def _balance(
+    chosen: set[Hashable],
+    sizes: dict[Hashable, int],
+    labels: dict[Hashable, Counter[Hashable]],
+    rows: Counter[Hashable],
+    share: float,
+) -> None:
+    """Take a key back for every label that training would lack, as one that is no key's commonest; add a key
+    for every label that the held-out rows lack though a row of it is due, and until there are two labels."""
+    left = Counter(label for key in sizes if key not in chosen for label in labels[key])
+    for label in (label for label in rows if not left[label]):
+        key = _smallest(sizes, (key for key in chosen if label in labels[key]))
+        if key is not None:  # else one that was taken back has the label, too
+            chosen.discard(key)
+            left.update(labels[key].keys())
+    present = {label for key in chosen for label in labels[key]}
+    for label in sorted(rows.keys() - present, key=lambda label: (-rows[label], str(label))):
+        if label not in present and (rows[label] * share >= 1 or len(present) < 2):
+            spare = (k for k in sizes if label in labels[k] and all(left[other] > 1 for other in labels[k]))
+            key = _smallest(sizes, spare)
+            if key is not None:
+                chosen.add(key)
+                present |= labels[key].keys()
+                left.subtract(labels[key].keys())
+    if not chosen:  # every key is some label's only one
+        chosen.update(list(sizes)[:1])
+
+
+def _smallest(sizes: dict[Hashable, int], keys: Iterable[Hashable]) -> Hashable | None:
+    """Return the key of fewest rows, the first in order of equals; None if there is none."""
+    among = set(keys)
+    return min((key for key in sizes if key in among), key=sizes.__getitem__, default=None)
+
+
+def _commonest(counts: Counter[Hashable]) -> Hashable:
     return min(counts, key=lambda label: (-counts[label], str(label)))
 
 

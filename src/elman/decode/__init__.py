@@ -127,20 +127,21 @@ def filter_logits(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_
     """
     valid = _is(Real, temperature) and 0 <= temperature < math.inf
     require(valid, f"temperature must be a number of 0 or more, not {temperature!r}")
-    valid = _is(Integral, top_k) and top_k >= 0
+    valid = _is(Integral, top_k) and not isinstance(top_k, bool) and top_k >= 0
     require(valid, f"top_k must be a whole number: 0, for all tokens, or more, not {top_k!r}")
     valid = _is(Real, top_p) and 0 < top_p <= 1
     require(valid, f"top_p must be a number above 0 and at most 1, not {top_p!r}")
     if temperature < MIN_TEMPERATURE:
         best = logits.argmax(1, keepdim=True)
         return torch.full_like(logits, -math.inf).scatter(1, best, logits.gather(1, best))
-    logits = logits / temperature
+    limits = torch.finfo(logits.dtype)  # beyond which a number becomes 0 or infinity
+    logits = logits / min(temperature, limits.max)
     if not top_k and top_p == 1:
         return logits
     values, order = logits.topk(min(top_k or logits.shape[1], logits.shape[1]))
     probabilities = values.softmax(1)
     before = probabilities.cumsum(1) - probabilities
-    kept = values.masked_fill((before >= top_p) & (top_p < 1), -math.inf)
+    kept = values.masked_fill((before >= max(top_p, limits.tiny)) & (top_p < 1), -math.inf)
     return torch.full_like(logits, -math.inf).scatter(1, order, kept)
 
 

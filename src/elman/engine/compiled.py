@@ -3,7 +3,7 @@
 T steps, B sequences, I inputs, H units.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -13,17 +13,33 @@ from elman.engine import eager, operator, recompute, torch_internals
 from elman.engine.call import Arguments, Call, Noise, Result, Spec, Stack, State, Weights, flatten, taken
 from elman.engine.cpu import host, passes
 
+HALVES: Final = (torch.float16, torch.bfloat16)
+
+
+def is_widened(stack: Stack, x: Tensor) -> bool:
+    """Return whether a call in half precision, or under autocast, is to be computed in float32 instead."""
+    dtypes = {x.dtype, stack.weights[0].weight_ih.dtype}
+    if x.device.type != "cpu" or not dtypes <= {torch.float32, *HALVES}:
+        return False
+    return torch.is_autocast_enabled("cpu") or (len(dtypes) == 1 and x.dtype in HALVES)
+
 
 def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
     """Return why no kernel can be compiled for this call, "" if one can."""
-    weights = stack.weights[0]
+    weights, widened = stack.weights[0], is_widened(stack, x)
     reasons = (
         (x.device.type != "cpu", f"kernels are compiled for the CPU, not for {x.device.type}"),
-        (x.dtype not in (torch.float32, torch.float64), f"kernels are float32 or float64, not {x.dtype}"),
-        (weights.weight_ih.dtype != x.dtype, "kernels don't mix precisions"),
+        (
+            not widened and x.dtype not in (torch.float32, torch.float64),
+            f"kernels are float32 or float64, not {x.dtype}",
+        ),
+        (not widened and weights.weight_ih.dtype != x.dtype, "kernels don't mix precisions"),
         (0 in x.shape[:2], "there is nothing to compute"),
         (weights.weight_hr is not None, "kernels have no projection"),
-        (torch.is_autocast_enabled("cpu"), "autocast chooses its own precision"),
+        (
+            torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export(),
+            "ONNX knows PyTorch's operators only",
+        ),
     )
     reason = next((reason for holds, reason in reasons if holds), "")
     if reason or torch.compiler.is_compiling():
@@ -88,6 +104,7 @@ class _Scan(torch.autograd.Function):
         return tuple(flatten(result))
 
     @staticmethod
+    @torch_internals.without_autocast
     def backward(ctx: Any, *upstream: Any) -> Any:
         spec, saved = ctx.spec, ctx.saved_tensors  # once: reading it may compute it
         arguments, trace = spec.arguments(saved[: ctx.count]), spec.trace(saved[ctx.count :])

@@ -118,7 +118,9 @@ class _Cut:
         # Where two states are one value, the first one's name serves for both.
         self.states = dict(reversed(list(zip(program.outputs, program.cell.state, strict=True))))
         self.used = self._used(outputs)
-        self.free = functools.cache(self._free)
+        self.free: list[bool] = []  # whether a value follows from states, weights and constants
+        for k in range(len(nodes)):
+            self.free.append(self._is_free(k))
 
     def _used(self, outputs: Sequence[int]) -> set[int]:
         """Return the values of the forward pass that the gradients use directly."""
@@ -131,44 +133,61 @@ class _Cut:
                     pending += self.nodes[k].args
         return {k for k in reached if k < len(self.program.nodes)}
 
-    def _free(self, k: int) -> bool:
+    def _is_free(self, k: int) -> bool:
         """Return whether value k follows from states, weights and constants, so that it need not be kept."""
         node = self.nodes[k]
         if k in self.states or node.op == "constant":
             return True
         if node.op == "input":
             return node.args[0] in ("s", "w", "z")
-        return all(self.free(a) for a in node.args)
+        return all(self.free[a] for a in node.args)
 
     def _recomputed(self, k: int) -> bool:
         """Return whether to compute value k again: from free values, or cheaply from kept ones."""
         node = self.nodes[k]
         if node.op in LEAVES:
             return False
-        kept = [a for a in node.args if not self.free(a)]
+        kept = [a for a in node.args if not self.free[a]]
         return not kept or (
             OPS[node.op].cheap and all(a in self.used and not _cheap(self.nodes[a]) for a in kept)
         )
 
     def put(self, k: int) -> int:
-        """Copy value k of the joint tape to the backward tape and return its number there."""
-        if k not in self.moved:
-            node = self.nodes[k]
-            if k in self.states:
-                new = Node("input", ("new", self.states[k]))
-            elif k >= len(self.program.nodes) or self.free(k) or self._recomputed(k):
-                leaf = node.op in LEAVES
-                new = node if leaf else Node(node.op, tuple(self.put(a) for a in node.args))
-            else:
-                name = self.program.names[k] or _leaf_name(node) or f"t{k}"
-                while name in self.kept:
-                    name += "_"
-                self.kept[name] = k
-                new = Node("input", ("kept", name))
-            self.moved[k] = self.tape.add(new).number
-            if k < len(self.program.nodes):
-                self.names[self.moved[k]] = self.program.names[k]
+        """Copy value k of the joint tape to the backward tape, after what it needs; return its number."""
+        pending = [k]  # no recursion: a chain of operations may be longer than Python's stack
+        while pending:
+            missing = next((a for a in self._sources(pending[-1]) if a not in self.moved), None)
+            if missing is not None:
+                pending.append(missing)
+            elif (last := pending.pop()) not in self.moved:
+                self._move(last)
         return self.moved[k]
+
+    def _sources(self, k: int) -> tuple[int, ...]:
+        """Return the values from which the backward pass computes value k; none if it reads it."""
+        node = self.nodes[k]
+        if k in self.states or node.op in LEAVES:
+            return ()
+        computed = k >= len(self.program.nodes) or self.free[k] or self._recomputed(k)
+        return node.args if computed else ()
+
+    def _move(self, k: int) -> None:
+        node, sources = self.nodes[k], self._sources(k)
+        if k in self.states:
+            new = Node("input", ("new", self.states[k]))
+        elif sources:
+            new = Node(node.op, tuple(self.moved[a] for a in sources))
+        elif k >= len(self.program.nodes) or self.free[k]:  # a leaf
+            new = node
+        else:
+            name = self.program.names[k] or _leaf_name(node) or f"t{k}"
+            while name in self.kept:
+                name += "_"
+            self.kept[name] = k
+            new = Node("input", ("kept", name))
+        self.moved[k] = self.tape.add(new).number
+        if k < len(self.program.nodes):
+            self.names[self.moved[k]] = self.program.names[k]
 
 
 def _cheap(node: Node) -> bool:

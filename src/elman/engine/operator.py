@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import Cell
+from elman.engine import torch_internals
 from elman.engine.call import Arguments, Result, Spec, flatten
 from elman.engine.cpu import passes
 
@@ -85,6 +86,7 @@ def _(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 @torch.library.custom_op("elman::scan_backward", mutates_args=())
+@torch_internals.without_autocast
 def _scan_backward(
     text: str, tensors: Sequence[Tensor], trace: Sequence[Tensor], upstream: Sequence[Tensor]
 ) -> list[Tensor]:

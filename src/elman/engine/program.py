@@ -1,5 +1,6 @@
 """Equations as data: a Program is a short list of primitives that prints itself, as text and as LaTeX."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,6 +9,7 @@ from elman.cells import Cell
 from elman.engine.ops import OPS, Op
 
 LEAVES: Final = ("input", "constant")
+MAX_DEPTH: Final = 50  # of operations that are printed as one equation
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,17 @@ class Style:
 def _equations(program: Program, style: Style) -> list[tuple[str, str]]:
     """Return (name, expression) of every value with its own line, then of states that repeat a value."""
     inner = [node for node in program.nodes if node.op not in LEAVES]
-    uses = [a for node in inner for a in node.args]
+    uses = Counter(a for node in inner for a in node.args)
+    depths: list[int] = []  # of the operations below a value, down to values with their own line
 
     def shown(k: int, node: Node) -> bool:
-        return k in program.outputs or (node.op not in LEAVES and bool(program.names[k] or uses.count(k) > 1))
+        if node.op in LEAVES:
+            depths.append(0)
+            return k in program.outputs
+        depth = 1 + max(depths[a] for a in node.args)
+        own = k in program.outputs or bool(program.names[k]) or uses[k] > 1 or depth >= MAX_DEPTH
+        depths.append(0 if own else depth)
+        return own
 
     names = {
         k: style.name(program.names[k] or f"t{k}") for k, node in enumerate(program.nodes) if shown(k, node)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elman.engine import eager
+from elman.engine import eager, torch_internals
 from elman.engine.call import Arguments, Result, Spec, State, Weights, flatten, unflatten
 from elman.engine.cpu import passes
 
@@ -41,6 +41,7 @@ class Scan(torch.autograd.Function):
         return tuple(flatten(Result(output, state, every)))
 
     @staticmethod
+    @torch_internals.without_autocast
     def backward(ctx: Any, *gradients: Any) -> Any:
         spec, saved = ctx.spec, ctx.saved_tensors
         arguments = spec.arguments(saved[: ctx.count])

@@ -3,7 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, TypeVar, get_args
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from elman.engine import compiled, eager, torch_kernels
-from elman.engine.call import Call, Engine, Noise, Result, Stack, State
+from elman.engine.call import Call, Engine, Noise, Result, Stack, State, flatten, unflatten
 from elman.errors import UsageError
 
 ENGINES: Final = get_args(Engine)
+S = TypeVar("S")
 
 
 class SlowPathWarning(UserWarning):
@@ -37,7 +38,9 @@ def choose(stack: Stack, x: Tensor, call: Call) -> Choice:
     if engine in ("auto", "compiled"):
         obstacles["compiled"] = compiled.obstacle(stack, x, call)
         if not obstacles["compiled"]:
-            return Choice("compiled", "its equations are one fused kernel over the whole sequence")
+            suffix = ", in float32" if compiled.is_widened(stack, x) else ""
+            reason = "its equations are one fused kernel over the whole sequence"
+            return Choice("compiled", reason + suffix)
     if engine in ("auto", "vendor"):
         obstacles["vendor"] = torch_kernels.obstacle(stack, x, call)
         if not obstacles["vendor"]:
@@ -60,6 +63,8 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     One set of weights serves all steps: this is the network unrolled over time.
     """
     choice = choose(stack, x, call)
+    if choice.engine == "compiled" and compiled.is_widened(stack, x):
+        return _in_float32(stack, x, state, call)
     if stack.training and stack.weight_dropout:
         stack = _drop_weights(stack)
     if choice.engine == "vendor":
@@ -75,6 +80,19 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     inner = call._replace(batch_sizes=None, lengths=lengths.to(x.device))
     result = _layer_by_layer(along, stack, padded, state, inner)
     return result._replace(output=pack_padded_sequence(result.output, lengths).data)
+
+
+def _in_float32(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
+    """Compute in float32 and round the results: a cast at either end is cheap beside a loop of roundings."""
+    dtype = torch_kernels.result_type(stack, x, call)
+    with torch.autocast("cpu", enabled=False):
+        wide = stack._replace(weights=_cast(stack.weights, torch.float32))
+        return _cast(scan(wide, x.float(), _cast(state, torch.float32), call), dtype)
+
+
+def _cast(value: S, dtype: torch.dtype) -> S:
+    """Return nested tuples of tensors and None in another precision."""
+    return unflatten(value, [None if t is None else t.to(dtype) for t in flatten(value)])
 
 
 def _layer_by_layer(
@@ -117,7 +135,7 @@ def _noise(stack: Stack, x: Tensor, state: State) -> Noise:
     if stack.training and stack.recurrent_dropout:
         recurrent = F.dropout(x.new_ones(batch, widths[0]), stack.recurrent_dropout)
     if stack.zoneout:
-        zoneout = (stack.zoneout,) * len(widths)
+        zoneout = (float(stack.zoneout),) * len(widths)
     if stack.zoneout and stack.training:
         zoneout = tuple(torch.bernoulli(x.new_full((steps, batch, w), stack.zoneout)) for w in widths)
     return Noise(recurrent, zoneout)

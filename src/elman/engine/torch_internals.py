@@ -1,5 +1,9 @@
 """Every question to a private part of PyTorch, in one place: a release may change the answer."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
@@ -15,11 +19,30 @@ def is_dispatched() -> bool:
     return bool(torch._C._len_torch_dispatch_stack())
 
 
+def has_function_mode() -> bool:
+    """Return whether a mode sees every call of a function of PyTorch's, as that of a default device does."""
+    return bool(torch._C._len_torch_function_stack())
+
+
 def is_jit_traced() -> bool:
     """Return whether torch.jit.trace records operations."""
-    return torch._C._get_tracing_state() is not None
+    return not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
 
 
+def without_autocast(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function compute in the precision of its tensors, even where autocast is on."""
+
+    @functools.wraps(function)
+    def exact(*arguments: Any) -> Any:
+        if not torch.is_autocast_enabled("cpu"):
+            return function(*arguments)
+        with torch.autocast("cpu", enabled=False):
+            return function(*arguments)
+
+    return exact
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def has_half_lstm(dtype: torch.dtype) -> bool:
     """Return whether oneDNN builds an LSTM of this half precision on this processor."""
     if dtype == torch.bfloat16:

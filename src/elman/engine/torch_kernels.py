@@ -29,7 +29,8 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         (call.every_state, "PyTorch's kernels return the last state only"),
         (stack.zoneout > 0, "PyTorch's kernels have no zoneout"),
         (stack.training and stack.recurrent_dropout > 0, "PyTorch's kernels have no recurrent dropout"),
-        (cell is LSTM and _no_half(x), "this processor has no half-precision LSTM for autocast"),
+        (_no_half(stack, x), "this processor has no half-precision LSTM"),
+        (_no_training(stack, x), "PyTorch's LSTM can't be trained inside torch.compile"),
         (stack.recompute, "PyTorch's kernels keep every gate of every step"),
         (weights.gain_ih is not None, "PyTorch's kernels have no layer normalisation"),
         (weights.weight_hr is not None and cell is not LSTM, "PyTorch projects the LSTM only"),
@@ -54,7 +55,8 @@ def _ragged(stack: Stack, x: Tensor, state: State, lengths: Tensor) -> Result[Te
     active = t < lengths[order]
     sizes = active.sum(1).cpu()
     positions = (t * batch + order)[active]
-    rows = order[: int(sizes[0])]  # without the empty sequences, which keep their state
+    # without the empty sequences, which keep their state; a mask, because a trace keeps numbers as constants
+    rows = order[lengths[order] > 0]
     start = tuple(s.index_select(1, rows) for s in state)
     data, *final = _kernel(stack, x.flatten(0, 1).index_select(0, positions), start, sizes[sizes > 0])
     output = data.new_zeros(steps * batch, data.shape[1]).index_copy(0, positions, data)
@@ -67,8 +69,9 @@ def _kernel(stack: Stack, x: Tensor, state: State, batch_sizes: Tensor | None) -
     flat = [parameter for parameters in by_layer for parameter in parameters if parameter is not None]
     hx = state if len(state) > 1 else state[0]
     layers = len(stack.weights) // stack.directions
-    # outside training, "train" only asks for gradients: some kernels refuse them otherwise
-    train, dropout = torch.is_grad_enabled(), 0.0
+    # Outside training, "train" only asks for gradients: some kernels refuse them otherwise. A trace must be
+    # the same with and without gradients: it is torch.nn's.
+    train, dropout = torch.is_grad_enabled() and not torch_internals.is_jit_traced(), 0.0
     if stack.training:
         train, dropout = True, stack.dropout
     tail = (flat, stack.weights[0].bias_ih is not None, layers, dropout, train, stack.directions == 2)
@@ -77,11 +80,41 @@ def _kernel(stack: Stack, x: Tensor, state: State, batch_sizes: Tensor | None) -
     return KERNELS[stack.cell](x, batch_sizes, hx, *tail)
 
 
-def _no_half(x: Tensor) -> bool:
-    """Return whether autocast would need an LSTM that oneDNN refuses to build on this processor."""
-    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+def result_type(stack: Stack, x: Tensor, call: Call) -> torch.dtype:
+    """Return the type of what torch.nn's layer of this cell returns on the CPU: autocast rounds some only."""
+    if not torch.is_autocast_enabled("cpu"):
+        return x.dtype
+    half = torch.get_autocast_dtype("cpu")
+    dense = call.lengths is None and call.batch_sizes is None
+    rounded = stack.cell is LSTM and dense and torch_internals.has_half_lstm(half)
+    return half if rounded or stack.cell in (Elman, ElmanReLU) else x.dtype
+
+
+def _no_half(stack: Stack, x: Tensor) -> bool:
+    """Return whether oneDNN would be asked for an LSTM that it refuses to build on this processor."""
+    if not _is_onednn(stack, x):
         return False
-    return not torch_internals.has_half_lstm(torch.get_autocast_dtype("cpu"))
+    if torch.is_autocast_enabled("cpu"):
+        return not torch_internals.has_half_lstm(torch.get_autocast_dtype("cpu"))
+    # without a graph PyTorch itself asks only where oneDNN has one
+    graph = torch.compiler.is_compiling() and x.dtype == torch.bfloat16 and not x.requires_grad
+    return graph and not torch_internals.has_half_lstm(torch.bfloat16)
+
+
+def _no_training(stack: Stack, x: Tensor) -> bool:
+    """Return whether a graph would have oneDNN's LSTM without what its backward pass needs.
+
+    PyTorch puts that into a graph wherever x needs no gradient, although the weights may.
+    """
+    if not torch.compiler.is_compiling() or torch.compiler.is_exporting():
+        return False
+    if x.requires_grad or not torch.is_grad_enabled():
+        return False
+    return _is_onednn(stack, x) and any(w.weight_ih.requires_grad for w in stack.weights)
+
+
+def _is_onednn(stack: Stack, x: Tensor) -> bool:
+    return stack.cell is LSTM and x.device.type == "cpu" and stack.weights[0].weight_hr is None
 
 
 def _all_empty(lengths: Tensor | None) -> bool:

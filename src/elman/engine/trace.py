@@ -15,8 +15,11 @@ from elman.cells import Cell
 from elman.engine.ops import MEANING, OPS
 from elman.engine.program import Node, Program, prune
 from elman.errors import UsageError
+from elman.settings import plain
 
 TORCH: Final = str(Path(torch.__file__).parent) + os.sep
+# A loop that records more than this has no end: SLSTM, the longest built-in cell, takes 21 operations.
+MAX_OPERATIONS: Final = 10_000
 
 
 class CellError(UsageError):
@@ -85,6 +88,7 @@ class Tape:
         self.nodes: list[Node] = []
         self.numbers: dict[Node, int] = {}
         self.locals: dict[str, Any] = {}  # of the equations, at the last operation
+        self.operations = 0
 
     def record(self, op: str, args: tuple[Any, ...]) -> Symbol:
         row = OPS[op]
@@ -97,6 +101,9 @@ class Tape:
                 raise CellError(f"{_where()}: only the first argument of where(a > b, c, d) is a comparison")
         if self.frame:
             self.locals = dict(self.frame.f_locals)
+            self.operations += 1
+            if self.operations > MAX_OPERATIONS:
+                raise CellError(f"{_where()}: over {MAX_OPERATIONS} operations a step: has a loop no end?")
         return self.add(Node(op, tuple(self.number(a, op) for a in args)))
 
     @functools.cached_property
@@ -121,6 +128,7 @@ class Tape:
     def number(self, value: Any, op: str) -> int:
         if isinstance(value, Symbol):
             return value.number
+        value = plain(value)
         if isinstance(value, int | float):
             return self.add(Node("constant", (float(value),))).number
         raise CellError(f"{_where()}: {op} takes named values and numbers, not a {type(value).__name__}")
@@ -152,8 +160,14 @@ def trace(cell: Cell) -> Program:
     inputs = [_Part(tape, letter, names) for letter, names in parts.items()]
     try:
         results = cell(*inputs)
+    except UsageError:
+        raise
+    except RecursionError as error:
+        raise CellError(f"{_raised_at(error)}: cell {cell.name} calls itself without end") from None
     except TypeError as error:  # torch or Python refused the symbol itself
         raise CellError(f"{_raised_at(error)}: {error}; an equation may use {_vocabulary()}") from error
+    except (Exception, SystemExit) as error:
+        raise CellError(f"{_raised_at(error)}: {type(error).__name__}: {error}") from error
     if any(not isinstance(r, Symbol) or tape.compares(r) for r in results):
         raise CellError(f"cell {cell.name} must compute every state that it returns from named values")
     outputs = [r.number for r in results]
@@ -179,7 +193,8 @@ def _where() -> str:
     return f"{frame.f_code.co_filename}, line {frame.f_lineno}" if frame else "cell"
 
 
-def _raised_at(error: Exception) -> str:
-    calls = traceback.extract_tb(error.__traceback__)
-    last = [call for call in calls if not call.filename.startswith((__file__, TORCH))][-1]
-    return f"{last.filename}, line {last.lineno}"
+def _raised_at(error: BaseException) -> str:
+    """Return the innermost line of an error outside this file and torch."""
+    calls = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    file, line = [call for call in calls if not call[0].startswith((__file__, TORCH))][-1]
+    return f"{file}, line {line}"

@@ -1,14 +1,16 @@
 """A layer's arguments: check them, and convert the user's layout to the engine's (T, B, ·) and back."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.cells import Cell
+from elman.engine import torch_internals
 from elman.engine.call import Call, State
 from elman.errors import UsageError
+from elman.settings import plain
 
 States = Tensor | tuple[Tensor, ...]
 
@@ -55,13 +57,17 @@ class Layout(NamedTuple):
             raise UsageError(
                 f"the last axis of input must be input_size {self.input_size}, not {x.shape[-1]}"
             )
-        if x.dtype != self.dtype and not torch.is_autocast_enabled(x.device.type):
+        if x.dtype != self.dtype and not _is_cast(x, self.dtype):
             raise UsageError(f"input is {x.dtype} but the weights are {self.dtype}: use .to() on one of them")
         return x
 
     def initial(self, hx: States | None, x: Tensor, call: Call, single: bool) -> State:
         """Return the initial state, (L*D, B, ·) for each state of the cell: zeros if hx is None."""
-        batch = x.shape[1] if call.batch_sizes is None else int(call.batch_sizes[0])
+        batch: Any = x.shape[1] if call.batch_sizes is None else call.batch_sizes[0]
+        if (
+            isinstance(batch, Tensor) and not torch_internals.is_jit_traced()
+        ):  # a trace would keep it as a constant
+            batch = int(batch)
         if hx is None:
             return tuple(x.new_zeros(self.rows, batch, width) for width in self.widths)
         state = (hx,) if isinstance(hx, Tensor) else tuple(hx)
@@ -73,7 +79,7 @@ class Layout(NamedTuple):
             shape = (self.rows, width) if single else (self.rows, batch, width)
             if tuple(tensor.shape) != shape:
                 raise UsageError(f"state {name} must be {shape}, not {tuple(tensor.shape)}")
-            if tensor.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+            if tensor.dtype != x.dtype and not _is_cast(tensor, x.dtype):
                 raise UsageError(
                     f"state {name} is {tensor.dtype} but input is {x.dtype}: use .to() on one of them"
                 )
@@ -95,13 +101,22 @@ class Layout(NamedTuple):
         return reset.transpose(0, 1) if self.batch_first else reset
 
 
+def _is_cast(x: Tensor, dtype: torch.dtype) -> bool:
+    """Return whether autocast will bring x and tensors of this type to one precision."""
+    mixable = (torch.float32, torch.float16, torch.bfloat16)
+    return torch.is_autocast_enabled(x.device.type) and x.dtype in mixable and dtype in mixable
+
+
 def _lengths(lengths: Tensor | list[int] | None, x: Tensor) -> Tensor | None:
     if lengths is None:
         return None
     steps, batch = x.shape[:2]
+    if isinstance(lengths, list | tuple):
+        lengths = [plain(length) for length in lengths]
     result = torch.as_tensor(lengths, device=x.device)
     if result.shape != (batch,) or (batch and (result.is_floating_point() or result.dtype == torch.bool)):
         raise UsageError(f"lengths must be whole numbers, one for each of the {batch} sequences")
+    result = result.long()  # first: unsigned numbers can't be compared
     if bool(((result < 0) | (result > steps)).any()):
         raise UsageError(f"lengths must lie between 0 and the {steps} steps of input")
-    return result.long()
+    return result

@@ -130,7 +130,7 @@ def _is_plain(stack: Stack, x: Tensor) -> bool:
         return False
     if any(w is not None and w.is_inference() for w in flatten(stack.weights)):  # their changes don't count
         return False
-    return not compiled.obstacle(stack, x, Call())
+    return not compiled.is_widened(stack, x) and not compiled.obstacle(stack, x, Call())
 
 
 def _fills_panels(call: Prepared) -> bool:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from elman.cells import Cell
+from elman.cells import Cell, as_cell
 from elman.engine.call import Call, Engine, Stack, Weights
 from elman.engine.program import Node
 from elman.engine.scan import ENGINES, choose, scan
@@ -20,13 +20,14 @@ from elman.nn.arguments import Layout, States
 from elman.nn.call_cache import CallCache
 from elman.nn.parameters import NAMES, Init, draw, shapes
 from elman.nn.states import select_rows
+from elman.settings import is_number, is_whole, plain
 
 
 class Recurrent(nn.Module):
     """A stack of scans of one cell, with torch.nn's arguments, parameter names, shapes and initial values.
 
     Args:
-        cell: the recurrence, from `elman.cells` or declared with `@elman.cell`.
+        cell: the recurrence: of `elman.cells`, the name of one there ("mgu"), or declared with `@elman.cell`.
         proj_size: P > 0 projects the output to P values, as torch.nn.LSTM does; for any cell that reads the
             previous output through U only.
         zoneout: share of units that keep their old value at a step while training; otherwise the
@@ -54,7 +55,7 @@ class Recurrent(nn.Module):
 
     def __init__(
         self,
-        cell: Cell,
+        cell: Cell | str,
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
@@ -77,7 +78,7 @@ class Recurrent(nn.Module):
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        self.cell = cell
+        self.cell = as_cell(cell)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
         self.bidirectional, self.proj_size = bidirectional, proj_size
@@ -87,14 +88,15 @@ class Recurrent(nn.Module):
         self._calls = CallCache()
         self._check_values()
         self._check_combinations()
-        self.directions = 2 if bidirectional else 1
-        self.output_size = proj_size or hidden_size  # of one direction: P
+        self.directions = 2 if self.bidirectional else 1
+        self.output_size = self.proj_size or self.hidden_size  # of one direction: P
         # for each layer and direction, the parameters' full names by their names in `elman.nn.parameters`
         self._names: list[dict[str, str]] = []
-        for k in range(num_layers * self.directions):
+        for k in range(self.num_layers * self.directions):
             layer, suffix = k // self.directions, "_reverse" if k % self.directions else ""
-            inputs = self.directions * self.output_size if layer else input_size
-            sizes = shapes(cell, inputs, hidden_size, proj_size, bias, layer_norm)
+            inputs = self.directions * self.output_size if layer else self.input_size
+            options = self.hidden_size, self.proj_size, self.bias, self.layer_norm
+            sizes = shapes(self.cell, inputs, *options)
             self._names.append({name: f"{name}_l{layer}{suffix}" for name in sizes})
             for name, shape in sizes.items():
                 empty = torch.empty(shape, device=device, dtype=dtype)
@@ -105,7 +107,6 @@ class Recurrent(nn.Module):
         self,
         input: Tensor | PackedSequence,
         hx: States | None = None,
-        *,
         lengths: Tensor | list[int] | None = None,
         reset: Tensor | None = None,
         return_states: bool = False,
@@ -216,22 +217,28 @@ class Recurrent(nn.Module):
     # ---- arguments
 
     def _check_values(self) -> None:
+        """Raise UsageError for a value out of its range; scalars of NumPy and PyTorch become Python's."""
         for name, least in (("input_size", 1), ("hidden_size", 1), ("num_layers", 1), ("proj_size", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            value = self._plain(name)
+            if not is_whole(value) or value < least:
                 raise UsageError(f"{name} must be a whole number from {least}, not {value!r}")
         for name in ("bias", "batch_first", "bidirectional", "layer_norm", "recompute", "int8"):
-            if not isinstance(getattr(self, name), bool):
-                raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
+            if not isinstance(value := self._plain(name), bool):
+                raise UsageError(f"{name} must be True or False, not {value!r}")
         for name in ("dropout", "zoneout", "recurrent_dropout", "weight_dropout"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+            if not is_number(value := self._plain(name)) or not 0 <= value <= 1:
                 raise UsageError(f"{name} must be a number between 0 and 1, not {value!r}")
             setattr(self, name, float(value))
+        if not is_number(value := self._plain("forget_bias")) and value is not None:
+            raise UsageError(f"forget_bias must be a number or None, not {value!r}")
         if self.recurrent_init not in ("uniform", "orthogonal"):
             raise UsageError(f'recurrent_init must be "uniform" or "orthogonal", not {self.recurrent_init!r}')
         if self.engine not in ENGINES:
             raise UsageError(f"engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
+
+    def _plain(self, name: str) -> Any:
+        setattr(self, name, plain(getattr(self, name)))
+        return getattr(self, name)
 
     def _check_combinations(self) -> None:
         cell, program = self.cell, trace(self.cell)  # a cell that can't be read is refused here

@@ -60,12 +60,24 @@ def load(folder: str | Path, int8: bool = False) -> Any:
         UsageError: no such folder.
         ArtifactError: not a model, a damaged one, or one of a task that this version doesn't know.
     """
+    from elman.tasks.entry import default_torch
+
+    with default_torch():
+        return _load(folder, int8)
+
+
+def _load(folder: str | Path, int8: bool) -> Any:
     from elman import artifact
     from elman.nn.replace import round_weights
 
     saved = artifact.load(folder)
     if saved.task not in TASKS:
-        raise ArtifactError(f"{folder} is a model for {saved.task!r}; this version has {', '.join(TASKS)}")
-    model = task_class(saved.task).from_artifact(saved)
+        raise ArtifactError(
+            f"{folder} is a model for {saved.task!r:.60}; this version has {', '.join(TASKS)}"
+        )
+    try:
+        model = task_class(saved.task).from_artifact(saved)
+    except ArtifactError as error:
+        raise ArtifactError(f"{folder} can't be used: {error}") from error
     round_weights(model.network, int8)
     return model

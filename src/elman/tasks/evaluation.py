@@ -9,8 +9,10 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 from torch import Tensor
 
 from elman.atomic import null_if_infinite
+from elman.typed import typed
 
 MAX_NATS: Final = 700
+MIN_SCORED: Final = 10  # different texts, below which a note says that they are few
 Scores = dict[str, float | None]  # None where a score is not defined
 
 
@@ -57,12 +59,14 @@ class Evaluation(ABC):
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
-        """Return the evaluation whose `to_dict` gave `value`, in this version or in 0.1.0."""
+        """Return the evaluation whose `to_dict` gave `value`, in this version or in 0.1.0. Raises ValueError
+        for anything else."""
         values = dict(value)
         if "baselines" not in values:
             saved = {name: values.pop(key) for key, name in cls.SAVED_BASELINES.items()}
             values["baselines"] = {name: scores for name, scores in saved.items() if scores is not None}
-        return cls(**{name: _frozen(inner) for name, inner in values.items()})
+        evaluation: Self = typed(cls, values, "scores")
+        return evaluation
 
     def __str__(self) -> str:
         metrics = self.metrics()
@@ -103,6 +107,8 @@ def hurried(held_out: int, most: int, what: str) -> tuple[list[int], tuple[str, 
     return [k * held_out // most for k in range(most)], (note,)
 
 
-def _frozen(value: Any) -> Any:
-    """Turn lists into tuples: JSON has none."""
-    return tuple(_frozen(inner) for inner in value) if isinstance(value, list) else value
+def few_note(count: int, what: str) -> tuple[str, ...]:
+    """Return a note if scores are of so few different things that chance decides."""
+    if count >= MIN_SCORED:
+        return ()
+    return (f"only {count} different {what} {'was' if count == 1 else 'were'} scored, too few to rely on",)

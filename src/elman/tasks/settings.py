@@ -4,13 +4,19 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, TypeVar
 
 from elman.errors import UsageError, suggestion
-from elman.settings import check, custom, rows
+from elman.settings import argument, check, custom, rows
 from elman.training.plan import Plan
 
 S = TypeVar("S", bound="TaskSettings")
 # Steps over which the weights are averaged, and the share of a shorter run.
 EMA_STEPS: Final = 500
 EMA_SHARE: Final = 0.04
+# The most that a setting may ask for, so that a model's folder can't ask for any amount of memory or time.
+MAX_UNITS: Final = 65_536
+MAX_LAYERS: Final = 100
+MAX_TOKENS: Final = 10_000_000
+MAX_STEPS: Final = 1_000_000
+MAX_BEAM_WIDTH: Final = 500
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,10 @@ def cell(default: str) -> Any:
 
     help = "Recurrence: lstm, gru, elman, ...; see `elman show`"
     return custom(default, help, str, lambda: f"one of {', '.join(names())}", holds)
+
+
+def skip_bad() -> Any:
+    return argument(False, "Skip rows that can't be used, and say how many and which is the first", bool)
 
 
 def split_choices(

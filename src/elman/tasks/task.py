@@ -4,12 +4,14 @@ A task is one final subclass of `Task` in its own folder. It writes `fit`, `eval
 `stream` and `answers`, and says what it saves (`parts`, `restore`) and what its card tells (`card`).
 """
 
+import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar, final
+from typing import Any, ClassVar, Final, NamedTuple, NotRequired, Self, TypedDict, TypeVar, final
 
+import torch
 from torch import Tensor, nn
 
 from elman import artifact, lock
@@ -18,10 +20,12 @@ from elman.atomic import writing
 from elman.errors import ArtifactError, TrainingError, UsageError
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import renamed
+from elman.typed import RawText, typed
 from elman.version import __version__
 
 Module = TypeVar("Module", bound=nn.Module)
 
+MAX_WEIGHT: Final = 1e12  # of a parameter; no training comes near it, and products of larger ones overflow
 CARD: Final = """# {title}
 
 Trained by elman {version} on {data}.
@@ -65,6 +69,19 @@ class Card(NamedTuple):
     usage: str
 
 
+class Source(TypedDict):
+    """What a model tells of its training data."""
+
+    source: RawText  # the name of the file, without its folder; of the hub's data set; or the kind of object
+    fingerprint: str
+    rows: NotRequired[int]
+    characters: NotRequired[int]
+    tokens: NotRequired[int]
+    valid: NotRequired[str | None]  # the fingerprint of the validation data
+    column: NotRequired[str]
+    columns: NotRequired[tuple[str, str]]
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a model consists of on disk, beside its settings and scores.
@@ -81,17 +98,45 @@ class Parts:
     files: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def load_into(self, name: str, module: Module, names: Mapping[str, str] | None = None) -> Module:
-        """Fill a module with the parameters saved under `name`, and put it in eval mode. `names` maps the
-        first part of a saved parameter's name to today's, where that has changed."""
+    def module(
+        self, name: str, build: Callable[[], Module], names: Mapping[str, str] | None = None
+    ) -> Module:
+        """Return a module with the parameters saved under `name`, in eval mode. `names` maps the first part
+        of a saved parameter's name to today's, where that has changed.
+
+        `build` is called on the meta device, without memory, so that a folder whose settings ask for more
+        than its tensors hold is refused before anything is allocated. Raises ValueError for parameters that
+        are missing, unknown, not finite, absurdly large, or of another shape or kind.
+        """
         prefix, today = f"{name}.", names or {}
         values = {}
         for key, value in self.tensors.items():
             if key.startswith(prefix):
                 first, dot, rest = key.removeprefix(prefix).partition(".")
                 values[today.get(first, first) + dot + rest] = value
-        module.load_state_dict(values)
+        with torch.device("meta"):
+            module = build()
+        expected = module.state_dict()
+        if differing := sorted(expected.keys() ^ values.keys()):
+            raise ValueError(f"unknown or missing parameters of the {name}: {reprlib.repr(differing)}")
+        for key, parameter in expected.items():
+            value = values[key]
+            if value.shape != parameter.shape:
+                sizes = f"{list(parameter.shape)}, not {list(value.shape)}"
+                raise ValueError(f"parameter {key} of the {name} must have the shape {sizes}")
+            if not value.is_floating_point() or not bool((value.abs() <= MAX_WEIGHT).all()):
+                raise ValueError(f"parameter {key} of the {name} must hold numbers of at most {MAX_WEIGHT:g}")
+            # copied, since memory inside a file is not aligned; a run in another precision saved that
+            values[key] = value.to(parameter.dtype, copy=True)
+        module.load_state_dict(values, assign=True)
         return module.eval()
+
+    def tensor(self, name: str, dtype: torch.dtype, dimensions: int) -> Tensor:
+        """Return a saved tensor. Raises ValueError if it is missing or of another kind."""
+        value = self.tensors[name]
+        if value.dtype != dtype or value.dim() != dimensions:
+            raise ValueError(f"tensor {name} must be {dtype} of {dimensions} dimensions")
+        return value
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -122,9 +167,14 @@ class Task(ABC):
 
     network: Any
     settings: Any
-    source: dict[str, Any]
+    source: dict[str, Any]  # a `Source`
     validation: Any
     failure: TrainingError | None = None
+
+    def __post_init__(self) -> None:
+        # a model may be given away, and the folders of the machine that trained it are nobody's business
+        source = self.source | {"source": bare_name(self.source["source"])}
+        object.__setattr__(self, "source", source)
 
     @classmethod
     @abstractmethod
@@ -203,7 +253,10 @@ class Task(ABC):
     @final
     @classmethod
     def from_artifact(cls, saved: Artifact) -> Self:
-        """Return the model that `save` wrote. Raises ArtifactError if its parts don't fit each other."""
+        """Return the model that `save` wrote. Raises ArtifactError if its parts don't fit each other.
+
+        A folder may come from anywhere: every part is checked here, so that what loads can be used.
+        """
         try:
             values = renamed(saved.settings, cls.SETTINGS)
             names = {one.name for one in fields(cls.SETTINGS)}
@@ -212,20 +265,23 @@ class Task(ABC):
             if beside.keys() != cls.SAVED_BESIDE:
                 raise ValueError(f"unknown or missing settings {sorted(beside.keys() ^ cls.SAVED_BESIDE)}")
             parts = Parts(tensors=saved.tensors, files=saved.extras, settings=beside)
-            validation = cls.EVALUATION.from_dict(saved.scores)
-            restored = cls.restore(settings, parts)
+            model = cls(
+                settings=settings,
+                source=typed(Source, saved.data, "data"),
+                validation=cls.EVALUATION.from_dict(saved.scores),
+                **cls.restore(settings, parts),
+            )
+            # what the model says of itself is made of many parts
+            str(model.validation), model.card()
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            raise ArtifactError(f"the parts of the model don't fit each other: {error}") from error
-        return cls(settings=settings, source=saved.data, validation=validation, **restored)
+            reason = str(error).partition("\n")[0]
+            raise ArtifactError(f"the parts of the model don't fit each other: {reason:.400}") from error
+        return model
 
 
-def check_texts(data: Any) -> list[str]:
-    """Return a text, or several, as a list. Raises UsageError for one that is not a string."""
-    texts = [data] if isinstance(data, str) else list(data)
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UsageError(f"text {i} must be a string, not {type(text).__name__}")
-    return texts
+def bare_name(name: str) -> str:
+    """Return the name of data without folders: of a file, or of two parallel files."""
+    return name if name.startswith("hf:") else " + ".join(Path(part).name for part in name.split(" + "))
 
 
 def network_phrase(settings: Any) -> str:

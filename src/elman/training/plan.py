@@ -15,14 +15,14 @@ class Plan:
 
     RENAMED: ClassVar[dict[str, str]] = {"average": "ema_decay"}
 
-    epochs: int = whole(10, "Passes over the training data")
-    batch_size: int = whole(32, "Sequences of a training step")
+    epochs: int = whole(10, "Passes over the training data", most=1_000_000)
+    batch_size: int = whole(32, "Sequences of a training step", most=100_000)
     learning_rate: float = number(1e-3, "Highest learning rate")
     weight_decay: float = amount(0.01, "Weight decay of AdamW, on matrices only")
     clip: float = number(1.0, "Largest norm of the gradient")
     warmup: float = share(0.05, "Share of the run in which the learning rate rises")
-    patience: int = whole(3, "Validations without a better score before training stops early")
-    validations: int = whole(1, "Validations in an epoch")
+    patience: int = whole(3, "Validations without a better score before training stops early", most=1_000_000)
+    validations: int = whole(1, "Validations in an epoch", most=10_000)
     # After Polyak, Juditsky, SIAM J. Control Optim. 30, 1992: the averaged weights are validated and kept.
     ema_decay: float = share(0.0, "Decay of the weights' running average; 0 keeps the weights themselves")
     seed: int = whole(0, "Seed of everything random", least=0, most=2**31 - 1)

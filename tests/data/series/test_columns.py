@@ -52,7 +52,8 @@ def test_named_columns_win() -> None:
         ({"ds": DAYS, "a": [1, 2, 3], "b": [1, 2, 3]}, "columns to forecast; name one with value=: a, b"),
         ({"ds": DAYS, "a": ["x", "y", "3"]}, "no column of numbers to forecast; it has ds, a"),
         ({"p": ["x", "y", "z"], "a": [3, 2, 1], "b": [1, 1, 3]}, "no column that looks like times; name it"),
-        ({"ds": TWICE, "y": [1, 2, 3]}, "row 2 both hold ds 2020-01-01; keep one of them."),
+        ({"ds": TWICE, "y": [1, 2, 3]}, "row 2 both hold ds 2020-01-01; keep one of them, or merge"),
+        ({"ds": [*TWICE, None, None], "y": [1] * 5}, "row 2 both hold ds 2020-01-01"),
         ({"ds": TWICE, "y": [1, 2, 3], "id": [1, 1, 2]}, "distinguishes several series with series=: id"),
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from elman.data.series.features import Features
 from elman.data.series.panel import read_panel
 
-DAYS = [np.datetime64("2021-01-01") + i for i in range(40)]
+DAYS = [np.datetime64("2021-01-01") + np.timedelta64(i, "D") for i in range(40)]
 FRAME = {
     "unique_id": ["a"] * 40 + ["b"] * 40,
     "ds": [d.item() for d in DAYS * 2],

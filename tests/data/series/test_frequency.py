@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.data.series.frequency import Frequency, calendar, infer_frequency
+from elman.data.series.frequency import Frequency, calendar
+from elman.data.series.infer import infer_frequency
 from elman.errors import DataError, UsageError
 
 # pandas' alias, ours, season

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.data.series.panel import extend, format_stamp, read_panel
-from elman.errors import DataError
+from elman.data.series.panel import extend, read_moments, read_panel
+from elman.errors import DataError, UsageError
 
 WALMART = {"value": "Weekly_Sales", "series": "Store"}
 
@@ -91,11 +91,11 @@ def test_static_columns() -> None:
         ({"ds": days(0, 1, 1), "y": [1, 2, 3]}, "and row 2 both hold ds 2020-01-02; keep one of them"),
         (
             {"unique_id": ["a", "b", "b"], "ds": days(0, 1, 1), "y": [1, 2, 3]},
-            "row 1 (counted from 0) and row 2 both hold 2020-01-02 of series 'b'; keep one of them.",
+            "row 1 (counted from 0) and row 2 both hold 2020-01-02 of series 'b'; keep one of them, or merge",
         ),
         (
             {"ds": days(0, 1, 2), "y": [1, float("inf"), 3]},
-            "from 0): column 'y' holds 'Infinity'",
+            "from 0): column 'y' holds inf",
         ),
         ({"ds": days(0, 1, 2), "y": ["1", "two", "3"]}, "from 0): column 'y' holds 'two'"),
         (
@@ -138,12 +138,6 @@ def test_notes_stay_few() -> None:
     assert notes[-1] == "and 22 more notes like these"
 
 
-def test_format_stamp_stamps() -> None:
-    for text in ("2020-01-01", "2020-01-01 10:00", "2020-01-01 10:00:30", "2020-01-01 10:00:00.500000"):
-        assert format_stamp(np.datetime64(text, "us")) == text
-    assert format_stamp(np.int64(7)) == "7"
-
-
 # What a person sees in each file: frequency, season, number of series, steps of the first.
 @pytest.mark.parametrize(
     ("path", "options", "expected"),
@@ -167,3 +161,51 @@ def test_public_files(path: str, options: dict[str, str], expected: tuple[object
     panel = read_panel(Path(root, "timeseries", path), **options)
     found = (str(panel.frequency), panel.frequency.season, len(panel.series), len(panel.series[0].values))
     assert found == expected
+
+
+def test_parts_of_dates_make_the_time() -> None:
+    months = {"year": [2013, 2013, 2014], "month": ["Nov", "Dec", "Jan"], "y": [1, 2, 3]}
+    for time in (None, ["year", "month"]):
+        panel = read_panel(months, time=time)
+        assert (str(panel.frequency), panel.columns.time) == ("1mo", "year,month")
+        assert panel.notes == ("dict: columns year,month were joined to the time",)
+    with pytest.raises(DataError, match=r"row 1 .*: column 'year,month' holds '2013-13'"):
+        read_panel(months | {"month": [11, 13, 1]})
+
+
+def test_rows_of_one_step_are_merged_or_dropped_and_named() -> None:
+    doubled = {"ds": days(0, 0, 1, 2), "y": [1, 3, 5, 7]}
+    panel = read_panel(doubled, duplicates="mean")
+    assert panel.series[0].values.tolist() == [2, 5, 7]
+    assert panel.notes == (
+        "series 'y': 1 stamps share a step with a later one (first 2020-01-01) and were merged (mean)",
+    )
+    weeks = read_panel({"ds": days(*range(28)), "y": [1] * 28}, frequency="1w", duplicates="sum")
+    assert weeks.series[0].values.sum() == 28
+
+
+def test_a_frequency_that_contradicts_the_stamps() -> None:
+    daily = {"ds": days(*range(30)), "y": list(range(30))}
+    with pytest.raises(DataError, match=r"25 of 30 rows share a step of 1w with another; .* duplicates="):
+        read_panel(daily, frequency="1w")
+    with pytest.raises(DataError, match="only 30 of 697 steps of 1h have a row"):
+        read_panel(daily, frequency="1h")
+    wild = np.cumsum(np.random.default_rng(0).exponential(3.6e9, 200)).astype("timedelta64[us]")
+    with pytest.raises(DataError, match=r"of 200 rows share a step of 1h .* longer one for irregular stamps"):
+        read_panel({"ds": np.datetime64("2020-01-01", "us") + wild, "y": [1] * 200})
+
+
+def test_stamps_given_one_by_one_are_read_like_those_of_the_panel() -> None:
+    monthly = {"ds": [f"01/{m:02}/2014" for m in range(1, 13)], "y": [1] * 12}
+    panel = read_panel(monthly)
+    assert "read as day/month/year" in panel.notes[0]
+    assert read_moments(panel, ["01/02/2015"], "stamp")[0] == np.datetime64("2015-02-01")
+    assert read_moments(panel, [date(2015, 2, 1)], "stamp")[0] == np.datetime64("2015-02-01")
+    later = read_panel({"ds": ["01/02/2015"], "y": [1]}, frequency=panel.frequency, clock=panel.clock)
+    assert (later.series[0].start, later.notes) == (np.datetime64("2015-02-01"), ())
+    with pytest.raises(
+        DataError, match="stamp 3 is not a stamp like those of the training data, which are da"
+    ):
+        read_moments(panel, [3], "stamp")
+    with pytest.raises(UsageError, match="no covariates known ahead, so it takes no table of them"):
+        extend(panel, monthly)

@@ -100,3 +100,22 @@ def test_nothing_is_divided_by_zero(context: list[float], center: float, scale: 
     found = center_and_scale(torch.tensor([context], dtype=torch.float64))
     assert found[0].item() == pytest.approx(center)
     assert found[1].item() == pytest.approx(scale)
+
+
+@pytest.mark.parametrize("unit", [1e-310, 1e-200, 1.0, 1e200, 1e299])
+def test_squares_of_large_and_small_values_neither_overflow_nor_vanish(unit: float) -> None:
+    context = torch.tensor([[1.0, 2.0, 4.0, 1.0]], dtype=torch.float64)
+    center, scale = center_and_scale(context * unit)
+    assert center.item() / unit == pytest.approx(2)
+    assert scale.item() / unit == pytest.approx(1.5**0.5)
+
+
+def test_the_smallest_number_has_a_scale() -> None:
+    assert center_and_scale(torch.full((1, 3), 5e-324, dtype=torch.float64))[1].item() == 1
+
+
+def test_a_jump_beyond_float32_stays_finite() -> None:
+    p = read_panel({"y": [0.0] * 10 + [1e300] * 3})
+    one = WindowStore(p, Features.fit(p, [13]), CONTEXT, HORIZON, SEASON)
+    assert one.cut([(0, 10)]).target.isfinite().all()
+    assert one.targets([(0, 10)]).tolist() == [[1e300] * 3], "in float64, it is what it is"

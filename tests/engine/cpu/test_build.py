@@ -14,6 +14,7 @@ import torch
 
 import elman
 from elman.engine.cpu import build, host
+from elman.engine.cpu.cache import CacheWarning
 from elman.engine.cpu.emit.ir import Vector, declarations
 from elman.engine.cpu.emit.plan import Plan
 from elman.engine.cpu.host import Host
@@ -123,11 +124,19 @@ def test_a_folder_that_cannot_be_written_to_costs_only_the_time(
 ) -> None:
     """A file where the folder should be: that stops even root."""
     (tmp_path / "kernels").write_text("in the way")
-    monkeypatch.setenv("ELMAN_CACHE", str(tmp_path))
-    assert build._load("a test", nothing())["run"]
-    monkeypatch.setenv("ELMAN_CACHE", str(tmp_path / "kernels" / "deeper"))
-    assert build._load("a test", nothing())["run"]
+    for path in (tmp_path, tmp_path / "kernels" / "deeper"):
+        monkeypatch.setenv("ELMAN_CACHE", str(path))
+        with pytest.warns(CacheWarning, match="kernels is no folder"):
+            assert build._load("a test", nothing())["run"]
     assert [path.name for path in tmp_path.iterdir()] == ["kernels"]
+
+
+def test_an_object_in_a_folder_of_all_is_compiled_anew(cache: Path) -> None:
+    build._load("a test", nothing())
+    cache.chmod(0o777)
+    with pytest.warns(CacheWarning, match="others can write"), pytest.raises(AssertionError, match="though"):
+        build._load("a test", refuse)
+    assert build._load("a test", nothing())["run"]
 
 
 def test_two_processes_fill_one_cache_at_once(tmp_path: Path) -> None:

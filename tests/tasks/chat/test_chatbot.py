@@ -45,7 +45,7 @@ def test_predict_takes_a_text_texts_or_a_conversation(model: Chatbot) -> None:
         ([{"role": "user"}], 1, "content"),
         ([{"role": "User", "content": "a"}], 1, "role"),
         ([{"role": "assistant", "content": "a"}], 1, "last turn"),
-        (5, 1, "not to int"),
+        (5, 1, "not int"),
         ({"role": "user"}, 1, "content"),
     ],
 )

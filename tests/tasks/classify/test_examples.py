@@ -1,7 +1,13 @@
 """Labelled texts of a table: their order, their split, and the row that an error names."""
 
+import math
 from array import array
+from datetime import date
+from decimal import Decimal
+from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given
@@ -14,24 +20,27 @@ from elman.errors import DataError
 from elman.tasks.classify.examples import (
     Corpus,
     Examples,
+    contradiction_note,
     divide,
     encode,
     in_order,
     read_corpus,
     read_examples,
+    require_one_kind,
+    scoring_notes,
     start_token,
 )
 from labelled_texts import Rows, order_matters, rows_of, small
 
 
-def corpus(rows: Rows, valid: Rows | None = None) -> Corpus:
+def corpus(rows: Any, valid: Rows | None = None) -> Corpus:
     return read_corpus(read_table(rows), None if valid is None else read_table(valid), "text", "label", 0)
 
 
 def test_the_same_text_is_never_on_both_sides() -> None:
     rows = order_matters(300)
     texts = [row["text"] for row in rows] * 2 + [row["text"].upper() for row in rows]
-    train, held_out = divide(Examples(texts, torch.tensor([0, 1] * 450)), seed=0)
+    train, held_out = divide(Examples(texts, torch.tensor([0, 1] * 450)), 0, "reviews.csv")
     assert len(train.texts) + len(held_out.texts) == 900
     assert not {normalize(t) for t in train.texts} & {normalize(t) for t in held_out.texts}
 
@@ -55,6 +64,128 @@ def test_labels_that_are_numbers_are_in_numeric_order_and_others_in_alphabetic()
     assert in_order(["10", "9", "nan"] * 2, table, "label") == ("10", "9", "nan")
     rows = rows_of([f"some text {i}" for i in range(12)], ["10", "9", "x"] * 4)
     assert corpus(rows).classes == ("10", "9", "x")
+
+
+FRAMES: list[tuple[Any, tuple[Any, ...]]] = [
+    ([1, 0], (0, 1)),
+    ([True, False], (False, True)),
+    ([1.0, 0.0], (0.0, 1.0)),
+    ([1, 2.5], (1.0, 2.5)),
+    ([10, 9], (9, 10)),
+    (["1", "0"], ("0", "1")),
+    (np.array([3, 1], dtype=np.int8), (1, 3)),
+    (np.array([True, False]), (False, True)),
+    ([2**62, 1], (1, 2**62)),
+    (pl.Series(["b", "a"], dtype=pl.Categorical), ("a", "b")),
+]
+
+
+@pytest.mark.parametrize(("pair", "classes"), FRAMES)
+def test_labels_keep_their_type(pair: Any, classes: tuple[Any, ...]) -> None:
+    label = pl.Series(pair).gather([0, 1] * 6) if isinstance(pair, pl.Series) else [*pair] * 6
+    read = corpus({"text": [f"text {i}" for i in range(12)], "label": label})
+    assert read.classes == classes and [*map(type, read.classes)] == [*map(type, classes)]
+
+
+WRITTEN: list[tuple[tuple[Any, Any], list[Any]]] = [
+    ((0, 1), ["0", "1", 0, 1, "0.0", "1.0", 0.0, True]),
+    ((False, True), ["false", "True", "FALSE", "true", False, True, 0, 1]),
+    ((0.0, 1.0), ["0", "1", 0, 1, "0.0", "1e0"]),
+    (("0", "1"), [0, 1, 0.0, 1.0, "0", "1"]),
+    (("0.0", "1.0"), [0, 1, 0.0, 1.0]),
+    (("false", "true"), [False, True]),
+    (("False", "True"), [False, True]),
+]
+
+
+@pytest.mark.parametrize(("classes", "labels"), WRITTEN)
+def test_a_label_in_a_file_is_that_in_a_frame(classes: tuple[Any, Any], labels: list[Any]) -> None:
+    for k, label in enumerate(labels):
+        table = read_table([{"text": "x", "label": label}])
+        assert read_examples(table, "text", "label", classes).labels.tolist() == [k % 2], label
+
+
+@pytest.mark.parametrize(
+    ("classes", "label"),
+    [
+        (("1", "01"), 1),  # either could be meant
+        (("1", "2"), "1.0"),  # texts differ as they are written
+        (("1", "2"), "01"),
+        ((1, 2), "1_0"),
+        ((1, 2), "9" * 5000),
+        ((0, 1), "true"),
+        ((True, False), "1"),
+        (("a", "b"), 1),
+    ],
+)
+def test_another_label_is_none_of_the_classes(classes: tuple[Any, Any], label: Any) -> None:
+    with pytest.raises(DataError, match="is not among"):
+        read_examples(read_table([{"text": "x", "label": label}]), "text", "label", classes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1, "a"], r"list, row 1 \(counted from 0\): the label .* is a text, but that of row 0 is a number"),
+        ([True, "a"], "row 1 .* is a text, but that of row 0 is true or false"),
+        ([True, 2], "row 1 .* is a number, but that of row 0 is true or false"),
+        ([None, 1, "a"], "row 2 .* is a text, but that of row 1 is a number"),
+        ([1, 10**100], "row 1 .* is a whole number of more than 64 bits; write it as text"),
+    ],
+)
+def test_labels_of_several_kinds(labels: list[Any], message: str) -> None:
+    rows = [{"text": f"text {i}", "label": label} for i, label in enumerate(labels * 6)]
+    for data in (rows, {"text": [row["text"] for row in rows], "label": [row["label"] for row in rows]}):
+        with pytest.raises(DataError, match=message.replace("list", type(data).__name__)):
+            require_one_kind(data, "label")
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(DataError, match=message.replace("list", "DataFrame")):
+        require_one_kind(pandas.DataFrame(rows), "label")
+    require_one_kind([{"label": 1}, {"label": 2.5}, {"label": None}, {"label": float("nan")}], "label")
+    require_one_kind(pandas.DataFrame(rows), "text")
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (date(2020, 1, 1), "labels of type Date; write them as text"),
+        (Decimal("1.5"), "labels of type Decimal; write them as text"),
+        (2**70, "labels of type Int128; write them as text"),
+        (math.inf, "row 0 .* is infinite"),
+        (math.nan, "row 0 .* is empty"),
+        ([1], "holds lists"),
+    ],
+)
+def test_labels_that_are_none(label: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        corpus({"text": [f"text {i}" for i in range(12)], "label": [label] * 12})
+
+
+def test_scores_of_one_label_are_refused() -> None:
+    texts, labels = ["one", "two", "three", "four", "five", "only"] * 10, ["a", "a", "a", "a", "a", "b"] * 10
+    with pytest.raises(DataError, match=r"held out, .* only the label 'a', .* mean nothing; add texts"):
+        corpus(rows_of(texts, labels))
+    with pytest.raises(DataError, match=r"list hold only the label 'a', .* rows with other labels"):
+        corpus(small(), rows_of(["x", "y"], ["a", "a"]))
+
+
+def test_notes_say_what_scores_do_not_cover() -> None:
+    def notes(texts: list[str], labels: list[int]) -> tuple[str, ...]:
+        return scoring_notes(Examples(texts, torch.tensor(labels)), ("a", "b", 3))
+
+    texts = [f"text {i}" for i in range(12)]
+    assert notes(texts, [0, 1, 2] * 4) == ()
+    assert notes(texts, [0, 1] * 6) == ("no scored text has the label 3",)
+    assert notes(["x", "X ", "y"], [0, 1, 2]) == ("only 2 different texts were scored, too few to rely on",)
+    few, one = notes(["x"], [1])
+    assert few.startswith("only 1 different texts was") and one.startswith("all texts have the label 'b'")
+
+
+def test_contradictions_are_counted() -> None:
+    labels = torch.tensor([0, 1] * 10)
+    assert contradiction_note(Examples([f"text {i}" for i in range(20)], labels)) == ()
+    (note,) = contradiction_note(Examples([f"text {i // 2}" for i in range(20)], labels))
+    assert note.startswith("10 of 10 different training texts have several labels")
 
 
 @given(st.lists(st.sampled_from(["the", "film", "plot", "unheard"])))

@@ -143,3 +143,21 @@ def test_quantiles_rise_whatever_was_learned(levels: list[float], n: int, seed: 
     assert Calibration.from_json({k: v for k, v in saved.items() if k != "season"}, 7).season == 7
     with pytest.raises(ValueError, match="no naive forecast 'x'"):
         Calibration.from_json(saved | {"base": "x"}, 7)
+
+
+def test_a_network_without_weight_leaves_the_naive_forecast_as_it_is() -> None:
+    base = np.array([[0.1, 1e300, 0.0, -5e-324, 1 / 3]])
+    one = PointForecasts("naive", base, np.ones(5))
+    plain = Calibration(0.0, "naive", (-1.0, 0.0, 1.0), (1.0, 1.0, 1.0), 1.0, 1.0)
+    center, scale = np.array([[3.3]]), np.array([[0.7]])
+    for network in (0.0, np.nan, np.inf):
+        out = plain.apply(np.full((1, 5, 3), network), [one], LEVELS, center, scale)
+        np.testing.assert_array_equal(out[..., 1], base)
+    np.testing.assert_allclose(out[0, 2], [-0.7, 0, 0.7])
+
+
+def test_a_network_alone_is_in_units_of_its_window() -> None:
+    one = PointForecasts("naive", np.full((1, 1), 9.0), np.ones(1))
+    whole = Calibration(1.0, "naive", (-1.0, 0.0, 1.0), (1.0, 1.0, 1.0), 1.0, 1.0)
+    out = whole.apply(np.array([[[-1.0, 0.5, 2.0]]]), [one], LEVELS, np.array([[10.0]]), np.array([[2.0]]))
+    np.testing.assert_allclose(out[0, 0], [8, 11, 14])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -88,7 +89,7 @@ def test_backtest_trains_on_the_past_only(model: Forecaster) -> None:
     assert other.baselines["naive"]["mase"] > found.baselines["naive"]["mase"]
     with pytest.raises(UsageError, match="cutoffs must be a whole number of at least 1"):
         model.backtest(data, cutoffs=0)
-    with pytest.raises(DataError, match="not stamps like those"):
+    with pytest.raises(DataError, match="cutoffs 3 is not a stamp like those"):
         model.backtest(data, cutoffs=[3, 4])
     with pytest.raises(DataError, match="has 6; give fewer or later cutoffs"):
         model.backtest(data, cutoffs=19)
@@ -217,6 +218,7 @@ def test_pictures_and_answers(model: Forecaster, tmp_path: Path) -> None:
     ("options", "error", "words"),
     [
         ({"horizon": 0}, UsageError, "horizon must be a whole number of at least 1, not 0"),
+        ({"horizon": 10**9}, UsageError, "horizon must be at most 10000 steps, not 1000000000"),
         ({"horizon": True}, UsageError, "horizon must be a whole number"),
         ({"horizon": 200}, DataError, "a horizon of 200 needs series of at least 403 steps"),
         ({"horizon": 6, "quantile": 0.5}, UsageError, "no setting 'quantile'; did you mean 'quantiles'?"),
@@ -235,3 +237,132 @@ def test_wrong_horizons_of_a_forecast(model: Forecaster) -> None:
     for horizon in (0, H + 1, 2.5):
         with pytest.raises(UsageError, match=f"from 1 to {H}, which was trained, not {horizon}"):
             model.predict(horizon=horizon)  # type: ignore[arg-type]
+
+
+DAYS = pd.date_range("2020-01-01", periods=100)
+CALM = (5 + np.sin(np.arange(100) / 3)).tolist()
+QUICK: dict[str, Any] = TINY | {"epochs": 1}
+
+
+def quick(data: Any, **options: Any) -> Forecaster:
+    return Forecaster.fit(data, **{"horizon": 4} | QUICK | options)
+
+
+@pytest.mark.parametrize(
+    ("values", "least_coverage"),
+    [
+        (np.isin(np.arange(100), (17, 53, 80)) * 4.0, 0.5),
+        (np.where(np.arange(100) < 90, 1.0, 1e6), 0.0),
+        (np.where(np.arange(100) < 90, 1e300, 1.0), 0.0),
+        (np.where(np.arange(100) < 96, 0.0, 1e300), 0.0),
+        (np.full(100, 5e-324), 1.0),
+        (np.full(100, 1 / 3), 1.0),
+        (np.full(100, -(2.0**53)), 1.0),
+    ],
+    ids=["demand", "shift", "fall", "jump", "tiny", "constant", "large"],
+)
+def test_a_wholly_naive_forecast_is_the_naive_one_to_the_bit(
+    values: np.ndarray, least_coverage: float
+) -> None:
+    model = quick({"ds": DAYS.date.tolist(), "y": values.tolist()})
+    assert model.calibration.weight == 0
+    naive = model.predictor.calibration.base
+    last = values[-7:][:4] if naive == "seasonal naive" else values[-1:].repeat(4)
+    assert model.predict()["q0.5"].to_list() == last.tolist()
+    scores, theirs = model.validation.scores, model.validation.baselines[naive]
+    assert {name: scores[name] for name in ("mase", "smape")} == {
+        name: theirs[name] for name in ("mase", "smape")
+    }
+    assert scores["coverage"] >= least_coverage
+
+
+def test_bands_of_counts_stay_above_zero_unless_said_otherwise() -> None:
+    counts = {"ds": DAYS.date.tolist(), "y": np.random.default_rng(0).poisson(0.5, 100).tolist()}
+    model = quick(counts)
+    assert model.predict()["q0.1"].min() == 0
+    assert "no value is negative, so no forecast is below 0" in model.notes[-1]
+    assert quick(counts, nonnegative=False).predict()["q0.1"].min() < 0
+    assert quick({"y": [-1.0, *CALM]}).notes == ()
+
+
+@pytest.mark.parametrize(
+    "stamps", [DAYS, DAYS.to_period("D"), DAYS.rename("day")], ids=["dates", "periods", "named"]
+)
+def test_dates_of_an_index_are_used(stamps: Any) -> None:
+    series = pd.Series(CALM, index=stamps, name="sales")
+    model = quick(series[:90])
+    assert model.predict()["ds"][0] == date(2020, 3, 31)
+    for newer in (series[90:], series[90:].to_frame(), series[90:].rename("other")):
+        assert model.predict(newer)["ds"][0] == date(2020, 4, 10)
+    assert model.evaluate(series[90:]).windows == 3
+    assert model.backtest(series, cutoffs=np.int64(1)).windows == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "UTC", "Asia/Kolkata"])
+def test_time_zones_come_back(zone: str, tmp_path: Path) -> None:
+    hours = pd.date_range("2020-03-27", periods=101, freq="h", tz=zone)
+    series = pd.Series(CALM, index=hours[:-1])
+    quick(series, folder=tmp_path / "m")
+    model = Forecaster.from_artifact(artifact.load(tmp_path / "m"))
+    found = model.predict()["ds"]
+    assert found.dtype.time_zone == zone  # type: ignore[attr-defined]
+    assert found[0] == hours[-1].to_pydatetime()
+    assert model.predict(series[-3:])["ds"][0] == found[0]
+    with pytest.raises(DataError, match="has no time zone, but the training data have"):
+        model.predict(series.tz_localize(None))
+    days = pd.Series(CALM, index=DAYS.tz_localize(zone))
+    assert quick(days).predict()["ds"][0] == pd.Timestamp("2020-04-10", tz=zone).to_pydatetime()
+
+
+def test_open_dates_are_read_as_in_training() -> None:
+    months = pd.date_range("2014-01-01", periods=80, freq="MS")
+    frame = pd.DataFrame({"ds": months.strftime("%d/%m/%Y"), "y": np.arange(80.0) % 12})
+    model = quick(frame[:70])
+    assert "read as day/month/year" in model.notes[0]
+    assert model.predict()["ds"][0] == date(2019, 11, 1)
+    assert model.predict(frame[70:71])["ds"][0] == date(2019, 12, 1)
+    assert model.predict(frame[70:73])["ds"][0] == date(2020, 2, 1)
+
+
+def test_a_midnight_alone_does_not_make_hours_days() -> None:
+    hours = pd.Series(CALM, index=pd.date_range("2020-01-01", periods=100, freq="h"))
+    found = quick(hours[:96]).predict(hours[96:97])
+    assert found["ds"][0] == datetime(2020, 1, 5, 1)
+
+
+def test_a_missing_static_value_has_one_of_its_own() -> None:
+    frames = [pd.DataFrame({"unique_id": name, "ds": DAYS, "y": CALM}) for name in "abc"]
+    for kinds in (("x", "y", None), (1.0, 2.0, np.nan), (None, None, None)):
+        frame = pd.concat([one.assign(kind=kind) for one, kind in zip(frames, kinds, strict=True)])
+        model = quick(frame, static=["kind"])
+        assert model.predict()["q0.5"].is_finite().all()
+        assert model.predict(frames[2].assign(kind=None))["q0.5"].is_finite().all()
+    with pytest.raises(DataError, match="series 'c': static column 'kind' holds 'z', but was a number"):
+        quick(pd.concat([one.assign(kind=1.0) for one in frames]), static=["kind"]).predict(
+            frames[2].assign(kind="z")
+        )
+
+
+def test_doubled_rows_are_merged_alike_later() -> None:
+    doubled = pd.DataFrame({"ds": [*DAYS, *DAYS], "y": [*CALM, *(y + 2 for y in CALM)]})
+    with pytest.raises(DataError, match="duplicates='mean'"):
+        quick(doubled)
+    model = quick(doubled, duplicates="mean")
+    once = quick(pd.DataFrame({"ds": DAYS, "y": [y + 1 for y in CALM]}))
+    np.testing.assert_allclose(model.predict(doubled)["q0.5"], once.predict()["q0.5"])
+
+
+def test_names_that_are_whole_numbers_stay_so(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"unique_id": [7] * 100, "ds": DAYS, "y": CALM})
+    quick(frame, folder=tmp_path / "m")
+    model = Forecaster.from_artifact(artifact.load(tmp_path / "m"))
+    assert model.predict()["unique_id"].to_list() == [7] * 4
+    assert model.predict(frame.assign(unique_id="new"))["unique_id"][0] == "new"
+
+
+def test_numbers_of_numpy_do_as_well() -> None:
+    model = quick(CALM, horizon=np.int64(4), season=7)
+    assert model.predict(horizon=np.int8(2))["ds"].to_list() == [100, 101]  # type: ignore[arg-type]
+    assert model.evaluate(CALM + CALM[:9], step=np.int64(3)).windows == 3  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="step must be a whole number of at least 1, not 0"):
+        model.evaluate(CALM + CALM[:9], step=0)

@@ -106,7 +106,7 @@ def test_origins() -> None:
     assert origins(twenty, twenty.series[0], 6, days) == [9, 12]
     with pytest.raises(UsageError, match="at least 1"):
         origins(twenty, twenty.series[0], 6, 0)
-    with pytest.raises(DataError, match="not stamps like those"):
+    with pytest.raises(DataError, match="cutoffs 3 is not a stamp like those"):
         origins(twenty, twenty.series[0], 6, [3])
     assert cut_at(twenty, [9]).series[0].values.tolist() == list(range(9))
     assert len(cut_at(twenty, [None]).series[0].values) == 20
@@ -134,3 +134,9 @@ def test_parts_and_back_are_exact(whole: Panel) -> None:
         np.testing.assert_array_equal(one.future, other.future)
     assert (found.frequency, found.columns, found.kind) == (whole.frequency, whole.columns, whole.kind)
     assert replace(found, series=(), notes=()).name == whole.name
+
+
+def test_whether_values_were_ever_negative() -> None:
+    for first, expected in ((1, True), (-1, False)):
+        panel = read_panel({"y": [first, 2, 3]})
+        assert forget(panel, panel.series[0], 1).nonnegative is expected

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from elman.data.series.windows import Windows
 from elman.tasks.forecast.network import DirectNet, RecursiveNet, Shape, anchors, pinball, truth
 from elman.tasks.forecast.settings import Settings
+from elman.typed import typed
 
 SHAPE = Shape(context=16, horizon=5, season=4, levels=(0.1, 0.5, 0.8), known=2, vocabularies=(3,))
 
@@ -159,4 +160,4 @@ def test_truth_is_nan_where_nothing_was_observed() -> None:
 
 
 def test_sizes_survive_json() -> None:
-    assert Shape.from_json(json.loads(json.dumps(dataclasses.asdict(SHAPE)))) == SHAPE
+    assert typed(Shape, json.loads(json.dumps(dataclasses.asdict(SHAPE))), "shape") == SHAPE

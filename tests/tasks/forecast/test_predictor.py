@@ -9,7 +9,14 @@ import pytest
 from daily_series import H
 from elman.tasks.forecast.baseline import last_season, last_value
 from elman.tasks.forecast.forecaster import Forecaster
-from elman.tasks.forecast.predictor import make_network, make_store, network_quantiles, scaled_naives
+from elman.tasks.forecast.predictor import (
+    make_network,
+    make_store,
+    naives_after,
+    network_quantiles,
+    nonnegative,
+    scaled_naives,
+)
 
 CUTOFFS = [(0, 40), (1, 30), (0, 49)]
 
@@ -21,7 +28,7 @@ def test_without_the_network_a_forecast_is_the_naive_one(model: Forecaster, base
     quantiles = predictor.quantiles(model.history, CUTOFFS)
     histories = [model.history.series[series].values[:cutoff] for series, cutoff in CUTOFFS]
     expected = [method(history, H, 7) for history in histories]
-    np.testing.assert_allclose(quantiles[..., 1], expected, rtol=1e-12)
+    np.testing.assert_array_equal(quantiles[..., 1], expected, "to the bit")
     assert (quantiles[..., 0] < quantiles[..., 1]).all()
 
 
@@ -35,6 +42,26 @@ def test_windows_are_forecast_in_any_number(model: Forecaster) -> None:
     naives = scaled_naives(model.history, CUTOFFS, H, 7, few[1], few[2])
     last = [model.history.series[series].values[cutoff - 1] for series, cutoff in CUTOFFS]
     np.testing.assert_allclose(few[1][:, 0] + few[2][:, 0] * naives[1].values[:, 0], last)
+
+
+def test_no_forecast_is_below_zero_where_no_value_is(model: Forecaster) -> None:
+    assert nonnegative(model.history, CUTOFFS, None).tolist() == [True] * 3
+    first, second = model.history.series
+    values = first.values.copy()
+    values[45] = -1.0
+    panel = replace(model.history, series=(replace(first, values=values), replace(second, nonnegative=False)))
+    assert nonnegative(panel, CUTOFFS, None).tolist() == [True, False, False], "only values before count"
+    for setting in (True, False):
+        assert nonnegative(panel, CUTOFFS, setting).tolist() == [setting] * 3
+    wide = replace(model.calibration, weight=0.0, spread=(-1e6, 0.0, 1e6))
+    low = replace(model.predictor, calibration=wide).quantiles(panel, CUTOFFS)[..., 0]
+    assert (low[0] == 0).all()
+    assert (low[1:] < 0).all()
+
+
+def test_naives_after_are_in_units_of_the_data(model: Forecaster) -> None:
+    found = naives_after(model.history, CUTOFFS, H, 7)
+    assert found[1].values[0].tolist() == [model.history.series[0].values[39]] * H
 
 
 def test_the_mode_decides_the_network(model: Forecaster) -> None:

@@ -47,7 +47,7 @@ def test_an_epoch_draws_all_windows_within_limits() -> None:
         ({"quantiles": "0.1"}, "quantiles must be"),
         ({"mode": "both"}, "mode must be one of direct, recursive, not 'both'"),
         ({"cell": "transformer"}, "cell must be one of elman"),
-        ({"context": 0}, "context must be a whole number of at least 1"),
+        ({"context": 0}, "context must be a whole number from 1 to 100000"),
         ({"season": 2.5}, "season must be a whole number"),
         ({"dropout": 1.0}, "dropout must be a share"),
     ],

@@ -39,7 +39,7 @@ def test_stream_with_covariates_gaps_and_wrong_stamps(covariate_model: Forecaste
     assert found["ds"].to_list() == days
     with pytest.raises(DataError, match="stamp '2021-05-08' is not after the last one, 2021-05-08"):
         stream.push(1.0, "2021-05-08")
-    with pytest.raises(DataError, match="are dates, not 7"):
+    with pytest.raises(DataError, match=r"stamp 7 is not a stamp like those .*, which are dates"):
         stream.push(1.0, 7)
     with pytest.raises(DataError, match="inf is not finite"):
         stream.push(float("inf"))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from elman.errors import ArtifactError, UsageError
 from elman.tasks.generate.language_model import LanguageModel
@@ -99,6 +102,43 @@ def test_a_stream_of_another_model(words: LanguageModel, letters: LanguageModel,
         words.stream(saved=tmp_path / "stream")
     with pytest.raises(ArtifactError, match="holds no stream"):
         words.stream(saved=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("last", torch.tensor([10**6])),
+        ("last", torch.tensor([-1])),
+        ("last", torch.tensor([1.0])),
+        ("last", torch.tensor([], dtype=torch.int64)),
+        ("rest", torch.tensor([2**40])),
+        ("tail", torch.tensor([-5])),
+        ("state.0.0", torch.zeros(1, 1, 3)),
+        ("state.0.0", torch.zeros(3, 1, 12, dtype=torch.float64)),
+        ("state.0.1", None),
+        ("cache.tokens", torch.tensor([10**6])),
+        ("cache.features", torch.zeros(2, 2)),
+    ],
+)
+def test_a_file_with_other_parts(
+    words: LanguageModel, tmp_path: Path, name: str, value: torch.Tensor | None
+) -> None:
+    stream = words.stream(adapt=True)
+    stream.push("I love tea.\nthey read ol")
+    stream.save(tmp_path / "stream")
+    with safe_open(str(tmp_path / "stream"), "pt") as saved:
+        tensors = {key: saved.get_tensor(key) for key in saved.keys()}  # noqa: SIM118
+        metadata = saved.metadata()
+    tensors = {key: one for key, one in (tensors | {name: value}).items() if one is not None}
+    save_file(tensors, tmp_path / "stream", metadata)
+    with pytest.raises(ArtifactError, match="is damaged, its parts don't fit each other"):
+        words.stream(adapt=True, saved=tmp_path / "stream")
+
+
+def test_a_stream_is_not_read_from_a_pipe(words: LanguageModel, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ArtifactError, match="not a regular file"):
+        words.stream(saved=tmp_path / "pipe")
 
 
 def test_rows_share_one_cache(letters: LanguageModel) -> None:

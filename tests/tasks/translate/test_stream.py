@@ -16,5 +16,5 @@ def test_the_stream_says_what_greedy_search_says(model: Translator) -> None:
         (greedy,) = translate(model.network, model.codec, [text], beam_width=1)
         assert "".join(stream.words()).rstrip() == greedy[0].text == "".join(model.generate(text)).rstrip()
         assert stream.result() == model.predict(text)
-    with pytest.raises(UsageError, match="push takes a text"):
+    with pytest.raises(UsageError, match="text must be a string"):
         model.stream().push(3)  # type: ignore[arg-type]

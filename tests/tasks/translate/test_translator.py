@@ -57,7 +57,8 @@ def test_evaluate_knows_what_was_trained_on(model: Translator, tmp_path: Path) -
     (tmp_path / "t.x").write_text("\n".join(source[:6]) + "\n")
     (tmp_path / "t.y").write_text("\n".join(target[:6]) + "\n")
     result = model.evaluate((tmp_path / "t.x", tmp_path / "t.y"))
-    assert result.pairs == 6 and result.scores["bleu"] > 80 and not result.notes
+    assert result.pairs == 6 and result.scores["bleu"] > 80
+    assert result.notes == ("only 6 different sentences were scored, too few to rely on",)
     trained = language()
     overlap = model.evaluate({"source": trained[0], "target": trained[1]})
     assert any("were trained on" in note for note in overlap.notes)
@@ -127,7 +128,7 @@ def test_answers_as_text_and_as_values(model: Translator, tmp_path: Path) -> Non
         ({"source": ["a"], "target": ["b"]}, {"input_feeding": "yes"}, "input_feeding"),
         ({"source": ["a"], "target": ["b"]}, {"label_smoothing": 1}, "label_smoothing"),
         ({"source": ["a"], "target": ["b"]}, {"length_penalty": -1}, "length_penalty"),
-        ({"source": ["a"], "target": ["b"]}, {"vocabulary": 10}, "at least 258"),
+        ({"source": ["a"], "target": ["b"]}, {"vocabulary": 10}, "from 258 to 10000000"),
         ({"source": ["a"], "target": ["b"]}, {"width": 3}, "'beam_width' now"),
     ],
 )

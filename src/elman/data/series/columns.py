@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from elman.data.series.source import is_joined
 from elman.data.series.stamps import looks_like_time
 from elman.data.table.table import MISSING_NUMBERS, Table
 from elman.errors import DataError, UsageError
@@ -37,6 +38,7 @@ def find_columns(
     series: str | None = None,
     future: Sequence[str] = (),
     static: Sequence[str] = (),
+    duplicates: str = "error",
 ) -> Columns:
     """Find each column by its argument, by the names `unique_id, ds, y`, or by its cells.
 
@@ -53,8 +55,9 @@ def find_columns(
     time = time if time is not None else _find_time(table, [c for c in names if c not in taken])
     value = value if value is not None else _find_value(table, [c for c in names if c not in {time, *taken}])
     _refuse_twice([name for name in (time, value, *future) if name is not None])
-    if series is None and time is not None and table.frame[time].is_duplicated().any():
-        series = _find_series(table, [c for c in names if c not in {time, value, *future, *static}], time)
+    if series is None and time is not None and table.frame[time].drop_nulls().is_duplicated().any():
+        free = [c for c in names if c not in {time, value, *future, *static}]
+        series = _find_series(table, free, time, duplicates)
     return Columns(time, value, series, future, static)
 
 
@@ -65,7 +68,7 @@ def _refuse_twice(names: list[str]) -> None:
 
 
 def _find_time(table: Table, free: list[str]) -> str | None:
-    stamps = [c for c in free if looks_like_time(table.frame[c])]
+    stamps = [c for c in free if is_joined(c) or looks_like_time(table.frame[c])]
     named = [c for c in stamps or free if c.lower() in _TIME_NAMES]
     if named:
         return min(named, key=lambda c: _TIME_NAMES.index(c.lower()))
@@ -99,18 +102,22 @@ def _find_value(table: Table, free: list[str]) -> str:
     )
 
 
-def _find_series(table: Table, free: list[str], time: str) -> str:
-    """Return the one column of names, which must distinguish several series, because stamps repeat."""
+def _find_series(table: Table, free: list[str], time: str, duplicates: str) -> str | None:
+    """Return the one column of names, which must distinguish several series, because stamps repeat; None if
+    such rows are to be merged."""
     names = [c for c in free if not is_numeric(table.frame[c]) and not looks_like_time(table.frame[c])]
     if len(names) == 1:
         return names[0]
-    repeated = table.frame[time].is_duplicated()
+    if duplicates != "error":
+        return None
+    repeated = table.frame[time].is_duplicated() & table.frame[time].is_not_null()
     first = int(repeated.arg_true()[0])
     second = int((table.frame[time] == table.frame[time][first]).arg_true()[1])
     rows = f"{table.row(first)} and row {second + table.first_row}"
-    advice = "keep one of them"
+    advice = "keep one of them, or merge such rows with duplicates='mean', 'sum', 'first' or 'last'"
     if free:
         advice += f", or name the column that distinguishes several series with series=: {', '.join(free)}"
+        advice += f"; a time of day in a column of its own is joined with time='{time},...'"
     raise DataError(f"{rows} both hold {time} {table.frame[time][first]}; {advice}.")
 
 

@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.data.series.frequency import calendar
-from elman.data.series.panel import Array, Panel, Series
+from elman.data.series.panel import Panel, Series
+from elman.data.series.rows import Array
+from elman.errors import DataError
+from elman.typed import typed
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,8 @@ class Features:
 
     cycles: tuple[str, ...]
     future: tuple[tuple[float, float], ...]  # mean and standard deviation of each covariate
-    static: tuple[tuple[str, ...] | tuple[float, float], ...]  # texts, or mean and standard deviation
+    # Texts, of which "" stands for a missing one, or mean and standard deviation, of each static column.
+    static: tuple[tuple[str, ...] | tuple[float, float], ...]
 
     @classmethod
     def fit(cls, panel: Panel, ends: Sequence[int]) -> "Features":
@@ -51,38 +55,60 @@ class Features:
             covariate = _hold((series.future[:, i] - mean) / deviation)
             steps = np.arange(first, first + count).clip(0, max(len(covariate) - 1, 0))
             columns.append(covariate[steps, None].astype(np.float32))
-        for value, fitted in zip(series.static, self.static, strict=True):
+        for i, (value, fitted) in enumerate(zip(series.static, self.static, strict=True)):
+            if isinstance(value, str) and not _is_texts(fitted):
+                column = panel.columns.static[i]
+                raise DataError(
+                    f"series {series.name!r}: static column {column!r} holds {value!r}, but was a number in "
+                    "training; give a number."
+                )
             if not _is_texts(fitted):
-                scaled = (float(value) - float(fitted[0])) / float(fitted[1])
+                mean, deviation = float(fitted[0]), float(fitted[1])
+                # A missing number is taken as the mean.
+                scaled = 0.0 if value is None else (float(value) - mean) / deviation
                 columns.append(np.full((count, 1), scaled, np.float32))
         return np.concatenate(columns, 1)
 
     def codes(self, series: Series) -> list[int]:
         """Return a code for each static column of texts, 0 for a text unknown when fitting."""
         columns = zip(series.static, self.static, strict=True)
-        return [1 + f.index(str(v)) if str(v) in f else 0 for v, f in columns if _is_texts(f)]
+        return [1 + f.index(_text(v)) if _text(v) in f else 0 for v, f in columns if _is_texts(f)]
 
     def to_json(self) -> dict[str, Any]:
         return {"cycles": self.cycles, "future": self.future, "static": self.static}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Features":
-        columns = {key: tuple(tuple(v) for v in value[key]) for key in ("future", "static")}
-        return cls(cycles=tuple(value["cycles"]), **columns)
+        """Return the features whose `to_json` gave `value`. Raises ValueError for anything else."""
+        features: Features = typed(cls, value, "features.json")
+        numbers = [*features.future, *(values for values in features.static if not _is_texts(values))]
+        if not all(deviation > 0 for _, deviation in numbers):  # type: ignore[operator]  # no texts are left
+            raise ValueError("features.json: a standard deviation must be above 0")
+        return features
 
 
 def _moments(column: Array) -> tuple[float, float]:
     observed = column[~np.isnan(column)]
-    if not len(observed):
+    size = float(np.abs(observed).max()) if len(observed) else 0.0
+    if size == 0:
         return 0.0, 1.0
-    deviation = float(observed.std())
-    return float(observed.mean()), deviation if deviation > 1e-12 * np.abs(observed).max() else 1.0
+    # In a unit near the largest, as the squares of large numbers overflow; a power of 2 changes no digit.
+    unit = 2.0 ** np.frexp(size)[1]
+    mean, deviation = float((observed / unit).mean() * unit), float((observed / unit).std() * unit)
+    return mean, deviation if deviation > 1e-12 * size else 1.0
 
 
-def _values(column: Sequence[str | float]) -> tuple[str, ...] | tuple[float, float]:
+def _values(column: Sequence[str | float | None]) -> tuple[str, ...] | tuple[float, float]:
     if any(isinstance(value, str) for value in column):
-        return tuple(sorted({str(value) for value in column}))
+        return tuple(sorted({_text(value) for value in column}))
     return _moments(np.array(column, dtype=np.float64))
+
+
+def _text(value: str | float | None) -> str:
+    """Return a static value as text; a whole number without a fraction."""
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _is_texts(fitted: tuple[str, ...] | tuple[float, float]) -> bool:

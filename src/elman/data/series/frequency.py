@@ -3,22 +3,36 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elman.data.series.stamps import Stamps
-from elman.errors import DataError, UsageError
+from elman.errors import UsageError
+
+Dates = NDArray[Any]
 
 _SECOND = 1_000_000  # stamps count microseconds
 _DAY = 86_400 * _SECOND
 _YEAR = 365.25 * 86_400
 _FIXED = {"us": 1, "s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND, "d": _DAY, "w": 7 * _DAY}
 _MONTHS = {"mo": 1, "q": 3, "y": 12}
+# NumPy adds no bare integer to a date.
+ONE_DAY, ONE_MONTH, ONE_YEAR = (np.timedelta64(1, unit) for unit in ("D", "M", "Y"))
+FIRST, LAST = (1,), (31,)  # days of a month
+# pandas' names of units of months, with the days on which their stamps lie.
+_PANDAS: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
+    **{name: (unit, LAST) for name, unit in (("M", "mo"), ("Q", "q"), ("Y", "y"), ("A", "y"))},
+    **{name: (unit, LAST) for name, unit in (("ME", "mo"), ("QE", "q"), ("YE", "y"))},
+    **{name: (unit, FIRST) for name, unit in (("MS", "mo"), ("QS", "q"), ("YS", "y"), ("AS", "y"))},
+    **{name: ("mo", days) for name, days in (("SM", (15, 31)), ("SME", (15, 31)), ("SMS", (1, 15)))},
+}
+_PANDAS_FIXED: Final = {"T": "min", "B": "bd"}
+_MAX_COUNT: Final = 10**16  # 317 years of microseconds
 _GRAMMAR = (
-    "a count and one of s, min, h, d, bd (business day), w, mo, q, y, as in '30min' or '1mo', "
-    "or a bare count for stamps that are step numbers"
+    "a count and one of s, min, h, d, bd (business day), w, mo, q, y, as in '30min' or '1mo' (or pandas' "
+    "names, such as 'MS'), or a bare count for stamps that are step numbers"
 )
 
 Unit = Literal["us", "business", "month", "integer"]
@@ -28,12 +42,16 @@ Unit = Literal["us", "business", "month", "integer"]
 class Frequency:
     """Steps of `count` units: microseconds, business days (Monday to Friday), months or plain numbers.
 
-    With `month_end`, the stamps of a grid of months are the last days of their months.
+    Attributes:
+        days: of a month, on which the stamps of a grid of months lie; a day that a month lacks is its last.
+            Several make several steps a month: (1, 15) are half months. Without any, it is the first stamp's.
+        business: the days are the first (1) or the last (31) business days of the months.
     """
 
     unit: Unit
     count: int
-    month_end: bool = False
+    days: tuple[int, ...] = ()
+    business: bool = False
 
     def __str__(self) -> str:
         if self.unit == "business":
@@ -42,32 +60,69 @@ class Frequency:
             return str(self.count)
         sizes = _MONTHS if self.unit == "month" else _FIXED
         name = max((n for n in sizes if self.count % sizes[n] == 0), key=lambda n: sizes[n])
-        return f"{self.count // sizes[name]}{name}"
+        parts = f":{','.join(map(str, self.days))}" if len(self.days) > 1 else ""
+        return f"{self.count // sizes[name]}{name}{parts}"
 
     @classmethod
     def parse(cls, text: str) -> "Frequency":
-        """Parse a frequency in the form that `str` returns: "1h", "30min", "1d", "1bd", "1mo", "1q", "1".
+        """Parse a frequency in the form that `str` returns: "1h", "30min", "1d", "1bd", "1mo", "1q", "1",
+        "1mo:1,15" (half months); or in pandas' form: "MS", "2QE", "BME", "W-SUN".
 
         Raises:
             UsageError: `text` has another form.
         """
-        match = re.fullmatch(r"([1-9]\d*)?\s*([a-z]*)", text.strip().lower())
-        count, unit = (int(match[1] or 1), match[2]) if match and text.strip() else (0, "unknown")
+        match = re.fullmatch(
+            r"([1-9]\d{0,15})?\s*([A-Za-z]*)(?:-[A-Z]{3})?(?::(\d\d?(?:,\d\d?)+))?", text.strip()
+        )
+        if match and text.strip():
+            frequency = cls._of(int(match[1] or 1), match[2], match[3])
+            if frequency is not None and frequency.count <= _MAX_COUNT:
+                return frequency
+        raise UsageError(f"frequency {text!r} is not understood; give {_GRAMMAR}.")
+
+    @classmethod
+    def _of(cls, count: int, name: str, listed: str | None) -> "Frequency | None":
+        business = len(name) > 2 and name[0] == "B" and name[1:] in _PANDAS and "SM" not in name
+        unit, days = _PANDAS.get(name[business:], (_PANDAS_FIXED.get(name, name.lower()), ()))
+        if listed or len(days) > 1:
+            days = tuple(sorted({int(day) for day in listed.split(",")})) if listed else days
+            if (unit, count) != ("mo", 1) or days[0] < 1 or days[-1] > 31 or len(days) < 2:
+                return None
+        if unit in _MONTHS:
+            return cls("month", count * _MONTHS[unit], days, business)
         if unit in _FIXED:
             return cls("us", count * _FIXED[unit])
-        if unit in _MONTHS:
-            return cls("month", count * _MONTHS[unit])
-        if unit == "bd":
-            return cls("business", count)
-        if unit == "":
-            return cls("integer", count)
-        raise UsageError(f"frequency {text!r} is not understood; give {_GRAMMAR}.")
+        return {"bd": cls("business", count), "": cls("integer", count)}.get(unit)
+
+    def to_json(self) -> list[Any]:
+        """Return a list of JSON values; the third is, as in 0.1.0, a flag for the ends of months where that
+        says it all."""
+        days = list(self.days) if self.days not in ((), LAST) else bool(self.days)
+        return [self.unit, self.count, days, *([True] if self.business else [])]
+
+    @classmethod
+    def from_json(cls, values: list[Any]) -> "Frequency":
+        unit, count, days, *business = values
+        days = tuple(days) if isinstance(days, list) else LAST if days else ()
+        return cls(unit, count, days, bool(business))
+
+    def is_valid(self) -> bool:
+        """Return whether its numbers are those of a frequency; those of `parse` are."""
+        days = sorted({day for day in self.days if 1 <= day <= 31})
+        some_days = self.unit == "month" and (self.count == 1 or len(days) == 1)
+        in_business = not self.business or self.days in (FIRST, LAST)
+        return (
+            1 <= self.count <= _MAX_COUNT
+            and list(self.days) == days
+            and in_business
+            and (some_days or not days)
+        )
 
     @property
     def seconds(self) -> float:
         """Average length of a step; NaN for step numbers."""
         lengths = {"us": 1 / _SECOND, "business": 86_400.0, "month": _YEAR / 12, "integer": float("nan")}
-        return self.count * lengths[self.unit]
+        return self.count * lengths[self.unit] / max(len(self.days), 1)
 
     @property
     def season(self) -> int:
@@ -90,10 +145,11 @@ class Frequency:
         A stamp off the grid belongs to the nearest step, or to the one it is in (months, business days).
         """
         if self.unit == "month":
-            months = stamps.astype("datetime64[M]").astype(np.int64)
-            slots = (months - start.astype("datetime64[M]").astype(np.int64)) // self.count
+            slots = (self._parts(stamps) - self._parts(start)) // self.count
         elif self.unit == "business":
-            days = np.busday_count(start.astype("datetime64[D]"), stamps.astype("datetime64[D]") + 1) - 1
+            days = (
+                np.busday_count(start.astype("datetime64[D]"), stamps.astype("datetime64[D]") + ONE_DAY) - 1
+            )
             slots = days.astype(np.int64) // self.count
         else:
             distance = stamps.astype(np.int64) - start.astype(np.int64)
@@ -111,17 +167,41 @@ class Frequency:
         if self.unit == "business":
             days = np.busday_offset(day, slots * self.count, roll="backward")
             return np.asarray(days.astype("datetime64[us]") + time_of_day)
-        month = day.astype("datetime64[M]") + slots * self.count
-        last = (month + 1).astype("datetime64[D]") - 1
-        first = month.astype("datetime64[D]")
-        same_day = first + (day - day.astype("datetime64[M]").astype("datetime64[D]"))
-        days = last if self.month_end else np.minimum(same_day, last)
+        parts = self._parts(start) + slots * self.count
+        first, last = _first_and_last_day((parts // self._each).astype("datetime64[M]"))
+        days_in = np.array(self.days or [_day_of_month(day)])[parts % self._each]
+        days = np.minimum(first + (days_in - 1) * ONE_DAY, last)
+        if self.business:
+            days = np.busday_offset(days, 0, roll="forward" if self.days == FIRST else "backward")
         return np.asarray(days.astype("datetime64[us]") + time_of_day)
+
+    @property
+    def _each(self) -> int:
+        """Number of steps in `count` months."""
+        return max(len(self.days), 1)
+
+    def _parts(self, stamps: Stamps | np.generic) -> NDArray[np.int64]:
+        """Return the number, from January 1970 on, of the part of a month in which each stamp lies."""
+        day = np.asarray(stamps.astype("datetime64[D]"))
+        month = day.astype("datetime64[M]")
+        first, last = _first_and_last_day(month)
+        parts = month.astype(np.int64) * self._each
+        for start in self.days[1:]:
+            parts = parts + (day >= np.minimum(first + (start - 1) * ONE_DAY, last))
+        return np.asarray(parts)
 
     def cycles(self, seconds: float) -> tuple[str, ...]:
         """Return the calendar cycles that `seconds` of history can teach: two steps to half of it long."""
         lengths = {"hour": 3600.0, "day": 86_400.0, "week": 7 * 86_400.0, "year": _YEAR}
         return tuple(c for c, length in lengths.items() if 2 * self.seconds <= length <= seconds / 2)
+
+
+def _first_and_last_day(month: Dates) -> tuple[Dates, Dates]:
+    return month.astype("datetime64[D]"), (month + ONE_MONTH).astype("datetime64[D]") - ONE_DAY
+
+
+def _day_of_month(day: np.generic) -> int:
+    return int((day - day.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64)) + 1
 
 
 def calendar(stamps: Stamps, cycles: Sequence[str]) -> NDArray[np.float32]:
@@ -140,60 +220,7 @@ def _phase(stamps: Stamps, cycle: str) -> NDArray[np.float64]:
     micros = stamps.astype("datetime64[us]").astype(np.int64)
     if cycle == "year":
         year = stamps.astype("datetime64[Y]")
-        start, end = (y.astype("datetime64[us]").astype(np.int64) for y in (year, year + 1))
+        start, end = (y.astype("datetime64[us]").astype(np.int64) for y in (year, year + ONE_YEAR))
         return np.asarray((micros - start) / (end - start))
     length = {"hour": 3600 * _SECOND, "day": _DAY, "week": 7 * _DAY}[cycle]
     return np.asarray((micros % length) / length)
-
-
-def infer_frequency(groups: Sequence[Stamps], name: str) -> Frequency:
-    """Infer the common frequency of several series of ascending stamps; `name` is for messages.
-
-    Raises:
-        DataError: no series has two stamps.
-    """
-    stamps = np.concatenate([group for group in groups if len(group)] or [np.zeros(0, np.int64)])
-    steps = np.concatenate([np.diff(group) for group in groups if len(group) > 1] or [np.zeros(0, np.int64)])
-    if not len(steps):
-        raise DataError(f"{name} has no series with two stamps, so its frequency is unknown; give more rows.")
-    if stamps.dtype.kind == "i":
-        return Frequency("integer", _common_step(steps))
-    return _business(stamps, steps) or _monthly(groups, stamps, steps) or Frequency("us", _common_step(steps))
-
-
-def _common_step(steps: NDArray[np.int64]) -> int:
-    """Return the most frequent step if nearly all are multiples of it, else the greatest common divisor.
-
-    If the divisor is far below the median step, the clock is inexact, and the median is returned.
-    """
-    values, counts = np.unique(steps.astype(np.int64), return_counts=True)
-    frequent = int(values[counts.argmax()])
-    if (counts[values % frequent == 0]).sum() >= 0.9 * counts.sum():
-        return frequent
-    divisor, median = int(np.gcd.reduce(values)), int(np.median(steps.astype(np.int64)))
-    return divisor if median <= 4 * divisor else median
-
-
-def _business(stamps: Stamps, steps: Stamps) -> Frequency | None:
-    """Return business days for daily stamps that leave out all weekends."""
-    days = steps.astype("timedelta64[D]").astype(np.int64)
-    daily = np.median(days) == 1 and (days >= 3).any()
-    weekdays = daily and bool(np.is_busday(stamps.astype("datetime64[D]")).all())
-    return Frequency("business", 1) if weekdays else None
-
-
-def _monthly(groups: Sequence[Stamps], stamps: Stamps, steps: Stamps) -> Frequency | None:
-    """Return months, quarters or years: the same day of each, its last day, or any one stamp in each."""
-    if steps.min() < np.timedelta64(27, "D"):
-        return None
-    days = stamps.astype("datetime64[D]")
-    month = days.astype("datetime64[M]")
-    ends = bool((days == (month + 1).astype("datetime64[D]") - 1).all())
-    same_day = len(np.unique((days - month.astype("datetime64[D]")).astype(np.int64))) == 1
-    months = np.concatenate(
-        [np.diff(g.astype("datetime64[M]")).astype(np.int64) for g in groups if len(g) > 1]
-    )
-    even = len(np.unique(steps)) == 1 and len(steps) > 2
-    if (months < 1).any() or (even and not (ends or same_day)):
-        return None  # exactly every 28 or 30 days
-    return Frequency("month", _common_step(months), month_end=ends and not same_day)

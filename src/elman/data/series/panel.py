@@ -5,16 +5,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from elman.data.series.columns import Columns, find_columns, is_numeric
-from elman.data.series.frequency import Frequency, infer_frequency
-from elman.data.series.stamps import StampColumn, Stamps, read_stamps
-from elman.data.table.table import Table, read_table
-from elman.errors import DataError
+from elman.data.series.columns import Columns, find_columns
+from elman.data.series.frequency import Frequency
+from elman.data.series.infer import choose, first_step, infer_frequency, with_days
+from elman.data.series.rows import Array, Rows, Static
+from elman.data.series.source import is_joined, join_names, series_table
+from elman.data.series.stamps import Clock, Stamps, alike, format_stamp, read_stamps
+from elman.data.table.formats import shorten
+from elman.errors import DataError, UsageError
 
-Array = NDArray[np.float64]
+# Shares of rows, and of steps, with which a grid is taken for that of the data.
+MOST_STEPS, LEAST_STEPS, MANY_STAMPS = 0.75, 0.1, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +28,8 @@ class Series:
     start: np.generic
     values: Array  # (n,) NaN where missing; the first and the last are known
     future: Array  # (m, F) covariates known ahead, with m >= n; NaN where missing
-    static: tuple[str | float, ...] = ()  # one text or number per static column
+    static: Static = ()  # one text or number per static column; None if missing
+    nonnegative: bool = True  # whether no value before the first step was negative, as far as is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +39,16 @@ class Panel:
     series: tuple[Series, ...]
     frequency: Frequency
     columns: Columns
-    kind: str  # of the stamps: "integer", "date" or "datetime"
+    clock: Clock  # how stamps are read and written
     name: str
     fingerprint: str
     notes: tuple[str, ...] = ()  # sentences about irregular, missing or ambiguous data
+    whole_names: bool = False  # whether the names of the series are whole numbers, as forecasts return them
+
+    @property
+    def kind(self) -> str:
+        """The kind of the stamps: "integer", "date" or "datetime"."""
+        return self.clock.kind
 
     def stamps(self, series: Series, first: int, count: int) -> Stamps:
         """Return the stamps of `count` steps of a series, from step `first` on."""
@@ -48,44 +58,65 @@ class Panel:
 def read_panel(
     source: Any,
     *,
-    time: str | None = None,
+    time: str | Sequence[str] | None = None,
     value: str | None = None,
     series: str | None = None,
     future: Sequence[str] = (),
     static: Sequence[str] = (),
     frequency: str | Frequency | None = None,
+    duplicates: str = "error",
+    clock: Clock | None = None,
 ) -> Panel:
     """Read series from a table in long form, with one row per series and stamp.
 
     Args:
-        source: as in `read_table`.
+        source: as in `series_table`.
         time, value, series: names of columns. They can be omitted if they are `ds`, `y` and `unique_id` or if
-            only one column is possible. A table without a time column is one series of steps.
+            only one column is possible. A table without a time column is one series of steps. Several columns
+            may hold the parts of the time: `["year", "month"]`.
         future: columns known ahead of time (holidays, prices), also in rows after the last value.
         static: columns with one value per series, text or number.
         frequency: as in `Frequency.parse`; inferred if None.
+        duplicates: what several rows of one series and stamp become, a key of `AGGREGATES` or "error".
+        clock: how to read the stamps, where they leave it open.
 
     Raises:
         DataError: two rows hold the same stamp of one series, a stamp or number cannot be read, all values
             are missing, or the grid would be far longer than the table.
     """
-    table = read_table(source)
-    columns = find_columns(table, time, value, series, future, static)
-    rows = _Rows.of(table, columns)
+    time = join_names(time)
+    table = series_table(source, time=time, value=value)
+    columns = find_columns(table, time, value, series, future, static, duplicates)
     if isinstance(frequency, str):
         frequency = Frequency.parse(frequency)
+    rows = Rows.of(table, columns, clock, duplicates, frequency)
     groups = rows.groups()
-    frequency = frequency or infer_frequency([rows.time.stamps[g] for g in groups.values()], table.name)
-    _check_unit(frequency, rows.time, table, columns)
+    stamps = [rows.time.stamps[group] for group in groups.values()]
+    if frequency is None:
+        frequency = infer_frequency(stamps, table.name)
+    else:
+        rows.check_unit(frequency)
+        frequency = with_days(frequency, stamps)
+    _refuse_other_step(table.name, frequency, stamps, duplicates)
     notes = list(rows.time.notes)
+    if clock is None and columns.time is not None and is_joined(columns.time):
+        notes.append(f"{table.name}: columns {columns.time} were joined to the time")
     if columns.time is None and len(table.frame.columns) > 1:
         notes.append(f"{table.name} has no column of times, so its rows are the steps")
     grids = [_grid(rows, name, index, frequency, notes) for name, index in groups.items()]
     nonempty = tuple(grid for grid in grids if grid is not None)
     if not nonempty:
         raise DataError(f"{table.name}: column {columns.value!r} is empty; give at least a few values.")
-    kind = rows.time.kind
-    return Panel(nonempty, frequency, columns, kind, table.name, table.fingerprint, _shortened(notes))
+    return Panel(
+        nonempty,
+        frequency,
+        columns,
+        rows.time.clock,
+        table.name,
+        table.fingerprint,
+        _shortened(notes),
+        columns.series is not None and table.frame[columns.series].dtype.is_integer(),
+    )
 
 
 def extend(panel: Panel, source: Any) -> Panel:
@@ -94,10 +125,13 @@ def extend(panel: Panel, source: Any) -> Panel:
     Raises:
         DataError: a column is missing, a stamp repeats, or a series is not in the panel.
     """
-    table = read_table(source)
+    if not panel.columns.future:
+        raise UsageError("this model has no covariates known ahead, so it takes no table of them (future)")
+    table = series_table(source, time=panel.columns.time)
     columns = replace(panel.columns, value=panel.columns.future[0], static=())
     table.require(*columns.all)
-    rows = _Rows.of(table, columns)
+    rows = Rows.of(table, columns, panel.clock)
+    rows.check_unit(panel.frequency)
     groups = rows.groups()
     if panel.columns.series is None and groups:
         groups = {panel.series[0].name: next(iter(groups.values()))}
@@ -111,62 +145,24 @@ def extend(panel: Panel, source: Any) -> Panel:
     return replace(panel, series=extended)
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    table: Table
-    columns: Columns
-    time: StampColumn
-    values: Array
-    future: Array
-    names: pl.Series | None
+def read_moments(panel: Panel, moments: list[Any], what: str) -> Stamps:
+    """Return stamps given one by one, read like those of a panel; `what` names them.
 
-    @classmethod
-    def of(cls, table: Table, columns: Columns) -> "_Rows":
-        rows = np.arange(len(table))
-        time = StampColumn(rows, "integer") if columns.time is None else read_stamps(table, columns.time)
-        future = np.zeros((len(table), len(columns.future)))
-        for i, column in enumerate(columns.future):
-            future[:, i] = table.numbers(column).to_numpy()
-        names = None if columns.series is None else pl.Series(table.texts(columns.series))
-        return cls(table, columns, time, table.numbers(columns.value).to_numpy(), future, names)
-
-    def groups(self) -> dict[str, NDArray[np.int64]]:
-        """Return the row numbers of each series in order of time; the series are in order of appearance."""
-        order = np.argsort(self.time.stamps, kind="stable")
-        if self.names is None:
-            groups = {self.columns.value: order}
-        else:
-            _, first, codes = np.unique(self.names.to_numpy(), return_index=True, return_inverse=True)
-            by_series = order[np.argsort(codes[order], kind="stable")]
-            parts = np.split(by_series, np.cumsum(np.bincount(codes))[:-1])
-            groups = {str(self.names[int(first[i])]): parts[i] for i in np.argsort(first)}
-        for name, index in groups.items():
-            self._refuse_repeats(name, index)
-        return groups
-
-    def _refuse_repeats(self, name: str, index: NDArray[np.int64]) -> None:
-        stamps = self.time.stamps[index]
-        same = np.flatnonzero(stamps[1:] == stamps[:-1])
-        if len(same):
-            a, b = sorted((int(index[same[0]]), int(index[same[0] + 1])))
-            whose = f" of series {name!r}" if self.names is not None else ""
-            hint = "" if whose else ", or name the column that distinguishes several series with series="
-            stamp = format_stamp(stamps[same[0]])
-            rows = f"{self.table.row(a)} and row {b + self.table.first_row}"
-            raise DataError(f"{rows} both hold {stamp}{whose}; keep one of them{hint}.")
-
-
-def _check_unit(frequency: Frequency, time: StampColumn, table: Table, columns: Columns) -> None:
-    if (frequency.unit == "integer") != (time.kind == "integer"):
-        what = "whole numbers" if time.kind == "integer" else "dates"
+    Raises:
+        DataError: they are no stamps, or unlike those of the panel.
+    """
+    table = series_table({what: moments})
+    readings = alike(read_stamps(table, what), panel.clock, repr(what))
+    if (readings[0].kind == "integer") != (panel.kind == "integer"):
+        kind = "whole numbers" if panel.kind == "integer" else "dates"
         raise DataError(
-            f"{table.name}: the stamps ({columns.time or 'row numbers'}) are {what}, so the frequency cannot "
-            f"be {str(frequency)!r}; omit frequency or give one for {what}."
+            f"{what} {shorten(moments[0])} is not a stamp like those of the training data, which are {kind}."
         )
+    return choose(readings, None, panel.frequency).stamps
 
 
 def _grid(
-    rows: _Rows, name: str, index: NDArray[np.int64], frequency: Frequency, notes: list[str]
+    rows: Rows, name: str, index: NDArray[np.int64], frequency: Frequency, notes: list[str]
 ) -> Series | None:
     """Return the series from its first to its last known value, or None if all values are missing."""
     observed = ~np.isnan(rows.values[index])
@@ -175,20 +171,44 @@ def _grid(
         return None
     index = index[int(observed.argmax()) :]
     stamps = rows.time.stamps[index]
-    slots, exact = frequency.slots(stamps[0], stamps)
+    start = first_step(frequency, stamps)
+    slots, exact = frequency.slots(start, stamps)
+    if slots[0]:  # the first stamp is half a step off
+        start, slots = frequency.stamps(start, slots[:1])[0], slots - slots[0]
     _refuse_sparse(rows, name, slots, frequency)
-    values = np.full(int(slots[-1]) + 1, np.nan)
-    # Rows are in order of time, so of two stamps in one step the later one counts.
-    values[slots] = rows.values[index]
+    steps, known, covariates = rows.merged(index, slots)
+    values = np.full(int(steps[-1]) + 1, np.nan)
+    values[steps] = known
     future = np.full((len(values), rows.future.shape[1]), np.nan)
-    future[slots] = rows.future[index]
+    future[steps] = covariates
     values = values[: int(np.flatnonzero(~np.isnan(values))[-1]) + 1]
-    series = Series(name, stamps[0], values, future, _static(rows, name, index))
-    notes += _irregularities(series, stamps, slots, exact, frequency)
+    series = Series(name, start, values, future, rows.static_values(name, index))
+    notes += _irregularities(series, stamps, slots, exact, frequency, rows.duplicates)
     return series
 
 
-def _with_future(series: Series, rows: _Rows, index: NDArray[np.int64], frequency: Frequency) -> Series:
+def _refuse_other_step(name: str, frequency: Frequency, stamps: Sequence[Stamps], duplicates: str) -> None:
+    """Raise DataError for a frequency that would merge many stamps, or leave nearly all steps empty."""
+    count, steps, length = 0, 0, 0
+    for group in stamps:
+        if len(group):
+            slots = frequency.slots(group[0], group)[0]
+            count, steps = count + len(group), steps + len(np.unique(slots))
+            length += int(slots[-1] - slots[0]) + 1
+    if duplicates == "error" and steps < MOST_STEPS * count:
+        raise DataError(
+            f"{name}: {count - steps} of {count} rows share a step of {frequency} with another; give the "
+            "frequency of the data (a longer one for irregular stamps), and merge such rows with "
+            "duplicates='mean', 'sum', 'first' or 'last'."
+        )
+    if count >= MANY_STAMPS and steps < LEAST_STEPS * length:
+        raise DataError(
+            f"{name}: only {steps} of {length} steps of {frequency} have a row; give the frequency of the "
+            "data."
+        )
+
+
+def _with_future(series: Series, rows: Rows, index: NDArray[np.int64], frequency: Frequency) -> Series:
     slots, _ = frequency.slots(series.start, rows.time.stamps[index])
     index, slots = index[slots >= 0], slots[slots >= 0]
     if not len(slots):
@@ -196,12 +216,13 @@ def _with_future(series: Series, rows: _Rows, index: NDArray[np.int64], frequenc
     _refuse_sparse(rows, series.name, slots, frequency, len(series.values))
     future = np.full((max(len(series.future), int(slots[-1]) + 1), series.future.shape[1]), np.nan)
     future[: len(series.future)] = series.future
-    future[slots] = rows.future[index]
+    steps, _, covariates = rows.merged(index, slots)
+    future[steps] = covariates
     return replace(series, future=future)
 
 
 def _refuse_sparse(
-    rows: _Rows, name: str, slots: NDArray[np.int64], frequency: Frequency, length: int = 0
+    rows: Rows, name: str, slots: NDArray[np.int64], frequency: Frequency, length: int = 0
 ) -> None:
     if slots[-1] + 1 > 1000 + length + 50 * len(slots):
         raise DataError(
@@ -210,24 +231,13 @@ def _refuse_sparse(
         )
 
 
-def _static(rows: _Rows, name: str, index: NDArray[np.int64]) -> tuple[str | float, ...]:
-    values: list[str | float] = []
-    for column in rows.columns.static:
-        cells = rows.table.frame[column]
-        first = cells[int(index[0])]
-        other = np.flatnonzero((cells.gather(index) != first).fill_null(True).to_numpy())
-        if first is None or len(other):
-            row = int(index[other[0]] if first is not None else index[0])
-            raise DataError(
-                f"{rows.table.row(row)}: static column {column!r} of series {name!r} holds {cells[row]} "
-                f"after {first}; a static column should hold the same value in all rows of a series."
-            )
-        values.append(float(first) if is_numeric(cells) else str(first))
-    return tuple(values)
-
-
 def _irregularities(
-    series: Series, stamps: Stamps, slots: NDArray[np.int64], exact: NDArray[np.bool_], frequency: Frequency
+    series: Series,
+    stamps: Stamps,
+    slots: NDArray[np.int64],
+    exact: NDArray[np.bool_],
+    frequency: Frequency,
+    duplicates: str,
 ) -> Iterator[str]:
     off = np.flatnonzero(~exact)
     if len(off):
@@ -238,9 +248,10 @@ def _irregularities(
     shared = np.flatnonzero(slots[1:] == slots[:-1])
     if len(shared):
         first = format_stamp(stamps[shared[0]])
+        merged = "dropped" if duplicates == "error" else f"merged ({duplicates})"
         yield (
             f"series {series.name!r}: {len(shared)} stamps share a step with a later one "
-            f"(first {first}) and were dropped"
+            f"(first {first}) and were {merged}"
         )
     missing = np.flatnonzero(np.isnan(series.values))
     if len(missing):
@@ -254,13 +265,3 @@ def _irregularities(
 def _shortened(notes: list[str], limit: int = 8) -> tuple[str, ...]:
     more = [f"and {len(notes) - limit} more notes like these"] if len(notes) > limit else []
     return tuple(notes[:limit] + more)
-
-
-def format_stamp(stamp: Any) -> str:
-    """Return a stamp as text, without zero fractions, seconds and hours at its end."""
-    if not isinstance(stamp, np.datetime64):
-        return str(stamp)
-    text = str(stamp.astype("datetime64[us]")).replace("T", " ")
-    for zeros in (".000000", ":00", " 00:00"):
-        text = text.removesuffix(zeros)
-    return text

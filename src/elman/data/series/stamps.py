@@ -1,62 +1,103 @@
-"""Time stamps in many formats → numpy datetime64[us] in one time zone, or step numbers."""
+"""Columns of time stamps → numpy datetime64[us], or step numbers, in every reading that fits all cells.
 
-import re
+Most columns have one reading. `elman.data.series.infer.choose` chooses where the order of day and month, or
+the meaning of numbers, is open.
+"""
+
 from dataclasses import dataclass
-from datetime import time
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from elman.data.series.dates import DateReading, date_readings, looks_like_date
+from elman.data.series.numbers import EXAMPLES, number_readings
+from elman.data.table.formats import shorten
 from elman.data.table.table import Table
 from elman.errors import DataError
 
 # datetime64[us], or int64 for stamps that are numbers of steps.
-Stamps = NDArray[np.datetime64] | NDArray[np.int64]
+Stamps = NDArray[Any]
 
-_DATES = ("%Y-%m-%d", "%d-%m-%Y", "%m-%d-%Y", "%d %B %Y", "%B %d %Y", "%d-%B-%Y", "%Y%m%d", "%G-W%V-%u")
-_TIMES = ("", " %H:%M:%S%.f", " %I:%M:%S %p")
-_FORMATS = tuple(date + time for date in _DATES for time in _TIMES)
-_ZONE = r"(\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)$"
-_EXAMPLES = "write dates as 2024-01-31 or 2024-01-31 13:30, or use whole numbers"
+_DECIMAL: Final = r"^[+-]?\d{1,18}(?:\.\d*)?$"
+_PARTS_OF_HOURS: Final = {
+    -570: "Pacific/Marquesas",
+    210: "Asia/Tehran",
+    270: "Asia/Kabul",
+    330: "Asia/Kolkata",
+    345: "Asia/Kathmandu",
+    390: "Asia/Yangon",
+    525: "Australia/Eucla",
+    570: "Australia/Darwin",
+}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How a column's cells became stamps, so that later ones are read alike.
+
+    Attributes:
+        kind: "integer", "date" (without any time of day) or "datetime".
+        form: the reading, where the cells leave it open: "month/day/year", "YYYYMM", ...; else "".
+        zone: the time zone of the stamps, which forecasts take; "" without one, None where elman 0.1.0 did
+            not save it.
+        local: whether the stamps are local times of that zone; else they are in UTC.
+    """
+
+    kind: str
+    form: str = ""
+    zone: str | None = ""
+    local: bool = False
 
 
 @dataclass(frozen=True)
 class StampColumn:
     stamps: Stamps
-    kind: str  # "integer", "date" (without any time of day) or "datetime"
+    clock: Clock
     notes: tuple[str, ...] = ()  # sentences about how the column was read
 
+    @property
+    def kind(self) -> str:
+        return self.clock.kind
 
-def read_stamps(table: Table, column: str) -> StampColumn:
-    """Read the stamps in `column` of `table`.
 
-    Text may be ISO 8601 or another common date format, the same in all rows. Stamps with a zone or an offset
-    become UTC, unless all of them are local midnights, which are dates. Whole numbers stay numbers, unless
-    all are dates YYYYMMDD.
+def read_stamps(table: Table, column: str) -> list[StampColumn]:
+    """Return the readings of the stamps in `column` of `table`, at least one, the likeliest first.
+
+    Text may be a date in any common format, the same in all rows. Stamps with a zone or an offset are read in
+    UTC and as local times. Whole numbers stay numbers, unless all are dates such as YYYYMMDD or YYYYMM, or
+    seconds since 1970.
 
     Raises:
         DataError: a stamp is missing or cannot be read.
     """
     table.require(column)
     cells = table.frame[column]
+    if cells.dtype in (pl.Categorical, pl.Enum):
+        cells = cells.cast(pl.String)
     if cells.dtype == pl.String:
         cells = cells.str.strip_chars().replace("", None)
+    if cells.dtype.is_float():
+        cells = cells.fill_nan(None)
     if cells.null_count():
         row = table.row(int(cells.is_null().arg_true()[0]))
         raise DataError(f"{row}: column {column!r} has no time stamp; give one or remove the row.")
     if cells.dtype == pl.Date:
-        return StampColumn(_numpy(cells), "date")
+        return [_unzoned(_numpy(cells))]
     if isinstance(cells.dtype, pl.Datetime):
         return _from_datetimes(cells)
     if cells.dtype.is_numeric():
         return _from_numbers(table, column, cells)
     if cells.dtype != pl.String:
         raise DataError(
-            f"column {column!r} of {table.name} holds {cells.dtype}, which is not a time stamp; {_EXAMPLES}."
+            f"column {column!r} of {table.name} holds {cells.dtype}, which is not a time stamp; {EXAMPLES}."
         )
     if cells.str.contains(r"^[+-]?\d{1,18}$").all():
         return _from_numbers(table, column, cells.cast(pl.Int64))
+    if cells.str.contains(_DECIMAL).all():
+        readings = _number_columns(table, column, cells.cast(pl.Float64).to_numpy())
+        return readings + _from_text(table, column, cells, refuse=not readings)
     return _from_text(table, column, cells)
 
 
@@ -64,133 +105,158 @@ def looks_like_time(cells: pl.Series) -> bool:
     """Return whether a column's first values are dates or times; numbers do not count as such."""
     if cells.dtype.is_temporal():
         return True
-    if cells.dtype != pl.String:
-        return False
-    head = _normalize(cells.drop_nulls().head(50).str.strip_chars())
-    if head.is_empty() or head.str.contains(r"^[+-]?[\d.]+(?:[eE][+-]?\d+)?$").all():
-        return False
-    return any(_parse(_drop_zone(head), pattern).null_count() == 0 for pattern in _FORMATS)
+    return cells.dtype == pl.String and looks_like_date(cells.drop_nulls().head(50))
 
 
-def _from_numbers(table: Table, column: str, cells: pl.Series) -> StampColumn:
-    whole = cells.cast(pl.Int64, strict=False)
-    bad = (whole.is_null() | (whole.cast(pl.Float64) != cells.cast(pl.Float64))).arg_true()
-    if len(bad):
-        row, value = table.row(int(bad[0])), cells[int(bad[0])]
-        raise DataError(f"{row}: column {column!r} holds {value}, which is not a whole number; {_EXAMPLES}.")
-    if bool(whole.is_between(19000101, 22001231).all()):
-        dates = _parse(whole.cast(pl.String), "%Y%m%d")
-        if dates.null_count() == 0:
-            return StampColumn(_numpy(dates), "date")
-    return StampColumn(whole.to_numpy().astype(np.int64), "integer")
-
-
-def _from_text(table: Table, column: str, cells: pl.Series) -> StampColumn:
-    text = _normalize(cells)
-    local_text = _drop_zone(text)
-    pattern = _best_format(local_text)
-    local = _parse(local_text, pattern)
-    if local.null_count():
-        bad = int(local.is_null().arg_true()[0])
-        example = next((str(cells[i]) for i in range(len(cells)) if local[i] is not None), None)
-        unlike = f" like {example!r}" if example is not None else ""
+def _from_numbers(table: Table, column: str, cells: pl.Series) -> list[StampColumn]:
+    whole = cells.dtype.is_integer() and cells.cast(pl.Int64, strict=False).null_count() == 0
+    numbers = cells.cast(pl.Int64 if whole else pl.Float64).to_numpy()
+    readings = _number_columns(table, column, numbers)
+    if not readings:
+        bad = int(np.flatnonzero((numbers % 1 != 0) | (np.abs(numbers) >= 2**63))[0])
         raise DataError(
-            f"{table.row(bad)}: column {column!r} holds {cells[bad]!r}, which is not a date or time{unlike}; "
-            f"{_EXAMPLES}."
+            f"{table.row(bad)}: column {column!r} holds {cells[bad]}, which is not a whole number or a time; "
+            f"{EXAMPLES}."
         )
-    notes: tuple[str, ...] = ()
-    if "%d-%m-%Y" in pattern or "%m-%d-%Y" in pattern:
-        local, notes = _resolve_order(table, column, local_text, pattern, local)
-    offsets = text.str.extract(_ZONE, 2)
-    if _kind(local) == "date" or offsets.null_count() == len(offsets):
-        return StampColumn(_numpy(local), _kind(local), notes)
-    minutes = offsets.fill_null("Z").map_elements(_minutes, return_dtype=pl.Int64).to_numpy()
-    utc = _numpy(local) - minutes.astype("timedelta64[m]")
-    if minutes.any():
-        notes = (*notes, f"{table.name}: column {column!r} has time zones; all stamps are in UTC")
-    return StampColumn(utc, "datetime", notes)
+    return readings
 
 
-def _resolve_order(
-    table: Table, column: str, text: pl.Series, pattern: str, stamps: pl.Series
-) -> tuple[pl.Series, tuple[str, ...]]:
-    """Read the day or the month first: if both fit all rows, the order with the more even steps."""
-    day_first = "%d-%m" in pattern
-    swapped = pattern.replace("%d-%m", "%m-%d") if day_first else pattern.replace("%m-%d", "%d-%m")
-    other = _parse(text, swapped)
-    if other.null_count():
-        return stamps, ()
-    if _evenness(other) > _evenness(stamps):
-        stamps, day_first = other, not day_first
-    order = "day/month/year" if day_first else "month/day/year"
-    return stamps, (f"{table.name}: column {column!r} was read as {order}; write dates as 2024-01-31",)
+def _number_columns(table: Table, column: str, numbers: NDArray[Any]) -> list[StampColumn]:
+    readings = []
+    for reading in number_readings(numbers):
+        if not reading.form:
+            readings.append(StampColumn(reading.stamps, Clock("integer")))
+            continue
+        utc = " (UTC)" if reading.utc else ""
+        note = f"{table.name}: column {column!r} was read as {reading.form}{utc}"
+        readings.append(StampColumn(reading.stamps, Clock(_kind(reading.stamps), reading.form), (note,)))
+    return readings
 
 
-def _evenness(stamps: pl.Series) -> float:
-    """Return the share of the most frequent step between neighbouring stamps."""
-    steps = np.diff(np.unique(_numpy(stamps)))
-    return float(np.unique(steps, return_counts=True)[1].max() / len(steps)) if len(steps) else 1.0
-
-
-def _best_format(text: pl.Series) -> str:
-    """Return the format that fits the most rows, after a sample has narrowed the list."""
-    sample = text.gather_every(max(1, len(text) // 200))
-    ranked = sorted(_FORMATS, key=lambda pattern: _parse(sample, pattern).null_count())
-    return min(ranked[:4], key=lambda pattern: _parse(text, pattern).null_count())
-
-
-def _normalize(cells: pl.Series) -> pl.Series:
-    """Reduce the formats to a few: "2024/1/31T10:00" becomes "2024-1-31 10:00:00"."""
-    text = cells.str.replace_all(",", "", literal=True).str.replace(r"^(\d+)[/.](\d+)[/.](\d+)", "$1-$2-$3")
-    text = text.str.replace(r"^(\d{4})[/.](\d{1,2})$", "$1-$2").str.replace(r"(\d)[Tt](\d\d:?)", "$1 $2")
-    text = text.str.replace(r"^(\d{4}-\d{1,2})$", "$1-01").str.replace(
-        r"^([A-Za-z]{3,9})[ -](\d{4})$", "1 $1 $2"
+def _from_text(table: Table, column: str, cells: pl.Series, refuse: bool = True) -> list[StampColumn]:
+    readings = date_readings(cells)
+    missing = np.isnat(readings[0].stamps)
+    if not missing.any():
+        return [one for reading in readings for one in _clocks(table, column, reading)]
+    if not refuse:
+        return []
+    bad, fitting = int(missing.argmax()), np.flatnonzero(~missing)
+    unlike = f" like {cells[int(fitting[0])]!r}" if len(fitting) else ""
+    raise DataError(
+        f"{table.row(bad)}: column {column!r} holds {shorten(cells[bad])}, which is not a date or "
+        f"time{unlike}; {EXAMPLES}."
     )
-    text = text.str.replace(r"^(\d{4})-?W(\d\d)$", "$1-W$2-1")
-    for quarter, month in (("1", "01"), ("2", "04"), ("3", "07"), ("4", "10")):
-        text = text.str.replace(rf"^(\d{{4}})[- ]?Q{quarter}$", f"$1-{month}-01")
-    return _with_seconds(text)
 
 
-def _with_seconds(text: pl.Series) -> pl.Series:
-    """Write times to the second in all rows, if any row has a time."""
-    text = text.str.replace(r"^(\d+-\d+-\d+ \d\d)$", "$1:00")
-    timed = text.str.contains(":", literal=True)
-    if not timed.any():
-        return text
-    text = text.zip_with(timed, text + " 00:00")
-    return text.str.replace(r"( \d{1,2}:\d\d)($| |Z|[+-])", "$1:00$2")
+def _clocks(table: Table, column: str, reading: DateReading) -> list[StampColumn]:
+    """Return the stamps in UTC and as local times, if they have offsets; else as they are."""
+    notes: tuple[str, ...] = ()
+    if reading.form or reading.short_years:
+        form = reading.form or "years of two digits"
+        pivot = " (69 to 99 are 1969 to 1999, 00 to 68 are 2000 to 2068)" if reading.short_years else ""
+        notes = (f"{table.name}: column {column!r} was read as {form}{pivot}; write dates as 2024-01-31",)
+    local, offsets = reading.stamps, reading.offsets
+    if offsets is None:
+        return [StampColumn(local, Clock(_kind(local), reading.form), notes)]
+    zone = _offset_zone(int(offsets[-1]))
+    utc = local - offsets * np.timedelta64(60, "s")
+    in_utc: tuple[str, ...] = ()
+    if len(np.unique(offsets)) > 1:
+        in_utc = (f"{table.name}: column {column!r} has several offsets from UTC; forecasts have the last",)
+    readings = [
+        StampColumn(utc, Clock("datetime", reading.form, zone), notes + in_utc),
+        StampColumn(local, Clock(_kind(local), reading.form, zone, local=True), notes),
+    ]
+    return readings[::-1] if readings[1].kind == "date" else readings
 
 
-def _drop_zone(text: pl.Series) -> pl.Series:
-    return text.str.replace(_ZONE, "$1")
+def _offset_zone(minutes: int) -> str:
+    """Return a zone that always has this offset from UTC, or UTC if there is none."""
+    if minutes and minutes % 60 == 0 and -12 <= minutes // 60 <= 14:
+        return f"Etc/GMT{-minutes // 60:+d}"
+    return _PARTS_OF_HOURS.get(minutes, "UTC")
 
 
-def _parse(text: pl.Series, pattern: str) -> pl.Series:
-    return text.str.to_datetime(pattern, time_unit="us", strict=False, exact=True)
-
-
-def _minutes(offset: str) -> int:
-    if not re.match("[+-]", offset):
-        return 0
-    digits = offset[1:].replace(":", "")
-    return (1 if offset[0] == "+" else -1) * (60 * int(digits[:2]) + int(digits[2:]))
-
-
-def _from_datetimes(cells: pl.Series) -> StampColumn:
+def _from_datetimes(cells: pl.Series) -> list[StampColumn]:
     zone = cells.dtype.time_zone  # type: ignore[attr-defined]
     cells = cells.cast(pl.Datetime("us", zone))
-    local = cells.dt.replace_time_zone(None)
-    if zone is None or _kind(local) == "date":
-        return StampColumn(_numpy(local), _kind(local))
-    utc = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    note = f"column {cells.name!r} has a time zone; all stamps are in UTC"
-    return StampColumn(_numpy(utc), "datetime", (note,))
+    local = _numpy(cells.dt.replace_time_zone(None))
+    if zone is None:
+        return [_unzoned(local)]
+    utc = _numpy(cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None))
+    readings = [
+        StampColumn(utc, Clock("datetime", "", zone)),
+        StampColumn(local, Clock(_kind(local), "", zone, local=True)),
+    ]
+    return readings[::-1] if readings[1].kind == "date" else readings
 
 
-def _kind(stamps: pl.Series) -> str:
-    return "date" if bool((stamps.dt.time() == time(0)).all()) else "datetime"
+def _unzoned(stamps: NDArray[np.datetime64]) -> StampColumn:
+    return StampColumn(stamps, Clock(_kind(stamps)))
+
+
+def _kind(stamps: NDArray[Any]) -> str:
+    return "date" if bool((stamps == stamps.astype("datetime64[D]")).all()) else "datetime"
 
 
 def _numpy(stamps: pl.Series) -> NDArray[np.datetime64]:
     return stamps.to_numpy().astype("datetime64[us]")
+
+
+def alike(readings: list[StampColumn], clock: Clock, what: str) -> list[StampColumn]:
+    """Return those of a column's readings that are like `clock`, with its zone; all if none has its form.
+
+    Raises:
+        DataError: the stamps have a zone, and those of `clock` have none, or the reverse; `what` names them.
+    """
+    steps = [one for one in readings if (one.kind == "integer") == (clock.kind == "integer")] or readings
+    steps = [one for one in steps if one.clock.form == clock.form] or steps
+    zoned = [one for one in steps if one.clock.zone]
+    if clock.kind == "integer" or not (clock.zone or zoned):
+        return steps
+    if not clock.zone:
+        dates = clock.kind == "date"
+        same = [one for one in zoned if one.clock.local == dates]
+        if clock.zone is None or (dates and same[0].kind == "date"):
+            return same
+        raise DataError(f"{what} has a time zone, but the training data have none; remove it.")
+    if not zoned:
+        if clock.local:
+            return steps
+        raise DataError(f"{what} has no time zone, but the training data have ({clock.zone}); give one.")
+    utc = next(one for one in zoned if not one.clock.local)
+    stamps = to_local(utc.stamps, clock.zone) if clock.local else utc.stamps
+    return [StampColumn(stamps, clock)]
+
+
+def to_local(stamps: NDArray[Any], zone: str) -> NDArray[np.datetime64]:
+    """Return stamps in UTC as local times of a zone."""
+    moments = pl.Series(stamps).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    return _numpy(moments.dt.replace_time_zone(None))
+
+
+def with_zone(stamps: NDArray[Any], clock: Clock) -> pl.Series:
+    """Return stamps as a column of the kind that they were read from: whole numbers, dates or times, with
+    their zone. A local time that a zone lacks, because its clocks were changed, is an hour later."""
+    moments = pl.Series(stamps)
+    if clock.kind == "date" and not clock.zone:
+        return moments.cast(pl.Date)
+    if not clock.zone:
+        return moments
+    if not clock.local:
+        return moments.dt.replace_time_zone("UTC").dt.convert_time_zone(clock.zone)
+    local = moments.dt.replace_time_zone(clock.zone, ambiguous="earliest", non_existent="null")
+    later = moments.dt.offset_by("1h").dt.replace_time_zone(
+        clock.zone, ambiguous="earliest", non_existent="null"
+    )
+    return local.fill_null(later)
+
+
+def format_stamp(stamp: Any) -> str:
+    """Return a stamp as text, without zero fractions, seconds and hours at its end."""
+    if not isinstance(stamp, np.datetime64):
+        return str(stamp)
+    text = str(stamp.astype("datetime64[us]")).replace("T", " ")
+    for zeros in (".000000", ":00", " 00:00"):
+        text = text.removesuffix(zeros)
+    return text

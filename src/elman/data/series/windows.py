@@ -6,14 +6,18 @@ Shapes: B windows, C steps of context, H steps ahead, F known inputs, S static c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from elman.data.series.features import Features
-from elman.data.series.panel import Array, Panel
+from elman.data.series.panel import Panel
+from elman.data.series.rows import Array
 
+# A jump of more scales than this would be infinite in float32.
+MAX_SCALED: Final = 1e30
 # Windows as (series, cutoff); the cutoff is the first step to forecast.
 Cutoffs = list[tuple[int, int]]
 
@@ -53,13 +57,14 @@ class WindowStore:
         self.context, self.season = context, season
 
     def targets(self, cutoffs: Sequence[tuple[int, int]]) -> Array:
-        """Return the scaled values (B, H) after each (series, cutoff)."""
-        return np.asarray(self.cut(cutoffs).target.double().numpy())
+        """Return the scaled values (B, H) after each (series, cutoff), in float64."""
+        values = self.values[self._indices(cutoffs)]
+        center, scale = center_and_scale(values[:, : self.context])
+        return np.asarray(((values[:, self.context :] - center) / scale).numpy())
 
     def cut(self, cutoffs: Sequence[tuple[int, int]]) -> Windows:
         """Return the window of each (series, cutoff)."""
-        series, first = torch.tensor(cutoffs, dtype=torch.int64).reshape(-1, 2).unbind(1)
-        indices = (self.starts[series] + first)[:, None] + self.steps
+        indices = self._indices(cutoffs)
         values = self.values[indices]
         context, target = values[:, : self.context], values[:, self.context :]
         center, scale = center_and_scale(context)
@@ -67,12 +72,17 @@ class WindowStore:
         return Windows(
             hold((context - center) / scale, self.season).float(),
             observed.float(),
-            ((target - center) / scale).float(),
+            ((target - center) / scale).clamp(-MAX_SCALED, MAX_SCALED).float(),
             self.known[indices],
-            self.codes[series],
+            self.codes[[series for series, _ in cutoffs]],
             center,
             scale,
         )
+
+    def _indices(self, cutoffs: Sequence[tuple[int, int]]) -> Tensor:
+        """Return where the steps (B, C + H) of each window lie in memory."""
+        series, first = torch.tensor(cutoffs, dtype=torch.int64).reshape(-1, 2).unbind(1)
+        return (self.starts[series] + first)[:, None] + self.steps
 
 
 def center_and_scale(context: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,9 +93,16 @@ def center_and_scale(context: Tensor) -> tuple[Tensor, Tensor]:
     observed = ~context.isnan()
     count = observed.sum(1, keepdim=True).clamp(min=1)
     center = context.nan_to_num().sum(1, keepdim=True) / count
-    spread = ((context - center).nan_to_num() ** 2).sum(1, keepdim=True).div(count).sqrt()
+    away = (context - center).nan_to_num()
+    # The squares of very large or small values would overflow or vanish: these are taken in units of the
+    # largest, rounded to a power of 2, which changes no digit.
+    unit = torch.exp2(torch.frexp(away.abs().amax(1, keepdim=True)).exponent.double())
+    extreme = (unit > 1e100) | (unit < 1e-100)
+    unit = torch.where(extreme, unit, torch.ones_like(unit))
+    spread = ((away / unit) ** 2).sum(1, keepdim=True).div(count).sqrt() * unit
     level = center.abs()
-    flat = torch.where(level > 0, 0.1 * level, torch.ones_like(level))
+    tenth = 0.1 * level
+    flat = torch.where(tenth > 0, tenth, torch.ones_like(level))
     return center, torch.where(spread > 1e-9 * level, spread, flat)
 
 

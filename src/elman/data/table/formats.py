@@ -1,38 +1,35 @@
-"""Bytes of a file → a frame, for every format except CSV and TSV (see `csv`).
+"""Files and pipes → their bytes, and what all readers of them share.
 
 Each reader takes the bytes and a name for messages, and returns `Parsed`.
 """
 
 import gzip
-import json
 import os
+import stat
+import string
 import sys
+import unicodedata
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from elman.data.table.encoding import clean
+from elman.data.table.limits import bounded, pipe_limit, require_memory, unpacked_limit
 from elman.errors import DataError, suggestion
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
-
-# First bytes of files that are not UTF-8 text → what they are and what to do.
-MAGIC = {
-    b"PAR1": "a Parquet file; give it the ending .parquet",
-    b"PK\x03\x04": "a zip archive or an Excel workbook; save the sheet as CSV (UTF-8)",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV (UTF-8)",
-    b"\x1f\x8b": "compressed with gzip; give it the ending .gz after its own, as in data.csv.gz",
-    b"%PDF": "a PDF document; save its text as CSV, TSV, JSONL or plain lines",
-    b"\x89PNG": "a PNG picture; give a CSV, TSV, JSONL, Parquet or text file",
-    b"\xff\xfe": "UTF-16 text; save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`",
-    b"\xfe\xff": "UTF-16 text; save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`",
-}
+BLOCK_BYTES: Final = 1 << 20  # read at a time
+MAX_COLUMNS: Final = 100_000  # a table of a million takes minutes
+WRITER_SECONDS: Final = 10.0  # to wait until somebody opens the other end of a named pipe
 
 
 @dataclass(frozen=True)
@@ -40,11 +37,23 @@ class Parsed:
     frame: pl.DataFrame
     first_row: int  # number of the first data row as a spreadsheet counts
     lines: NDArray[np.int64] | None = None  # (rows,) where each row starts in the file; None: at its number
+    origins: NDArray[np.int64] | None = None  # (rows,) index of each row if bad ones are skipped
+
+
+def normal_name(column: str) -> str:
+    """Return the name of a column without white space and byte order marks at its ends, in Unicode's form C:
+    names that look alike are then equal."""
+    return unicodedata.normalize("NFC", column).strip("\ufeff" + string.whitespace + "\xa0")
+
+
+def require_columns(count: int, name: str) -> None:
+    if count > MAX_COLUMNS:
+        raise DataError(f"{name} has {count:,} columns; it may have {MAX_COLUMNS:,} at most.")
 
 
 def shorten(value: object, limit: int = 40) -> str:
     """Return the `repr` of `value`, cut to at most `limit` characters."""
-    text = repr(value)
+    text = repr(value[: 2 * limit] if isinstance(value, str) else value)
     return text if len(text) <= limit else text[: limit - 2] + "…" + text[0]
 
 
@@ -52,9 +61,40 @@ def read_bytes(path: Path) -> bytes:
     """Return the content of a file.
 
     Raises:
-        DataError: the file is missing (the message suggests a similar name), is a folder or cannot be read.
+        DataError: the file is missing (the message suggests a similar name), is a folder or a device, cannot
+            be read, or does not fit into memory.
     """
-    try:
+    with open_file(path) as file:
+        return read_file(file, str(path))
+
+
+def read_file(file: IO[bytes], name: str) -> bytes:
+    """Return the content of an open file, as `read_bytes` does."""
+    with reading(name):
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_size:
+            require_memory(status.st_size, name)
+            return file.read()
+        return read_pipe(file, name)
+
+
+def read_pipe(file: IO[bytes], name: str) -> bytes:
+    """Return what comes from a pipe. Raises DataError if it is more than `pipe_limit`."""
+    blocks = list[bytes]()
+    for block in bounded(blocks_of(file), name, pipe_limit()):
+        blocks.append(block)
+        if len(blocks) == 1 and 2 * block.count(b"\0") > len(block):
+            break  # no text, as `clean` will say
+    return b"".join(blocks)
+
+
+def blocks_of(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    return iter(lambda: file.read(BLOCK_BYTES), b"")
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file or a named pipe. Raises DataError as `read_bytes` does."""
+    with reading(shorten(str(path))):
         if path.is_dir():
             example = next((p for p in sorted(path.iterdir()) if p.suffix in ENDINGS), path / "data.csv")
             raise DataError(f"{path} is a folder; name one file in it, such as {example}.")
@@ -63,9 +103,35 @@ def read_bytes(path: Path) -> bytes:
         if not path.exists():
             hint = suggestion(path.name, (p.name for p in path.parent.iterdir()))
             raise DataError(f"{path} does not exist{hint or '; check the spelling and the folder.'}")
-        return path.read_bytes()
+        if path.is_char_device() or path.is_block_device():
+            raise DataError(f"{path} is a device, not a file; give a file, or '-' for standard input.")
+        return _open_pipe(path) if path.is_fifo() else path.open("rb")
+
+
+def _open_pipe(path: Path) -> IO[bytes]:
+    """Open a named pipe. Raises DataError if nobody opens its other end for a while."""
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(path.open, "rb")  # does not return before there is a writer
+        try:
+            return opening.result(WRITER_SECONDS)
+        except TimeoutError:
+            advice = "start the command that does, or give a file"
+            raise DataError(f"{path} is a pipe into which nobody writes; {advice}.") from None
+        finally:
+            if not opening.done():
+                os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))  # ends the wait of the thread
+                opening.result().close()
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn errors of the operating system and of memory into DataError."""
+    try:
+        yield
     except OSError as problem:
-        raise DataError(f"{shorten(str(path))} cannot be read: {problem.strerror}.") from None
+        raise DataError(f"{name} cannot be read: {problem.strerror or problem}.") from None
+    except MemoryError:
+        raise DataError(f"{name} is too large for the memory that is left; give a part of it.") from None
 
 
 def input_lines(data: str) -> Iterable[str]:
@@ -86,154 +152,24 @@ def unpack(data: bytes, path: Path) -> bytes:
     """Decompress the content of a file whose name ends in .gz; return any other unchanged.
 
     Raises:
-        DataError: the bytes are damaged or not gzip.
+        DataError: the bytes are damaged or not gzip, or unpack to more than `unpacked_limit`.
     """
     if path.suffix.lower() != ".gz":
         return data
+    with unpacking(str(path)), gzip.GzipFile(fileobj=BytesIO(data)) as file:
+        return b"".join(bounded(blocks_of(file), str(path), unpacked_limit(len(data))))
+
+
+@contextmanager
+def unpacking(name: str) -> Iterator[None]:
+    """Turn errors of damaged gzip data into DataError."""
     try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as problem:
-        raise DataError(f"{path} is not a complete gzip file ({problem}); compress it again.") from None
-
-
-def clean(data: bytes, name: str) -> bytes:
-    """Check that `data` is UTF-8 text; return it without byte order mark, its line ends as line feeds.
-
-    Raises:
-        DataError: the bytes are empty, binary or UTF-16, hold a NUL, or are not UTF-8 (with line and byte).
-    """
-    for magic, kind in MAGIC.items():
-        if data.startswith(magic):
-            raise DataError(f"{name} is {kind}.")
-    _no_nul(data, name)
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        data.decode()
-    except UnicodeDecodeError as problem:
-        raise DataError(_not_utf8(data, name, problem)) from None
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n")
-        if b"\n" not in data:  # line ends of Mac OS 9
-            data = data.replace(b"\r", b"\n")
-    if not data.strip():
-        raise DataError(f"{name} is empty; it should hold at least one row.")
-    return data
-
-
-def _no_nul(data: bytes, name: str) -> None:
-    at = data.find(b"\0")
-    if at < 0:
-        return
-    sample = np.frombuffer(data[:8192], dtype=np.uint8)
-    if max((sample[half::2] == 0).sum() for half in (0, 1)) > 0.2 * len(sample):
-        raise DataError(
-            f"{name} looks like UTF-16 text; save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`."
-        )
-    control = (sample < 32) & ~np.isin(sample, [9, 10, 12, 13])
-    if np.mean(control) > 0.02:
-        raise DataError(
-            f"{name} is a binary file, not text; give a CSV, TSV, JSONL, Parquet or text file in UTF-8."
-        )
-    line, byte = _position(data, at)
-    where = f"{name}, line {line}: byte {byte}"
-    raise DataError(f"{where} is a NUL, which is not a character of text; remove it.")
-
-
-def _position(data: bytes, at: int) -> tuple[int, int]:
-    """Return the line and the byte in it, both counted from 1."""
-    return data.count(b"\n", 0, at) + 1, at - data.rfind(b"\n", 0, at)
-
-
-def _not_utf8(data: bytes, name: str, problem: UnicodeDecodeError) -> str:
-    at = problem.start
-    if problem.reason == "unexpected end of data":
-        return f"{name} ends in the middle of a character; it was cut off, so copy or download it again."
-    line, byte = _position(data, at)
-    letter = data[at : at + 1].decode("cp1252", errors="replace")
-    guess = f" ({letter!r} in Windows-1252)" if letter.isprintable() and letter != "\ufffd" else ""
-    return (
-        f"{name}, line {line}: byte {byte} is 0x{data[at]:02X}{guess}, so the file is not UTF-8; "
-        "save it as UTF-8, for example with `iconv -f WINDOWS-1252 -t UTF-8`."
-    )
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
+        raise DataError(f"{name} is not a complete gzip file ({problem}); compress it again.") from None
 
 
 def read_lines(data: bytes, name: str) -> Parsed:
     """Read one text per line into the column "text"; a blank line is a missing text, so rows are lines."""
-    lines = data.decode().removesuffix("\n").split("\n")
+    lines = data.replace(b"\r", b"\n").decode().removesuffix("\n").split("\n")
     return Parsed(pl.DataFrame({"text": pl.Series(lines, dtype=pl.String).replace("", None)}), first_row=1)
-
-
-def read_parquet(data: bytes, name: str) -> Parsed:
-    """Read a Parquet file.
-
-    Raises:
-        DataError: the bytes are not a complete Parquet file, or it holds no rows.
-    """
-    try:
-        frame = pl.read_parquet(BytesIO(data))
-    except (pl.exceptions.PolarsError, OSError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise DataError(f"{name} is not a complete Parquet file ({reason}); write it again.") from None
-    if frame.is_empty():
-        raise DataError(f"{name} holds no rows; it should hold at least one.")
-    return Parsed(frame, first_row=1)
-
-
-def read_jsonl(data: bytes, name: str) -> Parsed:
-    """Read one JSON object per line; the keys are the columns, in the order of their first appearance.
-
-    Raises:
-        DataError: a line is not a JSON object; the message names the line and the character.
-    """
-    if data.lstrip().startswith(b"["):
-        raise DataError(
-            f"{name} is one JSON array; write one object per line, for example with `jq -c '.[]'`."
-        )
-    objects: list[dict[str, Any]] = []
-    lines: list[int] = []
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if line.strip():
-            objects.append(_object(line, f"{name}, line {number}"))
-            lines.append(number)
-    columns = dict.fromkeys(key for item in objects for key in item)
-    if not columns:
-        raise DataError(f'{name} holds objects without keys; each should look like {{"text": "…"}}.')
-    frame = pl.DataFrame([to_series(key, [item.get(key) for item in objects]) for key in columns])
-    return Parsed(frame, 1, np.array(lines, dtype=np.int64) if lines[-1] != len(lines) else None)
-
-
-def _object(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-        if b"\\u" in line:  # "\ud83d" alone is valid JSON
-            json.dumps(value, ensure_ascii=False).encode()
-    except json.JSONDecodeError as problem:
-        reason = f"{problem.msg} at character {problem.colno}"
-        raise DataError(f"{where} is not valid JSON ({reason}); correct or remove the line.") from None
-    except UnicodeEncodeError:
-        raise DataError(
-            f"{where} holds half of a surrogate pair, which is not a character; remove it."
-        ) from None
-    except RecursionError:
-        raise DataError(f"{where} is nested too deeply; it should be one flat object.") from None
-    except ValueError:  # Python limits the digits of an integer
-        raise DataError(f"{where} holds a number of thousands of digits; shorten it.") from None
-    if not isinstance(value, dict):
-        kind = "a list" if isinstance(value, list) else f"the value {shorten(value)}"
-        raise DataError(f'{where} is {kind}, not an object; it should look like {{"text": "…"}}.')
-    return value
-
-
-def to_series(name: str, values: list[Any]) -> pl.Series:
-    """Return `values` in the type they share, or else as text, with objects and lists as JSON."""
-    try:
-        return pl.Series(name, values, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
-        return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
-
-
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    missing = isinstance(value, float) and value != value
-    return None if missing else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,12 +1,15 @@
 """Tables in memory and data sets of the Hugging Face hub → polars frames."""
 
 import importlib
+import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
 
-from elman.data.table.formats import to_series
+from elman.data.table.formats import require_columns, shorten
+from elman.data.table.jsonl import to_series
 from elman.errors import DataError, UsageError, suggestion
 
 
@@ -17,13 +20,21 @@ def to_frame(source: Any, name: str) -> pl.DataFrame:
         UsageError: `source` is not a table.
         DataError: it has no rows, columns of unequal length, or a column of a type that Arrow lacks.
     """
+    if isinstance(source, pl.LazyFrame):
+        try:
+            source = source.collect()
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as problem:
+            raise DataError(
+                f"{name} cannot be read as a table ({_reason(problem)}); correct its query."
+            ) from None
     if isinstance(source, dict):
-        frame = _from_columns(source, name)
+        frame = _from_columns(list(source.items()), name)
     elif isinstance(source, list) and source and all(isinstance(row, dict) for row in source):
-        keys = dict.fromkeys(str(key) for row in source for key in row)
-        frame = pl.DataFrame([to_series(key, [row.get(key) for row in source]) for key in keys])
+        keys = dict.fromkeys(key for row in source for key in row)
+        require_columns(len(keys), name)
+        frame = _from_columns([(key, [row.get(key) for row in source]) for key in keys], name)
     elif isinstance(source, pl.DataFrame):
-        frame = source
+        frame = _renamed(source, name)
     elif hasattr(source, "__arrow_c_stream__"):
         frame = _from_arrow(source, name)
     else:
@@ -42,41 +53,81 @@ def to_frame(source: Any, name: str) -> pl.DataFrame:
     return frame
 
 
-def _from_columns(source: dict[Any, Any], name: str) -> pl.DataFrame:
+def column_name(value: Any) -> str:
+    """Return the name under which `read_table` keeps a column: the text of a name that is none, such as 0.
+
+    Raises:
+        UsageError: the value is None or a list, which name no column.
+    """
+    if value is None or isinstance(value, (list, dict, set)) or hasattr(value, "__array__"):
+        value = value.item() if getattr(value, "shape", None) == () else value
+        if not isinstance(value, (str, int, float)):
+            kind = type(value).__name__
+            raise UsageError(f"a column is named by its text or number, not by a value of type {kind}.")
+    if isinstance(value, tuple):  # of a frame with several levels of columns
+        return str(tuple(part.item() if hasattr(part, "item") else part for part in value))
+    return unicodedata.normalize("NFC", str(value))
+
+
+def _renamed(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    renamed = frame.clone()  # the caller keeps its names
+    renamed.columns = _names(frame.columns, name)
+    return renamed
+
+
+def _names(columns: Iterable[Any], name: str) -> list[str]:
+    """Return the names of columns as text. Raises DataError if two are the same."""
+    names = ["None" if column is None else column_name(column) for column in columns]
+    require_columns(len(names), name)
+    column, count = Counter(names).most_common(1)[0] if names else ("", 1)
+    if count > 1:
+        raise DataError(f"{name} has several columns named {shorten(column)}; rename all but one.")
+    return names
+
+
+def _from_columns(source: list[tuple[Any, Any]], name: str) -> pl.DataFrame:
     columns = []
-    for key, values in source.items():
-        if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
-            raise UsageError(f"column {str(key)!r} is of type {type(values).__name__}; it should be a list.")
-        is_arrow = hasattr(values, "__arrow_c_stream__")
-        columns.append(pl.Series(str(key), values) if is_arrow else to_series(str(key), list(values)))
+    for key, (_, values) in zip(_names((key for key, _ in source), name), source, strict=True):
+        ordered = hasattr(values, "__iter__") and not isinstance(values, (str, bytes, set, frozenset))
+        if not ordered or getattr(values, "ndim", 1) == 0:
+            kind = type(values).__name__
+            raise UsageError(f"column {shorten(key)} is of type {kind}; it should be a list.")
+        columns.append(_column(key, values, name))
     if len({len(values) for values in columns}) > 1:
-        lengths = ", ".join(f"{values.name!r} {len(values)}" for values in columns)
+        lengths = ", ".join(f"{shorten(values.name)} {len(values)}" for values in columns[:12])
         raise DataError(f"the columns of {name} differ in length ({lengths}); give each one value per row.")
     return pl.DataFrame(columns)
+
+
+def _column(key: str, values: Any, name: str) -> pl.Series:
+    if not hasattr(values, "__arrow_c_stream__"):
+        return to_series(key, list(values))
+    try:
+        return pl.Series(key, values)
+    except Exception as problem:  # as for whole tables
+        raise DataError(f"column {shorten(key)} of {name} cannot be read ({_reason(problem)}).") from None
 
 
 def _from_arrow(source: Any, name: str) -> pl.DataFrame:
     if hasattr(source, "read_all"):  # older polars mistakes a pyarrow reader for a list of batches
         source = source.read_all()
-    columns = [str(column) for column in getattr(source, "columns", [])]
-    is_pandas = bool(columns) and hasattr(source, "astype")
+    is_pandas = hasattr(source, "columns") and hasattr(source, "astype")
     if is_pandas:
-        repeated = [column for column, count in Counter(columns).items() if count > 1]
-        if repeated:
-            raise DataError(f"{name} has several columns named {repeated[0]!r}; rename all but one.")
-        source = source.rename(columns=str)
+        columns = _names(source.columns, name)
+        source = source.set_axis(columns, axis=1)
     try:
-        return pl.DataFrame(source)
+        frame = pl.DataFrame(source)
     except Exception as problem:  # pandas, pyarrow and polars each raise their own
         if is_pandas:  # pyarrow is not installed, or a column has mixed types
             cells = source.astype(object).mask(source.isna().to_numpy(), None)
-            return _from_columns({column: cells[column].tolist() for column in columns}, name)
+            return _from_columns([(column, cells[column].tolist()) for column in columns], name)
         raise DataError(
             f"{name} cannot be read as a table ({_reason(problem)}); give named columns of equal length."
         ) from None
+    return _renamed(frame, name)
 
 
-def _reason(problem: Exception) -> str:
+def _reason(problem: BaseException) -> str:
     return (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(".")
 
 

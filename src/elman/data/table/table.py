@@ -14,20 +14,24 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from elman.data.table.bad_rows import STOP, BadRows
 from elman.data.table.csv import guess_separator, read_delimited
+from elman.data.table.encoding import clean
 from elman.data.table.formats import (
     ENDINGS,
     Parsed,
-    clean,
     ending,
-    read_bytes,
-    read_jsonl,
+    open_file,
+    read_file,
     read_lines,
-    read_parquet,
+    read_pipe,
+    reading,
     shorten,
     unpack,
 )
-from elman.data.table.frames import from_hub, to_frame
+from elman.data.table.frames import column_name, from_hub, to_frame
+from elman.data.table.jsonl import read_jsonl
+from elman.data.table.parquet import read_parquet
 from elman.errors import DataError, UsageError, suggestion
 
 # Endings of tables that cannot be read → what to do.
@@ -38,6 +42,7 @@ ADVICE = {
     ".zip": "; unpack it first",
 }
 
+TEXTS = (pl.String, pl.Categorical, pl.Enum)
 # Text for a missing number, in lower case.
 MISSING_NUMBERS = ["", "na", "n/a", "nan", "null", "none", "?", "."]
 
@@ -51,7 +56,8 @@ class Table:
     fingerprint: str  # SHA-256 of the file's bytes, or of the frame written as Parquet, in hexadecimal
     first_row: int = 1  # number of the first data row: 2 below a header, 1 without one, 0 in a frame or list
     lines: NDArray[np.int64] | None = None  # (rows,) where each row starts in the file; None: at its number
-    origins: NDArray[np.int64] | None = None  # (rows,) index of each row before `select` or `complete`
+    origins: NDArray[np.int64] | None = None  # (rows,) index of each row among all that were read
+    bad: BadRows = STOP  # what to do about rows that can't be used
 
     def __len__(self) -> int:
         return self.frame.height
@@ -69,15 +75,21 @@ class Table:
             return f"{where} (line {self.lines[index]})"
         return where if self.first_row else f"{where} (counted from 0)"
 
-    def require(self, *columns: str) -> None:
+    def line(self, index: int) -> int:
+        """Return the line of a file on which row `index` (from 0) starts, or a row's number in memory."""
+        if self.lines is not None:
+            return int(self.lines[index])
+        return (index if self.origins is None else int(self.origins[index])) + self.first_row
+
+    def require(self, *columns: Any) -> None:
         """Raise DataError unless the table has all `columns`; the message lists those it has."""
         names = self.frame.columns
-        for column in columns:
+        for column in map(column_name, columns):
             if column not in names:
                 listed = ", ".join(shorten(c) for c in names[:12])
                 more = f" and {len(names) - 12} more" if len(names) > 12 else ""
                 hint = suggestion(column, names) or self._no_header_hint()
-                raise DataError(f"{self.name} has no column {column!r}; it has {listed}{more}{hint}")
+                raise DataError(f"{self.name} has no column {shorten(column)}; it has {listed}{more}{hint}")
 
     def _no_header_hint(self) -> str:
         odd = any(len(c) > 40 or re.fullmatch(r"[-+]?\d+(\.\d+)?", c) for c in self.frame.columns)
@@ -92,7 +104,7 @@ class Table:
         lines = None if self.lines is None else self.lines[chosen]
         return replace(self, frame=self.frame[chosen], origins=origins, lines=lines)
 
-    def complete(self, *columns: str) -> "Table":
+    def complete(self, *columns: Any) -> "Table":
         """Return the rows that have a value in each of `columns`.
 
         Raises:
@@ -100,39 +112,67 @@ class Table:
         """
         self.require(*columns)
         filled = np.ones(len(self), dtype=bool)
-        for column in columns:
+        for column in map(column_name, columns):
             filled &= ~_missing(self.frame[column]).to_numpy()
         if not filled.any():
-            listed = " and ".join(map(repr, columns))
+            listed = " and ".join(shorten(column_name(column)) for column in columns)
             raise DataError(f"{self.name} has no row with a value in {listed}; give at least one.")
         return self if filled.all() else self.select(np.flatnonzero(filled).tolist())
 
-    def texts(self, column: str) -> list[str]:
-        """Return the column as text.
+    def usable(self, *columns: Any) -> "Table":
+        """Return the rows with a value in each of `columns`, if bad rows are skipped, else the table itself.
+
+        Raises:
+            DataError: a column is missing.
+        """
+        self.require(*columns)
+        filled = np.ones(len(self), dtype=bool)
+        for column in map(column_name, columns) if self.bad.skip else ():
+            empty = _missing(self.frame[column]).to_numpy()
+            for index in np.flatnonzero(empty & filled).tolist():
+                self.bad.add(self.line(index), self._is_empty(index, column))
+            filled &= ~empty
+        return self if filled.all() else self.select(np.flatnonzero(filled).tolist())
+
+    def report(self) -> None:
+        """Warn once of bad rows that were skipped. Raises DataError if they are more than half of all."""
+        self.bad.report(self.name, len(self))
+
+    def _is_empty(self, index: int, column: str, more: str = "") -> DataError:
+        where = self.row(index)
+        return DataError(f"{where}: column {shorten(column)} is empty{more}; fill it in or remove the row.")
+
+    def texts(self, column: Any, *, blank: bool = False) -> list[str]:
+        """Return the column as text; with `blank`, also blank cells, and "" for an empty cell of a file.
 
         Raises:
             DataError: the column is missing, holds lists or bytes, or has an empty cell (see `complete`).
         """
         self.require(column)
-        cells = self.frame[column]
-        if cells.dtype.is_nested() or cells.dtype == pl.Binary:
-            raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}; give text.")
-        empty = _missing(cells).arg_true()
+        cells: pl.Series = self.frame[column_name(column)]
+        if not _has_text(cells.dtype):
+            raise DataError(
+                f"column {shorten(cells.name)} of {self.name} holds {_kind(cells.dtype)}; give text."
+            )
+        missing = cells.is_null() if blank and cells.dtype in TEXTS else _missing(cells)
+        if blank and self.first_row:
+            return cells.cast(pl.String).fill_null("").to_list()
+        empty = missing.arg_true()
         if len(empty):
             more = f" ({len(empty)} such rows)" if len(empty) > 1 else ""
-            raise DataError(
-                f"{self.row(int(empty[0]))}: column {column!r} is empty{more}; fill it in or remove the row."
-            )
+            raise self._is_empty(int(empty[0]), cells.name, more)
         return cells.cast(pl.String).to_list()
 
-    def numbers(self, column: str) -> pl.Series:
+    def numbers(self, column: Any) -> pl.Series:
         """Return the column as Float64; missing values ("", "NA", "nan", "null", "?", ...) are null.
+
+        So are cells that are no numbers, if bad rows are skipped.
 
         Raises:
             DataError: the column is missing, or a cell is infinite or not a number.
         """
         self.require(column)
-        cells = self.frame[column]
+        cells: pl.Series = self.frame[column_name(column)]
         if cells.dtype == pl.Null or cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
             numbers = cells.cast(pl.Float64).fill_nan(None)
             bad = numbers.is_infinite().fill_null(False)
@@ -142,12 +182,13 @@ class Table:
             numbers = stripped.cast(pl.Float64, strict=False).fill_nan(None)
             bad = filled & (numbers.is_null() | numbers.is_infinite())
         else:
-            raise DataError(f"column {column!r} of {self.name} holds {_kind(cells.dtype)}; give numbers.")
-        if bad.any():
-            index = int(bad.arg_true()[0])
+            kind = _kind(cells.dtype)
+            raise DataError(f"column {shorten(cells.name)} of {self.name} holds {kind}; give numbers.")
+        for index in bad.arg_true().to_list():
             why = _why_not_a_number(str(cells[index]))
-            raise DataError(f"{self.row(index)}: column {column!r} holds {shorten(cells[index])}, {why}")
-        return numbers
+            what = f"column {shorten(cells.name)} holds {shorten(cells[index])}, {why}"
+            self.bad.add(self.line(index), DataError(f"{self.row(index)}: {what}"))
+        return numbers.set(bad, None)
 
 
 def _missing(cells: pl.Series) -> pl.Series:
@@ -158,12 +199,19 @@ def _missing(cells: pl.Series) -> pl.Series:
     return cells.is_null()
 
 
+def _has_text(dtype: pl.DataType) -> bool:
+    plain = dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
+    return plain or dtype.is_numeric()
+
+
 def _kind(dtype: pl.DataType) -> str:
+    if dtype == pl.Duration:
+        return "spans of time"
     if dtype.is_temporal():
         return "dates or times"
     if dtype.is_nested():
         return "objects" if dtype == pl.Struct else "lists"
-    return "bytes" if dtype == pl.Binary else str(dtype)
+    return "bytes" if dtype == pl.Binary else "values of type " + shorten(str(dtype))
 
 
 def _why_not_a_number(value: str) -> str:
@@ -178,7 +226,7 @@ def _why_not_a_number(value: str) -> str:
     return "which is not a number; correct it, or leave the cell empty if the value is missing."
 
 
-def read_table(source: Any, *, header: bool = True) -> Table:
+def read_table(source: Any, *, header: bool = True, skip_bad: bool = False) -> Table:
     """Read a table from a file, standard input, the Hugging Face hub or an object in memory.
 
     Args:
@@ -186,47 +234,62 @@ def read_table(source: Any, *, header: bool = True) -> Table:
             "text"; all but Parquet also gzipped); "-" for standard input, whose format is inferred from its
             first line; "hf:user/name" or "hf:user/name:split"; a pandas, polars, pyarrow or other table with
             the Arrow interface; a dict of lists; a list of dicts; or a `Table`, which is returned unchanged.
+            Columns whose names are no text, such as 0, are named by their text, "0".
         header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
+        skip_bad: whether to skip rows that can't be read, and cells that can't be used later, rather than to
+            raise DataError for the first; `Table.report` then warns of them.
 
     Raises:
-        DataError: the file is missing or malformed; the message says where and what would be right.
+        DataError: the file is missing, malformed or too large (see `elman.data.table.limits`); the message
+            says where and what would be right.
         UsageError: `source` cannot hold a table, or a package is not installed.
     """
     if isinstance(source, Table):
         return source
-    if isinstance(source, str) and source.startswith("hf:"):
-        return _from_frame(from_hub(source), source)
-    if isinstance(source, str) and source == "-":
-        return _from_stdin(header)
+    bad = BadRows(skip_bad)
     if isinstance(source, (str, Path)):
-        if not str(source) or "\0" in str(source) or "://" in str(source):
-            what = "is a web address; download it and give" if "://" in str(source) else "is not a path; give"
-            raise UsageError(f"{str(source)!r} {what} a file, or '-' for standard input.")
-        return _from_file(Path(source), header)
-    return _from_frame(to_frame(source, type(source).__name__), type(source).__name__)
+        what = str(source)
+        with reading(shorten(what)):
+            if what.startswith("hf:"):
+                return _from_frame(from_hub(what), what, bad)
+            if what == "-":
+                return _from_stdin(header, bad)
+            check_path(source)
+            return _from_file(Path(source), header, bad)
+    name = type(source).__name__
+    return _from_frame(to_frame(source, name), name, bad)
 
 
-def _from_frame(frame: pl.DataFrame, name: str) -> Table:
+def check_path(source: str | Path) -> None:
+    """Raise UsageError for a text that can't be a path."""
+    if not str(source) or "\0" in str(source) or "://" in str(source):
+        what = "is a web address; download it and give" if "://" in str(source) else "is not a path; give"
+        raise UsageError(f"{shorten(str(source), 200)} {what} a file, or '-' for standard input.")
+
+
+def _from_frame(frame: pl.DataFrame, name: str, bad: BadRows) -> Table:
     # Parquet rather than Arrow IPC, whose bytes depend on the invisible values under nulls.
     buffer = io.BytesIO()
     try:
         frame.rechunk().write_parquet(buffer, compression="uncompressed", statistics=False)
-    except pl.exceptions.PolarsError as problem:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as problem:
         raise DataError(f"{name} holds a column of a type that Parquet lacks: {problem}.") from None
-    return Table(frame, name, hashlib.sha256(buffer.getbuffer()).hexdigest(), first_row=0)
+    return Table(frame, name, hashlib.sha256(buffer.getbuffer()).hexdigest(), first_row=0, bad=bad)
 
 
-def _from_file(path: Path, header: bool) -> Table:
-    raw, kind = read_bytes(path), ending(path)
-    if kind not in ENDINGS:
-        has = f"ends in {path.suffix}" if path.suffix else "has no ending"
-        raise DataError(
-            f"{path} {has}, but a table ends in one of {', '.join(ENDINGS)} (or .gz after it)"
-            f"{ADVICE.get(kind, '')}."
-        )
+def _from_file(path: Path, header: bool, bad: BadRows) -> Table:
+    kind, name = ending(path), str(path)
+    with open_file(path) as file:
+        if kind not in ENDINGS:
+            has = f"ends in {path.suffix}" if path.suffix else "has no ending"
+            raise DataError(
+                f"{path} {has}, but a table ends in one of {', '.join(ENDINGS)} (or .gz after it)"
+                f"{ADVICE.get(kind, '')}."
+            )
+        raw = read_file(file, name)
     data = unpack(raw, path)
-    parsed = _parse(data if kind == ".parquet" else clean(data, str(path)), str(path), kind, header)
-    return Table(parsed.frame, str(path), hashlib.sha256(raw).hexdigest(), parsed.first_row, parsed.lines)
+    parsed = _parse(data if kind == ".parquet" else clean(data, name, bad), name, kind, header, bad)
+    return _table(parsed, name, raw, bad)
 
 
 def arriving_texts(header: bool) -> Iterator[str] | Table:
@@ -238,10 +301,10 @@ def arriving_texts(header: bool) -> Iterator[str] | Table:
         if line.strip():
             break
     if not start.strip() or start.startswith(b"PAR1"):
-        return _from_stdin(header, start)
+        return _from_stdin(header, BadRows(False), start)
     # a first line that may be a header is taken for one if lines follow
     if _sniff(clean(start, "standard input") + b"\nnext", header) != ".txt":
-        return _from_stdin(header, start)
+        return _from_stdin(header, BadRows(False), start)
     return _decoded(chain(start.removeprefix(b"\xef\xbb\xbf").splitlines(True), sys.stdin.buffer))
 
 
@@ -254,28 +317,32 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
             raise DataError(f"standard input, line {number} is not UTF-8; {advice}") from None
 
 
-def _from_stdin(header: bool, start: bytes = b"") -> Table:
-    raw, name = start + sys.stdin.buffer.read(), "standard input"
+def _from_stdin(header: bool, bad: BadRows, start: bytes = b"") -> Table:
+    name = "standard input"
+    raw = start + read_pipe(sys.stdin.buffer, name)
     if raw.startswith(b"PAR1"):
-        parsed = read_parquet(raw, name)
-    else:
-        data = clean(raw, name)
-        parsed = _parse(data, name, _sniff(data, header), header)
-    return Table(parsed.frame, name, hashlib.sha256(raw).hexdigest(), parsed.first_row, parsed.lines)
+        return _table(read_parquet(raw, name), name, raw, bad)
+    data = clean(raw, name, bad)
+    return _table(_parse(data, name, _sniff(data, header), header, bad), name, raw, bad)
 
 
-def _parse(data: bytes, name: str, kind: str, header: bool) -> Parsed:
+def _table(parsed: Parsed, name: str, raw: bytes, bad: BadRows) -> Table:
+    fingerprint = hashlib.sha256(raw).hexdigest()
+    return Table(parsed.frame, name, fingerprint, parsed.first_row, parsed.lines, parsed.origins, bad)
+
+
+def _parse(data: bytes, name: str, kind: str, header: bool, bad: BadRows) -> Parsed:
     match kind:
         case ".csv":
-            return read_delimited(data, name, guess_separator(data, header), header)
+            return read_delimited(data, name, guess_separator(data, header), header, bad)
         case ".tsv":
-            return read_delimited(data, name, "\t", header)
+            return read_delimited(data, name, "\t", header, bad)
         case ".parquet":
             return read_parquet(data, name)
         case ".txt":
             return read_lines(data, name)
         case _:
-            return read_jsonl(data, name)
+            return read_jsonl(data, name, bad)
 
 
 def _sniff(data: bytes, header: bool) -> str:

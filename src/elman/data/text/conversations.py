@@ -13,11 +13,14 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from elman.data.table.formats import clean, ending, read_bytes, shorten, unpack
-from elman.data.table.table import read_table
+from elman.data.table.bad_rows import BadRows
+from elman.data.table.encoding import clean
+from elman.data.table.formats import ending, open_file, read_file, read_pipe, shorten, unpack
+from elman.data.table.table import check_path
 from elman.errors import DataError, UsageError, suggestion
 
 SPEAKERS: Final = ("user", "assistant")
@@ -54,7 +57,7 @@ class Conversations:
         return replace(self, all=[self.all[row] for row in rows])
 
 
-def read_conversations(data: Any) -> Conversations:
+def read_conversations(data: Any, skip_bad: bool = False) -> Conversations:
     """Read conversations from a file, standard input or a list.
 
     Messages of "system" are ignored, consecutive messages of one role are joined by a space, line ends inside
@@ -66,6 +69,8 @@ def read_conversations(data: Any) -> Conversations:
             conversations, each a list of messages or of alternating texts, the user's first; or
             `Conversations`, which are returned unchanged. In TSV, quotes are ordinary characters, and a first
             line "question<tab>answer", "user<tab>assistant" or "prompt<tab>reply" is a header.
+        skip_bad: whether to skip conversations that can't be used, with a warning that counts them, rather
+            than to raise DataError for the first.
 
     Raises:
         DataError: the file is missing or malformed; the message says where and what would be right.
@@ -73,8 +78,9 @@ def read_conversations(data: Any) -> Conversations:
     """
     if isinstance(data, Conversations):
         return data
+    bad = BadRows(skip_bad)
     if isinstance(data, list):
-        conversations = _with_answers(_from_list(data), "list")
+        conversations = _with_answers(_from_list(data, bad), "list", bad)
         text = json.dumps(conversations)
         return Conversations(conversations, "list", hashlib.sha256(text.encode()).hexdigest())
     if not isinstance(data, (str, Path)):
@@ -83,20 +89,22 @@ def read_conversations(data: Any) -> Conversations:
             "input or a list of conversations, each a list of messages or of texts."
         )
     if str(data) == "-":
-        raw, name = sys.stdin.buffer.read(), "standard input"
-        text = clean(raw, name).decode()
+        name = "standard input"
+        raw = read_pipe(sys.stdin.buffer, name)
+        text = clean(raw, name, bad).decode()
         reader = _reader(".jsonl" if text.lstrip().startswith("{") else ".tsv", name)
     else:
-        if not str(data) or "\0" in str(data) or "://" in str(data):
-            read_table(data)  # raises UsageError
+        check_path(data)
         path, name = Path(data), str(data)
-        raw = read_bytes(path)
-        reader = _reader(ending(path), name)
-        text = clean(unpack(raw, path), name).decode()
-    return Conversations(_with_answers(reader(text, name), name), name, hashlib.sha256(raw).hexdigest())
+        with open_file(path) as file:
+            reader = _reader(ending(path), name)
+            raw = read_file(file, name)
+        text = clean(unpack(raw, path), name, bad).decode()
+    conversations = _with_answers(reader(text, name, bad), name, bad)
+    return Conversations(conversations, name, hashlib.sha256(raw).hexdigest())
 
 
-Reader = Callable[[str, str], Iterator[Conversation]]
+Reader = Callable[[str, str, BadRows], Iterator[Conversation]]
 
 
 def _reader(kind: str, name: str) -> Reader:
@@ -112,8 +120,9 @@ def _reader(kind: str, name: str) -> Reader:
     return readers[kind]
 
 
-def _with_answers(conversations: Iterable[Conversation], name: str) -> list[Conversation]:
+def _with_answers(conversations: Iterable[Conversation], name: str, bad: BadRows) -> list[Conversation]:
     read = list(conversations)
+    bad.report(name, len(read))
     answered = [turns for turns in read if len(turns) > 1]
     if not answered:
         what = "only conversations of fewer than two turns" if read else "no conversation"
@@ -121,7 +130,7 @@ def _with_answers(conversations: Iterable[Conversation], name: str) -> list[Conv
     return answered
 
 
-def _read_jsonl(text: str, name: str) -> Iterator[Conversation]:
+def _read_jsonl(text: str, name: str, bad: BadRows) -> Iterator[Conversation]:
     if text.lstrip().startswith("["):
         raise DataError(
             f"{name} begins as one JSON array; write one object per line, for example with `jq -c '.[]'`."
@@ -129,7 +138,10 @@ def _read_jsonl(text: str, name: str) -> Iterator[Conversation]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             where = f"{name}, line {number}"
-            yield _from_object(_parse(line, where), where)
+            try:
+                yield _from_object(_parse(line, where), where)
+            except DataError as problem:
+                bad.add(number, problem)
 
 
 def _parse(line: str, where: str) -> Any:
@@ -158,25 +170,32 @@ def _from_object(value: Any, where: str) -> Conversation:
     return turns_of(items, where) if key == "messages" else _from_texts(items, where)
 
 
-def _from_list(data: list[Any]) -> Iterator[Conversation]:
+def _from_list(data: list[Any], bad: BadRows) -> Iterator[Conversation]:
     for number, items in enumerate(data):
         where = f"list, conversation {number} (counted from 0)"
         if not isinstance(items, (list, tuple)) or isinstance(items, Turn):
             raise UsageError(
                 f"{where} is {_kind(items)}, not a list; each should look like [{MESSAGE}, …] or ['…', '…']."
             )
-        if not items:
-            raise DataError(f"{where} has no messages; each should look like [{MESSAGE}, …] or ['…', '…'].")
-        yield _from_texts(items, where) if isinstance(items[0], str) else turns_of(items, where)
+        try:
+            if not items:
+                advice = f"each should look like [{MESSAGE}, …] or ['…', '…']"
+                raise DataError(f"{where} has no messages; {advice}.")
+            yield _from_texts(items, where) if isinstance(items[0], str) else turns_of(items, where)
+        except DataError as problem:
+            bad.add(number, problem)
 
 
-def _read_tsv(text: str, name: str) -> Iterator[Conversation]:
+def _read_tsv(text: str, name: str, bad: BadRows) -> Iterator[Conversation]:
     numbered = enumerate(text.split("\n"), start=1)
     lines = [(number, line) for number, line in numbered if line.strip() or "\t" in line]
     if lines and tuple(cell.strip().lower() for cell in lines[0][1].split("\t")) in HEADERS:
         del lines[0]
     for number, line in lines:
-        yield _from_tsv_line(line, f"{name}, line {number}")
+        try:
+            yield _from_tsv_line(line, f"{name}, line {number}")
+        except DataError as problem:
+            bad.add(number, problem)
 
 
 def _from_tsv_line(line: str, where: str) -> Conversation:
@@ -203,14 +222,10 @@ def turns_of(messages: Sequence[Any], where: str) -> Conversation:
     Raises:
         DataError: a message is malformed; the text begins with `where`.
     """
-    turns: Conversation = []
-    for number, message in enumerate(messages, start=1):
-        turn = _from_message(message, f"{where}, message {number}")
-        if turn is not None and turns and turns[-1].role == turn.role:
-            turns[-1] = Turn(turn.role, f"{turns[-1].text} {turn.text}")
-        elif turn is not None:
-            turns.append(turn)
-    return turns
+    numbered = enumerate(messages, start=1)
+    turns = [_from_message(message, f"{where}, message {number}") for number, message in numbered]
+    runs = groupby((turn for turn in turns if turn is not None), lambda turn: turn.role)
+    return [Turn(role, " ".join(turn.text for turn in run)) for role, run in runs]
 
 
 def _from_message(message: Any, where: str) -> Turn | None:

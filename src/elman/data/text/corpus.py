@@ -63,6 +63,7 @@ def read_corpus(
     size: int = 20_000,
     min_count: int = 2,
     held_out: float = HELD_OUT_SHARE,
+    skip_bad: bool = False,
 ) -> Corpus:
     """Read a text, build its vocabulary and encode it, with a share held out.
 
@@ -80,6 +81,8 @@ def read_corpus(
         size: the largest number of ids.
         min_count: how often a word has to occur in the training text; for characters, once is enough.
         held_out: the share, between 0 and 1.
+        skip_bad: whether to skip rows of a table that can't be read, with a warning that counts them, rather
+            than to raise DataError for the first. Empty cells are always skipped.
 
     Raises:
         DataError: the data are missing, damaged, not text or too short; the message says where.
@@ -87,11 +90,11 @@ def read_corpus(
     """
     _check(tokens, size, min_count, held_out)
     with ExitStack() as stack:
-        texts = _open(data, text, stack)
+        texts = _open(data, text, stack, skip_bad)
         if valid is None:
             train, rest = texts.split(held_out)
         else:
-            others = _open(valid, text, stack)
+            others = _open(valid, text, stack, skip_bad)
             train, rest = texts.whole(), others.whole()
             if isinstance(texts, Documents) and isinstance(others, Documents):
                 train = texts.without(others)
@@ -107,11 +110,11 @@ def read_corpus(
 
 
 def read_ids(
-    data: Any, vocabulary: AnyVocabulary, *, text: str | None = None
+    data: Any, vocabulary: AnyVocabulary, *, text: str | None = None, skip_bad: bool = False
 ) -> tuple[NDArray[Any], int, str]:
     """Return the ids of `data`, as in `read_corpus`, its number of characters, and its fingerprint."""
     with ExitStack() as stack:
-        texts = _open(data, text, stack)
+        texts = _open(data, text, stack, skip_bad)
         whole = texts.whole()
         return _ids(whole, vocabulary), whole.characters, texts.fingerprint
 
@@ -147,10 +150,12 @@ def is_table(data: Any) -> bool:
     return str(data).lower().removesuffix(".gz").endswith(TABLES)
 
 
-def _open(data: Any, text: str | None, stack: ExitStack) -> TextSource | Documents:
+def _open(data: Any, text: str | None, stack: ExitStack, skip_bad: bool) -> TextSource | Documents:
     if text is None and not is_table(data):
         return open_text(data, stack)
-    return Documents.of(read_table(data), text or "text")
+    table = read_table(data, skip_bad=skip_bad)
+    table.report()
+    return Documents.of(table, "text" if text is None else text)
 
 
 def _require_enough(train: TextSplit, rest: TextSplit, counts: tuple[int, int], unit: str) -> None:

@@ -11,8 +11,13 @@ from typing import Any, Final
 
 import polars as pl
 
-from elman.data.table.formats import clean, ending, read_bytes, read_jsonl, read_parquet, shorten, unpack
-from elman.data.table.table import ADVICE, Table, read_table
+from elman.data.table.bad_rows import BadRows
+from elman.data.table.encoding import clean
+from elman.data.table.formats import ending, read_bytes, read_pipe, shorten, unpack
+from elman.data.table.frames import column_name
+from elman.data.table.jsonl import read_jsonl
+from elman.data.table.parquet import read_parquet
+from elman.data.table.table import ADVICE, Table, check_path, read_table
 from elman.errors import DataError, UsageError, suggestion
 
 Names = tuple[str, str]
@@ -48,7 +53,9 @@ class Pairs:
         return replace(self, source=[self.source[i] for i in rows], target=[self.target[i] for i in rows])
 
 
-def read_pairs(data: Any, source: str | None = None, target: str | None = None) -> Pairs:
+def read_pairs(
+    data: Any, source: str | None = None, target: str | None = None, skip_bad: bool = False
+) -> Pairs:
     """Read sentence pairs from files, standard input or a table.
 
     Args:
@@ -59,32 +66,36 @@ def read_pairs(data: Any, source: str | None = None, target: str | None = None) 
         source: name of the column of sentences.
         target: name of the column of translations. If both are None: columns named source and target (or src,
             tgt, trg), else the only two columns of text, or the first two fields of a line with tabs.
+        skip_bad: whether to skip pairs that can't be used, with a warning that counts them, rather than to
+            raise DataError for the first.
 
     Raises:
         DataError: a file is missing or malformed; the message says where and what would be right.
         UsageError: an argument is invalid.
     """
-    names = None if source is None or target is None else (source, target)
+    names = None if source is None or target is None else (column_name(source), column_name(target))
+    bad = BadRows(skip_bad)
     if source == target if names else source != target:
         raise UsageError(f"source is {source!r} and target is {target!r}; name two columns, or neither.")
     if isinstance(data, (tuple, list)) and data and all(isinstance(path, (str, Path)) for path in data):
-        return _from_files([Path(path) for path in data], names)
+        return _from_files([Path(path) for path in data], names, bad)
     if isinstance(data, str) and data == "-":
-        return _from_stdin(names)
+        return _from_stdin(names, bad)
     is_path = isinstance(data, (str, Path)) and not str(data).startswith("hf:") and "://" not in str(data)
     if not is_path or ending(Path(data)) in TABLE_ENDINGS:
-        return _from_table(read_table(data), names)
-    text = _text(Path(data))
+        return _from_table(read_table(data, skip_bad=skip_bad), names)
+    check_path(data)
+    text = _text(Path(data), bad)
     if ending(Path(data)) != ".tsv" and not _has_tabs(text):
         raise DataError(
             f"{data} has no tabs, so no translations; give the file of translations as well, as in "
             '("train.de", "train.en") or, on the command line, `train.de train.en`.'
         )
-    return _from_lines(text, str(data), names)
+    return _from_lines(text, str(data), names, bad)
 
 
-def _text(path: Path) -> str:
-    return clean(unpack(read_bytes(path), path), str(path)).decode()
+def _text(path: Path, bad: BadRows) -> str:
+    return clean(unpack(read_bytes(path), path), str(path), bad).decode()
 
 
 def _has_tabs(text: str) -> bool:
@@ -93,7 +104,8 @@ def _has_tabs(text: str) -> bool:
     return "\t" in lines[0] or 2 * sum("\t" in line for line in lines) >= len(lines)
 
 
-def _pairs(rows: list[tuple[str, str]], name: str, columns: Names | None) -> Pairs:
+def _pairs(rows: list[tuple[str, str]], name: str, columns: Names | None, bad: BadRows) -> Pairs:
+    bad.report(name, len(rows))
     if not rows:
         raise DataError(f"{name} holds no pairs; it should hold at least one sentence and its translation.")
     source, target = [s for s, _ in rows], [t for _, t in rows]
@@ -101,12 +113,12 @@ def _pairs(rows: list[tuple[str, str]], name: str, columns: Names | None) -> Pai
     return Pairs(source, target, name, hashlib.sha256(content).hexdigest(), columns)
 
 
-def _from_files(paths: list[Path], names: Names | None) -> Pairs:
+def _from_files(paths: list[Path], names: Names | None, bad: BadRows) -> Pairs:
     if len(paths) != 2:
         raise UsageError(f"data has {len(paths)} paths; give two: sentences, then their translations.")
     if names:
         raise UsageError("parallel files have no columns; omit source and target (--source, --target).")
-    left, right = ([line.strip() for line in _text(p).removesuffix("\n").split("\n")] for p in paths)
+    left, right = ([line.strip() for line in _text(p, bad).removesuffix("\n").split("\n")] for p in paths)
     if len(left) != len(right):
         raise DataError(
             f"{paths[0]} has {len(left)} lines, but {paths[1]} has {len(right)}; "
@@ -116,27 +128,28 @@ def _from_files(paths: list[Path], names: Names | None) -> Pairs:
     for line, (sentence, translation) in enumerate(rows, start=1):
         if bool(sentence) != bool(translation):
             empty, full = paths if translation else paths[::-1]
-            raise DataError(
-                f"{empty}, line {line} is empty, but line {line} of {full} is not; fill it in or remove both."
-            )
-    return _pairs([row for row in rows if row[0]], f"{paths[0]} + {paths[1]}", None)
+            what = f"{empty}, line {line} is empty, but line {line} of {full} is not"
+            bad.add(line, DataError(f"{what}; fill it in or remove both."))
+    return _pairs([row for row in rows if row[0] and row[1]], f"{paths[0]} + {paths[1]}", None, bad)
 
 
-def _from_stdin(names: Names | None) -> Pairs:
-    raw, name = sys.stdin.buffer.read(), "standard input"
+def _from_stdin(names: Names | None, bad: BadRows) -> Pairs:
+    name = "standard input"
+    raw = read_pipe(sys.stdin.buffer, name)
     if raw.startswith(b"PAR1"):
-        return _from_table(Table(read_parquet(raw, name).frame, name, ""), names)
-    data = clean(raw, name)
+        return _from_table(Table(read_parquet(raw, name).frame, name, "", bad=bad), names)
+    data = clean(raw, name, bad)
     text = data.decode()
     if _has_tabs(text):
-        return _from_lines(text, name, names)
+        return _from_lines(text, name, names, bad)
     if text.lstrip().startswith("{"):
-        parsed = read_jsonl(data, name)
-        return _from_table(Table(parsed.frame, name, "", parsed.first_row, parsed.lines), names)
+        parsed = read_jsonl(data, name, bad)
+        table = Table(parsed.frame, name, "", parsed.first_row, parsed.lines, parsed.origins, bad)
+        return _from_table(table, names)
     raise DataError(f"{name} has no tabs and is not JSONL; give sentence, tab, translation on each line.")
 
 
-def _from_lines(text: str, name: str, names: Names | None) -> Pairs:
+def _from_lines(text: str, name: str, names: Names | None, bad: BadRows) -> Pairs:
     lines = [
         (number, [field.strip() for field in line.split("\t")])
         for number, line in enumerate(text.split("\n"), start=1)
@@ -149,7 +162,13 @@ def _from_lines(text: str, name: str, names: Names | None) -> Pairs:
         _require(columns, head, f"{name}, line {number}", advice)
         indices = head.index(columns[0]), head.index(columns[1])
         del lines[0]
-    return _pairs([_row(fields, indices, name, number) for number, fields in lines], name, columns)
+    rows = list[tuple[str, str]]()
+    for number, fields in lines:
+        try:
+            rows.append(_row(fields, indices, name, number))
+        except DataError as problem:
+            bad.add(number, problem)
+    return _pairs(rows, name, columns, bad)
 
 
 def _row(fields: list[str], indices: tuple[int, int], name: str, number: int) -> tuple[str, str]:
@@ -201,8 +220,9 @@ def _from_table(table: Table, names: Names | None) -> Pairs:
             "column of translations with source=… and target=… (on the command line, --source and --target)."
         )
     _require(columns, frame.columns, table.name)
+    table = table.usable(*columns)
     source, target = (_stripped(table, column) for column in columns)
-    return _pairs(list(zip(source, target, strict=True)), table.name, columns)
+    return _pairs(list(zip(source, target, strict=True)), table.name, columns, table.bad)
 
 
 def _stripped(table: Table, column: str) -> list[str]:

@@ -4,7 +4,6 @@ import codecs
 import gzip
 import hashlib
 import io
-import shutil
 import sys
 import tempfile
 import zlib
@@ -14,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
-from elman.data.table.formats import MAGIC, clean, read_bytes
-from elman.data.table.table import Table, read_table
+from elman.data.table.encoding import MAGIC, clean
+from elman.data.table.formats import blocks_of, open_file, reading
+from elman.data.table.limits import bounded, pipe_limit, require_within, unpacked_limit
+from elman.data.table.table import Table, check_path
 from elman.errors import DataError
 
 BLOCK_BYTES: Final = 1 << 20  # read at a time; the tokens of a block take a hundred bytes each
@@ -36,9 +37,10 @@ class TextSplit:
 class TextSource:
     """One running text, checked and measured when the object is created."""
 
-    def __init__(self, name: str, reopen: Callable[[], io.BufferedIOBase]) -> None:
+    def __init__(self, name: str, reopen: Callable[[], io.BufferedIOBase], limit: int | None = None) -> None:
         self.name = name
         self._reopen = reopen
+        self._limit = limit  # of bytes
         self.characters = 0  # each line end counts as one
         digest, blank = hashlib.sha256(), True
         for block, text in self._blocks():
@@ -87,7 +89,7 @@ class TextSource:
         """Yield the bytes and the characters that are complete, with every line end a line feed."""
         inner = codecs.getincrementaldecoder("utf-8-sig")()
         decoder = io.IncrementalNewlineDecoder(inner, translate=True)
-        line, column = 1, 1  # of the block's first byte
+        line, column, total = 1, 1, 0  # of the block's first byte, and of all before
         with self._reopen() as file:
             while True:
                 block = self._read(file)
@@ -101,6 +103,9 @@ class TextSource:
                 if (at := block.find(b"\0")) >= 0:
                     where = self._where(block, at, line, column)
                     raise DataError(f"{where} is a NUL, which is not a character of text; remove it.")
+                total += len(block)
+                if self._limit is not None:
+                    require_within(total, self.name, self._limit)
                 yield block, text
                 if not block:
                     return
@@ -142,28 +147,26 @@ def open_text(data: str | Path, stack: ExitStack) -> TextSource:
         UsageError: `data` is not a path.
     """
     if str(data) == "-":
-        return TextSource("standard input", _spooled(sys.stdin.buffer, stack))
-    if not str(data) or "\0" in str(data) or "://" in str(data):
-        read_table(data)  # raises UsageError
-    path = Path(data)
-    if path.is_dir() or not path.exists():
-        read_bytes(path)  # raises DataError that names files nearby
-    name = str(data)
-    try:
+        return TextSource("standard input", _spooled(sys.stdin.buffer, "standard input", stack))
+    check_path(data)
+    path, name = Path(data), str(data)
+    with open_file(path) as file:
         if not path.is_file():  # a pipe can be read only once
-            with path.open("rb") as pipe:
-                return TextSource(name, _spooled(pipe, stack))
-        path.open("rb").close()
-    except OSError as problem:
-        raise DataError(f"{name} cannot be read: {problem.strerror}.") from None
-    return TextSource(name, lambda: gzip.GzipFile(path) if path.suffix.lower() == ".gz" else path.open("rb"))
+            return TextSource(name, _spooled(file, name, stack))
+    if path.suffix.lower() != ".gz":
+        return TextSource(name, lambda: path.open("rb"))
+    limit = unpacked_limit(path.stat().st_size)
+    return TextSource(name, lambda: gzip.GzipFile(path), limit)
 
 
-def _spooled(pipe: IO[bytes], stack: ExitStack) -> Callable[[], io.BufferedIOBase]:
+def _spooled(pipe: IO[bytes], name: str, stack: ExitStack) -> Callable[[], io.BufferedIOBase]:
     """Copy a pipe to a file that `stack` removes, and return the function that opens it."""
     path = Path(stack.enter_context(tempfile.TemporaryDirectory()), "text")
-    with path.open("wb") as file:
-        shutil.copyfileobj(pipe, file)
+    with path.open("wb") as file, reading(name):
+        for block in bounded(blocks_of(pipe), name, pipe_limit()):
+            file.write(block)
+            if 2 * block.count(b"\0") > len(block):
+                break  # no text, as `TextSource` will say
     return lambda: path.open("rb")
 
 

@@ -13,6 +13,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from elman.data.text.unicode import CJK, combining_marks
 from elman.errors import ArtifactError, DataError, UsageError
+from elman.typed import typed
 
 PADDING: Final = 0
 UNKNOWN: Final = 1
@@ -22,6 +23,8 @@ MIN_SUBWORD_IDS: Final = 256 + RESERVED  # every byte is a token
 # How far beyond its end a word's pattern may look before it decides; see `_pattern`.
 LOOKAHEAD_CHARACTERS: Final = 6
 TAIL_CHARACTERS: Final = 256  # a word usually ends among the last ones
+MAX_WAITING_CHARACTERS: Final = 4096  # without a token's end, after which a stream waits no longer for one
+MAX_CHARACTER_TOKENS: Final = 16  # more of them without a whole character are damaged
 BREAK_TAG = re.compile(r"<[bB][rR] ?/?>")
 CJK_OR_RUN = re.compile(f"[{CJK}]|[^{CJK}]+")  # one ideograph or kana letter, or a run of anything else
 # White space as the `tokenizers` library defines it: Python's without four control characters.
@@ -30,6 +33,7 @@ WORD_END = re.compile(
     "(?=[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])"
 )
 CLITIC = re.compile(r"(?<=\w)(n't|'(?:s|m|d|ll|re|ve))\Z", re.IGNORECASE)
+CLITIC_CHARACTERS: Final = 3
 
 
 class Tokenizer(Protocol):
@@ -67,11 +71,11 @@ def _split(raw: str) -> list[str]:
     """ "couldn't've" → could, n't, 've; Chinese and Japanese → characters; o'brien stays whole."""
     words: list[str] = []
     for word in CJK_OR_RUN.findall(raw.replace("’", "'")):
-        clitics: list[str] = []
-        while clitic := CLITIC.search(word):
-            clitics.insert(0, clitic[1])
-            word = word[: clitic.start()]
-        words += [word, *clitics]
+        end, clitics = len(word), list[str]()  # the latter from the last to the first
+        while clitic := CLITIC.search(word, max(0, end - CLITIC_CHARACTERS), end):
+            clitics.append(clitic[1])
+            end = clitic.start()
+        words += [word[:end], *reversed(clitics)]
     return words
 
 
@@ -142,13 +146,16 @@ class WordTokenizer:
         return [ids.get(token, UNKNOWN) for token in self.tokens(text)]
 
     def stable_prefix(self, text: str) -> int:
-        """Return how many leading characters of `text` have tokens that no later text can change."""
+        """Return how many leading characters of `text` have tokens that no later text can change.
+
+        A token of more than MAX_WAITING_CHARACTERS is not waited for: all of `text` counts then.
+        """
         blanked = _blank_breaks(text)
         end = 0
         for match in _pattern().finditer(blanked):
             after = match.end()
             if after + LOOKAHEAD_CHARACTERS > len(text) and not blanked[after : after + 1].isspace():
-                return end
+                return end if len(text) - end <= MAX_WAITING_CHARACTERS else len(text)
             end = after
         return len(text)
 
@@ -166,6 +173,13 @@ def _replace_surrogates(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
+def _byte_level(model: Any) -> Any:
+    library = Library(model)
+    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    library.decoder = decoders.ByteLevel()
+    return library
+
+
 @dataclass(frozen=True)
 class SubwordTokenizer:
     """Byte-level BPE (Sennrich et al. 2016; Radford et al. 2019), which has no unknown tokens."""
@@ -179,17 +193,34 @@ class SubwordTokenizer:
         Raises:
             UsageError: `size` is below 258, the bytes and the two reserved ids.
         """
-        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         if size < MIN_SUBWORD_IDS:
             raise UsageError(f"the vocabulary size is {size}; it must be at least {MIN_SUBWORD_IDS}.")
-        library = Library(models.BPE())
-        library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        library.decoder = decoders.ByteLevel()
+        library = _byte_level(models.BPE())
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         trainer = trainers.BpeTrainer(
             vocab_size=size - RESERVED, initial_alphabet=alphabet, special_tokens=[], show_progress=False
         )
         library.train_from_iterator((_replace_surrogates(text) for text in texts), trainer)
         return cls(library.to_str())
+
+    @classmethod
+    def from_json(cls, value: Any) -> "SubwordTokenizer":
+        """Return the tokenizer whose JSON of the library is `value`. Raises an error for any other value.
+
+        Only the tokens and merges are read, and checked: the library, given JSON of other kinds, may build
+        anything, or panic.
+        """
+        bpe = value["model"]
+        vocabulary = typed(dict[str, int], bpe["vocab"], "the vocabulary")
+        merges = [(left, right) for left, right in bpe["merges"]]
+        letters = set(pre_tokenizers.ByteLevel.alphabet())
+        if sorted(vocabulary.values()) != [*range(len(vocabulary))]:
+            raise ValueError("the ids of the subwords are not 0, 1, 2, …")
+        if not letters <= vocabulary.keys() or not all(t and letters.issuperset(t) for t in vocabulary):
+            raise ValueError("the subwords are not made of all bytes")
+        if not all(left in vocabulary and right in vocabulary for left, right in merges):
+            raise ValueError("a merge is of unknown subwords")
+        return cls(_byte_level(models.BPE(vocabulary, merges)).to_str())
 
     @cached_property
     def _library(self) -> Any:
@@ -221,7 +252,8 @@ class SubwordTokenizer:
         texts, incomplete = list[str](), list[int]()
         for i in ids:
             text = self.decode([*incomplete, i])
-            incomplete = [*incomplete, i] if text.endswith("\ufffd") else []
+            waits = text.endswith("\ufffd") and len(incomplete) < MAX_CHARACTER_TOKENS
+            incomplete = [*incomplete, i] if waits else []
             texts.append("" if incomplete else text)
         if incomplete:
             texts[-1] = self.decode(incomplete)
@@ -231,14 +263,14 @@ class SubwordTokenizer:
         """Return how many leading characters of `text` have tokens that no later text can change.
 
         No merge crosses from a character into the white space after it, so the tokens up to the last such
-        position are final.
+        position are final. A word of more than MAX_WAITING_CHARACTERS is not waited for.
         """
         for reach in (TAIL_CHARACTERS, len(text)):  # only the last end counts; look near the end first
             begin = max(0, len(text) - reach)
             ends = [match.end() for match in WORD_END.finditer(text, begin)]
             if ends:
                 return ends[-1]
-        return 0
+        return 0 if len(text) <= MAX_WAITING_CHARACTERS else len(text)
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": "subword", "model": json.loads(self.model)}
@@ -253,15 +285,13 @@ def tokenizer_from_json(value: Any) -> WordTokenizer | SubwordTokenizer:
     match value:
         case {"kind": "word", "lower": bool(lower), "words": list(words)} if all(
             isinstance(word, str) for word in words
-        ):
+        ) and len(set(words)) == len(words):
             return WordTokenizer(tuple(words), lower)
         case {"kind": "subword", "model": dict(model)}:
-            tokenizer = SubwordTokenizer(json.dumps(model))
             try:
-                len(tokenizer)
+                return SubwordTokenizer.from_json(model)
             except Exception as problem:  # the library raises nothing narrower
                 raise ArtifactError(f"the vocabulary holds a damaged subword model ({problem}).") from None
-            return tokenizer
     raise ArtifactError(
         "the vocabulary is neither of kind 'word' nor 'subword'; the model's folder is damaged."
     )

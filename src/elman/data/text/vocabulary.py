@@ -14,7 +14,13 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.data.text.tokenizers import SubwordTokenizer, check_size, commonest, tokenizer_from_json
+from elman.data.text.tokenizers import (
+    MAX_WAITING_CHARACTERS,
+    SubwordTokenizer,
+    check_size,
+    commonest,
+    tokenizer_from_json,
+)
 from elman.data.text.unicode import CJK, combining_marks
 from elman.errors import ArtifactError, UsageError, suggestion
 
@@ -115,6 +121,8 @@ class Vocabulary:
         spaced = _blanks_to_spaces(text)
         # No token crosses white space, and only the last of several blanks belongs to a token.
         end = max(spaced.rfind(" "), spaced.rfind("\n") + 1, 0)
+        if self.kind == "space" and len(text) - end > MAX_WAITING_CHARACTERS:
+            return len(text)
         if self.kind == "word":
             for match in _word().finditer(spaced, end):
                 if match.end() + LOOKAHEAD_CHARACTERS > len(text):
@@ -265,13 +273,13 @@ def _continuation_bytes() -> set[str]:
 
 
 def _count(split: Callable[[str], list[str]], texts: Iterable[str]) -> Counter[str]:
-    """Count the tokens, forgetting the rarest whenever there are more than MAX_DISTINCT_TOKENS."""
+    """Count the tokens, forgetting the rarer half whenever there are more than MAX_DISTINCT_TOKENS."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(split(text))
-        while len(counts) > MAX_DISTINCT_TOKENS:
-            rarest = min(counts.values())
-            counts = Counter({token: n for token, n in counts.items() if n > rarest})
+        if len(counts) > MAX_DISTINCT_TOKENS:
+            median = sorted(counts.values())[len(counts) // 2]
+            counts = Counter({token: n for token, n in counts.items() if n > median})
     return counts
 
 

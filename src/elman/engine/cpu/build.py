@@ -1,7 +1,7 @@
 """Compile IR text to machine code, and cache it on disk for the next process.
 
 The key of a cached object covers everything that shapes it, and the file carries a checksum: a damaged,
-half-written or foreign file is compiled again, and a folder that can't be written to costs only time.
+half-written or foreign file is compiled again, and a folder that can't be used costs only time (see `cache`).
 """
 
 import ctypes
@@ -9,13 +9,11 @@ import functools
 import hashlib
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
-from elman.atomic import cache_folder, replace_cached
-from elman.engine.cpu import host
+from elman.engine.cpu import cache, host
 from elman.engine.cpu.emit import ir, kernel, packing, product
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Plan
@@ -84,11 +82,11 @@ def _load(description: str, text: Callable[[], str]) -> dict[str, int]:
         machine = host.target()
         version = ".".join(map(str, _llvm().llvm_version_info))
         parts = (description, _sources(), version, machine.cpu, machine.features)
-        path = cache_folder("kernels") / f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.o"
-        code = _read(path)
+        name = f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.o"
+        code = cache.read(name)
         if code is None:
             code = compiled(text())
-            _write(path, code)
+            cache.write(name, code)
         return _linked(code)
 
 
@@ -124,20 +122,6 @@ def _linked(code: bytes) -> dict[str, int]:
     engine.finalize_object()
     _ENGINES.append(engine)
     return {name: engine.get_function_address(name) for name in names}
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, code = content[:32], content[32:]
-    return code if hashlib.sha256(code).digest() == digest else None
-
-
-def _write(path: Path, code: bytes) -> None:
-    with suppress(OSError), replace_cached(path) as file:  # where that fails, the next process compiles again
-        file.write(hashlib.sha256(code).digest() + code)
 
 
 @functools.cache

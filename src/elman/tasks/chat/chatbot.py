@@ -1,7 +1,7 @@
 """A chatbot: turns of a conversation in, replies out, beside retrieval of training replies."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Final, final
 import torch
 
 from elman import artifact
-from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups
+from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
 from elman.data.table.formats import input_lines
 from elman.data.text.conversations import Conversation, Conversations, read_conversations
 from elman.errors import DataError, UsageError
+from elman.settings import is_number
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.judge import evaluate, reply_positions
@@ -22,13 +23,16 @@ from elman.tasks.chat.scores import ChatEvaluation
 from elman.tasks.chat.settings import Settings, defaults
 from elman.tasks.chat.speaker import Speaker
 from elman.tasks.chat.stream import ChatStream
-from elman.tasks.evaluation import hurried
+from elman.tasks.entry import entry, training_entry
+from elman.tasks.evaluation import few_note, hurried, overlap_note
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.problem import NextToken
+from elman.tasks.inputs import check_count, check_seed, check_text, is_table, read_texts
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, check_texts, network_phrase
+from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
+from elman.typed import RawText, typed
 
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
@@ -64,7 +68,7 @@ class Chatbot(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = ChatEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset(),
+        "evaluate": frozenset({"skip_bad"}),
         "predict": frozenset({"count"}),
         "generate": frozenset({"seed"}),
     }
@@ -81,11 +85,13 @@ class Chatbot(Task):
         return Retrieval.fit(*self.pairs) if self.pairs[0] else None
 
     @classmethod
+    @training_entry
     def fit(
         cls,
         data: Any,
         *,
         valid: Any = None,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -97,12 +103,14 @@ class Chatbot(Task):
             data: conversations for `elman.data.text.conversations.read_conversations`: JSONL of messages,
                 or lines of question, tab, answer.
             valid: such data on which to choose the best model; if None, a tenth of the conversations.
+            skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
+                first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         chosen, plan = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
-        valid_data = None if valid is None else read_conversations(valid)
-        whole = read_conversations(data)
+        valid_data = None if valid is None else read_conversations(valid, skip_bad)
+        whole = read_conversations(data, skip_bad)
         if valid_data is None:
             train, held_out = _split(whole.all, whole.name, plan.seed)
             held_out_name = f"the tenth of {whole.name} that is held out"
@@ -126,6 +134,9 @@ class Chatbot(Task):
         run.require_model()
         network.eval().cpu()  # where single steps are fastest
         notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
+        hashes = _hashes(held_out)
+        notes += overlap_note(hashes, torch.tensor(_hashes(train)), "conversations")
+        notes += few_note(len(set(hashes)), "conversations")
         retrieval, scope = Retrieval.fit(contexts, replies), VALIDATION
         if outcome.signal is not None:
             answered = sorted({n for n, _ in reply_positions(held_out)})
@@ -145,36 +156,51 @@ class Chatbot(Task):
         return model
 
     @classmethod
-    def check_data(cls, data: Any, **_: Any) -> None:
-        _answered(read_conversations(data))
+    def check_data(cls, data: Any, skip_bad: bool = False, **_: Any) -> None:
+        _require_replies(read_conversations(data, skip_bad))
 
-    def evaluate(self, data: Any) -> ChatEvaluation:
-        """Score on other conversations, beside retrieval. Raises DataError for malformed data, or if there is
-        no reply."""
-        conversations = _answered(read_conversations(data))
-        return evaluate(self._speaker, self.baseline, conversations)
+    @entry
+    def evaluate(self, data: Any, *, skip_bad: bool = False) -> ChatEvaluation:
+        """Score on other conversations, beside retrieval; `skip_bad` as in `fit`. Raises DataError for
+        malformed data, or if there is no reply."""
+        conversations = read_conversations(data, skip_bad)
+        _require_replies(conversations)
+        notes = few_note(len(set(_hashes(conversations.all))), "conversations")
+        if conversations.fingerprint == self.source["fingerprint"]:
+            notes += ("these conversations were trained on, which flatters all scores",)
+        return evaluate(self._speaker, self.baseline, conversations.all, notes)
 
+    @entry
     def predict(self, data: Any, count: int = 1) -> Any:
         """Return the reply to a text, or to a conversation as a list of messages {"role": "user", "content":
         "…"}; for several texts, the list of replies. With a count above 1, each reply becomes a list of up to
         that many, as [(reply, mean ln p of its tokens), ...], best first.
 
-        Raises UsageError for anything but texts or messages, or a count below 1; DataError for a blank text
-        or a malformed message.
-        """
-        if not isinstance(count, int) or count < 1:
-            raise UsageError(f"count must be a whole number of at least 1, not {count!r}")
-        if isinstance(data, str):
-            return self._reply([{"role": "user", "content": data}], count)
-        if isinstance(data, dict):
-            return self._reply([data], count)
-        if not isinstance(data, Iterable):
-            raise UsageError(f"a chatbot replies to a text or to messages, not to {type(data).__name__}")
-        several = list(data)
-        if several and all(isinstance(message, dict) for message in several):
-            return self._reply(several, count)
-        return [self.predict(text, count) for text in check_texts(several)]
+        Args:
+            data: a text; a message, or a list of messages; an iterable of texts; a table in memory with one
+                column or one named text; or a `pathlib.Path` to such a table or to lines of text.
 
+        Raises UsageError for anything else, or a count below 1; DataError for a blank text, a malformed
+        message or a table without the column.
+        """
+        check_count(count)
+        if _is_message(data):
+            return self._reply([data], count)
+        data = list(data) if isinstance(data, Iterator) and not is_table(data) else data
+        if isinstance(data, list | tuple) and any(map(_is_message, data)):
+            return self._reply(data, count)
+        texts, single = read_texts(data)
+        blank = next((i for i, text in enumerate(texts) if not text.strip()), None)
+        if blank is not None:
+            raise DataError(
+                "the text is empty: there is nothing to reply to"
+                if single
+                else f"data: text {blank} is empty"
+            )
+        replies = [self._reply([{"role": "user", "content": text}], count) for text in texts]
+        return replies[0] if single else replies
+
+    @entry
     def stream(self, *, fallback: float | None = None, seed: int = 0) -> ChatStream:
         """Start a conversation.
 
@@ -184,10 +210,9 @@ class Chatbot(Task):
 
         Raises UsageError for a value out of its range, or a fallback without the baseline's pairs.
         """
-        if fallback is not None and not (isinstance(fallback, int | float) and fallback > 0):
+        if fallback is not None and not (is_number(fallback) and fallback > 0):
             raise UsageError(f"fallback must be a perplexity above 0, not {fallback!r}")
-        if not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise UsageError(f"seed must be a whole number from 0 to below 2**63, not {seed!r}")
+        check_seed(seed)
         if fallback is None:
             return ChatStream(self._speaker, None, None, seed)
         if self.baseline is None:
@@ -197,14 +222,15 @@ class Chatbot(Task):
     def generate(self, prompt: str = "", *, seed: int = 0) -> Iterator[str]:
         """Yield the reply to a text, in one piece because it is chosen among whole replies."""
         stream = self.stream(seed=seed)
-        stream.push(prompt)
+        stream.push(check_text(prompt, "prompt"))
         yield stream.result()
 
     def answers(self, data: Any, *, count: int = 1) -> Iterator[ReplyAnswer]:
         """Yield the best replies to a text; or to every line of a file or of standard input on its own.
         Raises UsageError if there are no data."""
         self.require_input(data)
-        for line in input_lines(str(data)):
+        check_count(count)
+        for line in input_lines(data) if isinstance(data, str) else read_texts(data).texts:
             best = self.predict(line, max(count, 2))[:count] if line.strip() else []
             yield ReplyAnswer([text for text, _ in best])
 
@@ -217,11 +243,11 @@ class Chatbot(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         codec = Codec.from_json(parts.files["subwords"])
-        contexts, replies = parts.files["pairs"]
+        contexts, replies = typed(tuple[list[RawText], list[RawText]], parts.files["pairs"], "pairs.json")
         if len(contexts) != len(replies):
             raise ValueError("there are not as many replies as contexts")
         return {
-            "network": parts.load_into("network", LanguageNet(settings.language, len(codec))),
+            "network": parts.module("network", lambda: LanguageNet(settings.language, len(codec))),
             "codec": codec,
             "pairs": (contexts, replies),
         }
@@ -249,11 +275,15 @@ class Chatbot(Task):
         return [(reply.text, reply.score) for reply in replies[:count]] if count > 1 else replies[0].text
 
 
-def _answered(conversations: Conversations) -> list[Conversation]:
-    """Return conversations to score. Raises DataError if there is no reply."""
+def _require_replies(conversations: Conversations) -> None:
+    """Raise DataError if there is no reply to score."""
     if not reply_positions(conversations.all):
         raise DataError(f"{conversations.name} {NO_REPLY}")
-    return conversations.all
+
+
+def _is_message(data: Any) -> bool:
+    """Return whether a dict is a message rather than a row or the columns of a table."""
+    return isinstance(data, dict) and not is_table(data) and not {"role", "content"}.isdisjoint(data)
 
 
 def _split(
@@ -264,8 +294,12 @@ def _split(
             f"{name} holds {len(conversations)} conversations; a chatbot needs at least {MIN_CONVERSATIONS}."
         )
     keys = [normalize(" ".join(turn.text for turn in turns[:OPENING_TURNS])) for turns in conversations]
-    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed)
+    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, name=name)
     return [conversations[i] for i in train], [conversations[i] for i in held_out]
+
+
+def _hashes(conversations: Sequence[Conversation]) -> list[int]:
+    return text_hashes([" ".join(turn.text for turn in turns) for turns in conversations])
 
 
 def _pairs(conversations: Sequence[Conversation]) -> tuple[list[str], list[str]]:

@@ -7,18 +7,30 @@ from elman.data.text.tokenizers import MIN_SUBWORD_IDS
 from elman.settings import amount, argument, flag, number, share, whole
 from elman.tasks.generate.settings import MAX_FULL_VOCABULARY
 from elman.tasks.generate.settings import Settings as LanguageSettings
-from elman.tasks.settings import TaskSettings, cell, default_dropout, default_ema_decay
+from elman.tasks.settings import (
+    MAX_BEAM_WIDTH,
+    MAX_LAYERS,
+    MAX_STEPS,
+    MAX_UNITS,
+    TaskSettings,
+    cell,
+    default_dropout,
+    default_ema_decay,
+    skip_bad,
+)
 
 # Tokens that a training should read: the fewer there are, the more epochs, within limits.
 TOKENS: Final = 9_000_000
 MIN_EPOCHS, MAX_EPOCHS = 1, 40
 LOGIT_SCALE: Final = 4.0
+MAX_REPLY_TOKENS: Final = 1000
 ROLE_TOKENS: Final = 2  # ids beside the vocabulary, which begin the turns of user and assistant
 
 
 @dataclass(frozen=True)
 class Arguments:
     valid: Any = argument(None, "Conversations to choose the best model on", auto="a tenth")
+    skip_bad: bool = skip_bad()
 
 
 @dataclass(frozen=True)
@@ -44,21 +56,23 @@ class Settings(TaskSettings):
         6000, "Most subwords", least=MIN_SUBWORD_IDS, most=MAX_FULL_VOCABULARY - ROLE_TOKENS
     )
     cell: str = cell("lstm")
-    hidden: int = whole(512, "Units of a layer")
-    layers: int = whole(1, "Layers")
-    embedding: int = whole(256, "Size of a subword's vector")
-    bptt: int = whole(64, "Steps of truncated backpropagation through time")
+    hidden: int = whole(512, "Units of a layer", most=MAX_UNITS)
+    layers: int = whole(1, "Layers", most=MAX_LAYERS)
+    embedding: int = whole(256, "Size of a subword's vector", most=MAX_UNITS)
+    bptt: int = whole(64, "Steps of truncated backpropagation through time", most=MAX_STEPS)
     dropout: float = share(0.3, "Dropout of inputs and outputs")
     weight_dropout: float = share(0.1, "Dropout of the recurrent matrix")
-    num_samples: int = whole(12, "Replies that are sampled, to choose from")
-    beam_width: int = whole(4, "Replies that a beam search adds to them")
-    temperature: float = amount(0.8, "Temperature of the samples")
+    num_samples: int = whole(12, "Replies that are sampled, to choose from", most=MAX_BEAM_WIDTH)
+    beam_width: int = whole(4, "Replies that a beam search adds to them", most=MAX_BEAM_WIDTH)
+    temperature: float = amount(0.8, "Temperature of the samples", most=1000)
     top_p: float = number(0.9, "Probability of the tokens that are sampled from", most=1.0)
-    block_ngrams: int = whole(3, "Length of n-grams that can't repeat within a reply; 0 for none", least=0)
+    block_ngrams: int = whole(
+        3, "Length of n-grams that can't repeat within a reply; 0 for none", least=0, most=MAX_REPLY_TOKENS
+    )
     # Li et al., arXiv:1510.03055: log p(reply | context) - mmi_weight * log p(reply)
-    mmi_weight: float = amount(0.9, "Weight of a reply's own probability, which counts against it")
-    repetition_penalty: float = amount(2.0, "Penalty for each word pair that a reply repeats")
-    max_tokens: int = whole(60, "Most tokens of a reply")
+    mmi_weight: float = amount(0.9, "Weight of a reply's own probability, which counts against it", most=1000)
+    repetition_penalty: float = amount(2.0, "Penalty for each word pair that a reply repeats", most=1000)
+    max_tokens: int = whole(60, "Most tokens of a reply", most=MAX_REPLY_TOKENS)
     keep_baseline: bool = flag(True, "Save the training pairs, from which the baseline retrieves")
 
     @property

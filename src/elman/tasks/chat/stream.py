@@ -9,11 +9,13 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from elman.atomic import replace_file, writing
+from elman.atomic import as_path, replace_file, writing
 from elman.data.text.conversations import Turn, turns_of
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.speaker import RECENT_TURNS, Position, Reply, Speaker
+from elman.tasks.entry import entry
+from elman.tasks.inputs import check_text
 
 # `why` attributes a reply to the words of the last turns, among their last tokens.
 MAX_EXPLAINED_TURNS: Final = 8
@@ -43,24 +45,29 @@ class ChatStream:
         self._recent: deque[TurnIds] = deque(maxlen=MAX_EXPLAINED_TURNS)
         self.turns: list[Turn] = []
 
+    @entry
     def push(self, text: str) -> None:
         """Add a turn of the user, or continue it. Raises UsageError if it is not a string, DataError if it is
         blank."""
-        if not isinstance(text, str):
-            raise UsageError(f"push takes a text, not {type(text).__name__}")
-        self.tell([{"role": "user", "content": text}])
+        self.tell([{"role": "user", "content": check_text(text, "text")}])
 
+    @entry
     def tell(self, messages: Sequence[Any]) -> None:
-        """Add turns as messages {"role": "user", "content": "…"}. Raises DataError if one is malformed."""
+        """Add turns as messages {"role": "user", "content": "…"}. Raises UsageError if they are not a list,
+        DataError if one is malformed."""
+        if not isinstance(messages, list | tuple):
+            raise UsageError(f"messages must be a list of messages, not {type(messages).__name__}")
         for turn in turns_of(messages, "the conversation"):
             self._add(turn)
 
+    @entry
     def result(self) -> str:
         """Return the reply and add it to the conversation."""
         reply = self.candidates()[0].text
         self._add(Turn("assistant", reply))
         return reply
 
+    @entry
     def candidates(self) -> list[Reply]:
         """Return the candidate replies, best first, without adding one to the conversation. With a fallback,
         the nearest training reply comes first if the best candidate is too improbable. Raises UsageError
@@ -80,6 +87,7 @@ class ChatStream:
         score = self._speaker.log_probs_given(position, [ids])[0] / (len(ids) + 1)
         return [Reply(text, tuple(ids), score, score, text in recent), *replies]
 
+    @entry
     def why(self) -> list[tuple[str, float]]:
         """Return the words before the last reply, in their order, and each one's share of the attribution:
         the gradient of the reply's log-probability by the word's vector, times that vector. Only the last
@@ -95,14 +103,15 @@ class ChatStream:
 
     def save(self, file: str | Path) -> None:
         """Write the conversation as a line of JSON that `load` and `Chatbot.fit` read."""
-        path, record = Path(file), json.dumps(_record(self.turns), ensure_ascii=False)
+        path, record = as_path(file, "file"), json.dumps(_record(self.turns), ensure_ascii=False)
         with writing(path, UsageError), replace_file(path) as out:
             out.write(record.encode(errors="backslashreplace") + b"\n")
 
+    @entry
     def load(self, file: str | Path) -> None:
         """Continue a conversation that `save` wrote; it is read again. Raises ArtifactError for a file that
         holds none."""
-        turns = _saved_turns(Path(file))
+        turns = _saved_turns(as_path(file, "file"))
         self.reset()
         for turn in turns:
             self._add(turn)

@@ -1,9 +1,9 @@
 """Text classification: sentiment, topic, intent, beside a network that ignores word order."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, final, overload
+from typing import Any, ClassVar, Final, Literal, TypedDict, final, overload
 
 import torch
 from torch import Tensor
@@ -11,21 +11,34 @@ from torch import Tensor
 from elman import artifact
 from elman.data.batches import text_hashes
 from elman.data.table.formats import ENDINGS, ending
+from elman.data.table.frames import column_name
 from elman.data.table.table import Table, arriving_texts, read_table
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer, tokenizer_from_json
 from elman.errors import UsageError
 from elman.tasks.classify.baseline import BagOfWords
-from elman.tasks.classify.examples import Encoded, encode, read_corpus, read_examples, start_token
+from elman.tasks.classify.examples import (
+    Encoded,
+    contradiction_note,
+    encode,
+    read_corpus,
+    read_examples,
+    require_one_kind,
+    scoring_notes,
+    start_token,
+)
 from elman.tasks.classify.network import ClassifierNet, evidence
 from elman.tasks.classify.problem import LabelProblem, class_probabilities, class_weights
-from elman.tasks.classify.scores import LabelEvaluation, likeliest
+from elman.tasks.classify.scores import Label, LabelEvaluation, likeliest
 from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.classify.stream import ClassifierStream
+from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import hurried, overlap_note
+from elman.tasks.inputs import read_texts, texts_of
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, check_texts, network_phrase
+from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
+from elman.typed import typed
 
 HURRIED_TEXTS: Final = 200  # classified for the scores of an interrupted training
 
@@ -34,14 +47,19 @@ HURRIED_TEXTS: Final = 200  # classified for the scores of an interrupted traini
 class LabelAnswer(Answer):
     """The label of a text, and the probabilities of all labels."""
 
-    label: str
-    probabilities: dict[str, float]
+    label: Label
+    probabilities: dict[Label, float]
 
     def __str__(self) -> str:
         return f"{self.label}\t{self.probabilities[self.label]:.4f}"
 
     def to_dict(self) -> dict[str, Any]:
         return {"label": self.label, "probabilities": self.probabilities}
+
+
+class Columns(TypedDict):
+    text: str
+    label: str
 
 
 @final
@@ -61,7 +79,7 @@ class Classifier(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = LabelEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset({"text", "label", "header"}),
+        "evaluate": frozenset({"text", "label", "header", "skip_bad"}),
         "predict": frozenset({"header"}),
         "generate": frozenset(),
     }
@@ -72,11 +90,12 @@ class Classifier(Task):
     validation: LabelEvaluation
     baseline: BagOfWords
     tokenizer: Tokenizer
-    classes: tuple[str, ...]
+    classes: tuple[Label, ...]
     columns: tuple[str, str]
     train_hashes: Tensor
 
     @classmethod
+    @training_entry
     def fit(
         cls,
         data: Any,
@@ -85,6 +104,7 @@ class Classifier(Task):
         label: str = "label",
         valid: Any = None,
         header: bool = True,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -98,12 +118,16 @@ class Classifier(Task):
             valid: a table with the same columns on which to choose the best model; if None, a tenth of the
                 rows, none of whose texts is trained on.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
+            skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
+                first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         _, plan = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
-        valid_table = None if valid is None else read_table(valid, header=header)
-        corpus = read_corpus(read_table(data, header=header), valid_table, text, label, plan.seed)
+        require_one_kind(data, label)
+        valid_table = None if valid is None else read_table(valid, header=header, skip_bad=skip_bad)
+        table = read_table(data, header=header, skip_bad=skip_bad)
+        corpus = read_corpus(table, valid_table, text, label, plan.seed)
         chosen, plan = split_choices(settings, Settings, defaults(len(corpus.train.texts), settings))
         tokenizer = make_tokenizer(chosen, corpus.train.texts)
         train, held_out = corpus.train.encoded(tokenizer), corpus.held_out.encoded(tokenizer)
@@ -126,6 +150,7 @@ class Classifier(Task):
         network.eval().cpu()
         train_hashes = torch.tensor(sorted(set(text_hashes(corpus.train.texts))))
         notes = overlap_note(text_hashes(corpus.held_out.texts), train_hashes, "texts")
+        notes += scoring_notes(corpus.held_out, corpus.classes) + contradiction_note(corpus.train)
         notes += (outcome.stopped,) if outcome.error else ()
         if outcome.signal is not None:
             rows, note = hurried(len(held_out.texts), HURRIED_TEXTS, "texts")
@@ -139,7 +164,7 @@ class Classifier(Task):
             baseline=baseline,
             tokenizer=tokenizer,
             classes=corpus.classes,
-            columns=(text, label),
+            columns=(column_name(text), column_name(label)),
             train_hashes=train_hashes,
         )
         run.keep(model.save)
@@ -147,50 +172,72 @@ class Classifier(Task):
 
     @classmethod
     def check_data(
-        cls, data: Any, text: str = "text", label: str = "label", header: bool = True, **_: Any
+        cls,
+        data: Any,
+        text: str = "text",
+        label: str = "label",
+        header: bool = True,
+        skip_bad: bool = False,
+        **_: Any,
     ) -> None:
-        read_table(data, header=header).require(text, label)
+        read_table(data, header=header, skip_bad=skip_bad).require(text, label)
 
+    @entry
     def evaluate(
-        self, data: Any, *, text: str | None = None, label: str | None = None, header: bool = True
+        self,
+        data: Any,
+        *,
+        text: str | None = None,
+        label: str | None = None,
+        header: bool = True,
+        skip_bad: bool = False,
     ) -> LabelEvaluation:
         """Score on labelled texts, beside the plain baseline. Raises DataError for a missing column, an empty
         cell, or a label that training has not seen.
 
         Args:
-            data, header: as in `fit`.
+            data, header, skip_bad: as in `fit`.
             text, label: names of the columns, if they are not those of the training data.
         """
-        table = read_table(data, header=header)
-        examples = read_examples(table, text or self.columns[0], label or self.columns[1], self.classes)
+        table = read_table(data, header=header, skip_bad=skip_bad)
+        text = self.columns[0] if text is None else text
+        label = self.columns[1] if label is None else label
+        examples = read_examples(table, text, label, self.classes)
         notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "texts")
+        notes += scoring_notes(examples, self.classes)
         return _score(self.network, self.baseline, examples.encoded(self.tokenizer), self.classes, notes)
 
     @overload
-    def predict(self, data: str, probabilities: Literal[False] = ...) -> str: ...  # type: ignore[overload-overlap]
+    def predict(self, data: str, probabilities: Literal[False] = ...) -> Label: ...
     @overload
-    def predict(self, data: str, probabilities: Literal[True]) -> dict[str, float]: ...  # type: ignore[overload-overlap]
+    def predict(self, data: str, probabilities: Literal[True]) -> dict[Label, float]: ...
     @overload
-    def predict(self, data: Iterable[str], probabilities: Literal[False] = ...) -> list[str]: ...
+    def predict(self, data: Any, probabilities: Literal[False] = ...) -> list[Label]: ...
     @overload
-    def predict(self, data: Iterable[str], probabilities: Literal[True]) -> list[dict[str, float]]: ...
-    def predict(self, data: str | Iterable[str], probabilities: bool = False) -> Any:
-        """Return the label of a text, or the list of labels of several; with `probabilities`, a dict with the
-        probability of every label.
+    def predict(self, data: Any, probabilities: Literal[True]) -> list[dict[Label, float]]: ...
+    @entry
+    def predict(self, data: Any, probabilities: bool = False) -> Any:
+        """Return the label of a text, or the list of labels of several, of the type that they had in the
+        training data; with `probabilities`, a dict with the probability of every label.
+
+        Args:
+            data: a text; an iterable of texts; a table in memory with the column of texts that was trained
+                on; a row of one, as a dict; or a `pathlib.Path` to a table or to lines of text.
 
         Where classes were balanced in training, probabilities are those of a world in which all labels are
-        equally frequent. An empty text gets the answer before the first word. Raises UsageError for a text
-        that is not a string.
+        equally frequent. An empty text gets the answer before the first word. Raises UsageError for
+        anything else, DataError for a table without the column or with an empty cell.
         """
-        texts = check_texts(data)
+        texts, single = read_texts(data, self.columns[0])
         if not texts:
             return []
         rows = class_probabilities(self.network, [encode(self.tokenizer, text) for text in texts]).tolist()
         answers: list[Any] = [likeliest(row, self.classes) for row in rows]
         if probabilities:
             answers = [dict(zip(self.classes, row, strict=True)) for row in rows]
-        return answers[0] if isinstance(data, str) else answers
+        return answers[0] if single else answers
 
+    @entry
     def stream(self) -> ClassifierStream:
         """Start a text that arrives in pieces, with a running answer, in constant memory. Raises UsageError
         if the network is bidirectional."""
@@ -221,15 +268,18 @@ class Classifier(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         tokenizer = tokenizer_from_json(parts.files["vocabulary"])
-        classes, columns = tuple(parts.files["labels"]), parts.settings["columns"]
+        classes = typed(tuple[Label, ...], parts.files["labels"], "labels.json")
+        columns = typed(Columns, parts.settings["columns"], "columns")
+        if not classes or len(set(classes)) < len(classes):
+            raise ValueError("labels.json must hold different labels")
         sizes = start_token(tokenizer) + 1, len(classes)
         return {
-            "network": parts.load_into("network", ClassifierNet(settings, *sizes)),
-            "baseline": parts.load_into("baseline", BagOfWords(*sizes)),
+            "network": parts.module("network", lambda: ClassifierNet(settings, *sizes)),
+            "baseline": parts.module("baseline", lambda: BagOfWords(*sizes)),
             "tokenizer": tokenizer,
             "classes": classes,
             "columns": (columns["text"], columns["label"]),
-            "train_hashes": parts.tensors["seen"],
+            "train_hashes": parts.tensor("seen", torch.int64, 1),
         }
 
     def card(self) -> Card:
@@ -256,30 +306,29 @@ def _score(
     network: ClassifierNet,
     baseline: BagOfWords,
     examples: Encoded,
-    classes: tuple[str, ...],
+    classes: tuple[Label, ...],
     notes: tuple[str, ...],
 ) -> LabelEvaluation:
     ours, plain = (class_probabilities(model, examples.texts) for model in (network, baseline))
     return LabelEvaluation.of(ours, {"bag of words": plain}, examples.labels, classes, notes)
 
 
-def _texts(data: Any, header: bool, column: str) -> Iterator[list[str]]:
-    """Yield the texts of a file or of a frame, or of standard input line by line; any other string is a text
+def _texts(data: Any, header: bool, column: Any) -> Iterator[list[str]]:
+    """Yield the texts of a file or of a table, or of standard input line by line; any other string is a text
     itself."""
-    if isinstance(data, str) and not _names_a_table(data):
+    if not isinstance(data, str):
+        yield read_texts(data, column).texts
+    elif not _names_a_table(data):
         yield [data]
-        return
-    table = (
-        arriving_texts(header) if isinstance(data, str) and data == "-" else read_table(data, header=header)
-    )
-    if not isinstance(table, Table):
-        yield from ([line] for line in table)
-        return
-    only = table.frame.columns if len(table.frame.columns) == 1 else [column]
-    if isinstance(data, str) and ending(Path(data)) == ".txt":
-        yield table.frame[only[0]].fill_null("").to_list()
-        return
-    yield table.texts(only[0])
+    elif data != "-":
+        table = read_table(data, header=header)
+        # a blank line is an empty text, so that there is an answer for every line
+        lines = table.frame["text"].fill_null("").to_list() if ending(Path(data)) == ".txt" else None
+        yield texts_of(table, column) if lines is None else lines
+    elif isinstance(texts := arriving_texts(header), Table):
+        yield texts_of(texts, column)
+    else:
+        yield from ([line] for line in texts)
 
 
 def _names_a_table(data: str) -> bool:

@@ -3,19 +3,29 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
-from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups
-from elman.data.table.table import Table
+from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
+from elman.data.table.frames import column_name
+from elman.data.table.jsonl import PANDAS_MISSING
+from elman.data.table.table import TEXTS, Table
 from elman.data.text.tokenizers import Tokenizer
 from elman.errors import DataError
+from elman.tasks.classify.scores import Label
+from elman.tasks.evaluation import few_note
 
 MIN_ROWS: Final = 10
+WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+LARGE: Final = "a whole number of more than 64 bits"
 
 Ids: TypeAlias = "array[int]"
 
@@ -46,7 +56,7 @@ class Encoded:
 class Corpus:
     """What a classifier learns from and is chosen on."""
 
-    classes: tuple[str, ...]
+    classes: tuple[Label, ...]
     train: Examples
     held_out: Examples
     source: dict[str, Any]  # name, fingerprint and rows of the table
@@ -55,39 +65,154 @@ class Corpus:
 def read_corpus(table: Table, valid: Table | None, text: str, label: str, seed: int) -> Corpus:
     """Return examples to train on and to hold out: `valid`'s, or a tenth, none of whose texts is trained on.
     Raises DataError for too few rows, and as `in_order` and `read_examples` do."""
-    table.require(text, label)
+    table = table.usable(text, label)
     if len(table) < MIN_ROWS:
         raise DataError(f"{table.name} has {len(table)} rows; a classifier needs at least {MIN_ROWS}.")
+    table = _without_lone_labels(table, label)
+    table.report()
     classes = in_order(_labels(table, label), table, label)
     train = read_examples(table, text, label, classes)
     if valid is None:
-        train, held_out = divide(train, seed)
+        train, held_out = divide(train, seed, table.name)
+        which = "the rows that can be held out, with equal texts on one side,"
+        advice = "add texts, or give data to choose the best model on (valid)"
     else:
         held_out = read_examples(valid, text, label, classes)
+        which, advice = valid.name, "give rows with other labels, too"
+    labels = {classes[k] for k in held_out.labels.tolist()}
+    if len(labels) == 1:
+        raise DataError(
+            f"{table.name}: {which} hold only the label {labels.pop()!r}, "
+            f"for which scores mean nothing; {advice}."
+        )
     source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
     return Corpus(classes, train, held_out, source)
 
 
-def read_examples(table: Table, text: str, label: str, classes: Sequence[str]) -> Examples:
+def read_examples(table: Table, text: str, label: str, classes: Sequence[Label]) -> Examples:
     """Read a table's rows. Raises DataError for an empty cell or a label that is not among `classes`."""
-    table.require(text, label)
-    numbers = {name: i for i, name in enumerate(classes)}
-    labels = _labels(table, label)
-    for i, name in enumerate(labels):
-        if name not in numbers:
-            listed = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
-            raise DataError(
-                f"{table.row(i)}: the label {name!r} in column {label!r} is not among those of "
-                f"the training data ({listed})."
-            )
-    return Examples(table.texts(text), torch.tensor([numbers[name] for name in labels]))
+    table = table.usable(text, label)
+    index_of = _by_value(classes)
+    numbers = [index_of(name) for name in _labels(table, label)]
+    for i, number in enumerate(numbers):
+        if number is None:
+            listed = ", ".join(map(str, classes[:12])) + (", ..." if len(classes) > 12 else "")
+            name = _labels(table.select([i]), label)[0]
+            what = f"{table.row(i)}: the label {name!r} in column {label!r} is not among those of"
+            table.bad.add(table.line(i), DataError(f"{what} the training data ({listed})."))
+    if None in numbers:
+        table = table.select([i for i, number in enumerate(numbers) if number is not None])
+    table.report()
+    return Examples(table.texts(text), torch.tensor([number for number in numbers if number is not None]))
 
 
-def _labels(table: Table, column: str) -> list[str]:
-    return [cell.strip() for cell in table.texts(column)]
+def _without_lone_labels(table: Table, column: str) -> Table:
+    """Return the rows whose label has another row, if bad rows are skipped, else the table itself."""
+    labels = _labels(table, column) if table.bad.skip else []
+    counts = Counter(labels)
+    lone = [i for i, label in enumerate(labels) if counts[label] == 1]
+    for i in lone:
+        what = f"{table.row(i)}: the label {labels[i]!r} occurs only here"
+        table.bad.add(table.line(i), DataError(f"{what}; give it a second example."))
+    return table.select([i for i, label in enumerate(labels) if counts[label] > 1]) if lone else table
 
 
-def in_order(labels: Sequence[str], table: Table, column: str) -> tuple[str, ...]:
+def _labels(table: Table, column: Any) -> list[Label]:
+    """Return the labels in the type of their column: text, numbers, true and false."""
+    texts = table.texts(column)
+    cells = table.frame[column_name(column)]
+    if cells.dtype in TEXTS:
+        return [text.strip() for text in texts]
+    if cells.dtype == pl.Boolean or cells.dtype in WHOLE:
+        return cells.to_list()
+    if not cells.dtype.is_float():
+        kind = str(cells.dtype).partition("(")[0]
+        raise DataError(f"column {column!r} of {table.name} holds labels of type {kind}; write them as text.")
+    infinite = cells.is_infinite().arg_true()
+    if len(infinite):
+        raise DataError(f"{table.row(int(infinite[0]))}: the label in column {column!r} is infinite.")
+    return cells.to_list()
+
+
+def require_one_kind(data: Any, column: Any) -> None:
+    """Raise DataError for labels of several kinds in Python's own values, which a table holds as text: the
+    answers would be of another kind than some of the labels."""
+    first: dict[str, int] = {}
+    for row, value in enumerate(_values(data, column)):
+        first.setdefault(_kind(value), row)
+    first.pop("", None)
+    if LARGE in first:
+        raise DataError(
+            f"{type(data).__name__}, row {first[LARGE]} (counted from 0): the label in column {column!r} is "
+            f"{LARGE}; write it as text."
+        )
+    if len(first) > 1:
+        (kind, row), (other, there) = list(first.items())[:2]
+        raise DataError(
+            f"{type(data).__name__}, row {there} (counted from 0): the label in column {column!r} is "
+            f"{other}, but that of row {row} is {kind}; give labels of one kind."
+        )
+
+
+def _values(data: Any, column: Any) -> Iterable[Any]:
+    if isinstance(data, list) and all(isinstance(row, dict) for row in data):
+        return [row.get(column) for row in data]
+    is_pandas = hasattr(data, "dtypes") and hasattr(data, "iloc")
+    if not (is_pandas or isinstance(data, dict)) or column not in data:
+        return ()
+    values = data[column]
+    return values if isinstance(values, list | tuple) or str(getattr(values, "dtype", "")) == "object" else ()
+
+
+def _kind(label: Any) -> str:
+    """Return the kind of one label in words, "" for a missing one."""
+    if isinstance(label, str):
+        return "a text"
+    if isinstance(label, bool | np.bool_):
+        return "true or false"
+    if isinstance(label, int) and not -(2**63) <= label < 2**64:
+        return LARGE
+    if isinstance(label, Number):
+        return "" if label != label else "a number"
+    return "" if label is None or type(label).__name__ in PANDAS_MISSING else type(label).__name__
+
+
+def _by_value(classes: Sequence[Label]) -> Callable[[Label], int | None]:
+    """Return a function from a label to its number among `classes`: a label of the same value, or between a
+    text and a number or boolean, as where a file is CSV and a frame is not, of the same meaning."""
+    same = {label: i for i, label in enumerate(classes)}
+    written: dict[Any, set[int]] = {}
+    for i, label in enumerate(classes):
+        written.setdefault(_meaning(label), set()).add(i)
+
+    def index_of(label: Label) -> int | None:
+        if label in same:
+            return same[label]
+        alike = [
+            i
+            for i in written.get(_meaning(label), ())
+            if isinstance(classes[i], str) != isinstance(label, str)
+        ]
+        return alike[0] if len(alike) == 1 else None
+
+    return index_of
+
+
+def _meaning(label: Label) -> Any:
+    """Return what a label says whether it is written or not: "true" and True, "1", 1 and 1.0."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    if not isinstance(label, str):
+        return label
+    if label.lower() in ("true", "false"):
+        return label.lower()
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(label)
+    return label
+
+
+def in_order(labels: Sequence[Label], table: Table, column: str) -> tuple[Label, ...]:
     """Return the different labels: as numbers if all of them are, else by alphabet. Raises DataError if there
     is only one label, or a label has a single row."""
     counts = Counter(labels)
@@ -108,19 +233,49 @@ def in_order(labels: Sequence[str], table: Table, column: str) -> tuple[str, ...
     return tuple(sorted(counts, key=lambda label: (float(label), label) if numeric else (0.0, label)))
 
 
-def _is_number(label: str) -> bool:
+def _is_number(label: Label) -> bool:
     try:
         return math.isfinite(float(label))
     except ValueError:
         return False
 
 
-def divide(examples: Examples, seed: int) -> tuple[Examples, Examples]:
+def divide(examples: Examples, seed: int, name: str) -> tuple[Examples, Examples]:
     """Split into training and held-out examples: a text that occurs twice stays on one side, and labels keep
     their proportions."""
     keys = [normalize(text) for text in examples.texts]
-    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, stratify=examples.labels.tolist())
+    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, examples.labels.tolist(), name)
     return examples.take(train), examples.take(held_out)
+
+
+def scoring_notes(examples: Examples, classes: Sequence[Label]) -> tuple[str, ...]:
+    """Return what a reader of scores on these examples must know of the examples."""
+    notes = few_note(len(set(text_hashes(examples.texts))), "texts")
+    present = set(examples.labels.tolist())
+    if len(present) == 1:
+        label = classes[present.pop()]
+        return (
+            *notes,
+            f"all texts have the label {label!r}: the scores say how often it is answered, no more",
+        )
+    missing = [repr(label) for k, label in enumerate(classes) if k not in present]
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        notes += (f"no scored text has the label {', '.join(missing[:5])}{more}",)
+    return notes
+
+
+def contradiction_note(examples: Examples) -> tuple[str, ...]:
+    """Return a note if more than one training text in a hundred has several labels."""
+    labels: dict[int, set[int]] = {}
+    for key, label in zip(text_hashes(examples.texts), examples.labels.tolist(), strict=True):
+        labels.setdefault(key, set()).add(label)
+    several = sum(len(numbers) > 1 for numbers in labels.values())
+    if several <= len(labels) / 100:
+        return ()
+    return (
+        f"{several} of {len(labels)} different training texts have several labels, which no model can learn",
+    )
 
 
 def encode(tokenizer: Tokenizer, text: str) -> Ids:

@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
 import torch
 from torch import Tensor
 
 from elman.tasks.evaluation import Evaluation, Metric
 
+# JSON's kinds of values: what a frame's column of labels held. The labels of a CSV are text.
+Label: TypeAlias = str | int | float | bool
+
 MAX_PRINTED_CLASSES: Final = 20  # of a confusion matrix
 CORNER: Final = "true \\ predicted"
 
 
-def likeliest(row: Sequence[float], classes: Sequence[str]) -> str:
+def likeliest(row: Sequence[float], classes: Sequence[Label]) -> Label:
     """Return the label of the largest of one text's probabilities (K,)."""
     return classes[max(range(len(row)), key=row.__getitem__)]
 
@@ -37,7 +40,7 @@ class LabelEvaluation(Evaluation):
     SAVED_BASELINES: ClassVar = {"baseline": "bag of words"}
 
     confusion: tuple[tuple[int, ...], ...]  # counts, one row a true label, one column a predicted one
-    labels: tuple[str, ...]  # of rows and columns
+    labels: tuple[Label, ...]  # of rows and columns
     rows: int  # texts scored
 
     @classmethod
@@ -46,7 +49,7 @@ class LabelEvaluation(Evaluation):
         network: Tensor,
         baselines: Mapping[str, Tensor],
         labels: Tensor,
-        classes: tuple[str, ...],
+        classes: tuple[Label, ...],
         notes: tuple[str, ...] = (),
     ) -> "LabelEvaluation":
         """Score the probabilities (N, K) of the network and of its baselines against labels (N,)."""
@@ -67,7 +70,7 @@ class LabelEvaluation(Evaluation):
         )
 
     @property
-    def commonest(self) -> tuple[str, float]:
+    def commonest(self) -> tuple[Label, float]:
         """The label with most rows, and the accuracy of always answering it."""
         sizes = [sum(row) for row in self.confusion]
         return self.labels[sizes.index(max(sizes))], max(sizes) / self.rows
@@ -81,7 +84,7 @@ class LabelEvaluation(Evaluation):
         return [line, "", *self._matrix()] if len(self.labels) <= MAX_PRINTED_CLASSES else [line]
 
     def _matrix(self) -> list[str]:
-        shown = [label if len(label) <= 12 else f"{label[:11]}…" for label in self.labels]
+        shown = [label if len(label) <= 12 else f"{label[:11]}…" for label in map(str, self.labels)]
         width = max(len(str(max(map(max, self.confusion)))), *map(len, shown)) + 2
         left = max(len(CORNER), *map(len, shown))
         lines = [f"{CORNER:{left}}" + "".join(f"{name:>{width}}" for name in shown)]

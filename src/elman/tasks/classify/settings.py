@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from elman.settings import argument, choice, custom, flag, share, whole
-from elman.tasks.settings import TaskSettings, cell
+from elman.tasks.settings import MAX_LAYERS, MAX_STEPS, MAX_TOKENS, MAX_UNITS, TaskSettings, cell, skip_bad
 
 POOLS: Final = ("mean", "max", "last")
 # Texts that a training should read: the fewer rows, the more epochs, within limits.
@@ -22,6 +22,7 @@ class Arguments:
     label: str = argument("label", "Column of the label")
     valid: Any = argument(None, "Data to choose the best model on", auto="a tenth")
     header: bool = argument(True, "Whether the first line names the columns", bool)
+    skip_bad: bool = skip_bad()
 
 
 def _is_pooling(value: Any) -> bool:
@@ -42,10 +43,10 @@ class Settings(TaskSettings):
     RENAMED: ClassVar = {"longest": "crop"}
 
     cell: str = cell("lstm")
-    hidden: int = whole(128, "Units of a layer")
-    layers: int = whole(1, "Layers")
+    hidden: int = whole(128, "Units of a layer", most=MAX_UNITS)
+    layers: int = whole(1, "Layers", most=MAX_LAYERS)
     bidirectional: bool = flag(False, "Read both ways; then it can't stream")
-    embedding: int = whole(100, "Size of a word's vector")
+    embedding: int = whole(100, "Size of a word's vector", most=MAX_UNITS)
     pooling: str = custom(
         "mean+max",
         "How the outputs of all steps become one vector",
@@ -56,8 +57,10 @@ class Settings(TaskSettings):
     dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers")
     embedding_dropout: float = share(0.3, "Dropout of the words' vectors")
     tokenizer: str = choice("word", "What a token is", "word", "subword")
-    vocabulary: int = whole(30_000, "Most tokens of the vocabulary")
-    crop: int = whole(400, "Tokens of a text that a training step reads, from a random place in it")
+    vocabulary: int = whole(30_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
+    crop: int = whole(
+        400, "Tokens of a text that a training step reads, from a random place in it", most=MAX_STEPS
+    )
     class_weights: str | None = choice(
         "balanced", "Whether every class counts the same, or every row (none)", "balanced", None
     )

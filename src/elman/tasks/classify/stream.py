@@ -9,28 +9,32 @@ from torch import Tensor
 from elman.data.text.tokenizers import Tokenizer
 from elman.tasks.classify.examples import start_token
 from elman.tasks.classify.network import CHUNK_STEPS, ClassifierNet, PooledState
-from elman.tasks.classify.scores import likeliest
+from elman.tasks.classify.scores import Label, likeliest
+from elman.tasks.entry import entry
+from elman.tasks.inputs import check_text
 
 
 class Reading(NamedTuple):
     """The answer after a token."""
 
     token: str
-    label: str
-    probabilities: dict[str, float]
+    label: Label
+    probabilities: dict[Label, float]
 
 
 class ClassifierStream:
     """A text that arrives in pieces, with a running answer. Made by `Classifier.stream`."""
 
-    def __init__(self, network: ClassifierNet, tokenizer: Tokenizer, classes: tuple[str, ...]) -> None:
+    def __init__(self, network: ClassifierNet, tokenizer: Tokenizer, classes: tuple[Label, ...]) -> None:
         self._network, self._tokenizer, self._classes = network, tokenizer, classes
         self._rest = ""  # the end of the text, whose tokens may still change
         self._last, self._state = self._run([start_token(tokenizer)], None)
 
+    @entry
     def push(self, text: str) -> list[Reading]:
-        """Read more text; return the answer after each complete token. A space completes a word."""
-        self._rest += text
+        """Read more text; return the answer after each complete token. A space completes a word. Raises
+        UsageError if it is not a string."""
+        self._rest += check_text(text, "text")
         end = self._tokenizer.stable_prefix(self._rest)
         prefix, self._rest = self._rest[:end], self._rest[end:]
         ids, rows = self._tokenizer.encode(prefix), []
@@ -43,9 +47,10 @@ class ClassifierStream:
         ]
 
     @overload
-    def result(self, probabilities: Literal[False] = ...) -> str: ...
+    def result(self, probabilities: Literal[False] = ...) -> Label: ...
     @overload
-    def result(self, probabilities: Literal[True]) -> dict[str, float]: ...
+    def result(self, probabilities: Literal[True]) -> dict[Label, float]: ...
+    @entry
     def result(self, probabilities: bool = False) -> Any:
         """Return the answer of `predict` to all that was pushed. More can be pushed afterwards."""
         rows, ids = self._last, self._tokenizer.encode(self._rest)

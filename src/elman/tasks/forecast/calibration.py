@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from elman.data.series.panel import Array
+from elman.data.series.rows import Array
 from elman.tasks.forecast.baseline import POINTS, PointForecasts
+from elman.typed import typed
 
 WEIGHTS: Final = np.linspace(0, 1, 21)
 # A larger change of a band's width would let the few validation windows decide everything.
@@ -62,13 +63,13 @@ class Calibration:
     @classmethod
     def from_json(cls, values: dict[str, Any], season: int) -> "Calibration":
         """Read what `to_json` gave; in a folder of 0.1.0, which lacks it, `season` is that of the network.
-        Raises ValueError for an unknown base."""
-        if values["base"] not in POINTS:
-            raise ValueError(f"there is no naive forecast {values['base']!r}")
-        values = {"season": season} | values
-        names = {saved: name for name, saved in _SAVED_NAMES.items()}
-        fields = {names.get(key, key): value for key, value in values.items()}
-        return cls(**fields | {name: tuple(fields[name]) for name in ("spread", "conformal_factors")})
+        Raises ValueError for an unknown base, or a value of another kind."""
+        names: dict[str, str] = {saved: name for name, saved in _SAVED_NAMES.items()}
+        entries = {names.get(key, key): value for key, value in ({"season": season} | values).items()}
+        calibration: Calibration = typed(cls, entries, "adjustment.json")
+        if calibration.base not in POINTS:
+            raise ValueError(f"there is no naive forecast {calibration.base!r:.60}")
+        return calibration
 
     @classmethod
     def fit(
@@ -102,26 +103,45 @@ class Calibration:
         spread = _spread(past[base.name], levels)
         errors = _error(median, target), _error(base.values, target)
         plain = cls(weight, base.name, spread, (1.0,) * len(levels), *errors, season)
-        middle, distances = plain._blend(quantiles, naives, levels)
+        middle, distances = plain._blend(quantiles, naives, levels, 0.0, 1.0)
         factors = [_conformal_factor(target - middle, distances, levels, i) for i in range(len(levels))]
         return replace(plain, conformal_factors=tuple(factor**trust for factor in factors))
 
-    def apply(self, quantiles: Array, naives: Sequence[PointForecasts], levels: Sequence[float]) -> Array:
-        """Return the calibrated quantiles (N, H, Q), ascending."""
-        middle, distances = self._blend(quantiles, naives, levels)
+    def apply(
+        self,
+        quantiles: Array,
+        naives: Sequence[PointForecasts],
+        levels: Sequence[float],
+        center: Array | float = 0.0,
+        scale: Array | float = 1.0,
+    ) -> Array:
+        """Return the calibrated quantiles (N, H, Q), ascending, in units of the naive forecasts.
+
+        The network's quantiles are in units of each window's `scale` (N, 1) from its `center` (N, 1).
+
+        With a weight of 0, the median is the naive forecast to the bit.
+        """
+        middle, distances = self._blend(quantiles, naives, levels, center, scale)
         # The factors may have moved one level past another.
         return np.sort(middle[..., None] + distances * np.asarray(self.conformal_factors), axis=-1)
 
     def _blend(
-        self, quantiles: Array, naives: Sequence[PointForecasts], levels: Sequence[float]
+        self,
+        quantiles: Array,
+        naives: Sequence[PointForecasts],
+        levels: Sequence[float],
+        center: Array | float,
+        scale: Array | float,
     ) -> tuple[Array, Array]:
         """Return the median (N, H) of the blend, and the distances (N, H, Q) of the levels from it."""
         base = next(naive for naive in naives if naive.name == self.base)
+        around_base = base.growth[:, None] * np.asarray(self.spread) + np.zeros_like(quantiles)
+        if self.weight == 0:
+            return base.values, np.asarray(scale)[..., None] * around_base
         median = quantiles[..., list(levels).index(0.5)]
-        middle = self.weight * median + (1 - self.weight) * base.values
-        around_base = base.growth[:, None] * np.asarray(self.spread)
-        around_median = quantiles - median[..., None]
-        return middle, self.weight * around_median + (1 - self.weight) * around_base
+        middle = self.weight * (center + scale * median) + (1 - self.weight) * base.values
+        distances = self.weight * (quantiles - median[..., None]) + (1 - self.weight) * around_base
+        return middle, np.asarray(scale)[..., None] * distances
 
 
 _SAVED_NAMES: Final = {"conformal_factors": "stretch"}
@@ -148,7 +168,10 @@ def _conformal_factor(residual: Array, distances: Array, levels: Sequence[float]
         return 1.0
     facing = [i for i, other in enumerate(levels) if math.isclose(other, 1 - level)]
     observed = ~np.isnan(residual)
-    ratios = [residual[observed] / _nonzero(distances[..., i][observed], levels[i]) for i in [index, *facing]]
+    with np.errstate(over="ignore"):  # a ratio beyond float64 is clipped like any other
+        ratios = [
+            residual[observed] / _nonzero(distances[..., i][observed], levels[i]) for i in [index, *facing]
+        ]
     share = abs(2 * level - 1) if facing else max(level, 1 - level)
     worst = np.max(ratios, axis=0)
     rank = min(math.ceil((len(worst) + 1) * share), len(worst))

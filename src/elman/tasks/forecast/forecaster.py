@@ -12,12 +12,15 @@ import polars as pl
 from elman import artifact
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel, extend, read_panel
+from elman.data.series.source import join_names, series_table
 from elman.data.series.windows import Cutoffs
-from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
+from elman.tasks.entry import entry, training_entry
 from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.history import (
+    as_whole,
     check_future,
+    check_stamps,
     continued,
     cut_at,
     forecast_frame,
@@ -31,13 +34,14 @@ from elman.tasks.forecast.metrics import mase_scale
 from elman.tasks.forecast.network import Shape
 from elman.tasks.forecast.predictor import Network, Predictor, make_network
 from elman.tasks.forecast.scores import ForecastEvaluation
-from elman.tasks.forecast.settings import Settings
+from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, MAX_WINDOW_STEPS, Settings
 from elman.tasks.forecast.split import drop_short
 from elman.tasks.forecast.stream import ForecastStream, start_series
 from elman.tasks.forecast.train import Trained, train
 from elman.tasks.settings import renamed, split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.tasks.task import Answer, Card, Parts, Task, bare_name, network_phrase
 from elman.training.plan import Plan
+from elman.typed import RawText, typed
 
 MAX_DRAWN_SERIES = 6
 _log = logging.getLogger("elman")
@@ -93,12 +97,13 @@ class Forecaster(Task):
     notes: tuple[str, ...]
 
     @classmethod
+    @training_entry
     def fit(
         cls,
         data: Any,
         *,
         horizon: int,
-        time: str | None = None,
+        time: str | Sequence[str] | None = None,
         value: str | None = None,
         series: str | None = None,
         future: Sequence[str] = (),
@@ -113,23 +118,36 @@ class Forecaster(Task):
         """Train on series in long form, a row for each series and stamp; see `Task` for the common arguments.
 
         Args:
-            data: any table that `elman.data.table.table.read_table` reads.
+            data: any table that `elman.data.table.table.read_table` reads; a pandas or polars series, an
+                array or a list of numbers. The dates in the index of a pandas frame or series are used.
             horizon: steps to look ahead.
             time, value, series: columns of the stamps, the values and the names of the series; recognised
-                where only one column is possible.
+                where only one column is possible. `time` may name the index, or several columns that hold the
+                parts of the time, such as `["year", "month"]`.
             future: columns known ahead of time, such as holidays or prices; a forecast needs them ahead.
             static: columns with one text or number for each series.
             frequency: such as "1h", "30min", "1d", "1bd", "1mo"; inferred if None.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
         """
-        split_choices(settings, Settings)  # before a long file is read
-        if not isinstance(horizon, int) or isinstance(horizon, bool) or horizon < 1:
+        chosen, _ = split_choices(settings, Settings)  # before a long file is read
+        steps = as_whole(horizon)
+        if steps is None or steps < 1:
             raise UsageError(f"horizon must be a whole number of at least 1, not {horizon!r}")
+        if steps > MAX_HORIZON_STEPS:
+            raise UsageError(f"horizon must be at most {MAX_HORIZON_STEPS} steps, not {steps}")
+        horizon = steps
         if folder is not None:
             artifact.check_destination(folder)
-        table = read_table(data, header=header)
+        table = series_table(data, header=header, time=join_names(time), value=value)
         panel = read_panel(
-            table, time=time, value=value, series=series, future=future, static=static, frequency=frequency
+            table,
+            time=time,
+            value=value,
+            series=series,
+            future=future,
+            static=static,
+            frequency=frequency,
+            duplicates=chosen.duplicates,
         )
         panel = drop_short(panel, horizon)
         _warn(panel.notes)
@@ -151,8 +169,8 @@ class Forecaster(Task):
         header: bool = True,
         **_: Any,
     ) -> None:
-        columns = [column for column in (time, value, series) if column is not None]
-        read_table(data, header=header).require(*columns)
+        table = series_table(data, header=header, time=join_names(time), value=value)
+        table.require(*(column for column in (join_names(time), value, series) if column is not None))
 
     @property
     def horizon(self) -> int:
@@ -164,6 +182,7 @@ class Forecaster(Task):
         """Forecasts quantiles of a panel."""
         return Predictor(self.network, self.settings, self.features, self.calibration)
 
+    @entry
     def predict(
         self, data: Any = None, *, horizon: int | None = None, future: Any = None, header: bool = True
     ) -> pl.DataFrame:
@@ -185,6 +204,7 @@ class Forecaster(Task):
         """
         return self._forecast(self._panel(data, future, header), horizon)
 
+    @entry
     def evaluate(self, data: Any, *, step: int | None = None, header: bool = True) -> ForecastEvaluation:
         """Score on values that training has not seen, with a new forecast every `step` steps (a horizon, if
         None). Training series are scored from the end of training on, others after a context.
@@ -193,7 +213,10 @@ class Forecaster(Task):
             DataError: the data can't be read, have nothing to score, or lack a covariate.
         """
         panel = self._panel(data, None, header)
-        cutoffs = later_cutoffs(self.history, panel, self.network.shape.context, step or self.horizon)
+        every = self.horizon if step is None else as_whole(step)
+        if every is None or every < 1:
+            raise UsageError(f"step must be a whole number of at least 1, not {step!r}")
+        cutoffs = later_cutoffs(self.history, panel, self.network.shape.context, every)
         if not cutoffs:
             raise DataError(
                 f"{panel.name} has no value after the end of training; give later values, or score on past "
@@ -201,6 +224,7 @@ class Forecaster(Task):
             )
         return self._score(panel, cutoffs)
 
+    @entry
     def backtest(
         self, data: Any, *, cutoffs: int | Sequence[Any] = 3, header: bool = True
     ) -> ForecastEvaluation:
@@ -259,6 +283,7 @@ class Forecaster(Task):
         check_future(panel, self.horizon)
         draw_forecasts(path, panel, self.predictor.quantiles(panel, _ends(panel)), self.settings.levels)
 
+    @entry
     def stream(self, series: str | None = None, *, start: Any = None) -> ForecastStream:
         """Start a stream of one series that arrives value by value, in constant memory.
 
@@ -277,7 +302,10 @@ class Forecaster(Task):
         self, data: Any = None, *, header: bool = True, plot: str | Path | None = None
     ) -> Iterator[ForecastAnswer]:
         """Yield the forecast after `data`, or after the training series, step by step; draw it as `plot`."""
-        table = None if data is None else read_table(data, header=header)
+        columns = self.history.columns
+        table = None
+        if data is not None:
+            table = series_table(data, header=header, time=columns.time, value=columns.value)
         if plot is not None:
             self.plot(plot, table)
         frame = self.predict(table)
@@ -301,16 +329,32 @@ class Forecaster(Task):
 
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
-        shape = Shape.from_json(parts.settings["shape"])
+        if settings.context is None or settings.season is None or settings.hidden is None:
+            raise ValueError("the context, the season or the number of units is missing")
+        features = Features.from_json(parts.files["features"])
+        shape = typed(Shape, parts.settings["shape"], "shape")
+        season, levels, texts = settings.network_season, settings.levels, tuple(features.vocabularies)
+        if shape != Shape(settings.context, shape.horizon, season, levels, features.width, texts):
+            raise ValueError("the shape is not that of the settings and features")
+        if not 1 <= shape.horizon <= MAX_HORIZON_STEPS:
+            raise ValueError(f"the horizon must be from 1 to {MAX_HORIZON_STEPS}, not {shape.horizon}")
+        calibration = Calibration.from_json(parts.files["adjustment"], season)
+        if not len(levels) == len(calibration.spread) == len(calibration.conformal_factors):
+            raise ValueError("adjustment.json is not of the quantiles of the settings")
+        if not 1 <= calibration.season <= MAX_WINDOW_STEPS:
+            raise ValueError(f"adjustment.json: there is no season of {calibration.season} steps")
         history, scales = from_parts(parts.files["series"], parts.tensors)
+        check_stamps(history, settings.kept_steps + shape.horizon)
+        for series in history.series:
+            features.known(history, series, 0, 1)  # raises for values of another kind or number
         return {
-            "network": parts.load_into("network", make_network(settings, shape)),
-            "features": Features.from_json(parts.files["features"]),
-            "calibration": Calibration.from_json(parts.files["adjustment"], settings.network_season),
+            "network": parts.module("network", lambda: make_network(settings, shape)),
+            "features": features,
+            "calibration": calibration,
             "plan": Plan(**renamed(parts.settings["plan"], Plan)),
             "history": history,
             "scales": scales,
-            "notes": tuple(parts.files["notes"]),
+            "notes": typed(tuple[RawText, ...], parts.files["notes"], "notes.json"),
         }
 
     def card(self) -> Card:
@@ -334,10 +378,17 @@ class Forecaster(Task):
 
     def _read(self, data: Any, header: bool) -> Panel:
         """Read series with the columns of the training data."""
-        columns = asdict(self.history.columns)
-        panel = read_panel(read_table(data, header=header), **columns, frequency=self.history.frequency)
+        history = self.history
+        table = series_table(data, header=header, time=history.columns.time, value=history.columns.value)
+        panel = read_panel(
+            table,
+            **asdict(history.columns),
+            frequency=history.frequency,
+            duplicates=self.settings.duplicates,
+            clock=history.clock,
+        )
         _warn(panel.notes)
-        return panel
+        return replace(panel, clock=history.clock)
 
     def _panel(self, data: Any, future: Any, header: bool) -> Panel:
         """Read the series to forecast, each after its kept past; the training series if `data` is None."""
@@ -345,9 +396,9 @@ class Forecaster(Task):
         return panel if future is None else extend(panel, future)
 
     def _forecast(self, panel: Panel, horizon: int | None) -> pl.DataFrame:
-        steps = self.horizon if horizon is None else horizon
-        if not isinstance(steps, int) or not 1 <= steps <= self.horizon:
-            raise UsageError(f"horizon must be from 1 to {self.horizon}, which was trained, not {steps!r}")
+        steps = self.horizon if horizon is None else as_whole(horizon)
+        if steps is None or not 1 <= steps <= self.horizon:
+            raise UsageError(f"horizon must be from 1 to {self.horizon}, which was trained, not {horizon!r}")
         check_future(panel, steps)
         quantiles = self.predictor.quantiles(panel, _ends(panel))[:, :steps]
         return forecast_frame(panel, quantiles, self.settings.levels, self.settings.quantiles)
@@ -366,16 +417,27 @@ def _assemble(trained: Trained, panel: Panel, source: dict[str, Any]) -> Forecas
     settings = trained.predictor.settings
     season = settings.season
     assert season is not None
+    name = bare_name(panel.name)
     return Forecaster(
         **vars(trained.predictor),
         source=source,
         validation=trained.validation,
         failure=trained.failure,
         plan=trained.plan,
-        history=tail(panel, settings.kept_steps),
+        history=replace(tail(panel, settings.kept_steps), name=name, notes=()),
         scales=tuple(mase_scale(series.values, season) for series in panel.series),
-        notes=trained.notes,
+        notes=tuple(note.replace(panel.name, name) for note in trained.notes) + _bound_note(panel, settings),
     )
+
+
+def _bound_note(panel: Panel, settings: Settings) -> tuple[str, ...]:
+    count = sum(not (series.values < 0).any() for series in panel.series)
+    if settings.nonnegative is not None or not count:
+        return ()
+    which = (
+        "no value" if count == len(panel.series) else f"in {count} of {len(panel.series)} series, no value"
+    )
+    return (f"{which} is negative, so no forecast is below 0 (nonnegative=False allows it)",)
 
 
 def _ends(panel: Panel) -> Cutoffs:

@@ -1,20 +1,63 @@
 """The past that a forecaster keeps of its training series, and how new data continue it."""
 
+import operator
+import zoneinfo
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import numpy as np
 import polars as pl
-from torch import Tensor, from_numpy
+from torch import Tensor, float64, from_numpy
 
 from elman.data.series.columns import Columns
-from elman.data.series.frequency import Frequency
-from elman.data.series.panel import Array, Panel, Series, format_stamp
-from elman.data.series.stamps import read_stamps
+from elman.data.series.frequency import Frequency, Unit
+from elman.data.series.panel import Panel, Series, read_moments
+from elman.data.series.rows import Array
+from elman.data.series.stamps import Clock, format_stamp, with_zone
 from elman.data.series.windows import Cutoffs
-from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
+from elman.typed import RawText, typed
+
+CALENDAR: Final = (-62_135_596_800_000_000, 253_402_300_800_000_000)  # years 1 to 9999, in microseconds
+_DAY: Final = 86_400_000_000
+# Unit of a frequency → no less than its length.
+MICROSECONDS: Final = {"us": 1, "business": 2 * _DAY, "month": 31 * _DAY, "integer": 1}
+
+
+class _Entry(TypedDict):
+    name: str
+    start: str | int
+    values: int
+    future: int
+    static: tuple[str | float | None, ...]
+    scale: float | None
+    nonnegative: NotRequired[bool]
+
+
+class _Clock(TypedDict):
+    form: str
+    zone: str | None
+    local: bool
+
+
+class _Description(TypedDict):
+    series: list[_Entry]
+    frequency: tuple[Unit, int, bool | list[int]] | tuple[Unit, int, bool | list[int], bool]
+    columns: tuple[str | None, str, str | None, tuple[str, ...], tuple[str, ...]]
+    kind: Literal["integer", "date", "datetime"]
+    name: RawText
+    fingerprint: str
+    clock: NotRequired[_Clock]
+    whole_names: NotRequired[bool]
+
+
+def as_whole(value: Any) -> int | None:
+    """Return a whole number, which may be NumPy's or a tensor, as Python's; None for anything else."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def tail(panel: Panel, steps: int) -> Panel:
@@ -27,7 +70,11 @@ def forget(panel: Panel, series: Series, first: int) -> Series:
     missing."""
     start = panel.stamps(series, first, 1)[0]
     return replace(
-        series, start=start, values=_from(series.values, first), future=_from(series.future, first)
+        series,
+        start=start,
+        values=_from(series.values, first),
+        future=_from(series.future, first),
+        nonnegative=series.nonnegative and not (series.values[:first] < 0).any(),
     )
 
 
@@ -62,7 +109,7 @@ def _joined(history: Panel, old: Series, new: Series) -> Series:
     first = int(slots[0])
     values = _overlaid(old.values, new.values, first)[: first + len(new.values)]
     future = _overlaid(old.future, new.future, first)
-    return replace(new, start=old.start, values=values, future=future)
+    return replace(new, start=old.start, values=values, future=future, nonnegative=old.nonnegative)
 
 
 def _overlaid(old: Array, new: Array, first: int) -> Array:
@@ -104,16 +151,14 @@ def origins(panel: Panel, series: Series, horizon: int, cutoffs: int | Sequence[
         UsageError: a number below 1.
         DataError: stamps unlike those of the data.
     """
-    n = len(series.values)
-    if isinstance(cutoffs, int):
-        if cutoffs < 1:
+    n, count = len(series.values), as_whole(cutoffs)
+    if count is not None or not np.iterable(cutoffs) or isinstance(cutoffs, str):
+        if count is None or count < 1:
             raise UsageError(f"cutoffs must be a whole number of at least 1, or stamps, not {cutoffs!r}")
-        steps = [n - k * horizon for k in range(cutoffs, 0, -1)]
+        steps = [n - k * horizon for k in range(count, 0, -1)]
     else:
-        clock = read_stamps(read_table({"cutoffs": list(cutoffs)}), "cutoffs")
-        if (clock.kind == "integer") != (panel.kind == "integer"):
-            raise DataError("the cutoffs are not stamps like those of the data")
-        steps = np.unique(panel.frequency.slots(series.start, clock.stamps)[0]).tolist()
+        moments = read_moments(panel, list(cutoffs), "cutoffs")
+        steps = np.unique(panel.frequency.slots(series.start, moments)[0]).tolist()
     return [step for step in steps if 0 < step < n]
 
 
@@ -151,10 +196,11 @@ def forecast_frame(
     `levels` after each series of a panel."""
     horizon = quantiles.shape[1]
     stamps = np.concatenate([panel.stamps(s, len(s.values), horizon) for s in panel.series])
-    ds = pl.Series("ds", stamps)
-    if panel.kind == "date":
-        ds = ds.cast(pl.Date)
-    names = [s.name for s in panel.series for _ in range(horizon)]
+    ds = with_zone(stamps, panel.clock)
+    names = pl.Series([s.name for s in panel.series for _ in range(horizon)], dtype=pl.String)
+    if panel.whole_names:
+        whole = names.cast(pl.Int64, strict=False)
+        names = names if whole.has_nulls() else whole
     columns = {f"q{level:g}": quantiles[..., levels.index(level)].ravel() for level in shown}
     return pl.DataFrame({"unique_id": names, "ds": ds, **columns})
 
@@ -169,18 +215,24 @@ def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], d
             "future": len(s.future),
             "static": s.static,
             "scale": None if np.isnan(scale) else scale,
+            **({"nonnegative": True} if s.nonnegative else {}),
         }
         for s, scale in zip(history.series, scales, strict=True)
     ]
     frequency, columns = history.frequency, history.columns
-    description = {
+    description: dict[str, Any] = {
         "series": series,
-        "frequency": [frequency.unit, frequency.count, frequency.month_end],
+        "frequency": frequency.to_json(),
         "columns": [columns.time, columns.value, columns.series, columns.future, columns.static],
         "kind": history.kind,
         "name": history.name,
         "fingerprint": history.fingerprint,
     }
+    if history.clock.zone is not None:
+        clock = asdict(history.clock)
+        description["clock"] = {name: clock[name] for name in ("form", "zone", "local")}
+    if history.whole_names:
+        description["whole_names"] = True
     tensors = {
         "history.values": from_numpy(np.concatenate([s.values for s in history.series])),
         "history.future": from_numpy(np.concatenate([s.future for s in history.series])),
@@ -189,23 +241,65 @@ def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], d
 
 
 def from_parts(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Panel, tuple[float, ...]]:
-    """Invert `to_parts`."""
-    entries = description["series"]
-    values = np.split(tensors["history.values"].numpy(), np.cumsum([s["values"] for s in entries])[:-1])
-    future = np.split(tensors["history.future"].numpy(), np.cumsum([s["future"] for s in entries])[:-1])
-    kind = description["kind"]
+    """Invert `to_parts`. Raises ValueError for parts of other kinds or sizes."""
+    parts = typed(_Description, description, "series.json")
+    entries, kind, columns = parts["series"], parts["kind"], Columns(*parts["columns"])
+    values = _split(tensors["history.values"], [one["values"] for one in entries], ())
+    future = _split(tensors["history.future"], [one["future"] for one in entries], (len(columns.future),))
+    for one in entries:
+        if not 1 <= one["values"] <= one["future"] or (one["scale"] is not None and one["scale"] <= 0):
+            raise ValueError(f"series.json: the steps or the scale of series {one['name']!r:.60} can't be")
+    starts = [_start(one["start"], kind) for one in entries]
     series = tuple(
-        Series(
-            one["name"],
-            np.int64(one["start"]) if kind == "integer" else np.datetime64(one["start"], "us"),
-            v,
-            f,
-            tuple(one["static"]),
-        )
-        for one, v, f in zip(entries, values, future, strict=True)
+        Series(one["name"], start, v, f, one["static"], one.get("nonnegative", False))
+        for one, start, v, f in zip(entries, starts, values, future, strict=True)
     )
-    time, value, name, covariates, static = description["columns"]
-    columns = Columns(time, value, name, tuple(covariates), tuple(static))
-    frequency = Frequency(*description["frequency"])
-    panel = Panel(series, frequency, columns, kind, description["name"], description["fingerprint"])
-    return panel, tuple(float("nan") if s["scale"] is None else s["scale"] for s in entries)
+    frequency = Frequency.from_json(parts["frequency"])
+    if not frequency.is_valid() or (frequency.unit == "integer") != (kind == "integer"):
+        raise ValueError(f"series.json: {parts['frequency']} is no frequency of stamps of kind {kind}")
+    panel = Panel(
+        series,
+        frequency,
+        columns,
+        _clock(kind, parts.get("clock", {"form": "", "zone": None, "local": False})),
+        parts["name"],
+        parts["fingerprint"],
+        whole_names=parts.get("whole_names", False),
+    )
+    return panel, tuple(float("nan") if one["scale"] is None else one["scale"] for one in entries)
+
+
+def _clock(kind: str, entries: _Clock) -> Clock:
+    zone = entries["zone"]
+    if zone and zone not in zoneinfo.available_timezones():
+        raise ValueError(f"series.json: {zone!r:.60} is no time zone")
+    return Clock(kind, entries["form"], zone, entries["local"])
+
+
+def check_stamps(panel: Panel, steps: int) -> None:
+    """Raise ValueError if the stamps of a series, or those of `steps` after it, leave the calendar or the
+    whole numbers."""
+    unit = panel.frequency.count * MICROSECONDS[panel.frequency.unit]
+    first, last = (-(2**62), 2**62) if panel.kind == "integer" else CALENDAR
+    for series in panel.series:
+        start = int(series.start.astype(np.int64))
+        if not first <= start <= start + (len(series.future) + steps) * unit <= last:
+            raise ValueError(f"series.json: series {series.name!r:.60} leaves the years 1 to 9999")
+
+
+def _split(rows: Tensor, lengths: Sequence[int], shape: tuple[int, ...]) -> list[Array]:
+    """Cut float64 rows (sum of lengths, *shape) into one array for each series."""
+    if rows.dtype != float64 or rows.shape != (sum(lengths), *shape) or min(lengths, default=0) < 0:
+        raise ValueError(f"the history is not as long as series.json says, {sum(lengths)} steps")
+    if bool(rows.isinf().any()):
+        raise ValueError("the history holds infinite values")
+    return np.split(rows.numpy(), np.cumsum(lengths)[:-1])
+
+
+def _start(value: str | int, kind: str) -> np.generic:
+    if isinstance(value, str) == (kind == "integer"):
+        raise ValueError(f"series.json: {value!r:.60} is no stamp of kind {kind}")
+    start: np.generic = np.int64(value) if kind == "integer" else np.datetime64(value, "us")
+    if str(start) != str(value):  # NumPy also reads words such as NaT and today
+        raise ValueError(f"series.json: {value!r:.60} is no stamp")
+    return start

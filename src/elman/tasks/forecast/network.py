@@ -49,10 +49,6 @@ class Shape:
     known: int
     vocabularies: tuple[int, ...]
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Shape":
-        return cls(**values | {name: tuple(values[name]) for name in ("levels", "vocabularies")})
-
 
 class DirectNet(nn.Module):
     """Forecasts all steps at once: an encoder reads the context, a decoder the known features of the steps

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from elman.data.series.panel import Array, Panel, Series
+from elman.data.series.panel import Panel, Series
+from elman.data.series.rows import Array
 from elman.lens.plot import picture_path, save_figure
 
 HISTORY_COLOR, FORECAST_COLOR = "#333333", "#1f6fb4"

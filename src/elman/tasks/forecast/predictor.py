@@ -5,9 +5,11 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from elman.data.series.features import Features
-from elman.data.series.panel import Array, Panel
+from elman.data.series.panel import Panel
+from elman.data.series.rows import Array
 from elman.data.series.windows import Cutoffs, WindowStore
 from elman.tasks.forecast.baseline import PointForecasts, naive_forecasts
 from elman.tasks.forecast.calibration import Calibration
@@ -34,9 +36,10 @@ class Predictor:
         """Return quantiles (N, H, Q) for `settings.levels` after the cut-offs, in units of the data."""
         store = make_store(self.network, self.features, panel)
         quantiles, center, scale = network_quantiles(self.network, store, cutoffs)
-        naives = scaled_naives(panel, cutoffs, quantiles.shape[1], self.calibration.season, center, scale)
-        calibrated = self.calibration.apply(quantiles, naives, self.settings.levels)
-        return np.asarray(center[..., None] + scale[..., None] * calibrated)
+        naives = naives_after(panel, cutoffs, quantiles.shape[1], self.calibration.season)
+        calibrated = self.calibration.apply(quantiles, naives, self.settings.levels, center, scale)
+        bounded = nonnegative(panel, cutoffs, self.settings.nonnegative)
+        return np.where(bounded[:, None, None], np.maximum(calibrated, 0.0), calibrated)
 
 
 def make_network(settings: Settings, shape: Shape) -> Network:
@@ -64,10 +67,23 @@ def network_quantiles(network: Network, store: WindowStore, cutoffs: Cutoffs) ->
     return torch.cat(quantiles).numpy(), torch.cat(centers).numpy(), torch.cat(scales).numpy()
 
 
+def nonnegative(panel: Panel, cutoffs: Cutoffs, setting: bool | None) -> NDArray[np.bool_]:
+    """Return whether no forecast after each cut-off is below 0: as set, or if no value before it is."""
+    if setting is not None:
+        return np.full(len(cutoffs), setting)
+    series = [(panel.series[i], cutoff) for i, cutoff in cutoffs]
+    return np.array([one.nonnegative and not (one.values[:cutoff] < 0).any() for one, cutoff in series])
+
+
+def naives_after(panel: Panel, cutoffs: Cutoffs, horizon: int, season: int) -> tuple[PointForecasts, ...]:
+    """Return the naive forecasts after the cut-offs, in units of the data."""
+    histories = [panel.series[series].values[:cutoff] for series, cutoff in cutoffs]
+    return naive_forecasts(histories, horizon, season)
+
+
 def scaled_naives(
     panel: Panel, cutoffs: Cutoffs, horizon: int, season: int, center: Array, scale: Array
 ) -> tuple[PointForecasts, ...]:
     """Return the naive forecasts after the cut-offs, in units of the windows' centers and scales (N, 1)."""
-    histories = [panel.series[series].values[:cutoff] for series, cutoff in cutoffs]
-    naives = naive_forecasts(histories, horizon, season)
+    naives = naives_after(panel, cutoffs, horizon, season)
     return tuple(replace(naive, values=(naive.values - center) / scale) for naive in naives)

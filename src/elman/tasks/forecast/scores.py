@@ -7,7 +7,8 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from elman.data.series.panel import Array, Panel, Series
+from elman.data.series.panel import Panel, Series
+from elman.data.series.rows import Array
 from elman.tasks.evaluation import Evaluation, Metric
 from elman.tasks.forecast import metrics
 from elman.tasks.forecast.baseline import BASELINES, NAIVE, SEASONAL_NAIVE

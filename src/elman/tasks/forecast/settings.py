@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from elman.settings import argument, choice, custom, required, share, whole
-from elman.tasks.settings import TaskSettings, cell
+from elman.tasks.settings import MAX_LAYERS, MAX_UNITS, TaskSettings, cell
 
 if TYPE_CHECKING:
     from elman.data.series.panel import Panel
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 MAX_CONTEXT_STEPS: Final = 400
 # Number of training windows below which they are trained on more often.
 FEW_WINDOWS: Final = 5000
+DUPLICATES: Final = ("error", "mean", "sum", "median", "min", "max", "first", "last")
+# A longer context, season or horizon is refused: a forecast holds several numbers for each of its steps.
+MAX_WINDOW_STEPS: Final = 100_000
+MAX_HORIZON_STEPS: Final = 10_000
+MAX_LEVELS: Final = 199
 MODES: Final = ("direct", "recursive")
 
 
@@ -28,7 +33,8 @@ class Arguments:
 
 
 def _are_levels(value: Any) -> bool:
-    return all(isinstance(q, int | float) and 0 < q < 1 for q in value) and len(set(value)) == len(value) > 0
+    are_shares = len(value) <= MAX_LEVELS and all(isinstance(q, int | float) and 0 < q < 1 for q in value)
+    return are_shares and len(set(value)) == len(value) > 0
 
 
 @dataclass(frozen=True)
@@ -46,16 +52,27 @@ class Settings(TaskSettings):
         (0.1, 0.5, 0.9),
         "Quantiles to forecast",
         tuple,
-        "different shares between 0 and 1, such as 0.1, 0.5, 0.9",
+        f"different shares between 0 and 1, such as 0.1, 0.5, 0.9; at most {MAX_LEVELS}",
         _are_levels,
     )
     mode: str = choice("direct", "All steps at once, or one step feeding the next (recursive)", *MODES)
     cell: str = cell("lstm")
-    hidden: int | None = whole(None, "Units of a layer", auto="from the data")
-    layers: int = whole(1, "Layers")
+    hidden: int | None = whole(None, "Units of a layer", most=MAX_UNITS, auto="from the data")
+    layers: int = whole(1, "Layers", most=MAX_LAYERS)
     dropout: float = share(0.1, "Dropout")
-    context: int | None = whole(None, "Steps of the past that the network sees", auto="from the data")
-    season: int | None = whole(None, "Steps of a season", auto="from the frequency")
+    context: int | None = whole(
+        None, "Steps of the past that the network sees", most=MAX_WINDOW_STEPS, auto="from the data"
+    )
+    season: int | None = whole(None, "Steps of a season", most=MAX_WINDOW_STEPS, auto="from the frequency")
+    nonnegative: bool | None = custom(
+        None,
+        "No forecast below 0; by default, where no value is",
+        bool,
+        "true, false or none",
+        lambda value: value is None or isinstance(value, bool),
+        "from the data",
+    )
+    duplicates: str = choice("error", "What several rows of one series and stamp become", *DUPLICATES)
 
     def __post_init__(self) -> None:
         levels = self.quantiles if isinstance(self.quantiles, list | tuple) else (self.quantiles,)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from elman.data.series.panel import Panel, Series, extend, format_stamp
-from elman.data.series.stamps import read_stamps
-from elman.data.table.table import read_table
+from elman.data.series.panel import Panel, Series, extend, read_moments
+from elman.data.series.rows import MAX_SIZE
+from elman.data.series.stamps import format_stamp
 from elman.errors import DataError, UsageError
+from elman.tasks.entry import entry
 from elman.tasks.forecast.history import forget
 
 
@@ -37,6 +38,7 @@ class ForecastStream:
     def _series(self) -> Series:
         return self._panel.series[0]
 
+    @entry
     def push(self, value: float | None, stamp: Any = None, **future: float) -> None:
         """Append a value, or None if it is missing.
 
@@ -61,6 +63,7 @@ class ForecastStream:
         for column, covariate in covariates.items():
             ahead[len(values) - 1, column] = covariate
 
+    @entry
     def result(self, horizon: int | None = None, *, future: Any = None) -> pl.DataFrame:
         """Return the forecast of the next steps, as `Forecaster.predict` does.
 
@@ -81,11 +84,8 @@ class ForecastStream:
         series = self._series
         if stamp is None:
             return len(series.values)
-        read = read_stamps(read_table({"stamp": [stamp]}), "stamp")
-        if (read.kind == "integer") != (self._panel.kind == "integer"):
-            what = "whole numbers" if self._panel.kind == "integer" else "dates"
-            raise DataError(f"the stamps of this stream are {what}, not {stamp!r}.")
-        slots, _ = self._panel.frequency.slots(series.start, read.stamps)
+        moments = read_moments(self._panel, [stamp], "stamp")
+        slots, _ = self._panel.frequency.slots(series.start, moments)
         if slots[0] < len(series.values):
             last = self._panel.stamps(series, len(series.values) - 1, 1)[0]
             raise DataError(
@@ -118,10 +118,8 @@ def start_series(history: Panel, name: str | None, start: Any) -> Panel:
         raise UsageError(f"there is no series {name!r}: there are {', '.join(names[:12])}")
     one = history.series[0 if name is None else names.index(name)]
     if start is not None:
-        clock = read_stamps(read_table({"start": [start]}), "start")
-        if (clock.kind == "integer") != (history.kind == "integer"):
-            raise DataError(f"start {start!r} is not a stamp like those of the training data")
-        one = replace(one, start=clock.stamps[0], values=np.empty(0), future=one.future[:0])
+        moment = read_moments(history, [start], "start")[0]
+        one = replace(one, start=moment, values=np.empty(0), future=one.future[:0], nonnegative=True)
     return replace(history, series=(one,))
 
 
@@ -130,6 +128,8 @@ def _finite(value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise DataError(f"{value!r} is not a number; push a number, or None if it is missing.") from None
+    if abs(number) > MAX_SIZE and np.isfinite(number):
+        raise DataError(f"{value!r} is too large to calculate with; push values in a larger unit.")
     if not np.isfinite(number):
         raise DataError(f"{value!r} is not finite; push a number, or None if it is missing.")
     return number

@@ -113,7 +113,7 @@ def _calibrate(
     spaced = split.spaced(lengths, horizon)
     windows = store.cut(spaced)
     center, scale = windows.center.numpy(), windows.scale.numpy()
-    target = windows.target.double().numpy()
+    target = store.targets(spaced)
     past = {
         naive.name: (target - naive.values) / naive.growth
         for naive in scaled_naives(panel, spaced, horizon, season, center, scale)

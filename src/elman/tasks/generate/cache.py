@@ -22,6 +22,7 @@ from elman.tasks.generate.problem import Ids, teacher_forced
 
 CACHE_STEPS: Final = 1000
 SHARPNESSES: Final = (0.0, 2.0, 5.0, 10.0, 20.0)
+MAX_SHARPNESS: Final = 1000
 SHARES: Final = (0.02, 0.05, 0.1, 0.2)
 TUNING_TOKENS: Final = 20_000
 MIN_PROBABILITY: Final = 1e-30
@@ -33,6 +34,12 @@ class Blend:
 
     sharpness: float
     share: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.sharpness <= MAX_SHARPNESS and 0 <= self.share <= 1):
+            raise ValueError(
+                f"a blend has a sharpness of 0 to {MAX_SHARPNESS} and a share of 0 to 1, not {self}"
+            )
 
 
 class Cache(NamedTuple):

@@ -17,7 +17,8 @@ from elman.data.table.table import read_table
 from elman.data.text.corpus import is_table, read_corpus, read_ids
 from elman.data.text.sources import open_text
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
-from elman.errors import DataError, UsageError
+from elman.errors import DataError
+from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import hurried
 from elman.tasks.generate.baseline import NGram
 from elman.tasks.generate.cache import Blend, tuned
@@ -27,10 +28,12 @@ from elman.tasks.generate.problem import NextToken
 from elman.tasks.generate.scores import LanguageEvaluation, evaluate
 from elman.tasks.generate.settings import ORDERS, Settings, defaults
 from elman.tasks.generate.stream import LanguageStream
+from elman.tasks.inputs import check_count, check_text, read_texts
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, check_texts, network_phrase
+from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
+from elman.typed import typed
 
 # Tokens at the end of the training text from which the n-gram is made.
 HURRIED_TOKENS: Final = 1000  # scored after an interrupted training
@@ -65,7 +68,7 @@ class LanguageModel(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = LanguageEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset({"text", "adapt"}),
+        "evaluate": frozenset({"text", "adapt", "skip_bad"}),
         "predict": frozenset({"count"}),
         "generate": frozenset({"length", "temperature", "top_k", "top_p", "seed", "stop"}),
     }
@@ -84,12 +87,14 @@ class LanguageModel(Task):
         return _ngram(self.ngram_tokens.numpy(), self.vocabulary) if len(self.ngram_tokens) else None
 
     @classmethod
+    @training_entry
     def fit(
         cls,
         data: Any,
         *,
         text: str | None = None,
         valid: Any = None,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -101,6 +106,8 @@ class LanguageModel(Task):
             data: a text file, "-" for standard input, or a table for `elman.data.table.table.read_table`.
             text: name of the column of texts, if `data` is a table.
             valid: such data on which to choose the best model; if None, the last tenth of the text.
+            skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
+                first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         chosen, _ = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
@@ -112,6 +119,7 @@ class LanguageModel(Task):
             tokens=chosen.tokenizer,  # type: ignore[arg-type]  # one of the kinds
             size=chosen.vocabulary,
             min_count=chosen.min_count,
+            skip_bad=skip_bad,
         )
         chosen, plan = split_choices(settings, Settings, defaults(len(corpus.train), settings))
         problem = NextToken(corpus.train, corpus.held_out, chosen, plan)
@@ -125,6 +133,8 @@ class LanguageModel(Task):
         network.eval()
         end = np.asarray(corpus.train[-MAX_NGRAM_TOKENS:]).astype(np.int32)
         notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
+        if corpus.source.get("valid") == corpus.source["fingerprint"]:
+            notes += ("the held-out text is the training text, which flatters both scores",)
         held_out, characters = corpus.held_out, corpus.characters_held_out
         baseline = None
         if outcome.signal is None:
@@ -149,25 +159,28 @@ class LanguageModel(Task):
         return model
 
     @classmethod
-    def check_data(cls, data: Any, text: str | None = None, **_: Any) -> None:
+    def check_data(cls, data: Any, text: str | None = None, skip_bad: bool = False, **_: Any) -> None:
         if is_table(data) or text is not None:
-            read_table(data).complete(text or "text")
+            read_table(data, skip_bad=skip_bad).complete(text or "text")
         else:
             with ExitStack() as stack:
                 open_text(data, stack)
 
-    def evaluate(self, data: Any, *, text: str | None = None, adapt: bool = False) -> LanguageEvaluation:
+    @entry
+    def evaluate(
+        self, data: Any, *, text: str | None = None, adapt: bool = False, skip_bad: bool = False
+    ) -> LanguageEvaluation:
         """Score on another text, beside the n-gram: every token given all tokens before it.
 
         Args:
-            data: as for `fit`.
+            data, skip_bad: as for `fit`.
             text: name of a table's column of texts, if it is not that of the training data.
             adapt: with the cache of recent words.
 
         Raises DataError if there is no text, or none in UTF-8.
         """
         column = self.source.get("column") if text is None and is_table(data) else text
-        ids, characters, fingerprint = read_ids(data, self.vocabulary, text=column)
+        ids, characters, fingerprint = read_ids(data, self.vocabulary, text=column, skip_bad=skip_bad)
         if len(ids) < 2:
             raise DataError(f"{data} holds {len(ids)} tokens; a text to score needs at least 2")
         same = (fingerprint, column) == (self.source["fingerprint"], self.source.get("column"))
@@ -175,25 +188,33 @@ class LanguageModel(Task):
         blend = self.blend if adapt else None
         return evaluate(self.network, self.baseline, ids, characters, self.vocabulary, notes, blend)
 
+    @entry
     def predict(self, data: Any, count: int = 5) -> Any:
         """Return the likeliest next words after a text, as [(word, probability), ...], best first; for
-        several texts, the list of such lists. The last word of a text counts as complete. Raises UsageError
-        for a text that is not a string, or a count below 1."""
-        if not isinstance(count, int) or count < 1:
-            raise UsageError(f"count must be a whole number of at least 1, not {count!r}")
+        several texts, the list of such lists. The last word of a text counts as complete.
+
+        Args:
+            data: a text; an iterable of texts; a table in memory with the column of texts; a row of one, as a
+                dict; or a `pathlib.Path` to a table or to lines of text.
+
+        Raises UsageError for anything else, or a count below 1; DataError for a table without the column.
+        """
+        check_count(count)
+        texts, single = read_texts(data, self.source.get("column", "text"))
         answers = []
-        for text in check_texts(data):
+        for text in texts:
             stream = self.stream()
             stream.push(text + " " if text.strip() and not text[-1].isspace() else text)
             answers.append(stream.result(count))
-        return answers[0] if isinstance(data, str) else answers
+        return answers[0] if single else answers
 
     def generate(self, prompt: str = "", length: int = 500, **options: Any) -> Iterator[str]:
         """Yield text after a prompt, piece by piece; `options` as for `LanguageStream.generate`."""
         stream = self.stream()
-        stream.push(prompt)
+        stream.push(check_text(prompt, "prompt"))
         return stream.generate(length, **options)
 
+    @entry
     def stream(self, adapt: bool = False, saved: str | Path | None = None) -> LanguageStream:
         """Start a text that is typed, with the next words at any time, in constant memory.
 
@@ -210,7 +231,12 @@ class LanguageModel(Task):
         """Yield the likeliest next words after a text; or after every line of a file, or of standard input.
         Raises UsageError if there are no data."""
         self.require_input(data)
-        for line in input_lines(str(data)):
+        lines = (
+            input_lines(data)
+            if isinstance(data, str)
+            else read_texts(data, self.source.get("column", "text")).texts
+        )
+        for line in lines:
             yield NextWords(self.predict(line, count))
 
     def parts(self) -> Parts:
@@ -224,11 +250,14 @@ class LanguageModel(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         vocabulary = vocabulary_from_json(parts.files["vocabulary"])
+        tokens = parts.tensor("counted", torch.int32, 1)
+        if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < len(vocabulary):
+            raise ValueError("the n-gram's tokens are not of the vocabulary")
         return {
-            "network": parts.load_into("network", LanguageNet(settings, len(vocabulary))),
+            "network": parts.module("network", lambda: LanguageNet(settings, len(vocabulary))),
             "vocabulary": vocabulary,
-            "ngram_tokens": parts.tensors["counted"],
-            "blend": Blend(**parts.settings["blend"]),
+            "ngram_tokens": tokens,
+            "blend": typed(Blend, parts.settings["blend"], "blend"),
         }
 
     def card(self) -> Card:

@@ -119,8 +119,8 @@ def _is_settled(words: dict[str, float], count: int, p_running: float) -> bool:
 
 def trailing_word(text: str) -> str:
     """Return the word, or part of one, at the end of a text; "" if there is none."""
-    match = re.search(rf"{_word()}\Z", text)
-    return match[0] if match else ""
+    match = re.match(_word(), text[::-1])  # a search for the end would try every word's every letter
+    return match[0][::-1] if match else ""
 
 
 @cache

@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from elman.settings import amount, argument, choice, flag, number, share, whole
-from elman.tasks.settings import TaskSettings, cell, default_dropout, default_ema_decay
+from elman.tasks.settings import (
+    MAX_LAYERS,
+    MAX_STEPS,
+    MAX_TOKENS,
+    MAX_UNITS,
+    TaskSettings,
+    cell,
+    default_dropout,
+    default_ema_decay,
+    skip_bad,
+)
 from elman.training.plan import Plan
 
 # Tokens that a training should read: the shorter the text, the more epochs, within limits.
@@ -19,6 +29,7 @@ ORDERS: Final = {"character": 7, "word": 5, "space": 5, "subword": 5}
 class Arguments:
     text: str | None = argument(None, "Column of the texts, if the data are a table")
     valid: Any = argument(None, "Text to choose the best model on", auto="the last tenth")
+    skip_bad: bool = skip_bad()
 
 
 @dataclass(frozen=True)
@@ -45,20 +56,24 @@ class Settings(TaskSettings):
         *("auto", *ORDERS),
         auto="by the size of the text",
     )
-    vocabulary: int = whole(20_000, "Most tokens of the vocabulary")
-    min_count: int = whole(2, "Words that occur less often are unknown")
+    vocabulary: int = whole(20_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
+    min_count: int = whole(2, "Words that occur less often are unknown", most=MAX_TOKENS)
     cell: str = cell("lstm")
-    hidden: int = whole(512, "Units of a layer")
-    layers: int = whole(1, "Layers")
-    embedding: int = whole(128, "Size of a token's vector")
-    bptt: int = whole(128, "Steps of truncated backpropagation through time")
+    hidden: int = whole(512, "Units of a layer", most=MAX_UNITS)
+    layers: int = whole(1, "Layers", most=MAX_LAYERS)
+    embedding: int = whole(128, "Size of a token's vector", most=MAX_UNITS)
+    bptt: int = whole(128, "Steps of truncated backpropagation through time", most=MAX_STEPS)
     dropout: float = share(0.3, "Dropout of inputs and outputs")
     embedding_dropout: float = share(0.0, "Share of the vocabulary that is dropped in a step")
     weight_dropout: float = share(0.2, "Dropout of the recurrent matrix")
-    logit_scale: float = number(1.0, "Factor on the logits; above 1 speeds up learning with small embeddings")
+    logit_scale: float = number(
+        1.0, "Factor on the logits; above 1 speeds up learning with small embeddings", most=1000
+    )
     # Merity et al., "Revisiting activation regularization for language RNNs", arXiv:1708.01009: AR and TAR
-    activation_penalty: float = amount(0.0, "Weight of the squared outputs in the loss (AR)")
-    temporal_penalty: float = amount(0.0, "Weight of the squared changes of the outputs in the loss (TAR)")
+    activation_penalty: float = amount(0.0, "Weight of the squared outputs in the loss (AR)", most=1e6)
+    temporal_penalty: float = amount(
+        0.0, "Weight of the squared changes of the outputs in the loss (TAR)", most=1e6
+    )
     keep_baseline: bool = flag(True, "Save the end of the training text, of which the n-gram is made")
 
 

@@ -11,14 +11,17 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from elman import decode
-from elman.atomic import replace_file, writing
+from elman.atomic import as_path, open_regular, replace_file, writing
 from elman.data.text.vocabulary import END, UNKNOWN, AnyVocabulary
 from elman.errors import ArtifactError, UsageError
 from elman.nn.states import select_rows
-from elman.tasks.generate.cache import Blend, Cache
+from elman.settings import is_whole
+from elman.tasks.entry import entry
+from elman.tasks.generate.cache import CACHE_STEPS, Blend, Cache
 from elman.tasks.generate.network import IncrementalDecoder, LanguageNet, State
 from elman.tasks.generate.next_words import completed, spelled, trailing_word
 from elman.tasks.generate.problem import CHUNK_STEPS
+from elman.tasks.inputs import check_count, check_seed, check_text
 
 TAIL_CHARACTERS: Final = 64  # of the text read so far, for the word at its end
 MAX_PENDING_TOKENS: Final = 8  # that may together be one character
@@ -44,11 +47,10 @@ class LanguageStream:
         self._model = decode.Model(partial(self._step, IncrementalDecoder(network)), _select)
         self._banned = torch.tensor([END, UNKNOWN])
 
+    @entry
     def push(self, text: str) -> None:
         """Read more text. Raises UsageError for anything but a string."""
-        if not isinstance(text, str):
-            raise UsageError(f"push takes a text, not {type(text).__name__}")
-        if text:
+        if text := check_text(text, "text"):
             more = text[1:] if self._ends_in_cr and text[0] == "\n" else text
             self._rest += more.replace("\r\n", "\n").replace("\r", "\n")
             self._ends_in_cr = text[-1] == "\r"
@@ -57,9 +59,12 @@ class LanguageStream:
         self._tail = (self._tail + stable)[-TAIL_CHARACTERS:]
         self._last, self._state = self._read(stable, self._last, self._state)
 
+    @entry
     def result(self, count: int = 5) -> list[tuple[str, float]]:
         """Return the likeliest next words and their probabilities, best first; after a part of a word, the
-        words that begin with it, with probabilities given that part."""
+        words that begin with it, with probabilities given that part. Raises UsageError
+        for a count below 1."""
+        check_count(count)
         if self._vocabulary.kind in ("word", "space"):
             whole, begun = self._split_rest()
             last, state = self._read(whole, self._last, self._state)
@@ -81,6 +86,7 @@ class LanguageStream:
             whole, begun = [*whole, begun], ""
         return "".join(whole), begun.strip()
 
+    @entry
     def generate(
         self,
         length: int = 500,
@@ -103,12 +109,12 @@ class LanguageStream:
 
         Raises UsageError for a value out of its range.
         """
-        if not isinstance(length, int) or length < 0:
+        if not is_whole(length) or length < 0:
             raise UsageError(f"length must be a whole number of 0 or more, not {length!r}")
         if stop is not None and (not isinstance(stop, str) or not stop):
             raise UsageError(f"stop must be a text of at least one character, not {stop!r}")
-        if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**63):
-            raise UsageError(f"seed must be a whole number from 0 to below 2**63, not {seed!r}")
+        if seed is not None:
+            check_seed(seed)
         generator = torch.Generator()
         generator.manual_seed(seed) if seed is not None else generator.seed()
         # the space before a word belongs to its token
@@ -135,14 +141,16 @@ class LanguageStream:
                 tensors[f"state.{k}.{j}"] = part.contiguous()
         if (cache := self._state.cache) is not None:
             tensors |= {"cache.features": cache.features, "cache.tokens": cache.tokens}
-        path = Path(file)
+        path = as_path(file, "file")
         with writing(path, UsageError), replace_file(path) as out:
             out.write(safetensors.torch.save(tensors, {"elman": "stream", "mark": self._fingerprint()}))
 
+    @entry
     def load(self, file: str | Path) -> None:
         """Continue from a file that `save` wrote. Raises ArtifactError if there is none, or one of another
         model."""
         try:
+            open_regular(as_path(file, "file")).close()  # what follows would wait for the writer of a pipe
             with safe_open(str(file), "pt") as saved:
                 fingerprint = (saved.metadata() or {}).get("mark")
                 # copies, which PyTorch aligns: products round differently at other addresses
@@ -151,16 +159,44 @@ class LanguageStream:
             raise ArtifactError(f"{file} holds no stream of a language model: {error}") from error
         if fingerprint != self._fingerprint():
             raise ArtifactError(f"{file} holds a stream of another model: load it with the model it is of")
-        self._last, self._ends_in_cr = int(tensors["last"]), False
-        self._rest, self._tail = ("".join(map(chr, tensors[name].tolist())) for name in ("rest", "tail"))
+        try:
+            last, rest, tail, state = self._restored(tensors)
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
+            raise ArtifactError(f"{file} is damaged, its parts don't fit each other: {error}") from error
+        self._last, self._rest, self._tail, self._state, self._ends_in_cr = last, rest, tail, state, False
+
+    def _restored(self, tensors: dict[str, Tensor]) -> tuple[int, str, str, DecoderState]:
+        """Return the last token, the two ends of the text and the state. Raises ValueError or LookupError for
+        tensors of another kind than `save` writes."""
+
+        def part(name: str, dtype: torch.dtype, *shape: int) -> Tensor:
+            value = tensors[name]
+            if value.dtype != dtype or value.shape != shape or not bool(value.isfinite().all()):
+                raise ValueError(f"{name} is of another kind")
+            return value
+
+        rest, tail = (
+            "".join(map(chr, part(name, torch.int64, tensors[name].numel()).tolist()))
+            for name in ("rest", "tail")
+        )
+        last = part("last", torch.int64, 1)
         layers: list[Any] = []
-        for k in range(len(self._network.layers)):
-            parts = tuple(tensors[name] for name in sorted(tensors) if name.startswith(f"state.{k}."))
-            layers.append(parts if len(parts) > 1 else parts[0] if parts else None)
+        for k, layer in enumerate(self._network.layers if "state.0.0" in tensors else ()):
+            sizes = 1, 1, int(layer.hidden_size)  # type: ignore[arg-type]
+            count = len(layer.cell.state)  # type: ignore[union-attr, arg-type]
+            parts = tuple(part(f"state.{k}.{j}", torch.float32, *sizes) for j in range(count))
+            layers.append(parts if count > 1 else parts[0])
         cache = None
         if self._blend is not None and "cache.tokens" in tensors:
-            cache = Cache(tensors["cache.features"], tensors["cache.tokens"])
-        self._state = DecoderState(None if layers[0] is None else tuple(layers), cache)
+            steps, width = len(tensors["cache.tokens"]), int(self._network.layers[-1].hidden_size)  # type: ignore[arg-type]
+            tokens = part("cache.tokens", torch.int64, steps)
+            cache = Cache(
+                part("cache.features", torch.float32, steps, width)[-CACHE_STEPS:], tokens[-CACHE_STEPS:]
+            )
+        ids = last if cache is None else torch.cat([last, cache.tokens])
+        if not 0 <= int(ids.min()) <= int(ids.max()) < len(self._vocabulary):
+            raise ValueError("a token is not of the vocabulary")
+        return int(last), rest, tail, DecoderState(tuple(layers) or None, cache)
 
     def _fingerprint(self) -> str:
         network = self._network

@@ -47,7 +47,7 @@ def split_pairs(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
     if len(pairs) < MIN_PAIRS:
         raise DataError(f"{pairs.name} holds {len(pairs)} pairs; a translator needs at least {MIN_PAIRS}.")
     part = min(HELD_OUT_SHARE, MAX_HELD_OUT_PAIRS / len(pairs))
-    train, held_out = split_groups([normalize(text) for text in pairs.source], part, seed)
+    train, held_out = split_groups([normalize(text) for text in pairs.source], part, seed, name=pairs.name)
     return pairs.take(train), pairs.take(held_out)
 
 

@@ -5,7 +5,16 @@ from typing import Any, ClassVar, Final
 
 from elman.data.text.tokenizers import MIN_SUBWORD_IDS
 from elman.settings import amount, argument, custom, flag, is_whole, share, whole
-from elman.tasks.settings import TaskSettings, cell, default_ema_decay
+from elman.tasks.settings import (
+    MAX_BEAM_WIDTH,
+    MAX_LAYERS,
+    MAX_TOKENS,
+    MAX_UNITS,
+    TaskSettings,
+    cell,
+    default_ema_decay,
+    skip_bad,
+)
 from elman.training.plan import Plan
 
 # Pairs to read in a training: the fewer there are, the more epochs, within limits.
@@ -18,6 +27,7 @@ class Arguments:
     source: str | None = argument(None, "Column of the sentences", auto="the first")
     target: str | None = argument(None, "Column of the translations", auto="the second")
     valid: Any = argument(None, "Data to choose the best model on; two files: A,B", auto="a part")
+    skip_bad: bool = skip_bad()
 
 
 @dataclass(frozen=True)
@@ -40,23 +50,27 @@ class Settings(TaskSettings):
     }
     FILES: ClassVar = 2
 
-    vocabulary: int = whole(5000, "Most subwords of a side, or of both if they share", least=MIN_SUBWORD_IDS)
+    vocabulary: int = whole(
+        5000, "Most subwords of a side, or of both if they share", least=MIN_SUBWORD_IDS, most=MAX_TOKENS
+    )
     shared_vocabulary: bool = flag(False, "The same subwords and vectors for both sides")
     cell: str = cell("lstm")
     hidden: int = custom(
         384,
         "Units of a layer; half of them for each direction of the encoder",
         int,
-        "an even whole number of at least 2",
-        lambda value: is_whole(value) and value >= 2 and value % 2 == 0,
+        f"an even whole number from 2 to {MAX_UNITS}",
+        lambda value: is_whole(value) and 2 <= value <= MAX_UNITS and value % 2 == 0,
     )
-    layers: int = whole(1, "Layers of the encoder")
-    embedding: int = whole(256, "Size of a subword's vector")
+    layers: int = whole(1, "Layers of the encoder", most=MAX_LAYERS)
+    embedding: int = whole(256, "Size of a subword's vector", most=MAX_UNITS)
     input_feeding: bool = flag(False, "The decoder also reads its previous output vector; slower to train")
     dropout: float = share(0.3, "Dropout")
     label_smoothing: float = share(0.1, "Label smoothing of the loss")
-    beam_width: int = whole(5, "Width of the beam search")
-    length_penalty: float = amount(1.0, "Exponent of the length penalty; 0 favours short translations")
+    beam_width: int = whole(5, "Width of the beam search", most=MAX_BEAM_WIDTH)
+    length_penalty: float = amount(
+        1.0, "Exponent of the length penalty; 0 favours short translations", most=10
+    )
 
 
 def defaults(pairs: int, choices: dict[str, Any]) -> dict[str, Any]:

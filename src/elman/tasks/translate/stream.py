@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from elman import decode
-from elman.errors import UsageError
+from elman.tasks.entry import entry
+from elman.tasks.inputs import check_text
 from elman.tasks.translate.codec import END, Codec
 from elman.tasks.translate.network import EncoderDecoder
 from elman.tasks.translate.search import SentenceBatch, segments, translate
@@ -18,18 +19,19 @@ class TranslationStream:
         self._network, self._codec, self._settings = network, codec, settings
         self._text = ""
 
+    @entry
     def push(self, text: str) -> None:
         """Append to the text. Raises UsageError if it is not a string."""
-        if not isinstance(text, str):
-            raise UsageError(f"push takes a text, not {type(text).__name__}")
-        self._text += text
+        self._text += check_text(text, "text")
 
+    @entry
     def result(self) -> str:
         """Return the best translation of all that was pushed, by beam search."""
         width, penalty = self._settings.beam_width, self._settings.length_penalty
         best = translate(self._network, self._codec, [self._text], beam_width=width, length_penalty=penalty)
         return best[0][0].text
 
+    @entry
     def words(self) -> Iterator[str]:
         """Yield the greedy translation of all that was pushed, in pieces as they are decoded."""
         separator = ""

@@ -12,10 +12,11 @@ from elman import artifact
 from elman.data.batches import text_hashes
 from elman.data.table.formats import input_lines
 from elman.data.text.pairs import Pairs, read_pairs
-from elman.errors import UsageError
-from elman.tasks.evaluation import hurried, overlap_note
+from elman.tasks.entry import entry, training_entry
+from elman.tasks.evaluation import few_note, hurried, overlap_note
+from elman.tasks.inputs import Texts, check_count, check_text, read_texts
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, check_texts, network_phrase
+from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.tasks.translate.baseline import WordDictionary
 from elman.tasks.translate.codec import Codec
 from elman.tasks.translate.network import EncoderDecoder
@@ -41,6 +42,7 @@ from elman.training.progress import watch
 
 VALIDATION_PAIRS: Final = 500  # translated after each epoch
 HURRIED_PAIRS: Final = 20  # translated for the scores of an interrupted training
+COLUMNS: Final = ("source", "target")  # of a table, where the training data had none
 MAX_TRANSLATIONS: Final = 100  # of a text
 
 
@@ -74,7 +76,7 @@ class Translator(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = TranslationEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset({"source", "target"}),
+        "evaluate": frozenset({"source", "target", "skip_bad"}),
         "predict": frozenset({"count", "plot"}),
         "generate": frozenset(),
     }
@@ -87,6 +89,7 @@ class Translator(Task):
     train_hashes: Tensor
 
     @classmethod
+    @training_entry
     def fit(
         cls,
         data: Any,
@@ -94,6 +97,7 @@ class Translator(Task):
         source: str | None = None,
         target: str | None = None,
         valid: Any = None,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -107,12 +111,14 @@ class Translator(Task):
             source, target: columns of the sentences and of the translations of a table.
             valid: such data on which to choose the best model, of which at most 2,000 evenly spaced pairs are
                 used; if None, a part of the pairs, none of whose source sentences is trained on.
+            skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
+                first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         chosen, plan = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
-        valid_pairs = None if valid is None else read_pairs(valid, source, target)
-        whole = read_pairs(data, source, target)
+        valid_pairs = None if valid is None else read_pairs(valid, source, target, skip_bad)
+        whole = read_pairs(data, source, target, skip_bad)
         pairs, held_out = split_pairs(whole, plan.seed) if valid_pairs is None else (whole, valid_pairs)
         short = without_long_texts(pairs)
         _, plan = split_choices(settings, Settings, defaults(len(short), settings))
@@ -146,12 +152,13 @@ class Translator(Task):
         if outcome.signal is not None:
             rows, note = hurried(len(held_out), HURRIED_PAIRS, "pairs")
             held_out, notes = held_out.take(rows), notes + note
+        notes += few_note(len(set(text_hashes(held_out.source))), "sentences")
         validation = _score(network, codec, baseline, chosen, held_out, notes)
         origin = {"source": whole.name, "fingerprint": whole.fingerprint, "rows": len(whole)}
         model = cls(
             network=network.cpu(),  # the fastest place for single sentences
             settings=chosen,
-            source=origin | ({"columns": list(whole.columns)} if whole.columns else {}),
+            source=origin | ({"columns": whole.columns} if whole.columns else {}),
             validation=validation,
             failure=outcome.error,
             baseline=baseline,
@@ -162,45 +169,67 @@ class Translator(Task):
         return model
 
     @classmethod
-    def check_data(cls, data: Any, source: str | None = None, target: str | None = None, **_: Any) -> None:
-        read_pairs(data, source, target)
+    def check_data(
+        cls,
+        data: Any,
+        source: str | None = None,
+        target: str | None = None,
+        skip_bad: bool = False,
+        **_: Any,
+    ) -> None:
+        read_pairs(data, source, target, skip_bad)
 
+    @entry
     def evaluate(
-        self, data: Any, *, source: str | None = None, target: str | None = None
+        self,
+        data: Any,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        skip_bad: bool = False,
     ) -> TranslationEvaluation:
         """Score the translations of other sentences, beside the dictionary's. Every pair counts as a sentence
         with one reference. Raises DataError for files of different length, an empty side, or no pairs.
 
         Args:
-            data: as in `fit`.
+            data, skip_bad: as in `fit`.
             source, target: columns of a table, if they are not those of the training data.
         """
         if source is None and target is None and not isinstance(data, tuple | list):
             source, target = self.source.get("columns", (None, None))
-        pairs = read_pairs(data, source, target)
-        notes = overlap_note(text_hashes(pairs.source), self.train_hashes, "sentences")
+        pairs = read_pairs(data, source, target, skip_bad)
+        hashes = text_hashes(pairs.source)
+        notes = overlap_note(hashes, self.train_hashes, "sentences") + few_note(len(set(hashes)), "sentences")
         return _score(self.network, self.codec, self.baseline, self.settings, pairs, notes)
 
-    def predict(self, data: str | Iterable[str], count: int = 1) -> Any:
+    @entry
+    def predict(self, data: Any, count: int = 1) -> Any:
         """Return the translation of a text, or the list of those of several. With a count above 1, return for
-        each text the best `count` as [(translation, log-probability), ...], best first. Raises UsageError for
-        a text that is not a string, or a count out of its range."""
-        texts = [data] if isinstance(data, str) else list(data)
+        each text the best `count` as [(translation, log-probability), ...], best first.
+
+        Args:
+            data: a text; an iterable of texts; a table in memory with the column of sentences; a row of one,
+                as a dict; or a `pathlib.Path` to a table or to lines of text.
+
+        Raises UsageError for anything else, or a count out of its range; DataError for a table without the
+        column.
+        """
+        texts, single = self._texts(data)
         answers: list[Any] = [
             [(one.text, one.score) for one in best] if count > 1 else best[0].text
             for best in self.translate(texts, count)
         ]
-        return answers[0] if isinstance(data, str) else answers
+        return answers[0] if single else answers
 
+    @entry
     def translate(self, texts: Sequence[str], count: int = 1) -> list[list[Translation]]:
         """Return the best `count` translations of each text, with the attention between the parts of both.
         Raises UsageError as `predict` does."""
-        if not isinstance(count, int) or not 1 <= count <= MAX_TRANSLATIONS:
-            raise UsageError(f"count must be a whole number from 1 to {MAX_TRANSLATIONS}, not {count!r}")
+        check_count(count, most=MAX_TRANSLATIONS)
         return translate(
             self.network,
             self.codec,
-            check_texts(texts),
+            self._texts(texts).texts,
             beam_width=max(self.settings.beam_width, count),
             n_best=count,
             length_penalty=self.settings.length_penalty,
@@ -209,9 +238,10 @@ class Translator(Task):
     def generate(self, prompt: str = "") -> Iterator[str]:
         """Yield the greedy translation of a text in pieces, as they are decoded."""
         stream = self.stream()
-        stream.push(prompt)
+        stream.push(check_text(prompt, "prompt"))
         return stream.words()
 
+    @entry
     def stream(self) -> TranslationStream:
         """Start a text that arrives in pieces. All of it is kept, to be translated in one search."""
         return TranslationStream(self.network, self.codec, self.settings)
@@ -226,12 +256,15 @@ class Translator(Task):
         Raises UsageError if there are no data, or there is no attention to draw.
         """
         self.require_input(data)
-        lines: Iterable[str] = input_lines(str(data))
+        lines: Iterable[str] = input_lines(data) if isinstance(data, str) else self._texts(data).texts
         for line in lines if plot is None else [" ".join(lines)]:
             best = self.translate([line], count)[0]
             if plot is not None:
                 best[0].draw(plot)
             yield TranslationAnswer(best, count > 1)
+
+    def _texts(self, data: Any) -> Texts:
+        return read_texts(data, self.source.get("columns", COLUMNS)[0])
 
     def parts(self) -> Parts:
         return Parts(
@@ -243,13 +276,14 @@ class Translator(Task):
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         codec = Codec.from_json(parts.files["subwords"])
-        network = EncoderDecoder(settings, *codec.sizes)
+        if settings.shared_vocabulary and codec.source is not codec.target:
+            raise ValueError("the sides share their vocabulary, but have two")
         saved_names = {"asking": "query_rnn", "going_on": "output_rnn"}
         return {
-            "network": parts.load_into("network", network, saved_names),
+            "network": parts.module("network", lambda: EncoderDecoder(settings, *codec.sizes), saved_names),
             "baseline": WordDictionary.from_json(parts.files["dictionary"]),
             "codec": codec,
-            "train_hashes": parts.tensors["seen"],
+            "train_hashes": parts.tensor("seen", torch.int64, 1),
         }
 
     def card(self) -> Card:
