@@ -87,7 +87,7 @@ def test_a_cell_that_there_is_not(refused: Callable[..., None], name: str) -> No
         (b"x = 1\0", "mine.py can't be run: SyntaxError"),
         (b"", "mine.py declares no cell 'Mine'"),
         ("Mine = 3", "mine.py declares no cell 'Mine'"),
-        (f"{SOURCE}Mine.equations(x, u, s)\n", "the equations of mine.py:Mine call themselves without end"),
+        (f"{SOURCE}Mine.equations(x, u, s)\n", "mine.py, line 6: cell Mine calls itself without end"),
     ],
 )
 def test_a_file_that_does_something_else(

@@ -157,18 +157,18 @@ class Chatbot(Task):
 
     @classmethod
     def check_data(cls, data: Any, skip_bad: bool = False, **_: Any) -> None:
-        _answered(read_conversations(data, skip_bad))
+        _require_replies(read_conversations(data, skip_bad))
 
     @entry
     def evaluate(self, data: Any, *, skip_bad: bool = False) -> ChatEvaluation:
         """Score on other conversations, beside retrieval; `skip_bad` as in `fit`. Raises DataError for
         malformed data, or if there is no reply."""
         conversations = read_conversations(data, skip_bad)
-        scored = _answered(conversations)
-        notes = few_note(len(set(_hashes(scored))), "conversations")
+        _require_replies(conversations)
+        notes = few_note(len(set(_hashes(conversations.all))), "conversations")
         if conversations.fingerprint == self.source["fingerprint"]:
             notes += ("these conversations were trained on, which flatters all scores",)
-        return evaluate(self._speaker, self.baseline, scored, notes)
+        return evaluate(self._speaker, self.baseline, conversations.all, notes)
 
     @entry
     def predict(self, data: Any, count: int = 1) -> Any:
@@ -275,16 +275,15 @@ class Chatbot(Task):
         return [(reply.text, reply.score) for reply in replies[:count]] if count > 1 else replies[0].text
 
 
+def _require_replies(conversations: Conversations) -> None:
+    """Raise DataError if there is no reply to score."""
+    if not reply_positions(conversations.all):
+        raise DataError(f"{conversations.name} {NO_REPLY}")
+
+
 def _is_message(data: Any) -> bool:
     """Return whether a dict is a message rather than a row or the columns of a table."""
     return isinstance(data, dict) and not is_table(data) and not {"role", "content"}.isdisjoint(data)
-
-
-def _answered(conversations: Conversations) -> list[Conversation]:
-    """Return conversations to score. Raises DataError if there is no reply."""
-    if not reply_positions(conversations.all):
-        raise DataError(f"{conversations.name} {NO_REPLY}")
-    return conversations.all
 
 
 def _split(

@@ -33,7 +33,7 @@ from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.classify.stream import ClassifierStream
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import hurried, overlap_note
-from elman.tasks.inputs import read_texts
+from elman.tasks.inputs import read_texts, texts_of
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
@@ -313,23 +313,22 @@ def _score(
     return LabelEvaluation.of(ours, {"bag of words": plain}, examples.labels, classes, notes)
 
 
-def _texts(data: Any, header: bool, column: str) -> Iterator[list[str]]:
-    """Yield the texts of a file or of a frame, or of standard input line by line; any other string is a text
+def _texts(data: Any, header: bool, column: Any) -> Iterator[list[str]]:
+    """Yield the texts of a file or of a table, or of standard input line by line; any other string is a text
     itself."""
-    if isinstance(data, str) and not _names_a_table(data):
+    if not isinstance(data, str):
+        yield read_texts(data, column).texts
+    elif not _names_a_table(data):
         yield [data]
-        return
-    table = (
-        arriving_texts(header) if isinstance(data, str) and data == "-" else read_table(data, header=header)
-    )
-    if not isinstance(table, Table):
-        yield from ([line] for line in table)
-        return
-    only = table.frame.columns if len(table.frame.columns) == 1 else [column]
-    if isinstance(data, str) and ending(Path(data)) == ".txt":
-        yield table.frame[only[0]].fill_null("").to_list()
-        return
-    yield table.texts(only[0])
+    elif data != "-":
+        table = read_table(data, header=header)
+        # a blank line is an empty text, so that there is an answer for every line
+        lines = table.frame["text"].fill_null("").to_list() if ending(Path(data)) == ".txt" else None
+        yield texts_of(table, column) if lines is None else lines
+    elif isinstance(texts := arriving_texts(header), Table):
+        yield texts_of(texts, column)
+    else:
+        yield from ([line] for line in texts)
 
 
 def _names_a_table(data: str) -> bool:
