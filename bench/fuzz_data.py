@@ -33,10 +33,11 @@ from elman.errors import ElmanError
 MAX_SECONDS: Final = 2.0
 MAX_MEGABYTES: Final = 500
 TOKENS: Final = (
-    *(b'"', b'""', b",", b";", b"\t", b"|", b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b"\xe9", b"{}"),
-    *(b"[", b"]", b"{", b"}", b":", b"null", b"NaN", b"Infinity", b"-1e999", b"1" * 400, b"9" * 5000, b"\\ud83d"),
-    *(b"2024-02-30", b"1/2/3", b"0001-01-01", b"9999-12-31", b"1e300", b"-0", b"0x10", b"\xe2\x80\xa8", b"'s" * 300),
-    *(b"[" * 300, b'{"a":' * 300, b"user", b"system", b"12:00", b"+99:99", b"2024-W53-7", b"<unk>", b"\x1f\x8b", b"PAR1"),
+    *(b'"', b'""', b",", b";", b"\t", b"|", b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b"\xe9"),
+    *(b"{}", b"[", b"]", b"{", b"}", b":", b"null", b"NaN", b"Infinity", b"-1e999", b"1" * 400, b"9" * 5000),
+    *(b"2024-02-30", b"1/2/3", b"0001-01-01", b"9999-12-31", b"1e300", b"-0", b"0x10", b"\xe2\x80\xa8"),
+    *(b"'s" * 300, b"[" * 300, b'{"a":' * 300, b"user", b"system", b"12:00", b"+99:99", b"2024-W53-7"),
+    *(b"<unk>", b"\x1f\x8b", b"PAR1", b"\\ud83d"),
 )
 
 
@@ -44,10 +45,14 @@ def originals() -> dict[str, bytes]:
     """Return small valid files by name."""
     rows = [("good film, really", "pos", "2024-01-01", 1.5), ('a "bad" one', "neg", "2024-01-02", 2.0)] * 8
     days = [f"2024-01-{day:02}" for day in range(1, 17)]
-    frame = pl.DataFrame(rows, schema=["text", "label", "ds", "y"], orient="row").with_columns(ds=pl.Series(days))
+    frame = pl.DataFrame(rows, schema=["text", "label", "ds", "y"], orient="row").with_columns(
+        ds=pl.Series(days)
+    )
     csv, quoted = frame.drop("text").write_csv(), frame.write_csv()
     parquet = io.BytesIO()
-    frame.with_columns(turns=pl.Series([["a", "b"]] * 16), at=pl.col("ds").str.to_date()).write_parquet(parquet)
+    frame.with_columns(turns=pl.Series([["a", "b"]] * 16), at=pl.col("ds").str.to_date()).write_parquet(
+        parquet
+    )
     messages = [{"role": "user", "content": "Hi!"}, {"role": "assistant", "content": "Hello."}]
     talks = json.dumps({"messages": messages}) + "\n" + json.dumps({"turns": ["Hi!", "Hello."]}) + "\n"
     return {
@@ -58,7 +63,7 @@ def originals() -> dict[str, bytes]:
         "a.jsonl": frame.write_ndjson().encode(),
         "talks.jsonl": (talks * 4).encode(),
         "talks.tsv": b"question\tanswer\n" + b"Hi!\tHello.\nWho?\tMe.\n" * 4,
-        "pairs.tsv": "en\tde\n".encode() + "Go.\tGeh.\nYes, “naïve”.\tJa, „naiv“.\n".encode() * 4,
+        "pairs.tsv": b"en\tde\n" + "Go.\tGeh.\nYes, “naïve”.\tJa, „naiv“.\n".encode() * 4,
         "a.txt": "The cat sat. 中文 don't\n\nA 3.14 👍🏽 <br /> end.\n".encode() * 8,
         "a.csv.gz": gzip.compress(csv.encode(), mtime=0),
         "a.txt.gz": gzip.compress(b"The cat sat on the mat.\n" * 20, mtime=0),
@@ -83,12 +88,16 @@ def mutate(data: bytes, draw: random.Random) -> bytes:
             data = data[:at] + draw.choice(TOKENS) + data[at:]
         elif change == 6:
             token = draw.choice(TOKENS)
-            data = data.replace(draw.choice((b",", b"\n", b'"', b"2024", b"1")), token, draw.choice((1, 3, -1)))
+            data = data.replace(
+                draw.choice((b",", b"\n", b'"', b"2024", b"1")), token, draw.choice((1, 3, -1))
+            )
         elif change == 7:
             encoding = draw.choice(("utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252"))
             data = data.decode("utf-8", "replace").encode(encoding, "replace")
         else:
-            data = draw.choice((b"", b"\xef\xbb\xbf", b"\n", b"\0")) + data.replace(b"\n", draw.choice((b"\r", b"\r\n", b"\n")))
+            data = draw.choice((b"", b"\xef\xbb\xbf", b"\n", b"\0")) + data.replace(
+                b"\n", draw.choice((b"\r", b"\r\n", b"\n"))
+            )
     return data[: 1 << 20]
 
 
@@ -111,7 +120,10 @@ def readers(path: Path, draw: random.Random) -> Iterator[tuple[str, Callable[[],
     yield "pairs", lambda: read_pairs(path, skip_bad=skip)
     yield "parallel pairs", lambda: read_pairs((path, path), skip_bad=skip)
     yield "conversations", lambda: read_conversations(path, skip_bad=skip)
-    yield "corpus", lambda: read_corpus(path, tokens=draw.choice(("character", "word", "space")), skip_bad=skip)
+    yield (
+        "corpus",
+        lambda: read_corpus(path, tokens=draw.choice(("character", "word", "space")), skip_bad=skip),
+    )
     yield "panel", lambda: read_panel(read_table(path, header=header, skip_bad=skip))
     yield "lines", lambda: list(input_lines(str(path)))
     yield "standard input", from_stdin

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = "errors version atomic settings typed artifact, cells, engine, nn training decode data, "
+ROOMS = "errors version atomic lock settings typed artifact, cells, engine, nn training decode data, "
 ROOMS += "lens export, tasks"
 LEVEL = {name: k for k, room in enumerate(ROOMS.split(", ")) for name in room.split()}
 LEVEL |= {"demo": 6, "serve": 6, "cli": 7, "__init__": 8, "__main__": 9}
@@ -78,6 +78,18 @@ def words(root: Path) -> Iterator[str]:
             yield from (f"{here}: {text}" for rule in rules if re.match(rule, text))
 
 
+def addresses(root: Path) -> Iterator[str]:
+    """One module asks tensors for their addresses, so that no kernel reads one that was not looked at."""
+    for here, node in ((here, node) for here, nodes in parsed(root).items() for node in nodes):
+        asks = isinstance(node, ast.Attribute) and node.attr in (
+            "data_ptr",
+            "__array_interface__",
+            "_data_ptr",
+        )
+        if asks and here != ("engine", "memory"):
+            yield f"{here}: {ast.unparse(node)}"
+
+
 def files(root: Path) -> Iterator[str]:
     for room in {here[1] for here in parsed(root) if here[0] == "tasks" and here[2:]}:
         training = ["problem", "network"] if room != "chat" else []  # which trains as generate does
@@ -117,11 +129,12 @@ PLANTED: list[tuple[Callable[[Path], Iterator[str]], str, str]] = [
     (files, "tasks/speak/settings", ""),
     (files, "decode/loop", "def search(): ..."),
     (files, "tasks/__init__", "from elman.tasks.chat.bot import Chatbot"),
+    (addresses, "engine/cpu/launch", "def f(x):\n    return x.data_ptr()"),
     (rows, "engine/cpu/emit/functions", "EMIT: dict = {'add': 1}"),
 ]
 
 
-@pytest.mark.parametrize("rule", [upward, circles, words, files, rows])
+@pytest.mark.parametrize("rule", [upward, circles, words, addresses, files, rows])
 def test_the_source_keeps(rule: Callable[[Path], Iterator[str]]) -> None:
     assert [*rule(ROOT)] == []
 

@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from elman import artifact
 from elman.atomic import (
     as_path,
     cache_folder,
+    check_output,
     is_partial,
     null_if_infinite,
     open_regular,
@@ -115,6 +117,110 @@ def test_null_if_infinite_only_replaces_what_json_lacks(value: object) -> None:
         return new is None if isinstance(old, float) and not math.isfinite(old) else new is old
 
     assert same(value, null_if_infinite(value))
+
+
+# ---- what is no file
+
+
+@pytest.mark.parametrize("link", ["link", "link to a link", "link to nothing"])
+def test_a_link_stays_and_what_it_leads_to_is_replaced(link: str, tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    real = tmp_path / "far" / "real"
+    if link != "link to nothing":
+        real.write_bytes(b"old")
+        real.chmod(0o640)
+    (tmp_path / "a").symlink_to("far/real")
+    path = tmp_path / "a"
+    if link == "link to a link":
+        path = tmp_path / "b"
+        path.symlink_to("a")
+    with replace_file(path) as file:
+        file.write(b"new")
+    assert path.is_symlink() and real.read_bytes() == b"new" and [*(tmp_path / "far").iterdir()] == [real]
+    assert link == "link to nothing" or real.stat().st_mode & 0o777 == 0o640
+    with pytest.raises(KeyboardInterrupt), replace_file(path) as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert real.read_bytes() == b"new"
+
+
+def test_a_link_is_replaced_where_only_this_program_writes(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("keep")
+    for name in ("x", ".x.partial"):
+        (tmp_path / name).symlink_to("mine")
+    with replace_file(tmp_path / "x", follow=False) as file:
+        file.write(b"new")
+    assert not (tmp_path / "x").is_symlink() and (tmp_path / "x").read_bytes() == b"new"
+    assert (tmp_path / "mine").read_text() == "keep"
+
+
+def test_pipes_and_devices_are_written_to(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    heard: list[bytes] = []
+    for name in ("pipe", "link"):
+        reader = threading.Thread(target=lambda: heard.append((tmp_path / "pipe").read_bytes()))
+        reader.start()
+        with replace_file(tmp_path / name) as file:
+            file.write(b"hello")
+        reader.join()
+    assert heard == [b"hello"] * 2 and (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    with replace_file(Path(os.devnull)) as file:
+        file.write(b"hello")
+    sentence = r"^/dev/full can't be written \(No space left on device\): free some space there$"
+    full = Path("/dev/full")
+    with pytest.raises(UsageError, match=sentence), writing(full, UsageError), replace_file(full) as file:
+        file.write(b"hello")
+    assert Path("/dev/full").is_char_device()
+
+
+def test_the_name_of_an_open_descriptor_is_written_to(tmp_path: Path) -> None:
+    """A shell's `>> log` is appended to, not replaced."""
+    with (tmp_path / "log").open("ab") as log:
+        log.write(b"before\n")
+        log.flush()
+        with replace_file(Path(f"/dev/fd/{log.fileno()}")) as file:
+            file.write(b"hello\n")
+    assert (tmp_path / "log").read_bytes() == b"before\nhello\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("folder", "(Is a directory): name a file"),
+        ("nowhere/x", "(No such file or directory): name a file in a folder that exists"),
+        ("file/x", "(Not a directory): name a folder that you may write to"),
+        ("n" * 300, "(File name too long): choose a shorter name"),
+        ("loop", "(Too many levels of symbolic links): name a folder that you may write to"),
+    ],
+)
+def test_places_that_cannot_be_written(name: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    path, before = tmp_path / name, sorted(tmp_path.iterdir())
+    with pytest.raises(UsageError) as raised, writing(path, UsageError), replace_file(path) as file:
+        file.write(b"x")
+    assert str(raised.value) == f"{path} can't be written {sentence}"
+    if name not in ("n" * 300, "loop"):
+        with pytest.raises(UsageError) as raised:
+            check_output(path)
+        assert str(raised.value) == f"{path} can't be written {sentence}"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may write everywhere, so the answer of the system is made up."""
+    path = tmp_path / "x"
+    path.touch()
+    check_output(path)
+    check_output(tmp_path / "new")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    for place in (path, tmp_path / "new"):
+        with pytest.raises(UsageError, match=r"can't be written \(Permission denied\): name a folder"):
+            check_output(place)
+    with pytest.raises(PermissionError), replace_file(path):
+        pytest.fail("it may not be written")
 
 
 # ---- cached files

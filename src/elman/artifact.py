@@ -27,6 +27,7 @@ from elman.atomic import (
     writing,
 )
 from elman.errors import ArtifactError, UsageError
+from elman.lock import LOCK_FILE
 from elman.version import __version__
 
 # 1: of 0.1.0, whose settings and scores had other names; it can't read 2
@@ -34,7 +35,8 @@ FORMAT: Final = 2
 # Read into memory; 30 bytes of it may hold one byte of JSON. A matrix of 5,000 labels has 100 MiB.
 MAX_JSON_BYTES: Final = 256 << 20
 MAX_FILES: Final = 16
-RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt")  # of a training run, which may use the same folder
+# Of a training run, which may use the same folder.
+RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt", LOCK_FILE)
 CONFIG_START: Final = re.compile(rb'\s*\{\s*"elman"\s*:')  # of our config.json
 STEM: Final = re.compile(r"(?!config\Z)[A-Za-z0-9][A-Za-z0-9_-]*")
 FIELDS: Final = {"version": str, "task": str, "settings": dict, "scores": dict, "data": dict, "files": dict}

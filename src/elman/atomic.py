@@ -3,16 +3,28 @@
 import errno
 import math
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import platformdirs
 
 from elman.errors import ElmanError, UsageError
+
+# What to do about an error of the operating system.
+ADVICE: Final = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space there"),
+    errno.EISDIR: "name a file",
+    errno.ENOENT: "name a file in a folder that exists",
+    errno.EPIPE: "its reader has gone",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+# Names of what this process has open, such as a pipe of the shell, whose links lead nowhere.
+DESCRIPTOR: Final = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 
 
 def as_path(value: Any, argument: str) -> Path:
@@ -61,18 +73,36 @@ def read_regular(path: Path, most: float = math.inf) -> bytes:
 
 def write_partial(path: Path, content: bytes) -> None:
     """Write the temporary file of `path` and flush it to disk; the caller moves it to `path`."""
-    with partial(path).open("wb") as file:
+    with _fresh(partial(path)) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextmanager
-def replace_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write a temporary file, flush it to disk and move it to `path`; on an error `path` stays unchanged."""
+def replace_file(path: Path, *, follow: bool = True) -> Iterator[IO[bytes]]:
+    """Write a temporary file, flush it to disk and move it to `path`; on an error `path` stays unchanged.
+
+    The file keeps its permissions. What is no file but a pipe or a device is written to. A link stays, and
+    what it leads to is replaced; without `follow` the link itself is replaced, as in folders that only this
+    program writes.
+    """
+    path = Path(path)
+    if follow and _is_special(path):
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as file:
+            yield file
+        return
+    if follow:
+        path = Path(os.path.realpath(path))
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     temporary = partial(path)
     try:
-        with temporary.open("wb") as file:
+        with _fresh(temporary) as file:
+            if path.is_file() and not path.is_symlink():
+                os.chmod(temporary, path.stat().st_mode & 0o777)  # noqa: PTH101
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -80,6 +110,32 @@ def replace_file(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def check_output(path: Path) -> None:
+    """Raise UsageError if a file can't be written at `path`, before the work whose result it will hold."""
+    with writing(path, UsageError):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        target = path if path.exists() else Path(os.path.realpath(path)).parent
+        if target != path and not target.is_dir():
+            target.stat()  # raises where it is missing
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether a path leads to a pipe or a device, or is the name of an open descriptor."""
+    if DESCRIPTOR.fullmatch(str(path)):
+        return True
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _fresh(temporary: Path) -> IO[bytes]:
+    """Open a temporary file for writing; a stale one is removed, and not written through if it is a link."""
+    temporary.unlink(missing_ok=True)
+    return temporary.open("xb")
 
 
 def cache_folder(kind: str) -> Path:
@@ -109,8 +165,7 @@ def writing(path: Path, kind: type[ElmanError]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = "free some space there" if full else "name a folder that you may write to"
+        advice = ADVICE.get(error.errno or 0, "name a folder that you may write to")
         raise kind(f"{path} can't be written ({error.strerror or error}): {advice}") from error
 
 

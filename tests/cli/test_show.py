@@ -63,6 +63,51 @@ def test_a_cell_in_a_file(run: Run, refused: Callable[..., None]) -> None:
     refused("show mine.py:Mine", "mine.py can't be run: ZeroDivisionError: division by zero")
 
 
-@pytest.mark.parametrize("name", ["lstn", "nowhere.py:Mine"])
+@pytest.mark.parametrize("name", ["lstn", "nowhere:Mine", ":", "", "lstm:"])
 def test_a_cell_that_there_is_not(refused: Callable[..., None], name: str) -> None:
-    refused(f"show {name}", f"there is no cell {name!r}: there are elman, ")
+    refused(f"show '{name}'", f"there is no cell {name!r}: there are elman, ")
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (
+            "import sys; sys.exit()",
+            "mine.py ends the program (with exit code None) instead of declaring cells",
+        ),
+        ("import os; os._exit(0)", "mine.py ends the program (with exit code 0) instead of declaring cells"),
+        ("raise SystemExit('done')", "mine.py ends the program (with exit code done)"),
+        ("raise KeyboardInterrupt", "mine.py can't be run: KeyboardInterrupt: without a message"),
+        ("raise ValueError('one\\ntwo')", "mine.py can't be run: ValueError: one"),
+        ("input('name? ')", "mine.py can't be run: EOFError"),
+        ("def f(): f()\nf()", "mine.py can't be run: RecursionError"),
+        ("import nothing_of_that_name", "mine.py can't be run: ModuleNotFoundError"),
+        ("def :", "mine.py can't be run: SyntaxError: invalid syntax"),
+        ("'\xe9'".encode("latin-1"), "mine.py can't be run: SyntaxError"),
+        (b"x = 1\0", "mine.py can't be run: SyntaxError"),
+        (b"", "mine.py declares no cell 'Mine'"),
+        ("Mine = 3", "mine.py declares no cell 'Mine'"),
+        (f"{SOURCE}Mine.equations(x, u, s)\n", "mine.py, line 6: cell Mine calls itself without end"),
+    ],
+)
+def test_a_file_that_does_something_else(
+    refused: Callable[..., None], source: str | bytes, sentence: str
+) -> None:
+    Path("mine.py").write_bytes(source if isinstance(source, bytes) else source.encode())
+    refused("show mine.py:Mine", sentence)
+
+
+def test_what_a_file_prints_is_not_the_result(run: Run) -> None:
+    Path("mine.py").write_text(f"print('loading')\n{SOURCE}x.a + u.a\n")
+    done = run("show mine.py:Mine --json")
+    assert json.loads(done.out)["name"] == "Mine" and done.err == "loading"
+
+
+def test_a_file_that_there_is_not(refused: Callable[..., None]) -> None:
+    Path("folder.py").mkdir()
+    refused(
+        "show nowhere.py:Mine",
+        "nowhere.py does not exist: name a file of Python that declares the cell 'Mine'",
+    )
+    refused("show folder.py:Mine", "folder.py is a folder")
+    refused("show mine.py", "which cell of mine.py? Name it, as in mine.py:Mine")

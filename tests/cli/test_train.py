@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import MISSING
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from command_line import Done, Run, Trained
+from command_line import Call, Done, Run, Trained
 from elman.errors import DataError, TrainingError
 from elman.settings import Row, rows
 from elman.tasks import TASKS, task_class
@@ -49,7 +50,14 @@ class Recorder:
     validation = Scores(0.5)
     failure: ClassVar[TrainingError | None] = None
     fits: ClassVar[list[tuple[Any, dict[str, Any]]]]
+    checks: ClassVar[list[tuple[Any, dict[str, Any]]]]
     tests: ClassVar[list[tuple[Any, dict[str, Any]]]]
+
+    @classmethod
+    def check_data(cls, data: Any, **options: Any) -> None:
+        if data == "missing.csv":
+            raise DataError("missing.csv does not exist")
+        cls.checks.append((data, options))
 
     @classmethod
     def fit(cls, data: Any, **options: Any) -> "Recorder":
@@ -67,6 +75,7 @@ class Recorder:
 def recorder(monkeypatch: pytest.MonkeyPatch) -> type[Recorder]:
     class Fresh(Recorder):
         fits: ClassVar = []
+        checks: ClassVar = []
         tests: ClassVar = []
 
     monkeypatch.setattr("elman.cli.train.task_class", lambda task: Fresh)
@@ -235,6 +244,45 @@ def test_a_training_is_not_lost_because_the_test_data_are_wrong(run: Run, record
     assert done == Done(2, "accuracy 0.5\n\nSaved in runs/data\n", "elman: wrong.csv does not exist")
 
 
+def test_test_data_are_looked_at_before_the_training(
+    run: Run, refused: Callable[..., None], recorder: type[Recorder]
+) -> None:
+    run("train classify data.csv --no-header --text 1 --test new.csv")
+    assert recorder.checks == [("new.csv", {"header": False, "text": "1"})]
+    refused("train classify data.csv --test missing.csv --save m", "missing.csv does not exist")
+    refused(
+        "train classify - --test - --save m", "standard input can be read only once: name a file for --test"
+    )
+    os.mkfifo("pipe")
+    assert run("train classify data.csv --test pipe --save m").code == 0  # its text comes once
+    assert [data for data, _ in recorder.fits] == ["data.csv", "data.csv"]
+    assert [data for data, _ in recorder.checks] == ["new.csv"]
+    assert recorder.tests[-1][0] == "pipe"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (f"{CLASSIFY} --test nope.csv", "nope.csv does not exist"),
+        (f"{CLASSIFY} --test {{sales.csv}}", "no column 'review'"),
+        (f"{CLASSIFY} --valid nope.csv", "nope.csv does not exist"),
+        ("train forecast {sales.csv} --horizon 6 --value sales --test {reviews.csv}", "no column 'sales'"),
+        ("train generate {text.txt} --test {latin.txt}", "is not UTF-8"),
+        ("train generate {text.txt} --test {reviews.csv}", "no column 'text'"),
+        ("train translate {a.x} {a.y} --test {two.x},{one.y}", "2 lines"),
+        ("train chat {pairs.tsv} --test {empty.jsonl}", "empty"),
+        (f"{CLASSIFY} --save {{reviews.csv}}/m", "can't be written"),
+    ],
+)
+def test_wrong_test_data_and_folders_fail_before_the_training(
+    monkeypatch: pytest.MonkeyPatch, run: Run, line: str, sentence: str
+) -> None:
+    monkeypatch.setattr("elman.training.loop.Run.__iter__", lambda run: pytest.fail("it trains"))
+    done = run(f"{line} --hidden 8 --epochs 1")
+    assert sentence in done.err and done.code in (1, 2) and done.out == ""
+    assert not Path("runs").exists()
+
+
 def test_a_training_that_had_to_stop_has_failed(
     run: Run, recorder: type[Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,3 +398,20 @@ def test_wrong_calls(refused: Callable[..., None], line: str, sentence: str) -> 
 
 def test_a_run_to_resume_that_there_is_not(refused: Callable[..., None]) -> None:
     refused(f"{CLASSIFY} --resume", "resume", code=1)
+
+
+def test_bad_rows_are_skipped_on_request_and_counted(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+    lines = [f"{'good' if i % 2 else 'bad'} text {i},{i % 2}" for i in range(40)]
+    Path("a.csv").write_text("\n".join(["text,label", *lines[:9], "no label,", *lines[9:], "a,b,c"]) + "\n")
+    quick = ("--epochs", "1", "--hidden", "8", "--save", "model", "--json")
+    code, _, err = call("train", "classify", "a.csv", *quick)
+    assert code == 2
+    assert "row 43 has 3 fields" in err
+    code, out, _ = call("train", "classify", "a.csv", "--skip-bad", "--test", "a.csv", *quick)
+    assert code == 0
+    warnings = [message.split(";")[0] for message in caplog.messages]
+    assert warnings == ["skipped 2 of 42 rows of a.csv"] * 2  # the training data and the test data
+    assert "the first: a.csv, row 11: column 'label' is empty" in caplog.messages[0]
+    assert json.loads(out)["test"]["examples"] == 40
+    code, out, _ = call("evaluate", "model", "a.csv", "--skip-bad", "--json")
+    assert json.loads(out)["examples"] == 40

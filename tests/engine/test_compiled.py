@@ -1,5 +1,6 @@
 """The compiled engine against the eager one: every cell, every option, outputs and gradients."""
 
+import threading
 from typing import Any, NamedTuple
 
 import pytest
@@ -332,3 +333,84 @@ def test_explain_says_which_inputs_kernels_leave_to_plain_operations() -> None:
     torch.func.jvp(lambda one: reasons.append(layer.explain(one)) or one, (x,), (x,))
     expected = "eager: torch.func transforms and forward-mode derivatives need plain operations"
     assert reasons == [expected, expected]
+
+
+HOOKS: dict[str, Any] = {
+    "float64": lambda t: t.double() if t.is_floating_point() else t,
+    "half": lambda t: t.half() if t.is_floating_point() else t,
+    "meta": lambda t: t.to("meta"),
+    "a part": lambda t: t[1:],
+    "a number": lambda t: t.flatten()[0],
+    "another axis": lambda t: t.unsqueeze(0),
+    "no tensor": lambda t: t.tolist(),
+}
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("hook", HOOKS)
+def test_saved_tensors_that_come_back_as_others_are_refused(hook: str, recompute: bool) -> None:
+    layer = elman.LSTM(5, 16, recompute=recompute, engine="compiled")
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, HOOKS[hook]):
+        output = layer(torch.randn(4, 3, 5), lengths=[4, 0, 2])[0]
+    with pytest.raises((elman.UsageError, RuntimeError, TypeError)):
+        output.sum().backward()
+
+
+LAYOUTS: dict[str, Any] = {
+    "every second": lambda t: torch.stack([t, t], -1)[..., 0],
+    "turned": lambda t: t.transpose(0, -1).contiguous().transpose(0, -1),
+    "negative": lambda t: torch.complex(t, -t).conj().imag if t.is_floating_point() else t,
+    "copied": lambda t: t.clone(),
+}
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("hook", LAYOUTS)
+def test_saved_tensors_may_come_back_in_another_layout(hook: str, recompute: bool) -> None:
+    layer = elman.LSTM(5, 16, recompute=recompute, engine="compiled")
+    x = torch.randn(4, 3, 5, requires_grad=True)
+    expected = gradients(layer(x, lengths=[4, 0, 2])[0], [x, *layer.parameters()])
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, LAYOUTS[hook]):
+        output = layer(x, lengths=[4, 0, 2])[0]
+    assert_same(gradients(output, [x, *layer.parameters()]), expected)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_weight_that_changes_its_shape_or_dtype_before_the_backward_pass(recompute: bool) -> None:
+    def turned(weight: Tensor) -> Tensor:
+        return weight[:, :3].clone()
+
+    for change in (turned, Tensor.double):
+        layer = elman.LSTM(5, 16, recompute=recompute, engine="compiled")
+        output = layer(torch.randn(4, 3, 5))[0]
+        layer.weight_hh_l0.data = change(layer.weight_hh_l0.data)
+        with pytest.raises((elman.UsageError, RuntimeError)):
+            output.sum().backward()
+
+
+def test_lengths_may_change_once_a_call_has_returned() -> None:
+    layer, lengths = elman.LSTM(5, 16, engine="compiled"), torch.tensor([4, 0, 2])
+    x = torch.randn(4, 3, 5)
+    expected = gradients(layer(x, lengths=lengths.tolist())[0], layer.parameters())
+    output = layer(x, lengths=lengths)[0]
+    lengths.fill_(1 << 40)
+    assert_same(gradients(output, layer.parameters()), expected)
+
+
+def test_two_threads_go_back_along_one_graph() -> None:
+    """The first overwrites what the forward pass kept: the others compute it again."""
+    layer = elman.LSTM(5, 16, engine="compiled")
+    expected = torch.autograd.grad(layer(torch.ones(9, 3, 5))[0].sum(), layer.weight_hh_l0)
+    output, found = layer(torch.ones(9, 3, 5))[0].sum(), []
+
+    def back() -> None:
+        found.append(torch.autograd.grad(output, layer.weight_hh_l0, retain_graph=True))
+
+    threads = [threading.Thread(target=back) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    for grads in found:
+        assert_same(grads, expected)

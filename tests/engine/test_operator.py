@@ -130,6 +130,93 @@ def test_the_operator_keeps_pytorchs_rules(kind: str, every: bool, norm: bool) -
     torch.library.opcheck(torch.ops.elman.scan.default, request)
 
 
+def call_by_hand() -> tuple[str, list[Tensor], Spec]:
+    spec = Spec(CELLS["gru"], 16)
+    leaves = [t if t is None else t.detach() for t in flatten(arguments_of(spec))]
+    return operator._text(spec, leaves, True), [t for t in leaves if t is not None], spec
+
+
+TEXTS = ["", "GRU", "|||||", "nobody|16||00001|111", "GRU|x||00001|11111100", "GRU|16|a|00001|11111100"]
+TEXTS += [
+    "GRU|16||0000|111111000",
+    "GRU|16||00001|",
+    "GRU|16||00001|" + "1" * 99,
+    "GRU|-16||00001|11111100000",
+]
+TEXTS += [
+    "GRU|1000000000000||00001|111111",
+    "GRU|16|0.5 0.5 0.5|00001|11111100000",
+    "GRU|16||00011|11111100000",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_call_by_hand_with_another_text_is_refused(text: str) -> None:
+    _, tensors, _ = call_by_hand()
+    for call in (
+        lambda: torch.ops.elman.scan(text, tensors),
+        lambda: torch.ops.elman.scan_backward(text, tensors, tensors, tensors),
+    ):
+        with pytest.raises(elman.UsageError):
+            call()
+
+
+NONSENSE: dict[str, Any] = {
+    "meta": lambda t: t.to("meta"),
+    "half": lambda t: t.half(),
+    "float32": lambda t: t.float(),
+    "int64": lambda t: t.long(),
+    "a number": lambda t: torch.tensor(1.0, dtype=t.dtype),
+    "nothing": lambda t: t.new_empty(0),
+    "a row less": lambda t: t[1:],
+    "a row more": lambda t: torch.cat([t, t[:1]]),
+    "sparse": lambda t: t.to_sparse(),
+    "freed": lambda t: freed(t.clone()),
+}
+
+
+def freed(t: Tensor) -> Tensor:
+    t.untyped_storage().resize_(0)
+    return t
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_a_call_by_hand_with_other_tensors_is_refused(nonsense: str) -> None:
+    text, tensors, spec = call_by_hand()
+    results = torch.ops.elman.scan(text, tensors)
+    outputs = len(flatten(spec.result([None] * 2)))
+    trace, upstream = results[outputs:], [torch.ones_like(t) for t in results[:outputs]]
+    for which in range(len(tensors)):
+        changed = [NONSENSE[nonsense](t) if k == which else t for k, t in enumerate(tensors)]
+        if (which, nonsense) not in ((0, "a row less"), (0, "a row more")):  # these are as good as any x
+            with pytest.raises(elman.UsageError):
+                torch.ops.elman.scan(text, changed)
+        with pytest.raises(elman.UsageError):
+            torch.ops.elman.scan_backward(text, changed, trace, upstream)
+    for which in range(len(trace)):
+        changed = [NONSENSE[nonsense](t) if k == which else t for k, t in enumerate(trace)]
+        if trace[which].numel():
+            with pytest.raises(elman.UsageError):
+                torch.ops.elman.scan_backward(text, tensors, changed, upstream)
+    for which in range(len(upstream)):
+        changed = [NONSENSE[nonsense](t) if k == which else t for k, t in enumerate(upstream)]
+        with pytest.raises(elman.UsageError):
+            torch.ops.elman.scan_backward(text, tensors, trace, changed)
+
+
+def test_a_call_by_hand_needs_all_its_tensors() -> None:
+    text, tensors, _ = call_by_hand()
+    results = torch.ops.elman.scan(text, tensors)
+    for some in ([], tensors[1:], [*tensors, tensors[0]]):
+        with pytest.raises(elman.UsageError, match="elman::scan needs"):
+            torch.ops.elman.scan(text, some)
+    for trace, upstream in ((results[2:-1], results[:2]), (results[2:], results[:1]), ([], [])):
+        with pytest.raises(elman.UsageError, match="elman::scan_backward needs"):
+            torch.ops.elman.scan_backward(text, tensors, trace, upstream)
+    with pytest.raises(RuntimeError):
+        torch.ops.elman.scan(text, [None, *tensors[1:]])
+
+
 @pytest.mark.parametrize("how", ["layer", "autocast"])
 @pytest.mark.parametrize("kind", ["lstm", "mgu"])
 def test_half_precision_trains_in_a_graph(kind: str, how: str) -> None:

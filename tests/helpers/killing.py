@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from elman import artifact
+from elman import artifact, lock
 from elman.training.loop import Run
 from elman.training.plan import Plan
 from toy import Stream, Toy
@@ -92,6 +92,7 @@ def result(folder: Path) -> dict[str, Any]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     timeless = [{k: v for k, v in line.items() if k not in ("rate", "left")} for line in lines]
     weights = {k: v.view(torch.int32).tolist() for k, v in loaded.tensors.items()}
+    lock.check(folder)  # removes the file of a lock whose holder was killed as its last act
     files = sorted(p.name for p in folder.iterdir())
     return {"weights": weights, "scores": loaded.scores, "metrics": timeless, "files": files}
 

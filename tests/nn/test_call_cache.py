@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -260,3 +261,116 @@ def test_a_step_and_a_sequence_of_one_step_share_a_call() -> None:
             state = after
     assert len(layer._calls) == 1
     assert_equal(state, layer(x, start)[1])
+
+
+IN_PLACE: dict[str, Callable[[Tensor], Any]] = {
+    "one number": lambda w: w[17, 5].add_(3),
+    "the last bit of a number": lambda w: w[17, 5].view(torch.int32).bitwise_xor_(1),
+    "a row": lambda w: w[17].mul_(3),
+    "a column": lambda w: w[:, 5].mul_(3),
+    "a block": lambda w: w[10:14, 3:6].zero_(),
+    "two rows that change places": lambda w: w[:5].copy_(w[[0, 1, 2, 4, 3]]),
+}
+
+
+@pytest.mark.parametrize("hidden", [H, 37])
+@pytest.mark.parametrize("change", IN_PLACE)
+@pytest.mark.parametrize("steps", [1, T])
+def test_a_sequence_sees_every_change_through_data(change: str, steps: int, hidden: int) -> None:
+    """Of any weight, in calls of every shape, also where units don't fill vectors."""
+    layer, x = elman.LSTM(I, hidden), torch.randn(steps, B, I)
+    with torch.no_grad():
+        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+            state = (torch.ones(1, B, hidden),) * 2
+            layer(x, state), layer.step(x[0], state), layer(x[:, :1])
+            IN_PLACE[change](fold(getattr(layer, name).data))
+            fresh = elman.LSTM(I, hidden)
+            fresh.load_state_dict(layer.state_dict())
+            assert_equal(layer(x, state), fresh(x, state), name)
+            assert_equal(layer(x[:, :1]), fresh(x[:, :1]), name)
+
+
+def fold(weight: Tensor) -> Tensor:
+    """Return the first 126 numbers as a matrix, whatever the weight's shape."""
+    return weight.view(-1)[:126].view(21, 6)
+
+
+def test_steps_see_what_pytorch_counts_and_refresh_makes_them_look_at_all() -> None:
+    layer, x = layer_of(), torch.randn(B, I)
+    hx = state_of(layer)
+    with torch.no_grad():
+        layer.step(x, hx)
+        layer.weight_hh_l0[17, 5] += 1
+        counted = layer.step(x, hx)
+        assert_equal(counted, [layer(x[None], hx)[0][0], layer(x[None], hx)[1]])
+        layer.weight_hh_l0.data[17, 5] += 1
+        layer.refresh()
+        seen = layer.step(x, hx)
+        assert not torch.equal(seen[0], counted[0])
+        assert_equal(seen, [layer(x[None], hx)[0][0], layer(x[None], hx)[1]])
+
+
+def test_a_sequence_that_sees_a_change_tells_the_steps() -> None:
+    layer, x = layer_of(), torch.randn(T, B, I)
+    hx = state_of(layer, 1)
+    with torch.no_grad():
+        layer.step(x[0, :1], hx), layer(x)
+        layer.weight_hh_l0.data[17, 5] += 1
+        layer(x)
+        assert_equal(layer.step(x[0, :1], hx)[0], layer(x[:1, :1], hx)[0][0])
+
+
+def test_weights_may_be_replaced_while_other_threads_use_them() -> None:
+    """Every answer is that of some weights that the layer had, or of a mixture of them; none is a crash."""
+    torch.manual_seed(1)
+    layer, x, ended = elman.LSTM(64, 256), torch.randn(2, B, 64), threading.Event()
+    finite: list[bool] = []
+
+    def work() -> None:
+        with torch.no_grad():
+            while not ended.is_set():
+                finite.append(bool(layer(x)[0].isfinite().all() and layer.step(x[0])[0].isfinite().all()))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for k in range(60):
+        new = torch.randn(1024, 256) * 0.1
+        if k % 3:
+            layer.weight_hh_l0.data = new
+        else:
+            layer.weight_hh_l0 = nn.Parameter(new)
+        layer.bias_ih_l0.data = torch.randn(1024)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert finite and all(finite)
+    with torch.no_grad():
+        fresh = elman.LSTM(64, 256)
+        fresh.load_state_dict(layer.state_dict())
+        assert_equal(layer(x), fresh(x))
+
+
+def test_odd_states_and_inputs_of_a_step_are_those_of_plain_ones() -> None:
+    layer, x = layer_of(), torch.randn(B, I)
+    h, c = state_of(layer)
+    expected = layer.step(x, (h, c))
+
+    def negative(t: Tensor) -> Tensor:
+        return torch.complex(t, -t).conj().imag
+
+    def turned(t: Tensor) -> Tensor:
+        return t.transpose(0, -1).contiguous().transpose(0, -1)
+
+    def between(t: Tensor) -> Tensor:
+        return torch.frombuffer(bytearray(4 * t.numel() + 1), dtype=t.dtype, offset=1).view(t.shape).copy_(t)
+
+    with torch.no_grad():
+        for odd in (negative, turned, between):
+            assert_equal(layer.step(odd(x), (h, c)), expected)
+            assert_equal(layer.step(x, (odd(h), c)), expected)
+            assert_equal(layer.step(x, (h, odd(c))), expected)
+        assert_equal(layer.step(x, [h, c]), expected)
+        c.untyped_storage().resize_(8)
+        with pytest.raises(elman.UsageError, match="state c needs"):
+            layer.step(x, (h, c))

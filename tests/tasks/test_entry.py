@@ -1,6 +1,8 @@
 """What a caller has set in PyTorch neither breaks a task nor is changed by it."""
 
 import contextlib
+import copy
+import pickle
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -12,8 +14,9 @@ import pytest
 import torch
 
 import elman
+from daily_series import daily
 from elman.errors import UsageError
-from elman.tasks import Classifier
+from elman.tasks import TASKS, Classifier, Forecaster
 from elman.tasks.entry import default_torch, entry, training_entry
 from labelled_texts import QUICK, small
 from saved_models import SAVED, answers
@@ -73,7 +76,7 @@ def test_a_training_is_the_same_whatever_the_caller_has_set(setting: str, label:
     assert all(p.requires_grad and not p.is_inference() for p in model.network.parameters())
 
 
-@pytest.mark.parametrize("task", ["classify", "generate", "translate", "chat"])
+@pytest.mark.parametrize("task", TASKS)
 def test_answers_are_the_same_whatever_the_caller_has_set(task: str) -> None:
     model = elman.load(SAVED / task)
     expected = answers(model)
@@ -82,6 +85,32 @@ def test_answers_are_the_same_whatever_the_caller_has_set(task: str) -> None:
             assert answers(model) == expected, name
     with torch.device("meta"), dtype(torch.float64), torch.inference_mode():
         assert answers(elman.load(SAVED / task)) == expected
+
+
+def test_a_forecaster_is_the_same_whatever_the_caller_has_set() -> None:
+    def forecast() -> Any:
+        return Forecaster.fit(daily(60), horizon=np.int64(3), hidden=4, epochs=1, progress=False).predict()
+
+    expected = forecast()
+    with torch.inference_mode(), dtype(torch.float64), torch.device("meta"):
+        before = state()
+        assert forecast().equals(expected)
+        assert state() == before
+
+
+def test_loading_draws_no_random_numbers() -> None:
+    for task in TASKS:
+        before = state()
+        elman.load(SAVED / task)
+        assert state() == before
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_models_are_copied_and_pickled(task: str) -> None:
+    model = elman.load(SAVED / task)
+    for copied in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert answers(copied) == answers(model)
+        assert copied.validation == model.validation
 
 
 def test_streams_are_the_same_whatever_the_caller_has_set() -> None:

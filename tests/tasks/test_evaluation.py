@@ -126,7 +126,7 @@ def test_baselines_as_elman_0_1_saved_them() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "error"),
-    [({"naive": ...}, KeyError), ({"speed": 3}, TypeError), ({"scores": ...}, TypeError)],
+    [({"naive": ...}, KeyError), ({"speed": 3}, ValueError), ({"scores": ...}, ValueError)],
 )
 def test_values_of_another_evaluation(changes: dict[str, Any], error: type[Exception]) -> None:
     saved = {"scores": {}, "baseline": {}, "naive": {}, "rows": 3} | changes

@@ -220,9 +220,10 @@ def of_network(change: Callable[[torch.Tensor], Any]) -> Callable[[str, torch.Te
 @each_task
 def test_weights_that_no_training_saves(task: str, original: mutants.Files, tmp_path: Path) -> None:
     cases = {
-        "holds NaN, infinity": lambda value: value * float("nan"),
-        "holds NaN, infinity or no": lambda value: value + float("inf"),
-        "or no floating point": lambda value: value.to(torch.int8),
+        "must hold": lambda value: value * float("nan"),
+        "must hold numbers": lambda value: value + float("inf"),
+        "must hold numbers of": lambda value: value.to(torch.int8),
+        "must hold numbers of at most": lambda value: value.sign() * 1e13,
         "must have the shape": lambda value: value.reshape(-1, 1, 1),
         "parameters of the network": lambda value: None,
     }
@@ -300,7 +301,8 @@ def test_a_saved_model_keeps_the_name_of_its_data_without_the_folder(task: str, 
     place.mkdir()
     quick: dict[str, Any] = {"progress": False, "epochs": 1, "hidden": 8, "device": "cpu", "folder": folder}
     model = TRAININGS[task](place, quick)
-    assert model.source["source"] == "data.txt + data.en" if task == "translate" else "data."
+    names = {"translate": "data.txt + data.en", "generate": "data.txt", "chat": "data.tsv"}
+    assert model.source["source"] == names.get(task, "data.csv")
     assert elman.load(folder).source == model.source
     for file in folder.iterdir():
         content = file.read_bytes()

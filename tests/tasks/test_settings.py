@@ -78,7 +78,7 @@ def test_an_unknown_setting(name: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("choices", "sentence"),
     [
-        ({"epochs": "3"}, "epochs must be a whole number of at least 1, not '3'"),
+        ({"epochs": "3"}, "epochs must be a whole number from 1 to 1000000, not '3'"),
         ({"hidden": 0}, "hidden must be a whole number of at least 1, not 0"),
         ({"cell": "lstn"}, "cell must be one of lstm, gru, not 'lstn'"),
     ],
@@ -118,7 +118,7 @@ def test_the_table_has_a_row_for_every_setting() -> None:
         "| `hidden` | from the data | a whole number of at least 1 | Units of a layer |",
         "| `crop` | all | a whole number of at least 1 | Tokens of a step |",
         "| `cell` | lstm | one of lstm, gru | Recurrence: lstm, gru |",
-        "| `epochs` | from the data | a whole number of at least 1 | Passes over the training data |",
+        "| `epochs` | from the data | a whole number from 1 to 1000000 | Passes over the training data |",
     ]
     assert sorted(line.split("`")[1] for line in lines) == ALL.split(", ")
     assert all(line.count("|") == 5 for line in lines)

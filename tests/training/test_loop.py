@@ -4,6 +4,8 @@ import json
 import math
 import os
 import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from elman.errors import TrainingError
+from elman.errors import TrainingError, UsageError
 from elman.training.loop import Outcome, Record, Run, schedule
 from elman.training.plan import Plan
+from elman.training.signals import STOPPING
 from toy import Stream, Sums, Toy
 
 PLAN = Plan(epochs=3, batch_size=6, learning_rate=0.05, weight_decay=0.3, clip=0.5, warmup=0.2, patience=99)
@@ -314,31 +317,138 @@ def test_other_scores_may_be_undefined(tmp_path: Path) -> None:
 # ---- interruptions
 
 
-@pytest.mark.parametrize("step", [0, 2, 7])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def end_as_interrupted(run: Run, number: int) -> None:
+    """Save an interrupted run as tasks do."""
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as raised:
+        run.keep(lambda folder: None)
+    sentence = (
+        f"after step {run.progress.step}: {run.folder} holds the best model so far; resume=True (--resume)"
+    )
+    assert raised.value.args == (128 + number,) or sentence in str(raised.value)
+
+
+@pytest.mark.parametrize("step", [2, 7])
+@pytest.mark.parametrize("number", STOPPING)
 def test_interrupted_run_stops_and_resumes(step: int, number: int, tmp_path: Path) -> None:
-    """0: during the first validation, which is at step 4; 2: before any validation."""
+    """2: before the first validation, which is at step 4."""
     before = signal.getsignal(number)
-    problem, model, whole = Interrupted(PLAN, step, number), Toy(), Toy()
-    records, outcome = train(model, problem, PLAN, folder=tmp_path)
-    stop = step or 4
-    assert outcome.stopped == "interrupted" and outcome.steps == len(records) == stop and outcome.resumable
+    model, whole = Toy(), Toy()
+    run = Run(model, Interrupted(PLAN, step, number), PLAN, folder=tmp_path)
+    records, outcome = [*run], run.outcome
+    assert outcome is not None and outcome.stopped == "interrupted" and outcome.signal == number
+    assert outcome.steps == len(records) == step and outcome.resumable
     with torch.no_grad():
         assert outcome.best == Sums(PLAN).validate(model)  # there is a best model in any case
     assert signal.getsignal(number) is before
-    rest, outcome = train(model, Sums(PLAN), PLAN, folder=tmp_path, resume=True)
-    assert [r.step for r in rest] == list(range(stop + 1, 13))
+    run.require_model()
+    end_as_interrupted(run, number)
+    rest, resumed = train(model, Sums(PLAN), PLAN, folder=tmp_path, resume=True)
+    assert [r.step for r in rest] == list(range(step + 1, 13))
     records, undisturbed = train(whole, Sums(PLAN), PLAN)
-    assert same(weights(model), weights(whole)) and outcome.best == undisturbed.best
+    assert same(weights(model), weights(whole)) and resumed.best == undisturbed.best
     steps = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 13))
 
 
-def test_second_ctrl_c_acts_at_once() -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_a_validation_is_broken_off_and_repeated_when_resumed(first: bool, tmp_path: Path) -> None:
+    """It may take minutes. The run goes on from its last checkpoint."""
+    problem, model, whole = Interrupted(PLAN, 0, signal.SIGTERM), Toy(), Toy()
+    run = Run(model, problem, PLAN, folder=tmp_path, checkpoint_seconds=0 if first else 99)
+    if not first:
+        problem.step = -1
+        steps = iter(run)
+        for _ in range(5):
+            next(steps)
+        problem.step = 0
+        assert [r.step for r in steps] == [6, 7]
+    else:
+        assert [r.step for r in run] == [1, 2, 3]
+    assert run.outcome is not None and run.outcome.stopped == "interrupted" and run.outcome.best
+    rest, _ = train(model, Sums(PLAN), PLAN, folder=tmp_path, resume=True)
+    assert [r.step for r in rest] == list(range(4 if first else 5, 13))
+    train(whole, Sums(PLAN), PLAN)
+    assert same(weights(model), weights(whole))
+    steps_kept = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert steps_kept == list(range(1, 13))
+
+
+def test_a_slow_first_validation_does_not_delay_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elman.training.loop.LAST_VALIDATION_SECONDS", 0.05)
+    problem: Any = Interrupted(PLAN, 2, signal.SIGINT)
+    problem.validate = lambda model: time.sleep(60)
+    run = Run(Toy(), problem, PLAN, folder=tmp_path)
+    assert len([*run]) == 2 and run.outcome is not None and not run.outcome.best
+    with pytest.raises(
+        KeyboardInterrupt, match=r"holds a checkpoint, but no model yet; resume=True \(--resume\)"
+    ):
+        run.require_model()
+    run = Run(Toy(), Sums(PLAN), PLAN, folder=tmp_path, resume=True)
+    assert run.progress.step == 2
+
+
+def test_without_a_folder_nothing_is_saved() -> None:
+    run = Run(Toy(), Interrupted(PLAN, 7, signal.SIGINT), PLAN)
+    list(run)
+    with pytest.raises(KeyboardInterrupt, match="after step 7: nothing is saved, as there is no folder"):
+        run.require_model()
+
+
+def test_second_ctrl_c_acts_at_once(tmp_path: Path) -> None:
     problem = Interrupted(PLAN, 3, signal.SIGTERM, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        list(Run(Toy(), problem, PLAN))
+        list(Run(Toy(), problem, PLAN, folder=tmp_path))
     assert problem.taken == 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "metrics.jsonl"]
+
+
+def test_in_another_thread_signals_are_left_to_the_caller() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        outcomes: list[Outcome] = []
+        run = Interrupted(PLAN, 3, signal.SIGTERM)
+        thread = threading.Thread(target=lambda: outcomes.append(train(Toy(), run, PLAN)[1]))
+        thread.start()
+        thread.join()
+        assert outcomes[0].stopped == "finished" and heard == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# ---- one training in a folder
+
+
+def test_a_second_training_in_the_folder_is_refused(tmp_path: Path) -> None:
+    run = Run(Toy(), Sums(PLAN), PLAN, folder=tmp_path)
+    refused: list[str] = []
+
+    def second() -> None:
+        try:
+            Run(Toy(), Sums(PLAN), PLAN, folder=tmp_path)
+        except UsageError as error:
+            refused.append(str(error))
+
+    def in_another_thread() -> None:
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+
+    in_another_thread()
+    list(run)
+    in_another_thread()  # while the first one is scored
+    run.keep(lambda folder: None)
+    assert [
+        f"{tmp_path} is in use by another training (process {os.getpid()}, since" in s for s in refused
+    ] == [
+        True,
+        True,
+    ]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["metrics.jsonl"]
+    in_another_thread()
+    assert len(refused) == 2
 
 
 # ---- an empty epoch, and the moving average of the weights

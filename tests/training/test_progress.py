@@ -41,16 +41,37 @@ def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome.steps == 4 and capsys.readouterr() == ("", "")
 
 
-def test_an_interrupted_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_is_answered_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Stopped(Sums):
+        number = signal.SIGINT
+
         def loss(self, *arguments: Any) -> Any:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), self.number)
             return super().loss(*arguments)
 
-    watch(Run(Toy(), Stopped(PLAN), PLAN, folder=tmp_path), title="toy")
-    assert capsys.readouterr().err == "toy: interrupted after step 1; resume continues from there\n"
-    watch(Run(Toy(), Stopped(PLAN), PLAN), title="toy")
-    assert capsys.readouterr().err == "toy: interrupted after step 1\n"
+    for number, said in ((signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "told to end")):
+        problem = Stopped(PLAN)
+        problem.number = number
+        watch(Run(Toy(), problem, PLAN, folder=tmp_path), title="toy")
+        assert capsys.readouterr().err.startswith(f"toy: {said}: this step is finished and the best model")
+
+
+@pytest.mark.parametrize("broken", [OSError(28, "No space left on device"), ValueError("closed"), None])
+def test_a_training_goes_on_where_nothing_can_be_told(
+    broken: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None: a program without a terminal has no standard error."""
+
+    class Broken(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            assert broken is not None
+            raise broken
+
+    monkeypatch.setattr(sys, "stderr", None if broken is None else Broken())
+    assert watch(Run(Toy(), Sums(PLAN), PLAN)).stopped == "finished"
 
 
 def test_only_the_first_process_writes(capsys: pytest.CaptureFixture[str]) -> None:

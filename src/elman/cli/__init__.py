@@ -1,8 +1,16 @@
 """The command line: the same verbs for every task.
 
-Exit codes: 0 good, 1 the work failed, 2 the call was wrong.
+Exit codes: 0 good, 1 the work failed, 2 the call was wrong; 128 and the number of a signal that ended it.
 """
 
-from elman.cli.app import app, main
+import signal
+from typing import NoReturn
 
-__all__ = ["app", "main"]
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends without a traceback
+    from elman.cli.app import main as run
+
+    run()

@@ -1,11 +1,11 @@
 """The commands together, and what a user reads when one of them fails."""
 
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from elman.cli import chat, demo, run, show, train
+from elman.cli import chat, demo, run, show, streams, train
 from elman.errors import ElmanError
 from elman.version import __version__
 
@@ -31,13 +31,16 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def main() -> NoReturn:
     """Run the command line; a user's mistake is one sentence on standard error, without a traceback."""
+    streams.prepare()
+    code: Any = 0
     try:
         app(prog_name="elman")  # exits by itself, with 2 where the options are wrong
-        sys.exit(0)
     except ElmanError as error:
-        sentence, code = str(error), error.exit_code
+        streams.complain(str(error))
+        code = error.exit_code
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        sentence, code = f"{place}{error.strerror or error}", 1
-    print(f"elman: {sentence}", file=sys.stderr)
-    sys.exit(code)
+        code = streams.failed(error)
+    except SystemExit as end:
+        gone = type(end.__context__) is BrokenPipeError  # for which typer has a code of its own
+        code = streams.READER_GONE if gone else end.code
+    sys.exit(streams.finish(code))

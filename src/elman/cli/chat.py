@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from elman.cli.options import Int8, Json, Model, Seed
+from elman.cli.streams import Ended
 from elman.errors import ElmanError, UsageError
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ def converse(stream: "ChatStream", session: Path | None, as_json: bool) -> None:
                 stream.save(session)
     except KeyboardInterrupt:
         console.print()
+    except Ended:
+        console.print()  # the shell's next line begins at its margin
+        raise
 
 
 def _typed(talks: bool, console: Console) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Use a trained model: `elman evaluate`, `elman predict`, `elman generate`."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from elman.cli.options import (
     chosen_options,
     show_result,
 )
+from elman.cli.streams import ESCAPES
 from elman.errors import UsageError
 
 
@@ -100,9 +102,14 @@ def predict(
 
     Example: elman predict runs/sales --plot sales.png
     """
-    from elman.atomic import replace_file, writing
+    from elman.atomic import check_output, replace_file, writing
     from elman.tasks import load
 
+    for path in (output, plot):
+        if path is not None:
+            check_output(path)
+            if data is not None and os.path.exists(data) and path.exists() and path.samefile(data):  # noqa: PTH110
+                raise UsageError(f"{path} is the input itself: name another file for the output")
     loaded: Any = load(model, int8)
     options = chosen_options(loaded, "predict", count=count, header=None if header else False, plot=plot)
     lines = _lines(loaded.answers(data, **options), as_json)
@@ -112,7 +119,7 @@ def predict(
         return
     with writing(output, UsageError), replace_file(output) as file:
         for line in lines:
-            file.write(f"{line}\n".encode())
+            file.write(f"{line}\n".encode(errors=ESCAPES))
 
 
 def _lines(answers: Iterable[Any], as_json: bool) -> Iterator[str]:

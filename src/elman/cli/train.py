@@ -44,6 +44,9 @@ def _command(task: str) -> Callable[..., None]:
         if settings.FILES > 1 and "valid" in options:
             options["valid"] = _file_or_two(options["valid"])
         trained: Any = task_class(task)
+        test = _test(values["test"], data, settings.FILES)
+        if _can_be_read_twice(test) and first_process():
+            trained.check_data(test, **_chosen(arguments, values))
         model = trained.fit(
             data if second is None else (data, second),
             folder=folder,
@@ -51,8 +54,7 @@ def _command(task: str) -> Callable[..., None]:
             progress=not values["as_json"],
             **options,
         )
-        test = values["test"]
-        _report(model, folder, _file_or_two(test) if settings.FILES > 1 else test, options, values["as_json"])
+        _report(model, folder, test, options, values["as_json"])
 
     parameters = _parameters(settings)  # from which typer makes options
     command.__doc__ = settings.HELP
@@ -131,6 +133,20 @@ def _file_or_two(data: str | None) -> Any:
     if data is None or "," not in data or Path(data).exists():
         return data
     return tuple(data.split(","))
+
+
+def _test(test: str | None, data: str, files: int) -> Any:
+    """Return the data to score the trained model on."""
+    if test == "-" and data == "-":
+        raise UsageError("standard input can be read only once: name a file for --test")
+    return _file_or_two(test) if files > 1 else test
+
+
+def _can_be_read_twice(test: Any) -> bool:
+    """Return whether data can be read before the training, too: not a pipe."""
+    files = [test] if isinstance(test, str) else test or ()
+    pipes = [file for file in files if file == "-" or Path(file).is_fifo()]
+    return bool(files) and not pipes
 
 
 def _report(model: Any, folder: Path, test: Any, options: dict[str, Any], as_json: bool) -> None:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from elman.atomic import replace_file, writing
+from elman.atomic import check_output, replace_file, writing
 from elman.errors import UsageError
 from elman.version import __version__
 
@@ -27,7 +27,7 @@ def run(output: str | Path, *, progress: bool = True, quick: bool = False) -> di
     from elman.demo import memory, pictures, report, series
 
     path, start = Path(output), time.perf_counter()
-    _check_writable(path)
+    check_output(path)  # before the training rather than after it
     settings: dict[str, Any] = {"epochs": 1, "hidden": 8} if quick else {}
     budget = memory.Budget(max_gap=10, epochs=1, steps=2, test_blocks=2) if quick else memory.Budget()
     shown = {key: series.run(show, progress, **settings) for key, show in series.SHOWS.items()}
@@ -45,14 +45,6 @@ def run(output: str | Path, *, progress: bool = True, quick: bool = False) -> di
     with writing(path, UsageError), replace_file(path) as file:
         file.write(page.encode())
     return result
-
-
-def _check_writable(path: Path) -> None:
-    """Fail before the training rather than after it."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UsageError(f"{path} can't be written: name a file in a folder that exists, such as demo.html")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise UsageError(f"{path} can't be written: permission denied; name a file in a folder of yours")
 
 
 def summary(result: dict[str, Any]) -> str:

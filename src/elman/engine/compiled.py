@@ -24,7 +24,7 @@ def is_widened(stack: Stack, x: Tensor) -> bool:
     return x.dtype in mixable and stack.weights[0].weight_ih.dtype in mixable and x.device.type == "cpu"
 
 
-def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
+def obstacle(stack: Stack, x: Tensor, call: Call, state: State = ()) -> str:
     """Return why no kernel can be compiled for this call, "" if one can."""
     weights, widened = stack.weights[0], is_widened(stack, x)
     reasons = (
@@ -46,7 +46,7 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
         return reason or _of_this_machine()
     if torch_internals.is_jit_traced():
         return "torch.jit.trace records PyTorch's own operations"
-    return _of_this_machine() or torch_internals.obstacle(x)
+    return _of_this_machine() or torch_internals.obstacle(x, call.reset, *state, *flatten(stack.weights))
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
@@ -75,7 +75,6 @@ def scan(
     hidden = weights.weight_ih.shape[0] // len(cell.gates)
     spec = Spec(cell, hidden, reverse, call.every_state, int8, shares, bool(masks))
     clear = None if call.reset is None else _starts(call, reverse)
-    x = x if x.stride(2) == 1 or x.shape[2] == 1 else x.contiguous()
     arguments = Arguments(x, state, weights, call.lengths, clear, noise.recurrent, masks)
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in flatten(arguments))
     if torch.compiler.is_compiling() or torch_internals.is_dispatched():
@@ -98,7 +97,7 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, spec: Spec, *tensors: Any) -> tuple[Tensor, ...]:
         result, trace = passes.forward(spec, spec.arguments(tensors), keep=True)
-        ctx.spec, ctx.count, ctx.spent = spec, len(tensors), False
+        ctx.spec, ctx.count, ctx.fresh = spec, len(tensors), [True]
         ctx.save_for_backward(*tensors, *flatten(trace))
         ctx.set_materialize_grads(False)
         return tuple(flatten(result))
@@ -111,7 +110,8 @@ class _Scan(torch.autograd.Function):
         request = spec.result(upstream), spec.arguments(ctx.needs_input_grad[1:])
         if torch.is_grad_enabled():  # the gradients will be differentiated, for which there is no kernel
             return (None, *flatten(eager.gradients(spec, arguments, *request)))
-        if ctx.spent:  # the first backward pass has overwritten what the forward pass kept
+        try:
+            ctx.fresh.pop()  # which one of several threads can do
+        except IndexError:  # the first backward pass has overwritten what the forward pass kept
             trace = passes.forward(spec, arguments, keep=True)[1]
-        ctx.spent = True
         return (None, *flatten(passes.backward(spec, arguments, trace, *request)))

@@ -5,6 +5,7 @@ takes and returns lists of tensors without None: a text describes the rest of a 
 are present, and an empty tensor replaces a missing part of the Trace.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from elman.cells import Cell
 from elman.engine import torch_internals
 from elman.engine.call import Arguments, Result, Spec, flatten
 from elman.engine.cpu import passes
+from elman.engine.memory import CPU
+from elman.errors import UsageError
 
 # Cells by the name under which a compiled graph refers to them.
 _CELLS: Final[dict[str, Cell]] = {}
@@ -47,10 +50,19 @@ def _text(spec: Spec, tensors: Sequence[Tensor | None], keep: bool) -> str:
 
 
 def _parsed(text: str, tensors: Sequence[Tensor]) -> tuple[Spec, Arguments[Any], bool]:
-    name, hidden, shares, flags, present = text.split("|")
-    reverse, every_state, int8, masks, keep = (flag == "1" for flag in flags)
-    constant = tuple(float(share) for share in shares.split())
-    spec = Spec(_CELLS[name], int(hidden), reverse, every_state, int8, constant, masks)
+    """Read `_text`; UsageError if it can't be one, or if it is that of other tensors."""
+    try:
+        name, hidden, shares, flags, present = text.split("|")
+        reverse, every_state, int8, masks, keep = (flag == "1" for flag in flags)
+        constant = tuple(float(share) for share in shares.split())
+        spec = Spec(_CELLS[name], int(hidden), reverse, every_state, int8, constant, masks)
+        count = len(flatten(spec.arguments(itertools.repeat(None))))
+    except (ValueError, KeyError) as error:
+        raise UsageError(f"elman::scan is called by layers: {text!r} describes no request") from error
+    if len(present) != count or present.count("1") != len(tensors):
+        raise UsageError(
+            f"elman::scan needs {present.count('1')} tensors of {count} here, not {len(tensors)}"
+        )
     remaining = iter(tensors)
     return spec, spec.arguments([next(remaining) if p == "1" else None for p in present]), keep
 
@@ -72,12 +84,14 @@ def _scan(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _filled(tensors: Sequence[Tensor | None]) -> list[Tensor]:
-    return [torch.empty(0) if t is None else t for t in tensors]
+    return [torch.empty(0, device=CPU) if t is None else t for t in tensors]
 
 
 @_scan.register_fake
 def _(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     spec, arguments, keep = _parsed(text, tensors)
+    if len({t.device for t in tensors}) > 1:
+        raise UsageError("elman::scan needs all its tensors on one device")
     x, states = arguments.x, len(spec.cell.state)
     steps, batch = x.shape[:2]
     shapes = [(steps, batch), *[(batch,)] * states, *[(steps, batch)] * (states if spec.every_state else 0)]
@@ -91,12 +105,17 @@ def _scan_backward(
     text: str, tensors: Sequence[Tensor], trace: Sequence[Tensor], upstream: Sequence[Tensor]
 ) -> list[Tensor]:
     spec, arguments, _ = _parsed(text, tensors)
+    sizes = len(spec.cell.state) + 4, len(spec.cell.state) * (1 + spec.every_state) + 1
+    if (len(trace), len(upstream)) != sizes:
+        raise UsageError(
+            f"elman::scan_backward needs {sizes[0]} saved tensors and {sizes[1]} gradients here, "
+            f"not {len(trace)} and {len(upstream)}"
+        )
     kept = spec.trace([t if t.numel() else None for t in trace])
-    assert kept.kept is not None
-    kept = kept._replace(kept=kept.kept.clone())  # the kernel writes here: no operator may change its inputs
     leaves = flatten(arguments)
     needed = spec.arguments([t is not None and t.is_floating_point() for t in leaves])
-    gradients = flatten(passes.backward(spec, arguments, kept, spec.result(upstream), needed))
+    result = passes.backward(spec, arguments, kept, spec.result(upstream), needed, spare=True)
+    gradients = flatten(result)  # which no operator may share with its inputs
     return [
         torch.zeros_like(t) if g is None else g.contiguous().clone()
         for t, g in zip(leaves, gradients, strict=True)
@@ -108,6 +127,8 @@ def _scan_backward(
 def _(
     text: str, tensors: Sequence[Tensor], trace: Sequence[Tensor], upstream: Sequence[Tensor]
 ) -> list[Tensor]:
+    if len({t.device for t in (*tensors, *trace, *upstream)}) > 1:
+        raise UsageError("elman::scan_backward needs all its tensors on one device")
     return [t.new_empty(t.shape) for t in tensors]
 
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from elman.engine import eager, torch_internals
 from elman.engine.call import Arguments, Result, Spec, State, Weights, flatten, unflatten
-from elman.engine.cpu import passes
+from elman.engine.cpu import passes, plain
+from elman.errors import UsageError
 
 
 class Scan(torch.autograd.Function):
@@ -23,7 +24,7 @@ class Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, spec: Spec, *tensors: Any) -> tuple[Tensor, ...]:
-        arguments = spec.arguments(tensors)
+        arguments = plain.arguments(spec, spec.arguments(tensors))
         shape, state = (*arguments.x.shape[:2], spec.hidden), arguments.state
         output = arguments.x.new_empty(shape)
         every = tuple(arguments.x.new_empty(shape) for _ in state) if spec.every_state else ()
@@ -35,7 +36,7 @@ class Scan(torch.autograd.Function):
             output[steps] = part.output
             for whole, piece in zip(every, part.every, strict=True):
                 whole[steps] = piece
-        ctx.spec, ctx.count = spec, len(tensors)
+        ctx.spec, ctx.count, ctx.shape = spec, len(tensors), arguments.x.shape
         ctx.save_for_backward(*tensors, *flatten(tuple(starts)))
         ctx.set_materialize_grads(False)
         return tuple(flatten(Result(output, state, every)))
@@ -48,6 +49,9 @@ class Scan(torch.autograd.Function):
         upstream, needed = spec.result(gradients), spec.arguments(ctx.needs_input_grad[1:])
         if torch.is_grad_enabled():
             return (None, *flatten(eager.gradients(spec, arguments, upstream, needed)))
+        arguments = plain.arguments(spec, arguments)
+        if arguments.x.shape != ctx.shape:  # a hook's doing
+            raise UsageError(f"the input saved for the backward pass must be {tuple(ctx.shape)}")
         chunks = list(_chunks(spec, arguments))
         starts = unflatten((arguments.state,) * len(chunks), saved[ctx.count :])
         x = torch.empty_like(arguments.x) if needed.x else None

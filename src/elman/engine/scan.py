@@ -29,14 +29,14 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose(stack: Stack, x: Tensor, call: Call) -> Choice:
+def choose(stack: Stack, x: Tensor, call: Call, state: State = ()) -> Choice:
     """Pick the engine for a call; UsageError if the one that `stack.engine` insists on can't do it."""
     engine = stack.engine
     if engine == "eager":
         return Choice("eager", "asked for")
     obstacles = {}
     if engine in ("auto", "compiled"):
-        obstacles["compiled"] = compiled.obstacle(stack, x, call)
+        obstacles["compiled"] = compiled.obstacle(stack, x, call, state)
         if not obstacles["compiled"]:
             suffix = ", in float32" if compiled.is_widened(stack, x) else ""
             reason = "its equations are one fused kernel over the whole sequence"
@@ -62,7 +62,7 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
 
     One set of weights serves all steps: this is the network unrolled over time.
     """
-    choice = choose(stack, x, call)
+    choice = choose(stack, x, call, state)
     if choice.engine == "compiled" and compiled.is_widened(stack, x):
         return _in_float32(stack, x, state, call)
     if stack.training and stack.weight_dropout:

@@ -50,10 +50,18 @@ def has_half_lstm(dtype: torch.dtype) -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
 
 
-def obstacle(x: Tensor) -> str:
-    """Return why only plain operations will do for this tensor now, "" if kernels will do as well."""
+def has_memory() -> bool:
+    """Return whether tensors hold numbers now, rather than stand for those of a graph or of a transform."""
+    if torch.compiler.is_compiling():  # the rest can't be compiled
+        return False
+    return not (is_transformed() or is_dispatched() or is_jit_traced())
+
+
+def obstacle(*tensors: Tensor | None) -> str:
+    """Return why only plain operations will do for these tensors now, "" if kernels will do as well."""
     if is_transformed():
         return "torch.func transforms and forward-mode derivatives need plain operations"
-    if type(x) not in (Tensor, nn.Parameter):
-        return f"kernels take plain tensors, not {type(x).__name__}"
+    for tensor in tensors:
+        if tensor is not None and type(tensor) not in (Tensor, nn.Parameter):
+            return f"kernels take plain tensors, not {type(tensor).__name__}"
     return ""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from matplotlib.figure import Figure
 
+from elman.atomic import replace_file, writing
 from elman.errors import UsageError
 
 MAX_PARTS: Final = 200  # of a text whose attention is drawn
@@ -35,7 +36,13 @@ def draw_attention(path: str | Path, source: Sequence[str], target: Sequence[str
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    figure.savefig(path, dpi=150)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a picture, as PNG or SVG by its ending. Raises UsageError if it can't be written."""
+    with writing(path, UsageError), replace_file(path) as file:
+        figure.savefig(file, dpi=150, format=path.suffix.lower().removeprefix("."))
 
 
 def picture_path(path: str | Path) -> Path:

@@ -4,6 +4,8 @@ A stream of single steps then spends its time in kernels instead of on the way t
 I inputs, H units, V rows of a table, L layers, D directions.
 """
 
+import operator
+import threading
 from typing import Any, Final, NamedTuple, Protocol
 
 import torch
@@ -14,17 +16,24 @@ from elman.engine.call import Call, Engine, Stack, State, flatten
 from elman.engine.cpu import host
 from elman.engine.cpu.lookup import Lookup
 from elman.engine.cpu.prepared import Prepared
-from elman.engine.cpu.weights import Snapshot, padded
+from elman.engine.cpu.weights import Snapshot, is_countable, padded
+from elman.errors import UsageError
+from elman.nn.arguments import Sizes
 
 MAX_SHAPES: Final = 8  # prepared for a layer
+_LOCK: Final = threading.Lock()
+# What a prepared call depends on beside the weights and the shape of its input.
+OPTIONS: Final = operator.attrgetter(
+    *("training", "dropout", "zoneout", "recurrent_dropout", "weight_dropout", "engine", "int8"),
+    *("cell", "hidden_size", "num_layers", "bidirectional", "proj_size", "bias", "layer_norm"),
+)
 MAX_TABLE_NUMBERS: Final = 4_000_000  # of W's products with a table of inputs
 
 
-class Layer(Protocol):
+class Layer(Sizes, Protocol):
     """What the cache reads of an `elman.nn.Recurrent`."""
 
     training: bool
-    input_size: int
     dropout: float
     zoneout: float
     recurrent_dropout: float
@@ -47,38 +56,50 @@ class CallCache(dict[Any, CachedCall | None]):
     """A layer's prepared calls by their shapes and options; None where a kernel can't do the call."""
 
     def scan(self, layer: Layer, x: Tensor, hx: Any) -> tuple[Tensor, Any] | None:
-        """Return what the layer's `forward` returns for x (T, B, I); None if a kernel alone won't do."""
-        if x.dim() != 3 or x.stride(2) != 1:
+        """Return what the layer's `forward` returns for x (T, B, I); None if a kernel alone won't do.
+
+        Every change of a weight is noticed.
+        """
+        if is_traced(x) or x.dim() != 3:
             return None
-        call = self._call(layer, x, x.shape[0], x.shape[1])
+        call = self._call(layer, x, x.shape[0], x.shape[1], whole=True)
         return None if call is None else _to_user(call.scan(x, hx))
 
     def step(self, layer: Layer, x: Tensor, state: Any) -> tuple[Tensor, Any] | None:
-        """Return what the layer's `step` returns for x (B, I); None if a kernel alone won't do."""
-        if x.dim() != 2 or x.stride(1) != 1:
+        """Return what the layer's `step` returns for x (B, I); None if a kernel alone won't do.
+
+        Changes of a weight are noticed if PyTorch counts them, or if they change most numbers.
+        """
+        if not isinstance(x, Tensor):
+            raise UsageError(f"step takes a tensor (B, I) or (I), not {type(x).__name__}")
+        if is_traced(x) or x.dim() != 2:
             return None
-        call = self._call(layer, x, 1, x.shape[0])
+        call = self._call(layer, x, 1, x.shape[0], whole=False)
         return None if call is None else _to_user(call.step(x, state))
 
     def __reduce__(self) -> Any:
         """Let copies start empty: prepared calls hold addresses of this process."""
         return CallCache, ()
 
-    def _call(self, layer: Layer, x: Tensor, steps: int, batch: int) -> Prepared | None:
-        if is_traced(x) or x.shape[-1] != layer.input_size:
+    def _call(self, layer: Layer, x: Tensor, steps: int, batch: int, whole: bool) -> Prepared | None:
+        if x.shape[-1] != layer.input_size:
             return None
-        noise = (layer.training, layer.dropout, layer.zoneout, layer.recurrent_dropout, layer.weight_dropout)
         parameters = [p for p in layer._parameters.values() if p is not None]
-        key = (steps, batch, x.dtype, host.threads(), layer.engine, layer.int8, len(parameters), noise)
+        key = (steps, batch, x.dtype, host.threads(), len(parameters), OPTIONS(layer))
         cached = self.get(key)
         if cached is not None:
-            if cached.weights.holds(parameters):
+            if cached.weights.holds(parameters, whole):
                 return cached.call
+            self.clear()  # the others hold the old weights, too
         elif key in self:
             return None
-        while len(self) >= MAX_SHAPES:
-            del self[next(iter(self))]
-        self[key] = cached = _prepare(layer.stack(), parameters, x, steps, batch)
+        if not is_countable(parameters, x.dtype):
+            return None
+        cached = _prepare(layer.stack(), parameters, x, steps, batch)
+        with _LOCK:
+            while len(self) >= MAX_SHAPES:
+                del self[next(iter(self))]
+            self[key] = cached
         return cached.call if cached else None
 
 
@@ -92,7 +113,7 @@ def is_traced(x: Tensor) -> bool:
         or torch_internals.is_jit_traced()
         or not x.is_cpu
         or type(x) is not Tensor
-        or torch_internals.obstacle(x) != ""
+        or torch_internals.is_transformed()
     )
 
 
@@ -113,22 +134,21 @@ def lookup(stack: Stack, vectors: Tensor) -> Lookup | None:
 def _prepare(
     stack: Stack, parameters: list[torch.nn.Parameter], x: Tensor, steps: int, batch: int
 ) -> CachedCall | None:
-    weights = [w for w in flatten(stack.weights) if w is not None]
+    tensors = [w for w in flatten(stack.weights) if w is not None]
     # a weight that is no parameter is computed at every call, as by a parametrization
-    if not {*map(id, weights)} <= {*map(id, parameters)}:
+    if not {*map(id, tensors)} <= {*map(id, parameters)}:
         return None
     if not _is_plain(stack, x if x.dim() == 3 else x.unsqueeze(0)):
         return None
+    weights = Snapshot(host.vector(x.dtype), parameters)  # first: another thread may change them meanwhile
     call = Prepared(stack, steps, batch, x.dtype)
-    return CachedCall(call, Snapshot(call.plan, parameters)) if _fills_panels(call) else None
+    return CachedCall(call, weights) if _fills_panels(call) else None
 
 
 def _is_plain(stack: Stack, x: Tensor) -> bool:
     """Return whether kernels alone can run the stack on x (T, B, I), without random numbers."""
     random = stack.training and (stack.dropout or stack.recurrent_dropout or stack.weight_dropout)
     if stack.engine not in ("auto", "compiled") or stack.zoneout or random:
-        return False
-    if any(w is not None and w.is_inference() for w in flatten(stack.weights)):  # their changes don't count
         return False
     return not compiled.is_widened(stack, x) and not compiled.obstacle(stack, x, Call())
 

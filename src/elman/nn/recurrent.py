@@ -16,7 +16,7 @@ from elman.engine.program import Node
 from elman.engine.scan import ENGINES, choose, scan
 from elman.engine.trace import trace
 from elman.errors import UsageError
-from elman.nn.arguments import Layout, States
+from elman.nn.arguments import Layout, States, check_weights
 from elman.nn.call_cache import CallCache
 from elman.nn.parameters import NAMES, Init, draw, shapes
 from elman.nn.states import select_rows
@@ -157,6 +157,8 @@ class Recurrent(nn.Module):
     def step(self, x: Tensor, state: States | None = None) -> tuple[Tensor, States]:
         """Take one step: x (B, I) or (I) and a state from `step` or `forward` to (output (B, P), next state).
 
+        Without gradients, weights changed in place through `.data` may go unnoticed: then call `refresh`.
+
         Raises:
             UsageError: for a bidirectional layer, or while training with masks that span a whole sequence.
         """
@@ -197,6 +199,14 @@ class Recurrent(nn.Module):
         """Initialise all parameters: uniform in ±1/sqrt(H) as torch.nn, then the named options."""
         for parameters in self._by_layer():
             draw(self.cell, parameters, self.forget_bias, self.recurrent_init)
+
+    def refresh(self) -> None:
+        """Look at all weights anew in the next call.
+
+        `step` needs this after weights were changed in place through `.data`, unless most of their numbers
+        changed. `forward` sees every change, and `step` those that PyTorch counts, without it.
+        """
+        self._calls.clear()
 
     def flatten_parameters(self) -> None:
         """Do nothing; torch.nn's layers have this method."""
@@ -276,9 +286,11 @@ class Recurrent(nn.Module):
 
     def stack(self) -> Stack:
         """Return the layer as the engine takes it: its weights as they are now, and its options."""
+        by_layer = self._by_layer()
+        check_weights(self, self._names, by_layer)
         return Stack(
             cell=self.cell,
-            weights=tuple([self._weights(parameters) for parameters in self._by_layer()]),
+            weights=tuple([self._weights(parameters) for parameters in by_layer]),
             directions=self.directions,
             training=self.training,
             dropout=self.dropout,
@@ -298,4 +310,5 @@ class Recurrent(nn.Module):
             rows=self.num_layers * self.directions,
             batch_first=self.batch_first,
             dtype=stack.weights[0].weight_ih.dtype,
+            device=stack.weights[0].weight_ih.device,
         )

@@ -103,3 +103,12 @@ def few_note(count: int, what: str) -> tuple[str, ...]:
     if count >= MIN_SCORED:
         return ()
     return (f"only {count} different {what} {'was' if count == 1 else 'were'} scored, too few to rely on",)
+
+
+def hurried(held_out: int, most: int, what: str) -> tuple[list[int], tuple[str, ...]]:
+    """Return at most `most` evenly spaced rows, on which the model of an interrupted training is scored, and
+    a note that says so if these are not all."""
+    if held_out <= most:
+        return list(range(held_out)), ()
+    note = f"training was interrupted, so only {most} of {held_out} held-out {what} are scored"
+    return [k * held_out // most for k in range(most)], (note,)

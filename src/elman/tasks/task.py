@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Final, NamedTuple, NotRequired, Self, TypedDic
 import torch
 from torch import Tensor, nn
 
-from elman import artifact
+from elman import artifact, lock
 from elman.artifact import Artifact
+from elman.atomic import writing
 from elman.errors import ArtifactError, TrainingError, UsageError
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import renamed
@@ -24,6 +25,7 @@ from elman.version import __version__
 
 Module = TypeVar("Module", bound=nn.Module)
 
+MAX_WEIGHT: Final = 1e12  # of a parameter; no training comes near it, and products of larger ones overflow
 CARD: Final = """# {title}
 
 Trained by elman {version} on {data}.
@@ -104,7 +106,7 @@ class Parts:
 
         `build` is called on the meta device, without memory, so that a folder whose settings ask for more
         than its tensors hold is refused before anything is allocated. Raises ValueError for parameters that
-        are missing, unknown, not finite, or of another shape or kind.
+        are missing, unknown, not finite, absurdly large, or of another shape or kind.
         """
         prefix, today = f"{name}.", names or {}
         values = {}
@@ -122,8 +124,8 @@ class Parts:
             if value.shape != parameter.shape:
                 sizes = f"{list(parameter.shape)}, not {list(value.shape)}"
                 raise ValueError(f"parameter {key} of the {name} must have the shape {sizes}")
-            if not value.is_floating_point() or not bool(value.isfinite().all()):
-                raise ValueError(f"parameter {key} of the {name} holds NaN, infinity or no floating point")
+            if not value.is_floating_point() or not bool((value.abs() <= MAX_WEIGHT).all()):
+                raise ValueError(f"parameter {key} of the {name} must hold numbers of at most {MAX_WEIGHT:g}")
             # copied, since memory inside a file is not aligned; a run in another precision saved that
             values[key] = value.to(parameter.dtype, copy=True)
         module.load_state_dict(values, assign=True)
@@ -174,6 +176,12 @@ class Task(ABC):
         source = self.source | {"source": bare_name(self.source["source"])}
         object.__setattr__(self, "source", source)
 
+    @classmethod
+    @abstractmethod
+    def check_data(cls, data: Any) -> None:
+        """Raise DataError where `evaluate` could not read `data`, as for a missing file or column: before an
+        hour of training. Of the arguments of `fit` a task takes those that say what to read."""
+
     @abstractmethod
     def evaluate(self, data: Any) -> Evaluation:
         """Score on other data, beside the baseline."""
@@ -221,7 +229,8 @@ class Task(ABC):
     def save(self, folder: str | Path) -> None:
         """Write the model as a folder that `elman.load` reads.
 
-        Raises UsageError if the folder holds something else, ArtifactError if it can't be written.
+        Raises UsageError if the folder holds something else or a training in it goes on, ArtifactError if it
+        can't be written.
         """
         parts = self.parts()
         tensors = {
@@ -238,7 +247,8 @@ class Task(ABC):
             data=self.source,
             card=CARD.format(version=__version__, scores=self.validation, **self.card()._asdict()),
         )
-        artifact.save(saved, folder)
+        with writing(Path(folder), ArtifactError), lock.held(Path(folder)):
+            artifact.save(saved, folder)
 
     @final
     @classmethod

@@ -4,11 +4,13 @@ import hashlib
 import io
 import json
 import math
+import stat
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import torch
 from torch import Tensor
@@ -18,6 +20,7 @@ from elman.errors import TrainingError
 
 # The first line is this and the SHA-256 of the rest: torch.load does not notice most flipped bits.
 MAGIC: Final = b"elman checkpoint 2 "
+MAX_LINE_BYTES: Final = 1 << 20  # of metrics.jsonl; ours are far shorter
 
 
 @dataclass
@@ -54,7 +57,7 @@ def save(
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest().encode()
     with writing(path(folder), TrainingError):
         folder.mkdir(parents=True, exist_ok=True)
-        with replace_file(path(folder)) as file:
+        with replace_file(path(folder), follow=False) as file:
             file.write(MAGIC + digest + b"\n")
             file.write(buffer.getbuffer())
 
@@ -66,6 +69,8 @@ def load(folder: Path, identity: Mapping[str, Any]) -> tuple[Progress, list[Any]
     """
     file = path(folder)
     try:
+        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would be waited for without end
+            raise TrainingError(f"{file} is not a file: start without resume")
         head, _, body = file.read_bytes().partition(b"\n")
     except FileNotFoundError as error:
         finished = (folder / "config.json").exists()
@@ -79,9 +84,13 @@ def load(folder: Path, identity: Mapping[str, Any]) -> tuple[Progress, list[Any]
         raise TrainingError(f"{file} is damaged and can't be resumed: start without resume")
     try:
         # weights_only: a checkpoint holds only tensors and numbers, and must not run code
-        content = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
         progress, carried, states = Progress(**content["progress"]), content["carried"], content["states"]
         saved_identity = json.loads(content["identity"])
+        parts = {"carried": (carried, list), "states": (states, dict), "identity": (saved_identity, dict)}
+        if wrong := [name for name, (part, kind) in parts.items() if not isinstance(part, kind)]:
+            raise ValueError(f"{wrong[0]} is of the wrong kind")
     except Exception as error:  # the unpickler can raise anything on a crafted file
         raise TrainingError(f"{file} is not a checkpoint of elman: start without resume") from error
     _compare(folder, saved_identity, json.loads(json.dumps(identity)))
@@ -119,10 +128,11 @@ def journal(folder: Path | None, step: int) -> Iterator[Callable[[Mapping[str, A
     file = folder / "metrics.jsonl"
     with writing(file, TrainingError):
         folder.mkdir(parents=True, exist_ok=True)
-        file.touch()
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-        with replace_file(file) as fresh:
-            fresh.writelines(f"{line}\n".encode() for line in lines if _step_of(line) <= step)
+        with replace_file(file, follow=False) as fresh:
+            # a link or a pipe, which no run has made, is replaced unread
+            if not file.is_symlink() and file.is_file():
+                with file.open("rb") as old:
+                    fresh.writelines(line for line in _lines(old) if _step_of(line) <= step)
         appended = file.open("a", encoding="utf-8", buffering=1)
 
     def write(record: Mapping[str, Any]) -> None:
@@ -134,9 +144,15 @@ def journal(folder: Path | None, step: int) -> Iterator[Callable[[Mapping[str, A
         yield write
 
 
-def _step_of(line: str) -> float:
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a file; one that is longer than any of ours comes in parts, which are no JSON."""
+    while line := file.readline(MAX_LINE_BYTES):
+        yield line if line.endswith(b"\n") else line + b"\n"
+
+
+def _step_of(line: bytes) -> float:
     """Return a line's step, or infinity if a kill cut it short."""
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return math.inf

@@ -7,22 +7,30 @@ killed and resumed from its checkpoint ends with exactly the weights of an undis
 
 import math
 import time
+import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NoReturn
 
 import torch
 from torch import nn
 
+from elman import lock
+from elman.atomic import writing
 from elman.errors import TrainingError, UsageError
 from elman.training import checkpoint, distributed
 from elman.training.checkpoint import Progress, journal
 from elman.training.malloc import retain_freed_memory
+from elman.training.matching import check_position, matched, matched_moments
 from elman.training.plan import Plan
 from elman.training.problem import DeadEnd, Problem, detached
-from elman.training.signals import StopSignal
+from elman.training.signals import Interrupted, StopSignal, end, time_limit
+from elman.training.stderr import say
+
+# For the first validation of a run that is interrupted before it, so that there is a model to save.
+LAST_VALIDATION_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Outcome:
     steps: int
     seconds: float
     error: TrainingError | None = None
+    signal: int | None = None  # that interrupted the run
 
     @property
     def resumable(self) -> bool:
@@ -66,9 +75,14 @@ class Run:
 
     Under `torchrun` every process takes its share of each batch and gradients are averaged.
 
+    The first SIGINT, SIGTERM or SIGHUP interrupts the run after its step, or in the middle of a validation,
+    which is then repeated when the run is resumed; `keep` raises what the signal calls for. The second acts
+    at once. In another thread than the main one, signals are left to the caller.
+
     Raises:
         TrainingError: no checkpoint to resume from, or one of another run; a loss that is NaN or infinite
             before any validation (later it ends the run with `outcome.error` set and the best model kept).
+        UsageError: another process or thread is training in this folder.
     """
 
     def __init__(
@@ -91,37 +105,101 @@ class Run:
         self.optimizer: Any = torch.optim.AdamW(_groups(model, plan.weight_decay), lr=plan.learning_rate)
         self.model, self.optimizer = self.fabric.setup(model, self.optimizer)
         self.progress, self._rate = Progress(), 0.0
-        if resume:
-            self._resume()
         self.outcome: Outcome | None = None
+        self.heard: Callable[[int], None] | None = None  # called with a signal when it arrives
+        self._unlock: Callable[[], object] = self._lock(resume)
+        with self._unlocked_on_error():
+            if resume:
+                self._resume()
+            else:
+                self._checkpoint()  # a folder that can't be written fails now, not after the first epoch
 
     def __iter__(self) -> Iterator[Record]:
         progress, error, stopped = self.progress, None, ""
-        with StopSignal() as signal, retain_freed_memory():
-            try:
-                stopped = yield from self._steps(signal)
-            except TrainingError as caught:
-                if progress.best is None:
-                    if isinstance(caught, DeadEnd):
-                        self.discard_checkpoint()
-                    raise
-                error, stopped = caught, str(caught)
-        if progress.best is None:
-            self._validate()
-        self.module.load_state_dict(progress.best or {})
-        self.module.eval()
-        self.outcome = Outcome(progress.best_scores, stopped, progress.step, progress.seconds, error)
+        with self._unlocked_on_error():
+            with StopSignal(self.heard) as signal, retain_freed_memory():
+                try:
+                    stopped = yield from self._steps(signal)
+                except Interrupted:
+                    stopped = "interrupted"
+                except TrainingError as caught:
+                    if progress.best is None:
+                        if isinstance(caught, DeadEnd):
+                            self.discard_checkpoint()
+                        raise
+                    error, stopped = caught, str(caught)
+            number = self._signal(signal) if stopped == "interrupted" else None
+            if progress.best is None:
+                hurried = number is not None and self.world == 1
+                with suppress(Interrupted), time_limit(LAST_VALIDATION_SECONDS) if hurried else nullcontext():
+                    self._validate()
+            if progress.best is not None:
+                self.module.load_state_dict(progress.best)
+            self.module.eval()
+        self.outcome = Outcome(progress.best_scores, stopped, progress.step, progress.seconds, error, number)
 
     def discard_checkpoint(self) -> None:
-        """Remove the checkpoint once the model is saved, unless the run can be resumed from it."""
+        """Remove the checkpoint once the model is saved, unless the run can be resumed; unlock the folder."""
         if self.folder is not None and self.rank == 0 and not (self.outcome and self.outcome.resumable):
             checkpoint.discard(self.folder)
+        self._unlock()
 
-    def keep(self, save: Callable[[Path], None]) -> None:
-        """Save the finished model in the run's folder, if there is one, and discard the checkpoint."""
-        if self.folder is not None and self.rank == 0:
-            save(self.folder)
-            self.discard_checkpoint()
+    def keep(self, save: Callable[[Path], None], number: int | None = None) -> None:
+        """Save the finished model in the run's folder, if there is one, and discard the checkpoint.
+
+        Raises KeyboardInterrupt or SystemExit, once the best model so far is saved, if a signal interrupted
+        the run, or a later part of the training: `number`.
+        """
+        number = number or (self.outcome.signal if self.outcome is not None else None)
+        try:
+            if self.folder is not None and self.rank == 0:
+                save(self.folder)
+                if number is None:
+                    self.discard_checkpoint()
+        finally:
+            self._unlock()
+        if number is not None:
+            self.stop(number, saved=True)
+
+    def require_model(self) -> None:
+        """Raise as `keep` does if a signal interrupted the run and no model can be saved."""
+        outcome = self.outcome
+        if outcome is not None and outcome.signal is not None and (self.folder is None or not outcome.best):
+            self.stop(outcome.signal)
+
+    def stop(self, number: int, saved: bool = False) -> NoReturn:
+        """End as a signal demands, and say what is saved and how the training goes on."""
+        self._unlock()
+        sentence = f"interrupted after step {self.progress.step}"
+        going_on = "resume=True (--resume) continues"
+        if self.folder is None:
+            sentence += ": nothing is saved, as there is no folder to keep the model and its checkpoint"
+        elif saved:
+            sentence += f": {self.folder} holds the best model so far; {going_on}"
+        else:
+            sentence += f": {self.folder} holds a checkpoint, but no model yet; {going_on}"
+        end(number, sentence, say if self.rank == 0 else lambda _: None)
+
+    def _lock(self, resume: bool) -> Callable[[], object]:
+        """Lock the folder, and return the function that unlocks it."""
+        if self.folder is None or self.rank > 0 or (resume and not self.folder.is_dir()):
+            return lambda: None
+        with writing(self.folder, TrainingError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return weakref.finalize(self, lock.release, lock.acquire(self.folder))
+
+    @contextmanager
+    def _unlocked_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _signal(self, signal: StopSignal) -> int | None:
+        """Return the signal that one of the processes has received."""
+        numbers = [n for n in distributed.gather(self.fabric, signal.number) if n is not None]
+        return max(numbers, default=None)
 
     def _out_of_patience(self) -> bool:
         return self.progress.stale >= self.plan.patience
@@ -129,8 +207,6 @@ class Run:
     def _steps(self, signal: StopSignal) -> Generator[Record, None, str]:
         """Train to the end; return "finished", "early" or "interrupted"."""
         progress = self.progress
-        if progress.step == 0:
-            self._checkpoint()  # a folder that can't be written fails now, not after the first epoch
         with journal(self.folder if self.rank == 0 else None, progress.step) as write:
             saved = time.monotonic()
             while progress.epoch < self.plan.epochs and not self._out_of_patience():
@@ -169,8 +245,9 @@ class Run:
         self._rate = 0.9 * self._rate + 0.1 * rate if self._rate else rate
         scores, best = None, False
         if _validation_due(index + 1, len(batches), self.plan.validations):
-            scores, best = self._validate()
-            stop = any(distributed.gather(self.fabric, signal.stopped))  # signals during validation
+            scores, best = self._validate(signal)
+            # signals during validation, which several processes finish together
+            stop = any(n is not None for n in distributed.gather(self.fabric, signal.number))
         last = index + 1 == len(batches)
         progress.epoch, progress.index = (epoch + 1, 0) if last else (epoch, index + 1)
         progress.carried = None if last else progress.carried
@@ -186,7 +263,7 @@ class Run:
         self.model.train()
         torch.manual_seed(_step_seed(self.plan.seed, progress.step, self.rank))
         total, items, state = self.problem.loss(self.model, batch, progress.carried)
-        numbers = torch.tensor([total.item(), items, due, signal.stopped], dtype=torch.float64)
+        numbers = torch.tensor([total.item(), items, due, signal.number is not None], dtype=torch.float64)
         loss_sum, all_items, due_any, stop_any = distributed.sum_over(self.fabric, numbers).tolist()
         mean = loss_sum / (all_items or 1.0)
         if not math.isfinite(mean):
@@ -236,12 +313,16 @@ class Run:
         finally:
             torch._foreach_copy_(weights, latest)
 
-    def _validate(self) -> tuple[dict[str, float], bool]:
-        """Return the held-out scores and whether they are the best so far; keep the weights if they are."""
+    def _validate(self, signal: StopSignal | None = None) -> tuple[dict[str, float], bool]:
+        """Return the held-out scores and whether they are the best so far; keep the weights if they are.
+
+        Raises Interrupted where a signal comes before the scores.
+        """
         progress, name = self.progress, self.problem.score
+        aborting = signal.aborting() if signal is not None and self.world == 1 else nullcontext()
         self.model.eval()
         with torch.no_grad(), self._ema_weights():
-            with self.fabric.autocast():
+            with self.fabric.autocast(), aborting:
                 local = {k: float(v) for k, v in self.problem.validate(self.model).items()}
             # processes may differ in the last bit but must decide alike: the first one's scores count
             scores: dict[str, float] = distributed.gather(self.fabric, local)[0]
@@ -273,16 +354,40 @@ class Run:
     def _resume(self) -> None:
         if self.folder is None:
             raise UsageError("resume needs the folder of the run that was stopped")
-        self.progress, carried, states = checkpoint.load(self.folder, self.identity)
-        self.progress.carried = self.fabric.to_device(carried[self.rank])
-        self.progress.ema = self.fabric.to_device(self.progress.ema)
+        progress, carried, states = checkpoint.load(self.folder, self.identity)
         try:
-            self.module.load_state_dict(states["model"])
-            self.optimizer.load_state_dict(states["optimizer"])
-            self.fabric.strategy.precision.load_state_dict(states["precision"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            sentence = f"the checkpoint in {self.folder} is of another model: start without resume"
-            raise TrainingError(sentence) from error
+            if len(carried) != self.world:
+                raise ValueError("the hidden states are those of another number of processes")
+            self._restore(progress, carried[self.rank], states)
+        except (RuntimeError, TypeError, ValueError) as error:
+            sentence = f"the checkpoint in {self.folder} is of another model"
+            raise TrainingError(f"{sentence} ({error}): start without resume") from error
+
+    def _restore(self, progress: Progress, carried: Any, states: Mapping[str, Any]) -> None:
+        """Continue from a checkpoint. Raises ValueError for a part that is not like this run's own."""
+        weights, precision = self.module.state_dict(), self.fabric.strategy.precision
+        model = matched(states.get("model"), weights, "the model")
+        batches = self.problem.batches(min(progress.epoch, self.plan.epochs - 1), self.rank, self.world)
+        check_position(progress, self.plan.epochs, len(batches), self.problem.score)
+        state = None
+        if progress.index:
+            with torch.no_grad():  # a state like the one that the checkpoint must hold
+                state = detached(self.problem.loss(self.model, batches[0], None)[2])
+        parameters = [p.detach() for p in self.module.parameters()]
+        averages = parameters if self.plan.ema_decay and progress.step else None
+        progress.ema = self.fabric.to_device(matched(progress.ema, averages, "the average"))
+        best = None if progress.best is None else weights
+        progress.best = matched(progress.best, best, "the best model")
+        progress.carried = self.fabric.to_device(matched(carried, state, "the hidden state"))
+        own = self.optimizer.state_dict()  # the groups of the same plan
+        numbers = [k for group in own["param_groups"] for k in group["params"]]
+        ours = [p for group in self.optimizer.param_groups for p in group["params"]]
+        numbered = dict(zip(numbers, ours, strict=True))
+        moments = matched_moments(states.get("optimizer"), numbered, progress.step)
+        self.module.load_state_dict(model)
+        self.optimizer.load_state_dict({**own, "state": moments})
+        precision.load_state_dict(matched(states.get("precision"), precision.state_dict(), "the precision"))
+        self.progress = progress
 
 
 def schedule(done: float, warmup: float) -> float:

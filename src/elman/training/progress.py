@@ -1,12 +1,13 @@
 """Show the progress of a run in the terminal."""
 
-import sys
 from collections.abc import Mapping
+from signal import SIGINT
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from elman.training.loop import Outcome, Record, Run
+from elman.training.stderr import say, stderr
 
 NARROW_COLUMNS, NARROW_TITLE = 100, 16  # in a narrower terminal, a longer title would displace the bar
 
@@ -14,21 +15,26 @@ NARROW_COLUMNS, NARROW_TITLE = 100, 16  # in a narrower terminal, a longer title
 def watch(run: Run, progress: bool = True, title: str = "training") -> Outcome:
     """Run to the end, with a progress bar on standard error; without a terminal, a line per validation."""
     progress = progress and run.rank == 0
-    if progress and sys.stderr.isatty():
+    if progress:
+        run.heard = lambda number: say(f"{title}: {_hint(number)}")
+    if progress and stderr().isatty():
         _bar(run, title)
     else:
         for record in run:
             if progress and record.scores is not None:
-                print(f"{title}: {_line(record)}", file=sys.stderr, flush=True)
+                say(f"{title}: {_line(record)}")
     assert run.outcome is not None
-    if progress and run.outcome.stopped == "interrupted":
-        hint = "" if run.folder is None else "; resume continues from there"
-        print(f"{title}: interrupted after step {run.outcome.steps}{hint}", file=sys.stderr, flush=True)
     return run.outcome
 
 
+def _hint(number: int) -> str:
+    if number == SIGINT:
+        return "Ctrl-C: this step is finished and the best model saved; again to end at once"
+    return "told to end: this step is finished and the best model saved"
+
+
 def _bar(run: Run, title: str) -> None:
-    console = Console(stderr=True)
+    console = Console(file=stderr())
     if console.width < NARROW_COLUMNS and len(title) > NARROW_TITLE:
         title = title[: NARROW_TITLE - 1] + "…"
     columns = (

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.data.series.panel import extend, read_moments, read_panel
+from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
 
 WALMART = {"value": "Weekly_Sales", "series": "Store"}
@@ -209,3 +210,21 @@ def test_stamps_given_one_by_one_are_read_like_those_of_the_panel() -> None:
         read_moments(panel, [3], "stamp")
     with pytest.raises(UsageError, match="no covariates known ahead, so it takes no table of them"):
         extend(panel, monthly)
+
+
+def test_rows_with_bad_stamps_and_values_are_skipped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    stamps = [f"2024-01-{day:02}" for day in range(1, 21)]
+    values = [str(day) for day in range(20)]
+    stamps[4], stamps[9], values[12] = "not a day", "", "much"
+    frame = {"ds": stamps, "y": values}
+    with pytest.raises(DataError):
+        read_panel(frame)
+    panel = read_panel(read_table(frame, skip_bad=True), time="ds", value="y")
+    assert len(panel.series[0].values) == 20
+    assert np.flatnonzero(np.isnan(panel.series[0].values)).tolist() == [4, 9, 12]
+    assert [message.split(";")[0] for message in caplog.messages] == ["skipped 3 of 20 rows of dict"]
+    assert "row 4 (counted from 0): column 'ds' holds 'not a day'" in caplog.messages[0]
+    with pytest.raises(DataError, match="12 of 20 rows of dict can't be used"):
+        read_panel(
+            read_table({"ds": ["x"] * 12 + stamps[:3] + stamps[14:19], "y": values}, skip_bad=True), time="ds"
+        )

@@ -116,6 +116,17 @@ def test_without_a_header_columns_are_numbered(tmp_path: Path) -> None:
         assert table.row(0).endswith(", row 1")
 
 
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_the_first_other_mark_of_a_header_divides(tmp_path: Path, mark: str) -> None:
+    table = read_table(write(tmp_path, "a.csv", "text,label\nbad,0\n".replace(",", mark)))
+    assert rows(table) == [("bad", "0")]
+
+
+def test_names_lose_blanks_and_marks_that_nobody_sees(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "a.csv", "\ufeff\ufefftext ,\u00a0cafe\u0301\nbad,0\n"))
+    assert table.frame.columns == ["text", "café"]
+
+
 def test_semicolons_divide_where_no_comma_does(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "a.csv", "text;label\nbad;0\n3,14;1\n"))
     assert rows(table) == [("bad", "0"), ("3,14", "1")]
@@ -128,6 +139,7 @@ def test_semicolons_divide_where_no_comma_does(tmp_path: Path) -> None:
         ("a.csv", '"text","label"\n', r"a\.csv has a header but no rows"),
         ("a.csv", 'text,label\n"a\nb",1\nb\n', r"a\.csv, row 3 \(line 4\) has 1 field, but row 1 has 2"),
         ("a.csv", 'text,label\n"a",1\nb\rc,1\n', r"row 3 has a carriage return without line feed"),
+        ("a.csv", "text,label\na,1\nb\rc,1\n", r"row 3 has a carriage return without line feed"),
         ("a.csv", "text,label\na,1\nb\n", r"a\.csv, row 3 has 1 field, but row 1 has 2; add or remove"),
         ("a.csv", "text,label\na,1,2\n", r"a\.csv, row 2 has 3 fields, but row 1 has 2"),
         ("a.csv", "text,label\n\na,1\n\nb\n", r"a\.csv, row 3 \(line 5\) has 1 field, but row 1 has 2"),

@@ -4,6 +4,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -127,3 +128,76 @@ def test_without_datasets_the_message_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(UsageError, match=r"pip install 'elman\[hub\]'"):
         read_table("hf:user/reviews")
+
+
+NAMED: dict[str, tuple[Any, Any]] = {
+    "numbers of pandas": (pd.DataFrame([["a", "x"], ["b", "y"]]), 0),
+    "numbers of NumPy": (pd.DataFrame([["x", "a"], ["y", "b"]]), np.int64(1)),
+    "tuples": (pd.DataFrame({("t", "text"): ["a", "b"], ("t", 1): ["x", "y"]}), ("t", "text")),
+    "tuples with numbers": (pd.DataFrame({("t", 1): ["a", "b"], ("t", 2): ["x", "y"]}), ("t", 1)),
+    "half": (pd.DataFrame({0.5: ["a", "b"]}), 0.5),
+    "true": (pd.DataFrame({True: ["a", "b"], False: ["x", "y"]}), True),
+    "None, by its text": ({None: ["a", "b"], "x": [1, 2]}, "None"),
+    "stamps": (pd.DataFrame({pd.Timestamp("2024-01-31"): ["a", "b"]}), pd.Timestamp("2024-01-31")),
+    "an accent of its own": (pd.DataFrame({"cafe\u0301": ["a", "b"]}), "café"),
+    "an accent of its own in polars": (pl.DataFrame({"cafe\u0301": ["a", "b"]}), "café"),
+    "a dict": ({0: ["a", "b"], 1: ["x", "y"]}, 0),
+    "a list of dicts": ([{0: "a", 1: "x"}, {0: "b"}], 0),
+    "a lazy frame": (pl.LazyFrame({"1": ["a", "b"]}), 1),
+}
+
+
+@pytest.mark.parametrize(("source", "column"), NAMED.values(), ids=NAMED)
+def test_columns_whose_names_are_no_text_are_found(source: Any, column: Any) -> None:
+    table = read_table(source)
+    table.require(column)
+    assert table.texts(column) == ["a", "b"]
+    assert table.complete(column).usable(column).texts(column) == ["a", "b"]
+
+
+@pytest.mark.parametrize("column", [None, ["text"], {"text"}, pd.Series(["text"]), np.array(["text"])])
+def test_what_names_no_column_is_refused(column: Any) -> None:
+    with pytest.raises(UsageError, match=r"a column is named by its text or number, not by a value"):
+        read_table({"text": ["a"]}).texts(column)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pd.DataFrame([["a", "b"]], columns=[0, "0"]),
+        pd.DataFrame([["a", "b"]], columns=["é", "e\u0301"]),
+        {0: ["a"], "0": ["b"]},
+        [{0: "a", "0": "b"}],
+    ],
+)
+def test_names_that_become_the_same_are_refused(source: Any) -> None:
+    with pytest.raises(DataError, match=r"has several columns named '.'; rename all but one"):
+        read_table(source)
+
+
+def test_the_callers_frame_keeps_its_names() -> None:
+    frame = pl.DataFrame({"cafe\u0301": ["a"]})
+    read_table(frame)
+    assert frame.columns == ["cafe\u0301"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"t": {"a", "b"}}, "of type set; it should be a list"),
+        ({"t": np.array(1)}, "of type ndarray; it should be a list"),
+        (pd.DataFrame({"t": pd.to_timedelta([1, 2], unit="D")}), "holds spans of time; give text"),
+        (
+            pd.DataFrame({"t": pd.period_range("2024", periods=2, freq="M")}),
+            "holds values of type .*; give text",
+        ),
+        (pd.DataFrame({"t": pd.interval_range(0, 2)}), "holds values of type .*; give text"),
+        (pl.LazyFrame({"t": [1]}).select("u"), "LazyFrame cannot be read"),
+        (pd.DataFrame({"t": [1 + 2j]}), "holds Python objects"),
+        (np.array([["a", "b"]]), "an object of type ndarray is not a table"),
+        ([("a", "b")], "an object of type list is not a table"),
+    ],
+)
+def test_columns_of_odd_types_are_refused_in_words(source: Any, message: str) -> None:
+    with pytest.raises((DataError, UsageError), match=message):
+        read_table(source).texts("t")

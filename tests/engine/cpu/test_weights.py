@@ -13,7 +13,7 @@ from elman.cells import CELLS
 from elman.engine.call import Weights
 from elman.engine.cpu import host
 from elman.engine.cpu.emit.plan import plan_for
-from elman.engine.cpu.weights import Snapshot, remembered
+from elman.engine.cpu.weights import Snapshot, is_countable, remembered
 
 
 def rounded(weight: torch.Tensor) -> torch.Tensor:
@@ -61,27 +61,78 @@ def test_weights_are_packed_once_while_they_are_unchanged() -> None:
     assert remembered(rounded_plan, weights_of(layer)).W.dtype == torch.int8
 
 
-def test_a_snapshot_notices_what_is_replaced_or_changed() -> None:
-    plan = plan_for(CELLS["lstm"], host.vector(torch.float32))
+VECTOR = host.vector(torch.float32)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_snapshot_notices_what_is_replaced_or_changed(whole: bool) -> None:
     tensors = [torch.randn(8, 4), torch.randn(8)]
-    snapshot = Snapshot(plan, tensors)
-    assert snapshot.holds(tensors)
-    assert not snapshot.holds(tensors[:1]) and not snapshot.holds([tensors[0], tensors[1].clone()])
-    assert not snapshot.holds([tensors[0], tensors[1].detach()])  # another tensor of the same memory
+    snapshot = Snapshot(VECTOR, tensors)
+    assert snapshot.holds(tensors, whole)
+    for others in (tensors[:1], [tensors[0], tensors[1].clone()]):
+        assert not snapshot.holds(others, whole)
+    assert not snapshot.holds([tensors[0], tensors[1].detach()], whole)  # another tensor of the same memory
     tensors[1].data.add_(1)
-    assert not snapshot.holds(tensors)
-    other = Snapshot(plan, tensors)
+    assert not snapshot.holds(tensors, whole)
+    other = Snapshot(VECTOR, tensors)
     tensors[0].add_(0)
-    assert not other.holds(tensors)
+    assert not other.holds(tensors, whole)
+
+
+def turned(weight: torch.Tensor) -> None:
+    weight.data = weight.data.T
+
+
+def narrowed(weight: torch.Tensor) -> None:
+    weight.data = weight.data[:4]
+
+
+def one_number(weight: torch.Tensor) -> None:
+    weight.data[17, 5] += 3
+
+
+@pytest.mark.parametrize("change", [turned, narrowed, one_number], ids=lambda f: f.__name__)
+def test_a_whole_look_notices_what_a_sample_may_not(change: Any) -> None:
+    weight = torch.randn(64, 64)
+    snapshot = Snapshot(VECTOR, [weight])
+    change(weight)
+    assert not snapshot.holds([weight], whole=True)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("size", [0, 32, 4 * 64 * 64])
+def test_a_snapshot_reads_no_freed_memory(size: int, whole: bool) -> None:
+    weight = torch.randn(64, 64)
+    snapshot = Snapshot(VECTOR, [weight])
+    weight.untyped_storage().resize_(0)
+    weight.untyped_storage().resize_(size)
+    assert not snapshot.holds([weight], whole)
+
+
+def test_a_snapshot_keeps_memory_that_another_thread_may_free_while_it_is_read() -> None:
+    weight = torch.randn(64, 64)
+    snapshot = Snapshot(VECTOR, [weight])
+    alive = weakref.ref(weight.untyped_storage())
+    weight.data = torch.randn(64, 64)
+    gc.collect()
+    assert not snapshot.holds([weight], whole=True) and alive() is not None
 
 
 def test_a_snapshot_keeps_no_tensor_alive() -> None:
     tensors = [torch.randn(8, 4)]
-    plan, alive = plan_for(CELLS["lstm"], host.vector(torch.float32)), weakref.ref(tensors[0])
-    snapshot = Snapshot(plan, tensors)
+    alive = weakref.ref(tensors[0])
+    snapshot = Snapshot(VECTOR, tensors)
     tensors.clear()
     gc.collect()
-    assert alive() is None and not snapshot.holds([torch.randn(8, 4)])
+    assert alive() is None and not snapshot.holds([torch.randn(8, 4)], whole=True)
+
+
+def test_weights_that_pytorch_does_not_count_or_that_have_gaps_are_not_remembered() -> None:
+    whole, gaps, wide = torch.randn(4, 4), torch.randn(4, 8)[:, ::2], torch.randn(1, 4).expand(4, 4)
+    assert is_countable([whole], torch.float32)
+    assert not any(is_countable([t], torch.float32) for t in (gaps, wide, whole.double(), whole.to("meta")))
+    with torch.inference_mode():
+        assert not is_countable([torch.randn(4)], torch.float32)
 
 
 def test_a_stream_gives_the_numbers_of_the_sequence() -> None:

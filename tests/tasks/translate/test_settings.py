@@ -13,7 +13,7 @@ from elman.tasks.translate.settings import MAX_EPOCHS, MIN_EPOCHS, Settings, def
         ("input_feeding", "yes", "input_feeding"),
         ("label_smoothing", 1, "label_smoothing"),
         ("length_penalty", -1, "length_penalty"),
-        ("vocabulary", 10, "at least 258"),
+        ("vocabulary", 10, "from 258 to 10000000"),
         ("beam_width", 0, "beam_width"),
         ("cell", "nope", "cell"),
     ],

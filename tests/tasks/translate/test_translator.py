@@ -128,7 +128,7 @@ def test_answers_as_text_and_as_values(model: Translator, tmp_path: Path) -> Non
         ({"source": ["a"], "target": ["b"]}, {"input_feeding": "yes"}, "input_feeding"),
         ({"source": ["a"], "target": ["b"]}, {"label_smoothing": 1}, "label_smoothing"),
         ({"source": ["a"], "target": ["b"]}, {"length_penalty": -1}, "length_penalty"),
-        ({"source": ["a"], "target": ["b"]}, {"vocabulary": 10}, "at least 258"),
+        ({"source": ["a"], "target": ["b"]}, {"vocabulary": 10}, "from 258 to 10000000"),
         ({"source": ["a"], "target": ["b"]}, {"width": 3}, "'beam_width' now"),
     ],
 )

@@ -12,7 +12,7 @@ from elman.data.series.frequency import Frequency
 from elman.data.series.infer import choose, first_step, infer_frequency, with_days
 from elman.data.series.rows import Array, Rows, Static
 from elman.data.series.source import is_joined, join_names, series_table
-from elman.data.series.stamps import Clock, Stamps, alike, format_stamp, read_stamps
+from elman.data.series.stamps import Clock, Stamps, alike, format_stamp, read_stamps, readable_rows
 from elman.data.table.formats import shorten
 from elman.errors import DataError, UsageError
 
@@ -86,10 +86,14 @@ def read_panel(
     """
     time = join_names(time)
     table = series_table(source, time=time, value=value)
+    total = len(table) + len(table.bad)
     columns = find_columns(table, time, value, series, future, static, duplicates)
     if isinstance(frequency, str):
         frequency = Frequency.parse(frequency)
+    if table.bad.skip:
+        table = readable_rows(table, columns.time, columns.series)
     rows = Rows.of(table, columns, clock, duplicates, frequency)
+    table.bad.report(table.name, total - len(table.bad))
     groups = rows.groups()
     stamps = [rows.time.stamps[group] for group in groups.values()]
     if frequency is None:
@@ -99,7 +103,7 @@ def read_panel(
         frequency = with_days(frequency, stamps)
     _refuse_other_step(table.name, frequency, stamps, duplicates)
     notes = list(rows.time.notes)
-    if columns.time is not None and is_joined(columns.time):
+    if clock is None and columns.time is not None and is_joined(columns.time):
         notes.append(f"{table.name}: columns {columns.time} were joined to the time")
     if columns.time is None and len(table.frame.columns) > 1:
         notes.append(f"{table.name} has no column of times, so its rows are the steps")

@@ -30,14 +30,19 @@ _FINER: Final = {"half": ("quarter", "month", "week"), "quarter": ("month", "wee
 
 
 def series_table(
-    source: Any, *, header: bool = True, time: str | None = None, value: str | None = None
+    source: Any,
+    *,
+    header: bool = True,
+    time: str | None = None,
+    value: str | None = None,
+    skip_bad: bool = False,
 ) -> Table:
     """Return a table of series, with the dates of a pandas index and dates split over columns in one column.
 
     Args:
         source: as in `read_table`; or a pandas or polars series, an array or a list of numbers, a dict of
             stamps and numbers. The values of a series without a name are called `value`, or "y".
-        header: as in `read_table`.
+        header, skip_bad: as in `read_table`.
         time: name of the column of times, also for an index without a name. Several names with commas
             between them are columns that hold the parts of a date: "year,month".
         value: name of the column of values.
@@ -51,7 +56,7 @@ def series_table(
     frame = _from_index(source, time, value)
     if frame is None:
         frame = _from_values(source, time, value)
-    table = read_table(source if frame is None else frame, header=header)
+    table = read_table(source if frame is None else frame, header=header, skip_bad=skip_bad)
     return with_joined_time(table if frame is None else replace(table, name=name), time)
 
 

@@ -101,6 +101,23 @@ def read_stamps(table: Table, column: str) -> list[StampColumn]:
     return _from_text(table, column, cells)
 
 
+def readable_rows(table: Table, time: str | None, series: str | None) -> Table:
+    """Return the rows with a stamp that can be read and the name of a series; the others are bad ones."""
+    table = table.usable(*(column for column in (time, series) if column is not None))
+    cells = table.frame[time] if time is not None else pl.Series([None])
+    if cells.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return table
+    text = cells.cast(pl.String).str.strip_chars()
+    numbers = text.str.contains(_DECIMAL).to_numpy()
+    bad = ~numbers if numbers.mean() > 0.5 else np.isnat(date_readings(text)[0].stamps)
+    for index in np.flatnonzero(bad).tolist():
+        what = (
+            f"{table.row(index)}: column {time!r} holds {shorten(text[index])}, which is not a date or time"
+        )
+        table.bad.add(table.line(index), DataError(f"{what}; {EXAMPLES}."))
+    return table.select(np.flatnonzero(~bad).tolist())
+
+
 def looks_like_time(cells: pl.Series) -> bool:
     """Return whether a column's first values are dates or times; numbers do not count as such."""
     if cells.dtype.is_temporal():

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import IO, Final
 
@@ -28,6 +29,8 @@ from elman.errors import DataError, suggestion
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
 BLOCK_BYTES: Final = 1 << 20  # read at a time
+MAX_LINE_BYTES: Final = 64 << 20  # of a pipe that is read line by line
+STDIN: Final = "standard input"
 MAX_COLUMNS: Final = 100_000  # a table of a million takes minutes
 WRITER_SECONDS: Final = 10.0  # to wait until somebody opens the other end of a named pipe
 
@@ -78,14 +81,22 @@ def read_file(file: IO[bytes], name: str) -> bytes:
         return read_pipe(file, name)
 
 
-def read_pipe(file: IO[bytes], name: str) -> bytes:
-    """Return what comes from a pipe. Raises DataError if it is more than `pipe_limit`."""
+def read_pipe(file: IO[bytes], name: str, start: bytes = b"") -> bytes:
+    """Return `start` and what else comes from a pipe. Raises DataError if it is more than `pipe_limit`."""
     blocks = list[bytes]()
-    for block in bounded(blocks_of(file), name, pipe_limit()):
+    for block in bounded(chain([start] if start else [], blocks_of(file)), name, pipe_limit()):
         blocks.append(block)
         if len(blocks) == 1 and 2 * block.count(b"\0") > len(block):
             break  # no text, as `clean` will say
     return b"".join(blocks)
+
+
+def lines_of(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """Yield lines as they arrive. Raises DataError for one of more than MAX_LINE_BYTES."""
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise DataError(f"{name} has a line of more than {MAX_LINE_BYTES:,} bytes; break it into lines.")
+        yield line
 
 
 def blocks_of(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
@@ -137,7 +148,7 @@ def reading(name: str) -> Iterator[None]:
 def input_lines(data: str) -> Iterable[str]:
     """Return the lines of standard input ("-") as they arrive, or of a file, or else `data` itself."""
     if data == "-":
-        return (line.decode(errors="replace").rstrip("\r\n") for line in sys.stdin.buffer)
+        return (line.decode(errors="replace").rstrip("\r\n") for line in lines_of(sys.stdin.buffer, STDIN))
     if os.path.isfile(data):  # unlike Path.is_file, it accepts any string  # noqa: PTH113
         return clean(read_bytes(Path(data)), data).decode().removesuffix("\n").split("\n")
     return [data]

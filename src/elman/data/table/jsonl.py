@@ -17,7 +17,7 @@ MAX_DEPTH: Final = 4
 MAX_EXACT: Final = 2**53  # the largest whole number up to which a float holds all
 PANDAS_MISSING: Final = ("NAType", "NaTType")
 # Where each line has other keys, the table is far larger than the file.
-MIN_CELLS: Final = 10_000_000
+MIN_CELLS: Final = 1_000_000
 MAX_CELLS_PER_BYTE: Final = 20
 
 

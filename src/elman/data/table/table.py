@@ -4,8 +4,9 @@ import hashlib
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from elman.data.table.csv import guess_separator, read_delimited
 from elman.data.table.encoding import clean
 from elman.data.table.formats import (
     ENDINGS,
+    STDIN,
     Parsed,
     ending,
+    lines_of,
     open_file,
     read_file,
     read_lines,
@@ -291,9 +294,33 @@ def _from_file(path: Path, header: bool, bad: BadRows) -> Table:
     return _table(parsed, name, raw, bad)
 
 
-def _from_stdin(header: bool, bad: BadRows) -> Table:
-    name = "standard input"
-    raw = read_pipe(sys.stdin.buffer, name)
+def arriving_texts(header: bool) -> Iterator[str] | Table:
+    """Return the lines of standard input as they arrive, blank ones too, or the table that it turns out to
+    hold. Raises DataError as `read_table` does, and for a line that is not UTF-8."""
+    lines, start = lines_of(sys.stdin.buffer, STDIN), b""
+    for line in lines:
+        start += line
+        if line.strip():
+            break
+    if not start.strip() or start.startswith(b"PAR1"):
+        return _from_stdin(header, BadRows(False), start)
+    # a first line that may be a header is taken for one if lines follow
+    if _sniff(clean(start, STDIN) + b"\nnext", header) != ".txt":
+        return _from_stdin(header, BadRows(False), start)
+    return _decoded(chain(start.removeprefix(b"\xef\xbb\xbf").splitlines(True), lines))
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield line.decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            advice = "save it as UTF-8, for example with `iconv -f WINDOWS-1252 -t UTF-8`."
+            raise DataError(f"{STDIN}, line {number} is not UTF-8; {advice}") from None
+
+
+def _from_stdin(header: bool, bad: BadRows, start: bytes = b"") -> Table:
+    name, raw = STDIN, read_pipe(sys.stdin.buffer, STDIN, start)
     if raw.startswith(b"PAR1"):
         return _table(read_parquet(raw, name), name, raw, bad)
     data = clean(raw, name, bad)

@@ -117,7 +117,7 @@ def _linked(code: bytes) -> dict[str, int]:
     llvm = _llvm()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     reference = llvm.ObjectFileRef.from_data(code)
-    names = ("run", "product", "barrier", "number", "size", "across", "along", "sample")
+    names = ("run", "product", "barrier", "number", "size", "across", "along", "sample", "checksum")
     engine.add_object_file(reference)
     engine.finalize_object()
     _ENGINES.append(engine)
@@ -128,7 +128,7 @@ def _linked(code: bytes) -> dict[str, int]:
 def packing_entry(vector: Vector) -> dict[str, Callable[..., int]]:
     """Return the functions of `elman.engine.cpu.emit.packing` by name."""
     addresses = _load(f"packing {astuple(vector)}", lambda: packing.packing(vector))
-    parameters = {"across": 4, "along": 4, "sample": 3}
+    parameters = {"across": 4, "along": 4, "sample": 3, "checksum": 3}
     return {
         name: ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(addresses[name])
         for name, count in parameters.items()

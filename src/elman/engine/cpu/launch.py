@@ -14,6 +14,7 @@ from torch import Tensor
 from elman.engine.call import Arguments, Result, Spec, Trace
 from elman.engine.cpu import build, host, weights
 from elman.engine.cpu.emit.plan import Plan
+from elman.engine.memory import CPU, own
 
 # A call with fewer multiplications than this is faster on one thread.
 MIN_TEAM_WORK: Final = 1_500_000
@@ -51,7 +52,7 @@ def share_rows(steps: int, batch: int, lengths: Tensor | None, work: int, whole:
 
 @functools.lru_cache(256)
 def _even(steps: int, batch: int, threads: int, split: bool, slices: int) -> Schedule:
-    parts = np.array_split(np.arange(batch), slices)
+    parts = np.array_split(np.arange(batch, dtype=np.int64), slices)
     return _schedule(threads, split, parts, np.full(batch, steps, np.int64))
 
 
@@ -66,19 +67,19 @@ class _Workspace(threading.local):
     """A thread's scratch memory, reused by its kernels: fresh pages cost more than the work on them."""
 
     def __init__(self) -> None:
-        self.bytes = torch.empty(0, dtype=torch.uint8)
+        self.bytes = torch.empty(0, dtype=torch.uint8, device=CPU)
 
-    def get(self, count: int) -> int:
+    def get(self, count: int) -> Tensor:
         if self.bytes.numel() < count:
-            self.bytes = torch.empty(count + count // 2, dtype=torch.uint8)
-        return self.bytes.data_ptr()
+            self.bytes = torch.empty(count + count // 2, dtype=torch.uint8, device=CPU)
+        return self.bytes
 
 
 _WORKSPACE: Final = _Workspace()
 
 
 def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
+    return 0 if tensor is None else own(tensor)
 
 
 def scratch_bytes(schedule: Schedule, rows: int, row_bytes: int) -> int:
@@ -103,8 +104,8 @@ def fill(fields: dict[str, int], plan: Plan, schedule: Schedule, rows: int, scra
 
 
 def _launch(plan: Plan, schedule: Schedule, fields: dict[str, int], rows: int, row_bytes: int) -> None:
-    scratch = _WORKSPACE.get(scratch_bytes(schedule, rows, row_bytes))
-    team = fill(fields, plan, schedule, rows, scratch)
+    scratch = _WORKSPACE.get(scratch_bytes(schedule, rows, row_bytes))  # held until the kernel returns
+    team = fill(fields, plan, schedule, rows, own(scratch))
     block = np.array([fields.get(name, 0) for name in plan.fields], np.int64)
     if team.parallel is not None:
         team.parallel(build.entry(plan), block.ctypes.data, schedule.threads, 0)
@@ -117,15 +118,15 @@ def constants(
 ) -> dict[str, int]:
     """Return the fields of both passes that hold no tensors of the call."""
     hp = weights.padded(hidden, plan)
-    zero = weights.zeros(hp * (1 + len(plan.cell.gates)), dtype).data_ptr()
+    zero = own(weights.zeros(hp * (1 + len(plan.cell.gates)), dtype))
     return {"T": steps, "B": batch, "H": hidden, "Hp": hp, "reverse": reverse, "zero": zero}
 
 
 def weight_fields(packed: weights.Packed, inputs: int) -> dict[str, int]:
     """Return the fields of a forward kernel's weights."""
-    fields = {"I": inputs, "W": packed.W.data_ptr(), "U": _address(packed.U)}
+    fields = {"I": inputs, "W": own(packed.W), "U": _address(packed.U)}
     fields |= {"W.scales": _address(packed.W_scales), "U.scales": _address(packed.U_scales)}
-    fields |= {"bias": packed.bias.data_ptr(), "gain": _address(packed.gain)}
+    fields |= {"bias": own(packed.bias), "gain": _address(packed.gain)}
     return fields | {"units": _address(packed.units)}
 
 
@@ -148,11 +149,11 @@ def _common(plan: Plan, spec: Spec, arguments: Arguments[Tensor], trace: Trace) 
     fields["clear"], fields["kept"] = _address(arguments.clear), _address(trace.kept)
     fields["units"], fields["mask"] = _address(trace.units), _address(trace.mask)
     for name, buffer in zip(plan.cell.state, trace.states, strict=True):
-        fields[f"s.{name}"] = buffer.data_ptr()
+        fields[f"s.{name}"] = own(buffer)
         fields[f"stride.{name}"] = batch * hp if buffer.shape[0] > 1 else 0
     if trace.zoneout is not None:
         z = trace.zoneout
-        fields |= {"zoneout": z.data_ptr(), "z_state": z.stride(0)}
+        fields |= {"zoneout": own(z), "z_state": z.stride(0)}
         fields |= {"z_step": z.stride(1) * (z.shape[1] > 1), "z_row": z.stride(2) * (z.shape[2] > 1)}
     return fields
 
@@ -174,7 +175,7 @@ def forward(plan: Plan, spec: Spec, arguments: Arguments[Tensor], packed: weight
     mask = None if arguments.mask is None else weights.pad_units(arguments.mask, hp, 1).contiguous()
     trace = Trace(states, kept, packed.units, _zoneout(spec, arguments, hp), mask)
     fields = _common(plan, spec, arguments, trace)
-    fields |= {"x": x.data_ptr(), "x_step": x.stride(0), "x_row": x.stride(1), "chunk": chunk}
+    fields |= {"x": own(x), "x_step": x.stride(0), "x_row": x.stride(1), "chunk": chunk}
     fields |= weight_fields(packed, inputs)
     _launch(plan, schedule, fields, max(chunk * schedule.largest, chunk + 1), row_bytes)
     return trace
@@ -186,7 +187,7 @@ def _buffer(initial: Tensor, steps: int, hp: int, lengths: Tensor | None, revers
     partial = lengths is not None or hp != width  # some values are never written
     buffer = (initial.new_zeros if partial else initial.new_empty)(steps + 1, batch, hp)
     if reverse and lengths is not None and steps:
-        buffer[lengths, torch.arange(batch), :width] = initial
+        buffer[lengths, torch.arange(batch, device=CPU), :width] = initial
         return buffer
     first = buffer[steps if reverse else 0]
     (first if hp == width else first[:, :width]).copy_(initial)
@@ -226,12 +227,11 @@ def backward(
     sums = x.new_zeros(schedule.slices, plan.sums, hp)
     packed = None if w.weight_hh is None else weights.pack_backward(plan, w.weight_hh, hidden)
     gain, up = weights.gain(plan, w), upstream.output
-    up = up if up.stride(2) == 1 or hidden == 1 else up.contiguous()
     fields = _common(plan, spec, arguments, trace)
-    fields |= {"up": up.data_ptr(), "up_step": up.stride(0), "up_row": up.stride(1)}
+    fields |= {"up": own(up), "up_step": up.stride(0), "up_row": up.stride(1)}
     fields |= {"U": _address(packed), "gain": _address(gain)}
-    fields |= {"carry": carry.data_ptr(), "sums": sums.data_ptr()}
-    fields |= {f"up.{c}": g.data_ptr() for c, g in zip(plan.cell.state, upstream.every, strict=False)}
+    fields |= {"carry": own(carry), "sums": own(sums)}
+    fields |= {f"up.{c}": own(g) for c, g in zip(plan.cell.state, upstream.every, strict=False)}
     _launch(plan, schedule, fields, schedule.largest, plan.width * hp * plan.vector.size)
     total = sums.sum(0) if schedule.slices > 1 else sums[0]
     slots, last = len(plan.slots), len(plan.slots) + len(plan.cell.weights)

@@ -13,6 +13,7 @@ from elman.engine.call import Stack, Weights
 from elman.engine.cpu import host, weights
 from elman.engine.cpu.emit.plan import Plan
 from elman.engine.cpu.prepared import Prepared
+from elman.engine.memory import own
 
 
 class Lookup(Prepared):
@@ -25,7 +26,7 @@ class Lookup(Prepared):
         """Prepare steps on the rows of `vectors` (V, I)."""
         super().__init__(stack, 1, 1, vectors.dtype)
         self.table = _sums(self.plan, stack.weights[0], vectors)
-        self._base, self._stride = self.table.data_ptr(), self.table.stride(0) * self.size
+        self._base, self._stride = own(self.table), self.table.stride(0) * self.size
         self._bias = self.plan.fields.index("bias")
         self._threads = host.threads()
         self.parts[0].block[self.plan.fields.index("I")] = 0  # no inputs beside those in the table
@@ -36,16 +37,15 @@ class Lookup(Prepared):
         The output is a part of the new state. None if there is no such row, if a state doesn't fit as it is,
         or if the number of threads has changed.
         """
-        state = self._state(hx)
+        state = self.states(hx)
         if state is None or not 0 <= row < len(self.table) or host.threads() != self._threads:
             return None
         block, new = self.parts[0].block, tuple([torch.empty_like(s) for s in self.zeros])
         with self.lock:
             block[self._bias] = self._base + row * self._stride
-            for (address_at, stride_at), old, out in zip(self.parts[0].states, state, new, strict=True):
-                begin = old.data_ptr()
+            for (address_at, stride_at), old, out in zip(self.parts[0].states, state[1], new, strict=True):
                 # slot 1, the state after the step, is in the new tensor
-                block[address_at], block[stride_at] = begin, (out.data_ptr() - begin) // self.size
+                block[address_at], block[stride_at] = old, (own(out) - old) // self.size
             self.parts[0].start()
         return new[0][0], new if len(new) > 1 else new[0]
 

@@ -3,11 +3,13 @@
 T steps, B sequences, I inputs, H units, Hp units of whole panels, J states.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from elman.engine.call import Arguments, Result, Spec, State, Trace, Weights, taken
-from elman.engine.cpu import host, launch, weights
+from elman.engine.cpu import host, launch, plain, weights
 from elman.engine.cpu.emit.plan import Plan, plan_for
 from elman.engine.cpu.weight_gradients import WeightGradients
 
@@ -27,7 +29,11 @@ def _plan(spec: Spec, arguments: Arguments[Tensor], **more: bool) -> Plan:
 
 
 def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> tuple[Result[Tensor], Trace]:
-    """Run the forward kernel; with `keep` the Trace holds what the backward pass needs."""
+    """Run the forward kernel; with `keep` the Trace holds what the backward pass needs.
+
+    Raises UsageError for a tensor that a kernel can't read.
+    """
+    arguments = plain.arguments(spec, arguments)
     plan = _plan(spec, arguments, keep=keep, int8=spec.int8 and not keep)
     packed = (weights.pack if keep else weights.remembered)(plan, arguments.weights)
     trace = launch.forward(plan, spec, arguments, packed)
@@ -47,16 +53,23 @@ def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> tuple[Resul
 
 def empty_trace(spec: Spec, arguments: Arguments[Tensor]) -> Trace:
     """Return a Trace of the shapes that `forward` keeps, without its numbers."""
-    plan, x = _plan(spec, arguments, keep=True), arguments.x
+    shapes = _kept_shapes(spec, _plan(spec, arguments, keep=True), arguments.x)
+    empty = (None if shape is None else arguments.x.new_empty(shape) for shape in shapes[1:])
+    return Trace(tuple(arguments.x.new_empty(shape) for shape in shapes.states), *empty)
+
+
+def _kept_shapes(spec: Spec, plan: Plan, x: Tensor) -> Any:
+    """Return a Trace of the shapes that `forward` keeps, None for what it doesn't."""
     steps, batch = x.shape[:2]
     hp, states = weights.padded(spec.hidden, plan), len(spec.cell.state)
     per_step = (1, 1) if spec.shares else (steps, batch)
-    return Trace(
-        states=tuple(x.new_empty(steps + 1, batch, hp) for _ in range(states)),
-        kept=x.new_empty(steps, batch, plan.places, hp),
-        units=x.new_empty(len(spec.cell.weights), hp) if spec.cell.weights else None,
-        zoneout=x.new_empty(states, *per_step, hp) if plan.zoneout else None,
-        mask=x.new_empty(batch, hp) if plan.masked else None,
+    shapes: Any = Trace  # of tuples instead of tensors
+    return shapes(
+        states=((steps + 1, batch, hp),) * states,
+        kept=(steps, batch, plan.places, hp),
+        units=(len(spec.cell.weights), hp) if spec.cell.weights else None,
+        zoneout=(states, *per_step, hp) if plan.zoneout else None,
+        mask=(batch, hp) if plan.masked else None,
     )
 
 
@@ -84,7 +97,7 @@ def _end(initial: Tensor, values: Tensor, lengths: Tensor | None, reverse: bool)
         return values[0 if reverse else -1].clone()
     if reverse:
         return torch.where((lengths == 0).unsqueeze(1), initial, values[0])
-    return values[lengths, torch.arange(len(initial))]
+    return values[lengths, torch.arange(len(initial), device=lengths.device)]
 
 
 def backward(
@@ -93,12 +106,19 @@ def backward(
     trace: Trace,
     upstream: Result[Tensor | None],
     needed: Arguments[bool],
+    spare: bool = False,
 ) -> Arguments[Tensor | None]:
-    """Run the backward kernel on the gradients of the result; it writes over `trace.kept`.
+    """Run the backward kernel on the gradients of the result; it overwrites `trace.kept`, or spares it.
 
-    Returns the gradients of the arguments, None where none is needed or none exists.
+    Returns the gradients of the arguments, None where none is needed or none exists. Raises UsageError for a
+    tensor that a kernel can't read: hooks may replace what was saved for this pass.
     """
+    arguments = plain.arguments(spec, arguments)
     plan, x = _plan(spec, arguments, backward=True, every=spec.every_state), arguments.x
+    trace = plain.trace(trace, _kept_shapes(spec, plan, x), x.dtype)
+    if spare and trace.kept is not None:
+        trace = trace._replace(kept=trace.kept.clone())
+    upstream = plain.upstream(spec, upstream, x)
     output, final, every = upstream
     if output is None:
         output = weights.zeros(spec.hidden, x.dtype).expand(*x.shape[:2], spec.hidden)

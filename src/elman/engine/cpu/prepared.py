@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from elman.engine.call import Stack, State, Weights
-from elman.engine.cpu import build, host, launch, weights
+from elman.engine.cpu import build, host, launch, plain, weights
 from elman.engine.cpu.emit.plan import plan_for
+from elman.engine.memory import CPU, Form, own
 
 
 class _Part(NamedTuple):
@@ -35,23 +36,33 @@ class Prepared:
         self.width, self.count = weights.hidden_size(stack.cell, stack.weights[0]), len(stack.cell.state)
         norm = stack.weights[0].gain_ih is not None
         self.plan = plan_for(stack.cell, host.vector(dtype), int8=stack.int8, norm=norm)
-        self.parts = [self._part(w, k % stack.directions == 1) for k, w in enumerate(stack.weights)]
+        self.inputs, self.dtype = stack.weights[0].weight_ih.shape[1], dtype
+        self.parts = []
+        for k, w in enumerate(stack.weights):
+            inputs = self.inputs if k < self.directions else self.directions * self.width
+            self.parts.append(self._part(w, inputs, reverse=k % self.directions == 1))
         self.size = self.plan.vector.size
         self.row = batch * self.width * self.size  # bytes of one layer's state
-        self.shape, self.dtype = (len(self.parts), batch, self.width), dtype
-        self.zeros = (torch.zeros(self.shape, dtype=dtype),) * self.count
+        self.shape = (len(self.parts), batch, self.width)
+        self.find_state = Form(self.shape, dtype).find
+        self.step_input = Form((batch, self.inputs), dtype)
+        self.scan_input = Form((steps, batch, self.inputs), dtype)
+        self.zeros = (torch.zeros(self.shape, dtype=dtype, device=CPU),) * self.count
+        self.zero = self.zeros[0][:1]  # of one layer in one direction
+        self.output = self.zero[0]
 
-    def _part(self, w: Weights[Tensor], reverse: bool) -> _Part:
-        plan, packed, inputs = self.plan, weights.remembered(self.plan, w), w.weight_ih.shape[1]
+    def _part(self, w: Weights[Tensor], inputs: int, reverse: bool) -> _Part:
+        plan = self.plan
+        w = plain.weights(plan.cell, w, inputs, self.width, self.dtype)
+        packed = weights.remembered(plan, w)
         schedule, chunk, row_bytes = launch.forward_schedule(
             plan, self.steps, self.batch, inputs, self.width, None
         )
         rows = max(chunk * schedule.largest, chunk + 1)
-        dtype = w.weight_ih.dtype
-        fields = launch.constants(plan, self.steps, self.batch, self.width, reverse, dtype)
+        fields = launch.constants(plan, self.steps, self.batch, self.width, reverse, self.dtype)
         fields |= launch.weight_fields(packed, inputs) | {"chunk": chunk}
-        scratch = torch.empty(launch.scratch_bytes(schedule, rows, row_bytes), dtype=torch.uint8)
-        team = launch.fill(fields, plan, schedule, rows, scratch.data_ptr())
+        scratch = torch.empty(launch.scratch_bytes(schedule, rows, row_bytes), dtype=torch.uint8, device=CPU)
+        team = launch.fill(fields, plan, schedule, rows, own(scratch))
         block = (ctypes.c_int64 * len(plan.fields))(*[int(fields.get(name, 0)) for name in plan.fields])
         address = ctypes.addressof(block)
         if team.parallel is None:
@@ -69,50 +80,43 @@ class Prepared:
         states = tuple((at[f"s.{c}"], at[f"stride.{c}"]) for c in plan.cell.state)
         return _Part(block, start, at, states, reverse, (packed, schedule, scratch))
 
-    def _state(self, hx: Any) -> State | None:
-        """Return a state (L*D, B, H), ... as a tuple, zeros for None; None if it doesn't fit as it is."""
+    def states(self, hx: Any) -> tuple[State, list[int]] | None:
+        """Return the states (L*D, B, H), ... and where they lie, zeros for None; None if one doesn't fit."""
         if hx is None:
-            return self.zeros
-        state = (hx,) if isinstance(hx, Tensor) else hx
-        if len(state) != self.count:
+            hx = self.zeros
+        elif isinstance(hx, Tensor):
+            hx = (hx,)
+        elif type(hx) is not tuple:  # another iterable may own its tensors only for a moment
             return None
-        for s in state:
-            if (
-                type(s) is not Tensor
-                or s.shape != self.shape
-                or s.dtype is not self.dtype
-                or not s.is_cpu
-                or not s.is_contiguous()
-            ):
-                return None
-        return tuple(state)
+        addresses = [self.find_state(s) for s in hx]
+        return (hx, addresses) if len(addresses) == self.count and 0 not in addresses else None
 
     def step(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
         """Take x (B, I) and states (L, B, H) to output (B, H) and states.
 
-        None if a state doesn't fit as it is, or if another thread is running: there is one set of memory.
+        None if a tensor doesn't fit as it is, or if another thread is running: there is one set of memory.
         """
-        return self._alone(self._step, x, hx)
-
-    def scan(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
-        """Take x (T, B, I) and states (L*D, B, H) to output (T, B, D*H) and states; None as in `step`."""
-        return self._alone(self._scan, x, hx)
-
-    def _alone(
-        self, work: Callable[[Tensor, State], tuple[Tensor, State]], x: Tensor, hx: Any
-    ) -> tuple[Tensor, State] | None:
-        state = self._state(hx)
-        if state is None or not self.lock.acquire(blocking=False):
+        source, state = self.step_input.find_rows(x), self.states(hx)
+        if not source or state is None or not self.lock.acquire(blocking=False):
             return None
         try:
-            return work(x, state)
+            return self._step(source, x.stride(0) if self.batch > 1 else 0, state[1])
         finally:
             self.lock.release()
 
-    def _step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        new = tuple([torch.empty_like(s) for s in self.zeros])
-        ins, outs = [s.data_ptr() for s in state], [s.data_ptr() for s in new]
-        source, stride, offset = x.data_ptr(), x.stride(0), 0
+    def scan(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
+        """Take x (T, B, I) and states (L*D, B, H) to output (T, B, D*H) and states; None as in `step`."""
+        source, state = self.scan_input.find_rows(x), self.states(hx)
+        if not source or state is None or not self.lock.acquire(blocking=False):
+            return None
+        try:
+            return self._scan(source, x.stride(), state[1])
+        finally:
+            self.lock.release()
+
+    def _step(self, source: int, stride: int, ins: list[int]) -> tuple[Tensor, State]:
+        new = tuple([torch.empty_like(z) for z in self.zeros])
+        outs, offset = [own(s) for s in new], 0
         for part in self.parts:
             block, at = part.block, part.at
             block[at["x"]], block[at["x_row"]] = source, stride
@@ -122,30 +126,40 @@ class Prepared:
             part.start()
             source, stride = outs[0] + offset, self.width
             offset += self.row
-        return new[0][-1].clone(), new  # changing the output must not change the state
+        output = torch.empty_like(self.output)  # a copy: changing it must not change the state
+        ctypes.memmove(own(output), source, self.row)
+        return output, new
 
-    def _scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def _scan(self, source: int, strides: tuple[int, ...], ins: list[int]) -> tuple[Tensor, State]:
         final: list[list[Tensor]] = [[] for _ in range(self.count)]
         for first in range(0, len(self.parts), self.directions):
             outputs = []
             for k in range(first, first + self.directions):
-                output, ends = self._along(self.parts[k], x, state, k)
+                begins = [address + k * self.row for address in ins]
+                output, ends = self._along(self.parts[k], source, strides, begins)
                 outputs.append(output)
                 for layers, end in zip(final, ends, strict=True):
                     layers.append(end)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+            source, strides = own(x), x.stride()
         return x, tuple(ends[0] if len(ends) == 1 else torch.cat(ends) for ends in final)
 
-    def _along(self, part: _Part, x: Tensor, state: State, k: int) -> tuple[Tensor, list[Tensor]]:
-        block, at, steps = part.block, part.at, self.steps
-        block[at["x"]], block[at["x_step"]], block[at["x_row"]] = x.data_ptr(), x.stride(0), x.stride(1)
-        h = x.new_empty(steps + 1, self.batch, self.width)
+    def _along(
+        self, part: _Part, source: int, strides: tuple[int, ...], begins: list[int]
+    ) -> tuple[Tensor, list[Tensor]]:
+        block, at, steps, row = part.block, part.at, self.steps, self.row
+        block[at["x"]], block[at["x_step"]], block[at["x_row"]] = source, *strides[:2]
+        h = torch.empty((steps + 1, self.batch, self.width), dtype=self.dtype, device=CPU)
+        ends = [torch.empty_like(self.zero) for _ in begins]
+        # h is kept at every step; the kernel overwrites the other states
+        places = own(h), *map(own, ends[1:])
         begin, end = (steps, 0) if part.reverse else (0, steps)
-        ends = [s[k : k + 1].clone() for s in state]  # the kernel overwrites all but h
-        h[begin].copy_(ends[0][0])
-        strides = (self.batch * self.width, *[0] * (self.count - 1))  # only h is kept at every step
-        for (address_at, stride_at), buffer, stride in zip(part.states, (h, *ends[1:]), strides, strict=True):
-            block[address_at], block[stride_at] = buffer.data_ptr(), stride
+        ctypes.memmove(places[0] + begin * row, begins[0], row)
+        for to, old in zip(places[1:], begins[1:], strict=True):
+            ctypes.memmove(to, old, row)
+        slots = (self.batch * self.width, *[0] * (self.count - 1))
+        for (address_at, stride_at), address, stride in zip(part.states, places, slots, strict=True):
+            block[address_at], block[stride_at] = address, stride
         part.start()
-        ends[0].copy_(h[end])
+        ctypes.memmove(own(ends[0]), places[0] + end * row, row)
         return (h[:-1] if part.reverse else h[1:]), ends

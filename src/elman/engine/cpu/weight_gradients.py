@@ -103,9 +103,9 @@ class WeightGradients:
         """Return the gradients of U's sums (B, slots*Hp) at a row's first step, 0 if it reads no state."""
         gradients, lengths, clear = self._slots("au").flatten(2), self.arguments.lengths, self.arguments.clear
         steps, batch = gradients.shape[:2]
-        rows = torch.arange(batch)
-        first = torch.full((batch,), steps - 1 if self.spec.reverse else 0)
-        unseen = torch.zeros(batch, dtype=torch.bool)
+        rows = torch.arange(batch, device=gradients.device)
+        first = torch.full_like(rows, steps - 1 if self.spec.reverse else 0)
+        unseen = torch.zeros_like(rows, dtype=torch.bool)
         if lengths is not None:
             unseen = lengths == 0
             first = (lengths - 1).clamp(min=0) if self.spec.reverse else first

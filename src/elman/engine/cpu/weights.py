@@ -4,7 +4,6 @@ G gates, S slots, H units, Hp units of whole panels, K what a product sums over,
 """
 
 import functools
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,8 +16,10 @@ from torch.utils.weak import WeakIdKeyDictionary
 from elman.cells import Cell
 from elman.engine.call import Weights, flatten
 from elman.engine.cpu import build
+from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Plan, plan_for
 from elman.engine.cpu.emit.product import WIDE
+from elman.engine.memory import CPU, are_marked, find, mark, own
 
 
 class Packed(NamedTuple):
@@ -66,7 +67,7 @@ def pad_units(tensor: Tensor, hp: int, axis: int) -> Tensor:
 @functools.cache
 def zeros(count: int, dtype: torch.dtype) -> Tensor:
     """Return zeros for rows of units beyond H, and for states before a sequence."""
-    return torch.zeros(count, dtype=dtype)
+    return torch.zeros(count, dtype=dtype, device=CPU)
 
 
 def pack(plan: Plan, w: Weights[Tensor]) -> Packed:
@@ -96,34 +97,34 @@ def to_bytes(panels: Tensor) -> tuple[Tensor, Tensor]:
 
 def pack_backward(plan: Plan, hh: Tensor, hidden: int) -> Tensor:
     """Lay U (G*H, H) out for the backward kernel: (Hp / C, slots * Hp, C)."""
-    hh, hp = hh.contiguous(), padded(hidden, plan)
+    hh, hp = hh.detach(), padded(hidden, plan)  # whose memory stays if another thread assigns hh.data
     rows = _addresses(plan, "au", hidden, *_rows(hh))
     columns = WIDE * plan.vector.lanes
     panels = hh.new_empty(hp // columns, len(rows), columns)
-    build.packing_entry(plan.vector)["along"](rows.ctypes.data, panels.data_ptr(), len(rows), hidden)
+    build.packing_entry(plan.vector)["along"](rows.ctypes.data, own(panels), len(rows), hidden)
     return panels
 
 
 def _across(weight: Tensor, plan: Plan, letters: str, hidden: int) -> Tensor:
     """(G*H, K) → (S*Hp / C, K, C)."""
-    weight = weight.contiguous()
+    weight = weight.detach()  # whose memory stays if another thread assigns weight.data
     rows = _addresses(plan, letters, hidden, *_rows(weight))
     columns, count = WIDE * plan.vector.lanes, weight.shape[1]
     panels = weight.new_empty(len(rows) // columns, count, columns)
-    build.packing_entry(plan.vector)["across"](rows.ctypes.data, panels.data_ptr(), len(panels), count)
+    build.packing_entry(plan.vector)["across"](rows.ctypes.data, own(panels), len(panels), count)
     return panels
 
 
 def _rows(weight: Tensor) -> tuple[int, int, int]:
     """Return the address of a matrix, the bytes of a row, and the address of a row of zeros."""
     zero = zeros(weight.shape[1], weight.dtype)
-    return weight.data_ptr(), weight.shape[1] * weight.element_size(), zero.data_ptr()
+    return own(weight), weight.shape[1] * weight.element_size(), own(zero)
 
 
 @functools.lru_cache(256)
 def _addresses(plan: Plan, letters: str, hidden: int, base: int, row: int, zero: int) -> Any:
     """Return the addresses of the rows of all units of these slots, int64 (S*Hp)."""
-    unit = np.arange(padded(hidden, plan))
+    unit = np.arange(padded(hidden, plan), dtype=np.int64)
     parts = [np.where(unit < hidden, base + (g * hidden + unit) * row, zero) for g in gates(plan, letters)]
     return np.concatenate(parts).astype(np.int64)
 
@@ -155,7 +156,7 @@ def _slot_places(plan: Plan, hidden: int, recurrent: bool) -> Tensor:
     total = len(plan.cell.gates) * hidden
     part = {"x": 0, "u": total, "a": 2 * total}
     last = 3 * total if recurrent else total
-    unit = torch.arange(padded(hidden, plan))
+    unit = torch.arange(padded(hidden, plan), device=CPU)
     rows = [
         torch.where(unit < hidden, part[letter] + plan.cell.gates.index(g) * hidden + unit, last)
         for letter, g in plan.slots
@@ -166,37 +167,44 @@ def _slot_places(plan: Plan, hidden: int, recurrent: bool) -> Tensor:
 class Snapshot:
     """Notices whether tensors have been replaced or changed since.
 
-    PyTorch counts the changes of a tensor, except those made through `.data`: a sample of the numbers reveals
-    these.
+    PyTorch counts the changes of a tensor, except those made in place through `.data`. A checksum of all
+    numbers reveals these: for certain if they change one number, otherwise but for a chance of 2^-32. A
+    sample, which is quicker, reveals what changes most numbers.
     """
 
-    def __init__(self, plan: Plan, tensors: Sequence[Tensor]) -> None:
-        # weak: a snapshot may be the value under a tensor that must die with its layer
-        self._marks = [(weakref.ref(t), t._version, t.data_ptr()) for t in tensors]
-        self._sample = sampler(plan, tensors)
-        self._sampled = self._sample()
+    def __init__(self, vector: Vector, tensors: Sequence[Tensor]) -> None:
+        """Look at contiguous tensors."""
+        self._marks, self._shapes = [mark(t) for t in tensors], [t.shape for t in tensors]
+        self._readers = {whole: reader(vector, tensors, whole) for whole in (False, True)}
+        self._numbers = {whole: read() for whole, read in self._readers.items()}
 
-    def holds(self, tensors: Sequence[Tensor]) -> bool:
-        """Return whether these are the same tensors with the same numbers."""
-        if len(tensors) != len(self._marks):
+    def holds(self, tensors: Sequence[Tensor], whole: bool) -> bool:
+        """Return whether these are the same tensors with the same numbers, of which `whole` reads all."""
+        if len(tensors) != len(self._marks) or not are_marked(tensors, self._marks):
             return False
-        for t, (reference, version, address) in zip(tensors, self._marks, strict=True):
-            if reference() is not t or t._version != version or t.data_ptr() != address:
-                return False
-        return self._sample() == self._sampled
+        if whole and not all(t.is_contiguous() for t in tensors):
+            return False
+        if whole and [t.shape for t in tensors] != self._shapes:
+            return False
+        return self._readers[whole]() == self._numbers[whole]
 
 
-def sampler(plan: Plan, tensors: Sequence[Tensor]) -> Callable[[], int]:
-    """Return a function that reads some numbers of each tensor and mixes them into one."""
-    addresses = np.array([t.data_ptr() for t in tensors])
-    counts = np.array([t.numel() for t in tensors])
-    function = build.packing_entry(plan.vector)["sample"]
+def is_countable(tensors: Sequence[Tensor], dtype: torch.dtype) -> bool:
+    """Return whether a Snapshot can be made: their memory can be read, and PyTorch counts their changes."""
+    return all(find(t, t.shape, dtype) and not t.is_inference() for t in tensors)
+
+
+def reader(vector: Vector, tensors: Sequence[Tensor], whole: bool) -> Callable[[], int]:
+    """Return a function that mixes all numbers of contiguous tensors, or a sample of them, into one."""
+    addresses = np.array([own(t) for t in tensors], np.int64)
+    counts = np.array([t.numel() for t in tensors], np.int64)
+    function = build.packing_entry(vector)["checksum" if whole else "sample"]
     arguments = (addresses.ctypes.data, counts.ctypes.data, len(tensors))
 
-    def sample(_alive: Any = (addresses, counts)) -> int:
+    def read(_alive: Any = (addresses, counts)) -> int:
         return function(*arguments)
 
-    return sample
+    return read
 
 
 # Packed weights of layers that are used without gradients, by their first matrix.
@@ -206,10 +214,10 @@ _PACKED: Final[Any] = WeakIdKeyDictionary()
 def remembered(plan: Plan, w: Weights[Tensor]) -> Packed:
     """Do the same as `pack`, but only once while the weights are unchanged."""
     tensors = [t for t in flatten(w) if t is not None]
-    if any(t.is_inference() for t in tensors):  # PyTorch doesn't count these tensors' changes
+    if not is_countable(tensors, w.weight_ih.dtype):
         return pack(plan, w)
     entry = _PACKED.get(w.weight_ih)
-    if entry is None or entry[0] is not plan or not entry[1].holds(tensors):
-        entry = _PACKED[w.weight_ih] = (plan, Snapshot(plan, tensors), pack(plan, w))
+    if entry is None or entry[0] is not plan or not entry[1].holds(tensors, whole=True):
+        entry = _PACKED[w.weight_ih] = (plan, Snapshot(plan.vector, tensors), pack(plan, w))
     packed: Packed = entry[2]
     return packed

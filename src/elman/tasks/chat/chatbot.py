@@ -13,7 +13,7 @@ import torch
 from elman import artifact
 from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
 from elman.data.table.formats import input_lines
-from elman.data.text.conversations import Conversation, read_conversations
+from elman.data.text.conversations import Conversation, Conversations, read_conversations
 from elman.errors import DataError, UsageError
 from elman.settings import is_number
 from elman.tasks.chat.baseline import Retrieval
@@ -24,7 +24,7 @@ from elman.tasks.chat.settings import Settings, defaults
 from elman.tasks.chat.speaker import Speaker
 from elman.tasks.chat.stream import ChatStream
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.evaluation import few_note, overlap_note
+from elman.tasks.evaluation import few_note, hurried, overlap_note
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.problem import NextToken
 from elman.tasks.inputs import check_count, check_seed, check_text, is_table, read_texts
@@ -37,6 +37,7 @@ from elman.typed import RawText, typed
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
 VALIDATION: Final = {"replies": 200, "talks": 5}  # scored at the end of a training
+HURRIED: Final = {"replies": 10, "talks": 1}  # the same, of an interrupted one
 NO_REPLY: Final = "holds no turn of the assistant after one of the user."
 
 
@@ -130,13 +131,18 @@ class Chatbot(Task):
         identity["valid"] = None if valid_data is None else valid_data.fingerprint
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         outcome = watch(run, progress, "network")
+        run.require_model()
         network.eval().cpu()  # where single steps are fastest
         notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
         hashes = _hashes(held_out)
         notes += overlap_note(hashes, torch.tensor(_hashes(train)), "conversations")
         notes += few_note(len(set(hashes)), "conversations")
-        retrieval = Retrieval.fit(contexts, replies)
-        validation = evaluate(Speaker(network, codec, chosen), retrieval, held_out, notes, **VALIDATION)
+        retrieval, scope = Retrieval.fit(contexts, replies), VALIDATION
+        if outcome.signal is not None:
+            answered = sorted({n for n, _ in reply_positions(held_out)})
+            rows, note = hurried(len(answered), HURRIED["replies"], "conversations")
+            held_out, notes, scope = [held_out[answered[row]] for row in rows], notes + note, HURRIED
+        validation = evaluate(Speaker(network, codec, chosen), retrieval, held_out, notes, **scope)
         model = cls(
             network=network,
             settings=chosen,
@@ -149,13 +155,16 @@ class Chatbot(Task):
         run.keep(model.save)
         return model
 
+    @classmethod
+    def check_data(cls, data: Any, skip_bad: bool = False, **_: Any) -> None:
+        _require_replies(read_conversations(data, skip_bad))
+
     @entry
     def evaluate(self, data: Any, *, skip_bad: bool = False) -> ChatEvaluation:
         """Score on other conversations, beside retrieval; `skip_bad` as in `fit`. Raises DataError for
         malformed data, or if there is no reply."""
         conversations = read_conversations(data, skip_bad)
-        if not reply_positions(conversations.all):
-            raise DataError(f"{conversations.name} {NO_REPLY}")
+        _require_replies(conversations)
         notes = few_note(len(set(_hashes(conversations.all))), "conversations")
         if conversations.fingerprint == self.source["fingerprint"]:
             notes += ("these conversations were trained on, which flatters all scores",)
@@ -264,6 +273,12 @@ class Chatbot(Task):
         stream.tell(messages)
         replies = stream.candidates()
         return [(reply.text, reply.score) for reply in replies[:count]] if count > 1 else replies[0].text
+
+
+def _require_replies(conversations: Conversations) -> None:
+    """Raise DataError if there is no reply to score."""
+    if not reply_positions(conversations.all):
+        raise DataError(f"{conversations.name} {NO_REPLY}")
 
 
 def _is_message(data: Any) -> bool:

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypedDict, final, overload
+from typing import Any, ClassVar, Final, Literal, TypedDict, final, overload
 
 import torch
 from torch import Tensor
 
 from elman import artifact
 from elman.data.batches import text_hashes
-from elman.data.table.formats import ENDINGS
+from elman.data.table.formats import ENDINGS, ending
 from elman.data.table.frames import column_name
-from elman.data.table.table import read_table
+from elman.data.table.table import Table, arriving_texts, read_table
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer, tokenizer_from_json
 from elman.errors import UsageError
 from elman.tasks.classify.baseline import BagOfWords
@@ -32,13 +32,15 @@ from elman.tasks.classify.scores import Label, LabelEvaluation, likeliest
 from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.classify.stream import ClassifierStream
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.evaluation import overlap_note
+from elman.tasks.evaluation import hurried, overlap_note
 from elman.tasks.inputs import read_texts, texts_of
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
 from elman.typed import typed
+
+HURRIED_TEXTS: Final = 200  # classified for the scores of an interrupted training
 
 
 @dataclass(frozen=True)
@@ -140,14 +142,19 @@ class Classifier(Task):
         # made first: it refuses a checkpoint that doesn't fit
         cropped = replace(problem, crop=chosen.crop)
         run = Run(network, cropped, plan, folder=folder, resume=resume, identity=identity)
-        if watch(Run(baseline, problem, plan), progress, "plain baseline").stopped == "interrupted":
-            raise KeyboardInterrupt
+        plain = watch(Run(baseline, problem, plan), progress, "plain baseline")
+        if plain.signal is not None:
+            run.stop(plain.signal)
         outcome = watch(run, progress, "network")
+        run.require_model()
         network.eval().cpu()
         train_hashes = torch.tensor(sorted(set(text_hashes(corpus.train.texts))))
         notes = overlap_note(text_hashes(corpus.held_out.texts), train_hashes, "texts")
         notes += scoring_notes(corpus.held_out, corpus.classes) + contradiction_note(corpus.train)
         notes += (outcome.stopped,) if outcome.error else ()
+        if outcome.signal is not None:
+            rows, note = hurried(len(held_out.texts), HURRIED_TEXTS, "texts")
+            held_out, notes = corpus.held_out.take(rows).encoded(tokenizer), notes + note
         model = cls(
             network=network,
             settings=chosen,
@@ -162,6 +169,18 @@ class Classifier(Task):
         )
         run.keep(model.save)
         return model
+
+    @classmethod
+    def check_data(
+        cls,
+        data: Any,
+        text: str = "text",
+        label: str = "label",
+        header: bool = True,
+        skip_bad: bool = False,
+        **_: Any,
+    ) -> None:
+        read_table(data, header=header, skip_bad=skip_bad).require(text, label)
 
     @entry
     def evaluate(
@@ -230,15 +249,13 @@ class Classifier(Task):
         return ClassifierStream(self.network, self.tokenizer, self.classes)
 
     def answers(self, data: Any, *, header: bool = True) -> Iterator[LabelAnswer]:
-        """Yield the label of every text in `data`, a table or a text. Raises UsageError if there are no data,
-        DataError for a table without a column of texts or with an empty cell."""
+        """Yield the label of every text in `data`, a table or a text; of a line of standard input as soon as
+        it arrives. A blank line is an empty text. Raises UsageError if there are no data, DataError for a
+        table without a column of texts or with an empty cell."""
         self.require_input(data)
-        if isinstance(data, str):
-            texts = _texts(data, header, self.columns[0])
-        else:
-            texts = read_texts(data, self.columns[0]).texts
-        for row in self.predict(texts, probabilities=True):
-            yield LabelAnswer(max(row, key=lambda name: row[name]), row)
+        for texts in _texts(data, header, self.columns[0]):
+            for row in self.predict(texts, probabilities=True):
+                yield LabelAnswer(max(row, key=lambda name: row[name]), row)
 
     def parts(self) -> Parts:
         return Parts(
@@ -296,9 +313,22 @@ def _score(
     return LabelEvaluation.of(ours, {"bag of words": plain}, examples.labels, classes, notes)
 
 
-def _texts(data: str, header: bool, column: Any) -> list[str]:
-    """Return the texts of a file or of standard input; any other string is a text itself."""
-    return texts_of(read_table(data, header=header), column) if _names_a_table(data) else [data]
+def _texts(data: Any, header: bool, column: Any) -> Iterator[list[str]]:
+    """Yield the texts of a file or of a table, or of standard input line by line; any other string is a text
+    itself."""
+    if not isinstance(data, str):
+        yield read_texts(data, column).texts
+    elif not _names_a_table(data):
+        yield [data]
+    elif data != "-":
+        table = read_table(data, header=header)
+        # a blank line is an empty text, so that there is an answer for every line
+        lines = table.frame["text"].fill_null("").to_list() if ending(Path(data)) == ".txt" else None
+        yield texts_of(table, column) if lines is None else lines
+    elif isinstance(texts := arriving_texts(header), Table):
+        yield texts_of(texts, column)
+    else:
+        yield from ([line] for line in texts)
 
 
 def _names_a_table(data: str) -> bool:

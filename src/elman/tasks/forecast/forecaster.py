@@ -15,6 +15,7 @@ from elman.data.series.panel import Panel, extend, read_panel
 from elman.data.series.source import join_names, series_table
 from elman.data.series.windows import Cutoffs
 from elman.errors import DataError, UsageError
+from elman.tasks.entry import entry, training_entry
 from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.history import (
     as_whole,
@@ -78,8 +79,8 @@ class Forecaster(Task):
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = ForecastEvaluation
     OPTIONS: ClassVar = {
-        "evaluate": frozenset({"header"}),
-        "backtest": frozenset({"cutoffs", "header"}),
+        "evaluate": frozenset({"header", "skip_bad"}),
+        "backtest": frozenset({"cutoffs", "header", "skip_bad"}),
         "predict": frozenset({"header", "plot"}),
         "generate": frozenset(),
     }
@@ -96,6 +97,7 @@ class Forecaster(Task):
     notes: tuple[str, ...]
 
     @classmethod
+    @training_entry
     def fit(
         cls,
         data: Any,
@@ -108,6 +110,7 @@ class Forecaster(Task):
         static: Sequence[str] = (),
         frequency: str | None = None,
         header: bool = True,
+        skip_bad: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -126,6 +129,9 @@ class Forecaster(Task):
             static: columns with one text or number for each series.
             frequency: such as "1h", "30min", "1d", "1bd", "1mo"; inferred if None.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
+            skip_bad: whether to skip rows without a readable stamp, and to take values that are no numbers as
+                missing, with one warning that counts them and names the first, rather than to raise DataError
+                for it; refused where they are more than half of all.
         """
         chosen, _ = split_choices(settings, Settings)  # before a long file is read
         steps = as_whole(horizon)
@@ -136,7 +142,7 @@ class Forecaster(Task):
         horizon = steps
         if folder is not None:
             artifact.check_destination(folder)
-        table = series_table(data, header=header, time=join_names(time), value=value)
+        table = series_table(data, header=header, time=join_names(time), value=value, skip_bad=skip_bad)
         panel = read_panel(
             table,
             time=time,
@@ -154,11 +160,22 @@ class Forecaster(Task):
         )
         source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
         model = _assemble(trained, panel, source)
-        if folder is not None and trained.run.rank == 0:
-            model.save(folder)
-            if not trained.interrupted:
-                trained.run.discard_checkpoint()
+        trained.run.keep(model.save, trained.signal)
         return model
+
+    @classmethod
+    def check_data(
+        cls,
+        data: Any,
+        time: str | Sequence[str] | None = None,
+        value: str | None = None,
+        series: str | None = None,
+        header: bool = True,
+        **_: Any,
+    ) -> None:
+        joined = join_names(time)
+        table = series_table(data, header=header, time=joined, value=value)
+        table.require(*[column for column in (joined, value, series) if column is not None])
 
     @property
     def horizon(self) -> int:
@@ -170,6 +187,7 @@ class Forecaster(Task):
         """Forecasts quantiles of a panel."""
         return Predictor(self.network, self.settings, self.features, self.calibration)
 
+    @entry
     def predict(
         self, data: Any = None, *, horizon: int | None = None, future: Any = None, header: bool = True
     ) -> pl.DataFrame:
@@ -191,14 +209,17 @@ class Forecaster(Task):
         """
         return self._forecast(self._panel(data, future, header), horizon)
 
-    def evaluate(self, data: Any, *, step: int | None = None, header: bool = True) -> ForecastEvaluation:
+    @entry
+    def evaluate(
+        self, data: Any, *, step: int | None = None, header: bool = True, skip_bad: bool = False
+    ) -> ForecastEvaluation:
         """Score on values that training has not seen, with a new forecast every `step` steps (a horizon, if
         None). Training series are scored from the end of training on, others after a context.
 
         Raises:
             DataError: the data can't be read, have nothing to score, or lack a covariate.
         """
-        panel = self._panel(data, None, header)
+        panel = self._panel(data, None, header, skip_bad)
         every = self.horizon if step is None else as_whole(step)
         if every is None or every < 1:
             raise UsageError(f"step must be a whole number of at least 1, not {step!r}")
@@ -210,8 +231,14 @@ class Forecaster(Task):
             )
         return self._score(panel, cutoffs)
 
+    @entry
     def backtest(
-        self, data: Any, *, cutoffs: int | Sequence[Any] = 3, header: bool = True
+        self,
+        data: Any,
+        *,
+        cutoffs: int | Sequence[Any] = 3,
+        header: bool = True,
+        skip_bad: bool = False,
     ) -> ForecastEvaluation:
         """Score past forecasts: train anew, with the same settings, on the values before the first cut-off,
         then forecast from every cut-off.
@@ -224,7 +251,7 @@ class Forecaster(Task):
         Raises:
             DataError: the data can't be read, or have too little before the first cut-off.
         """
-        panel = drop_short(self._read(data, header), self.horizon)
+        panel = drop_short(self._read(data, header, skip_bad), self.horizon)
         starts = [origins(panel, series, self.horizon, cutoffs) for series in panel.series]
         past = cut_at(panel, [steps[0] if steps else None for steps in starts])
         past = drop_short(past, self.horizon, "give fewer or later cutoffs")
@@ -268,6 +295,7 @@ class Forecaster(Task):
         check_future(panel, self.horizon)
         draw_forecasts(path, panel, self.predictor.quantiles(panel, _ends(panel)), self.settings.levels)
 
+    @entry
     def stream(self, series: str | None = None, *, start: Any = None) -> ForecastStream:
         """Start a stream of one series that arrives value by value, in constant memory.
 
@@ -360,10 +388,11 @@ class Forecaster(Task):
             'model.predict("newer.csv")  # the steps after newer values',
         )
 
-    def _read(self, data: Any, header: bool) -> Panel:
+    def _read(self, data: Any, header: bool, skip_bad: bool = False) -> Panel:
         """Read series with the columns of the training data."""
         history = self.history
-        table = series_table(data, header=header, time=history.columns.time, value=history.columns.value)
+        time, value = history.columns.time, history.columns.value
+        table = series_table(data, header=header, time=time, value=value, skip_bad=skip_bad)
         panel = read_panel(
             table,
             **asdict(history.columns),
@@ -374,9 +403,9 @@ class Forecaster(Task):
         _warn(panel.notes)
         return replace(panel, clock=history.clock)
 
-    def _panel(self, data: Any, future: Any, header: bool) -> Panel:
+    def _panel(self, data: Any, future: Any, header: bool, skip_bad: bool = False) -> Panel:
         """Read the series to forecast, each after its kept past; the training series if `data` is None."""
-        panel = self.history if data is None else continued(self.history, self._read(data, header))
+        panel = self.history if data is None else continued(self.history, self._read(data, header, skip_bad))
         return panel if future is None else extend(panel, future)
 
     def _forecast(self, panel: Panel, horizon: int | None) -> pl.DataFrame:

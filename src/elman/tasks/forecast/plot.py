@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from elman.data.series.panel import Panel, Series
 from elman.data.series.rows import Array
-from elman.lens.plot import picture_path
+from elman.lens.plot import picture_path, save_figure
 
 HISTORY_COLOR, FORECAST_COLOR = "#333333", "#1f6fb4"
 
@@ -35,7 +35,7 @@ def draw_forecasts(path: str | Path, panel: Panel, quantiles: Array, levels: Seq
     for axis in axes[count:]:
         axis.set_visible(False)
     axes[0].legend(frameon=False, fontsize="small")
-    figure.savefig(file, dpi=150)
+    save_figure(figure, file)
 
 
 def _draw(axis: Axes, panel: Panel, series: Series, ahead: Array, levels: Sequence[float]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from elman.settings import argument, choice, custom, required, share, whole
-from elman.tasks.settings import MAX_LAYERS, MAX_UNITS, TaskSettings, cell
+from elman.tasks.settings import MAX_LAYERS, MAX_UNITS, TaskSettings, cell, skip_bad
 
 if TYPE_CHECKING:
     from elman.data.series.panel import Panel
@@ -30,6 +30,7 @@ class Arguments:
     static: tuple[str, ...] = argument((), "Column constant in a series; repeatable", list)
     frequency: str | None = argument(None, "Step of the series, such as 1h, 1bd, 1mo", auto="inferred")
     header: bool = argument(True, "Whether the first line names the columns", bool)
+    skip_bad: bool = skip_bad()
 
 
 def _are_levels(value: Any) -> bool:

@@ -11,6 +11,7 @@ from elman.data.series.panel import Panel, Series, extend, read_moments
 from elman.data.series.rows import MAX_SIZE
 from elman.data.series.stamps import format_stamp
 from elman.errors import DataError, UsageError
+from elman.tasks.entry import entry
 from elman.tasks.forecast.history import forget
 
 
@@ -37,6 +38,7 @@ class ForecastStream:
     def _series(self) -> Series:
         return self._panel.series[0]
 
+    @entry
     def push(self, value: float | None, stamp: Any = None, **future: float) -> None:
         """Append a value, or None if it is missing.
 
@@ -61,6 +63,7 @@ class ForecastStream:
         for column, covariate in covariates.items():
             ahead[len(values) - 1, column] = covariate
 
+    @entry
     def result(self, horizon: int | None = None, *, future: Any = None) -> pl.DataFrame:
         """Return the forecast of the next steps, as `Forecaster.predict` does.
 

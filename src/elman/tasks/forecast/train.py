@@ -39,7 +39,7 @@ class Trained:
     """The result of training.
 
     Attributes:
-        interrupted: stopped by the user; the run can be resumed.
+        signal: that interrupted the second training; the first one's is in `run`.
     """
 
     predictor: Predictor
@@ -47,7 +47,7 @@ class Trained:
     validation: ForecastEvaluation
     notes: tuple[str, ...]
     run: Run
-    interrupted: bool
+    signal: int | None
     failure: TrainingError | None
 
 
@@ -78,20 +78,21 @@ def train(
     identity = {"settings": asdict(settings), "horizon": horizon, "data": fingerprint}
     run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
     outcome = watch(run, progress, "training, all but the last horizons")
+    run.require_model()
     network.cpu().eval()
     calibration = _calibrate(network, store, panel, split, settings)
     predictor = Predictor(network, settings, features, calibration)
     validation = _validate(predictor, panel, split)
     stopped = (outcome.stopped,) if outcome.error else ()
-    interrupted = outcome.stopped == "interrupted"
-    if not stopped and not interrupted:
+    number = outcome.signal
+    if not stopped and number is None:
         final = _untrained(settings, features, horizon, plan)
         problem = WindowProblem(store, split.whole(lengths, horizon), network.levels, plan)
         second = watch(Run(final, problem, plan), progress, "training, everything")
-        interrupted = second.stopped == "interrupted"
+        number = second.signal
         if second.stopped == "finished":
             predictor = replace(predictor, network=final.cpu().eval())
-    return Trained(predictor, plan, validation, panel.notes + stopped, run, interrupted, outcome.error)
+    return Trained(predictor, plan, validation, panel.notes + stopped, run, number, outcome.error)
 
 
 def _untrained(settings: Settings, features: Features, horizon: int, plan: Plan) -> Network:

@@ -1,6 +1,7 @@
 """Next-word prediction and text generation, beside an n-gram."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +13,13 @@ from torch import Tensor
 
 from elman import artifact
 from elman.data.table.formats import input_lines
+from elman.data.table.table import read_table
 from elman.data.text.corpus import is_table, read_corpus, read_ids
+from elman.data.text.sources import open_text
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
 from elman.errors import DataError
 from elman.tasks.entry import entry, training_entry
+from elman.tasks.evaluation import hurried
 from elman.tasks.generate.baseline import NGram
 from elman.tasks.generate.cache import Blend, tuned
 from elman.tasks.generate.network import LanguageNet
@@ -32,6 +36,7 @@ from elman.training.progress import watch
 from elman.typed import typed
 
 # Tokens at the end of the training text from which the n-gram is made.
+HURRIED_TOKENS: Final = 1000  # scored after an interrupted training
 MAX_NGRAM_TOKENS: Final = 2_000_000
 
 
@@ -124,13 +129,20 @@ class LanguageModel(Task):
         identity["valid"] = corpus.source.get("valid")
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         outcome = watch(run, progress, "network")
+        run.require_model()
         network.eval()
         end = np.asarray(corpus.train[-MAX_NGRAM_TOKENS:]).astype(np.int32)
         notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
         if corpus.source.get("valid") == corpus.source["fingerprint"]:
             notes += ("the held-out text is the training text, which flatters both scores",)
-        baseline = _ngram(end, corpus.vocabulary)
         held_out, characters = corpus.held_out, corpus.characters_held_out
+        baseline = None
+        if outcome.signal is None:
+            baseline = _ngram(end, corpus.vocabulary)
+        elif len(held_out) > HURRIED_TOKENS:
+            characters = characters * HURRIED_TOKENS // len(held_out)
+            notes += hurried(len(held_out), HURRIED_TOKENS, "tokens")[1]
+            held_out = held_out[:HURRIED_TOKENS]
         validation = evaluate(network, baseline, held_out, characters, corpus.vocabulary, notes)
         blend = tuned(network, held_out)
         model = cls(
@@ -145,6 +157,14 @@ class LanguageModel(Task):
         )
         run.keep(model.save)
         return model
+
+    @classmethod
+    def check_data(cls, data: Any, text: str | None = None, skip_bad: bool = False, **_: Any) -> None:
+        if is_table(data) or text is not None:
+            read_table(data, skip_bad=skip_bad).complete(text or "text")
+        else:
+            with ExitStack() as stack:
+                open_text(data, stack)
 
     @entry
     def evaluate(

@@ -1,4 +1,4 @@
-"""Panels of weights against PyTorch's reshaping, and samples that notice changes."""
+"""Panels of weights against PyTorch's reshaping; checksums and samples that notice changes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elman.cells import LSTM
 from elman.engine.cpu import build, host
-from elman.engine.cpu.emit.plan import plan_for
 from elman.engine.cpu.emit.product import WIDE
-from elman.engine.cpu.weights import sampler
+from elman.engine.cpu.weights import reader
 
 DTYPES = st.sampled_from([torch.float32, torch.float64])
 
@@ -66,16 +64,61 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["checksum", "sample"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_sample_notices_changes(change: str, dtype: torch.dtype) -> None:
+def test_changes_of_most_numbers_are_noticed(change: str, dtype: torch.dtype, whole: bool) -> None:
     tensors = [torch.randn(40, 30, dtype=dtype), torch.randn(40, dtype=dtype), torch.randn(96, dtype=dtype)]
-    sample = sampler(plan_for(LSTM, host.vector(dtype)), tensors)
-    before = sample()
-    assert sample() == before
+    read = reader(host.vector(dtype), tensors, whole)
+    before = read()
+    assert read() == before
     for k, tensor in enumerate(tensors):
         kept = tensor.clone()
         CHANGES[change](tensor)
-        assert sample() != before, k
+        assert read() != before, k
         tensor.copy_(kept)
-        assert sample() == before
+        assert read() == before
+
+
+def flipped(tensor: Tensor, bits: int) -> None:
+    """Flip these bits of one number."""
+    number = tensor.view(torch.int32 if tensor.dtype == torch.float32 else torch.int64)
+    number.bitwise_xor_(bits)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("count", [1, 7, 63, 64, 65, 128, 1000])
+def test_the_checksum_notices_a_change_of_any_one_number(count: int, dtype: torch.dtype) -> None:
+    """Also of its last bit, of its sign, and of both halves of a double."""
+    tensors = [torch.randn(count, dtype=dtype), torch.randn(3, dtype=dtype)]
+    read = reader(host.vector(dtype), tensors, whole=True)
+    before = read()
+    for bits in (1, 1 << 30, -1):
+        for k in range(count):
+            flipped(tensors[0][k : k + 1], bits)
+            assert read() != before, (k, bits)
+            flipped(tensors[0][k : k + 1], bits)
+    assert read() == before
+
+
+STRUCTURED: dict[str, Callable[[Tensor], Any]] = {
+    "two rows change places": lambda t: t.copy_(t[[1, 0, *range(2, len(t))]]),
+    "two numbers change places": lambda t: t.copy_(t.flatten().roll(1).view_as(t)),
+    "a block of gates changes places": lambda t: t.copy_(t.roll(len(t) // 2, 0)),
+    "all signs": lambda t: t.neg_(),
+    "doubled": lambda t: t.mul_(2),
+    "zeroed": lambda t: t.zero_(),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("change", STRUCTURED)
+@pytest.mark.parametrize("shape", [(256, 64), (1024, 256), (512, 1), (2048,)])
+def test_the_checksum_notices_changes_with_a_structure(
+    shape: tuple[int, ...], change: str, dtype: torch.dtype
+) -> None:
+    tensor = torch.randn(shape, dtype=dtype)
+    read = reader(host.vector(dtype), [tensor], whole=True)
+    before = read()
+    STRUCTURED[change](tensor)
+    assert read() != before

@@ -1,4 +1,4 @@
-"""Native code that copies weights into panels and samples numbers to notice changed weights.
+"""Native code that copies weights into panels, and mixes all or some numbers to notice changed weights.
 
 K what a product sums over, N its columns, C columns of a panel. Rows are given by address: gates in any
 order, and a row of zeros for every unit that only fills a panel.
@@ -11,6 +11,11 @@ from elman.engine.cpu.emit.product import WIDE
 
 # Numbers read of each tensor: an optimiser changes nearly all.
 SAMPLES: Final = 64
+# Vectors that `checksum` mixes side by side, so that they don't wait for each other's multiplication.
+CHAINS: Final = 8
+# Odd, so that a product can be undone: of 32 and of 64 bits.
+ODD_32: Final = 2654435761
+ODD_64: Final = 1099511628211
 
 
 def _sample(vector: Vector) -> str:
@@ -42,7 +47,7 @@ look:
   %place = getelementptr {kind}, ptr %address, i64 %index
   %bits = load {kind}, ptr %place, align {vector.size}
 {widen}  %mixed = xor i64 %hash, {wide}
-  %product = mul i64 %mixed, 1099511628211
+  %product = mul i64 %mixed, {ODD_64}
   %high = lshr i64 %product, 29
   %hash.next = xor i64 %product, %high
   %k.next = add i64 %k, 1
@@ -57,9 +62,101 @@ end:
 """
 
 
+def _checksum(vector: Vector) -> str:
+    """`checksum(tensors, counts, n)`: mix all numbers of each of n tensors into one.
+
+    Every step h ← mix(h ^ word), of a lane and of the sum over lanes, can be undone, and the two words of a
+    double meet in one step: a change of one number always changes the result.
+    """
+    lanes = vector.lanes * vector.size // 4
+    kind, pair, block = f"<{lanes} x i32>", f"<{lanes // 2} x i64>", CHAINS * lanes
+    words = vector.size // 4
+    chains = range(CHAINS)
+    phis = "".join(
+        f"  %h{c} = phi {kind} [ zeroinitializer, %begin ], [ %h{c}.next, %mix ]\n" for c in chains
+    )
+    steps = "".join(
+        f"""  %at{c} = getelementptr i32, ptr %place, i64 {c * lanes}
+  %word{c} = load {kind}, ptr %at{c}, align 4
+  %in{c} = xor {kind} %h{c}, %word{c}
+  %product{c} = mul {kind} %in{c}, splat (i32 {ODD_32})
+  %high{c} = lshr {kind} %product{c}, splat (i32 15)
+  %h{c}.next = xor {kind} %product{c}, %high{c}
+"""
+        for c in chains
+    )
+    total, fold = "%hash.i", ""
+    for c in chains:
+        fold += f"  %pairs{c} = bitcast {kind} %h{c} to {pair}\n"
+        for k in range(lanes // 2):
+            name = f"%fold{c}.{k}"
+            fold += f"  {name}.pair = extractelement {pair} %pairs{c}, i64 {k}\n" + _mixed(
+                name, total, f"{name}.pair"
+            )
+            total = name
+    rest = _mixed("%tail.next", "%tail", "%wide")
+    return f"""
+define i64 @checksum(ptr %tensors, ptr %counts, i64 %n) nounwind {{
+entry:
+  br label %tensor
+tensor:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %tensor.done ]
+  %hash.i = phi i64 [ 0, %entry ], [ %tail, %tensor.done ]
+  %more = icmp ult i64 %i, %n
+  br i1 %more, label %begin, label %end
+begin:
+  %tensor.at = getelementptr ptr, ptr %tensors, i64 %i
+  %address = load ptr, ptr %tensor.at
+  %count.at = getelementptr i64, ptr %counts, i64 %i
+  %count = load i64, ptr %count.at
+  %words = mul i64 %count, {words}
+  %blocks = udiv i64 %words, {block}
+  br label %look
+look:
+  %k = phi i64 [ 0, %begin ], [ %k.next, %mix ]
+{phis}  %go = icmp ult i64 %k, %blocks
+  br i1 %go, label %mix, label %fold
+mix:
+  %start = mul i64 %k, {block}
+  %place = getelementptr i32, ptr %address, i64 %start
+{steps}  %k.next = add i64 %k, 1
+  br label %look
+fold:
+{fold}  %first = mul i64 %blocks, {block}
+  br label %rest
+rest:
+  %w = phi i64 [ %first, %fold ], [ %w.next, %word ]
+  %tail = phi i64 [ {total}, %fold ], [ %tail.next, %word ]
+  %left = icmp ult i64 %w, %words
+  br i1 %left, label %word, label %tensor.done
+word:
+  %word.at = getelementptr i32, ptr %address, i64 %w
+  %bits = load i{8 * vector.size}, ptr %word.at, align {vector.size}
+  %wide = {"zext i32 %bits to i64" if words == 1 else "add i64 %bits, 0"}
+{rest}  %w.next = add i64 %w, {words}
+  br label %rest
+tensor.done:
+  %i.next = add i64 %i, 1
+  br label %tensor
+end:
+  ret i64 %hash.i
+}}
+"""
+
+
+def _mixed(name: str, total: str, word: str) -> str:
+    """Mix one word of 64 bits into a total."""
+    return f"""  {name}.in = xor i64 {total}, {word}
+  {name}.product = mul i64 {name}.in, {ODD_64}
+  {name}.high = lshr i64 {name}.product, 29
+  {name} = xor i64 {name}.product, {name}.high
+"""
+
+
 def packing(vector: Vector) -> str:
-    """Return the module with `across`, `along` and `sample`."""
-    return declarations(vector) + _sample(vector) + _across(vector) + _along(vector)
+    """Return the module with `across`, `along`, `sample` and `checksum`."""
+    parts = (_sample(vector), _checksum(vector), _across(vector), _along(vector))
+    return declarations(vector) + "".join(parts)
 
 
 def _across(vector: Vector) -> str:

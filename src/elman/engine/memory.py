@@ -1,0 +1,157 @@
+"""The only place that asks PyTorch where a tensor lies.
+
+A kernel reads and writes raw memory. A caller's tensor gives its address only once its class, device, dtype,
+shape, strides, lazy bits and the size of its storage have been looked at.
+"""
+
+import math
+import weakref
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from elman.errors import UsageError
+
+CPU: Final = torch.device("cpu")
+_CLASSES: Final = (Tensor, nn.Parameter)  # subclasses may keep their numbers elsewhere
+Shape = tuple[int, ...]
+
+
+def own(tensor: Tensor) -> int:
+    """Return the address of a contiguous tensor that the engine has made itself or that `plain` returned."""
+    return tensor.data_ptr()
+
+
+class Form:
+    """The shape and dtype of a plain contiguous tensor. A stream of steps asks for the same ones again."""
+
+    __slots__ = ("bytes", "dtype", "shape", "size")
+
+    def __init__(self, shape: Shape, dtype: torch.dtype) -> None:
+        self.shape, self.dtype, self.size = shape, dtype, dtype.itemsize
+        self.bytes = math.prod(shape) * self.size
+
+    def find(self, tensor: Any) -> int:
+        """Return the address of a tensor of this form, 0 for anything else."""
+        try:
+            if (
+                type(tensor) in _CLASSES
+                and tensor.is_cpu
+                and tensor.dtype is self.dtype
+                and tensor.shape == self.shape
+                and tensor.is_contiguous()
+                and not tensor.is_neg()
+                and tensor.untyped_storage().nbytes() >= tensor.storage_offset() * self.size + self.bytes
+            ):
+                address = tensor.data_ptr()
+                return address if address % self.size == 0 else 0
+        except (
+            RuntimeError
+        ):  # a sparse, nested or functorch tensor has no storage; NotImplementedError is one
+            pass
+        return 0
+
+    def find_rows(self, tensor: Any) -> int:
+        """Do the same for a tensor whose last axis is contiguous, whatever the others."""
+        address = self.find(tensor)
+        if address:
+            return address
+        try:
+            if (
+                type(tensor) in _CLASSES
+                and not problem(tensor, self.shape, self.dtype, CPU)
+                and not tensor.is_neg()
+                and (tensor.stride(-1) == 1 or self.shape[-1] == 1)
+            ):
+                address = tensor.data_ptr()
+        except RuntimeError:
+            return 0
+        return address if address % self.size == 0 else 0
+
+
+def find(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
+    """Return the address of a plain contiguous tensor of this shape, 0 for anything else."""
+    return Form(shape, dtype).find(tensor)
+
+
+class Mark(NamedTuple):
+    """A contiguous tensor as it was, to notice another one in its place."""
+
+    tensor: "weakref.ref[Tensor]"  # weak: the mark may be kept under a key that must die with the tensor
+    version: int
+    address: int
+    storage: torch.UntypedStorage  # held: another thread may assign tensor.data while its numbers are read
+    bytes: int
+
+
+def mark(tensor: Tensor) -> Mark:
+    """Note what PyTorch says of a tensor now."""
+    storage = tensor.untyped_storage()
+    return Mark(weakref.ref(tensor), tensor._version, tensor.data_ptr(), storage, storage.nbytes())
+
+
+def are_marked(tensors: Iterable[Tensor], marks: Iterable[Mark]) -> bool:
+    """Return whether these are the marked tensors, in the same memory, unchanged as far as PyTorch counts."""
+    for tensor, (marked, version, address, storage, size) in zip(tensors, marks, strict=True):
+        if marked() is not tensor or tensor._version != version:
+            return False
+        if tensor.data_ptr() != address or storage.nbytes() != size:
+            return False
+    return True
+
+
+def plain(name: str, tensor: Any, shape: Shape, dtype: torch.dtype, rows: bool = False) -> Tensor:
+    """Return a tensor with the same numbers whose memory a kernel can read: itself, or a contiguous copy.
+
+    With `rows` only the last axis need be contiguous. Raises UsageError for another class, device, dtype or
+    shape, and for a storage that is smaller than the tensor.
+    """
+    form = Form(shape, dtype)
+    if form.find_rows(tensor) if rows else form.find(tensor):
+        return tensor  # type: ignore[no-any-return]
+    if isinstance(tensor, Tensor) and type(tensor) not in _CLASSES:
+        raise UsageError(f"{name} must be a plain tensor for a kernel, not {type(tensor).__name__}")
+    if reason := problem(tensor, shape, dtype, CPU):
+        raise UsageError(f"{name} {reason}")
+    return tensor.detach().clone(memory_format=torch.contiguous_format)  # type: ignore[no-any-return]
+
+
+def problem(tensor: Any, shape: Shape, dtype: torch.dtype, device: torch.device) -> str:
+    """Return what keeps a tensor from being of this kind, to stand behind its name; "" if nothing does."""
+    if not isinstance(tensor, Tensor):
+        return f"must be a tensor, not {type(tensor).__name__}"
+    if reason := _layout_problem(tensor):
+        return reason
+    if tensor.device != device:
+        return f"is on {tensor.device} but must be on {device}: use .to() on one of them"
+    if tensor.dtype is not dtype:
+        return f"is {tensor.dtype} but must be {dtype}: use .to() on one of them"
+    if tensor.shape != shape:
+        return f"must be {tuple(shape)}, not {tuple(tensor.shape)}"
+    return storage_problem(tensor)
+
+
+def _layout_problem(tensor: Tensor) -> str:
+    if tensor.layout is torch.strided and not tensor.is_nested:
+        return ""
+    return f"must be a dense tensor, not {'nested' if tensor.is_nested else tensor.layout}"
+
+
+def storage_problem(tensor: Tensor) -> str:
+    """Return in words that a tensor isn't dense or that its storage has been freed or cut, "" if neither."""
+    if reason := _layout_problem(tensor):
+        return reason
+    if type(tensor) not in _CLASSES or not tensor.numel():
+        return ""
+    try:
+        size = tensor.untyped_storage().nbytes()
+    except RuntimeError:  # PyTorch's own operations know where such a tensor's numbers are
+        return ""
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    last = tensor.storage_offset() + sum([(count - 1) * stride for count, stride in steps])
+    needed = (last + 1) * tensor.dtype.itemsize
+    if needed <= size:
+        return ""
+    return f"needs {needed} bytes, but its storage has only {size}: it has been freed or resized"

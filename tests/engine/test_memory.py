@@ -1,0 +1,216 @@
+"""The questions asked about a tensor before a kernel reads its memory, and the memory around it."""
+
+import ctypes
+import faulthandler
+import mmap
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import elman
+import guard_pages
+from elman.engine import memory
+from elman.errors import UsageError
+
+SHAPE, F32 = (2, 3), torch.float32
+
+
+def shrunk(tensor: Tensor, size: int = 0) -> Tensor:
+    """Free a tensor's memory, or all but some bytes."""
+    tensor.untyped_storage().resize_(size)
+    return tensor
+
+
+def negative(*shape: int, dtype: torch.dtype = torch.complex64) -> Tensor:
+    """A tensor with PyTorch's lazy negative bit."""
+    tensor = torch.randn(*shape, dtype=dtype).conj().imag
+    assert tensor.is_neg()
+    return tensor
+
+
+def unaligned(count: int, offset: int = 1) -> Tensor:
+    return torch.frombuffer(bytearray(4 * count + offset), dtype=F32, offset=offset, count=count)
+
+
+class Own(Tensor):
+    """A subclass that could keep its numbers anywhere."""
+
+
+def test_a_plain_tensor_gives_its_address() -> None:
+    for tensor in (torch.randn(SHAPE), nn.Parameter(torch.randn(SHAPE)), torch.randn(9, 3)[4:6]):
+        assert memory.find(tensor, SHAPE, F32) == tensor.data_ptr()
+        assert memory.plain("x", tensor, SHAPE, F32) is tensor
+
+
+NO_ADDRESS: dict[str, Any] = {
+    "no tensor": [[1.0, 2.0, 3.0]] * 2,
+    "another shape": torch.randn(3, 2),
+    "another rank": torch.randn(6),
+    "another dtype": torch.randn(SHAPE).double(),
+    "no memory": torch.randn(SHAPE).to("meta"),
+    "a subclass": torch.randn(SHAPE).as_subclass(Own),
+    "sparse": torch.randn(SHAPE).to_sparse(),
+    "of oneDNN": torch.randn(SHAPE).to_mkldnn(),
+    "freed": shrunk(torch.randn(SHAPE)),
+    "cut": shrunk(torch.randn(SHAPE), 23),
+    "cut before its end": shrunk(torch.randn(4, 3)[2:], 47),
+    "every second": torch.randn(2, 6)[:, ::2],
+    "transposed": torch.randn(3, 2).T,
+    "expanded": torch.randn(1, 3).expand(SHAPE),
+    "lazily negative": negative(*SHAPE),
+    "between the words": unaligned(6).view(SHAPE),
+}
+
+
+@pytest.mark.parametrize("kind", NO_ADDRESS)
+def test_any_other_gives_none(kind: str) -> None:
+    assert memory.find(NO_ADDRESS[kind], SHAPE, F32) == 0
+
+
+@pytest.mark.parametrize("kind", list(NO_ADDRESS)[-5:])
+def test_what_can_be_made_plain_is_copied(kind: str) -> None:
+    tensor = NO_ADDRESS[kind]
+    copy = memory.plain("x", tensor, SHAPE, F32)
+    assert copy is not tensor and memory.find(copy, SHAPE, F32) and torch.equal(copy, tensor)
+
+
+SENTENCES = {
+    "no tensor": "weight_hh must be a tensor, not list",
+    "another shape": r"weight_hh must be \(2, 3\), not \(3, 2\)",
+    "another dtype": "weight_hh is torch.float64 but must be torch.float32",
+    "no memory": "weight_hh is on meta but must be on cpu",
+    "a subclass": "weight_hh must be a plain tensor for a kernel, not Own",
+    "sparse": "weight_hh must be a dense tensor, not torch.sparse_coo",
+    "freed": "weight_hh needs 24 bytes, but its storage has only 0: it has been freed or resized",
+    "cut before its end": "weight_hh needs 48 bytes, but its storage has only 47",
+}
+
+
+@pytest.mark.parametrize("kind", SENTENCES)
+def test_the_rest_is_refused_by_name(kind: str) -> None:
+    with pytest.raises(UsageError, match=SENTENCES[kind]):
+        memory.plain("weight_hh", NO_ADDRESS[kind], SHAPE, F32)
+
+
+def test_rows_may_stand_anywhere() -> None:
+    form = memory.Form(SHAPE, F32)
+    wide = torch.randn(2, 6)
+    assert form.find_rows(wide[:, 3:]) == wide.data_ptr() + 12
+    assert form.find_rows(torch.randn(1, 3).expand(SHAPE)) != 0
+    refused = (wide[:, ::2], negative(2, 6)[:, :3], shrunk(torch.randn(2, 6)[:, :3], 32), unaligned(12))
+    assert [form.find_rows(t) for t in refused] == [0, 0, 0, 0]
+    assert memory.Form((2, 1), F32).find_rows(wide[:, ::6]) == wide.data_ptr()
+
+
+MAKERS: list[Callable[[Tensor], Tensor]] = [
+    lambda t: t.double(),
+    lambda t: t.to("meta"),
+    lambda t: t.as_subclass(Own),
+    lambda t: t.T,
+    lambda t: t[1:],
+    lambda t: t[..., ::2],
+    lambda t: t.unsqueeze(0),
+    lambda t: t[:1].expand(3, *t.shape[1:]),
+    lambda t: torch.complex(t, t).conj().imag if t.dtype == F32 and not t.is_meta else t,
+    lambda t: shrunk(t.clone(), 8) if not t.is_meta else t,
+    lambda t: t.clone(),
+    lambda t: t.flip(0),
+]
+
+
+@given(st.lists(st.sampled_from(range(len(MAKERS))), max_size=4), st.booleans())
+def test_a_tensor_is_plain_or_refused(steps: list[int], rows: bool) -> None:
+    tensor = torch.arange(16.0).view(4, 4) + 1
+    cut = False
+    for k in steps:
+        if cut:  # PyTorch's own operations would read what is no longer there
+            break
+        tensor = MAKERS[k](tensor)
+        cut = bool(memory.storage_problem(tensor)) if tensor.layout is torch.strided else False
+    try:
+        plain = memory.plain("x", tensor, tuple(tensor.shape), F32, rows)
+    except UsageError:
+        assert cut or tensor.dtype != F32 or tensor.is_meta or type(tensor) is Own
+    else:
+        assert not cut and torch.equal(plain, tensor) and not plain.is_neg()
+        assert plain.is_contiguous() or (rows and (plain.stride(-1) == 1 or plain.shape[-1] == 1))
+
+
+def sparse_mapping(count: int) -> Tensor:
+    """Floats that take no memory until they are written."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    return torch.frombuffer(mmap.mmap(-1, 4 * count, flags=flags), dtype=F32)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs memory that is mapped but not there")
+@pytest.mark.parametrize("layout", ["steps", "rows"])
+def test_indices_have_64_bits(layout: str) -> None:
+    """Steps, or rows, that lie more than 2^31 numbers apart, in inputs and in gradients."""
+    apart, shape = (1 << 31) + 5, (2, 2, 3)
+    try:
+        numbers = sparse_mapping(apart + 16)
+    except OSError:
+        pytest.skip("this machine maps no memory beyond what it has")
+    strides = (apart, 3, 1) if layout == "steps" else (3, apart, 1)
+    far, near = numbers.as_strided(shape, strides), torch.randn(shape)
+    far.copy_(near)
+    layer = elman.GRU(3, 5, engine="compiled")
+    expected, actual = layer(near, lengths=[2, 1]), layer(far, lengths=[2, 1])
+    assert torch.equal(actual[0], expected[0])
+    upstream = sparse_mapping(apart + 32).as_strided(
+        (2, 2, 5), (apart, 5, 1) if layout == "steps" else (5, apart, 1)
+    )
+    upstream.copy_(torch.randn(2, 2, 5))
+    results = [
+        torch.autograd.grad(output, layer.parameters(), g)
+        for output, g in ((expected[0], upstream.contiguous()), (actual[0], upstream))
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    with torch.no_grad():
+        assert torch.equal(layer(far)[0], layer(near)[0])
+
+
+def ends(work: Callable[[], Any]) -> int:
+    """Return the status of a child process that does this: 0, or the negative number of a signal."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="mprotect by its Linux name")
+forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+@linux
+@forks
+@pytest.mark.parametrize("side", ["end", "begin"])
+def test_kernels_read_and_write_no_number_beside_their_tensors(side: str) -> None:
+    """Arguments and the engine's own buffers stand at pages without access."""
+    assert ends(lambda: guard_pages.main(side, ["lstm"])) == 0
+
+
+@linux
+@forks
+def test_the_guard_bites() -> None:
+    def read(side: str, offset: int) -> None:
+        tensor = guard_pages.guarded(torch.ones(3), side)
+        assert ctypes.c_float.from_address(tensor.data_ptr() + offset).value in (0, 1)
+
+    faulthandler.disable()  # its report would look like a failure
+    assert [ends(lambda at=at: read("end", at)) for at in (8, 12)] == [0, -signal.SIGSEGV]
+    assert [ends(lambda at=at: read("begin", at)) for at in (0, -4)] == [0, -signal.SIGSEGV]
+    faulthandler.enable()

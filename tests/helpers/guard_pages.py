@@ -1,0 +1,115 @@
+"""Run kernels on tensors that end, or begin, at a page without access: one number beside them is a SIGSEGV.
+
+python guard_pages.py end lstm gru     # or begin; all cells without names
+"""
+
+import ctypes
+import mmap
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import elman
+from elman.cells import CELLS, Cell
+from elman.engine.cpu import launch, lookup, prepared, weights
+from elman.nn import call_cache
+
+PAGE = mmap.PAGESIZE
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def guarded(tensor: Tensor, side: str) -> Tensor:
+    """Return a contiguous copy with a forbidden page right behind it, or right before it."""
+    size = tensor.numel() * tensor.element_size()
+    pages = -(-size // PAGE)
+    memory = mmap.mmap(-1, (pages + 2) * PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for page in (0, pages + 1):
+        assert LIBC.mprotect(ctypes.c_void_p(start + page * PAGE), PAGE, 0) == 0
+    offset = PAGE if side == "begin" else (pages + 1) * PAGE - size
+    if not size:
+        return tensor.clone()
+    flat = torch.frombuffer(memory, dtype=tensor.dtype, count=tensor.numel(), offset=offset)
+    return flat.view(tensor.shape).copy_(tensor)
+
+
+class Guard:
+    """Move every contiguous tensor there before a kernel learns its address."""
+
+    def __init__(self, side: str) -> None:
+        self.side = side
+        self.moved: set[int] = set()
+
+    def own(self, tensor: Tensor) -> int:
+        if tensor.is_contiguous() and tensor.data_ptr() not in self.moved:
+            tensor.data = guarded(tensor.detach(), self.side)
+            self.moved.add(tensor.data_ptr())
+        return tensor.data_ptr()
+
+    def install(self) -> None:
+        for module in (launch, lookup, prepared, weights):
+            module.own = self.own  # type: ignore[attr-defined]
+
+        def get(count: int) -> Tensor:
+            self.moved.clear()  # addresses of freed memory come again
+            return torch.empty(count, dtype=torch.uint8)
+
+        launch._WORKSPACE.get = get  # type: ignore[method-assign]
+
+
+def calls(
+    cell: Cell, hidden: int, dtype: torch.dtype
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Options of a layer, and of a call."""
+    reset = torch.rand(5, 3) > 0.6
+    ragged = {"lengths": [5, 0, 2], "reset": reset, "return_states": True}
+    yield "plain", {}, {}
+    yield "ragged", {"bidirectional": True}, ragged
+    yield (
+        "noise",
+        {"zoneout": 0.3, "recurrent_dropout": 0.3 if cell.recurrent else 0.0},
+        {"lengths": [5, 0, 2]},
+    )
+    yield "norm", {"layer_norm": True}, ragged
+    yield "recompute", {"recompute": True, "num_layers": 2}, ragged
+    yield "int8", {"int8": True, "bias": False}, {}
+
+
+def run(cell: Cell, hidden: int, dtype: torch.dtype, side: str) -> None:
+    """Take sequences forward and backward, with and without gradients, and steps."""
+    for _, options, call in calls(cell, hidden, dtype):
+        layer = elman.Recurrent(cell, 5, hidden, **options, dtype=dtype, engine="compiled")
+        for parameter in layer.parameters():
+            parameter.data = guarded(parameter.detach(), side)
+        x = guarded(torch.randn(5, 3, 5, dtype=dtype), side).requires_grad_()
+        rows = layer.num_layers * layer.directions
+        state = [guarded(torch.randn(rows, 3, hidden, dtype=dtype), side) for _ in cell.state]
+        hx = tuple(s.requires_grad_() for s in state) if len(state) > 1 else state[0].requires_grad_()
+        output, *_ = layer(x, hx, **call)
+        output.backward(guarded(torch.randn_like(output), side))
+        layer.eval()
+        with torch.no_grad():
+            layer(x, hx, **call), layer(x.detach(), hx)
+            if layer.directions == 1:
+                _, following = layer.step(x.detach()[0], hx)
+                layer.step(x.detach()[1], following)
+            table = call_cache.lookup(layer.stack(), x.detach()[0])
+            if table is not None:
+                look = table.look(2, None)
+                assert look is not None and table.look(1, look[1]) is not None
+
+
+def main(side: str, names: Iterable[str]) -> None:
+    """Run these cells, all without names."""
+    Guard(side).install()
+    torch.manual_seed(0)
+    for name in names or CELLS:
+        for hidden, dtype in ((7, torch.float32), (32, torch.float32), (19, torch.float64)):
+            run(CELLS[name], hidden, dtype, side)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,151 @@
+"""Every task, stopped by a signal or killed at some step: what is kept, and what a resumed run ends with."""
+
+import math
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import elman
+from elman import artifact
+from elman.training.loop import Run
+
+SMALL: dict[str, Any] = {"hidden": 8, "epochs": 3, "progress": False}
+TEXTS = [f"the film was {'good' if k % 2 else 'bad'} {k % 5}" for k in range(60)]
+PAIRS = [(f"un {k} kato", f"a {k} cat") for k in range(60)]
+MONTHS = [f"{2012 + k // 12}-{k % 12 + 1:02}-01" for k in range(84)]
+SERIES = {"ds": MONTHS, "y": [50 + k + 9 * math.sin(k * math.pi / 6) for k in range(84)]}
+
+
+def fit_text(folder: Path, **more: Any) -> Any:
+    file = folder.parent / "text.txt"
+    file.write_text("they love deep learning.\n" * 60)
+    return elman.LanguageModel.fit(
+        file, folder=folder, tokenizer="character", embedding=8, bptt=16, **SMALL, **more
+    )
+
+
+FITS: dict[str, Callable[..., Any]] = {
+    "classify": lambda folder, **more: elman.Classifier.fit(
+        {"text": TEXTS, "label": [text.split()[3] for text in TEXTS]}, folder=folder, **SMALL, **more
+    ),
+    "forecast": lambda folder, **more: elman.Forecaster.fit(
+        SERIES, horizon=4, batch_size=16, folder=folder, **SMALL, **more
+    ),
+    "generate": fit_text,
+    "translate": lambda folder, **more: elman.Translator.fit(
+        {"un": [a for a, _ in PAIRS], "en": [b for _, b in PAIRS]},
+        folder=folder, vocabulary=300, embedding=8, batch_size=8, **SMALL, **more,
+    ),
+    "chat": lambda folder, **more: elman.Chatbot.fit(
+        [list(pair) for pair in PAIRS],
+        folder=folder, vocabulary=300, embedding=8, max_tokens=4, **SMALL, **more,
+    ),
+}  # fmt: skip
+
+
+class Killed(BaseException):
+    """Ends a run where it stands, as SIGKILL does."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
+    """Do something before a step of the trainings that follow, counted over all of them; once."""
+
+    def prepare(number: int, act: Callable[[], None]) -> None:
+        count, plain = 0, Run._step
+
+        def step(run: Run, *arguments: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == number:
+                act()
+            return plain(run, *arguments)
+
+        monkeypatch.setattr(Run, "_step", step)
+
+    return prepare
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return artifact.load(folder).tensors
+
+
+def alike(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    folders: dict[str, Path] = {}
+
+    def trained(task: str) -> Path:
+        if task not in folders:
+            folders[task] = tmp_path_factory.mktemp(task) / "model"
+            FITS[task](folders[task])
+        return folders[task]
+
+    return trained
+
+
+@pytest.mark.parametrize("task", FITS)
+@pytest.mark.parametrize("step", [2, 9])
+def test_a_terminated_training_raises_keeps_its_best_model_and_goes_on(
+    task: str,
+    step: int,
+    unbroken: Callable[[str], Path],
+    at_step: Callable[..., None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = weights(unbroken(task))
+    folder = tmp_path / "model"
+    at_step(step, terminate)
+    with pytest.raises(SystemExit, match=r"^143$"):
+        FITS[task](folder)
+    sentence = capsys.readouterr().err
+    assert sentence.startswith("interrupted after step ") and "resume=True (--resume) continues" in sentence
+    if "holds the best model so far" in sentence:
+        model = elman.load(folder)
+        assert str(model.validation) and (folder / "README.md").exists()
+    else:
+        assert "holds a checkpoint, but no model yet" in sentence and not artifact.is_artifact(folder)
+    assert not (folder / ".elman.lock").exists() and (folder / "checkpoint.pt").exists()
+    FITS[task](folder, resume=True)
+    assert alike(weights(folder), whole)
+    assert not (folder / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("task", FITS)
+def test_a_killed_training_goes_on(
+    task: str, unbroken: Callable[[str], Path], at_step: Callable[..., None], tmp_path: Path
+) -> None:
+    """Of a classifier also while the baseline trains: there is a checkpoint before it."""
+    whole = weights(unbroken(task))
+    for step in (1, 7):
+        folder = tmp_path / f"model{step}"
+        at_step(step, kill)
+        with pytest.raises(Killed):
+            FITS[task](folder)
+        FITS[task](folder, resume=True)
+        assert alike(weights(folder), whole), step
+
+
+def test_without_a_folder_there_is_nothing_to_return(at_step: Callable[..., None]) -> None:
+    at_step(9, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(
+        KeyboardInterrupt, match=r"interrupted after step .*: nothing is saved, as there is no folder"
+    ):
+        FITS["forecast"](None)
