@@ -95,6 +95,10 @@ def forecasters() -> Iterator[Any]:
     yield elman.Forecaster.fit(frame, horizon=3, **roles, **QUIET)
     steps = {"step": list(range(0, 120, 2)), "y": [float(i % 4) for i in range(60)]}
     yield elman.Forecaster.fit(steps, horizon=4, mode="recursive", season=4, **QUIET)
+    hours = [f"2024-03-{1 + i // 24:02}T{i % 24:02}:00:00+01:00" for i in range(96)]
+    yield elman.Forecaster.fit(
+        {"hour": hours, "y": [float(i % 24 - 9) for i in range(96)]}, horizon=6, **QUIET
+    )
 
 
 def attempt(files: mutants.Files, place: Path) -> tuple[str, str]:

@@ -63,7 +63,11 @@ def typed(kind: Any, value: Any, name: str) -> Any:
 
 
 def _union(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
-    """Return the value as the first of the kinds that it fits; a message is that of the last but null."""
+    """Return the value as the first of the kinds that it fits."""
+    if all(kind in SCALARS for kind in kinds):
+        phrases = " or ".join(SCALARS[kind][0] for kind in kinds)
+        _require(any(SCALARS[kind][1](value) for kind in kinds), name, phrases, value)
+        return value
     kinds = tuple(kind for kind in kinds if kind is not NoneType or value is None)
     for kind in kinds[:-1]:
         try:

@@ -18,10 +18,10 @@ HALVES: Final = (torch.float16, torch.bfloat16)
 
 def is_widened(stack: Stack, x: Tensor) -> bool:
     """Return whether a call in half precision, or under autocast, is to be computed in float32 instead."""
-    dtypes = {x.dtype, stack.weights[0].weight_ih.dtype}
-    if x.device.type != "cpu" or not dtypes <= {torch.float32, *HALVES}:
-        return False
-    return torch.is_autocast_enabled("cpu") or (len(dtypes) == 1 and x.dtype in HALVES)
+    if not torch.is_autocast_enabled("cpu"):
+        return x.dtype in HALVES and x.dtype == stack.weights[0].weight_ih.dtype and x.device.type == "cpu"
+    mixable = (torch.float32, *HALVES)
+    return x.dtype in mixable and stack.weights[0].weight_ih.dtype in mixable and x.device.type == "cpu"
 
 
 def obstacle(stack: Stack, x: Tensor, call: Call, state: State = ()) -> str:

@@ -224,7 +224,7 @@ def test_rows_with_bad_stamps_and_values_are_skipped_and_counted(caplog: pytest.
     assert np.flatnonzero(np.isnan(panel.series[0].values)).tolist() == [4, 9, 12]
     assert [message.split(";")[0] for message in caplog.messages] == ["skipped 3 of 20 rows of dict"]
     assert "row 4 (counted from 0): column 'ds' holds 'not a day'" in caplog.messages[0]
-    with pytest.raises(DataError, match="12 of 20 rows of dict can't be used"):
+    with pytest.raises(DataError, match="13 of 20 rows of dict can't be used"):
         read_panel(
             read_table({"ds": ["x"] * 12 + stamps[:3] + stamps[14:19], "y": values}, skip_bad=True), time="ds"
         )

@@ -7,6 +7,7 @@ import polars as pl
 
 from elman.data.series.source import is_joined
 from elman.data.series.stamps import looks_like_time
+from elman.data.table.formats import shorten
 from elman.data.table.table import MISSING_NUMBERS, Table
 from elman.errors import DataError, UsageError
 
@@ -81,7 +82,7 @@ def _find_time(table: Table, free: list[str]) -> str | None:
             return numeric[0]
     if len(free) > 1 and len(numeric) != 1:
         raise DataError(
-            f"{table.name} has no column that looks like times; name it with time=: {', '.join(free)}."
+            f"{table.name} has no column that looks like times; name it with time=: {_listed(free)}."
         )
     return None
 
@@ -94,11 +95,11 @@ def _find_value(table: Table, free: list[str]) -> str:
         return numeric[0]
     if numeric:
         raise DataError(
-            f"{table.name} has several columns to forecast; name one with value=: {', '.join(numeric)} "
+            f"{table.name} has several columns to forecast; name one with value=: {_listed(numeric)} "
             "(and with series= the one that names the series, if there are several)."
         )
     raise DataError(
-        f"{table.name} has no column of numbers to forecast; it has {', '.join(table.frame.columns)}."
+        f"{table.name} has no column of numbers to forecast; it has {_listed(table.frame.columns)}."
     )
 
 
@@ -116,7 +117,7 @@ def _find_series(table: Table, free: list[str], time: str, duplicates: str) -> s
     rows = f"{table.row(first)} and row {second + table.first_row}"
     advice = "keep one of them, or merge such rows with duplicates='mean', 'sum', 'first' or 'last'"
     if free:
-        advice += f", or name the column that distinguishes several series with series=: {', '.join(free)}"
+        advice += f", or name the column that distinguishes several series with series=: {_listed(free)}"
         advice += f"; a time of day in a column of its own is joined with time='{time},...'"
     raise DataError(f"{rows} both hold {time} {table.frame[time][first]}; {advice}.")
 
@@ -130,3 +131,8 @@ def is_numeric(cells: pl.Series) -> bool:
     head = cells.drop_nulls().str.strip_chars().str.to_lowercase()
     head = head.filter(~head.is_in(MISSING_NUMBERS)).head(50)
     return head.cast(pl.Float64, strict=False).null_count() < 0.5 * len(head)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [name if len(name) <= 40 else shorten(name) for name in names[:12]]
+    return ", ".join([*shown, "…"] if len(names) > 12 else shown)

@@ -87,6 +87,8 @@ def read_panel(
     time = join_names(time)
     table = series_table(source, time=time, value=value)
     total = len(table) + len(table.bad)
+    if table.bad.skip and time is not None:  # before repeated stamps are looked for
+        table = readable_rows(table, time, series)
     columns = find_columns(table, time, value, series, future, static, duplicates)
     if isinstance(frequency, str):
         frequency = Frequency.parse(frequency)

@@ -115,6 +115,8 @@ def readable_rows(table: Table, time: str | None, series: str | None) -> Table:
             f"{table.row(index)}: column {time!r} holds {shorten(text[index])}, which is not a date or time"
         )
         table.bad.add(table.line(index), DataError(f"{what}; {EXAMPLES}."))
+    if bad.all():
+        table.bad.report(table.name, 0)  # raises DataError
     return table.select(np.flatnonzero(~bad).tolist())
 
 

@@ -125,7 +125,7 @@ class Table:
         """Return the rows with a value in each of `columns`, if bad rows are skipped, else the table itself.
 
         Raises:
-            DataError: a column is missing.
+            DataError: a column is missing, or no row is left.
         """
         self.require(*columns)
         filled = np.ones(len(self), dtype=bool)
@@ -134,6 +134,8 @@ class Table:
             for index in np.flatnonzero(empty & filled).tolist():
                 self.bad.add(self.line(index), self._is_empty(index, column))
             filled &= ~empty
+        if not filled.any():
+            self.bad.report(self.name, 0)  # raises DataError
         return self if filled.all() else self.select(np.flatnonzero(filled).tolist())
 
     def report(self) -> None:
