@@ -12,9 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 import elman
-from command_line import Done, Run, Trained
+from command_line import Done, Run, Trained, kept_handlers
 from elman.cli import streams
-from elman.training.signals import STOPPING
 
 ELMAN = f"'{sys.executable}' -m elman"
 
@@ -57,10 +56,8 @@ def test_a_model_whose_input_or_output_is_closed(run: Run, monkeypatch: pytest.M
 def test_text_that_the_encoding_lacks_is_escaped_as_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     text, written = "é 日本 \U0001f600 \udcff", io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
-    handlers = {number: signal.getsignal(number) for number in STOPPING}
-    streams.prepare()
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with kept_handlers():
+        streams.prepare()
     print(json.dumps(text, ensure_ascii=False), flush=True)
     assert json.loads(written.getvalue()) == text
 

@@ -1,8 +1,12 @@
-"""Types of the fixtures that call the command line."""
+"""What the fixtures that call the command line share."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from elman.training.signals import STOPPING
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -17,3 +21,14 @@ class Done(NamedTuple):
 
 Run = Callable[..., Done]
 Trained = Callable[[str], Path]
+
+
+@contextmanager
+def kept_handlers() -> Iterator[None]:
+    """Restore the handlers of signals, which the command line sets for the process that it is."""
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
