@@ -21,7 +21,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fil
 @pytest.fixture(autouse=True)
 def warn_again() -> Iterator[None]:
     yield
-    cache._warn.cache_clear()
+    cache._WARNED.clear()
 
 
 @pytest.fixture
