@@ -112,6 +112,7 @@ def test_a_file_that_is_a_link_or_a_pipe_is_not_run(folder: Path, tmp_path: Path
         assert cache.read(NAME) is None
     (folder / NAME).unlink()
     os.mkfifo(folder / NAME)
+    cache._WARNED.clear()
     with pytest.warns(CacheWarning, match="is no plain file"):
         assert cache.read(NAME) is None
 
