@@ -10,7 +10,7 @@ from torch import Tensor
 
 from elman import artifact
 from elman.data.batches import text_hashes
-from elman.data.table.formats import ENDINGS, ending
+from elman.data.table.formats import ENDINGS
 from elman.data.table.frames import column_name
 from elman.data.table.table import Table, arriving_texts, read_table
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer, tokenizer_from_json
@@ -33,7 +33,7 @@ from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.classify.stream import ClassifierStream
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import hurried, overlap_note
-from elman.tasks.inputs import read_texts
+from elman.tasks.inputs import read_texts, texts_of
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
@@ -313,23 +313,20 @@ def _score(
     return LabelEvaluation.of(ours, {"bag of words": plain}, examples.labels, classes, notes)
 
 
-def _texts(data: Any, header: bool, column: str) -> Iterator[list[str]]:
-    """Yield the texts of a file or of a frame, or of standard input line by line; any other string is a text
-    itself."""
-    if isinstance(data, str) and not _names_a_table(data):
+def _texts(data: Any, header: bool, column: Any) -> Iterator[list[str]]:
+    """Yield the texts of a file or an object in memory, or of standard input line by line; any other string
+    is a text itself."""
+    if not isinstance(data, str):
+        yield read_texts(data, column).texts
+        return
+    if not _names_a_table(data):
         yield [data]
         return
-    table = (
-        arriving_texts(header) if isinstance(data, str) and data == "-" else read_table(data, header=header)
-    )
-    if not isinstance(table, Table):
+    table = arriving_texts(header) if data == "-" else read_table(data, header=header)
+    if isinstance(table, Table):
+        yield texts_of(table, column)
+    else:
         yield from ([line] for line in table)
-        return
-    only = table.frame.columns if len(table.frame.columns) == 1 else [column]
-    if isinstance(data, str) and ending(Path(data)) == ".txt":
-        yield table.frame[only[0]].fill_null("").to_list()
-        return
-    yield table.texts(only[0])
 
 
 def _names_a_table(data: str) -> bool:
