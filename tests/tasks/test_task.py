@@ -289,6 +289,9 @@ class Toy(Task):
     words: list[str]
     columns: str
 
+    @classmethod
+    def check_data(cls, data: Any, **_: Any) -> None: ...
+
     def evaluate(self, data: Any) -> ToyEvaluation:
         return ToyEvaluation(scores={}, baselines={})
 

@@ -143,7 +143,7 @@ def test_a_link_in_a_folder_of_all_is_not_followed(
         os.chown(shared / "link", SOMEBODY, SOMEBODY, follow_symlinks=False)
         with pytest.warns(CacheWarning, match="belongs to another user"):
             assert cache.read(NAME) is None
-        cache._warn.cache_clear()
+        cache._WARNED.clear()
     shared.chmod(0o777)
     with pytest.warns(CacheWarning, match="others can write"):
         assert cache.read(NAME) is None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from elman import artifact
 from elman.data.batches import text_hashes
-from elman.data.table.formats import ENDINGS, ending
+from elman.data.table.formats import ENDINGS
 from elman.data.table.frames import column_name
 from elman.data.table.table import Table, arriving_texts, read_table
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer, tokenizer_from_json
@@ -314,21 +314,19 @@ def _score(
 
 
 def _texts(data: Any, header: bool, column: Any) -> Iterator[list[str]]:
-    """Yield the texts of a file or of a table, or of standard input line by line; any other string is a text
-    itself."""
+    """Yield the texts of a file or an object in memory, or of standard input line by line; any other string
+    is a text itself."""
     if not isinstance(data, str):
         yield read_texts(data, column).texts
-    elif not _names_a_table(data):
+        return
+    if not _names_a_table(data):
         yield [data]
-    elif data != "-":
-        table = read_table(data, header=header)
-        # a blank line is an empty text, so that there is an answer for every line
-        lines = table.frame["text"].fill_null("").to_list() if ending(Path(data)) == ".txt" else None
-        yield texts_of(table, column) if lines is None else lines
-    elif isinstance(texts := arriving_texts(header), Table):
-        yield texts_of(texts, column)
+        return
+    table = arriving_texts(header) if data == "-" else read_table(data, header=header)
+    if isinstance(table, Table):
+        yield texts_of(table, column)
     else:
-        yield from ([line] for line in texts)
+        yield from ([line] for line in table)
 
 
 def _names_a_table(data: str) -> bool:
