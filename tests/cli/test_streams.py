@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -72,12 +71,15 @@ def test_each_line_of_a_pipe_is_answered_as_it_comes(
 ) -> None:
     read: list[bytes] = []
 
-    def lines() -> Iterator[bytes]:
-        for line in (b"a text\n", b"\n", b"  \r\n", b"another text\n"):
-            read.append(line)
-            yield line
+    class Pipe(io.BytesIO):
+        def readline(self, size: int | None = -1, /) -> bytes:
+            read.append(super().readline(size))
+            return read[-1]
 
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=lines()))
+        __next__ = readline
+
+    pipe = Pipe(b"a text\n\n  \r\nanother text\n")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=pipe))
     answers = elman.load(trained(task)).answers("-")
     for count in range(1, 5):
         next(answers)

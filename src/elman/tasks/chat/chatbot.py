@@ -37,7 +37,7 @@ from elman.typed import RawText, typed
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
 VALIDATION: Final = {"replies": 200, "talks": 5}  # scored at the end of a training
-HURRIED: Final = {"replies": 10, "talks": 1}  # the same, of an interrupted one
+HURRIED: Final = {"replies": 10, "talks": 0}  # the same, of an interrupted one
 NO_REPLY: Final = "holds no turn of the assistant after one of the user."
 
 

@@ -39,7 +39,8 @@ def evaluate(
     replies: int = MAX_REPLIES,
     talks: int = TALKS,
 ) -> ChatEvaluation:
-    """Score the network and the baseline on conversations of which at least one has a reply."""
+    """Score the network and the baseline on conversations of which at least one has a reply; without `talks`
+    of the chatbot with itself there is no score of its loops."""
     places = reply_positions(conversations)
     if len(places) > replies:  # spread evenly: neighbours are of one conversation
         places = [places[k * len(places) // replies] for k in range(replies)]
@@ -54,7 +55,7 @@ def evaluate(
         generated += _replies(speaker, position, [_recent(conversations[n], k) for n, k in places[part]])
         ranks += _rank(speaker, position, rivals[part])
     openings = [turns[0] for turns in conversations[:talks]]
-    loops = [loop_rate([turn.text for turn in talk]) for talk in simulate(speaker, openings)]
+    loops = [loop_rate([turn.text for turn in talk]) for talk in simulate(speaker, openings)] if talks else []
     scores = _scores(generated, ranks, loops, perplexity(nats(speaker, conversations)))
     baselines = {}
     if baseline is not None:
@@ -170,6 +171,6 @@ def _scores(
         "perplexity": perplexity,
         "distinct1": distinct(replies, 1),
         "distinct2": distinct(replies, 2),
-        "loops": sum(loops) / max(len(loops), 1),
+        "loops": sum(loops) / len(loops) if loops else None,
         "hits": hits(ranks),
     }
