@@ -84,6 +84,10 @@ def test_offsets_of_pandas_are_kept_as_text() -> None:
         ({"year": [2014], "week": [7]}, "2014-W7"),
         ({"year": [2014], "month": [1], "day": [31], "hour": [5]}, "2014-1-31 5:00"),
         ({"year": [2014], "month": [1], "day": [31], "hour": [5], "minute": [3]}, "2014-1-31 5:03"),
+        (
+            {"year": [2014], "month": [1], "day": [31], "hour": [5], "minute": [3], "second": [7.5]},
+            "2014-1-31 5:03:07.5",
+        ),
         ({"year": [2014], "quarter": [1], "month": [2]}, "2014-2"),
     ],
 )
@@ -119,3 +123,32 @@ def test_refusals() -> None:
         series_table({"year": [2014], "y": [1]}, time="year,mont")
     with pytest.raises(UsageError, match="not a table"):
         series_table(object())
+
+
+def test_a_time_of_day_is_joined_to_a_date_in_any_order() -> None:
+    table = {"date": ["2014-01-31"], "hour": [5], "minute": [3], "second": [7], "y": [1]}
+    assert columns(table, time="date,hour,minute")["date,hour,minute"] == ["2014-01-31 5:03"]
+    assert columns(table, time="second,minute,hour,date")["second,minute,hour,date"] == ["2014-01-31 5:03:07"]
+
+
+@pytest.mark.parametrize(
+    ("time", "problem"),
+    [
+        ("date,minute", "column 'minute' is no part of the time, which lacks a column of the hour"),
+        ("date,hour,second", "column 'second' is no part of the time, which lacks a column of the minute"),
+        ("year,month,minute", "column 'minute' is no part"),
+        ("year,month,shop", "column 'shop' is no part of the time; leave it out"),
+        ("year,month,mon", "several columns of the time hold a month"),
+        ("hour,minute", "columns hour, minute hold no date"),
+    ],
+)
+def test_parts_without_a_place_in_the_time_are_refused(time: str, problem: str) -> None:
+    names = ("date", "year", "month", "mon", "hour", "minute", "second", "shop", "y")
+    table = {"date": ["2014-01-31"], **{name: [1] for name in names[1:]}}
+    with pytest.raises(DataError, match=problem):
+        series_table(table, time=time)
+
+
+def test_a_column_called_min_is_no_minute_without_an_hour() -> None:
+    table = {"year": [2014], "month": [1], "min": [-3.5]}
+    assert columns(table) == {"year,month": ["2014-1"], "min": [-3.5]}

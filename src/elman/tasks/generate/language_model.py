@@ -14,7 +14,7 @@ from torch import Tensor
 from elman import artifact
 from elman.data.table.formats import input_lines
 from elman.data.table.table import read_table
-from elman.data.text.corpus import is_table, read_corpus, read_ids
+from elman.data.text.corpus import is_table_path, read_corpus, read_ids
 from elman.data.text.sources import open_text
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
 from elman.errors import DataError
@@ -160,7 +160,7 @@ class LanguageModel(Task):
 
     @classmethod
     def check_data(cls, data: Any, text: str | None = None, skip_bad: bool = False, **_: Any) -> None:
-        if is_table(data) or text is not None:
+        if is_table_path(data) or text is not None:
             read_table(data, skip_bad=skip_bad).complete(text or "text")
         else:
             with ExitStack() as stack:
@@ -179,7 +179,7 @@ class LanguageModel(Task):
 
         Raises DataError if there is no text, or none in UTF-8.
         """
-        column = self.source.get("column") if text is None and is_table(data) else text
+        column = self.source.get("column") if text is None and is_table_path(data) else text
         ids, characters, fingerprint = read_ids(data, self.vocabulary, text=column, skip_bad=skip_bad)
         if len(ids) < 2:
             raise DataError(f"{data} holds {len(ids)} tokens; a text to score needs at least 2")
