@@ -245,11 +245,10 @@ def _contents(folder: Path, files: Mapping[str, str]) -> dict[str, bytes]:
         contents[name], source = _verified(folder, name, digest)
         read += 0 if name == TENSORS else len(contents[name])
         if source in sources:
-            raise ArtifactError(
-                f"{folder / name} is a link to another file of the model: copy the folder again"
-            )
+            raise ArtifactError(f"{folder / name} and another file are one: copy the folder again")
         if read > MAX_JSON_BYTES:
-            raise ArtifactError(f"{folder} holds more than {MAX_JSON_BYTES} bytes beside {TENSORS}")
+            sizes = f"its files beside {TENSORS} have more than {MAX_JSON_BYTES} bytes"
+            raise ArtifactError(f"{folder} can't be read ({sizes}): train the model again")
         sources.add(source)
     return contents
 
