@@ -170,12 +170,16 @@ class Forecaster(Task):
         time: str | Sequence[str] | None = None,
         value: str | None = None,
         series: str | None = None,
+        future: Sequence[str] = (),
+        static: Sequence[str] = (),
         header: bool = True,
+        skip_bad: bool = False,
         **_: Any,
     ) -> None:
         joined = join_names(time)
-        table = series_table(data, header=header, time=joined, value=value)
-        table.require(*[column for column in (joined, value, series) if column is not None])
+        table = series_table(data, header=header, time=joined, value=value, skip_bad=skip_bad)
+        named = [column for column in (joined, value, series) if column is not None]
+        table.require(*named, *future, *static)
 
     @property
     def horizon(self) -> int:
@@ -231,7 +235,7 @@ class Forecaster(Task):
             )
         return self._score(panel, cutoffs)
 
-    @entry
+    @training_entry
     def backtest(
         self,
         data: Any,
@@ -268,6 +272,7 @@ class Forecaster(Task):
             raise DataError(f"{panel.name} has no value after the cut-offs; give earlier ones")
         return model._score(panel, scored)
 
+    @entry
     def plot(
         self,
         path: str | Path,
