@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from elman.data.series.panel import read_panel
 from elman.data.series.source import is_joined, join_names, series_table, with_joined_time
 from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
@@ -102,7 +103,8 @@ def test_a_day_and_its_time_are_joined_when_named() -> None:
     table = {"date": [date(2014, 1, 31)], "hour": [5], "at": ["13:00"], "y": [1]}
     assert columns(table, time="date,hour")["date,hour"] == ["2014-01-31 5:00"]
     assert columns(table, time="date,at")["date,at"] == ["2014-01-31 13:00"]
-    assert list(columns(table)) == ["date", "hour", "at", "y"]
+    del table["at"]
+    assert list(columns(table)) == ["date", "hour", "y"]
     assert join_names(["date", "hour"]) == "date,hour"
     assert join_names("ds") == "ds"
     assert join_names(None) is None
@@ -152,3 +154,22 @@ def test_parts_without_a_place_in_the_time_are_refused(time: str, problem: str) 
 def test_a_column_called_min_is_no_minute_without_an_hour() -> None:
     table = {"year": [2014], "month": [1], "min": [-3.5]}
     assert columns(table) == {"year,month": ["2014-1"], "min": [-3.5]}
+
+
+@pytest.mark.parametrize("dates", ["%d.%m.%Y", "%Y-%m-%d", None])
+def test_a_column_of_dates_beside_one_of_times_of_day_are_one(dates: str | None) -> None:
+    hours = pd.date_range("2020-01-01", periods=60, freq="h")
+    days = hours.normalize() if dates is None else hours.strftime(dates)
+    frame = pd.DataFrame({"date": days, "time": hours.strftime("%H:%M"), "y": range(60)})
+    panel = read_panel(series_table(frame))
+    assert len(panel.series) == 1 and str(panel.frequency) == "1h"
+    assert panel.stamps(panel.series[0], 59, 1)[0] == np.datetime64("2020-01-03T11:00")
+
+
+def test_columns_with_names_that_are_no_text() -> None:
+    days = pd.date_range("2020-01-01", periods=30)
+    frame = pd.DataFrame({0: days, 1: range(30)})
+    assert series_table(frame, time=join_names(0)).frame.columns == ["0", "1"]
+    frame.columns = pd.MultiIndex.from_tuples([("a", "t"), ("a", "v")])
+    name = join_names(("a", "t"))
+    assert series_table(frame, time=name).frame.columns[0] == name

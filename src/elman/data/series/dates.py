@@ -95,7 +95,7 @@ def date_readings(cells: pl.Series) -> list[DateReading]:
 
 def looks_like_date(cells: pl.Series) -> bool:
     """Return whether all texts are dates; plain numbers do not count as such."""
-    if cells.is_empty() or cells.str.contains(r"^\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*$").all():
+    if cells.is_empty() or cells.str.contains(r"^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$").all():
         return False
     return not bool(np.isnat(date_readings(cells)[0].stamps).any())
 

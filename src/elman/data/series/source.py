@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from elman.data.series.stamps import looks_like_time
+from elman.data.table.frames import column_name
 from elman.data.table.table import Table, read_table
 from elman.errors import DataError, UsageError
 
@@ -26,6 +27,7 @@ _PARTS: Final = {
     "minute": ("minute", "min"),
     "second": ("second", "sec"),
 }
+CLOCK: Final = r"^\s*\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\s*$"  # a time of day
 _CLOCK: Final = ("hour", "minute", "second")
 # A part of a date counts only without these.
 _COARSER: Final = {"minute": "hour", "second": "minute"}  # without which a part has no place
@@ -101,7 +103,7 @@ def _from_index(source: Any, time: str | None, value: str | None) -> Any:
             source = source.rename_axis(time or "ds")
     elif not isinstance(source, pandas.DataFrame):
         return None
-    source = source.rename(columns=str)
+    source = source.set_axis([_column_text(name) for name in source.columns], axis=1)
     levels = [source.index.get_level_values(i) for i in range(source.index.nlevels)]
     columns = {}
     for level in levels:
@@ -114,6 +116,10 @@ def _from_index(source: Any, time: str | None, value: str | None) -> Any:
     for position, (name, cells) in enumerate(columns.items()):
         source.insert(position, name, cells)
     return source.reset_index(drop=True)
+
+
+def _column_text(name: Any) -> str:
+    return str(name) if name is None else column_name(name)
 
 
 def _level_name(pandas: Any, level: Any, count: int, time: str | None) -> str | None:
@@ -139,8 +145,11 @@ def _plain(pandas: Any, cells: Any) -> Any:
 
 
 def join_names(time: str | Sequence[str] | None) -> str | None:
-    """Return the columns that hold the parts of a date as one name."""
-    return time if time is None or isinstance(time, str) else ",".join(map(str, time))
+    """Return the columns that hold the parts of a date as one name. A tuple of other names is one column of a
+    pandas frame that has several levels of names."""
+    if isinstance(time, list) or (isinstance(time, tuple) and all(_part(str(name)) for name in time)):
+        return ",".join(map(str, time))
+    return None if time is None else column_name(time)
 
 
 def with_joined_time(table: Table, time: str | None) -> Table:
@@ -153,7 +162,7 @@ def with_joined_time(table: Table, time: str | None) -> Table:
     frame = table.frame
     names = [] if time is None or time in frame.columns else time.split(",")
     if time is None:
-        names = _parts_of_date(frame)
+        names = _parts_of_date(frame) or _date_and_clock(frame)
     elif len(names) < 2:
         return table
     if not names:
@@ -172,6 +181,23 @@ def _parts_of_date(frame: pl.DataFrame) -> list[str]:
     if "year" not in by_part or not smaller or any(looks_like_time(cells) for cells in frame):
         return []
     return names
+
+
+def _date_and_clock(frame: pl.DataFrame) -> list[str]:
+    """Return a column of dates and one of times of day, if there is one of each."""
+    texts = [cells for cells in frame if cells.dtype == pl.String and cells.count()]
+    clocks = [cells.name for cells in texts if cells.drop_nulls().str.contains(CLOCK).all()]
+    if len(clocks) != 1:
+        return []
+    dates = [cells.name for cells in frame if cells.name not in clocks and looks_like_time(cells)]
+    return [] if len(dates) != 1 or _has_clock(frame[dates[0]]) else dates + clocks
+
+
+def _has_clock(cells: pl.Series) -> bool:
+    """Return whether dates have a time of day."""
+    if isinstance(cells.dtype, pl.Datetime):
+        return bool((cells.dt.truncate("1d") != cells).any())
+    return cells.dtype == pl.String and bool(cells.str.contains(":").any())
 
 
 def is_joined(column: str) -> bool:
