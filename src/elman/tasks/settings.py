@@ -46,7 +46,7 @@ def cell(default: str) -> Any:
 
 
 def _cell_name(value: Any) -> str | None:
-    """Return the name in CELLS of a cell written in any way, such as "PeepholeLSTM"; None if there is none."""
+    """Return the name in CELLS of a cell written as it may be, such as "PeepholeLSTM", or None."""
     from elman.cells import CELLS, as_cell
 
     try:
