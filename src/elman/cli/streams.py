@@ -126,4 +126,10 @@ def _signals(*handlers: Any) -> list[int]:
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            # an import may swallow an exception, or crash by it; there is nothing to tidy up yet
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        frame = frame.f_back
     raise Ended(128 + number)
