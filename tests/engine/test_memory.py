@@ -99,13 +99,12 @@ def test_the_rest_is_refused_by_name(kind: str) -> None:
 
 
 def test_rows_may_stand_anywhere() -> None:
-    form = memory.Form(SHAPE, F32)
     wide = torch.randn(2, 6)
-    assert form.find_rows(wide[:, 3:]) == wide.data_ptr() + 12
-    assert form.find_rows(torch.randn(1, 3).expand(SHAPE)) != 0
+    assert memory.find_rows(wide[:, 3:], SHAPE, F32) == wide.data_ptr() + 12
+    assert memory.find_rows(torch.randn(1, 3).expand(SHAPE), SHAPE, F32) != 0
     refused = (wide[:, ::2], negative(2, 6)[:, :3], shrunk(torch.randn(2, 6)[:, :3], 32), unaligned(12))
-    assert [form.find_rows(t) for t in refused] == [0, 0, 0, 0]
-    assert memory.Form((2, 1), F32).find_rows(wide[:, ::6]) == wide.data_ptr()
+    assert [memory.find_rows(t, SHAPE, F32) for t in refused] == [0, 0, 0, 0]
+    assert memory.find_rows(wide[:, ::6], (2, 1), F32) == wide.data_ptr()
 
 
 MAKERS: list[Callable[[Tensor], Tensor]] = [
