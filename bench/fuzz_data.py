@@ -162,6 +162,8 @@ def main(count: int, first: int = 0) -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.environ.setdefault("ELMAN_CACHE", folder)
         for seed in range(first, first + count):
+            if seed % 1000 == 0:
+                print(f"seed {seed}", file=sys.stderr, flush=True)
             for line in wrong_endings(seed, Path(folder), files):
                 wrong += 1
                 print(line, flush=True)

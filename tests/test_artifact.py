@@ -70,7 +70,7 @@ def test_shared_memory_and_parameters(tmp_path: Path) -> None:
 
 def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifact, "MAX_JSON_BYTES", 10_000)
-    with pytest.raises(UsageError, match=r"can't be saved: vocabulary.json would have more than 10000 bytes"):
+    with pytest.raises(UsageError, match=r"can't be saved: its files .* have more than 10000 bytes"):
         save(model(extras={"vocabulary": ["word"] * 2000}), tmp_path / "model")
     assert not (tmp_path / "model").exists()
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from elman import artifact
 from elman.artifact import is_artifact, load, save
 from elman.atomic import partial, write_partial
 from elman.errors import ArtifactError, UsageError
@@ -239,6 +240,25 @@ def test_links_are_read_like_files(tmp_path: Path) -> None:
         load(tmp_path / "m")
     save(model(2), tmp_path / "m")  # replaces the link, not its target
     assert same(load(tmp_path / "m"), model(2)) and (tmp_path / "elsewhere").read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_files_that_are_one(link: Callable[[Path, Path], None], tmp_path: Path) -> None:
+    """Links take no space, and could ask for any amount of memory."""
+    extras = {"first": [1, 2], "second": [1, 2]}
+    save(model(extras=extras), tmp_path)
+    assert load(tmp_path).extras == extras
+    (tmp_path / "second.json").unlink()
+    link(tmp_path / "first.json", tmp_path / "second.json")
+    with pytest.raises(ArtifactError, match=r"second.json and another file are one: copy the folder again"):
+        load(tmp_path)
+
+
+def test_json_files_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(model(extras={f"part{i}": "x" * 3000 for i in range(4)}), tmp_path)
+    monkeypatch.setattr(artifact, "MAX_JSON_BYTES", 10_000)
+    with pytest.raises(ArtifactError, match=r"files beside model.safetensors have more than 10000 bytes"):
+        load(tmp_path)
 
 
 def test_a_file_that_waits_under_another_name(tmp_path: Path) -> None:

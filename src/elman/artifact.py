@@ -6,6 +6,7 @@ It contains no code. config.json holds the checksums of all other files.
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,9 +33,10 @@ from elman.version import __version__
 
 # 1: of 0.1.0, whose settings and scores had other names; it can't read 2
 FORMAT: Final = 2
-# Read into memory; 30 bytes of it may hold one byte of JSON. A matrix of 5,000 labels has 100 MiB.
+# Of all files but the tensors: a byte of JSON may take 30 of memory. A matrix of 5,000 labels has 100 MiB.
 MAX_JSON_BYTES: Final = 256 << 20
 MAX_FILES: Final = 16
+TENSORS: Final = "model.safetensors"
 # Of a training run, which may use the same folder.
 RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt", LOCK_FILE)
 CONFIG_START: Final = re.compile(rb'\s*\{\s*"elman"\s*:')  # of our config.json
@@ -122,9 +124,9 @@ def load(folder: str | Path) -> Artifact:
     """
     folder = as_path(folder, "folder")
     config = _config(folder)
-    content = {name: _verified(folder, name, digest) for name, digest in config["files"].items()}
+    content = _contents(folder, config["files"])
     try:
-        tensors = safetensors.torch.load(content.pop("model.safetensors"))
+        tensors = safetensors.torch.load(content.pop(TENSORS))
         card = content.pop("README.md").decode()
         extras = {Path(name).stem: _parsed(value) for name, value in content.items()}
     except (SafetensorError, ValueError, KeyError, RuntimeError, AttributeError, MemoryError) as error:
@@ -140,7 +142,7 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
     # cloned: safetensors refuses tensors that share memory or are not contiguous
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in artifact.tensors.items()}
     try:
-        files = {"model.safetensors": safetensors.torch.save(tensors), "README.md": _utf8(artifact.card)}
+        files = {TENSORS: safetensors.torch.save(tensors), "README.md": _utf8(artifact.card)}
         for stem, value in artifact.extras.items():
             if not STEM.fullmatch(stem):
                 raise ValueError(f"{stem!r} is not a valid file name")
@@ -155,8 +157,8 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
             "files": {name: _digest(content) for name, content in files.items()},
         }
         files = {"config.json": _json({"elman": config}), **files}
-        if largest := [name for name in files if _most(name) < len(files[name])]:
-            raise ValueError(f"{largest[0]} would have more than {MAX_JSON_BYTES} bytes")
+        if sum(len(content) for name, content in files.items() if name != TENSORS) > MAX_JSON_BYTES:
+            raise ValueError(f"its files beside {TENSORS} would have more than {MAX_JSON_BYTES} bytes")
         return files
     except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"the {artifact.task} model can't be saved: {error}") from error
@@ -222,8 +224,8 @@ def _checked(file: Path, config: Any) -> dict[str, Any]:
     for key, kind in FIELDS.items():
         if not isinstance(config.get(key), kind):
             damaged(repr(key))
-    required = {"model.safetensors", "README.md"}
-    if len(config["files"]) > MAX_FILES:  # which may be links to one, so that they take no space
+    required = {TENSORS, "README.md"}
+    if len(config["files"]) > MAX_FILES:
         damaged("a shorter list of 'files'")
     for name, digest in config["files"].items():
         # a path must not lead out of the folder
@@ -235,27 +237,46 @@ def _checked(file: Path, config: Any) -> dict[str, Any]:
     return config
 
 
-def _verified(folder: Path, name: str, digest: str) -> bytes:
-    """Return a file's content, found under its own name or, after a killed save, its temporary one."""
+def _contents(folder: Path, files: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the content of every file, which no two share: links to one could ask for any memory."""
+    config = (folder / "config.json").stat()
+    contents, sources, read = {}, {(config.st_dev, config.st_ino)}, config.st_size
+    for name, digest in files.items():
+        contents[name], source = _verified(folder, name, digest)
+        read += 0 if name == TENSORS else len(contents[name])
+        if source in sources:
+            raise ArtifactError(f"{folder / name} and another file are one: copy the folder again")
+        if read > MAX_JSON_BYTES:
+            sizes = f"its files beside {TENSORS} have more than {MAX_JSON_BYTES} bytes"
+            raise ArtifactError(f"{folder} can't be read ({sizes}): train the model again")
+        sources.add(source)
+    return contents
+
+
+def _verified(folder: Path, name: str, digest: str) -> tuple[bytes, tuple[int, int]]:
+    """Return a file's content, found under its own name or, after a killed save, its temporary one; and the
+    device and inode that it was read from."""
     file = folder / name
     problem = f"{folder} is incomplete: {name} is missing; copy the whole folder again"
     for path in (file, partial(file)):
         try:
-            content = read_regular(path, _most(name))
+            with open_regular(path, _size_limit(name)) as opened:
+                status = os.fstat(opened.fileno())
+                content = opened.read(status.st_size)
         except FileNotFoundError:
             continue
         except (OSError, MemoryError) as error:
             reason = getattr(error, "strerror", "it is larger than the memory")
             raise ArtifactError(f"{path} can't be read ({reason}): copy the folder again") from error
         if _digest(content) == digest:
-            return content
+            return content, (status.st_dev, status.st_ino)
         problem = f"{file} is damaged or was changed: config.json has another checksum; copy it again"
     raise ArtifactError(problem)
 
 
-def _most(name: str) -> float:
+def _size_limit(name: str) -> float:
     """Return the largest size of a file in bytes."""
-    return math.inf if name == "model.safetensors" else MAX_JSON_BYTES
+    return math.inf if name == TENSORS else MAX_JSON_BYTES
 
 
 def _digest(content: bytes) -> str:

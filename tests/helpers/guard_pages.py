@@ -1,6 +1,7 @@
 """Run kernels on tensors that end, or begin, at a page without access: one number beside them is a SIGSEGV.
 
 python guard_pages.py end lstm gru     # or begin; all cells without names
+python guard_pages.py end 8            # read the number 8 bytes behind the first of three
 """
 
 import ctypes
@@ -111,5 +112,15 @@ def main(side: str, names: Iterable[str]) -> None:
             run(CELLS[name], hidden, dtype, side)
 
 
+def read(side: str, offset: int) -> None:
+    """Read one number of a tensor, or beside it."""
+    tensor = guarded(torch.ones(3), side)
+    ctypes.c_float.from_address(tensor.data_ptr() + offset).value  # noqa: B018
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    side, *words = sys.argv[1:]
+    if words and words[0].lstrip("-").isdigit():
+        read(side, int(words[0]))
+    else:
+        main(side, words)

@@ -1,8 +1,11 @@
 """Scores beside those of baselines: the table, the JSON, and what elman 0.1.0 saved."""
 
+import errno
 import json
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -10,7 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.tasks.evaluation import Evaluation, Metric, Scores, overlap_note
+from elman.atomic import writing
+from elman.errors import TrainingError
+from elman.tasks.evaluation import Evaluation, Metric, Scores, failure_note, overlap_note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,3 +149,11 @@ def test_texts_that_were_trained_on_are_counted(hashes: list[int], training: lis
     shared = len([one for one in hashes if one in training])
     note = f"{shared} of these {len(hashes)} texts were trained on, which flatters all scores"
     assert overlap_note(hashes, torch.tensor(training), "texts") == ((note,) if shared else ())
+
+
+def test_a_note_of_a_failure_has_no_path() -> None:
+    assert failure_note(None) == ()
+    assert failure_note(TrainingError("the loss became nan at step 3")) == ("the loss became nan at step 3",)
+    with pytest.raises(TrainingError) as failed, writing(Path("/home/me/run"), TrainingError):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home/me/run/checkpoint.pt")
+    assert failure_note(failed.value) == ("training stopped early: No space left on device",)

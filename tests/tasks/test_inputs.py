@@ -1,7 +1,9 @@
 """Texts as callers have them: one or several, in lists, arrays, frames, rows and files."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -178,3 +180,11 @@ def test_single_arguments() -> None:
     for seed in (-1, 2**63, 1.0, True, None):
         with pytest.raises(UsageError, match="seed must be a whole number from 0"):
             check_seed(seed)
+
+
+def test_lines_from_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = Thread(target=(tmp_path / "pipe").write_text, args=("one\r\n\ntwo\n",))
+    writer.start()
+    assert read_texts(tmp_path / "pipe") == Texts(["one", "", "two"], single=False)
+    writer.join()

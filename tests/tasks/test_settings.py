@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from elman.errors import UsageError
 from elman.settings import argument, choice, whole
+from elman.tasks.classify.settings import Settings as ClassifierSettings
 from elman.tasks.settings import (
     TaskSettings,
     default_dropout,
@@ -122,3 +123,10 @@ def test_the_table_has_a_row_for_every_setting() -> None:
     ]
     assert sorted(line.split("`")[1] for line in lines) == ALL.split(", ")
     assert all(line.count("|") == 5 for line in lines)
+
+
+def test_a_cell_is_found_however_its_name_is_written() -> None:
+    assert ClassifierSettings(cell="PeepholeLSTM").cell == "peephole-lstm"
+    for odd in ("lstn", "", None, 3):
+        with pytest.raises(UsageError, match="cell must be one of elman, elman-relu, lstm"):
+            ClassifierSettings(cell=odd)  # type: ignore[arg-type]

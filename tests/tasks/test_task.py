@@ -195,6 +195,12 @@ def test_save_and_load(task: str, tmp_path: Path) -> None:
     assert str(first.validation) in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("folder", [None, 3, ""])
+def test_a_folder_that_is_no_path(folder: Any) -> None:
+    with pytest.raises(UsageError, match="folder must be a path"):
+        elman.load(SAVED / "classify").save(folder)
+
+
 def saved(task: str) -> artifact.Artifact:
     return artifact.load(SAVED / task)
 
@@ -288,6 +294,9 @@ class Toy(Task):
 
     words: list[str]
     columns: str
+
+    @classmethod
+    def check_data(cls, data: Any, **_: Any) -> None: ...
 
     def evaluate(self, data: Any) -> ToyEvaluation:
         return ToyEvaluation(scores={}, baselines={})

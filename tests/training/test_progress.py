@@ -53,7 +53,9 @@ def test_a_signal_is_answered_at_once(tmp_path: Path, capsys: pytest.CaptureFixt
         problem = Stopped(PLAN)
         problem.number = number
         watch(Run(Toy(), problem, PLAN, folder=tmp_path), title="toy")
-        assert capsys.readouterr().err.startswith(f"toy: {said}: this step is finished and the best model")
+        assert capsys.readouterr().err.startswith(
+            f"toy: {said}: finishing this step and saving the best model"
+        )
 
 
 @pytest.mark.parametrize("broken", [OSError(28, "No space left on device"), ValueError("closed"), None])

@@ -4,7 +4,8 @@ T steps, B sequences, I inputs, H units, G gates, P outputs (P = H without a pro
 directions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import torch
@@ -115,28 +116,40 @@ class Spec(NamedTuple):
 
     def arguments(self, leaves: Iterable[Any]) -> Arguments[Any]:
         """Return Arguments with these entries, in the order of `flatten`."""
-        state = (None,) * len(self.cell.state)
-        weights = Weights(None, units=(None,) * len(self.cell.weights))
-        form: Arguments[Any] = Arguments(None, state, weights, zoneout=state if self.zoneout_masks else ())
-        return unflatten(form, leaves)
+        remaining = iter(leaves)
+        x, state = next(remaining), self._states(remaining)
+        plain = islice(remaining, len(Weights._fields) - 1)
+        weights: Weights[Any] = Weights._make([*plain, tuple(islice(remaining, len(self.cell.weights)))])
+        lengths, clear, mask = islice(remaining, 3)
+        masks = self._states(remaining) if self.zoneout_masks else ()
+        return Arguments(x, state, weights, lengths, clear, mask, masks)
 
     def result(self, leaves: Iterable[Any]) -> Result[Any]:
         """Return a Result with these entries, in the order of `flatten`."""
-        state = (None,) * len(self.cell.state)
-        form: Result[Any] = Result(None, state, state if self.every_state else ())
-        return unflatten(form, leaves)
+        remaining = iter(leaves)
+        output, state = next(remaining), self._states(remaining)
+        return Result(output, state, self._states(remaining) if self.every_state else ())
 
     def trace(self, leaves: Iterable[Any]) -> Trace:
         """Return a Trace with these entries, in the order of `flatten`."""
-        states: Any = (None,) * len(self.cell.state)
-        return unflatten(Trace(states, None, None, None, None), leaves)
+        remaining = iter(leaves)
+        return Trace(self._states(remaining), *islice(remaining, 4))
+
+    def _states(self, leaves: Iterator[Any]) -> tuple[Any, ...]:
+        return tuple(islice(leaves, len(self.cell.state)))
 
 
 def flatten(value: Any) -> list[Any]:
     """Return the entries of nested tuples, None included: autograd and operators take flat lists only."""
     if not isinstance(value, tuple):
         return [value]
-    return [leaf for part in value for leaf in flatten(part)]
+    leaves: list[Any] = []
+    for part in value:
+        if isinstance(part, tuple):
+            leaves += flatten(part)
+        else:
+            leaves.append(part)
+    return leaves
 
 
 def unflatten(form: S, leaves: Iterable[Any]) -> S:

@@ -4,7 +4,6 @@ A kernel reads and writes raw memory. A caller's tensor gives its address only o
 shape, strides, lazy bits and the size of its storage have been looked at.
 """
 
-import math
 import weakref
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
@@ -24,56 +23,42 @@ def own(tensor: Tensor) -> int:
     return tensor.data_ptr()
 
 
-class Form:
-    """The shape and dtype of a plain contiguous tensor. A stream of steps asks for the same ones again."""
-
-    __slots__ = ("bytes", "dtype", "shape", "size")
-
-    def __init__(self, shape: Shape, dtype: torch.dtype) -> None:
-        self.shape, self.dtype, self.size = shape, dtype, dtype.itemsize
-        self.bytes = math.prod(shape) * self.size
-
-    def find(self, tensor: Any) -> int:
-        """Return the address of a tensor of this form, 0 for anything else."""
-        try:
-            if (
-                type(tensor) in _CLASSES
-                and tensor.is_cpu
-                and tensor.dtype is self.dtype
-                and tensor.shape == self.shape
-                and tensor.is_contiguous()
-                and not tensor.is_neg()
-                and tensor.untyped_storage().nbytes() >= tensor.storage_offset() * self.size + self.bytes
-            ):
-                address = tensor.data_ptr()
-                return address if address % self.size == 0 else 0
-        except (
-            RuntimeError
-        ):  # a sparse, nested or functorch tensor has no storage; NotImplementedError is one
-            pass
-        return 0
-
-    def find_rows(self, tensor: Any) -> int:
-        """Do the same for a tensor whose last axis is contiguous, whatever the others."""
-        address = self.find(tensor)
-        if address:
-            return address
-        try:
-            if (
-                type(tensor) in _CLASSES
-                and not problem(tensor, self.shape, self.dtype, CPU)
-                and not tensor.is_neg()
-                and (tensor.stride(-1) == 1 or self.shape[-1] == 1)
-            ):
-                address = tensor.data_ptr()
-        except RuntimeError:
-            return 0
-        return address if address % self.size == 0 else 0
-
-
 def find(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
     """Return the address of a plain contiguous tensor of this shape, 0 for anything else."""
-    return Form(shape, dtype).find(tensor)
+    try:
+        if (
+            type(tensor) in _CLASSES
+            and tensor.is_cpu
+            and tensor.dtype is dtype
+            and tensor.shape == shape
+            and tensor.is_contiguous()
+            and not tensor.is_neg()
+        ):
+            size = dtype.itemsize
+            if tensor.untyped_storage().nbytes() >= (tensor.storage_offset() + tensor.numel()) * size:
+                address = tensor.data_ptr()
+                return address if address % size == 0 else 0
+    except RuntimeError:  # a sparse, nested or functorch tensor has no storage; NotImplementedError is one
+        pass
+    return 0
+
+
+def find_rows(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
+    """Do the same for a tensor whose last axis is contiguous, whatever the others."""
+    address = find(tensor, shape, dtype)
+    if address:
+        return address
+    try:
+        if (
+            type(tensor) in _CLASSES
+            and not problem(tensor, shape, dtype, CPU)
+            and not tensor.is_neg()
+            and (tensor.stride(-1) == 1 or shape[-1] == 1)
+        ):
+            address = tensor.data_ptr()
+    except RuntimeError:
+        return 0
+    return address if address % dtype.itemsize == 0 else 0
 
 
 class Mark(NamedTuple):
@@ -108,8 +93,7 @@ def plain(name: str, tensor: Any, shape: Shape, dtype: torch.dtype, rows: bool =
     With `rows` only the last axis need be contiguous. Raises UsageError for another class, device, dtype or
     shape, and for a storage that is smaller than the tensor.
     """
-    form = Form(shape, dtype)
-    if form.find_rows(tensor) if rows else form.find(tensor):
+    if (find_rows if rows else find)(tensor, shape, dtype):
         return tensor  # type: ignore[no-any-return]
     if isinstance(tensor, Tensor) and type(tensor) not in _CLASSES:
         raise UsageError(f"{name} must be a plain tensor for a kernel, not {type(tensor).__name__}")
@@ -149,9 +133,11 @@ def storage_problem(tensor: Tensor) -> str:
         size = tensor.untyped_storage().nbytes()
     except RuntimeError:  # PyTorch's own operations know where such a tensor's numbers are
         return ""
-    steps = zip(tensor.shape, tensor.stride(), strict=True)
-    last = tensor.storage_offset() + sum([(count - 1) * stride for count, stride in steps])
-    needed = (last + 1) * tensor.dtype.itemsize
+    extent = tensor.numel()
+    if not tensor.is_contiguous():
+        steps = zip(tensor.shape, tensor.stride(), strict=True)
+        extent = 1 + sum([(count - 1) * stride for count, stride in steps])
+    needed = (tensor.storage_offset() + extent) * tensor.dtype.itemsize
     if needed <= size:
         return ""
     return f"needs {needed} bytes, but its storage has only {size}: it has been freed or resized"

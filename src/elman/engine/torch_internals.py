@@ -51,10 +51,8 @@ def has_half_lstm(dtype: torch.dtype) -> bool:
 
 
 def has_memory() -> bool:
-    """Return whether tensors hold numbers now, rather than stand for those of a graph or of a transform."""
-    if torch.compiler.is_compiling():  # the rest can't be compiled
-        return False
-    return not (is_transformed() or is_dispatched() or is_jit_traced())
+    """Return whether a tensor's storage may be asked for: questions become part of a graph."""
+    return not (torch.compiler.is_compiling() or is_jit_traced())
 
 
 def obstacle(*tensors: Tensor | None) -> str:

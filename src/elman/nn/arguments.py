@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from elman.cells import Cell
 from elman.engine import torch_internals
 from elman.engine.call import Call, State
-from elman.engine.memory import problem, storage_problem
+from elman.engine.memory import find, problem, storage_problem
 from elman.errors import UsageError
 from elman.nn.parameters import shapes
 from elman.settings import plain
@@ -208,18 +208,20 @@ def check_weights(
     """
     if not torch_internals.has_memory():
         return
-    directions, first = 1 + layer.bidirectional, by_layer[0]["weight_ih"]
+    first, directions = by_layer[0]["weight_ih"], 2 if layer.bidirectional else 1
+    dtype, options = first.dtype, (layer.hidden_size, layer.proj_size, layer.bias, layer.layer_norm)
     if len(names) != layer.num_layers * directions:
         raise UsageError("num_layers and bidirectional can't change once a layer is made: make another one")
     for k, (full, weights) in enumerate(zip(names, by_layer, strict=True)):
         inputs = layer.input_size if k < directions else directions * (layer.proj_size or layer.hidden_size)
-        options = (layer.hidden_size, layer.proj_size, layer.bias, layer.layer_norm)
         expected = shapes(layer.cell, inputs, *options)
         if expected.keys() != weights.keys():
             raise UsageError(
                 "cell, bias, layer_norm and proj_size can't change once a layer is made: make another one"
             )
         for name, weight in weights.items():
+            if find(weight, expected[name], dtype):
+                continue  # most are as they were made
             if reason := _weight_problem(weight, expected[name], first):
                 sizes = f"input_size is {layer.input_size}, hidden_size {layer.hidden_size}"
                 raise UsageError(f"{full[name]} {reason}; {sizes}")

@@ -90,7 +90,8 @@ class CallCache(dict[Any, CachedCall | None]):
         if cached is not None:
             if cached.weights.holds(parameters, whole):
                 return cached.call
-            self.clear()  # the others hold the old weights, too
+            with _LOCK:
+                self.clear()  # the others hold the old weights, too
         elif key in self:
             return None
         if not is_countable(parameters, x.dtype):

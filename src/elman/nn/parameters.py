@@ -1,5 +1,6 @@
 """The parameters of one layer in one direction: names, shapes and first values."""
 
+import functools
 import math
 from typing import Final, Literal
 
@@ -14,6 +15,7 @@ Init = Literal["uniform", "orthogonal"]
 NAMES: Final = Weights._fields[:-1]
 
 
+@functools.cache
 def shapes(
     cell: Cell, inputs: int, hidden: int, proj_size: int, bias: bool, layer_norm: bool
 ) -> dict[str, tuple[int, ...]]:

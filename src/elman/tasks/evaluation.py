@@ -105,7 +105,17 @@ def few_note(count: int, what: str) -> tuple[str, ...]:
     return (f"only {count} different {what} {'was' if count == 1 else 'were'} scored, too few to rely on",)
 
 
-def hurried(held_out: int, most: int, what: str) -> tuple[list[int], tuple[str, ...]]:
+def failure_note(error: Exception | None) -> tuple[str, ...]:
+    """Return a note that says why a training stopped early, if it failed; without paths, as it is saved."""
+    if error is None:
+        return ()
+    cause = error.__cause__
+    if isinstance(cause, OSError):
+        return (f"training stopped early: {cause.strerror or type(cause).__name__}",)
+    return (str(error),)
+
+
+def sample_rows(held_out: int, most: int, what: str) -> tuple[list[int], tuple[str, ...]]:
     """Return at most `most` evenly spaced rows, on which the model of an interrupted training is scored, and
     a note that says so if these are not all."""
     if held_out <= most:

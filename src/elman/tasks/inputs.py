@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from elman.data.table.formats import ENDINGS, ending, input_lines, read_bytes
+from elman.data.table.encoding import clean
+from elman.data.table.formats import ENDINGS, ending, read_bytes
 from elman.data.table.table import Table, read_table
 from elman.errors import UsageError
 from elman.settings import is_whole
@@ -112,8 +113,7 @@ def texts_of(table: Table, column: Any) -> list[str]:
 def _of_file(path: Path, column: Any) -> list[str]:
     if ending(path) in ENDINGS:
         return texts_of(read_table(path), column)
-    read_bytes(path)  # reports a missing file, whose name would be taken for a text
-    return list(input_lines(str(path)))
+    return clean(read_bytes(path), str(path)).decode().removesuffix("\n").split("\n")
 
 
 def _plain(text: str) -> str:

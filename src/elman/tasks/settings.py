@@ -31,19 +31,29 @@ class TaskSettings:
 
     def __post_init__(self) -> None:
         check(self)
+        if hasattr(self, "cell"):
+            object.__setattr__(self, "cell", _cell_name(self.cell))
 
 
 def cell(default: str) -> Any:
-    def names() -> list[str]:
+    def names() -> str:
         from elman.cells import CELLS  # brings PyTorch, which `--help` does without
 
-        return list(CELLS)
-
-    def holds(value: Any) -> bool:
-        return isinstance(value, str) and value in names()
+        return f"one of {', '.join(CELLS)}"
 
     help = "Recurrence: lstm, gru, elman, ...; see `elman show`"
-    return custom(default, help, str, lambda: f"one of {', '.join(names())}", holds)
+    return custom(default, help, str, names, lambda value: _cell_name(value) is not None)
+
+
+def _cell_name(value: Any) -> str | None:
+    """Return the name in CELLS of a cell written as it may be, such as "PeepholeLSTM", or None."""
+    from elman.cells import CELLS, as_cell
+
+    try:
+        chosen = as_cell(value) if isinstance(value, str) else None
+    except UsageError:
+        return None
+    return next((name for name, built_in in CELLS.items() if built_in is chosen), None)
 
 
 def skip_bad() -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from elman import artifact, lock
 from elman.artifact import Artifact
-from elman.atomic import writing
+from elman.atomic import as_path, writing
 from elman.errors import ArtifactError, TrainingError, UsageError
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import renamed
@@ -172,7 +172,7 @@ class Task(ABC):
     failure: TrainingError | None = None
 
     def __post_init__(self) -> None:
-        # a model may be given away, and the folders of the machine that trained it are nobody's business
+        # a saved model holds no paths
         source = self.source | {"source": bare_name(self.source["source"])}
         object.__setattr__(self, "source", source)
 
@@ -232,6 +232,7 @@ class Task(ABC):
         Raises UsageError if the folder holds something else or a training in it goes on, ArtifactError if it
         can't be written.
         """
+        folder = as_path(folder, "folder")
         parts = self.parts()
         tensors = {
             f"{name}.{key}": value
@@ -247,7 +248,7 @@ class Task(ABC):
             data=self.source,
             card=CARD.format(version=__version__, scores=self.validation, **self.card()._asdict()),
         )
-        with writing(Path(folder), ArtifactError), lock.held(Path(folder)):
+        with writing(folder, ArtifactError), lock.held(folder):
             artifact.save(saved, folder)
 
     @final

@@ -16,7 +16,8 @@ def watch(run: Run, progress: bool = True, title: str = "training") -> Outcome:
     """Run to the end, with a progress bar on standard error; without a terminal, a line per validation."""
     progress = progress and run.rank == 0
     if progress:
-        run.heard = lambda number: say(f"{title}: {_hint(number)}")
+        saving = " and saving the best model" if run.folder is not None else ""
+        run.heard = lambda number: say(f"{title}: {_hint(number, saving)}")
     if progress and stderr().isatty():
         _bar(run, title)
     else:
@@ -27,10 +28,10 @@ def watch(run: Run, progress: bool = True, title: str = "training") -> Outcome:
     return run.outcome
 
 
-def _hint(number: int) -> str:
+def _hint(number: int, saving: str) -> str:
     if number == SIGINT:
-        return "Ctrl-C: this step is finished and the best model saved; again to end at once"
-    return "told to end: this step is finished and the best model saved"
+        return f"Ctrl-C: finishing this step{saving}; again to end at once"
+    return f"told to end: finishing this step{saving}"
 
 
 def _bar(run: Run, title: str) -> None:

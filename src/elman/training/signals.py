@@ -78,11 +78,13 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise Interrupted
 
     previous = signal.signal(signal.SIGALRM, ring)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
+        timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, *timer)
+    finally:  # also if the alarm rings in the line above
         signal.signal(signal.SIGALRM, previous)
 
 

@@ -156,3 +156,10 @@ def test_numbers_do_not_look_like_dates() -> None:
     assert looks_like_date(pl.Series(["2020-01-01"]))
     for texts in (["1", "2"], ["12.5"], ["2014.05"], ["MSFT"], []):
         assert not looks_like_date(pl.Series(texts, dtype=pl.String))
+
+
+def test_years_of_two_digits_leave_no_wider_gap_than_they_must() -> None:
+    days = np.arange("1950-01", "2020-01", dtype="datetime64[M]").astype("datetime64[D]")
+    written = pl.Series([f"01/{day.month:02}/{day.year % 100:02}" for day in days.astype(object)])
+    readings = [reading.stamps.astype("datetime64[D]").tolist() for reading in date_readings(written)]
+    assert days.tolist() in readings

@@ -228,3 +228,15 @@ def test_rows_with_bad_stamps_and_values_are_skipped_and_counted(caplog: pytest.
         read_panel(
             read_table({"ds": ["x"] * 12 + stamps[:3] + stamps[14:19], "y": values}, skip_bad=True), time="ds"
         )
+
+
+def test_bad_stamps_that_repeat_are_skipped_before_repeats_are_looked_for() -> None:
+    stamps = ["n/a", "n/a"] + [f"2024-01-{day:02}" for day in range(1, 11)]
+    panel = read_panel(read_table({"ds": stamps, "y": list(range(12))}, skip_bad=True))
+    assert len(panel.series[0].values) == 10
+
+
+@pytest.mark.parametrize("stamp", ["", " ", None])
+def test_a_column_of_blank_stamps_is_refused_in_a_sentence(stamp: str | None) -> None:
+    with pytest.raises(DataError, match=r"3 of 3 rows of dict can't be used, .*column 'ds' is empty"):
+        read_panel(read_table({"ds": [stamp] * 3, "y": [1, 2, 3]}, skip_bad=True))

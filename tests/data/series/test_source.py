@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from elman.data.series.panel import read_panel
 from elman.data.series.source import is_joined, join_names, series_table, with_joined_time
 from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
@@ -84,6 +85,10 @@ def test_offsets_of_pandas_are_kept_as_text() -> None:
         ({"year": [2014], "week": [7]}, "2014-W7"),
         ({"year": [2014], "month": [1], "day": [31], "hour": [5]}, "2014-1-31 5:00"),
         ({"year": [2014], "month": [1], "day": [31], "hour": [5], "minute": [3]}, "2014-1-31 5:03"),
+        (
+            {"year": [2014], "month": [1], "day": [31], "hour": [5], "minute": [3], "second": [7.5]},
+            "2014-1-31 5:03:07.5",
+        ),
         ({"year": [2014], "quarter": [1], "month": [2]}, "2014-2"),
     ],
 )
@@ -98,7 +103,8 @@ def test_a_day_and_its_time_are_joined_when_named() -> None:
     table = {"date": [date(2014, 1, 31)], "hour": [5], "at": ["13:00"], "y": [1]}
     assert columns(table, time="date,hour")["date,hour"] == ["2014-01-31 5:00"]
     assert columns(table, time="date,at")["date,at"] == ["2014-01-31 13:00"]
-    assert list(columns(table)) == ["date", "hour", "at", "y"]
+    del table["at"]
+    assert list(columns(table)) == ["date", "hour", "y"]
     assert join_names(["date", "hour"]) == "date,hour"
     assert join_names("ds") == "ds"
     assert join_names(None) is None
@@ -119,3 +125,51 @@ def test_refusals() -> None:
         series_table({"year": [2014], "y": [1]}, time="year,mont")
     with pytest.raises(UsageError, match="not a table"):
         series_table(object())
+
+
+def test_a_time_of_day_is_joined_to_a_date_in_any_order() -> None:
+    table = {"date": ["2014-01-31"], "hour": [5], "minute": [3], "second": [7], "y": [1]}
+    assert columns(table, time="date,hour,minute")["date,hour,minute"] == ["2014-01-31 5:03"]
+    assert columns(table, time="second,minute,hour,date")["second,minute,hour,date"] == ["2014-01-31 5:03:07"]
+
+
+@pytest.mark.parametrize(
+    ("time", "problem"),
+    [
+        ("date,minute", "column 'minute' is no part of the time, which lacks a column of the hour"),
+        ("date,hour,second", "column 'second' is no part of the time, which lacks a column of the minute"),
+        ("year,month,minute", "column 'minute' is no part"),
+        ("year,month,shop", "column 'shop' is no part of the time; leave it out"),
+        ("year,month,mon", "several columns of the time hold a month"),
+        ("hour,minute", "columns hour, minute hold no date"),
+    ],
+)
+def test_parts_without_a_place_in_the_time_are_refused(time: str, problem: str) -> None:
+    names = ("date", "year", "month", "mon", "hour", "minute", "second", "shop", "y")
+    table = {"date": ["2014-01-31"], **{name: [1] for name in names[1:]}}
+    with pytest.raises(DataError, match=problem):
+        series_table(table, time=time)
+
+
+def test_a_column_called_min_is_no_minute_without_an_hour() -> None:
+    table = {"year": [2014], "month": [1], "min": [-3.5]}
+    assert columns(table) == {"year,month": ["2014-1"], "min": [-3.5]}
+
+
+@pytest.mark.parametrize("dates", ["%d.%m.%Y", "%Y-%m-%d", None])
+def test_a_column_of_dates_beside_one_of_times_of_day_are_one(dates: str | None) -> None:
+    hours = pd.date_range("2020-01-01", periods=60, freq="h")
+    days = hours.normalize() if dates is None else hours.strftime(dates)
+    frame = pd.DataFrame({"date": days, "time": hours.strftime("%H:%M"), "y": range(60)})
+    panel = read_panel(series_table(frame))
+    assert len(panel.series) == 1 and str(panel.frequency) == "1h"
+    assert panel.stamps(panel.series[0], 59, 1)[0] == np.datetime64("2020-01-03T11:00")
+
+
+def test_columns_with_names_that_are_no_text() -> None:
+    days = pd.date_range("2020-01-01", periods=30)
+    frame = pd.DataFrame({0: days, 1: range(30)})
+    assert series_table(frame, time=join_names(0)).frame.columns == ["0", "1"]
+    frame.columns = pd.MultiIndex.from_tuples([("a", "t"), ("a", "v")])
+    name = join_names(("a", "t"))
+    assert series_table(frame, time=name).frame.columns[0] == name

@@ -195,3 +195,9 @@ def test_stamps_as_text() -> None:
     for text in ("2020-01-01", "2020-01-01 10:00", "2020-01-01 10:00:30", "2020-01-01 10:00:00.500000"):
         assert format_stamp(np.datetime64(text, "us")) == text
     assert format_stamp(np.int64(7)) == "7"
+
+
+@pytest.mark.parametrize("number", [9223372036854774784.0, 2.0**63, -(2.0**63)])
+def test_numbers_at_the_end_of_the_integers_are_refused_in_a_sentence(number: float) -> None:
+    with pytest.raises(DataError, match=r"row 1 .*is not a whole number or a time"):
+        read_stamps(read_table({"ds": [1.0, number]}), "ds")

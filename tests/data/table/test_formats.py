@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elman.data.table.formats import input_lines
 from elman.data.table.table import read_table
 from elman.errors import DataError
 from tabular import FOLDER, rows, write
@@ -154,3 +156,15 @@ def test_no_bytes_at_all_cause_any_other_error(tmp_path: Path, content: bytes, n
 @given(st.text('ab,;"\t\n\r {}[]:1\\', max_size=30), st.sampled_from(["a.csv", "a.tsv", "a.jsonl", "a.txt"]))
 def test_no_text_at_all_causes_any_other_error(tmp_path: Path, content: str, name: str) -> None:
     test_no_bytes_at_all_cause_any_other_error.hypothesis.inner_test(tmp_path, content.encode(), name)
+
+
+def test_lines_come_from_a_pipe_as_from_a_file(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"one\n\ntwo\n")
+    os.close(writer)
+    try:
+        assert list(input_lines(f"/dev/fd/{reader}")) == ["one", "", "two"]
+    finally:
+        os.close(reader)
+    assert list(input_lines(str(tmp_path))) == [str(tmp_path)]  # a folder's name may be a text
+    assert list(input_lines("no\0path")) == ["no\0path"]

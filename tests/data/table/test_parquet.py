@@ -58,3 +58,35 @@ def test_damaged_footers_end_in_a_sentence() -> None:
     ):
         with pytest.raises(DataError, match="not a complete Parquet file"):
             read_parquet(data, "a.parquet")
+
+
+def test_a_footer_that_understates_the_size_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 80 << 20
+    data = _written(pl.DataFrame({"a": ["a" * size]}), statistics=False)
+    length = int.from_bytes(data[-8:-4], "little")
+    footer, numbers = data[-8 - length : -8], []
+    for number in range(size, size + 1000):  # the text, and what its page adds
+        number *= 2  # zigzag
+        coded = bytearray()
+        while number > 127:
+            coded.append(number & 127 | 128)
+            number >>= 7
+        numbers.append(bytes(coded) + bytes([number]))
+    stated = [coded for coded in numbers if coded in footer]
+    assert stated
+    for coded in stated:
+        footer = footer.replace(coded, b"\x82" + b"\x80" * (len(coded) - 2) + b"\x00")  # 1 in as many bytes
+    monkeypatch.setattr(pl, "read_parquet", lambda _: pytest.fail("the file was unpacked"))
+    with pytest.raises(DataError, match=r"a\.parquet holds more than"):
+        read_parquet(data[: -8 - length] + footer + data[-8:], "a.parquet")
+
+
+@pytest.mark.parametrize("compression", ["zstd", "snappy", "gzip", "lz4", "brotli"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_files_of_other_writers_are_read(compression: str, version: str) -> None:
+    arrow = pytest.importorskip("pyarrow.parquet")
+    buffer = io.BytesIO()
+    arrow.write_table(FRAME.to_arrow(), buffer, compression=compression, data_page_version=version)
+    assert read_parquet(buffer.getvalue(), "a.parquet").frame.to_dict(as_series=False) == FRAME.to_dict(
+        as_series=False
+    )

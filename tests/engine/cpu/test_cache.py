@@ -21,7 +21,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fil
 @pytest.fixture(autouse=True)
 def warn_again() -> Iterator[None]:
     yield
-    cache._warn.cache_clear()
+    cache._WARNED.clear()
 
 
 @pytest.fixture
@@ -112,6 +112,7 @@ def test_a_file_that_is_a_link_or_a_pipe_is_not_run(folder: Path, tmp_path: Path
         assert cache.read(NAME) is None
     (folder / NAME).unlink()
     os.mkfifo(folder / NAME)
+    cache._WARNED.clear()
     with pytest.warns(CacheWarning, match="is no plain file"):
         assert cache.read(NAME) is None
 
@@ -142,7 +143,7 @@ def test_a_link_in_a_folder_of_all_is_not_followed(
         os.chown(shared / "link", SOMEBODY, SOMEBODY, follow_symlinks=False)
         with pytest.warns(CacheWarning, match="belongs to another user"):
             assert cache.read(NAME) is None
-        cache._warn.cache_clear()
+        cache._WARNED.clear()
     shared.chmod(0o777)
     with pytest.warns(CacheWarning, match="others can write"):
         assert cache.read(NAME) is None

@@ -85,6 +85,19 @@ def test_a_bidirectional_model_does_not_stream() -> None:
 # ---- answers
 
 
+def test_a_text_or_a_file(model: Classifier, tmp_path: Path) -> None:
+    long = "much to say " * 40 + "in a.txt"
+    assert len(list(model.answers(long))) == 1
+    plain, table = tmp_path / "notes", tmp_path / "A.CSV"
+    plain.write_text("one\n\nthree\n")
+    table.write_text("text\none\ntwo\n")
+    assert [str(a) for a in model.answers(str(plain))] == [str(a) for a in model.answers(plain)]
+    assert len(list(model.answers(str(plain)))) == 3
+    assert len(list(model.answers(str(table)))) == 2
+    with pytest.raises(DataError, match="does not exist"):
+        next(model.answers("missing.TXT"))
+
+
 def test_answers(model: Classifier, tmp_path: Path) -> None:
     text = "the plot was not bad it was good"
     (answer,) = model.answers(text)

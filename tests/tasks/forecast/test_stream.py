@@ -41,6 +41,8 @@ def test_stream_with_covariates_gaps_and_wrong_stamps(covariate_model: Forecaste
         stream.push(1.0, "2021-05-08")
     with pytest.raises(DataError, match=r"stamp 7 is not a stamp like those .*, which are dates"):
         stream.push(1.0, 7)
+    with pytest.raises(DataError, match="too large"):
+        stream.push(10**5000)
     with pytest.raises(DataError, match="inf is not finite"):
         stream.push(float("inf"))
     with pytest.raises(DataError, match="'x' is not a number"):

@@ -43,5 +43,5 @@ def test_validation_is_of_a_network_that_has_not_seen_it() -> None:
     weights = [model.predictor.network.head.out.weight.detach().numpy() for model in (calm, other)]
     assert not np.array_equal(*weights)
     assert calm.predictor.settings == other.predictor.settings
-    assert not calm.interrupted
+    assert calm.signal is None
     assert calm.failure is None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -11,6 +12,8 @@ from elman.data.table.formats import shorten
 from elman.data.table.table import MISSING_NUMBERS, Table
 from elman.errors import DataError, UsageError
 
+# what to do about several rows of one stamp
+MERGE_ADVICE: Final = "merge such rows with duplicates='mean', 'sum', 'first' or 'last'"
 _TIME_NAMES = (
     "ds", "date", "datetime", "timestamp", "time", "month", "week", "day", "year", "quarter", "period", "step"
 )  # fmt: skip
@@ -48,18 +51,31 @@ def find_columns(
         UsageError: a column has two roles.
     """
     future, static = tuple(future), tuple(static)
-    table.require(*(name for name in (time, value, series, *future, *static) if name is not None))
-    _refuse_twice([name for name in (time, value, *future) if name is not None])
+    time = find_time(table, time, value, series, future, static)
     names = table.frame.columns
     series = "unique_id" if series is None and "unique_id" in names else series
-    taken = {value, series, *future, *static}
-    time = time if time is not None else _find_time(table, [c for c in names if c not in taken])
-    value = value if value is not None else _find_value(table, [c for c in names if c not in {time, *taken}])
+    taken = {time, value, series, *future, *static}
+    value = value if value is not None else _find_value(table, [c for c in names if c not in taken])
     _refuse_twice([name for name in (time, value, *future) if name is not None])
     if series is None and time is not None and table.frame[time].drop_nulls().is_duplicated().any():
         free = [c for c in names if c not in {time, value, *future, *static}]
         series = _find_series(table, free, time, duplicates)
     return Columns(time, value, series, future, static)
+
+
+def find_time(
+    table: Table,
+    time: str | None,
+    value: str | None,
+    series: str | None,
+    future: Sequence[str],
+    static: Sequence[str],
+) -> str | None:
+    """Return the column of times; None if the rows are steps. Raises as `find_columns` does."""
+    table.require(*(name for name in (time, value, series, *future, *static) if name is not None))
+    _refuse_twice([name for name in (time, value, *future) if name is not None])
+    taken = {value, series or "unique_id", *future, *static}
+    return time if time is not None else _find_time(table, [c for c in table.frame.columns if c not in taken])
 
 
 def _refuse_twice(names: list[str]) -> None:
@@ -115,7 +131,7 @@ def _find_series(table: Table, free: list[str], time: str, duplicates: str) -> s
     first = int(repeated.arg_true()[0])
     second = int((table.frame[time] == table.frame[time][first]).arg_true()[1])
     rows = f"{table.row(first)} and row {second + table.first_row}"
-    advice = "keep one of them, or merge such rows with duplicates='mean', 'sum', 'first' or 'last'"
+    advice = f"keep one of them, or {MERGE_ADVICE}"
     if free:
         advice += f", or name the column that distinguishes several series with series=: {_listed(free)}"
         advice += f"; a time of day in a column of its own is joined with time='{time},...'"

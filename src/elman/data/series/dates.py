@@ -95,7 +95,7 @@ def date_readings(cells: pl.Series) -> list[DateReading]:
 
 def looks_like_date(cells: pl.Series) -> bool:
     """Return whether all texts are dates; plain numbers do not count as such."""
-    if cells.is_empty() or cells.str.contains(r"^\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*$").all():
+    if cells.is_empty() or cells.str.contains(r"^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$").all():
         return False
     return not bool(np.isnat(date_readings(cells)[0].stamps).any())
 
@@ -232,8 +232,15 @@ def iso_week(
 
 
 def full_years(short: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return years of two digits as POSIX reads them."""
-    return np.asarray(short + np.where(short < _PIVOT, 2000, 1900))
+    """Return years of two digits as POSIX reads them, unless that leaves a wider gap between the years than
+    another first year of the last century does: 50 to 99 and 0 to 19 are 1950 to 2019."""
+    used = np.unique((short[(short >= 0) & (short < 100)] - _PIVOT) % 100)
+    first = _PIVOT
+    if len(used) > 1:
+        gaps = np.diff(used)
+        if gaps.max() > 100 - (used[-1] - used[0]):
+            first = int(used[gaps.argmax() + 1] + _PIVOT) % 100
+    return np.asarray(short + np.where(short < first, 2000, 1900))
 
 
 def _whole(digits: pl.Series) -> NDArray[np.int64]:

@@ -8,10 +8,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from elman.data.series.dates import Dates
 from elman.data.series.stamps import Stamps
 from elman.errors import UsageError
-
-Dates = NDArray[Any]
 
 _SECOND = 1_000_000  # stamps count microseconds
 _DAY = 86_400 * _SECOND
@@ -168,7 +167,7 @@ class Frequency:
             days = np.busday_offset(day, slots * self.count, roll="backward")
             return np.asarray(days.astype("datetime64[us]") + time_of_day)
         parts = self._parts(start) + slots * self.count
-        first, last = _first_and_last_day((parts // self._each).astype("datetime64[M]"))
+        first, last = first_and_last_day((parts // self._each).astype("datetime64[M]"))
         days_in = np.array(self.days or [_day_of_month(day)])[parts % self._each]
         days = np.minimum(first + (days_in - 1) * ONE_DAY, last)
         if self.business:
@@ -184,7 +183,7 @@ class Frequency:
         """Return the number, from January 1970 on, of the part of a month in which each stamp lies."""
         day = np.asarray(stamps.astype("datetime64[D]"))
         month = day.astype("datetime64[M]")
-        first, last = _first_and_last_day(month)
+        first, last = first_and_last_day(month)
         parts = month.astype(np.int64) * self._each
         for start in self.days[1:]:
             parts = parts + (day >= np.minimum(first + (start - 1) * ONE_DAY, last))
@@ -196,7 +195,7 @@ class Frequency:
         return tuple(c for c, length in lengths.items() if 2 * self.seconds <= length <= seconds / 2)
 
 
-def _first_and_last_day(month: Dates) -> tuple[Dates, Dates]:
+def first_and_last_day(month: Dates) -> tuple[Dates, Dates]:
     return month.astype("datetime64[D]"), (month + ONE_MONTH).astype("datetime64[D]") - ONE_DAY
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.data.series.frequency import FIRST, LAST, ONE_DAY, ONE_MONTH, Frequency
+from elman.data.series.frequency import FIRST, LAST, Frequency, first_and_last_day
 from elman.data.series.stamps import StampColumn, Stamps
 from elman.errors import DataError
 
@@ -193,9 +193,9 @@ def _days(stamps: Stamps) -> tuple[tuple[int, ...], bool]:
     if (day == np.minimum(one[-1], last)).all():
         return (LAST if (day == last).all() else (int(one[-1]),)), False
     dates = stamps.astype("datetime64[D]")
-    month = dates.astype("datetime64[M]")
-    first = np.busday_offset(month.astype("datetime64[D]"), 0, roll="forward")
-    final = np.busday_offset((month + ONE_MONTH).astype("datetime64[D]") - ONE_DAY, 0, roll="backward")
+    start, end = first_and_last_day(dates.astype("datetime64[M]"))
+    first = np.busday_offset(start, 0, roll="forward")
+    final = np.busday_offset(end, 0, roll="backward")
     for days, expected in ((FIRST, first), (LAST, final)):
         if (dates == expected).mean() >= _MOST:
             return days, True
@@ -205,7 +205,5 @@ def _days(stamps: Stamps) -> tuple[tuple[int, ...], bool]:
 def _days_of_month(stamps: Stamps) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the day of the month of each stamp, and the last day of its month."""
     dates = stamps.astype("datetime64[D]")
-    month = dates.astype("datetime64[M]")
-    first = month.astype("datetime64[D]")
-    day = (dates - first).astype(np.int64) + 1
-    return day, ((month + ONE_MONTH).astype("datetime64[D]") - first).astype(np.int64)
+    first, last = first_and_last_day(dates.astype("datetime64[M]"))
+    return (dates - first).astype(np.int64) + 1, (last - first).astype(np.int64) + 1

@@ -44,6 +44,7 @@ _EPOCH: Final = (
 _FIRST_EPOCH, _LAST_EPOCH = 100_000_000, 5_000_000_000
 EXAMPLES: Final = "write dates as 2024-01-31 or 2024-01-31 13:30, or use whole numbers"
 _SHEET_DAYS: Final = (18_264, 73_050)  # 1950 to 2099 as a spreadsheet counts days
+STEP_LIMIT: Final = 2**63 - 1024  # below it, a float of 64 bits becomes an integer unchanged
 DECIMAL_YEAR: Final = "decimal years"
 
 
@@ -58,7 +59,7 @@ def number_readings(numbers: NDArray[np.float64] | NDArray[np.int64]) -> list[Nu
     """Return the readings of a column (rows,) that fit all rows, the likeliest first; none for fractions that
     are no times."""
     scale = next((s for s in _EPOCH if _between(numbers, _FIRST_EPOCH * s[0], _LAST_EPOCH * s[0])), None)
-    whole = numbers.astype(np.int64) if np.abs(numbers).max() < 2**63 - 1024 else None
+    whole = numbers.astype(np.int64) if np.abs(numbers).max() < STEP_LIMIT else None
     if whole is None or (whole != numbers).any():
         if scale is not None:
             return [NumberReading(_since_1970(numbers, scale[0]), scale[1], utc=True)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.data.series.columns import Columns, find_columns
+from elman.data.series.columns import MERGE_ADVICE, Columns, find_columns, find_time
 from elman.data.series.frequency import Frequency
 from elman.data.series.infer import choose, first_step, infer_frequency, with_days
 from elman.data.series.rows import Array, Rows, Static
@@ -87,7 +87,8 @@ def read_panel(
     time = join_names(time)
     table = series_table(source, time=time, value=value)
     total = len(table) + len(table.bad)
-    if table.bad.skip and time is not None:  # before repeated stamps are looked for
+    if table.bad.skip:  # before repeated stamps are looked for
+        time = find_time(table, time, value, series, future, static)
         table = readable_rows(table, time, series)
     columns = find_columns(table, time, value, series, future, static, duplicates)
     if isinstance(frequency, str):
@@ -204,8 +205,7 @@ def _refuse_other_step(name: str, frequency: Frequency, stamps: Sequence[Stamps]
     if duplicates == "error" and steps < MOST_STEPS * count:
         raise DataError(
             f"{name}: {count - steps} of {count} rows share a step of {frequency} with another; give the "
-            "frequency of the data (a longer one for irregular stamps), and merge such rows with "
-            "duplicates='mean', 'sum', 'first' or 'last'."
+            f"frequency of the data (a longer one for irregular stamps), and {MERGE_ADVICE}."
         )
     if count >= MANY_STAMPS and steps < LEAST_STEPS * length:
         raise DataError(

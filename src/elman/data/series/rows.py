@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from elman.data.series.columns import Columns, is_numeric
+from elman.data.series.columns import MERGE_ADVICE, Columns, is_numeric
 from elman.data.series.frequency import Frequency
 from elman.data.series.infer import choose
 from elman.data.series.numbers import years
@@ -111,10 +111,7 @@ class Rows:
             hint = "" if whose else ", or name the column that distinguishes several series with series="
             stamp = format_stamp(stamps[same[0]])
             rows = f"{self.table.row(a)} and row {b + self.table.first_row}"
-            raise DataError(
-                f"{rows} both hold {stamp}{whose}; keep one of them, or merge such rows with "
-                f"duplicates='mean', 'sum', 'first' or 'last'{hint}."
-            )
+            raise DataError(f"{rows} both hold {stamp}{whose}; keep one of them, or {MERGE_ADVICE}{hint}.")
 
     def merged(
         self, index: NDArray[np.int64], slots: NDArray[np.int64]

@@ -1,7 +1,8 @@
 """Series as people hold them → tables: dates in a pandas index, single series, dates split over columns."""
 
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, Final
@@ -10,8 +11,9 @@ import numpy as np
 import polars as pl
 
 from elman.data.series.stamps import looks_like_time
+from elman.data.table.frames import column_name
 from elman.data.table.table import Table, read_table
-from elman.errors import UsageError
+from elman.errors import DataError, UsageError
 
 # Columns that hold the parts of a date, by their names in lower case, and how the parts are joined.
 _PARTS: Final = {
@@ -25,7 +27,10 @@ _PARTS: Final = {
     "minute": ("minute", "min"),
     "second": ("second", "sec"),
 }
+CLOCK: Final = r"^\s*\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\s*$"  # a time of day
+_CLOCK: Final = ("hour", "minute", "second")
 # A part of a date counts only without these.
+_COARSER: Final = {"minute": "hour", "second": "minute"}  # without which a part has no place
 _FINER: Final = {"half": ("quarter", "month", "week"), "quarter": ("month", "week"), "week": ("month",)}
 
 
@@ -98,7 +103,7 @@ def _from_index(source: Any, time: str | None, value: str | None) -> Any:
             source = source.rename_axis(time or "ds")
     elif not isinstance(source, pandas.DataFrame):
         return None
-    source = source.rename(columns=str)
+    source = source.set_axis([_column_text(name) for name in source.columns], axis=1)
     levels = [source.index.get_level_values(i) for i in range(source.index.nlevels)]
     columns = {}
     for level in levels:
@@ -111,6 +116,10 @@ def _from_index(source: Any, time: str | None, value: str | None) -> Any:
     for position, (name, cells) in enumerate(columns.items()):
         source.insert(position, name, cells)
     return source.reset_index(drop=True)
+
+
+def _column_text(name: Any) -> str:
+    return str(name) if name is None else column_name(name)
 
 
 def _level_name(pandas: Any, level: Any, count: int, time: str | None) -> str | None:
@@ -136,8 +145,11 @@ def _plain(pandas: Any, cells: Any) -> Any:
 
 
 def join_names(time: str | Sequence[str] | None) -> str | None:
-    """Return the columns that hold the parts of a date as one name."""
-    return time if time is None or isinstance(time, str) else ",".join(map(str, time))
+    """Return the columns that hold the parts of a date as one name. A tuple of other names is one column of a
+    pandas frame that has several levels of names."""
+    if isinstance(time, list) or (isinstance(time, tuple) and all(_part(str(name)) for name in time)):
+        return ",".join(map(str, time))
+    return None if time is None else column_name(time)
 
 
 def with_joined_time(table: Table, time: str | None) -> Table:
@@ -150,7 +162,7 @@ def with_joined_time(table: Table, time: str | None) -> Table:
     frame = table.frame
     names = [] if time is None or time in frame.columns else time.split(",")
     if time is None:
-        names = _parts_of_date(frame)
+        names = _parts_of_date(frame) or _date_and_clock(frame)
     elif len(names) < 2:
         return table
     if not names:
@@ -164,11 +176,28 @@ def _parts_of_date(frame: pl.DataFrame) -> list[str]:
     """Return the columns that hold year and month, quarter or week, and what is smaller, if no column holds
     whole dates."""
     by_part = {_part(name): name for name in frame.columns}
-    names = [by_part[part] for part in _PARTS if part in by_part]
+    names = [by_part[part] for part in _PARTS if part in by_part and _has_place(part, by_part)]
     smaller = any(part in by_part for part in ("half", "quarter", "month", "week"))
     if "year" not in by_part or not smaller or any(looks_like_time(cells) for cells in frame):
         return []
     return names
+
+
+def _date_and_clock(frame: pl.DataFrame) -> list[str]:
+    """Return a column of dates and one of times of day, if there is one of each."""
+    texts = [cells for cells in frame if cells.dtype == pl.String and cells.count()]
+    clocks = [cells.name for cells in texts if cells.drop_nulls().str.contains(CLOCK).all()]
+    if len(clocks) != 1:
+        return []
+    dates = [cells.name for cells in frame if cells.name not in clocks and looks_like_time(cells)]
+    return [] if len(dates) != 1 or _has_clock(frame[dates[0]]) else dates + clocks
+
+
+def _has_clock(cells: pl.Series) -> bool:
+    """Return whether dates have a time of day."""
+    if isinstance(cells.dtype, pl.Datetime):
+        return bool((cells.dt.truncate("1d") != cells).any())
+    return cells.dtype == pl.String and bool(cells.str.contains(":").any())
 
 
 def is_joined(column: str) -> bool:
@@ -182,23 +211,48 @@ def _part(name: str) -> str | None:
 
 def _joined(table: Table, names: Sequence[str]) -> pl.Series:
     """Return the texts of the dates, such as 2014-1-31 10:00, or null where a part is missing."""
-    texts = {name: _digits(table.frame[name]) for name in names}
-    parts = {_part(name) or name: texts[name] for name in names}
-    if "year" not in parts:
-        joined = texts[names[0]]
-        for name in names[1:]:
-            clock = texts[name] + (":00" if _part(name) == "hour" else "")
-            joined = joined + " " + clock
-        return joined
+    parts = dict[str | None, pl.Series]()
+    for name in names:
+        part = _part(name) or name
+        if part in parts:
+            raise DataError(f"{table.name}: several columns of the time hold a {part}; name one of them.")
+        parts[part] = _digits(table.frame[name])
+    for name in names:
+        part = _part(name) or name
+        if not _has_place(part, parts) or ("year" in parts and part not in _PARTS):
+            lacks = f", which lacks a column of the {_COARSER[part]}" if part in _COARSER else ""
+            raise DataError(f"{table.name}: column {name!r} is no part of the time{lacks}; leave it out.")
+    if not any(part not in _CLOCK for part in parts):
+        raise DataError(f"{table.name}: columns {', '.join(names)} hold no date; name its column too.")
+    return _with_clock(_joined_days(parts), parts)
+
+
+def _has_place(part: str, parts: Container[str | None]) -> bool:
+    return part not in _COARSER or (_COARSER[part] in parts and _has_place(_COARSER[part], parts))
+
+
+def _joined_days(parts: Mapping[str | None, pl.Series]) -> pl.Series:
+    if "year" not in parts:  # dates, and what else is no part of a time of day
+        first, *others = (cells for part, cells in parts.items() if part not in _CLOCK)
+        return functools.reduce(lambda joined, cells: joined + " " + cells, others, first)
     joined = parts["year"]
     for part, mark in (("half", "H"), ("quarter", "Q"), ("month", ""), ("week", "W"), ("day", "")):
         finer = _FINER.get(part, ())
         if part in parts and not any(name in parts for name in finer):
             digits = parts[part].str.strip_prefix(mark)
             joined = joined + f"-{mark}" + digits
-    if "hour" in parts:
-        minute = parts["minute"].str.pad_start(2, "0") if "minute" in parts else pl.lit("00")
-        joined = pl.select(joined + " " + parts["hour"] + ":" + minute).to_series()
+    return joined
+
+
+def _with_clock(joined: pl.Series, parts: Mapping[str | None, pl.Series]) -> pl.Series:
+    if "hour" not in parts:
+        return joined
+    joined = joined + " " + parts["hour"]
+    if "minute" not in parts:
+        return joined + ":00"
+    for part in ("minute", "second"):
+        if part in parts:
+            joined = joined + ":" + parts[part].str.replace(r"^(\d)\b", "0${1}")
     return joined
 
 

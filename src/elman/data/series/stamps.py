@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from elman.data.series.dates import DateReading, date_readings, looks_like_date
-from elman.data.series.numbers import EXAMPLES, number_readings
+from elman.data.series.numbers import EXAMPLES, STEP_LIMIT, number_readings
 from elman.data.table.formats import shorten
 from elman.data.table.table import Table
 from elman.errors import DataError
@@ -132,7 +132,7 @@ def _from_numbers(table: Table, column: str, cells: pl.Series) -> list[StampColu
     numbers = cells.cast(pl.Int64 if whole else pl.Float64).to_numpy()
     readings = _number_columns(table, column, numbers)
     if not readings:
-        bad = int(np.flatnonzero((numbers % 1 != 0) | (np.abs(numbers) >= 2**63))[0])
+        bad = int(np.flatnonzero((numbers % 1 != 0) | (np.abs(numbers) >= STEP_LIMIT))[0])
         raise DataError(
             f"{table.row(bad)}: column {column!r} holds {cells[bad]}, which is not a whole number or a time; "
             f"{EXAMPLES}."

@@ -146,10 +146,11 @@ def reading(name: str) -> Iterator[None]:
 
 
 def input_lines(data: str) -> Iterable[str]:
-    """Return the lines of standard input ("-") as they arrive, or of a file, or else `data` itself."""
+    """Return the lines of standard input ("-") as they arrive, or of a file or pipe, else `data` itself."""
     if data == "-":
         return (line.decode(errors="replace").rstrip("\r\n") for line in lines_of(sys.stdin.buffer, STDIN))
-    if os.path.isfile(data):  # unlike Path.is_file, it accepts any string  # noqa: PTH113
+    # also a pipe, as of a shell's <(...); unlike Path's, these accept any string
+    if os.path.exists(data) and not os.path.isdir(data):  # noqa: PTH110, PTH112
         return clean(read_bytes(Path(data)), data).decode().removesuffix("\n").split("\n")
     return [data]
 

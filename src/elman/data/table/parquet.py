@@ -1,5 +1,6 @@
-"""Parquet files, whose footer says how large they are when unpacked."""
+"""Parquet files, whose footer and pages say how large they are when unpacked."""
 
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, Final
 
@@ -10,12 +11,15 @@ from elman.data.table.limits import require_within, unpacked_limit
 from elman.errors import DataError
 
 MAGIC: Final = b"PAR1"
-CELL_BYTES: Final = 16  # of memory, at most, for a cell without its text
-# Fields of the footer: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
+CELL_BYTES: Final = 16  # of memory that a cell takes without its text
+# Fields of the footer and of the headers of pages: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 ROW_GROUPS: Final = 4  # of a file
 COLUMNS, TOTAL_BYTES = 1, 2  # of a row group; the latter is the size of all its columns when unpacked
 METADATA: Final = 3  # of a column
-NUM_VALUES: Final = 5  # of its metadata
+NUM_VALUES, PACKED_BYTES, DATA_OFFSET, DICTIONARY_OFFSET = 5, 7, 9, 11  # of its metadata
+PAGE_BYTES, PACKED_PAGE_BYTES = 2, 3  # of a page, unpacked and in the file
+DATA_PAGES: Final = (5, 8)  # headers of either version within that of a page
+PAGE_VALUES: Final = 1  # of the header of a data page
 MAX_DEPTH: Final = 16  # of the footer's structures; Parquet nests five
 
 
@@ -48,21 +52,41 @@ def read_parquet(data: bytes, name: str) -> Parsed:
 
 
 def _unpacked_bytes(data: bytes) -> int:
-    """Return how much memory the table will take at least, by the numbers in the file's footer."""
+    """Return how much memory the table will take, by the numbers in the file's footer and, as that may be
+    wrong, by those that unpacking goes by: the headers of its pages."""
     length = int.from_bytes(data[-8:-4], "little")
     if data[:4] != MAGIC or data[-4:] != MAGIC or length > len(data) - 12:
         raise ValueError("no footer")
     footer = _Thrift(data[-8 - length : -8]).struct()
     groups = footer.get(ROW_GROUPS, [])
-    cells = sum(column[METADATA][NUM_VALUES] for group in groups for column in group[COLUMNS])
-    return int(max(cells * CELL_BYTES, sum(group[TOTAL_BYTES] for group in groups)))
+    columns = [column[METADATA] for group in groups for column in group[COLUMNS]]
+    pages = [page for column in columns for page in _pages(data, column)]
+    values = sum(page[kind][PAGE_VALUES] for page in pages for kind in DATA_PAGES if kind in page)
+    cells = max(values, sum(column[NUM_VALUES] for column in columns))
+    total = max(sum(page[PAGE_BYTES] for page in pages), sum(group[TOTAL_BYTES] for group in groups))
+    return int(max(cells * CELL_BYTES, total))
+
+
+def _pages(data: bytes, column: dict[int, Any]) -> Iterator[dict[int, Any]]:
+    """Yield the headers of a column's pages, which lie one after another."""
+    start = min(column[DATA_OFFSET], column.get(DICTIONARY_OFFSET) or column[DATA_OFFSET])
+    end = start + column[PACKED_BYTES]
+    if not len(MAGIC) <= start <= end <= len(data):
+        raise ValueError("pages outside of the file")
+    while start < end:
+        header = _Thrift(data, start)
+        page = header.struct()
+        start = header.at + page[PACKED_PAGE_BYTES]
+        if page[PAGE_BYTES] < 0 or page[PACKED_PAGE_BYTES] < 0 or start > end:
+            raise ValueError("a page of an impossible size")
+        yield page
 
 
 class _Thrift:
     """Reads the compact protocol of Thrift: structures become dicts by the numbers of their fields."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+    def __init__(self, data: bytes, start: int = 0) -> None:
+        self._data, self.at = data, start
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
         if depth > MAX_DEPTH:
@@ -95,14 +119,14 @@ class _Thrift:
         raise ValueError(f"type {kind}")  # 11, a map, does not occur in a footer
 
     def _byte(self) -> int:
-        self._at += 1
-        return self._data[self._at - 1]
+        self.at += 1
+        return self._data[self.at - 1]
 
     def _bytes(self, count: int) -> bytes:
-        self._at += count
-        if self._at > len(self._data):
+        self.at += count
+        if self.at > len(self._data):
             raise ValueError("cut off")
-        return self._data[self._at - count : self._at]
+        return self._data[self.at - count : self.at]
 
     def _unsigned(self) -> int:
         value = shift = 0

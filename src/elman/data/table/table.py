@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -47,6 +47,8 @@ ADVICE = {
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
 # Text for a missing number, in lower case.
 MISSING_NUMBERS = ["", "na", "n/a", "nan", "null", "none", "?", "."]
+NO_NUMBER: Final = "which is not a number; correct it, or leave the cell empty if the value is missing."
+MAX_NUMBER_LENGTH: Final = 100  # of a cell about which more can be said
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +137,8 @@ class Table:
                 self.bad.add(self.line(index), self._is_empty(index, column))
             filled &= ~empty
         if not filled.any():
-            self.bad.report(self.name, 0)  # raises DataError
+            self.bad.report(self.name, 0)  # raises DataError for rows that were skipped
+            raise DataError(f"{self.name} has no row that can be used; give at least one.")
         return self if filled.all() else self.select(np.flatnonzero(filled).tolist())
 
     def report(self) -> None:
@@ -219,15 +222,18 @@ def _kind(dtype: pl.DataType) -> str:
 
 
 def _why_not_a_number(value: str) -> str:
-    if re.fullmatch(r"\s*[-+]?\d{1,3}(,\d{3})+(\.\d+)?\s*", value):
+    value = value.strip()
+    if len(value) > MAX_NUMBER_LENGTH:
+        return NO_NUMBER
+    if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?", value):
         return "which is not a number here; write it without thousands separators."
-    if re.fullmatch(r"\s*[-+]?\d*,\d+\s*", value):
+    if re.fullmatch(r"[-+]?\d*,\d+", value):
         return "which is not a number here; write a decimal point, not a comma."
-    if re.fullmatch(r"\s*[-+]?[$€£¥]?\s*[\d.,]+\s*[%$€£¥]?\s*", value) and re.search(r"[%$€£¥]", value):
+    if re.fullmatch(r"[-+]?[$€£¥]? ?[\d.,]+ ?[%$€£¥]?", value) and re.search(r"[%$€£¥]", value):
         return "which is not a number; write it without the unit."
-    if re.fullmatch(r"\s*[-+]?inf(inity)?\s*", value, re.IGNORECASE):
+    if re.fullmatch(r"[-+]?inf(inity)?", value, re.IGNORECASE):
         return "which is not finite; give a number or leave the cell empty."
-    return "which is not a number; correct it, or leave the cell empty if the value is missing."
+    return NO_NUMBER
 
 
 def read_table(source: Any, *, header: bool = True, skip_bad: bool = False) -> Table:

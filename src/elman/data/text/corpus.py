@@ -143,7 +143,7 @@ def _check(tokens: str, size: int, min_count: int, held_out: float) -> None:
         raise UsageError(f"held_out is {held_out}; it must lie between 0 and 1, such as 0.1.")
 
 
-def is_table(data: Any) -> bool:
+def is_table_path(data: Any) -> bool:
     """Return whether `data` is a table, judging by its type or its ending."""
     if not isinstance(data, (str, Path)) or str(data).startswith("hf:"):
         return True
@@ -151,7 +151,7 @@ def is_table(data: Any) -> bool:
 
 
 def _open(data: Any, text: str | None, stack: ExitStack, skip_bad: bool) -> TextSource | Documents:
-    if text is None and not is_table(data):
+    if text is None and not is_table_path(data):
         return open_text(data, stack)
     table = read_table(data, skip_bad=skip_bad)
     table.report()

@@ -5,7 +5,6 @@ the file belong to one of them, and nobody else can write there (as sshd's Stric
 check is of what is open, or of what lies in a folder that passed, so nothing can be exchanged afterwards.
 """
 
-import functools
 import hashlib
 import os
 import stat
@@ -17,6 +16,7 @@ from elman.atomic import cache_folder, replace_cached
 
 MAX_LINKS: Final = 40  # followed on the way to the folder, as Linux does
 OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+_WARNED: Final[set[Path]] = set()  # folders that were said to be of no use
 
 
 class CacheWarning(UserWarning):
@@ -61,8 +61,11 @@ def _reason(error: Exception, done: str) -> str:
     return f"it can't be {done} ({error.strerror or error})" if isinstance(error, OSError) else str(error)
 
 
-@functools.cache
 def _warn(folder: Path, reason: str) -> None:
+    """Warn of a folder once, whatever else is wrong with it."""
+    if folder in _WARNED:
+        return
+    _WARNED.add(folder)
     warnings.warn(
         f"kernels are not kept in {folder}: {reason}; every process compiles them again until this is mended "
         "or the variable ELMAN_CACHE names a folder of your own that only you can write to",

@@ -3,6 +3,7 @@
 T steps, B sequences, I inputs, H units, Hp units of whole panels, S slots, J states.
 """
 
+import ctypes
 import functools
 import threading
 from typing import Any, Final, NamedTuple
@@ -34,6 +35,7 @@ class Schedule(NamedTuple):
     begins: Any  # int64 (slices + 1)
     rows: Any  # int64 (B), within a slice by falling length
     lengths: Any  # int64 (B)
+    addresses: tuple[int, ...]  # of the last three
 
 
 def share_rows(steps: int, batch: int, lengths: Tensor | None, work: int, whole: bool = False) -> Schedule:
@@ -60,7 +62,8 @@ def _schedule(threads: int, split: bool, parts: list[Any], lengths: Any) -> Sche
     begins = np.cumsum([0] + [len(p) for p in parts], dtype=np.int64)
     rows = np.ascontiguousarray(np.concatenate(parts), dtype=np.int64)
     largest = max(len(p) for p in parts)
-    return Schedule(threads, split, len(parts), largest, begins, rows, lengths)
+    addresses = tuple([array.ctypes.data for array in (begins, rows, lengths)])
+    return Schedule(threads, split, len(parts), largest, begins, rows, lengths, addresses)
 
 
 class _Workspace(threading.local):
@@ -98,19 +101,18 @@ def fill(fields: dict[str, int], plan: Plan, schedule: Schedule, rows: int, scra
     fields["barrier"], fields["thread_num"] = team.barrier, team.thread_num
     fields["num_threads"] = team.num_threads
     fields["split"], fields["slices"] = schedule.split, schedule.slices
-    fields["begins"], fields["rows"] = schedule.begins.ctypes.data, schedule.rows.ctypes.data
-    fields["lengths"] = schedule.lengths.ctypes.data
+    fields["begins"], fields["rows"], fields["lengths"] = schedule.addresses
     return team
 
 
 def _launch(plan: Plan, schedule: Schedule, fields: dict[str, int], rows: int, row_bytes: int) -> None:
     scratch = _WORKSPACE.get(scratch_bytes(schedule, rows, row_bytes))  # held until the kernel returns
     team = fill(fields, plan, schedule, rows, own(scratch))
-    block = np.array([fields.get(name, 0) for name in plan.fields], np.int64)
+    block = (ctypes.c_int64 * len(plan.fields))(*[int(fields.get(name, 0)) for name in plan.fields])
     if team.parallel is not None:
-        team.parallel(build.entry(plan), block.ctypes.data, schedule.threads, 0)
+        team.parallel(build.entry(plan), ctypes.addressof(block), schedule.threads, 0)
     else:
-        build.function(plan)(block.ctypes.data)
+        build.function(plan)(ctypes.addressof(block))
 
 
 def constants(

@@ -115,7 +115,7 @@ def backward(
     """
     arguments = plain.arguments(spec, arguments)
     plan, x = _plan(spec, arguments, backward=True, every=spec.every_state), arguments.x
-    trace = plain.trace(trace, _kept_shapes(spec, plan, x), x.dtype)
+    trace = plain.trace(spec, trace, _kept_shapes(spec, plan, x), x.dtype)
     if spare and trace.kept is not None:
         trace = trace._replace(kept=trace.kept.clone())
     upstream = plain.upstream(spec, upstream, x)

@@ -4,107 +4,148 @@ Requests come from layers, from the operator, which anybody may call, and from t
 pass, which hooks may have replaced. T steps, B sequences, I inputs, H units, G gates, J states.
 """
 
-from typing import Any
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine.call import Arguments, Result, Spec, Trace, Weights
-from elman.engine.memory import Shape, plain
+from elman.engine.call import Arguments, Result, Spec, Trace, Weights, flatten, unflatten
+from elman.engine.memory import Shape, find, plain
 from elman.errors import UsageError
+
+
+class Slot(NamedTuple):
+    """What a kernel takes one tensor for."""
+
+    name: str
+    shape: Shape
+    dtype: torch.dtype
+    needed: bool | None = True  # None: it may be missing; False: it must be
+    rows: bool = False  # only the last axis need be contiguous
 
 
 def arguments(spec: Spec, request: Arguments[Any]) -> Arguments[Tensor]:
     """Return the same request in memory that a kernel can read; UsageError if it can't be had."""
-    x, hidden, cell = request.x, spec.hidden, spec.cell
+    x = request.x
     if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise UsageError(f"input must be a tensor of float32 or float64 for a kernel, not {kind}")
-    if x.dim() != 3 or not x.numel() or hidden < 1:
-        raise UsageError(f"input must be (T, B, I) and hold numbers, not {tuple(x.shape)} for {hidden} units")
-    (steps, batch, inputs), dtype = x.shape, x.dtype
-    if spec.shares and (len(spec.shares) != len(cell.state) or request.zoneout):
+    if x.dim() != 3 or not x.numel() or spec.hidden < 1:
+        raise UsageError(
+            f"input must be (T, B, I) and hold numbers, not {tuple(x.shape)} for {spec.hidden} units"
+        )
+    leaves = flatten(request)
+    checked = _checked(leaves, _argument_slots(spec, *x.shape, x.dtype))
+    _check_pairs(spec.cell, request.weights)
+    result = request if checked is leaves else spec.arguments(checked)
+    if result.lengths is None:
+        return result
+    return result._replace(lengths=lengths(result.lengths, x.shape[0], x.shape[1]))
+
+
+@functools.lru_cache(1024)
+def _argument_slots(spec: Spec, steps: int, batch: int, inputs: int, dtype: torch.dtype) -> Sequence[Slot]:
+    """Return the slots of Arguments in the order of `flatten`."""
+    hidden, cell = spec.hidden, spec.cell
+    if spec.shares and (len(spec.shares) != len(cell.state) or spec.zoneout_masks):
         raise UsageError(
             f"zoneout has one share for each of {cell.name}'s {len(cell.state)} states, or masks"
         )
-    state = zip(cell.state, request.state, strict=True)
-    masks = zip(cell.state, request.zoneout, strict=bool(request.zoneout))
-    return Arguments(
-        x=plain("input", x, (steps, batch, inputs), dtype, rows=True),
-        state=tuple([plain(f"state {name}", s, (batch, hidden), dtype) for name, s in state]),
-        weights=weights(cell, request.weights, inputs, hidden, dtype),
-        lengths=lengths(request.lengths, steps, batch),
-        clear=_optional("reset", request.clear, (steps, batch), torch.bool),
-        mask=_optional("recurrent mask", request.mask, (batch, hidden), dtype),
-        zoneout=tuple([plain(f"zoneout mask of {n}", z, (steps, batch, hidden), dtype) for n, z in masks]),
+    masks = cell.state if spec.zoneout_masks else ()
+    return (
+        Slot("input", (steps, batch, inputs), dtype, rows=True),
+        *[Slot(f"state {name}", (batch, hidden), dtype) for name in cell.state],
+        *_weight_slots(cell, inputs, hidden, dtype),
+        Slot("lengths", (batch,), torch.int64, None),
+        Slot("reset", (steps, batch), torch.bool, None),
+        Slot("recurrent mask", (batch, hidden), dtype, None),
+        *[Slot(f"zoneout mask of {name}", (steps, batch, hidden), dtype) for name in masks],
+    )
+
+
+@functools.lru_cache(1024)
+def _weight_slots(cell: Cell, inputs: int, hidden: int, dtype: torch.dtype) -> Sequence[Slot]:
+    """Return the slots of Weights in the order of `flatten`."""
+    rows, recurrent = len(cell.gates) * hidden, cell.recurrent
+    second = None if recurrent else False
+    return (
+        Slot("weight_ih", (rows, inputs), dtype),
+        Slot("weight_hh", (rows, hidden), dtype, recurrent),
+        Slot("bias_ih", (rows,), dtype, None),
+        Slot("bias_hh", (rows,), dtype, second),
+        Slot("weight_hr", (), dtype, False),
+        Slot("gain_ih", (rows,), dtype, None),
+        Slot("gain_hh", (rows,), dtype, second),
+        *[Slot(name, (hidden,), dtype) for name in cell.weights],
     )
 
 
 def weights(cell: Cell, w: Weights[Any], inputs: int, hidden: int, dtype: torch.dtype) -> Weights[Tensor]:
     """Return the weights of one layer in one direction in memory that a kernel can read."""
-    rows, recurrent = len(cell.gates) * hidden, cell.recurrent
-    both = {"weight_hh": recurrent, "bias_hh": recurrent and w.bias_ih is not None}
-    both |= {"gain_hh": recurrent and w.gain_ih is not None, "weight_hr": False}
-    for name, present in both.items():
-        if (getattr(w, name) is not None) != present:
-            raise UsageError(
-                f"a kernel of {cell.name} with these weights {'needs' if present else 'has no'} {name}"
-            )
-    units = zip(cell.weights, w.units, strict=True)
-    return Weights(
-        weight_ih=plain("weight_ih", w.weight_ih, (rows, inputs), dtype),
-        weight_hh=_optional("weight_hh", w.weight_hh, (rows, hidden), dtype),
-        bias_ih=_optional("bias_ih", w.bias_ih, (rows,), dtype),
-        bias_hh=_optional("bias_hh", w.bias_hh, (rows,), dtype),
-        gain_ih=_optional("gain_ih", w.gain_ih, (rows,), dtype),
-        gain_hh=_optional("gain_hh", w.gain_hh, (rows,), dtype),
-        units=tuple([plain(name, unit, (hidden,), dtype) for name, unit in units]),
-    )
+    leaves = flatten(w)
+    checked = _checked(leaves, _weight_slots(cell, inputs, hidden, dtype))
+    _check_pairs(cell, w)
+    return w if checked is leaves else unflatten(w, checked)
 
 
-def lengths(values: Any, steps: int, batch: int) -> Tensor | None:
+def _check_pairs(cell: Cell, w: Weights[Any]) -> None:
+    if cell.recurrent and (
+        (w.bias_ih is None) != (w.bias_hh is None) or (w.gain_ih is None) != (w.gain_hh is None)
+    ):
+        raise UsageError(f"a kernel of {cell.name} needs both biases or none, and both gains or none")
+
+
+def _checked(leaves: list[Any], slots: Iterable[Slot]) -> list[Any]:
+    """Return tensors that fit their slots: the list itself, or one with the copies that this needs."""
+    checked = leaves
+    for k, (tensor, slot) in enumerate(zip(leaves, slots, strict=True)):
+        name, shape, dtype, needed, rows = slot
+        if tensor is None and not needed:
+            continue
+        if needed is False:
+            raise UsageError(f"this kernel has no {name}")
+        if not find(tensor, shape, dtype):
+            if checked is leaves:
+                checked = [*leaves]
+            checked[k] = plain(name, tensor, shape, dtype, rows)
+    return checked
+
+
+def lengths(values: Tensor, steps: int, batch: int) -> Tensor:
     """Return a copy of the lengths, which a kernel trusts: nobody can change it after this look."""
-    if values is None:
-        return None
-    copy = plain("lengths", values, (batch,), torch.int64).clone()
-    numbers = copy.numpy()
+    numbers = plain("lengths", values, (batch,), torch.int64).numpy().copy()
     if numbers.min() < 0 or numbers.max() > steps:
         raise UsageError(f"lengths must lie between 0 and the {steps} steps of input")
-    return copy
+    return torch.from_numpy(numbers)
 
 
 def upstream(spec: Spec, gradients: Result[Any], x: Tensor) -> Result[Any]:
     """Return the gradients of a result, or None for each, in memory that a kernel can read."""
-    (steps, batch, _), hidden, names = x.shape, spec.hidden, spec.cell.state
-    every = zip(names, gradients.every, strict=bool(gradients.every))
-    return Result(
-        _optional("gradient of the output", gradients.output, (steps, batch, hidden), x.dtype, rows=True),
-        tuple(
-            [
-                _optional(f"gradient of the final {name}", g, (batch, hidden), x.dtype)
-                for name, g in zip(names, gradients.state, strict=True)
-            ]
-        ),
-        tuple([_optional(f"gradient of every {n}", g, (steps, batch, hidden), x.dtype) for n, g in every]),
+    leaves = flatten(gradients)
+    checked = _checked(leaves, _gradient_slots(spec, *x.shape[:2], x.dtype))
+    return gradients if checked is leaves else spec.result(checked)
+
+
+@functools.lru_cache(1024)
+def _gradient_slots(spec: Spec, steps: int, batch: int, dtype: torch.dtype) -> Sequence[Slot]:
+    each, names = (steps, batch, spec.hidden), spec.cell.state
+    return (
+        Slot("gradient of the output", each, dtype, None, rows=True),
+        *[Slot(f"gradient of the final {name}", each[1:], dtype, None) for name in names],
+        *[Slot(f"gradient of every {name}", each, dtype, None) for name in names if spec.every_state],
     )
 
 
-def trace(kept: Trace, shapes: Any, dtype: torch.dtype) -> Trace:
+def trace(spec: Spec, kept: Trace, shapes: Any, dtype: torch.dtype) -> Trace:
     """Return what the forward pass has kept, a Trace of `shapes`, in memory that a kernel can read."""
-    parts = kept._asdict()
-    for name, shape in shapes._asdict().items():
-        if name == "states":
-            pairs = zip(kept.states, shape, strict=True)
-            parts[name] = tuple([plain("a saved state", s, size, dtype) for s, size in pairs])
-        elif (parts[name] is not None) != (shape is not None):
-            raise UsageError(
-                f"the backward pass of this kernel {'needs' if shape else 'has no'} saved {name}"
-            )
-        else:
-            parts[name] = _optional(f"saved {name}", parts[name], shape, dtype)
-    return Trace(**parts)
-
-
-def _optional(name: str, tensor: Any, shape: Shape, dtype: torch.dtype, rows: bool = False) -> Any:
-    return None if tensor is None else plain(name, tensor, shape, dtype, rows)
+    leaves = flatten(kept)
+    slots = [Slot("a saved state", shape, dtype) for shape in shapes.states]
+    slots += [
+        Slot(f"saved {name}", shape or (), dtype, shape is not None)
+        for name, shape in zip(Trace._fields[1:], shapes[1:], strict=True)
+    ]
+    checked = _checked(leaves, slots)
+    return kept if checked is leaves else spec.trace(checked)

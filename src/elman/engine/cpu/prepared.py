@@ -15,7 +15,7 @@ from torch import Tensor
 from elman.engine.call import Stack, State, Weights
 from elman.engine.cpu import build, host, launch, plain, weights
 from elman.engine.cpu.emit.plan import plan_for
-from elman.engine.memory import CPU, Form, own
+from elman.engine.memory import CPU, find, find_rows, own
 
 
 class _Part(NamedTuple):
@@ -44,9 +44,7 @@ class Prepared:
         self.size = self.plan.vector.size
         self.row = batch * self.width * self.size  # bytes of one layer's state
         self.shape = (len(self.parts), batch, self.width)
-        self.find_state = Form(self.shape, dtype).find
-        self.step_input = Form((batch, self.inputs), dtype)
-        self.scan_input = Form((steps, batch, self.inputs), dtype)
+        self.step_input, self.scan_input = (batch, self.inputs), (steps, batch, self.inputs)
         self.zeros = (torch.zeros(self.shape, dtype=dtype, device=CPU),) * self.count
         self.zero = self.zeros[0][:1]  # of one layer in one direction
         self.output = self.zero[0]
@@ -88,7 +86,7 @@ class Prepared:
             hx = (hx,)
         elif type(hx) is not tuple:  # another iterable may own its tensors only for a moment
             return None
-        addresses = [self.find_state(s) for s in hx]
+        addresses = [find(s, self.shape, self.dtype) for s in hx]
         return (hx, addresses) if len(addresses) == self.count and 0 not in addresses else None
 
     def step(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
@@ -96,7 +94,7 @@ class Prepared:
 
         None if a tensor doesn't fit as it is, or if another thread is running: there is one set of memory.
         """
-        source, state = self.step_input.find_rows(x), self.states(hx)
+        source, state = find_rows(x, self.step_input, self.dtype), self.states(hx)
         if not source or state is None or not self.lock.acquire(blocking=False):
             return None
         try:
@@ -106,7 +104,7 @@ class Prepared:
 
     def scan(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
         """Take x (T, B, I) and states (L*D, B, H) to output (T, B, D*H) and states; None as in `step`."""
-        source, state = self.scan_input.find_rows(x), self.states(hx)
+        source, state = find_rows(x, self.scan_input, self.dtype), self.states(hx)
         if not source or state is None or not self.lock.acquire(blocking=False):
             return None
         try:

@@ -24,7 +24,7 @@ from elman.tasks.chat.settings import Settings, defaults
 from elman.tasks.chat.speaker import Speaker
 from elman.tasks.chat.stream import ChatStream
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.evaluation import few_note, hurried, overlap_note
+from elman.tasks.evaluation import failure_note, few_note, overlap_note, sample_rows
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.problem import NextToken
 from elman.tasks.inputs import check_count, check_seed, check_text, is_table, read_texts
@@ -37,7 +37,7 @@ from elman.typed import RawText, typed
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
 VALIDATION: Final = {"replies": 200, "talks": 5}  # scored at the end of a training
-HURRIED: Final = {"replies": 10, "talks": 0}  # the same, of an interrupted one
+INTERRUPTED: Final = {"replies": 10, "talks": 0}  # the same, of an interrupted one
 NO_REPLY: Final = "holds no turn of the assistant after one of the user."
 
 
@@ -133,15 +133,15 @@ class Chatbot(Task):
         outcome = watch(run, progress, "network")
         run.require_model()
         network.eval().cpu()  # where single steps are fastest
-        notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
+        notes = failure_note(outcome.error)
         hashes = _hashes(held_out)
         notes += overlap_note(hashes, torch.tensor(_hashes(train)), "conversations")
         notes += few_note(len(set(hashes)), "conversations")
         retrieval, scope = Retrieval.fit(contexts, replies), VALIDATION
         if outcome.signal is not None:
             answered = sorted({n for n, _ in reply_positions(held_out)})
-            rows, note = hurried(len(answered), HURRIED["replies"], "conversations")
-            held_out, notes, scope = [held_out[answered[row]] for row in rows], notes + note, HURRIED
+            rows, note = sample_rows(len(answered), INTERRUPTED["replies"], "conversations")
+            held_out, notes, scope = [held_out[answered[row]] for row in rows], notes + note, INTERRUPTED
         validation = evaluate(Speaker(network, codec, chosen), retrieval, held_out, notes, **scope)
         model = cls(
             network=network,

@@ -1,5 +1,6 @@
 """Text classification: sentiment, topic, intent, beside a network that ignores word order."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from elman import artifact
 from elman.data.batches import text_hashes
-from elman.data.table.formats import ENDINGS, ending
+from elman.data.table.formats import ENDINGS, ending, input_lines
 from elman.data.table.frames import column_name
 from elman.data.table.table import Table, arriving_texts, read_table
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer, tokenizer_from_json
@@ -32,7 +33,7 @@ from elman.tasks.classify.scores import Label, LabelEvaluation, likeliest
 from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.classify.stream import ClassifierStream
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.evaluation import hurried, overlap_note
+from elman.tasks.evaluation import failure_note, overlap_note, sample_rows
 from elman.tasks.inputs import read_texts, texts_of
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
@@ -40,7 +41,7 @@ from elman.training.loop import Run
 from elman.training.progress import watch
 from elman.typed import typed
 
-HURRIED_TEXTS: Final = 200  # classified for the scores of an interrupted training
+INTERRUPTED_TEXTS: Final = 200  # classified for the scores of an interrupted training
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,9 @@ class Classifier(Task):
         train_hashes = torch.tensor(sorted(set(text_hashes(corpus.train.texts))))
         notes = overlap_note(text_hashes(corpus.held_out.texts), train_hashes, "texts")
         notes += scoring_notes(corpus.held_out, corpus.classes) + contradiction_note(corpus.train)
-        notes += (outcome.stopped,) if outcome.error else ()
+        notes += failure_note(outcome.error)
         if outcome.signal is not None:
-            rows, note = hurried(len(held_out.texts), HURRIED_TEXTS, "texts")
+            rows, note = sample_rows(len(held_out.texts), INTERRUPTED_TEXTS, "texts")
             held_out, notes = corpus.held_out.take(rows).encoded(tokenizer), notes + note
         model = cls(
             network=network,
@@ -314,17 +315,13 @@ def _score(
 
 
 def _texts(data: Any, header: bool, column: Any) -> Iterator[list[str]]:
-    """Yield the texts of a file or of a table, or of standard input line by line; any other string is a text
-    itself."""
+    """Yield the texts of a table, the lines of a file or, as they arrive, of standard input; any other string
+    is a text itself."""
     if not isinstance(data, str):
         yield read_texts(data, column).texts
-    elif not _names_a_table(data):
-        yield [data]
     elif data != "-":
-        table = read_table(data, header=header)
-        # a blank line is an empty text, so that there is an answer for every line
-        lines = table.frame["text"].fill_null("").to_list() if ending(Path(data)) == ".txt" else None
-        yield texts_of(table, column) if lines is None else lines
+        is_named = _names_a_table(data)
+        yield texts_of(read_table(data, header=header), column) if is_named else list(input_lines(data))
     elif isinstance(texts := arriving_texts(header), Table):
         yield texts_of(texts, column)
     else:
@@ -332,6 +329,8 @@ def _texts(data: Any, header: bool, column: Any) -> Iterator[list[str]]:
 
 
 def _names_a_table(data: str) -> bool:
-    path = Path(data.removesuffix(".gz"))
-    has_ending = path.suffix in ENDINGS and (" " not in data or Path(data).exists())
-    return data == "-" or data.startswith("hf:") or has_ending
+    """Return whether a string is a name of a table rather than a text, which may end in one."""
+    one_word = len(data.split()) == 1
+    # unlike Path.exists, it accepts any string
+    has_ending = ending(Path(data)) in ENDINGS and (one_word or os.path.exists(data))  # noqa: PTH110
+    return data.startswith("hf:") or has_ending

@@ -14,6 +14,7 @@ from elman.data.series.features import Features
 from elman.data.series.panel import Panel, extend, read_panel
 from elman.data.series.source import join_names, series_table
 from elman.data.series.windows import Cutoffs
+from elman.data.table.frames import column_name
 from elman.errors import DataError, UsageError
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.forecast.calibration import Calibration
@@ -134,6 +135,9 @@ class Forecaster(Task):
                 for it; refused where they are more than half of all.
         """
         chosen, _ = split_choices(settings, Settings)  # before a long file is read
+        time = join_names(time)
+        value, series = (None if name is None else column_name(name) for name in (value, series))
+        future, static = tuple(map(column_name, future)), tuple(map(column_name, static))
         steps = as_whole(horizon)
         if steps is None or steps < 1:
             raise UsageError(f"horizon must be a whole number of at least 1, not {horizon!r}")
@@ -142,7 +146,7 @@ class Forecaster(Task):
         horizon = steps
         if folder is not None:
             artifact.check_destination(folder)
-        table = series_table(data, header=header, time=join_names(time), value=value, skip_bad=skip_bad)
+        table = series_table(data, header=header, time=time, value=value, skip_bad=skip_bad)
         panel = read_panel(
             table,
             time=time,
@@ -170,12 +174,16 @@ class Forecaster(Task):
         time: str | Sequence[str] | None = None,
         value: str | None = None,
         series: str | None = None,
+        future: Sequence[str] = (),
+        static: Sequence[str] = (),
         header: bool = True,
+        skip_bad: bool = False,
         **_: Any,
     ) -> None:
         joined = join_names(time)
-        table = series_table(data, header=header, time=joined, value=value)
-        table.require(*[column for column in (joined, value, series) if column is not None])
+        table = series_table(data, header=header, time=joined, value=value, skip_bad=skip_bad)
+        named = [column for column in (joined, value, series) if column is not None]
+        table.require(*named, *future, *static)
 
     @property
     def horizon(self) -> int:
@@ -231,7 +239,7 @@ class Forecaster(Task):
             )
         return self._score(panel, cutoffs)
 
-    @entry
+    @training_entry
     def backtest(
         self,
         data: Any,
@@ -268,6 +276,7 @@ class Forecaster(Task):
             raise DataError(f"{panel.name} has no value after the cut-offs; give earlier ones")
         return model._score(panel, scored)
 
+    @entry
     def plot(
         self,
         path: str | Path,

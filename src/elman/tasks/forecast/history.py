@@ -1,6 +1,5 @@
 """The past that a forecaster keeps of its training series, and how new data continue it."""
 
-import operator
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -17,6 +16,7 @@ from elman.data.series.rows import Array
 from elman.data.series.stamps import Clock, format_stamp, with_zone
 from elman.data.series.windows import Cutoffs
 from elman.errors import DataError, UsageError
+from elman.settings import is_whole, plain
 from elman.typed import RawText, typed
 
 CALENDAR: Final = (-62_135_596_800_000_000, 253_402_300_800_000_000)  # years 1 to 9999, in microseconds
@@ -54,10 +54,8 @@ class _Description(TypedDict):
 
 def as_whole(value: Any) -> int | None:
     """Return a whole number, which may be NumPy's or a tensor, as Python's; None for anything else."""
-    try:
-        return None if isinstance(value, bool) else operator.index(value)
-    except (TypeError, ValueError):
-        return None
+    number = plain(value)
+    return number if is_whole(number) else None
 
 
 def tail(panel: Panel, steps: int) -> Panel:

@@ -126,6 +126,8 @@ def start_series(history: Panel, name: str | None, start: Any) -> Panel:
 def _finite(value: Any) -> float:
     try:
         number = float(value)
+    except OverflowError:
+        raise DataError("a value is too large to calculate with; push values in a larger unit.") from None
     except (TypeError, ValueError):
         raise DataError(f"{value!r} is not a number; push a number, or None if it is missing.") from None
     if abs(number) > MAX_SIZE and np.isfinite(number):

@@ -12,6 +12,7 @@ from elman.data.series.features import Features
 from elman.data.series.panel import Panel
 from elman.data.series.windows import WindowStore
 from elman.errors import TrainingError
+from elman.tasks.evaluation import failure_note
 from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.network import Shape
 from elman.tasks.forecast.predictor import (
@@ -83,7 +84,7 @@ def train(
     calibration = _calibrate(network, store, panel, split, settings)
     predictor = Predictor(network, settings, features, calibration)
     validation = _validate(predictor, panel, split)
-    stopped = (outcome.stopped,) if outcome.error else ()
+    stopped = failure_note(outcome.error)
     number = outcome.signal
     if not stopped and number is None:
         final = _untrained(settings, features, horizon, plan)

@@ -14,12 +14,12 @@ from torch import Tensor
 from elman import artifact
 from elman.data.table.formats import input_lines
 from elman.data.table.table import read_table
-from elman.data.text.corpus import is_table, read_corpus, read_ids
+from elman.data.text.corpus import is_table_path, read_corpus, read_ids
 from elman.data.text.sources import open_text
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
 from elman.errors import DataError
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.evaluation import hurried
+from elman.tasks.evaluation import failure_note, sample_rows
 from elman.tasks.generate.baseline import NGram
 from elman.tasks.generate.cache import Blend, tuned
 from elman.tasks.generate.network import LanguageNet
@@ -35,8 +35,8 @@ from elman.training.loop import Run
 from elman.training.progress import watch
 from elman.typed import typed
 
+INTERRUPTED_TOKENS: Final = 1000  # scored after an interrupted training
 # Tokens at the end of the training text from which the n-gram is made.
-HURRIED_TOKENS: Final = 1000  # scored after an interrupted training
 MAX_NGRAM_TOKENS: Final = 2_000_000
 
 
@@ -132,17 +132,17 @@ class LanguageModel(Task):
         run.require_model()
         network.eval()
         end = np.asarray(corpus.train[-MAX_NGRAM_TOKENS:]).astype(np.int32)
-        notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
+        notes = failure_note(outcome.error)
         if corpus.source.get("valid") == corpus.source["fingerprint"]:
             notes += ("the held-out text is the training text, which flatters both scores",)
         held_out, characters = corpus.held_out, corpus.characters_held_out
         baseline = None
         if outcome.signal is None:
             baseline = _ngram(end, corpus.vocabulary)
-        elif len(held_out) > HURRIED_TOKENS:
-            characters = characters * HURRIED_TOKENS // len(held_out)
-            notes += hurried(len(held_out), HURRIED_TOKENS, "tokens")[1]
-            held_out = held_out[:HURRIED_TOKENS]
+        elif len(held_out) > INTERRUPTED_TOKENS:
+            characters = characters * INTERRUPTED_TOKENS // len(held_out)
+            notes += sample_rows(len(held_out), INTERRUPTED_TOKENS, "tokens")[1]
+            held_out = held_out[:INTERRUPTED_TOKENS]
         validation = evaluate(network, baseline, held_out, characters, corpus.vocabulary, notes)
         blend = tuned(network, held_out)
         model = cls(
@@ -160,8 +160,8 @@ class LanguageModel(Task):
 
     @classmethod
     def check_data(cls, data: Any, text: str | None = None, skip_bad: bool = False, **_: Any) -> None:
-        if is_table(data) or text is not None:
-            read_table(data, skip_bad=skip_bad).complete(text or "text")
+        if is_table_path(data) or text is not None:
+            read_table(data, skip_bad=skip_bad).complete("text" if text is None else text)
         else:
             with ExitStack() as stack:
                 open_text(data, stack)
@@ -179,7 +179,7 @@ class LanguageModel(Task):
 
         Raises DataError if there is no text, or none in UTF-8.
         """
-        column = self.source.get("column") if text is None and is_table(data) else text
+        column = self.source.get("column") if text is None and is_table_path(data) else text
         ids, characters, fingerprint = read_ids(data, self.vocabulary, text=column, skip_bad=skip_bad)
         if len(ids) < 2:
             raise DataError(f"{data} holds {len(ids)} tokens; a text to score needs at least 2")

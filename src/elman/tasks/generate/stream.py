@@ -1,5 +1,6 @@
 """A text as it is typed, with the state in hand: the likeliest next words, and generated continuations."""
 
+import json
 from collections.abc import Iterator
 from functools import cached_property, partial
 from pathlib import Path
@@ -7,11 +8,11 @@ from typing import Any, Final, NamedTuple
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from elman import decode
-from elman.atomic import as_path, open_regular, replace_file, writing
+from elman.atomic import as_path, read_regular, replace_file, writing
 from elman.data.text.vocabulary import END, UNKNOWN, AnyVocabulary
 from elman.errors import ArtifactError, UsageError
 from elman.nn.states import select_rows
@@ -149,15 +150,14 @@ class LanguageStream:
     def load(self, file: str | Path) -> None:
         """Continue from a file that `save` wrote. Raises ArtifactError if there is none, or one of another
         model."""
+        path = as_path(file, "file")
         try:
-            open_regular(as_path(file, "file")).close()  # what follows would wait for the writer of a pipe
-            with safe_open(str(file), "pt") as saved:
-                fingerprint = (saved.metadata() or {}).get("mark")
-                # copies, which PyTorch aligns: products round differently at other addresses
-                tensors = {name: saved.get_tensor(name).clone() for name in saved.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
+            content = read_regular(path)
+            # copies, which PyTorch aligns: products round differently at other addresses
+            tensors = {name: value.clone() for name, value in safetensors.torch.load(content).items()}
+        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError, AttributeError) as error:
             raise ArtifactError(f"{file} holds no stream of a language model: {error}") from error
-        if fingerprint != self._fingerprint():
+        if _metadata(content).get("mark") != self._fingerprint():
             raise ArtifactError(f"{file} holds a stream of another model: load it with the model it is of")
         try:
             last, rest, tail, state = self._restored(tensors)
@@ -274,6 +274,12 @@ def _overlap(text: str, stop: str) -> int:
     """Return how many characters at the end of a text may be the beginning of `stop`."""
     lengths = range(min(len(stop) - 1, len(text)), 0, -1)
     return next((n for n in lengths if stop.startswith(text[-n:])), 0)
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """Return the metadata of a valid safetensors file, which its library reads from files alone."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    return json.loads(content[8:end]).get("__metadata__") or {}
 
 
 def _code_points(text: str) -> Tensor:

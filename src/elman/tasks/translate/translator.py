@@ -13,7 +13,7 @@ from elman.data.batches import text_hashes
 from elman.data.table.formats import input_lines
 from elman.data.text.pairs import Pairs, read_pairs
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.evaluation import few_note, hurried, overlap_note
+from elman.tasks.evaluation import failure_note, few_note, overlap_note, sample_rows
 from elman.tasks.inputs import Texts, check_count, check_text, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
@@ -42,7 +42,7 @@ from elman.training.progress import watch
 
 VALIDATION_PAIRS: Final = 500  # translated after each epoch
 COLUMNS: Final = ("source", "target")  # of a table, where the training data had none
-HURRIED_PAIRS: Final = 20  # translated for the scores of an interrupted training
+INTERRUPTED_PAIRS: Final = 20  # translated for the scores of an interrupted training
 MAX_TRANSLATIONS: Final = 100  # of a text
 
 
@@ -145,13 +145,13 @@ class Translator(Task):
         run.require_model()
         network.eval()
         train_hashes = torch.tensor(sorted(set(text_hashes(short.source))))
-        notes: tuple[str, ...] = (outcome.stopped,) if outcome.error else ()
+        notes = failure_note(outcome.error)
         if left := len(pairs) - len(train):
             notes += (f"{left} pairs of more than {MAX_TRAIN_TOKENS} tokens were not trained on",)
         notes += overlap_note(text_hashes(held_out.source), train_hashes, "sentences")
         notes += few_note(len(set(text_hashes(held_out.source))), "sentences")
         if outcome.signal is not None:
-            rows, note = hurried(len(held_out), HURRIED_PAIRS, "pairs")
+            rows, note = sample_rows(len(held_out), INTERRUPTED_PAIRS, "pairs")
             held_out, notes = held_out.take(rows), notes + note
         validation = _score(network, codec, baseline, chosen, held_out, notes)
         origin = {"source": whole.name, "fingerprint": whole.fingerprint, "rows": len(whole)}
