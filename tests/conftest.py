@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from command_line import Call, kept_handlers
+from command_line import Call
 from elman import cli
+from elman.training.signals import STOPPING
 
 # "fixed" draws the same examples at every run, so that a change is judged by itself; the nightly run draws
 # new ones, and more of them.
@@ -46,8 +47,11 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
                 "stdin",
                 io.TextIOWrapper(io.BytesIO(stdin.encode() if isinstance(stdin, str) else stdin)),
             )
-        with pytest.raises(SystemExit) as end, kept_handlers():
+        handlers = {number: signal.getsignal(number) for number in STOPPING}
+        with pytest.raises(SystemExit) as end:
             cli.main()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
         return int(end.value.code or 0), out, err

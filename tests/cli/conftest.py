@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Call, Done, Run, Trained, kept_handlers
+from command_line import Call, Done, Run, Trained
 from elman import cli
 
 SENTENCE = "they love deep learning.\n"
@@ -81,7 +81,7 @@ def trained(data: Path) -> Trained:
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
             patch.chdir(data)
             patch.setattr(sys, "argv", ["elman", "train", task, *TRAIN[task].split(), "--json"])
-            with pytest.raises(SystemExit) as end, kept_handlers():
+            with pytest.raises(SystemExit) as end:
                 cli.main()
         assert not end.value.code
         return data / "runs" / Path(TRAIN[task].split()[0]).stem

@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 
 import elman
-from command_line import Call, Run, kept_handlers
+from command_line import Call, Run
 from elman.errors import ArtifactError, TrainingError, UsageError
 
 app = import_module("elman.cli.app")  # the package has a function of the module's name
@@ -80,7 +80,7 @@ def test_an_error_that_is_ours_keeps_its_traceback(call: Call, monkeypatch: pyte
         raise ZeroDivisionError
 
     monkeypatch.setattr(app, "app", fail)
-    with pytest.raises(ZeroDivisionError), kept_handlers():
+    with pytest.raises(ZeroDivisionError):
         app.main()
 
 

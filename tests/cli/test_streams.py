@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 import elman
-from command_line import Done, Run, Trained, kept_handlers
+from command_line import Done, Run, Trained
 from elman.cli import streams
 
 ELMAN = f"'{sys.executable}' -m elman"
@@ -56,8 +56,7 @@ def test_a_model_whose_input_or_output_is_closed(run: Run, monkeypatch: pytest.M
 def test_text_that_the_encoding_lacks_is_escaped_as_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     text, written = "é 日本 \U0001f600 \udcff", io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
-    with kept_handlers():
-        streams.prepare()
+    streams.prepare()
     print(json.dumps(text, ensure_ascii=False), flush=True)
     assert json.loads(written.getvalue()) == text
 

@@ -1,12 +1,8 @@
-"""What the fixtures that call the command line share."""
+"""Types of the fixtures that call the command line."""
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
-
-from elman.training.signals import STOPPING
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -21,14 +17,3 @@ class Done(NamedTuple):
 
 Run = Callable[..., Done]
 Trained = Callable[[str], Path]
-
-
-@contextmanager
-def kept_handlers() -> Iterator[None]:
-    """Restore the handlers of signals, which the command line sets for the process that it is."""
-    handlers = {number: signal.getsignal(number) for number in STOPPING}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
