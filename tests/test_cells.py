@@ -220,6 +220,7 @@ def undecorated(x: Any) -> Any:
 
 
 NO_CELLS = [
+    ("RNN", "there is no cell 'RNN'; torch.nn's RNN is 'elman'"),
     ("mug", r"there is no cell 'mug'; did you mean 'mgu'\?"),
     ("transformer", "there is no cell 'transformer': there are elman, elman-relu, lstm"),
     (undecorated, r"undecorated is a plain function, not a cell: decorate it with @elman.cell\("),

@@ -229,7 +229,8 @@ def as_cell(cell: Any) -> Cell:
         names = {_letters(name): built_in for name, built_in in CELLS.items()}
         if _letters(cell) in names:
             return names[_letters(cell)]
-        hint = suggestion(cell, CELLS) or f": there are {', '.join(CELLS)}"
+        plain = "; torch.nn's RNN is 'elman'" if _letters(cell) == "rnn" else ""
+        hint = plain or suggestion(cell, CELLS) or f": there are {', '.join(CELLS)}"
         raise UsageError(f"there is no cell {cell!r}{hint}")
     if inspect.isfunction(cell):
         advice = "decorate it with @elman.cell(gates=..., state=...)"

@@ -415,3 +415,10 @@ def test_bad_rows_are_skipped_on_request_and_counted(call: Call, caplog: pytest.
     assert "accuracy" in json.loads(out)["test"]["scores"]
     assert call("evaluate", "model", "a.csv")[0] == 2
     assert call("evaluate", "model", "a.csv", "--skip-bad")[0] == 0
+
+
+def test_bad_pairs_of_the_test_data_are_warned_of_once(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+    Path("a.tsv").write_text("".join(f"word {i}\tmot {i}\n" for i in range(40)) + "alone\n")
+    quick = ("--epochs", "1", "--hidden", "8", "--embedding", "8", "--vocabulary", "300", "--save", "model")
+    assert call("train", "translate", "a.tsv", "--skip-bad", "--test", "a.tsv", *quick)[0] == 0
+    assert [message.split(";")[0] for message in caplog.messages] == ["skipped 1 of 41 rows of a.tsv"] * 2

@@ -14,13 +14,13 @@ SIGNATURES = {".png": b"\x89PNG", ".svg": b"<?xml", ".PNG": b"\x89PNG"}
 @pytest.mark.parametrize("ending", SIGNATURES)
 def test_attention_is_drawn(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"
-    draw_attention(path, [" ein", " $Haus$"], ["a", " house", ".\n"], np.full((3, 2), 0.5))
+    draw_attention(path, [" ein", " $Haus$"], ["a", " house", ".\n"], lambda: np.full((3, 2), 0.5))
     assert path.read_bytes().startswith(SIGNATURES[ending])
 
 
 def test_parts_are_the_labels_with_their_spaces(tmp_path: Path) -> None:
     path = tmp_path / "a.svg"
-    draw_attention(path, [" ein", "s"], [" one", "s"], np.eye(2))
+    draw_attention(path, [" ein", "s"], [" one", "s"], lambda: np.eye(2))
     assert all(f"<!-- {label} -->" in path.read_text() for label in ("·ein", "·one", "s"))
 
 
@@ -37,7 +37,7 @@ def test_nothing_or_too_much_to_draw(
     tmp_path: Path, source: list[str], target: list[str], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        draw_attention(tmp_path / "a.png", source, target, np.zeros((len(target), len(source))))
+        draw_attention(tmp_path / "a.png", source, target, lambda: np.zeros((len(target), len(source))))
     assert not (tmp_path / "a.png").exists()
 
 

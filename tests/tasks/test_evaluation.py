@@ -140,7 +140,7 @@ def test_values_of_another_evaluation(changes: dict[str, Any], error: type[Excep
 
 
 def test_a_task_says_what_its_scores_are() -> None:
-    with pytest.raises(TypeError, match="facts.*metrics"):
+    with pytest.raises(TypeError, match=r"facts.*metrics"):
         Evaluation(scores={}, baselines={})  # type: ignore[abstract]
 
 

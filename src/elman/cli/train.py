@@ -2,7 +2,9 @@
 
 import inspect
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, replace
 from importlib import import_module
 from pathlib import Path
@@ -46,7 +48,8 @@ def _command(task: str) -> Callable[..., None]:
         trained: Any = task_class(task)
         test = _test(values["test"], data, settings.FILES)
         if _can_be_read_twice(test) and first_process():
-            trained.check_data(test, **_chosen(arguments, values))
+            with _silence():  # `evaluate` will read the same rows and warn of the same
+                trained.check_data(test, **_chosen(arguments, values))
         model = trained.fit(
             data if second is None else (data, second),
             folder=folder,
@@ -61,6 +64,16 @@ def _command(task: str) -> Callable[..., None]:
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    log = logging.getLogger("elman")
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = False
 
 
 def _parameters(settings: type[TaskSettings]) -> list[inspect.Parameter]:

@@ -1,6 +1,6 @@
 """Pictures as PNG or SVG, drawn without a display."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +12,13 @@ from elman.errors import UsageError
 MAX_PARTS: Final = 200  # of a text whose attention is drawn
 
 
-def draw_attention(path: str | Path, source: Sequence[str], target: Sequence[str], weights: Any) -> None:
+def draw_attention(
+    path: str | Path, source: Sequence[str], target: Sequence[str], weights: Callable[[], Any]
+) -> None:
     """Draw the attention of each part of a translation (rows) to each part of its source (columns).
 
-    `path` ends in .png or .svg; `weights` (target, source) are from 0 to 1. Raises UsageError for another
-    ending, nothing to draw, or too much.
+    `path` ends in .png or .svg; `weights` returns those (target, source) of the parts, from 0 to 1. Raises
+    UsageError for another ending, nothing to draw, or too much.
     """
     path = picture_path(path)
     if not len(source) or not len(target):
@@ -28,7 +30,7 @@ def draw_attention(path: str | Path, source: Sequence[str], target: Sequence[str
     size = (1.5 + 0.32 * len(source), 1.2 + 0.32 * len(target))
     figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
-    axis.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axis.imshow(weights(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     # spaces are shown: a part without one continues the word before it
     across, down = ([part.replace(" ", "·").strip("\n") for part in parts] for parts in (source, target))
     axis.set_xticks(range(len(across)), across, rotation=90, parse_math=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from elman.data.series.frequency import Frequency
+from elman.data.series.frequency import BUSINESS, Frequency
 from elman.data.series.infer import choose, defects, first_step, infer_frequency, split, with_days
 from elman.data.series.stamps import Clock, StampColumn
 
@@ -18,27 +18,31 @@ def dates(*texts: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("alias", "name", "days", "business"),
+    ("alias", "name", "days", "week"),
     [
-        ("MS", "1mo", (1,), False),
-        ("ME", "1mo", (31,), False),
-        ("BMS", "1mo", (1,), True),
-        ("BME", "1mo", (31,), True),
-        ("BQS", "1q", (1,), True),
-        ("BQE", "1q", (31,), True),
-        ("BYE", "1y", (31,), True),
-        ("QE-JAN", "1q", (31,), False),
-        ("YE-SEP", "1y", (30,), False),
-        ("SMS", "1mo:1,15", (1, 15), False),
-        ("SME", "1mo:15,31", (15, 31), False),
+        ("MS", "1mo", (1,), ""),
+        ("ME", "1mo", (31,), ""),
+        ("BMS", "1mo", (1,), BUSINESS),
+        ("BME", "1mo", (31,), BUSINESS),
+        ("BQS", "1q", (1,), BUSINESS),
+        ("BQE", "1q", (31,), BUSINESS),
+        ("BYE", "1y", (31,), BUSINESS),
+        ("QE-JAN", "1q", (31,), ""),
+        ("YE-SEP", "1y", (30,), ""),
+        ("SMS", "1mo:1,15", (1, 15), ""),
+        ("SME", "1mo:15,31", (15, 31), ""),
+        ("WOM-3FRI", "1mo", (3,), "0000100"),
+        ("WOM-1SUN", "1mo", (1,), "0000001"),
+        ("LWOM-MON", "1mo", (31,), "1000000"),
     ],
 )
-def test_days_of_months(alias: str, name: str, days: tuple[int, ...], business: bool) -> None:
+def test_days_of_months(alias: str, name: str, days: tuple[int, ...], week: str) -> None:
     full = stamps(alias, 41)
     found = infer_frequency([full[:-1]], "test")
-    assert (str(found), found.days, found.business) == (name, days, business)
+    assert (str(found), found.days, found.week) == (name, days, week)
     assert found.stamps(full[0], np.array([40]))[0] == full[40]
     assert defects(found, [full]) == 0
+    assert found.is_valid()
     assert Frequency.from_json(found.to_json()) == found
 
 

@@ -52,7 +52,7 @@ def test_segments_hold_the_whole_text(model: Translator) -> None:
 
 def test_segments_are_joined_rank_by_rank() -> None:
     def one(text: str, score: float, size: int) -> Translation:
-        return Translation(text, score, ("s",) * size, (text,), torch.full((1, size), score))
+        return Translation(text, score, ("s",) * size, (text,), (torch.full((1, size), score),))
 
     first, second = [one("a", -1.0, 2), one("b", -2.0, 2)], [one("c", -4.0, 1)]
     best, next_best = joined([first, second], 2)
@@ -61,3 +61,11 @@ def test_segments_are_joined_rank_by_rank() -> None:
     assert (next_best.text, next_best.score) == ("b c", -6.0)
     assert joined([first], 2) is first
     assert joined([], 2)[0].text == "" and joined([], 2)[0].attention.shape == (0, 0)
+
+
+def test_the_attention_of_a_long_text_takes_no_memory_of_its_square() -> None:
+    part = Translation("b", -1.0, ("a",) * 100, ("b",) * 100, (torch.ones(100, 100),))
+    (whole,) = joined([[part]] * 4000, 1)  # as one matrix, 640 GB
+    assert len(whole.source) == 400_000 and len(whole.segments) == 4000
+    with pytest.raises(UsageError, match="400000 parts is too long to draw"):
+        whole.draw("attention.png")

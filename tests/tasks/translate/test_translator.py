@@ -171,3 +171,8 @@ def test_long_pairs_are_left_out_with_a_note() -> None:
         valid={"source": source[:2], "target": target[:2]},
     )
     assert "2 pairs of more than 100 tokens were not trained on" in model.validation.notes
+
+
+def test_answers_to_long_texts_leave_the_attention_out(model: Translator) -> None:
+    short, long = (next(model.answers("la kato dormas. " * count)).to_dict() for count in (2, 400))
+    assert short["attention"] and long["attention"] is None

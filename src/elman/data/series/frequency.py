@@ -20,6 +20,9 @@ _MONTHS = {"mo": 1, "q": 3, "y": 12}
 # NumPy adds no bare integer to a date.
 ONE_DAY, ONE_MONTH, ONE_YEAR = (np.timedelta64(1, unit) for unit in ("D", "M", "Y"))
 FIRST, LAST = (1,), (31,)  # days of a month
+BUSINESS: Final = "1111100"
+WEEKS: Final = (BUSINESS, *("".join("01"[day == only] for day in range(7)) for only in range(7)))
+_WEEKDAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 # pandas' names of units of months, with the days on which their stamps lie.
 _PANDAS: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
     **{name: (unit, LAST) for name, unit in (("M", "mo"), ("Q", "q"), ("Y", "y"), ("A", "y"))},
@@ -44,13 +47,15 @@ class Frequency:
     Attributes:
         days: of a month, on which the stamps of a grid of months lie; a day that a month lacks is its last.
             Several make several steps a month: (1, 15) are half months. Without any, it is the first stamp's.
-        business: the days are the first (1) or the last (31) business days of the months.
+        week: days of the week among which the one in `days` counts, as NumPy's week mask: BUSINESS for the
+            first (1) or the last (31) business day of the months, "0000100" for the first to fourth (1 to 4)
+            or the last (31) Friday.
     """
 
     unit: Unit
     count: int
     days: tuple[int, ...] = ()
-    business: bool = False
+    week: str = ""
 
     def __str__(self) -> str:
         if self.unit == "business":
@@ -65,11 +70,14 @@ class Frequency:
     @classmethod
     def parse(cls, text: str) -> "Frequency":
         """Parse a frequency in the form that `str` returns: "1h", "30min", "1d", "1bd", "1mo", "1q", "1",
-        "1mo:1,15" (half months); or in pandas' form: "MS", "2QE", "BME", "W-SUN".
+        "1mo:1,15" (half months); or in pandas' form: "MS", "2QE", "BME", "W-SUN", "WOM-3FRI".
 
         Raises:
             UsageError: `text` has another form.
         """
+        weekly = re.fullmatch(rf"(?:WOM-([1-4])|LWOM-)({'|'.join(_WEEKDAYS)})", text.strip())
+        if weekly:
+            return cls("month", 1, (int(weekly[1] or 31),), WEEKS[1 + _WEEKDAYS.index(weekly[2])])
         match = re.fullmatch(
             r"([1-9]\d{0,15})?\s*([A-Za-z]*)(?:-[A-Z]{3})?(?::(\d\d?(?:,\d\d?)+))?", text.strip()
         )
@@ -82,13 +90,14 @@ class Frequency:
     @classmethod
     def _of(cls, count: int, name: str, listed: str | None) -> "Frequency | None":
         business = len(name) > 2 and name[0] == "B" and name[1:] in _PANDAS and "SM" not in name
+        week = BUSINESS if business else ""
         unit, days = _PANDAS.get(name[business:], (_PANDAS_FIXED.get(name, name.lower()), ()))
         if listed or len(days) > 1:
             days = tuple(sorted({int(day) for day in listed.split(",")})) if listed else days
             if (unit, count) != ("mo", 1) or days[0] < 1 or days[-1] > 31 or len(days) < 2:
                 return None
         if unit in _MONTHS:
-            return cls("month", count * _MONTHS[unit], days, business)
+            return cls("month", count * _MONTHS[unit], days, week)
         if unit in _FIXED:
             return cls("us", count * _FIXED[unit])
         return {"bd": cls("business", count), "": cls("integer", count)}.get(unit)
@@ -97,23 +106,25 @@ class Frequency:
         """Return a list of JSON values; the third is, as in 0.1.0, a flag for the ends of months where that
         says it all."""
         days = list(self.days) if self.days not in ((), LAST) else bool(self.days)
-        return [self.unit, self.count, days, *([True] if self.business else [])]
+        week = {"": [], BUSINESS: [True]}.get(self.week, [self.week])
+        return [self.unit, self.count, days, *week]
 
     @classmethod
     def from_json(cls, values: list[Any]) -> "Frequency":
-        unit, count, days, *business = values
+        unit, count, days, *week = values
         days = tuple(days) if isinstance(days, list) else LAST if days else ()
-        return cls(unit, count, days, bool(business))
+        return cls(unit, count, days, "" if not week else BUSINESS if week[0] is True else week[0])
 
     def is_valid(self) -> bool:
         """Return whether its numbers are those of a frequency; those of `parse` are."""
         days = sorted({day for day in self.days if 1 <= day <= 31})
         some_days = self.unit == "month" and (self.count == 1 or len(days) == 1)
-        in_business = not self.business or self.days in (FIRST, LAST)
+        most = {"": 31, BUSINESS: 1}.get(self.week, 4)
+        in_week = self.days == LAST or (len(self.days) == 1 and self.days[0] <= most)
         return (
             1 <= self.count <= _MAX_COUNT
             and list(self.days) == days
-            and in_business
+            and (not self.week or (self.week in WEEKS and in_week))
             and (some_days or not days)
         )
 
@@ -170,8 +181,10 @@ class Frequency:
         first, last = first_and_last_day((parts // self._each).astype("datetime64[M]"))
         days_in = np.array(self.days or [_day_of_month(day)])[parts % self._each]
         days = np.minimum(first + (days_in - 1) * ONE_DAY, last)
-        if self.business:
-            days = np.busday_offset(days, 0, roll="forward" if self.days == FIRST else "backward")
+        if self.week and self.days == LAST:
+            days = np.busday_offset(last, 0, roll="backward", weekmask=self.week)
+        elif self.week:
+            days = np.busday_offset(first, self.days[0] - 1, roll="forward", weekmask=self.week)
         return np.asarray(days.astype("datetime64[us]") + time_of_day)
 
     @property

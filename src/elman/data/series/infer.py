@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.data.series.frequency import FIRST, LAST, Frequency, first_and_last_day
+from elman.data.series.frequency import BUSINESS, FIRST, LAST, WEEKS, Frequency, first_and_last_day
 from elman.data.series.stamps import StampColumn, Stamps
 from elman.errors import DataError
 
@@ -45,8 +45,8 @@ def with_days(frequency: Frequency, groups: Sequence[Stamps]) -> Frequency:
     stamps = np.concatenate(groups)
     if frequency.unit != "month" or frequency.days or not len(stamps):
         return frequency
-    days, business = _days(stamps)
-    return Frequency("month", frequency.count, days, business)
+    days, week = _days(stamps)
+    return Frequency("month", frequency.count, days, week)
 
 
 def defects(frequency: Frequency, groups: Sequence[Stamps]) -> int:
@@ -159,14 +159,14 @@ def _monthly(groups: Sequence[Stamps], stamps: Stamps, steps: Stamps) -> Frequen
     """Return months, quarters or years: the same day of each, its last day, or any one stamp in each."""
     if steps.min() < np.timedelta64(26, "D"):
         return None
-    days, business = _days(stamps)
+    days, week = _days(stamps)
     months = np.concatenate(
         [np.diff(g.astype("datetime64[M]")).astype(np.int64) for g in groups if len(g) > 1]
     )
     even = len(np.unique(steps)) == 1 and len(steps) > 2
     if (months < 1).any() or (even and not days):
         return None  # exactly every 28 or 30 days
-    return Frequency("month", _common_step(months), days, business)
+    return Frequency("month", _common_step(months), days, week)
 
 
 def _parts_of_months(groups: Sequence[Stamps], stamps: Stamps, steps: Stamps) -> Frequency | None:
@@ -183,23 +183,40 @@ def _parts_of_months(groups: Sequence[Stamps], stamps: Stamps, steps: Stamps) ->
     return None
 
 
-def _days(stamps: Stamps) -> tuple[tuple[int, ...], bool]:
-    """Return the day of the month on which all stamps lie, as in `Frequency.days`, and whether it is moved to
-    a business day. There is none if they lie on several days."""
+def _days(stamps: Stamps) -> tuple[tuple[int, ...], str]:
+    """Return the day of the month on which all stamps lie, and the days of the week that it counts, as in
+    `Frequency`. There is none if they lie on several days."""
     day, last = _days_of_month(stamps)
     one = np.unique(day)
     if len(one) == 1:
-        return (int(one[0]),), False
+        return (int(one[0]),), ""
     if (day == np.minimum(one[-1], last)).all():
-        return (LAST if (day == last).all() else (int(one[-1]),)), False
-    dates = stamps.astype("datetime64[D]")
-    start, end = first_and_last_day(dates.astype("datetime64[M]"))
-    first = np.busday_offset(start, 0, roll="forward")
-    final = np.busday_offset(end, 0, roll="backward")
-    for days, expected in ((FIRST, first), (LAST, final)):
-        if (dates == expected).mean() >= _MOST:
-            return days, True
-    return (), False
+        return (LAST if (day == last).all() else (int(one[-1]),)), ""
+    for days, week in ((FIRST, BUSINESS), (LAST, BUSINESS)):
+        expected = Frequency("month", 1, days, week).stamps(stamps[0], _months_from_first(stamps))
+        if (expected.astype("datetime64[D]") == stamps.astype("datetime64[D]")).mean() >= _MOST:
+            return days, week
+    return _nth_weekday(stamps, day, last)
+
+
+def _nth_weekday(
+    stamps: Stamps, day: NDArray[np.int64], last: NDArray[np.int64]
+) -> tuple[tuple[int, ...], str]:
+    """Return `_days` of stamps all of which lie on the first to fourth, or the last, of one weekday."""
+    weekday = (stamps.astype("datetime64[D]").astype(np.int64) + 3) % 7  # 1 January 1970 was a Thursday
+    nth = np.unique((day - 1) // 7 + 1)
+    if len(np.unique(weekday)) == 1:
+        week = WEEKS[1 + int(weekday[0])]
+        if len(nth) == 1 and nth[0] < 5:
+            return (int(nth[0]),), week
+        if (last - day < 7).all():
+            return LAST, week
+    return (), ""
+
+
+def _months_from_first(stamps: Stamps) -> NDArray[np.int64]:
+    months = stamps.astype("datetime64[M]").astype(np.int64)
+    return np.asarray(months - months[0])
 
 
 def _days_of_month(stamps: Stamps) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

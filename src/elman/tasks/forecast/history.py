@@ -43,7 +43,7 @@ class _Clock(TypedDict):
 
 class _Description(TypedDict):
     series: list[_Entry]
-    frequency: tuple[Unit, int, bool | list[int]] | tuple[Unit, int, bool | list[int], bool]
+    frequency: tuple[Unit, int, bool | list[int]] | tuple[Unit, int, bool | list[int], bool | str]
     columns: tuple[str | None, str, str | None, tuple[str, ...], tuple[str, ...]]
     kind: Literal["integer", "date", "datetime"]
     name: RawText

@@ -26,20 +26,35 @@ MAX_SEGMENT_CHARACTERS: Final = 64 * MAX_TRAIN_TOKENS  # longer texts are cut wi
 @dataclass(frozen=True, eq=False)
 class Translation:
     """One translation of one text. `source` and `target` are the parts of both texts that the network's
-    tokens stand for."""
+    tokens stand for.
+
+    Attributes:
+        score: log-probability, the sum over its tokens.
+        segments: weights (target, source) of each part of the source for each part of the translation, in
+            each of the segments in which a long text is translated.
+    """
 
     text: str
-    score: float  # log-probability, the sum over its tokens
+    score: float
     source: tuple[str, ...]
     target: tuple[str, ...]
-    attention: Tensor  # (target, source) weight of each part of the source for each part of the translation
+    segments: tuple[Tensor, ...]
+
+    @property
+    def attention(self) -> Tensor:
+        """Weights (target, source) of each part of the source for each part of the translation: for a long
+        text, a large matrix of zeros outside its segments."""
+        if not self.segments:
+            return torch.zeros(0, 0)
+        weights: Tensor = torch.block_diag(*self.segments)  # type: ignore[no-untyped-call]
+        return weights
 
     def draw(self, path: str | Path) -> None:
         """Draw the attention as .png or .svg. Raises UsageError for another ending, for nothing to draw, or
         too much."""
         from elman.lens.plot import draw_attention
 
-        draw_attention(path, self.source, self.target, self.attention.numpy())
+        draw_attention(path, self.source, self.target, lambda: self.attention.numpy())
 
 
 class BeamState(NamedTuple):
@@ -135,7 +150,7 @@ def _translation(
     ids = [i for i in tokens.tolist() if i != END]
     target, parts = codec.pieces(ids, source.slots), codec.source_pieces(text, source.slots)[:-1]
     weights = attention[: len(ids), : len(parts)]
-    return Translation("".join(target).strip(), score, tuple(parts), tuple(target), weights)
+    return Translation("".join(target).strip(), score, tuple(parts), tuple(target), (weights,))
 
 
 def joined(parts: list[list[Translation]], n_best: int) -> list[Translation]:
@@ -143,7 +158,7 @@ def joined(parts: list[list[Translation]], n_best: int) -> list[Translation]:
     if len(parts) == 1:
         return parts[0]
     if not parts:
-        return [Translation("", 0.0, (), (), torch.zeros(0, 0))]
+        return [Translation("", 0.0, (), (), ())]
     ranks = [[part[min(k, len(part) - 1)] for part in parts] for k in range(n_best)]
     return [
         Translation(
@@ -151,7 +166,7 @@ def joined(parts: list[list[Translation]], n_best: int) -> list[Translation]:
             sum(one.score for one in rank),
             tuple(piece for one in rank for piece in one.source),
             tuple(piece for one in rank for piece in one.target),
-            torch.block_diag(*(one.attention for one in rank)),  # type: ignore[no-untyped-call]
+            tuple(weights for one in rank for weights in one.segments),
         )
         for rank in ranks
     ]

@@ -44,6 +44,7 @@ VALIDATION_PAIRS: Final = 500  # translated after each epoch
 COLUMNS: Final = ("source", "target")  # of a table, where the training data had none
 INTERRUPTED_PAIRS: Final = 20  # translated for the scores of an interrupted training
 MAX_TRANSLATIONS: Final = 100  # of a text
+MAX_ATTENTION_PARTS: Final = 1000  # of a text whose attention stands in JSON
 
 
 @dataclass(frozen=True)
@@ -319,6 +320,8 @@ def _score(
 
 
 def _json_values(one: Translation) -> dict[str, Any]:
-    weights = [[round(weight, 4) for weight in row] for row in one.attention.tolist()]
-    attention = {"source": list(one.source), "target": list(one.target), "weights": weights}
+    attention = None  # of a long text, the square of its length
+    if max(len(one.source), len(one.target)) <= MAX_ATTENTION_PARTS:
+        weights = [[round(weight, 4) for weight in row] for row in one.attention.tolist()]
+        attention = {"source": list(one.source), "target": list(one.target), "weights": weights}
     return {"translation": one.text, "score": one.score, "attention": attention}
