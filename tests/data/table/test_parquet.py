@@ -55,6 +55,7 @@ def test_damaged_footers_end_in_a_sentence() -> None:
         b"PAR1",
         b"PAR1" * 3,
         b"PAR1" + b"\xff" * 100_000 + (100_000).to_bytes(4, "little") + b"PAR1",
+        b"PAR1" + b"\x19" * 100_000 + (100_000).to_bytes(4, "little") + b"PAR1",  # lists of lists
     ):
         with pytest.raises(DataError, match="not a complete Parquet file"):
             read_parquet(data, "a.parquet")

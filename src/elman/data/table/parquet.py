@@ -20,7 +20,7 @@ NUM_VALUES, PACKED_BYTES, DATA_OFFSET, DICTIONARY_OFFSET = 5, 7, 9, 11  # of its
 PAGE_BYTES, PACKED_PAGE_BYTES = 2, 3  # of a page, unpacked and in the file
 DATA_PAGES: Final = (5, 8)  # headers of either version within that of a page
 PAGE_VALUES: Final = 1  # of the header of a data page
-MAX_DEPTH: Final = 16  # of the footer's structures; Parquet nests five
+MAX_DEPTH: Final = 16  # of the footer's structures and lists; Parquet nests about ten
 
 
 def read_parquet(data: bytes, name: str) -> Parsed:
@@ -89,8 +89,6 @@ class _Thrift:
         self._data, self.at = data, start
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        if depth > MAX_DEPTH:
-            raise ValueError("nested too deeply")
         fields, number = dict[int, Any](), 0
         while head := self._byte():
             number = number + (head >> 4) if head >> 4 else self._signed()
@@ -98,6 +96,8 @@ class _Thrift:
         return fields
 
     def _value(self, kind: int, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deeply")
         match kind:
             case 1 | 2:  # true and false, as fields
                 return kind == 1
