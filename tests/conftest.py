@@ -27,8 +27,11 @@ signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 @pytest.fixture(autouse=True)
 def same_handlers() -> Iterator[None]:
-    """Give back the handlers of signals that a test, or the command line that it runs, has set."""
+    """Start with the usual handlers of signals, also under nohup, which ignores SIGHUP; give back those that
+    there were, whatever a test or the command line that it runs has set."""
     handlers = {number: signal.getsignal(number) for number in STOPPING}
+    for number in STOPPING:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
