@@ -80,9 +80,16 @@ class Retrieval:
         """Return the cosine of each candidate with the nearest context's reply, by the idf of replies."""
         ((reply, _),) = self.nearest(context)
         target = _vector(reply, self._reply_idf)
-        vectors = (_vector(candidate, self._reply_idf) for candidate in candidates)
-        cosines = (sum(target.get(word, 0.0) * weight for word, weight in one.items()) for one in vectors)
-        return [min(1.0, round(cosine, DIGITS)) for cosine in cosines]
+        return [_cosine(target, _vector(candidate, self._reply_idf)) for candidate in candidates]
+
+    def support(self, context: str, candidates: Sequence[str], count: int) -> list[float]:
+        """Return how much each candidate is like a reply to one of the `count` nearest contexts: the largest
+        product of the two cosines, 0 to 1."""
+        nearest = [
+            (_vector(reply, self._reply_idf), cosine) for reply, cosine in self.nearest(context, count)
+        ]
+        vectors = [_vector(candidate, self._reply_idf) for candidate in candidates]
+        return [max(cosine * _cosine(reply, vector) for reply, cosine in nearest) for vector in vectors]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +149,11 @@ class _Index:
             rows = slice(self.starts[number], self.starts[number + 1])
             similarity[self.members[rows]] += weight * self.weights[rows]  # each text occurs once
         return similarity
+
+
+def _cosine(a: dict[str, float], b: dict[str, float]) -> float:
+    """Return the product of two vectors of length 1."""
+    return min(1.0, round(sum(a.get(word, 0.0) * weight for word, weight in b.items()), DIGITS))
 
 
 def _vector(text: str, idf: dict[str, float]) -> dict[str, float]:

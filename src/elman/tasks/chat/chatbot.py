@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, final
 
 import torch
+from torch import Tensor
 
 from elman import artifact
 from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
@@ -18,9 +19,12 @@ from elman.errors import DataError, UsageError
 from elman.settings import is_number
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
-from elman.tasks.chat.judge import evaluate, reply_positions
+from elman.tasks.chat.judge import evaluate, ranking_evidence, reply_positions
+from elman.tasks.chat.network import DualEncoder
+from elman.tasks.chat.problem import MatchReplies, Turns
+from elman.tasks.chat.ranker import NUMBERS, Ranker, checked_weights, fitted_weights
 from elman.tasks.chat.scores import ChatEvaluation
-from elman.tasks.chat.settings import Settings, defaults
+from elman.tasks.chat.settings import RANKER_DROPOUT, Settings, defaults, ranker_plan
 from elman.tasks.chat.speaker import Speaker
 from elman.tasks.chat.stream import ChatStream
 from elman.tasks.entry import entry, training_entry
@@ -62,6 +66,8 @@ class Chatbot(Task):
     Attributes:
         codec: conversations ↔ token ids.
         pairs: training turns and the replies to them, behind the baseline; empty if saved without.
+        encoder: the ranker's network; None if there is no ranker, as in models of 0.1.0.
+        rank_weights: (3,) of what speaks for a reply; see `elman.tasks.chat.ranker`.
     """
 
     task: ClassVar = "chat"
@@ -78,6 +84,8 @@ class Chatbot(Task):
     validation: ChatEvaluation
     codec: Codec
     pairs: tuple[list[str], list[str]]
+    encoder: DualEncoder | None
+    rank_weights: Tensor | None
 
     @cached_property
     def baseline(self) -> Retrieval | None:
@@ -127,9 +135,21 @@ class Chatbot(Task):
         problem = NextToken(ids, codec.running(held_out), chosen.language, plan)
         torch.manual_seed(plan.seed)
         network = LanguageNet(chosen.language, len(codec))
+        encoder = (
+            DualEncoder(chosen.ranker_units, len(codec), RANKER_DROPOUT) if chosen.ranker_units else None
+        )
         identity: dict[str, Any] = {"settings": asdict(chosen), "data": whole.fingerprint}
         identity["valid"] = None if valid_data is None else valid_data.fingerprint
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
+        # as for the checkpoint: a run that is resumed trains it again, to the same weights
+        if encoder is not None:
+            matching = MatchReplies(
+                Turns.of(train, codec), Turns.of(held_out, codec), ranker_plan(chosen, plan)
+            )
+            ranked = watch(Run(encoder, matching, matching.plan), progress, "ranker")
+            if ranked.signal is not None:
+                run.stop(ranked.signal)
+            encoder.eval().cpu()
         outcome = watch(run, progress, "network")
         run.require_model()
         network.eval().cpu()  # where single steps are fastest
@@ -142,7 +162,12 @@ class Chatbot(Task):
             answered = sorted({n for n, _ in reply_positions(held_out)})
             rows, note = sample_rows(len(answered), INTERRUPTED["replies"], "conversations")
             held_out, notes, scope = [held_out[answered[row]] for row in rows], notes + note, INTERRUPTED
-        validation = evaluate(Speaker(network, codec, chosen), retrieval, held_out, notes, **scope)
+        speaker = Speaker(network, codec, chosen)
+        if encoder is not None:
+            speaker.ranker = Ranker(encoder, codec, retrieval, torch.ones(NUMBERS))
+            evidence = ranking_evidence(speaker, held_out, scope["replies"])
+            speaker.ranker.weights = fitted_weights(evidence)
+        validation = evaluate(speaker, retrieval, held_out, notes, **scope)
         model = cls(
             network=network,
             settings=chosen,
@@ -151,6 +176,8 @@ class Chatbot(Task):
             failure=outcome.error,
             codec=codec,
             pairs=(retrieval.contexts, retrieval.replies) if chosen.keep_baseline else ([], []),
+            encoder=encoder,
+            rank_weights=None if speaker.ranker is None else speaker.ranker.weights,
         )
         run.keep(model.save)
         return model
@@ -236,7 +263,8 @@ class Chatbot(Task):
 
     def parts(self) -> Parts:
         return Parts(
-            modules={"network": self.network},
+            modules={"network": self.network} | ({} if self.encoder is None else {"ranker": self.encoder}),
+            tensors={} if self.rank_weights is None else {"rank_weights": self.rank_weights},
             files={"subwords": self.codec.to_json(), "pairs": [list(side) for side in self.pairs]},
         )
 
@@ -246,10 +274,16 @@ class Chatbot(Task):
         contexts, replies = typed(tuple[list[RawText], list[RawText]], parts.files["pairs"], "pairs.json")
         if len(contexts) != len(replies):
             raise ValueError("there are not as many replies as contexts")
+        encoder, weights = None, None
+        if "rank_weights" in parts.tensors:  # models of 0.1.0 have no ranker
+            encoder = parts.module("ranker", lambda: DualEncoder(settings.ranker_units, len(codec)))
+            weights = checked_weights(parts.tensor("rank_weights", torch.float32, 1))
         return {
             "network": parts.module("network", lambda: LanguageNet(settings.language, len(codec))),
             "codec": codec,
             "pairs": (contexts, replies),
+            "encoder": encoder,
+            "rank_weights": weights,
         }
 
     def card(self) -> Card:
@@ -266,7 +300,10 @@ class Chatbot(Task):
 
     @cached_property
     def _speaker(self) -> Speaker:
-        return Speaker(self.network, self.codec, self.settings)
+        if self.encoder is None or self.rank_weights is None:
+            return Speaker(self.network, self.codec, self.settings)
+        ranker = Ranker(self.encoder, self.codec, self.baseline, self.rank_weights)
+        return Speaker(self.network, self.codec, self.settings, ranker)
 
     def _reply(self, messages: Sequence[dict[str, Any]], count: int) -> Any:
         stream = self.stream()

@@ -7,16 +7,18 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from elman.data.text.conversations import SPEAKERS, Conversation, Turn
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import END, Codec
 from elman.tasks.chat.scores import RETRIEVAL, ChatEvaluation, candidates, distinct, hits, loop_rate
-from elman.tasks.chat.speaker import RECENT_TURNS, Position, Speaker
+from elman.tasks.chat.speaker import RECENT_TURNS, Position, Reply, Speaker
 from elman.tasks.evaluation import Scores, perplexity
 from elman.tasks.generate.problem import teacher_forced
 
 MAX_REPLIES: Final = 400  # true replies that are scored, each beside the chatbot's own
+PARTS: Final = ("language model", "dual encoder")  # of the ranker's score, which also stand alone
 TALKS, TALK_TURNS = 8, 50  # conversations of the chatbot with itself
 BATCH_CONVERSATIONS: Final = 32
 
@@ -41,29 +43,38 @@ def evaluate(
 ) -> ChatEvaluation:
     """Score the network and the baseline on conversations of which at least one has a reply; without `talks`
     of the chatbot with itself there is no score of its loops."""
-    places = reply_positions(conversations)
-    if len(places) > replies:  # spread evenly: neighbours are of one conversation
-        places = [places[k * len(places) // replies] for k in range(replies)]
-    true = [conversations[n][k].text for n, k in places]
-    rivals = [[true[k] for k in row] for row in candidates(true)]
-    generated: list[str] = []
-    ranks: list[list[float]] = []
-    positions = _positions(speaker, conversations, places)
-    for begin in range(0, len(places), BATCH_CONVERSATIONS):
-        part = slice(begin, begin + BATCH_CONVERSATIONS)
-        position = Position.concatenate(list(islice(positions, BATCH_CONVERSATIONS)))
-        generated += _replies(speaker, position, [_recent(conversations[n], k) for n, k in places[part]])
-        ranks += _rank(speaker, position, rivals[part])
+    places, rivals = _tasks(conversations, replies)
+    generated: list[Reply] = []
+    evidence: list[Tensor] = []
+    for position, recent in _moments(speaker, conversations, places):
+        generated += _replies(speaker, position, recent)
+        evidence += _evidence(speaker, position, recent, rivals[len(evidence) :])
     openings = [turns[0] for turns in conversations[:talks]]
     loops = [loop_rate([turn.text for turn in talk]) for talk in simulate(speaker, openings)] if talks else []
-    scores = _scores(generated, ranks, loops, perplexity(nats(speaker, conversations)))
+    ranker = speaker.ranker
+    found = _hits(evidence, 0) if ranker is None else hits([ranker.scores(row) for row in evidence])
+    scores = _scores([reply.text for reply in generated], found, loops)
+    scores["perplexity"] = perplexity(nats(speaker, conversations))
     baselines = {}
     if baseline is not None:
         prompts = [conversations[n][k - 1].text for n, k in places]
         baselines[RETRIEVAL] = plain = _retrieval_scores(baseline, prompts, rivals, openings)
         if scores["hits"] <= plain["hits"]:  # type: ignore[operator]  # never None
             notes += ("the network finds true replies no better than retrieval: train longer, or on more",)
+    if ranker is not None:
+        scores["retrieved"] = sum(reply.retrieved for reply in generated) / len(generated)
+        baselines |= {name: {"hits": _hits(evidence, k)} for k, name in enumerate(PARTS)}
     return ChatEvaluation(scores=scores, baselines=baselines, notes=notes, replies=len(places))
+
+
+def ranking_evidence(speaker: Speaker, conversations: Sequence[Conversation], replies: int) -> list[Tensor]:
+    """Return, for at most `replies` true replies, what speaks for each and for others (20, 3), as
+    `Ranker.evidence` does, the true one first."""
+    places, rivals = _tasks(conversations, replies)
+    evidence: list[Tensor] = []
+    for position, recent in _moments(speaker, conversations, places):
+        evidence += _evidence(speaker, position, recent, rivals[len(evidence) :])
+    return evidence
 
 
 @torch.no_grad()
@@ -111,6 +122,28 @@ def simulate(speaker: Speaker, openings: Sequence[Turn], turns: int = TALK_TURNS
     return talks
 
 
+def _tasks(
+    conversations: Sequence[Conversation], replies: int
+) -> tuple[list[tuple[int, int]], list[list[str]]]:
+    """Return the places of at most `replies` true replies, and for each what to rank, the true one first."""
+    places = reply_positions(conversations)
+    if len(places) > replies:  # spread evenly: neighbours are of one conversation
+        places = [places[k * len(places) // replies] for k in range(replies)]
+    true = [conversations[n][k].text for n, k in places]
+    return places, [[true[k] for k in row] for row in candidates(true)]
+
+
+def _moments(
+    speaker: Speaker, conversations: Sequence[Conversation], places: Sequence[tuple[int, int]]
+) -> Iterator[tuple[Position, list[list[str]]]]:
+    """Yield the positions of some places together, and the last turns before each."""
+    positions = _positions(speaker, conversations, places)
+    for begin in range(0, len(places), BATCH_CONVERSATIONS):
+        part = places[begin : begin + BATCH_CONVERSATIONS]
+        position = Position.concatenate(list(islice(positions, len(part))))
+        yield position, [_recent(conversations[n], k) for n, k in part]
+
+
 def _positions(
     speaker: Speaker, conversations: Sequence[Conversation], places: Sequence[tuple[int, int]]
 ) -> Iterator[Position]:
@@ -130,13 +163,17 @@ def _recent(turns: Conversation, k: int) -> list[str]:
     return [turn.text for turn in turns[max(0, k - RECENT_TURNS) : k]]
 
 
-def _replies(speaker: Speaker, position: Position, recent: Sequence[Sequence[str]]) -> list[str]:
+def _replies(speaker: Speaker, position: Position, recent: Sequence[Sequence[str]]) -> list[Reply]:
     generator = torch.Generator().manual_seed(0)
-    return [replies[0].text for replies in speaker.replies(position, recent, generator)]
+    return [replies[0] for replies in speaker.replies(position, recent, generator)]
 
 
-def _rank(speaker: Speaker, position: Position, rivals: Sequence[Sequence[str]]) -> list[list[float]]:
-    """Score how well each rival fits: its log-probability less a share of its prior, per token."""
+def _evidence(
+    speaker: Speaker, position: Position, recent: Sequence[Sequence[str]], rivals: Sequence[Sequence[str]]
+) -> list[Tensor]:
+    """Return what speaks for each rival (C, 3) in the first conversations. Without a ranker that is the first
+    column alone: its log-probability less a share of its prior, per token."""
+    rivals = rivals[: len(recent)]
     flat = [speaker.codec.words(text) for row in rivals for text in row]
     owner = torch.tensor([n for n, row in enumerate(rivals) for _ in row])
     log_probs, priors = speaker.log_probs_given(position.select(owner), flat), speaker.log_prior(flat)
@@ -145,7 +182,15 @@ def _rank(speaker: Speaker, position: Position, rivals: Sequence[Sequence[str]])
         (log_prob - weight * prior) / (len(ids) + 1)
         for log_prob, prior, ids in zip(log_probs, priors, flat, strict=True)
     )
-    return [[next(scores) for _ in row] for row in rivals]
+    rows = [[next(scores) for _ in row] for row in rivals]
+    ranker = speaker.ranker
+    if ranker is None:
+        return [torch.tensor(row, dtype=torch.float64)[:, None] for row in rows]
+    return [ranker.evidence(*one) for one in zip(recent, rivals, rows, strict=True)]
+
+
+def _hits(evidence: Sequence[Tensor], column: int) -> float:
+    return hits([row[:, column].tolist() for row in evidence])
 
 
 def _retrieval_scores(
@@ -161,16 +206,15 @@ def _retrieval_scores(
             talk.append(nearest(talk[-1]))
         talks.append(talk)
     ranks = [baseline.rank(text, row) for text, row in zip(prompts, rivals, strict=True)]
-    return _scores([nearest(text) for text in prompts], ranks, [loop_rate(talk) for talk in talks], None)
+    return _scores([nearest(text) for text in prompts], hits(ranks), [loop_rate(talk) for talk in talks])
 
 
-def _scores(
-    replies: Sequence[str], ranks: Sequence[Sequence[float]], loops: Sequence[float], perplexity: float | None
-) -> Scores:
+def _scores(replies: Sequence[str], found: float, loops: Sequence[float]) -> Scores:
     return {
-        "perplexity": perplexity,
+        "perplexity": None,
         "distinct1": distinct(replies, 1),
         "distinct2": distinct(replies, 2),
         "loops": sum(loops) / len(loops) if loops else None,
-        "hits": hits(ranks),
+        "hits": found,
+        "retrieved": None,
     }

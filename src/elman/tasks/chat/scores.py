@@ -23,7 +23,7 @@ class ChatEvaluation(Evaluation):
 
     `perplexity` per token of the true replies, of a network only; `distinct1` and `distinct2`: see
     `distinct`; `loops`: see `loop_rate`, of simulated conversations; `hits`: hits@1 of 20, 0 to 1, where
-    chance is 0.05.
+    chance is 0.05; `retrieved`: the share of its replies that are training replies.
     """
 
     SAVED_BASELINES: ClassVar = {"baseline": RETRIEVAL}
@@ -37,6 +37,7 @@ class ChatEvaluation(Evaluation):
             "distinct2": Metric("different pairs"),
             "loops": Metric("turns in a loop"),
             "hits": Metric("first of 20"),
+            "retrieved": Metric("training replies"),
         }
 
     def facts(self) -> list[str]:

@@ -1,6 +1,6 @@
 """Settings of a chatbot."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 from elman.data.text.tokenizers import MIN_SUBWORD_IDS
@@ -18,12 +18,16 @@ from elman.tasks.settings import (
     default_ema_decay,
     skip_bad,
 )
+from elman.training.plan import Plan
 
 # Tokens that a training should read: the fewer there are, the more epochs, within limits.
 TOKENS: Final = 9_000_000
 MIN_EPOCHS, MAX_EPOCHS = 1, 40
 LOGIT_SCALE: Final = 4.0
 MAX_REPLY_TOKENS: Final = 1000
+RANKER_REPLIES: Final = 256  # in a batch of the ranker's training
+RANKER_RATE: Final = 3e-3
+RANKER_DROPOUT: Final = 0.2
 ROLE_TOKENS: Final = 2  # ids beside the vocabulary, which begin the turns of user and assistant
 
 
@@ -73,7 +77,15 @@ class Settings(TaskSettings):
     mmi_weight: float = amount(0.9, "Weight of a reply's own probability, which counts against it", most=1000)
     repetition_penalty: float = amount(2.0, "Penalty for each word pair that a reply repeats", most=1000)
     max_tokens: int = whole(60, "Most tokens of a reply", most=MAX_REPLY_TOKENS)
-    keep_baseline: bool = flag(True, "Save the training pairs, from which the baseline retrieves")
+    # Lowe et al., arXiv:1506.08909
+    ranker_units: int = whole(
+        128, "Units of the recurrence that ranks replies; 0 for no ranker", least=0, most=MAX_UNITS
+    )
+    ranker_epochs: int = whole(8, "Passes of the ranker's training over the data", most=1_000_000)
+    num_retrieved: int = whole(
+        8, "Training replies that are retrieved, to choose from; 0 for none", least=0, most=MAX_BEAM_WIDTH
+    )
+    keep_baseline: bool = flag(True, "Save the training pairs, from which replies are retrieved")
 
     @property
     def language(self) -> LanguageSettings:
@@ -88,6 +100,18 @@ class Settings(TaskSettings):
             weight_dropout=self.weight_dropout,
             logit_scale=LOGIT_SCALE,
         )
+
+
+def ranker_plan(settings: Settings, plan: Plan) -> Plan:
+    """Return how to train the ranker of a chatbot whose language model is trained by `plan`."""
+    epochs = settings.ranker_epochs
+    return replace(
+        plan,
+        epochs=epochs,
+        patience=max(3, epochs // 3),
+        batch_size=RANKER_REPLIES,
+        learning_rate=RANKER_RATE,
+    )
 
 
 def defaults(tokens: int, choices: dict[str, Any]) -> dict[str, Any]:

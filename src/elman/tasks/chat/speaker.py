@@ -16,8 +16,9 @@ from elman.data.text.conversations import SPEAKERS
 from elman.nn.states import select_rows
 from elman.tasks.chat.baseline import words
 from elman.tasks.chat.codec import END, UNUSED, Codec
+from elman.tasks.chat.ranker import Ranker
 from elman.tasks.chat.scores import says_again
-from elman.tasks.chat.settings import Settings
+from elman.tasks.chat.settings import MAX_REPLY_TOKENS, Settings
 from elman.tasks.generate.network import IncrementalDecoder, LanguageNet, State
 from elman.tasks.generate.problem import CHUNK_STEPS
 
@@ -35,11 +36,13 @@ class Reply(NamedTuple):
     score: float  # mean ln p of its tokens and its end, given the conversation
     rank: float  # by which the best is chosen
     again: bool  # whether it repeats an earlier turn
+    retrieved: bool = False  # whether it is a training reply
 
 
 class _Scored(NamedTuple):
     score: float
     ended: bool
+    text: str | None = None  # of a training reply
 
 
 _Pool = dict[tuple[int, ...], _Scored]
@@ -73,10 +76,13 @@ class Position(NamedTuple):
 
 
 class Speaker:
-    """Replies in any number of conversations at once. The network is in eval mode."""
+    """Replies in any number of conversations at once. The network is in eval mode. Without a ranker, as in
+    models of before, the language model alone chooses among its replies."""
 
-    def __init__(self, network: LanguageNet, codec: Codec, settings: Settings) -> None:
-        self.network, self.codec, self.settings = network, codec, settings
+    def __init__(
+        self, network: LanguageNet, codec: Codec, settings: Settings, ranker: Ranker | None = None
+    ) -> None:
+        self.network, self.codec, self.settings, self.ranker = network, codec, settings, ranker
         self._decoder = IncrementalDecoder(network)
         # any of these ends a reply
         self._ends = torch.tensor([codec.speaker(role) for role in SPEAKERS] + [END])
@@ -108,12 +114,15 @@ class Speaker:
 
         Args:
             position: the last token is that of the speaker.
-            turns: of each conversation, the turns that should not be repeated.
+            turns: of each conversation, the last turns, at least one, which should not be repeated.
         """
         temperature, top_p = self.settings.temperature, self.settings.top_p
         pools = self._sample(position, temperature, top_p, generator)
         for pool, searched in zip(pools, self._search(position), strict=True):
             pool |= searched
+        if self.ranker is not None:
+            for n, (pool, earlier) in enumerate(zip(pools, turns, strict=True)):
+                pool |= self._retrieved(self.ranker, position.select(torch.tensor([n])), earlier)
         candidates = [self._ranked(pool, earlier) for pool, earlier in zip(pools, turns, strict=True)]
         for temperature in RETRY_TEMPERATURES:
             stuck = [n for n, replies in enumerate(candidates) if replies[0].again]
@@ -161,6 +170,16 @@ class Speaker:
         options = self._options | {"beam_width": width, "n_best": width}
         return self._pools(decode.beam(self._model, position.last, position.state, **options), 1)
 
+    def _retrieved(self, ranker: Ranker, position: Position, turns: Sequence[str]) -> _Pool:
+        """Return the training replies that fit one conversation best."""
+        texts = ranker.retrieve(turns, self.settings.num_retrieved)
+        ids = [self.codec.words(text)[:MAX_REPLY_TOKENS] for text in texts]
+        log_probs = self.log_probs_given(position.repeat(len(ids)), ids) if ids else []
+        return {
+            tuple(reply): _Scored(log_prob / (len(reply) + 1), True, text)
+            for reply, log_prob, text in zip(ids, log_probs, texts, strict=True)
+        }
+
     def _pools(self, hypotheses: decode.Hypotheses, rows: int) -> list[_Pool]:
         """Return the replies of each conversation, which has `rows` rows."""
         tokens, lengths, scores = hypotheses.tokens, hypotheses.lengths, hypotheses.scores
@@ -174,23 +193,28 @@ class Speaker:
         return pools
 
     def _ranked(self, pool: _Pool, turns: Sequence[str]) -> list[Reply]:
-        """Rank by maximum mutual information (Li et al., arXiv:1510.03055) less a penalty for repetition.
-        Silence, repeated turns and replies without an end come last, in this order."""
-        settings = self.settings
+        """Rank by maximum mutual information (Li et al., arXiv:1510.03055), or by the ranker's sum of that
+        and more, less a penalty for repetition. Silence, repeated turns and replies without an end come last,
+        in this order."""
         priors = self.log_prior([list(ids) for ids in pool])
+        texts = [self.codec.text(ids) if one.text is None else one.text for ids, one in pool.items()]
+        ranks = [
+            one.score - self.settings.mmi_weight * prior / (len(ids) + 1)
+            for (ids, one), prior in zip(pool.items(), priors, strict=True)
+        ]
+        if self.ranker is not None:
+            ranks = self.ranker.scores(self.ranker.evidence(turns, texts, ranks))
         earlier = [words(turn) for turn in turns]
         earlier_pairs = {pair for turn in earlier for pair in pairwise(turn)}
         candidates = []
-        for (ids, (score, ended)), prior in zip(pool.items(), priors, strict=True):
-            text = self.codec.text(ids)
+        for (ids, one), text, rank in zip(pool.items(), texts, ranks, strict=True):
             turn = words(text)
             pairs = list(pairwise(turn))
             repeated = sum(pair in earlier_pairs for pair in pairs) / max(len(pairs), 1)
-            rank = score - settings.mmi_weight * prior / (len(ids) + 1)
-            rank -= settings.repetition_penalty * repeated
+            rank -= self.settings.repetition_penalty * repeated
             again = says_again(turn, earlier)
-            reply = Reply(text or SILENCE, ids, score, rank, again)
-            candidates.append(((not text, again, not ended, -rank), reply))
+            reply = Reply(text or SILENCE, ids, one.score, rank, again, one.text is not None)
+            candidates.append(((not text, again, not one.ended, -rank), reply))
         return [reply for _, reply in sorted(candidates, key=lambda candidate: candidate[0])]
 
     def _step(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:

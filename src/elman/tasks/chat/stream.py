@@ -70,8 +70,8 @@ class ChatStream:
     @entry
     def candidates(self) -> list[Reply]:
         """Return the candidate replies, best first, without adding one to the conversation. With a fallback,
-        the nearest training reply comes first if the best candidate is too improbable. Raises UsageError
-        unless the last turn is the user's."""
+        the best training reply comes first where the best candidate was written by the network and is too
+        improbable. Raises UsageError unless the last turn is the user's."""
         if not self.turns or self.turns[-1].role != "user":
             raise UsageError("there is nothing to reply to: the last turn must be the user's")
         recent = [turn.text for turn in self.turns[-RECENT_TURNS:]]
@@ -81,6 +81,9 @@ class ChatStream:
         (replies,) = self._speaker.replies(position, [recent], generator)
         if self._retrieval is None or self._min_score is None or replies[0].score >= self._min_score:
             return replies
+        for reply in replies:
+            if reply.retrieved and not reply.again:
+                return [reply, *(other for other in replies if other is not reply)]
         nearest = [text for text, _ in self._retrieval.nearest(self.turns[-1].text, NEAREST_REPLIES)]
         text = next((text for text in nearest if text not in recent), nearest[0])
         ids = self._speaker.codec.words(text)
