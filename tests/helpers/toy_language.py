@@ -31,6 +31,8 @@ SMALL_BOT: Final[dict[str, Any]] = {
     "embedding": 8,
     "epochs": 1,
     "max_tokens": 8,
+    "ranker_units": 4,
+    "ranker_epochs": 1,
     "progress": False,
 }
 

@@ -14,6 +14,10 @@ from elman.training.plan import Plan
 from saved_models import SAVED, answers, assert_close, config
 
 ANSWERS: Final = SAVED / "answers.json"
+ADDED: Final[dict[str, dict[str, Any]]] = {  # settings since then
+    "forecast": {"nonnegative": None, "duplicates": "error"},
+    "chat": {"ranker_units": 128, "ranker_epochs": 8, "num_retrieved": 8},
+}
 
 
 def contents(folder: Path) -> dict[str, tuple[Any, ...]]:
@@ -49,8 +53,7 @@ def test_a_model_saved_again_has_its_settings_under_the_names_of_today(task: str
     settings = renamed(first["settings"], kind.SETTINGS)
     if "plan" in settings:
         settings["plan"] = renamed(settings["plan"], Plan)
-    since = {"nonnegative": None, "duplicates": "error"} if task == "forecast" else {}  # settings added since
-    assert second["settings"] == since | settings
+    assert second["settings"] == ADDED.get(task, {}) | settings
     assert second["data"] == first["data"]
     assert kind.EVALUATION.from_dict(second["scores"]) == kind.EVALUATION.from_dict(first["scores"])
 

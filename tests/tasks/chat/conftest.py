@@ -28,4 +28,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Chatbot:
         repetition_penalty=0.0,
         mmi_weight=0.0,
         temperature=0.3,
+        ranker_units=16,
+        ranker_epochs=6,
     )

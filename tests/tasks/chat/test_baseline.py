@@ -128,3 +128,15 @@ def test_wrong_pairs(contexts: list[str], replies: list[str], max_pairs: int, me
 def test_count_below_1() -> None:
     with pytest.raises(UsageError, match="count must be at least 1, not 0"):
         Retrieval.fit(["a"], ["b"]).nearest("a", 0)
+
+
+@given(pairs, texts, st.lists(texts, max_size=5), st.integers(1, 5))
+def test_support(corpus: list[tuple[str, str]], context: str, candidates: list[str], count: int) -> None:
+    contexts, replies = map(list, zip(*corpus, strict=True))
+    retrieval = Retrieval.fit(contexts, replies)
+    oracle = Oracle(replies)
+    expected = [
+        max(cosine * oracle.cosine(reply, one) for reply, cosine in retrieval.nearest(context, count))
+        for one in candidates
+    ]
+    np.testing.assert_allclose(retrieval.support(context, candidates, count), expected, rtol=0, atol=1e-11)

@@ -24,7 +24,7 @@ from elman.tasks.chat.network import DualEncoder
 from elman.tasks.chat.problem import MatchReplies, Turns
 from elman.tasks.chat.ranker import NUMBERS, Ranker, checked_weights, fitted_weights
 from elman.tasks.chat.scores import ChatEvaluation
-from elman.tasks.chat.settings import RANKER_DROPOUT, Settings, defaults, ranker_plan
+from elman.tasks.chat.settings import BYTES_OF_A_TOKEN, RANKER_DROPOUT, Settings, defaults, ranker_plan
 from elman.tasks.chat.speaker import Speaker
 from elman.tasks.chat.stream import ChatStream
 from elman.tasks.entry import entry, training_entry
@@ -114,7 +114,7 @@ class Chatbot(Task):
             skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
                 first, rather than to raise DataError for it; refused where they are more than half of all.
         """
-        chosen, plan = split_choices(settings, Settings)  # before a long file is read
+        _, plan = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
         valid_data = None if valid is None else read_conversations(valid, skip_bad)
@@ -129,10 +129,10 @@ class Chatbot(Task):
             raise DataError(f"{whole.name} {NO_REPLY}")
         if not reply_positions(held_out):
             raise DataError(f"{held_out_name} {NO_REPLY}")
+        size = sum(len(turn.text.encode(errors="replace")) for turns in train for turn in turns)
+        chosen, plan = split_choices(settings, Settings, defaults(size // BYTES_OF_A_TOKEN, settings))
         codec = Codec.learned(train, chosen.vocabulary)
-        ids = codec.running(train)
-        chosen, plan = split_choices(settings, Settings, defaults(len(ids), settings))
-        problem = NextToken(ids, codec.running(held_out), chosen.language, plan)
+        problem = NextToken(codec.running(train), codec.running(held_out), chosen.language, plan)
         torch.manual_seed(plan.seed)
         network = LanguageNet(chosen.language, len(codec))
         encoder = (
@@ -141,11 +141,9 @@ class Chatbot(Task):
         identity: dict[str, Any] = {"settings": asdict(chosen), "data": whole.fingerprint}
         identity["valid"] = None if valid_data is None else valid_data.fingerprint
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
-        # as for the checkpoint: a run that is resumed trains it again, to the same weights
-        if encoder is not None:
-            matching = MatchReplies(
-                Turns.of(train, codec), Turns.of(held_out, codec), ranker_plan(chosen, plan)
-            )
+        if encoder is not None:  # a run that is resumed trains it again, to the same weights
+            turns = [Turns.of(part, codec) for part in (train, held_out)]
+            matching = MatchReplies(*turns, ranker_plan(chosen, plan, len(turns[0].ids) - len(train)))
             ranked = watch(Run(encoder, matching, matching.plan), progress, "ranker")
             if ranked.signal is not None:
                 run.stop(ranked.signal)
@@ -276,6 +274,8 @@ class Chatbot(Task):
             raise ValueError("there are not as many replies as contexts")
         encoder, weights = None, None
         if "rank_weights" in parts.tensors:  # models of 0.1.0 have no ranker
+            if not settings.ranker_units:
+                raise ValueError("there are weights of a ranker that the settings do without")
             encoder = parts.module("ranker", lambda: DualEncoder(settings.ranker_units, len(codec)))
             weights = checked_weights(parts.tensor("rank_weights", torch.float32, 1))
         return {

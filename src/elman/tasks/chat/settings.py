@@ -22,11 +22,21 @@ from elman.training.plan import Plan
 
 # Tokens that a training should read: the fewer there are, the more epochs, within limits.
 TOKENS: Final = 9_000_000
-MIN_EPOCHS, MAX_EPOCHS = 1, 40
+MIN_EPOCHS, MAX_EPOCHS = 1, 12
+BYTES_OF_A_TOKEN: Final = 4  # of UTF-8, about
+# Sizes for this many tokens and more; those for fewer shrink as the cube root.
+FULL_SIZE_TOKENS: Final = 1_400_000
+MOST_UNITS, UNITS_STEP = 512, 64
+LEAST_VOCABULARY, MOST_VOCABULARY = 500, 6000
+TOKENS_OF_A_SUBWORD: Final = 50  # in the training data, at least
 LOGIT_SCALE: Final = 4.0
 MAX_REPLY_TOKENS: Final = 1000
-RANKER_REPLIES: Final = 256  # in a batch of the ranker's training
-RANKER_RATE: Final = 3e-3
+# The ranker's training
+MOST_RANKER_UNITS: Final = 128
+RANKER_TOKENS: Final = 8_000_000
+MAX_RANKER_EPOCHS: Final = 20
+RANKER_STEPS: Final = 50  # in an epoch, at least, while batches have 32 replies or more
+RANKER_LEARNING_RATE: Final = 3e-3
 RANKER_DROPOUT: Final = 0.2
 ROLE_TOKENS: Final = 2  # ids beside the vocabulary, which begin the turns of user and assistant
 
@@ -46,7 +56,10 @@ class Settings(TaskSettings):
     Example: elman train chat conversations.jsonl --save runs/bot
     """
     ARGUMENTS: ClassVar = Arguments
-    DERIVED: ClassVar = ("epochs", "batch_size", "dropout", "patience", "learning_rate", "ema_decay")
+    DERIVED: ClassVar = (
+        *("epochs", "batch_size", "dropout", "patience", "learning_rate", "ema_decay"),
+        *("vocabulary", "hidden", "embedding", "ranker_units", "ranker_epochs"),
+    )
     RENAMED: ClassVar = {
         "steps": "bptt",
         "drawn": "num_samples",
@@ -102,22 +115,34 @@ class Settings(TaskSettings):
         )
 
 
-def ranker_plan(settings: Settings, plan: Plan) -> Plan:
-    """Return how to train the ranker of a chatbot whose language model is trained by `plan`."""
-    epochs = settings.ranker_epochs
-    return replace(
-        plan,
-        epochs=epochs,
-        patience=max(3, epochs // 3),
-        batch_size=RANKER_REPLIES,
-        learning_rate=RANKER_RATE,
-    )
-
-
 def defaults(tokens: int, choices: dict[str, Any]) -> dict[str, Any]:
-    """Return settings and plan for this number of tokens: few are read more often."""
+    """Return settings and plan for this number of tokens: of few, a small network learns in many epochs."""
     epochs = choices.get("epochs", min(max(round(TOKENS / max(tokens, 1)), MIN_EPOCHS), MAX_EPOCHS))
     batch = choices.get("batch_size", 16)
     decay = default_ema_decay(epochs * max(tokens // (batch * choices.get("bptt", Settings.bptt)), 1))
     plan = {"patience": max(3, epochs // 3), "learning_rate": 3e-3, "ema_decay": decay}
-    return {"epochs": epochs, "batch_size": batch, "dropout": default_dropout(epochs)} | plan
+    share = min(1.0, (tokens / FULL_SIZE_TOKENS) ** (1 / 3))
+    hidden = choices.get("hidden", UNITS_STEP * max(1, round(share * MOST_UNITS / UNITS_STEP)))
+    sizes = {
+        "vocabulary": min(max(tokens // TOKENS_OF_A_SUBWORD, LEAST_VOCABULARY), MOST_VOCABULARY),
+        "hidden": hidden,
+        "embedding": max(hidden // 2, 1),
+        "ranker_units": min(max(hidden // 4, 1), MOST_RANKER_UNITS),
+        "ranker_epochs": min(max(round(RANKER_TOKENS / max(tokens, 1)), 1), MAX_RANKER_EPOCHS),
+    }
+    return {"epochs": epochs, "batch_size": batch, "dropout": default_dropout(epochs)} | plan | sizes
+
+
+def ranker_plan(settings: Settings, plan: Plan, replies: int) -> Plan:
+    """Return how to train the ranker on this number of replies, beside a language model trained by `plan`."""
+    epochs, batch = settings.ranker_epochs, min(max(replies // RANKER_STEPS, 32), 256)
+    decay = default_ema_decay(epochs * max(replies // batch, 1))
+    return replace(
+        plan,
+        epochs=epochs,
+        patience=max(3, epochs // 3),
+        batch_size=batch,
+        learning_rate=RANKER_LEARNING_RATE,
+        ema_decay=decay,
+        validations=1,
+    )
