@@ -32,7 +32,7 @@ def chat(
     ] = None,
     fallback: Annotated[
         float | None,
-        typer.Option(help="Answer by retrieval where the reply's own perplexity is above this"),
+        typer.Option(help="Give a training reply where the perplexity of the network's own is above this"),
     ] = None,
     seed: Seed = None,
     int8: Int8 = False,

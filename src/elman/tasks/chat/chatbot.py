@@ -230,7 +230,9 @@ class Chatbot(Task):
         """Start a conversation.
 
         Args:
-            fallback: reply by retrieval if the perplexity of the chatbot's own reply is above this.
+            fallback: give the best training reply where the network wrote the best of all and its perplexity
+                is above this. Training replies compete with the network's without it, too, if there is a
+                ranker.
             seed: of the samples: the same turns and seed give the same replies.
 
         Raises UsageError for a value out of its range, or a fallback without the baseline's pairs.
@@ -288,11 +290,16 @@ class Chatbot(Task):
 
     def card(self) -> Card:
         count = len(self.pairs[0])
+        network = f"The network, {network_phrase(self.settings)}, holds the conversation in its state."
+        if self.encoder is not None:
+            network += (
+                f" A ranker chooses among its replies{' and those of the training data' * (count > 0)}."
+            )
         nearest = f"nearest of {count} training texts, which this folder holds" if count else "nearest text"
         return Card(
             title="Chatbot",
             data=f"{self.source['rows']} conversations of {self.source['source']}",
-            network=f"The network, {network_phrase(self.settings)}, holds the conversation in its state.",
+            network=network,
             held_out="held-out conversations",
             baseline=f"retrieval of the reply to the {nearest}",
             usage='model.predict("Hello!")',
