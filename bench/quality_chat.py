@@ -15,6 +15,7 @@ from quality_text import _data
 
 MIN_WORDS: Final = 8  # of a turn that two dialogues hardly share by chance
 EPOCHS: Final = 4
+REPLIES: Final = 30
 
 
 def dialog(**settings: Any) -> dict[str, Any]:
@@ -44,7 +45,22 @@ def dialog(**settings: Any) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "seconds to score": round(time.perf_counter() - scoring, 1),
         "settings": asdict(model.settings),
+        "replies": replies(model, strict),
     } | {name: result.to_dict() for name, result in results.items()}
+
+
+def replies(model: elman.Chatbot, dialogues: list[list[str]], count: int = REPLIES) -> list[dict[str, Any]]:
+    """Return replies to read by eye, in dialogues spread evenly: each to the user's second turn, or first."""
+    rows = []
+    for turns in (dialogues[k * len(dialogues) // count] for k in range(count)):
+        before = turns[: 3 if len(turns) > 3 else 1]
+        roles = ("user", "assistant", "user")
+        stream = model.stream()
+        stream.tell([{"role": role, "content": text} for role, text in zip(roles, before, strict=False)])
+        best = stream.candidates()[0]
+        answers = {"reply": best.text, "retrieved": best.retrieved, "true": turns[len(before)]}
+        rows.append({"before": before} | answers)
+    return rows
 
 
 RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {"dialog": dialog}
