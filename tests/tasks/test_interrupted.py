@@ -43,7 +43,8 @@ FITS: dict[str, Callable[..., Any]] = {
     ),
     "chat": lambda folder, **more: elman.Chatbot.fit(
         [list(pair) for pair in PAIRS],
-        folder=folder, vocabulary=300, embedding=8, max_tokens=4, **SMALL, **more,
+        folder=folder, vocabulary=300, embedding=8, max_tokens=4, ranker_units=4, ranker_epochs=2,
+        **SMALL, **more,
     ),
 }  # fmt: skip
 

@@ -1,15 +1,22 @@
 """A chatbot of a small world, where a reply may depend on a turn before the last."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
+import torch
 
 import elman
+import mutants
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks import Chatbot
 from toy_language import SMALL_BOT, world
+
+THINGS = ("house", "tree", "river", "stone", "horse", "book", "letter", "song")
 
 
 def test_a_trained_chatbot_beats_retrieval(model: Chatbot) -> None:
@@ -82,6 +89,62 @@ def test_saved_model_replies_the_same(model: Chatbot, tmp_path: Path) -> None:
     (tmp_path / "m" / "config.json").write_text(json.dumps(config))
     with pytest.raises(ArtifactError, match="don't fit"):
         elman.load(tmp_path / "m")
+
+
+def hostile(model: Chatbot, folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    model.save(folder)
+    files = mutants.read(folder)
+    tensors = safetensors.torch.load(files["model.safetensors"])
+    change(tensors)
+    mutants.write(files | {"model.safetensors": safetensors.torch.save(tensors)}, folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rank_weights", torch.ones(2)),
+        ("rank_weights", torch.ones(3, dtype=torch.int64)),
+        ("rank_weights", torch.tensor([1.0, float("nan"), 1.0])),
+        ("ranker.scale", torch.tensor([float("inf")])),
+        ("ranker.reply.bias", torch.zeros(3)),
+        ("ranker.another", torch.zeros(3)),
+        ("ranker.reply.bias", None),
+        ("rank_weights", None),
+    ],
+)
+def test_a_hostile_ranker_is_refused(
+    model: Chatbot, tmp_path: Path, name: str, value: torch.Tensor | None
+) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        tensors.pop(name, None)
+        if value is not None:
+            tensors[name] = value
+
+    hostile(model, tmp_path / "m", change)
+    with pytest.raises(ArtifactError, match="rank"):
+        elman.load(tmp_path / "m")
+
+
+def test_wild_weights_of_a_ranker_still_reply(model: Chatbot, tmp_path: Path) -> None:
+    hostile(model, tmp_path / "m", lambda tensors: tensors["ranker.scale"].fill_(1e11))
+    assert isinstance(elman.load(tmp_path / "m").predict("Hi, I am Ada."), str)
+
+
+def test_a_model_without_a_ranker_chooses_by_the_language_model(model: Chatbot, tmp_path: Path) -> None:
+    bare = replace(model, encoder=None, rank_weights=None, settings=replace(model.settings, ranker_units=0))
+    assert bare._speaker.ranker is None and "ranker" not in bare.card().network
+    bare.save(tmp_path / "m")
+    assert elman.load(tmp_path / "m").predict("Hi, I am Ada.", 3) == bare.predict("Hi, I am Ada.", 3)
+    evaluation = bare.evaluate(world(2, seed=4))
+    assert list(evaluation.baselines) == ["retrieval"] and evaluation.scores["retrieved"] is None
+
+
+def test_a_small_bot_answers_its_training_questions() -> None:
+    questions = [f"What is {a} {b}?" for a in ("a red", "a cold", "an old", "my") for b in THINGS]
+    pairs = [(question, f"{question[8:-1]} is number {k}.") for k, question in enumerate(questions)]
+    model = Chatbot.fit([list(pair) for pair in pairs], **SMALL_BOT)
+    answers = dict(zip(*model.pairs, strict=True))
+    assert sum(model.predict(question) == answers[question] for question in answers) >= 0.95 * len(answers)
 
 
 def test_without_the_pairs_there_is_no_baseline() -> None:

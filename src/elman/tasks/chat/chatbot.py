@@ -275,7 +275,7 @@ class Chatbot(Task):
         if len(contexts) != len(replies):
             raise ValueError("there are not as many replies as contexts")
         encoder, weights = None, None
-        if "rank_weights" in parts.tensors:  # models of 0.1.0 have no ranker
+        if any(name.startswith("rank") for name in parts.tensors):  # models of 0.1.0 have none
             if not settings.ranker_units:
                 raise ValueError("there are weights of a ranker that the settings do without")
             encoder = parts.module("ranker", lambda: DualEncoder(settings.ranker_units, len(codec)))

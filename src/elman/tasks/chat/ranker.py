@@ -14,9 +14,9 @@ from torch import Tensor
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.network import CONTEXT_TURNS, DualEncoder, joined
+from elman.tasks.chat.settings import SHORTLIST
 
 NUMBERS: Final = 3  # that speak for a reply
-SHORTLIST: Final = 100  # replies to the nearest training texts, of which the best are kept
 NEIGHBOURS: Final = 8  # training texts whose replies speak for a reply
 PRIOR_ROWS: Final = 1.0  # a Gaussian on the logarithms of the weights counts as much
 MAX_RANK_WEIGHT: Final = 1e6

@@ -34,10 +34,11 @@ MAX_REPLY_TOKENS: Final = 1000
 # The ranker's training
 MOST_RANKER_UNITS: Final = 128
 RANKER_TOKENS: Final = 8_000_000
-MAX_RANKER_EPOCHS: Final = 20
+MAX_RANKER_EPOCHS: Final = 10
 RANKER_STEPS: Final = 50  # in an epoch, at least, while batches have 32 replies or more
 RANKER_LEARNING_RATE: Final = 3e-3
 RANKER_DROPOUT: Final = 0.2
+SHORTLIST: Final = 100  # replies to the nearest training texts, from which those to choose from are taken
 ROLE_TOKENS: Final = 2  # ids beside the vocabulary, which begin the turns of user and assistant
 
 
@@ -96,7 +97,7 @@ class Settings(TaskSettings):
     )
     ranker_epochs: int = whole(8, "Passes of the ranker's training over the data", most=1_000_000)
     num_retrieved: int = whole(
-        8, "Training replies that are retrieved, to choose from; 0 for none", least=0, most=MAX_BEAM_WIDTH
+        8, "Training replies that are retrieved, to choose from; 0 for none", least=0, most=SHORTLIST
     )
     keep_baseline: bool = flag(True, "Save the training pairs, from which replies are retrieved")
 
