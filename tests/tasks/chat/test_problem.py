@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from elman.data.text.conversations import Conversation, Turn, read_conversations
 from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.network import CONTEXT_TURNS, DualEncoder
-from elman.tasks.chat.problem import MatchReplies, Turns
+from elman.tasks.chat.problem import MAX_TURNS, MatchReplies, Turns
 from elman.tasks.chat.scores import candidates, hits
 from elman.training.plan import Plan
 from elman.training.problem import DeadEnd
@@ -81,19 +81,23 @@ def test_validation_is_hits_of_the_true_reply(codec: Codec) -> None:
     batch=st.integers(1, 12),
     epoch=st.integers(0, 3),
 )
-def test_every_conversation_is_in_one_batch_but_for_a_short_last_one(
-    codec: Codec, sizes: list[int], batch: int, epoch: int
-) -> None:
+def test_batches_hold_different_conversations(codec: Codec, sizes: list[int], batch: int, epoch: int) -> None:
     turns = Turns.of([talk(*["Red."] * size) for size in sizes], codec)
     problem = MatchReplies(turns, Turns.of(TALKS, codec), Plan(batch_size=batch))
     batches = problem.batches(epoch, 0, 1)
     places = [c for one in batches for c in one]
     assert len(set(places)) == len(places) and batches == problem.batches(epoch, 0, 1)
-    missing = set(range(len(sizes))) - set(places)
-    assert batches and len(missing) <= max(1, len(batches[0]) // 2)
-    for one in batches:
-        replies = [sizes[c] - 1 for c in one]
-        assert sum(replies) - replies[-1] <= max(batch, 2) + 5
+    assert len({len(one) for one in batches}) == 1 and len(sizes) - len(places) < len(batches[0])
+
+
+def test_long_conversations_are_cut(codec: Codec) -> None:
+    sizes = [2, MAX_TURNS + 1, MAX_TURNS + 2, 3 * MAX_TURNS]
+    turns = Turns.of([talk(*["Red."] * size) for size in sizes], codec)
+    replies, before = turns.replies(range(len(turns.conversations)))
+    firsts = {sum(sizes[:k]) for k in range(len(sizes))}
+    assert replies == [n for n in range(sum(sizes)) if n not in firsts]
+    assert all(row[0] == n - 1 for n, row in zip(replies, before, strict=True))
+    assert max(map(len, turns.conversations)) == MAX_TURNS + 1
 
 
 def test_processes_share_a_batch(codec: Codec) -> None:

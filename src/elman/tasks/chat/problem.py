@@ -23,12 +23,14 @@ from elman.training.plan import Plan
 from elman.training.problem import share, unwrapped
 
 VALIDATION_TURNS: Final = 1024  # encoded at once
+MAX_TURNS: Final = 64  # of a conversation in a batch, whose logits are the square of its replies
 MAX_VALIDATION_REPLIES: Final = 3000
 
 
 @dataclass(frozen=True, eq=False)
 class Turns:
-    """The turns of conversations, one after another."""
+    """The turns of conversations, one after another. Long conversations are cut: the last turn before a cut
+    is the first after it, so that every turn but a conversation's first is a reply once."""
 
     ids: list[list[int]]
     texts: list[str]
@@ -38,7 +40,11 @@ class Turns:
     def of(cls, conversations: Sequence[Conversation], codec: Codec) -> "Turns":
         texts = [turn.text for turns in conversations for turn in turns]
         ends = np.cumsum([0, *map(len, conversations)]).tolist()
-        ranges = [range(begin, end) for begin, end in pairwise(ends)]
+        ranges = [
+            range(begin, min(begin + MAX_TURNS + 1, end))
+            for start, end in pairwise(ends)
+            for begin in range(start, end - 1, MAX_TURNS)
+        ]
         return cls([codec.words(text) for text in texts], texts, ranges)
 
     def replies(self, conversations: Sequence[int]) -> tuple[list[int], list[list[int]]]:
@@ -69,14 +75,13 @@ class MatchReplies:
 
     def batches(self, epoch: int, rank: int, world: int) -> list[list[int]]:
         """Return conversations with about `batch_size` replies together."""
-        order = np.random.default_rng((self.plan.seed, epoch)).permutation(len(self.train.conversations))
-        sizes = np.array([len(self.train.conversations[c]) - 1 for c in order])
-        number = np.cumsum(sizes) // max(self.plan.batch_size, 2 * world)
-        cuts = np.flatnonzero(np.diff(number)) + 1
-        whole = [part.tolist() for part in np.split(order, cuts)]
-        if len(whole) > 1 and len(whole[-1]) < len(whole[0]) // 2:
-            whole.pop()  # the last is too easy; which conversations it holds changes by epoch
-        return share(whole, rank, world)
+        lengths = [len(turns) - 1 for turns in self.train.conversations]
+        size = max(round(self.plan.batch_size * len(lengths) / sum(lengths)), world)
+        order = np.random.default_rng((self.plan.seed, epoch)).permutation(len(lengths)).tolist()
+        batches = [order[begin : begin + size] for begin in range(0, len(order), size)]
+        if len(batches) > 1 and len(batches[-1]) < size:
+            batches.pop()  # too easy; which conversations it holds changes by epoch
+        return share(batches, rank, world)
 
     def loss(self, model: nn.Module, batch: Sequence[int], state: Any) -> tuple[Tensor, float, None]:
         replies, before = self.train.replies(batch)

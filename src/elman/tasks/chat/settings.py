@@ -23,9 +23,9 @@ from elman.training.plan import Plan
 # Tokens that a training should read: the fewer there are, the more epochs, within limits.
 TOKENS: Final = 9_000_000
 MIN_EPOCHS, MAX_EPOCHS = 1, 12
-BYTES_OF_A_TOKEN: Final = 4  # of UTF-8, about
+BYTES_OF_A_TOKEN: Final = 3  # of UTF-8, about
 # Sizes for this many tokens and more; those for fewer shrink as the cube root.
-FULL_SIZE_TOKENS: Final = 1_400_000
+FULL_SIZE_TOKENS: Final = 1_600_000
 MOST_UNITS, UNITS_STEP = 512, 64
 LEAST_VOCABULARY, MOST_VOCABULARY = 500, 6000
 TOKENS_OF_A_SUBWORD: Final = 50  # in the training data, at least
