@@ -21,10 +21,10 @@ from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.judge import evaluate, ranking_evidence, reply_positions
 from elman.tasks.chat.network import DualEncoder
-from elman.tasks.chat.problem import MatchReplies, Turns
+from elman.tasks.chat.problem import matching_run
 from elman.tasks.chat.ranker import NUMBERS, Ranker, checked_weights, fitted_weights
 from elman.tasks.chat.scores import ChatEvaluation
-from elman.tasks.chat.settings import BYTES_OF_A_TOKEN, RANKER_DROPOUT, Settings, defaults, ranker_plan
+from elman.tasks.chat.settings import BYTES_OF_A_TOKEN, RANKER_DROPOUT, Settings, defaults
 from elman.tasks.chat.speaker import Speaker
 from elman.tasks.chat.stream import ChatStream
 from elman.tasks.entry import entry, training_entry
@@ -142,9 +142,7 @@ class Chatbot(Task):
         identity["valid"] = None if valid_data is None else valid_data.fingerprint
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
         if encoder is not None:  # a run that is resumed trains it again, to the same weights
-            turns = [Turns.of(part, codec) for part in (train, held_out)]
-            matching = MatchReplies(*turns, ranker_plan(chosen, plan, len(turns[0].ids) - len(train)))
-            ranked = watch(Run(encoder, matching, matching.plan), progress, "ranker")
+            ranked = watch(matching_run(encoder, train, held_out, codec, chosen, plan), progress, "ranker")
             if ranked.signal is not None:
                 run.stop(ranked.signal)
             encoder.eval().cpu()
@@ -162,7 +160,8 @@ class Chatbot(Task):
             held_out, notes, scope = [held_out[answered[row]] for row in rows], notes + note, INTERRUPTED
         speaker = Speaker(network, codec, chosen)
         if encoder is not None:
-            speaker.ranker = Ranker(encoder, codec, retrieval, torch.ones(NUMBERS))
+            kept = retrieval if chosen.keep_baseline else None
+            speaker.ranker = Ranker(encoder, codec, kept, torch.ones(NUMBERS))
             evidence = ranking_evidence(speaker, held_out, scope["replies"])
             speaker.ranker.weights = fitted_weights(evidence)
         validation = evaluate(speaker, retrieval, held_out, notes, **scope)

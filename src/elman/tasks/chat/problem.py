@@ -19,6 +19,8 @@ from elman.tasks.chat.baseline import words
 from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.network import CONTEXT_TURNS, DualEncoder, joined
 from elman.tasks.chat.scores import candidates, hits
+from elman.tasks.chat.settings import Settings, ranker_plan
+from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.problem import share, unwrapped
 
@@ -113,3 +115,17 @@ class MatchReplies:
             for row, vector in zip(self._rivals, context, strict=True)
         ]
         return {"hits": hits(ranks)}
+
+
+def matching_run(
+    encoder: DualEncoder,
+    train: Sequence[Conversation],
+    held_out: Sequence[Conversation],
+    codec: Codec,
+    settings: Settings,
+    plan: Plan,
+) -> Run:
+    """Return the run that trains the ranker of a chatbot whose language model is trained by `plan`."""
+    turns = Turns.of(train, codec)
+    plan = ranker_plan(settings, plan, len(turns.ids) - len(train))
+    return Run(encoder, MatchReplies(turns, Turns.of(held_out, codec), plan), plan)
