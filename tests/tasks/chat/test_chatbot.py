@@ -91,7 +91,7 @@ def test_saved_model_replies_the_same(model: Chatbot, tmp_path: Path) -> None:
         elman.load(tmp_path / "m")
 
 
-def hostile(model: Chatbot, folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+def hostile(model: Chatbot, folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     model.save(folder)
     files = mutants.read(folder)
     tensors = safetensors.torch.load(files["model.safetensors"])

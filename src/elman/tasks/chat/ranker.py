@@ -72,7 +72,8 @@ class Ranker:
         recent = list(reversed(turns[-CONTEXT_TURNS:]))
         contexts, vectors = self.encoder([self.codec.words(text) for text in [*recent, *replies]])
         rows = torch.tensor([[k if k < len(recent) else -1 for k in range(CONTEXT_TURNS)]])
-        return vectors[len(recent) :] @ joined(contexts, rows)[0]
+        products: Tensor = vectors[len(recent) :] @ joined(contexts, rows)[0]
+        return products
 
 
 def fitted_weights(rows: Sequence[Tensor]) -> Tensor:
