@@ -2,7 +2,7 @@
 
     python bench/kill.py COUNT [SEED]
 
-COUNT is the number of kills of each task. Prints a line a task: kills, finished runs, and those that ended with
+COUNT is the number of kills of each task. Prints a line a task: kills, finished runs, those that ended with
 other weights than an uninterrupted one or could not be resumed. Exits with 1 if there are any of the latter.
 """
 
