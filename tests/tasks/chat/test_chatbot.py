@@ -142,7 +142,9 @@ def test_a_model_without_a_ranker_chooses_by_the_language_model(model: Chatbot, 
 def test_a_small_bot_answers_its_training_questions() -> None:
     questions = [f"What is {a} {b}?" for a in ("a red", "a cold", "an old", "my") for b in THINGS]
     pairs = [(question, f"{question[8:-1]} is number {k}.") for k, question in enumerate(questions)]
-    model = Chatbot.fit([list(pair) for pair in pairs], **SMALL_BOT)
+    model = Chatbot.fit(
+        [list(pair) for pair in pairs], **SMALL_BOT | {"ranker_units": 16, "ranker_epochs": 30}
+    )
     answers = dict(zip(*model.pairs, strict=True))
     assert sum(model.predict(question) == answers[question] for question in answers) >= 0.95 * len(answers)
 

@@ -111,12 +111,12 @@ def evaluation(**changes: Any) -> ChatEvaluation:
 def test_an_evaluation_prints_and_comes_back() -> None:
     full = evaluation()
     assert str(full).splitlines() == [
-        "                    network  retrieval",
-        "perplexity            31.25",
-        "different words         0.1        0.2",
-        "different pairs         0.4        0.6",
-        "turns in a loop        0.05",
-        "first of 20             0.3      0.125",
+        "                      network  retrieval",
+        "perplexity              31.25",
+        "different words           0.1        0.2",
+        "different pairs           0.4        0.6",
+        "turns in a loop          0.05",
+        "first of 20               0.3      0.125",
         "",
         "100 replies",
         "Note: a note",

@@ -29,7 +29,7 @@ def test_log_probs_given_are_the_searchs_scores(model: Chatbot) -> None:
     speaker = model._speaker
     ids = [*speaker.codec.turn(Turn("user", "Hi, I am Ada.")), speaker.codec.speaker("assistant")]
     position = speaker.read(speaker.start(), ids)
-    (replies,) = speaker.replies(position, [[]], torch.Generator().manual_seed(0))
+    (replies,) = speaker.replies(position, [["Hi, I am Ada."]], torch.Generator().manual_seed(0))
     totals = speaker.log_probs_given(position.repeat(len(replies)), [list(reply.ids) for reply in replies])
     for reply, total in zip(replies, totals, strict=True):
         assert reply.score == pytest.approx(total / (len(reply.ids) + 1), rel=1e-3, abs=1e-4)

@@ -18,7 +18,6 @@ from elman.tasks.evaluation import Scores, perplexity
 from elman.tasks.generate.problem import teacher_forced
 
 MAX_REPLIES: Final = 400  # true replies that are scored, each beside the chatbot's own
-PARTS: Final = ("language model", "dual encoder")  # of the ranker's score, which also stand alone
 TALKS, TALK_TURNS = 8, 50  # conversations of the chatbot with itself
 BATCH_CONVERSATIONS: Final = 32
 
@@ -62,8 +61,8 @@ def evaluate(
         if scores["hits"] <= plain["hits"]:  # type: ignore[operator]  # never None
             notes += ("the network finds true replies no better than retrieval: train longer, or on more",)
     if ranker is not None:
+        scores["language_hits"], scores["encoder_hits"] = _hits(evidence, 0), _hits(evidence, 1)
         scores["retrieved"] = sum(reply.retrieved for reply in generated) / len(generated)
-        baselines |= {name: {"hits": _hits(evidence, k)} for k, name in enumerate(PARTS)}
     return ChatEvaluation(scores=scores, baselines=baselines, notes=notes, replies=len(places))
 
 
@@ -216,5 +215,7 @@ def _scores(replies: Sequence[str], found: float, loops: Sequence[float]) -> Sco
         "distinct2": distinct(replies, 2),
         "loops": sum(loops) / len(loops) if loops else None,
         "hits": found,
+        "language_hits": None,
+        "encoder_hits": None,
         "retrieved": None,
     }

@@ -18,7 +18,8 @@ from elman.tasks.chat.settings import SHORTLIST
 
 NUMBERS: Final = 3  # that speak for a reply
 NEIGHBOURS: Final = 8  # training texts whose replies speak for a reply
-PRIOR_ROWS: Final = 1.0  # a Gaussian on the logarithms of the weights counts as much
+# The weights before any row: what was answered before is right again, unless much speaks against it.
+PRIOR_WEIGHTS: Final = (1.0, 1.0, 5.0)
 MAX_RANK_WEIGHT: Final = 1e6
 
 
@@ -80,9 +81,10 @@ def fitted_weights(rows: Sequence[Tensor]) -> Tensor:
     """Return the weights (3,) above 0 by which the first of each row's replies (N, 3) is the likeliest.
 
     They maximise the sum over rows of ln softmax of the weighted sums, and a Gaussian prior on their
-    logarithms keeps those of few rows near 1.
+    logarithms keeps those of few rows near `PRIOR_WEIGHTS`.
     """
-    logs = torch.zeros(NUMBERS, dtype=torch.float64, requires_grad=True)
+    prior = torch.tensor(PRIOR_WEIGHTS, dtype=torch.float64).log()
+    logs = prior.clone().requires_grad_()
     most = max((len(row) for row in rows), default=1)
     numbers = torch.zeros(len(rows), most, NUMBERS, dtype=torch.float64)
     missing = torch.ones(len(rows), most, dtype=torch.bool)
@@ -93,7 +95,7 @@ def fitted_weights(rows: Sequence[Tensor]) -> Tensor:
     def loss() -> Tensor:
         optimizer.zero_grad()
         scores = (numbers @ logs.exp()).masked_fill(missing, -torch.inf)
-        total = -scores.log_softmax(1)[:, 0].sum() + PRIOR_ROWS / 2 * logs.square().sum()
+        total = -scores.log_softmax(1)[:, 0].sum() + (logs - prior).square().sum() / 2
         total.backward()  # type: ignore[no-untyped-call]
         return total
 

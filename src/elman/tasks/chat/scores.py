@@ -23,7 +23,8 @@ class ChatEvaluation(Evaluation):
 
     `perplexity` per token of the true replies, of a network only; `distinct1` and `distinct2`: see
     `distinct`; `loops`: see `loop_rate`, of simulated conversations; `hits`: hits@1 of 20, 0 to 1, where
-    chance is 0.05; `retrieved`: the share of its replies that are training replies.
+    chance is 0.05; of a chatbot with a ranker also `language_hits` and `encoder_hits`, those of its language
+    model and of its dual encoder alone, and `retrieved`, the share of its replies that are training replies.
     """
 
     SAVED_BASELINES: ClassVar = {"baseline": RETRIEVAL}
@@ -37,6 +38,8 @@ class ChatEvaluation(Evaluation):
             "distinct2": Metric("different pairs"),
             "loops": Metric("turns in a loop"),
             "hits": Metric("first of 20"),
+            "language_hits": Metric("by language model"),
+            "encoder_hits": Metric("by dual encoder"),
             "retrieved": Metric("training replies"),
         }
 
