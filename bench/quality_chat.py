@@ -15,7 +15,38 @@ from quality_text import _data
 
 MIN_WORDS: Final = 8  # of a turn that two dialogues hardly share by chance
 EPOCHS: Final = 4
-REPLIES: Final = 30
+PROMPTS: Final = (
+    "Hello, how are you today?",
+    "What do you do for a living?",
+    "I would like to book a table for two.",
+    "Thank you very much!",
+    "Where did you grow up?",
+    "I have a terrible headache.",
+    "Can you recommend a good film?",
+    "How much is this coat?",
+    "I am looking for the nearest bank.",
+    "What is the weather like in your town?",
+    "My train leaves in ten minutes!",
+    "Do you play any sports?",
+    "I lost my passport yesterday.",
+    "Shall we go for a walk after dinner?",
+    "I failed my exam again.",
+    "Could you turn the music down, please?",
+    "What would you like to drink?",
+    "I got the job!",
+    "Why are you late?",
+    "May I speak to Mr. Miller?",
+    "Is there a swimming pool in the hotel?",
+    "I want to open an account.",
+    "My brother is getting married next week.",
+    "Do you have brothers or sisters?",
+    "I think it will rain tomorrow.",
+    "How long does it take to the airport?",
+    "You look tired.",
+    "What is the capital of Peru?",
+    "Colourless ideas sleep furiously.",
+    "Goodbye, see you on Monday.",
+)
 
 
 def dialog(**settings: Any) -> dict[str, Any]:
@@ -45,21 +76,18 @@ def dialog(**settings: Any) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "seconds to score": round(time.perf_counter() - scoring, 1),
         "settings": asdict(model.settings),
-        "replies": replies(model, strict),
+        "replies": replies(model),
     } | {name: result.to_dict() for name, result in results.items()}
 
 
-def replies(model: elman.Chatbot, dialogues: list[list[str]], count: int = REPLIES) -> list[dict[str, Any]]:
-    """Return replies to read by eye, in dialogues spread evenly: each to the user's second turn, or first."""
+def replies(model: elman.Chatbot) -> list[dict[str, Any]]:
+    """Return the reply to each prompt, and whether it is one of the training data, to read by eye."""
     rows = []
-    for turns in (dialogues[k * len(dialogues) // count] for k in range(count)):
-        before = turns[: 3 if len(turns) > 3 else 1]
-        roles = ("user", "assistant", "user")
+    for prompt in PROMPTS:
         stream = model.stream()
-        stream.tell([{"role": role, "content": text} for role, text in zip(roles, before, strict=False)])
+        stream.push(prompt)
         best = stream.candidates()[0]
-        answers = {"reply": best.text, "retrieved": best.retrieved, "true": turns[len(before)]}
-        rows.append({"before": before} | answers)
+        rows.append({"prompt": prompt, "reply": best.text, "retrieved": best.retrieved})
     return rows
 
 
