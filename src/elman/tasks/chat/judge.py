@@ -39,15 +39,17 @@ def evaluate(
     notes: tuple[str, ...] = (),
     replies: int = MAX_REPLIES,
     talks: int = TALKS,
+    evidence: Sequence[Tensor] | None = None,
 ) -> ChatEvaluation:
     """Score the network and the baseline on conversations of which at least one has a reply; without `talks`
-    of the chatbot with itself there is no score of its loops."""
+    of the chatbot with itself there is no score of its loops. `evidence` is the `ranking_evidence` of these
+    replies, if it is there already."""
     places, rivals = _tasks(conversations, replies)
     generated: list[Reply] = []
-    evidence: list[Tensor] = []
     for position, recent in _moments(speaker, conversations, places):
         generated += _replies(speaker, position, recent)
-        evidence += _evidence(speaker, position, recent, rivals[len(evidence) :])
+    if evidence is None:
+        evidence = ranking_evidence(speaker, conversations, replies)
     openings = [turns[0] for turns in conversations[:talks]]
     loops = [loop_rate([turn.text for turn in talk]) for talk in simulate(speaker, openings)] if talks else []
     ranker = speaker.ranker
@@ -175,7 +177,10 @@ def _evidence(
     rivals = rivals[: len(recent)]
     flat = [speaker.codec.words(text) for row in rivals for text in row]
     owner = torch.tensor([n for n, row in enumerate(rivals) for _ in row])
-    log_probs, priors = speaker.log_probs_given(position.select(owner), flat), speaker.log_prior(flat)
+    log_probs = speaker.log_probs_given(position.select(owner), flat)
+    different = sorted({tuple(ids) for ids in flat})
+    prior_of = dict(zip(different, speaker.log_prior(different), strict=True))
+    priors = [prior_of[tuple(ids)] for ids in flat]
     weight = speaker.settings.mmi_weight
     scores = iter(
         (log_prob - weight * prior) / (len(ids) + 1)
