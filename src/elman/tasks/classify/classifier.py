@@ -19,16 +19,23 @@ from elman.errors import UsageError
 from elman.tasks.classify.baseline import BagOfWords
 from elman.tasks.classify.examples import (
     Encoded,
+    Fold,
     contradiction_note,
     encode,
+    held_out_rows,
     read_corpus,
     read_examples,
     require_one_kind,
     scoring_notes,
     start_token,
 )
-from elman.tasks.classify.network import ClassifierNet, evidence
-from elman.tasks.classify.problem import LabelProblem, class_probabilities, class_weights
+from elman.tasks.classify.network import Ensemble, evidence
+from elman.tasks.classify.problem import (
+    LabelProblem,
+    class_probabilities,
+    class_weights,
+    held_out_probabilities,
+)
 from elman.tasks.classify.scores import Label, LabelEvaluation, likeliest
 from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.classify.stream import ClassifierStream
@@ -41,6 +48,7 @@ from elman.training.loop import Run
 from elman.training.progress import watch
 from elman.typed import typed
 
+FIRST_MEMBER: Final = {part: f"members.0.{part}" for part in ("embedding", "layers", "head")}
 INTERRUPTED_TEXTS: Final = 200  # classified for the scores of an interrupted training
 
 
@@ -86,7 +94,7 @@ class Classifier(Task):
     }
     SAVED_BESIDE: ClassVar = frozenset({"columns"})
 
-    network: ClassifierNet
+    network: Ensemble
     settings: Settings
     validation: LabelEvaluation
     baseline: BagOfWords
@@ -106,6 +114,7 @@ class Classifier(Task):
         valid: Any = None,
         header: bool = True,
         skip_bad: bool = False,
+        stream: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -117,50 +126,62 @@ class Classifier(Task):
             data: any table that `elman.data.table.table.read_table` reads.
             text, label: names of the columns.
             valid: a table with the same columns on which to choose the best model; if None, a tenth of the
-                rows, none of whose texts is trained on.
+                rows for each of `networks`, none of whose texts it learns from.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
             skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
                 first, rather than to raise DataError for it; refused where they are more than half of all.
+            stream: whether to read texts forwards only (`bidirectional=False`), so that the model can stream.
         """
-        _, plan = split_choices(settings, Settings)  # before a long file is read
+        if stream and settings.setdefault("bidirectional", False):
+            raise UsageError("a model that reads texts from both ends can't stream: leave one of them out")
+        split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
         require_one_kind(data, label)
         valid_table = None if valid is None else read_table(valid, header=header, skip_bad=skip_bad)
         table = read_table(data, header=header, skip_bad=skip_bad)
-        corpus = read_corpus(table, valid_table, text, label, plan.seed)
-        chosen, plan = split_choices(settings, Settings, defaults(len(corpus.train.texts), settings))
-        tokenizer = make_tokenizer(chosen, corpus.train.texts)
-        train, held_out = corpus.train.encoded(tokenizer), corpus.held_out.encoded(tokenizer)
-        weights = class_weights(train.labels, len(corpus.classes), chosen.class_weights == "balanced")
-        problem = LabelProblem(train, held_out, weights, plan)
+        corpus = read_corpus(table, valid_table, text, label)
+        chosen, plan = split_choices(settings, Settings, defaults(corpus.rows, settings))
+        folds = corpus.folds(chosen.networks, plan.seed)
+        trained = sorted(set().union(*(fold.train for fold in folds)))
+        train_texts = corpus.examples.take(trained).texts
+        tokenizer = make_tokenizer(chosen, train_texts)
+        examples = corpus.examples.encoded(tokenizer)
+        balanced = chosen.class_weights == "balanced"
+        weights = class_weights(examples.labels[trained], len(corpus.classes), balanced)
         torch.manual_seed(plan.seed)
         sizes = start_token(tokenizer) + 1, len(corpus.classes)
-        baseline, network = BagOfWords(*sizes), ClassifierNet(chosen, *sizes)
-        network.start_from(evidence(train.texts, train.labels, *sizes))
+        baseline, network = BagOfWords(*sizes), Ensemble(chosen, *sizes)
+        network.start_from([evidence(examples.take(fold.train), *sizes) for fold in folds])
         identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
         identity["valid"] = None if valid_table is None else valid_table.fingerprint
         # made first: it refuses a checkpoint that doesn't fit
-        cropped = replace(problem, crop=chosen.crop)
-        run = Run(network, cropped, plan, folder=folder, resume=resume, identity=identity)
-        plain = watch(Run(baseline, problem, plan), progress, "plain baseline")
+        problem = LabelProblem(examples, folds, weights, plan, chosen.crop)
+        run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
+        held_out = held_out_rows(folds)
+        never = Fold(sorted(set(trained).difference(held_out)), held_out)
+        plain = watch(Run(baseline, replace(problem, folds=[never], crop=None), plan), progress, "baseline")
         if plain.signal is not None:
             run.stop(plain.signal)
         outcome = watch(run, progress, "network")
         run.require_model()
         network.eval().cpu()
-        train_hashes = torch.tensor(sorted(set(text_hashes(corpus.train.texts))))
-        notes = overlap_note(text_hashes(corpus.held_out.texts), train_hashes, "texts")
-        notes += scoring_notes(corpus.held_out, corpus.classes) + contradiction_note(corpus.train)
+        train_hashes = torch.tensor(sorted(set(text_hashes(train_texts))))
+        chosen_on = corpus.examples.take(held_out)
+        notes = scoring_notes(chosen_on, corpus.classes) + contradiction_note(corpus.examples.take(trained))
+        if valid_table is not None:
+            notes = overlap_note(text_hashes(chosen_on.texts), train_hashes, "texts") + notes
         notes += failure_note(outcome.error)
         if outcome.signal is not None:
-            rows, note = sample_rows(len(held_out.texts), INTERRUPTED_TEXTS, "texts")
-            held_out, notes = corpus.held_out.take(rows).encoded(tokenizer), notes + note
+            some, note = sample_rows(len(held_out), INTERRUPTED_TEXTS, "texts")
+            sample, notes = {held_out[i] for i in some}, notes + note
+            folds = [Fold(fold.train, [i for i in fold.held_out if i in sample]) for fold in folds]
+        rows, ours = held_out_probabilities(network, examples.texts, folds)
         model = cls(
             network=network,
             settings=chosen,
             source=corpus.source,
-            validation=_score(network, baseline.eval().cpu(), held_out, corpus.classes, notes),
+            validation=_score(ours, baseline.eval().cpu(), examples.take(rows), corpus.classes, notes),
             failure=outcome.error,
             baseline=baseline,
             tokenizer=tokenizer,
@@ -206,7 +227,9 @@ class Classifier(Task):
         examples = read_examples(table, text, label, self.classes)
         notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "texts")
         notes += scoring_notes(examples, self.classes)
-        return _score(self.network, self.baseline, examples.encoded(self.tokenizer), self.classes, notes)
+        encoded = examples.encoded(self.tokenizer)
+        ours = class_probabilities(self.network, encoded.texts)
+        return _score(ours, self.baseline, encoded, self.classes, notes)
 
     @overload
     def predict(self, data: str, probabilities: Literal[False] = ...) -> Label: ...
@@ -241,11 +264,11 @@ class Classifier(Task):
     @entry
     def stream(self) -> ClassifierStream:
         """Start a text that arrives in pieces, with a running answer, in constant memory. Raises UsageError
-        if the network is bidirectional."""
+        unless it was trained with `stream`."""
         if self.settings.bidirectional:
             raise UsageError(
-                "a bidirectional classifier can't stream, for it reads from the end too: "
-                "train one with bidirectional=False"
+                "this classifier reads texts from both ends and can't stream: train one with stream=True, "
+                "which reads forwards only"
             )
         return ClassifierStream(self.network, self.tokenizer, self.classes)
 
@@ -275,7 +298,8 @@ class Classifier(Task):
             raise ValueError("labels.json must hold different labels")
         sizes = start_token(tokenizer) + 1, len(classes)
         return {
-            "network": parts.module("network", lambda: ClassifierNet(settings, *sizes)),
+            # one network had no members in elman 0.1.0
+            "network": parts.module("network", lambda: Ensemble(settings, *sizes), FIRST_MEMBER),
             "baseline": parts.module("baseline", lambda: BagOfWords(*sizes)),
             "tokenizer": tokenizer,
             "classes": classes,
@@ -286,10 +310,13 @@ class Classifier(Task):
     def card(self) -> Card:
         text, label = self.columns
         source, ways = self.source, "both ways" if self.settings.bidirectional else "forwards"
+        count = self.settings.networks
+        kind = network_phrase(self.settings)
+        which = f"The network, {kind}," if count == 1 else f"The mean of {count} networks, each {kind},"
         return Card(
             title="Text classifier",
             data=f"{source['rows']} rows of {source['source']} (text in `{text}`, label in `{label}`)",
-            network=f"The network, {network_phrase(self.settings)}, reads the words {ways}.",
+            network=f"{which} reads the words {ways}.",
             held_out="held-out texts",
             baseline="a feed-forward network on a bag of words",
             usage='model.predict("a text", probabilities=True)',
@@ -304,13 +331,9 @@ def make_tokenizer(settings: Settings, texts: list[str]) -> Tokenizer:
 
 
 def _score(
-    network: ClassifierNet,
-    baseline: BagOfWords,
-    examples: Encoded,
-    classes: tuple[Label, ...],
-    notes: tuple[str, ...],
+    ours: Tensor, baseline: BagOfWords, examples: Encoded, classes: tuple[Label, ...], notes: tuple[str, ...]
 ) -> LabelEvaluation:
-    ours, plain = (class_probabilities(model, examples.texts) for model in (network, baseline))
+    plain = class_probabilities(baseline, examples.texts)
     return LabelEvaluation.of(ours, {"bag of words": plain}, examples.labels, classes, notes)
 
 

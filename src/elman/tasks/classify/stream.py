@@ -8,10 +8,11 @@ from torch import Tensor
 
 from elman.data.text.tokenizers import Tokenizer
 from elman.tasks.classify.examples import start_token
-from elman.tasks.classify.network import CHUNK_STEPS, ClassifierNet, PooledState
+from elman.tasks.classify.network import CHUNK_STEPS, Ensemble, States
 from elman.tasks.classify.scores import Label, likeliest
 from elman.tasks.entry import entry
 from elman.tasks.inputs import check_text
+from elman.training.problem import device_of
 
 
 class Reading(NamedTuple):
@@ -25,7 +26,7 @@ class Reading(NamedTuple):
 class ClassifierStream:
     """A text that arrives in pieces, with a running answer. Made by `Classifier.stream`."""
 
-    def __init__(self, network: ClassifierNet, tokenizer: Tokenizer, classes: tuple[Label, ...]) -> None:
+    def __init__(self, network: Ensemble, tokenizer: Tokenizer, classes: tuple[Label, ...]) -> None:
         self._network, self._tokenizer, self._classes = network, tokenizer, classes
         self._rest = ""  # the end of the text, whose tokens may still change
         self._last, self._state = self._run([start_token(tokenizer)], None)
@@ -59,9 +60,9 @@ class ClassifierStream:
         row = rows[-1].tolist()
         return dict(zip(self._classes, row, strict=True)) if probabilities else likeliest(row, self._classes)
 
-    def _run(self, ids: Sequence[int], state: PooledState | None) -> tuple[Tensor, PooledState]:
-        """Return probabilities (T, K) after each token, and the state after the last."""
-        device = self._network.head.weight.device
+    def _run(self, ids: Sequence[int], state: States | None) -> tuple[Tensor, States]:
+        """Return probabilities (T, K) after each token, and the states after the last."""
+        device = device_of(self._network)
         with torch.no_grad():
             logits, state = self._network.run(torch.tensor(ids, device=device), state)
         return logits.float().softmax(1).cpu(), state
