@@ -76,10 +76,15 @@ def test_predict_takes_strings_only(model: Classifier) -> None:
 
 
 def test_a_bidirectional_model_does_not_stream() -> None:
-    model = Classifier.fit(small(), **QUICK, epochs=1, bidirectional=True)
-    assert set(model.predict("word1", probabilities=True)) == {"a", "b"}
-    with pytest.raises(UsageError, match="bidirectional=False"):
+    model = Classifier.fit(small(), **QUICK, epochs=1)
+    assert model.settings.bidirectional and set(model.predict("word1", probabilities=True)) == {"a", "b"}
+    with pytest.raises(UsageError, match="stream=True"):
         model.stream()
+
+
+def test_a_stream_and_both_ways_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="leave one of them out"):
+        Classifier.fit(small(), **QUICK, stream=True, bidirectional=True)
 
 
 # ---- answers

@@ -41,11 +41,12 @@ def test_classes_need_not_be_balanced() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "epochs", "patience", "ema_decay"),
-    [(1000, 30, 10, 0.0), (4000, 10, 3, 0.98), (10**6, 3, 3, 0.0)],
+    ("rows", "epochs", "patience", "networks"), [(1000, 30, 10, 5), (4000, 10, 3, 3), (10**6, 3, 3, 1)]
 )
-def test_few_texts_are_read_more_often(rows: int, epochs: int, patience: int, ema_decay: float) -> None:
-    _, plan = split_choices({}, Settings, defaults(rows, {}))
-    assert (plan.epochs, plan.patience, plan.ema_decay) == (epochs, patience, ema_decay)
+def test_few_texts_are_read_more_often_by_more_networks(
+    rows: int, epochs: int, patience: int, networks: int
+) -> None:
+    settings, plan = split_choices({}, Settings, defaults(rows, {}))
+    assert (plan.epochs, plan.patience, settings.networks) == (epochs, patience, networks)
     assert plan.learning_rate == 2e-3
     assert defaults(rows, {"epochs": 60})["patience"] == 20

@@ -70,12 +70,14 @@ class Corpus:
         examples: those of the table, and after them those of `valid`.
         rows: number of those of the table.
         source: name, fingerprint and rows of the table.
+        valid: name of that of `valid`, if there is one.
     """
 
     classes: tuple[Label, ...]
     examples: Examples
     rows: int
     source: dict[str, Any]
+    valid: str | None = None
 
     @property
     def train(self) -> Examples:
@@ -85,10 +87,10 @@ class Corpus:
         """Return the folds of so many networks. Each is chosen on `valid`; or on a tenth of the rows of its
         own, none of whose texts it learns from. Raises DataError where the held-out rows have one label."""
         name = self.source["source"]
-        if self.rows < len(self.examples.texts):
+        if self.valid is not None:
             held_out = list(range(self.rows, len(self.examples.texts)))
             folds = [Fold(list(range(self.rows)), held_out)] * count
-            which, advice = "the validation data", "give rows with other labels, too"
+            which, advice = self.valid, "give rows with other labels, too"
         else:
             folds = divide(self.examples, count, seed, name)
             which = "the rows that can be held out, with equal texts on one side,"
@@ -116,7 +118,7 @@ def read_corpus(table: Table, valid: Table | None, text: str, label: str) -> Cor
         held_out = read_examples(valid, text, label, classes)
         examples = Examples(train.texts + held_out.texts, torch.cat([train.labels, held_out.labels]))
     source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
-    return Corpus(classes, examples, len(train.texts), source)
+    return Corpus(classes, examples, len(train.texts), source, None if valid is None else valid.name)
 
 
 def held_out_rows(folds: Sequence[Fold]) -> list[int]:

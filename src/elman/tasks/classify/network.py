@@ -135,8 +135,8 @@ class Ensemble(nn.Module):
             member.start_from(own)
 
     def forward(self, ids: Tensor, lengths: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
-        """Return logits (B, K) of padded texts, as `ClassifierNet`. With `sizes`, which add up to B, the first
-        member alone reads the first sizes[0] texts, the second the next ones, and so on."""
+        """Return logits (B, K) of padded texts, as `ClassifierNet`. With `sizes`, which add up to B, the
+        first member alone reads the first sizes[0] texts, the second the next ones, and so on."""
         if sizes is None:
             return mean_logits([member(ids, lengths) for member in self.members])
         parts = zip(self.members, ids.split(sizes, 1), lengths.split(sizes), strict=True)
