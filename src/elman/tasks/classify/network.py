@@ -127,7 +127,7 @@ class Ensemble(nn.Module):
     def __init__(self, settings: Settings, words: int, classes: int) -> None:
         super().__init__()
         members = [ClassifierNet(settings, words, classes) for _ in range(settings.networks)]
-        self.members = nn.ModuleList(members)
+        self.members: Any = nn.ModuleList(members)
 
     def start_from(self, evidence: Sequence[Tensor]) -> None:
         """Initialise each network's vectors with the evidence of its own texts; see `ClassifierNet`."""
@@ -139,7 +139,7 @@ class Ensemble(nn.Module):
         first member alone reads the first sizes[0] texts, the second the next ones, and so on."""
         if sizes is None:
             return mean_logits([member(ids, lengths) for member in self.members])
-        parts = zip(self.members, ids.split(sizes, 1), lengths.split(sizes), strict=True)
+        parts = zip(self.members, ids.split_with_sizes(sizes, 1), lengths.split_with_sizes(sizes), strict=True)
         return torch.cat([member(part[: int(ends.max())], ends) for member, part, ends in parts])
 
     def run(self, ids: Tensor, past: States | None) -> tuple[Tensor, States]:
