@@ -25,9 +25,8 @@ def imdb(**settings: Any) -> dict[str, Any]:
 
 
 def sst2(**settings: Any) -> dict[str, Any]:
-    """6,920 / 872 / 1,821 sentences (Socher et al., EMNLP 2013), bidirectional, no pretrained vectors."""
+    """6,920 / 872 / 1,821 sentences (Socher et al., EMNLP 2013), no pretrained vectors."""
     folder = _data("sentiment/sst2")
-    settings = {"bidirectional": True, "hidden": 96} | settings
     return _measure(
         folder / "train.tsv",
         folder / "test.tsv",
