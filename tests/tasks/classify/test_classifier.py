@@ -151,7 +151,7 @@ def test_texts_that_were_trained_on_are_counted(model: Classifier) -> None:
         "2 of these 2 texts were trained on, which flatters all scores",
     )
     note = next(n for n in model.evaluate(known + fresh).notes if "trained on" in n)
-    assert 400 <= int(note.split()[0]) < 500
+    assert int(note.split()[0]) == 500  # by one of the two networks
     leaky = Classifier.fit(small(), valid=small()[:4], **QUICK, epochs=1)
     assert any(n.startswith("4 of these 4 texts were trained on") for n in leaky.validation.notes)
 

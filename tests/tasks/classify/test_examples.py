@@ -237,7 +237,7 @@ BAD_TABLES: dict[str, tuple[Rows, str]] = {
 def test_bad_tables(case: str) -> None:
     rows, message = BAD_TABLES[case]
     with pytest.raises(DataError, match=message):
-        corpus(rows)
+        corpus(rows).folds(1, seed=0)
 
 
 def test_a_label_that_training_has_not_seen() -> None:

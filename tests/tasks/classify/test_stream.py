@@ -55,7 +55,9 @@ def test_a_long_piece_is_read_in_chunks(model: Classifier, monkeypatch: pytest.M
 
 def test_a_stream_keeps_nothing_that_grows(model: Classifier) -> None:
     def size(stream: Any) -> int:
-        tensors = [*stream._state[1:], *stream._state.state, stream._last]
+        tensors = [stream._last]
+        for past in stream._state:
+            tensors += [*past[1:], *past.state]
         return sum(t.untyped_storage().nbytes() for t in tensors) + len(stream._rest)
 
     stream = model.stream()
