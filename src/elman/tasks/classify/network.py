@@ -142,7 +142,7 @@ class Ensemble(nn.Module):
         parts = zip(
             self.members, ids.split_with_sizes(sizes, 1), lengths.split_with_sizes(sizes), strict=True
         )
-        return torch.cat([member(part[: int(ends.max())], ends) for member, part, ends in parts])
+        return torch.cat([member(part[: int(ends.max())], ends) for member, (part, ends) in parts])
 
     def run(self, ids: Tensor, past: States | None) -> tuple[Tensor, States]:
         """Read the next ids (T,) of one text; return logits (T, K) after each, and the last states."""
