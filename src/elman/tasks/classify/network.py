@@ -139,10 +139,9 @@ class Ensemble(nn.Module):
         first member alone reads the first sizes[0] texts, the second the next ones, and so on."""
         if sizes is None:
             return mean_logits([member(ids, lengths) for member in self.members])
-        parts = zip(
-            self.members, ids.split_with_sizes(sizes, 1), lengths.split_with_sizes(sizes), strict=True
-        )
-        return torch.cat([member(part[: int(ends.max())], ends) for member, (part, ends) in parts])
+        columns, ends = ids.split_with_sizes(sizes, 1), lengths.split_with_sizes(sizes)
+        parts = zip(self.members, columns, ends, strict=True)
+        return torch.cat([member(part[: int(end.max())], end) for member, part, end in parts])
 
     def run(self, ids: Tensor, past: States | None) -> tuple[Tensor, States]:
         """Read the next ids (T,) of one text; return logits (T, K) after each, and the last states."""
