@@ -1,4 +1,4 @@
-"""The loss and validation of a text classifier, for the network and for its baseline."""
+"""The loss and validation of a text classifier's network."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -63,14 +63,23 @@ def class_weights(labels: Tensor, classes: int, balanced: bool) -> Tensor:
 
 def class_probabilities(model: nn.Module, texts: Sequence[Ids]) -> Tensor:
     """Return the probabilities (N, K) of encoded texts, on the CPU. The model is in eval mode."""
+    return _class_logits(model, texts).softmax(1)
+
+
+def class_log_probabilities(model: nn.Module, texts: Sequence[Ids]) -> Tensor:
+    """Return the log-probabilities (N, K) of encoded texts, on the CPU. The model is in eval mode."""
+    return _class_logits(model, texts).log_softmax(1)
+
+
+def _class_logits(model: nn.Module, texts: Sequence[Ids]) -> Tensor:
     device = device_of(model)
-    probabilities: dict[int, Tensor] = {}
+    logits: dict[int, Tensor] = {}
     with torch.no_grad():
         for rows in _by_length(texts):
             ids, lengths = pad([texts[i] for i in rows])
-            batch = model(ids.to(device), lengths.to(device)).float().softmax(1).cpu()
-            probabilities |= dict(zip(rows, batch, strict=True))
-    return torch.stack([probabilities[i] for i in range(len(texts))])
+            batch = model(ids.to(device), lengths.to(device)).float().cpu()
+            logits |= dict(zip(rows, batch, strict=True))
+    return torch.stack([logits[i] for i in range(len(texts))])
 
 
 def _by_length(texts: Sequence[Ids]) -> Iterator[list[int]]:
