@@ -79,10 +79,6 @@ class Corpus:
     source: dict[str, Any]
     valid: str | None = None
 
-    @property
-    def train(self) -> Examples:
-        return self.examples.take(range(self.rows))
-
     def folds(self, count: int, seed: int) -> list[Fold]:
         """Return the folds of so many networks. Each is chosen on `valid`; or on a tenth of the rows of its
         own, none of whose texts it learns from. Raises DataError where the held-out rows have one label."""

@@ -1,5 +1,6 @@
 """The loss and validation of a text classifier."""
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.data.batches import length_batches, pad
-from elman.tasks.classify.examples import Encoded, Fold, Ids
+from elman.tasks.classify.examples import Encoded, Fold, Ids, held_out_rows
 from elman.tasks.classify.network import Ensemble
 from elman.tasks.classify.scores import label_scores
 from elman.training.plan import Plan
@@ -61,8 +62,9 @@ class LabelProblem:
         return F.cross_entropy(logits, labels, weights, reduction="sum"), float(weights[labels].sum()), None
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        rows, probabilities = held_out_probabilities(model, self.examples.texts, self.folds)
-        return label_scores(probabilities, self.examples.labels[rows])
+        rows = held_out_rows(self.folds)
+        logs = held_out_log_probabilities(model, self.examples.texts, self.folds, rows)
+        return label_scores(logs.exp(), self.examples.labels[rows])
 
     def _cropped(self, ids: Ids) -> Ids:
         if self.crop is None or len(ids) <= self.crop:
@@ -78,37 +80,43 @@ def class_weights(labels: Tensor, classes: int, balanced: bool) -> Tensor:
     return len(labels) / (classes * torch.bincount(labels, minlength=classes))
 
 
-def held_out_probabilities(
-    model: nn.Module, texts: Sequence[Ids], folds: Sequence[Fold]
-) -> tuple[list[int], Tensor]:
-    """Return the rows (N,) that a network is chosen on, and their probabilities (N, K): the mean over the
-    networks that are chosen on the row, and so have not learned from it. The model is an ensemble with a
-    network for each fold, or one network."""
+def held_out_log_probabilities(
+    model: nn.Module, texts: Sequence[Ids], folds: Sequence[Fold], rows: Sequence[int]
+) -> Tensor:
+    """Return the log-probabilities (N, K) of N held-out rows. They are those of the network that has not
+    learned from the row, or the mean over several. The model is an ensemble with a network for each fold, or
+    one network."""
     network = getattr(model, "module", model)  # without Fabric's wrapper
     members = network.members if isinstance(network, Ensemble) else [network]
-    sums: dict[int, Tensor] = {}
-    counts = Counter[int]()
+    each: dict[int, list[Tensor]] = {row: [] for row in rows}
     for member, fold in zip(members, folds, strict=True):
-        if not fold.held_out:
-            continue
-        counts.update(fold.held_out)
-        probabilities = class_probabilities(member, [texts[i] for i in fold.held_out])
-        for row, own in zip(fold.held_out, probabilities, strict=True):
-            sums[row] = sums[row] + own if row in sums else own
-    rows = sorted(sums)
-    return rows, torch.stack([sums[row] / counts[row] for row in rows])
+        held_out = [row for row in fold.held_out if row in each]
+        if held_out:
+            logs = class_log_probabilities(member, [texts[row] for row in held_out])
+            for row, own in zip(held_out, logs, strict=True):
+                each[row].append(own)
+    return torch.stack([torch.stack(own).logsumexp(0) - math.log(len(own)) for own in each.values()])
 
 
 def class_probabilities(model: nn.Module, texts: Sequence[Ids]) -> Tensor:
     """Return the probabilities (N, K) of encoded texts, on the CPU. The model is in eval mode."""
+    return _class_logits(model, texts).softmax(1)
+
+
+def class_log_probabilities(model: nn.Module, texts: Sequence[Ids]) -> Tensor:
+    """Return the log-probabilities (N, K) of encoded texts, on the CPU. The model is in eval mode."""
+    return _class_logits(model, texts).log_softmax(1)
+
+
+def _class_logits(model: nn.Module, texts: Sequence[Ids]) -> Tensor:
     device = device_of(model)
-    probabilities: dict[int, Tensor] = {}
+    logits: dict[int, Tensor] = {}
     with torch.no_grad():
         for rows in _by_length(texts):
             ids, lengths = pad([texts[i] for i in rows])
-            batch = model(ids.to(device), lengths.to(device)).float().softmax(1).cpu()
-            probabilities |= dict(zip(rows, batch, strict=True))
-    return torch.stack([probabilities[i] for i in range(len(texts))])
+            batch = model(ids.to(device), lengths.to(device)).float().cpu()
+            logits |= dict(zip(rows, batch, strict=True))
+    return torch.stack([logits[i] for i in range(len(texts))])
 
 
 def _by_length(texts: Sequence[Ids]) -> Iterator[list[int]]:

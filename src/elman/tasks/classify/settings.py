@@ -69,7 +69,7 @@ class Settings(TaskSettings):
         400, "Tokens of a text that a training step reads, from a random place in it", most=MAX_STEPS
     )
     class_weights: str | None = choice(
-        "balanced", "Whether every class counts the same, or every row (none)", "balanced", None
+        None, "Whether every class counts the same, or every row (none)", "balanced", None
     )
 
     @property

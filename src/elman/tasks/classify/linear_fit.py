@@ -1,0 +1,211 @@
+"""The training of the linear classifier: two fits of it, chosen by cross-validation, become one model."""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elman.data.batches import text_hashes
+from elman.tasks.classify.blend import fit_weights, log_loss
+from elman.tasks.classify.linear import LinearModel, tfidf
+from elman.tasks.classify.ngrams import WORDS, Array, Counts, NGrams, build
+
+LONGEST_PHRASE: Final = 2
+FOLDS: Final = 3
+# Larger is less regularised: the squared hinge of a text counts C times as much as the norm of the weights.
+COSTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
+TOLERANCE: Final = 0.01
+MAX_PASSES: Final = 200
+MAX_NGRAMS: Final = 300_000
+MAX_WEIGHTS: Final = 1 << 23
+# Of texts · n-grams of a text · classes, in the cross-validation; a sample of texts is enough for the choice.
+CHOICE_WORK: Final = 20_000_000
+COMMON_ROWS: Final = 10_000  # from which an n-gram must occur in two texts
+TINY: Final = 1e-12  # the least probability
+
+
+class Recipe(NamedTuple):
+    """How a linear model is fitted: the costs C of the fit to plain TF-IDF values and of the one to values
+    weighted by naive Bayes ratios, and the factors of their logits in the sum."""
+
+    costs: tuple[float, float]
+    factors: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """Texts as counts of n-grams, and their labels and weights (N,)."""
+
+    counts: Any  # scipy.sparse.csr_array (N, F)
+    labels: Array
+    weights: Array
+    first_piece: int
+    classes: int
+
+    def take(self, rows: Array) -> "Matrix":
+        return Matrix(
+            self.counts[rows], self.labels[rows], self.weights[rows], self.first_piece, self.classes
+        )
+
+    def idf(self) -> Array:
+        """Return the inverse document frequencies (F,) of n-grams, 0 for one that occurs in no text."""
+        texts = np.bincount(self.counts.indices, minlength=self.counts.shape[1])
+        return np.where(texts > 0, np.log((1 + len(self.labels)) / (1 + texts)) + 1, 0)
+
+    def values(self, idf: Array) -> Any:
+        """Return the TF-IDF values as a sparse array (N, F)."""
+        counts = self.counts
+        rows = np.repeat(np.arange(len(self.labels)), np.diff(counts.indptr))
+        values = tfidf(Counts(rows, counts.indices, counts.data), idf, self.first_piece)
+        return type(counts)((values, counts.indices, counts.indptr), counts.shape)
+
+    def ratios(self) -> Array:
+        """Return how much each n-gram tells of the classes, (F,): the largest absolute log-count ratio over
+        the classes. With two, it is naive Bayes' of Wang, Manning, ACL 2012; its sign is left to the fit."""
+        present = type(self.counts)((np.ones(self.counts.nnz), *_structure(self.counts)), self.counts.shape)
+        members = np.eye(self.classes)[self.labels]
+        inside = np.asarray(present.T @ members) + 1
+        outside = inside.sum(1, keepdims=True) - inside
+        ratios = np.log(inside / inside.sum(0)) - np.log(outside / outside.sum(0))
+        return np.asarray(np.abs(ratios).max(1))
+
+
+def _structure(counts: Any) -> tuple[Array, Array]:
+    return counts.indices, counts.indptr
+
+
+def fit_linear(
+    texts: Sequence[str],
+    labels: Tensor,
+    weights: Tensor,
+    folds: Sequence[tuple[Sequence[int], Sequence[int]]],
+    *,
+    refit: bool,
+) -> tuple[LinearModel, Tensor]:
+    """Train on all rows that a fold trains on, with `refit` also on those that it holds out. Return the
+    model, and log-probabilities (N, K) of the texts that a fold holds out, by a model trained on the fold's
+    other rows alone; those of other texts are 0.
+
+    Args:
+        texts: N texts.
+        labels: (N,) the numbers of their classes.
+        weights: (K,) what a text of each class counts.
+        folds: rows to train on and rows that are held out.
+    """
+    seen = (train if not refit else chain(train, held_out) for train, held_out in folds)
+    rows = np.array(sorted(set(chain.from_iterable(seen))), np.int64)
+    tokens = [WORDS.tokens(text) for text in texts]
+    most = min(MAX_NGRAMS, MAX_WEIGHTS // len(weights))
+    least = 1 if len(rows) < COMMON_ROWS else 2
+    vocabulary = build([tokens[row] for row in rows], LONGEST_PHRASE, least, most)
+    matrix = _matrix(vocabulary, tokens, labels, weights)
+    train = matrix.take(rows)
+    hashes = text_hashes(texts)
+    recipe = _choose(train, [hashes[row] for row in rows])
+    idf, fitted, bias = _fit(train, recipe)
+    model = LinearModel(vocabulary, matrix.classes)
+    model.idf.data, model.weights.data, model.bias.data = (
+        torch.from_numpy(values).float() for values in (idf, fitted, bias)
+    )
+    probabilities = torch.zeros(len(texts), matrix.classes, dtype=torch.float64)
+    times = torch.zeros(len(texts), 1)
+    for inside, outside in folds:
+        if len(inside) < len(rows):
+            idf, fitted, bias = _fit(matrix.take(np.array(inside, np.int64)), recipe)
+        logits = matrix.take(np.array(outside, np.int64)).values(idf) @ fitted + bias
+        probabilities[list(outside)] += torch.from_numpy(logits).softmax(1)
+        times[list(outside)] += 1
+    return model.eval(), (probabilities / times.clamp(min=1)).clamp(min=TINY).log().float()
+
+
+def _matrix(vocabulary: NGrams, tokens: Sequence[Sequence[str]], labels: Tensor, weights: Tensor) -> Matrix:
+    from scipy.sparse import csr_array
+
+    chunks = [*vocabulary.count(tokens)]
+    texts, ngrams, counts = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+    starts = np.searchsorted(texts, np.arange(len(tokens) + 1)).astype(np.int32)
+    counts = csr_array((counts, ngrams.astype(np.int32), starts), (len(tokens), len(vocabulary)))
+    return Matrix(counts, labels.numpy(), weights[labels].numpy(), vocabulary.first_piece, len(weights))
+
+
+def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
+    """Return the recipe of least log loss on texts that were held out, equal ones together."""
+    folds = _folds(groups, matrix.labels)
+    work = matrix.counts.nnz * (1 if matrix.classes == 2 else matrix.classes)
+    if work > CHOICE_WORK:
+        rows = np.random.default_rng(0).permutation(len(folds))[: max(len(folds) * CHOICE_WORK // work, 1000)]
+        matrix, folds = matrix.take(np.sort(rows)), folds[np.sort(rows)]
+    logits = torch.zeros(2, len(COSTS), len(folds), matrix.classes, dtype=torch.float64)
+    for fold in range(FOLDS):
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        train, held_out = matrix.take(inside), matrix.take(outside)
+        idf, ratios = train.idf(), train.ratios()
+        values, others = train.values(idf), held_out.values(idf)
+        for i, scale in enumerate((None, ratios)):
+            for j, cost in enumerate(COSTS):
+                weights, bias = _fit_one(train, values, cost, scale)
+                logits[i, j, outside] = torch.from_numpy(others @ weights + bias)
+    labels, counts = torch.from_numpy(matrix.labels), torch.from_numpy(matrix.weights)
+    costs, chosen = [], []
+    for fits in logits:
+        losses = [_calibrated_loss(fit, labels, counts) for fit in fits]
+        best = losses.index(min(losses))
+        costs.append(COSTS[best])
+        chosen.append(fits[best])
+    first, second = fit_weights(chosen, labels, counts)
+    return Recipe((costs[0], costs[1]), (first, second))
+
+
+def _calibrated_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> float:
+    (factor,) = fit_weights([logits], labels, weights)
+    return log_loss((factor * logits).log_softmax(1), labels, weights)
+
+
+def _folds(groups: Sequence[int], labels: Array) -> Array:
+    """Return a fold for each text: rows of equal group together, those of each label spread evenly."""
+    first = dict(zip(groups, labels.tolist(), strict=True))
+    seen: dict[int, int] = defaultdict(int)
+    folds = {}
+    for group in sorted(first):
+        folds[group] = seen[first[group]] % FOLDS
+        seen[first[group]] += 1
+    return np.array([folds[group] for group in groups])
+
+
+def _fit(matrix: Matrix, recipe: Recipe) -> tuple[Array, Array, Array]:
+    """Return inverse document frequencies (F,), weights (F, K) and biases (K,) of the recipe's sum."""
+    idf = matrix.idf()
+    values = matrix.values(idf)
+    total, bias = np.zeros((values.shape[1], matrix.classes)), np.zeros(matrix.classes)
+    for cost, factor, scale in zip(recipe.costs, recipe.factors, (None, matrix.ratios()), strict=True):
+        if factor > 0:
+            weights, offsets = _fit_one(matrix, values, cost, scale)
+            total, bias = total + factor * weights, bias + factor * offsets
+    return idf, total, bias
+
+
+def _fit_one(matrix: Matrix, values: Any, cost: float, scale: Array | None) -> tuple[Array, Array]:
+    """Return weights (F, K) and biases (K,) of one-against-the-rest support vector machines with squared
+    hinge loss. `scale` (F,) multiplies the values. A class without texts has the least bias of all."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.svm import LinearSVC
+
+    if scale is not None:
+        values = type(values)((values.data * scale[values.indices], *_structure(values)), values.shape)
+    machine = LinearSVC(C=cost, tol=TOLERANCE, random_state=0, max_iter=MAX_PASSES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        machine.fit(values, matrix.labels, matrix.weights)
+    coefficients, offsets = machine.coef_.T, machine.intercept_
+    if len(machine.classes_) == 2:
+        coefficients, offsets = np.hstack([-coefficients, coefficients]), np.r_[-offsets, offsets] / 2
+        coefficients = coefficients / 2
+    weights, bias = np.zeros((values.shape[1], matrix.classes)), np.full(matrix.classes, offsets.min())
+    weights[:, machine.classes_], bias[machine.classes_] = coefficients, offsets
+    return (weights if scale is None else weights * scale[:, None]), bias
