@@ -42,7 +42,7 @@ def test_rare_labels_are_found_when_classes_are_balanced() -> None:
     rows = rows_of([f"{w} {v} {i % 3}" for i in range(6) for w in FILLERS for v in FILLERS], ["many"] * 384)
     for row in rows[::16]:
         row |= {"text": f"rare {row['text']}", "label": "few"}
-    result = Classifier.fit(rows, **QUICK, epochs=15, learning_rate=1e-2).validation
+    result = Classifier.fit(rows, **QUICK, epochs=15, learning_rate=1e-2, class_weights="balanced").validation
     assert result.scores["macro_f1"] > 0.9
 
 

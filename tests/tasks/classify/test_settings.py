@@ -36,17 +36,19 @@ def test_settings_know_their_pools() -> None:
 
 
 def test_classes_need_not_be_balanced() -> None:
-    assert Settings(class_weights=None).class_weights is None
-    assert Settings().class_weights == "balanced"
+    assert Settings().class_weights is None
+    assert Settings(class_weights="balanced").class_weights == "balanced"
 
 
 @pytest.mark.parametrize(
-    ("rows", "epochs", "patience", "networks"), [(1000, 30, 10, 5), (4000, 10, 3, 3), (10**6, 3, 3, 1)]
+    ("rows", "epochs", "patience", "networks", "hidden"),
+    [(1000, 30, 10, 5, 64), (4000, 16, 5, 3, 64), (25_000, 8, 3, 1, 128), (10**6, 3, 3, 1, 128)],
 )
 def test_few_texts_are_read_more_often_by_more_networks(
-    rows: int, epochs: int, patience: int, networks: int
+    rows: int, epochs: int, patience: int, networks: int, hidden: int
 ) -> None:
     settings, plan = split_choices({}, Settings, defaults(rows, {}))
-    assert (plan.epochs, plan.patience, settings.networks) == (epochs, patience, networks)
+    assert (plan.epochs, plan.patience) == (epochs, patience)
+    assert (settings.networks, settings.hidden) == (networks, hidden)
     assert plan.learning_rate == 2e-3
     assert defaults(rows, {"epochs": 60})["patience"] == 20

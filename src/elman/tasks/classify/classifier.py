@@ -156,7 +156,8 @@ class Classifier(Task):
         examples, labels = corpus.examples.encoded(tokenizer), corpus.examples.labels
         balanced = chosen.class_weights == "balanced"
         weights = class_weights(learned.labels, len(corpus.classes), balanced)
-        problem = LabelProblem(examples, folds, weights, plan, chosen.crop)
+        score = "macro_f1" if balanced else "accuracy"
+        problem = LabelProblem(examples, folds, weights, plan, chosen.crop, score)
         torch.manual_seed(plan.seed)
         sizes = start_token(tokenizer) + 1, len(corpus.classes)
         network = Ensemble(chosen, *sizes)

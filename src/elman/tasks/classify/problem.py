@@ -25,7 +25,7 @@ SEEDS_APART: Final = 1_000_003  # between the orders of two networks' batches
 
 @dataclass
 class LabelProblem:
-    """Cross entropy on encoded texts, of one network for each fold; the weights with the best accuracy on the
+    """Cross entropy on encoded texts, of one network for each fold; the weights with the best score on the
     held-out texts win."""
 
     examples: Encoded

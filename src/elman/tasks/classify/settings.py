@@ -7,13 +7,16 @@ from elman.settings import argument, choice, custom, flag, share, whole
 from elman.tasks.settings import MAX_LAYERS, MAX_STEPS, MAX_TOKENS, MAX_UNITS, TaskSettings, cell, skip_bad
 
 POOLS: Final = ("mean", "max", "last")
-# Texts that a training should read: the fewer rows, the more epochs, within limits.
-SEQUENCES: Final = 40_000
-MIN_EPOCHS, MAX_EPOCHS = 3, 30
+# A text is read so many times; of few texts each more often, of many less often.
+EPOCHS: Final = 16
+FEW_SEQUENCES, FEW_EPOCHS = 40_000, 30
+MANY_SEQUENCES, MANY_EPOCHS = 200_000, 3
 LEARNING_RATE: Final = 2e-3
 EMA_DECAY: Final = 0.98
-# Networks whose answers are averaged, by the number of rows that there must be fewer of.
+# Networks whose answers are averaged, by the number of rows that there must be fewer of; and their units.
 NETWORKS: Final = {3_000: 5, 12_000: 3}
+SMALL_HIDDEN: Final = 64
+WORD_DROPOUT: Final = 0.1
 # Each network leaves out another tenth of the rows.
 MAX_NETWORKS: Final = 9
 
@@ -42,7 +45,10 @@ class Settings(TaskSettings):
     Example: elman train classify reviews.csv --text review --label stars --test new.csv --save runs/reviews
     """
     ARGUMENTS: ClassVar = Arguments
-    DERIVED: ClassVar = ("networks", "epochs", "patience", "learning_rate", "ema_decay")
+    DERIVED: ClassVar = (
+        *("networks", "hidden", "word_dropout"),
+        *("epochs", "patience", "learning_rate", "ema_decay"),
+    )
     RENAMED: ClassVar = {"longest": "crop"}
 
     cell: str = cell("lstm")
@@ -61,7 +67,7 @@ class Settings(TaskSettings):
         _is_pooling,
     )
     dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers")
-    embedding_dropout: float = share(0.3, "Dropout of the words' vectors")
+    embedding_dropout: float = share(0.4, "Dropout of the words' vectors")
     word_dropout: float = share(0.0, "Share of the words that training replaces by the unknown word")
     tokenizer: str = choice("word", "What a token is", "word", "subword")
     vocabulary: int = whole(30_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
@@ -78,10 +84,14 @@ class Settings(TaskSettings):
 
 
 def defaults(rows: int, choices: dict[str, Any]) -> dict[str, Any]:
-    """Return the number of networks and the training plan for this number of rows: few texts are read more
-    often, by more networks, with more patience."""
+    """Return the networks' number and size and the training plan for this number of rows: few texts are read
+    more often, by more and smaller networks, with more patience."""
     networks = next((count for limit, count in NETWORKS.items() if rows < limit), 1)
-    epochs = choices.get("epochs", min(max(round(SEQUENCES / rows), MIN_EPOCHS), MAX_EPOCHS))
+    model: dict[str, Any] = {"networks": networks, "word_dropout": WORD_DROPOUT}
+    if networks > 1:
+        model["hidden"] = SMALL_HIDDEN
+    few = min(FEW_SEQUENCES // rows, FEW_EPOCHS)
+    epochs = choices.get("epochs", max(few, min(EPOCHS, MANY_SEQUENCES // rows), MANY_EPOCHS))
     patience = max(3, epochs // 3)
     plan = {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE, "ema_decay": EMA_DECAY}
-    return {"networks": networks} | plan
+    return model | plan
