@@ -14,6 +14,8 @@ from elman.tasks.classify.settings import Settings
 
 # Steps read at once without gradients: past stays constant however long the text is.
 CHUNK_STEPS: Final = 512
+# Of a word's first vector: with PyTorch's 1, that of a rare word stays noise by which its few texts are learned.
+VECTOR_SPREAD: Final = 0.2
 
 
 class PooledState(NamedTuple):
@@ -44,6 +46,8 @@ class ClassifierNet(nn.Module):
         s = settings
         self.pools = s.pools
         self.embedding = nn.Embedding(words, s.embedding, padding_idx=PADDING)
+        with torch.no_grad():
+            self.embedding.weight *= VECTOR_SPREAD
         self.embedding_dropout = nn.Dropout(s.embedding_dropout)
         self.word_dropout = s.word_dropout
         between = s.dropout if s.layers > 1 else 0.0
