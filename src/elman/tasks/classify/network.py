@@ -14,7 +14,7 @@ from elman.tasks.classify.settings import Settings
 
 # Steps read at once without gradients: past stays constant however long the text is.
 CHUNK_STEPS: Final = 512
-# Of a word's first vector: with PyTorch's 1, that of a rare word stays noise by which its few texts are learned.
+# Of a word's first vector. With PyTorch's 1, the vector of a rare word stays the noise that it began as.
 VECTOR_SPREAD: Final = 0.2
 
 
