@@ -36,8 +36,8 @@ def test_settings_know_their_pools() -> None:
 
 
 def test_classes_need_not_be_balanced() -> None:
-    assert Settings(class_weights=None).class_weights is None
-    assert Settings().class_weights == "balanced"
+    assert Settings().class_weights is None
+    assert Settings(class_weights="balanced").class_weights == "balanced"
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ class Classifier(Task):
         if progress and run.rank == 0:
             say("linear model: choosing it by cross-validation")
         linear, plain = fit_linear(texts, labels, weights, [fold], refit=valid is None)
-        plain, seen = plain[fold[1]], texts if valid is None else corpus.train.texts
+        seen = texts if valid is None else corpus.train.texts
         train_hashes = torch.tensor(sorted(set(text_hashes(seen))))
         outcome = watch(run, progress, "network")
         run.require_model()
