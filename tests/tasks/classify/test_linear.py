@@ -1,5 +1,7 @@
 """The linear model against scikit-learn's TF-IDF values and dense products; and what a folder may hold."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -27,7 +29,7 @@ MODEL = linear(TEXTS)
 
 def phrases(text: str) -> list[str]:
     tokens = WORDS.tokens(text)
-    return tokens + [f"{a} {b}" for a, b in zip(tokens, tokens[1:], strict=False)]
+    return tokens + [f"{a} {b}" for a, b in itertools.pairwise(tokens)]
 
 
 def pieces(text: str) -> list[str]:

@@ -66,7 +66,9 @@ def test_the_likeliest_label_is_the_first_of_the_largest() -> None:
 def test_the_calibration_error_against_sums_over_bins(rows: list[tuple[float, bool]]) -> None:
     probabilities = torch.tensor([[p, 1 - p] for p, _ in rows], dtype=torch.float64)
     predicted = probabilities.argmax(1)
-    labels = torch.tensor([int(k) if right else 1 - int(k) for k, (_, right) in zip(predicted, rows)])
+    labels = torch.tensor(
+        [int(k) if right else 1 - int(k) for k, (_, right) in zip(predicted, rows, strict=True)]
+    )
     error = 0.0
     for low, high in itertools.pairwise(k / 15 for k in range(16)):
         inside = [i for i, row in enumerate(probabilities) if low < float(row.max()) <= high]
@@ -89,4 +91,6 @@ def test_notes_tell_which_part_adds_nothing() -> None:
     old = result.to_dict()
     old["baselines"] = {"bag of words": {"accuracy": 0.5, "macro_f1": 0.5}}
     del old["scores"]["ece"]
-    assert str(LabelEvaluation.from_dict(old)).startswith("             network  bag of words\naccuracy")
+    assert str(LabelEvaluation.from_dict(old)).startswith(
+        "                      network  bag of words\naccuracy"
+    )

@@ -58,10 +58,8 @@ def test_a_stream_keeps_nothing_that_grows(model: Classifier) -> None:
         tensors = [*stream._state[1:], *stream._state.state, stream._last]
         linear = stream._linear
         tensors += [*linear._sums, *linear._squares, linear.logits]
-        arrays = linear._counts.nbytes + linear._words.nbytes
-        return (
-            sum(t.untyped_storage().nbytes() for t in tensors) + arrays + len(stream._rest + stream._unread)
-        )
+        rest = linear._counts.nbytes + linear._words.nbytes + len(stream._rest + stream._unread)
+        return sum(t.untyped_storage().nbytes() for t in tensors) + rest
 
     stream = model.stream()
     stream.push("not good ")

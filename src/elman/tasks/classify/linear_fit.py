@@ -25,7 +25,7 @@ MAX_PASSES: Final = 200
 MAX_NGRAMS: Final = 300_000
 MAX_WEIGHTS: Final = 1 << 23
 # Of texts · n-grams of a text · classes, in the cross-validation; a sample of texts is enough for the choice.
-CHOICE_WORK: Final = 20_000_000
+CHOICE_WORK: Final = 60_000_000
 COMMON_ROWS: Final = 10_000  # from which an n-gram must occur in two texts
 MIN_CHOICE_ROWS: Final = 1000
 TINY: Final = 1e-12  # the least probability
