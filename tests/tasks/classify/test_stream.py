@@ -58,7 +58,10 @@ def test_a_stream_keeps_nothing_that_grows(model: Classifier) -> None:
         tensors = [stream._last]
         for past in stream._state:
             tensors += [*past[1:], *past.state]
-        return sum(t.untyped_storage().nbytes() for t in tensors) + len(stream._rest)
+        linear = stream._linear
+        tensors += [*linear._sums, *linear._squares, linear.logits]
+        rest = linear._counts.nbytes + linear._words.nbytes + len(stream._rest + stream._unread)
+        return sum(t.untyped_storage().nbytes() for t in tensors) + rest
 
     stream = model.stream()
     stream.push("not good ")

@@ -25,8 +25,9 @@ MAX_PASSES: Final = 200
 MAX_NGRAMS: Final = 300_000
 MAX_WEIGHTS: Final = 1 << 23
 # Of texts · n-grams of a text · classes, in the cross-validation; a sample of texts is enough for the choice.
-CHOICE_WORK: Final = 20_000_000
+CHOICE_WORK: Final = 60_000_000
 COMMON_ROWS: Final = 10_000  # from which an n-gram must occur in two texts
+MIN_CHOICE_ROWS: Final = 1000
 TINY: Final = 1e-12  # the least probability
 
 
@@ -89,8 +90,8 @@ def fit_linear(
     refit: bool,
 ) -> tuple[LinearModel, Tensor]:
     """Train on all rows that a fold trains on, with `refit` also on those that it holds out. Return the
-    model, and log-probabilities (N, K) of the texts that a fold holds out, by a model trained on the fold's
-    other rows alone; those of other texts are 0.
+    model, and log-probabilities (H, K) of the H texts that some fold holds out, in ascending order of rows,
+    by models trained on the folds' other rows alone.
 
     Args:
         texts: N texts.
@@ -121,7 +122,8 @@ def fit_linear(
         logits = matrix.take(np.array(outside, np.int64)).values(idf) @ fitted + bias
         probabilities[list(outside)] += torch.from_numpy(logits).softmax(1)
         times[list(outside)] += 1
-    return model.eval(), (probabilities / times.clamp(min=1)).clamp(min=TINY).log().float()
+    held_out = (times > 0).squeeze(1)
+    return model.eval(), (probabilities / times)[held_out].clamp(min=TINY).log().float()
 
 
 def _matrix(vocabulary: NGrams, tokens: Sequence[Sequence[str]], labels: Tensor, weights: Tensor) -> Matrix:
@@ -139,10 +141,11 @@ def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
     folds = _folds(groups, matrix.labels)
     work = matrix.counts.nnz * (1 if matrix.classes == 2 else matrix.classes)
     if work > CHOICE_WORK:
-        rows = np.random.default_rng(0).permutation(len(folds))[: max(len(folds) * CHOICE_WORK // work, 1000)]
-        matrix, folds = matrix.take(np.sort(rows)), folds[np.sort(rows)]
+        size = max(len(folds) * CHOICE_WORK // work, MIN_CHOICE_ROWS)
+        rows = np.sort(np.random.default_rng(0).permutation(len(folds))[:size])
+        matrix, folds = matrix.take(rows), folds[rows]
     logits = torch.zeros(2, len(COSTS), len(folds), matrix.classes, dtype=torch.float64)
-    for fold in range(FOLDS):
+    for fold in sorted({*folds.tolist()}):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         train, held_out = matrix.take(inside), matrix.take(outside)
         idf, ratios = train.idf(), train.ratios()
@@ -196,6 +199,9 @@ def _fit_one(matrix: Matrix, values: Any, cost: float, scale: Array | None) -> t
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
+    counts = np.bincount(matrix.labels, matrix.weights, minlength=matrix.classes)
+    if not values.shape[1] or np.count_nonzero(counts) < 2:
+        return np.zeros((values.shape[1], matrix.classes)), np.log(counts + 1)
     if scale is not None:
         values = type(values)((values.data * scale[values.indices], *_structure(values)), values.shape)
     machine = LinearSVC(C=cost, tol=TOLERANCE, random_state=0, max_iter=MAX_PASSES)
