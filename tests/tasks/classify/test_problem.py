@@ -150,6 +150,14 @@ def test_every_network_reads_its_own_rows_in_its_own_order() -> None:
     assert own[0] != own[1] and all(len(rows) <= 4 for rows in chain(*own))
 
 
+def test_every_process_has_rows_of_every_network() -> None:
+    task = problem_of(TEXTS, *FOLDS, plan=Plan(batch_size=4))
+    halves = [task.batches(0, rank, 2) for rank in range(2)]
+    assert len(halves[0]) == len(halves[1]) > 0
+    assert all({k for k, _ in batch} == {0, 1} for half in halves for batch in half)
+    assert not {*chain(*halves[0])} & {*chain(*halves[1])}
+
+
 def test_the_loss_of_several_networks_is_the_sum_of_theirs() -> None:
     module = ensemble(2).eval()
     loss, count, _ = problem_of(TEXTS, *FOLDS).loss(module, [(0, 6), (0, 7), (1, 3)], None)

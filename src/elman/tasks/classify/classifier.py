@@ -177,12 +177,12 @@ class Classifier(Task):
         scored, notes = held_out_rows(folds), failure_note(outcome.error)
         if outcome.signal is not None:
             some, note = sample_rows(len(scored), INTERRUPTED_TEXTS, "texts")
-            scored, notes = [scored[i] for i in some], notes + note
+            scored, plain, notes = [scored[i] for i in some], plain[some], notes + note
         held_out = corpus.examples.take(scored)
         notes = scoring_notes(held_out, corpus.classes) + contradiction_note(learned) + notes
         if valid is not None:
             notes = overlap_note(text_hashes(held_out.texts), train_hashes, "texts") + notes
-        ours, plain = held_out_log_probabilities(network, examples.texts, folds, scored), plain[scored]
+        ours = held_out_log_probabilities(network, examples.texts, folds, scored)
         blend = fit_blend(ours, plain, held_out.labels, weights[held_out.labels])
         scores = LabelEvaluation.of(*blend.probabilities(ours, plain), held_out.labels, corpus.classes, notes)
         model = cls(
