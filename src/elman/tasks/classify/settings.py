@@ -8,8 +8,8 @@ from elman.tasks.settings import MAX_LAYERS, MAX_STEPS, MAX_TOKENS, MAX_UNITS, T
 
 POOLS: Final = ("mean", "max", "last")
 # A text is read so many times; of few texts each more often, of many less often.
-EPOCHS: Final = 16
-FEW_SEQUENCES, FEW_EPOCHS = 40_000, 30
+EPOCHS: Final = 10
+FEW_SEQUENCES, FEW_EPOCHS = 25_000, 30
 MANY_SEQUENCES, MANY_EPOCHS = 200_000, 3
 LEARNING_RATE: Final = 2e-3
 EMA_DECAY: Final = 0.98
@@ -92,6 +92,6 @@ def defaults(rows: int, choices: dict[str, Any]) -> dict[str, Any]:
         model["hidden"] = SMALL_HIDDEN
     few = min(FEW_SEQUENCES // rows, FEW_EPOCHS)
     epochs = choices.get("epochs", max(few, min(EPOCHS, MANY_SEQUENCES // rows), MANY_EPOCHS))
-    patience = max(3, epochs // 3)
+    patience = max(3, epochs // 2)  # so that the last epochs, of low learning rates, are reached
     plan = {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE, "ema_decay": EMA_DECAY}
     return model | plan
