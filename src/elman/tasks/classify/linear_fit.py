@@ -25,7 +25,7 @@ SOFTMAX_CLASSES: Final = range(3, 11)
 MAX_NGRAMS: Final = 300_000
 MAX_WEIGHTS: Final = 1 << 23
 # Of texts · n-grams of a text · classes, in the cross-validation; a sample of texts is enough for the choice.
-CHOICE_WORK: Final = 60_000_000
+CHOICE_WORK: Final = 40_000_000
 COMMON_ROWS: Final = 10_000  # from which an n-gram must occur in two texts
 MIN_CHOICE_ROWS: Final = 1000
 WIDE: Final = 10.0  # the factor of a margin may be anything
@@ -146,7 +146,7 @@ def _matrix(vocabulary: NGrams, tokens: Sequence[Sequence[str]], labels: Tensor,
 def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
     """Return the recipe of least log loss on texts that were held out, equal ones together."""
     folds = _folds(groups, matrix.labels)
-    work = matrix.counts.nnz * (1 if matrix.classes == 2 else matrix.classes)
+    work = matrix.counts.nnz * max(matrix.classes, 4)  # two take more passes over the texts
     if work > CHOICE_WORK:
         size = max(len(folds) * CHOICE_WORK // work, MIN_CHOICE_ROWS)
         rows = np.sort(np.random.default_rng(0).permutation(len(folds))[:size])
