@@ -324,13 +324,14 @@ class Classifier(Task):
         if not classes or len(set(classes)) < len(classes):
             raise ValueError("labels.json must hold different labels")
         sizes = start_token(tokenizer) + 1, len(classes)
+        network = parts.module("network", lambda: ClassifierNet(settings, *sizes))
         baseline: LinearModel | BagOfWords
         if "blend" in parts.files:
             baseline, blend = LinearModel.restore(parts, len(classes)), Blend.from_json(parts.files["blend"])
         else:
             baseline, blend = parts.module("baseline", lambda: BagOfWords(*sizes)), None
         return {
-            "network": parts.module("network", lambda: ClassifierNet(settings, *sizes)),
+            "network": network,
             "baseline": baseline,
             "blend": blend,
             "tokenizer": tokenizer,

@@ -87,5 +87,5 @@ def tfidf(counts: Counts, idf: Array, first_piece: int) -> Array:
     values = (1 + np.log(counts.counts)) * idf[counts.ngrams]
     blocks = 2 * counts.texts + (counts.ngrams >= first_piece)
     norms = np.sqrt(np.bincount(blocks, values**2))[blocks]
-    values = np.divide(values, norms, where=norms > 0, out=np.zeros(len(values)))
-    return values.astype(np.float32, copy=False)
+    scaled: Array = np.divide(values, norms, where=norms > 0, out=np.zeros(len(values)))
+    return scaled.astype(np.float32)

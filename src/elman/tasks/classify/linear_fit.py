@@ -160,9 +160,9 @@ def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
         train, held_out = matrix.take(inside), matrix.take(outside)
         idf, ratios = train.idf(), train.ratios()
         values, others = train.values(idf), held_out.values(idf)
-        for fit, rows in logits.items():
+        for fit, own in logits.items():
             weights, bias = _weights(train, values, ratios, fit)
-            rows[outside] = torch.from_numpy(others @ weights + bias).float()
+            own[outside] = torch.from_numpy(others @ weights + bias).float()
     labels, counts = torch.from_numpy(matrix.labels), torch.from_numpy(matrix.weights)
     best = [min(kind, key=lambda fit: _calibrated_loss(logits[fit], labels, counts)) for kind in fits]
     factors = fit_weights([logits[fit] for fit in best], labels, counts, WIDE)
