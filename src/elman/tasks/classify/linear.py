@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.tasks.classify.ngrams import WORDS, Array, Counts, NGrams
+from elman.tasks.classify.ngrams import Array, Counts, NGrams, words_of
 from elman.tasks.task import Parts
 from elman.typed import typed
 
@@ -55,7 +55,7 @@ class LinearModel(nn.Module):
 
     def log_probabilities(self, texts: Sequence[str]) -> Tensor:
         """Return log-probabilities (N, K)."""
-        logits: Tensor = self([WORDS.tokens(text) for text in texts])
+        logits: Tensor = self([words_of(text) for text in texts])
         return logits.log_softmax(1)
 
     def files(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from elman.data.batches import text_hashes
 from elman.tasks.classify.blend import fit_weights, log_loss
 from elman.tasks.classify.linear import LinearModel, tfidf
-from elman.tasks.classify.ngrams import WORDS, Array, Counts, NGrams, build
+from elman.tasks.classify.ngrams import Array, Counts, NGrams, build, words_of
 
 LONGEST_PHRASE: Final = 2
 FOLDS: Final = 3
@@ -108,7 +108,7 @@ def fit_linear(
     """
     seen = (train if not refit else chain(train, held_out) for train, held_out in folds)
     rows = np.array(sorted(set(chain.from_iterable(seen))), np.int64)
-    tokens = [WORDS.tokens(text) for text in texts]
+    tokens = [words_of(text) for text in texts]
     most = min(MAX_NGRAMS, MAX_WEIGHTS // len(weights))
     least = 1 if len(rows) < COMMON_ROWS else 2
     vocabulary = build([tokens[row] for row in rows], LONGEST_PHRASE, least, most)
