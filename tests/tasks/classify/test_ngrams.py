@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.tasks.classify import ngrams
-from elman.tasks.classify.ngrams import MAX_PHRASE_WORDS, NGrams, build, split
+from elman.tasks.classify.ngrams import MAX_PHRASE_WORDS, NGrams, build, split, words_of
 
 WORDS = ["a", "bb", "ccc", "dog", "don't", "dogs", "狗"]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=7), min_size=1, max_size=8)
@@ -67,6 +67,12 @@ def test_the_commonest_are_kept() -> None:
     assert names(vocabulary)[3] == ("a", "bb")
     assert len(vocabulary) == 6
     assert vocabulary.pieces == (" a", " a ")
+
+
+def test_phrases_tell_what_a_text_begins_with() -> None:
+    assert words_of("What is this?") == ["", "what", "is", "this", "?"]
+    texts = [words_of("a dog"), words_of("dog a")]
+    assert ("", "dog") in names(build(texts, 2, 1, 100))
 
 
 def test_pieces_have_the_spaces_around_the_word() -> None:

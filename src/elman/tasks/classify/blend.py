@@ -78,21 +78,23 @@ def log_loss(log_probabilities: Tensor, labels: Tensor, weights: Tensor | None =
     return float((losses if weights is None else losses * weights).double().sum())
 
 
-def fit_weights(models: Sequence[Tensor], labels: Tensor, weights: Tensor | None = None) -> tuple[float, ...]:
+def fit_weights(
+    models: Sequence[Tensor], labels: Tensor, weights: Tensor | None = None, spread: float = PRIOR_SPREAD
+) -> tuple[float, ...]:
     """Return the weights, at least 0, of the log-probabilities or logits (N, K) of M models whose sum has the
     least log loss: Newton's method on a convex loss, again without the model of the most negative weight
-    while there is one."""
+    while there is one. Before the labels were seen, weights were equal, give or take `spread`."""
     parts = torch.stack([one.double() for one in models])
     kept, rows = list(range(len(models))), torch.ones(len(labels)) if weights is None else weights
     while kept:
-        found = _newton(parts[kept], labels, rows.double(), 1 / len(models))
+        found = _newton(parts[kept], labels, rows.double(), 1 / len(models), spread)
         if min(found) >= 0:
             return tuple(found[kept.index(i)] if i in kept else 0.0 for i in range(len(models)))
         kept.remove(kept[found.index(min(found))])
     return (0.0,) * len(models)
 
 
-def _newton(parts: Tensor, labels: Tensor, rows: Tensor, prior: float) -> list[float]:
+def _newton(parts: Tensor, labels: Tensor, rows: Tensor, prior: float, spread: float) -> list[float]:
     """Return the weights (M,) that minimise the log loss of the blend of parts (M, N, K)."""
     true = parts.gather(2, labels.expand(len(parts), -1).unsqueeze(2)).squeeze(2)
     weights = torch.full((len(parts),), prior, dtype=torch.float64)
@@ -100,16 +102,16 @@ def _newton(parts: Tensor, labels: Tensor, rows: Tensor, prior: float) -> list[f
     def loss(weights: Tensor) -> Tensor:
         logits = torch.einsum("m,mnk->nk", weights, parts)
         misses = (logits.logsumexp(1) - weights @ true) * rows
-        return misses.sum() + ((weights - prior) ** 2).sum() / (2 * PRIOR_SPREAD**2)
+        return misses.sum() + ((weights - prior) ** 2).sum() / (2 * spread**2)
 
     current = loss(weights)
     for _ in range(STEPS):
         probabilities = torch.einsum("m,mnk->nk", weights, parts).softmax(1)
         means = torch.einsum("nk,mnk->mn", probabilities, parts)
-        slope = ((means - true) * rows).sum(1) + (weights - prior) / PRIOR_SPREAD**2
+        slope = ((means - true) * rows).sum(1) + (weights - prior) / spread**2
         centred = parts - means.unsqueeze(2)
         curvature = torch.einsum("n,nk,mnk,lnk->ml", rows, probabilities, centred, centred)
-        curvature += torch.eye(len(parts)) / PRIOR_SPREAD**2
+        curvature += torch.eye(len(parts)) / spread**2
         step = torch.linalg.solve(curvature, slope)
         for halving in range(HALVINGS):
             trial = weights - step / 2**halving

@@ -334,14 +334,15 @@ class Classifier(Task):
         if not classes or len(set(classes)) < len(classes):
             raise ValueError("labels.json must hold different labels")
         sizes = start_token(tokenizer) + 1, len(classes)
+        # one network had no members in elman 0.1.0
+        network = parts.module("network", lambda: Ensemble(settings, *sizes), FIRST_MEMBER)
         baseline: LinearModel | BagOfWords
         if "blend" in parts.files:
             baseline, blend = LinearModel.restore(parts, len(classes)), Blend.from_json(parts.files["blend"])
         else:
             baseline, blend = parts.module("baseline", lambda: BagOfWords(*sizes)), None
         return {
-            # one network had no members in elman 0.1.0
-            "network": parts.module("network", lambda: Ensemble(settings, *sizes), FIRST_MEMBER),
+            "network": network,
             "baseline": baseline,
             "blend": blend,
             "tokenizer": tokenizer,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.tasks.classify.ngrams import WORDS, Array, Counts, NGrams
+from elman.tasks.classify.ngrams import Array, Counts, NGrams, words_of
 from elman.tasks.task import Parts
 from elman.typed import typed
 
@@ -55,7 +55,7 @@ class LinearModel(nn.Module):
 
     def log_probabilities(self, texts: Sequence[str]) -> Tensor:
         """Return log-probabilities (N, K)."""
-        logits: Tensor = self([WORDS.tokens(text) for text in texts])
+        logits: Tensor = self([words_of(text) for text in texts])
         return logits.log_softmax(1)
 
     def files(self) -> dict[str, Any]:
@@ -87,5 +87,5 @@ def tfidf(counts: Counts, idf: Array, first_piece: int) -> Array:
     values = (1 + np.log(counts.counts)) * idf[counts.ngrams]
     blocks = 2 * counts.texts + (counts.ngrams >= first_piece)
     norms = np.sqrt(np.bincount(blocks, values**2))[blocks]
-    values = np.divide(values, norms, where=norms > 0, out=np.zeros(len(values)))
-    return values.astype(np.float32, copy=False)
+    scaled: Array = np.divide(values, norms, where=norms > 0, out=np.zeros(len(values)))
+    return scaled.astype(np.float32)

@@ -1,11 +1,11 @@
-"""The training of the linear classifier: two fits of it, chosen by cross-validation, become one model."""
+"""The training of the linear classifier: several fits, each chosen by cross-validation, are added up."""
 
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,29 +14,36 @@ from torch import Tensor
 from elman.data.batches import text_hashes
 from elman.tasks.classify.blend import fit_weights, log_loss
 from elman.tasks.classify.linear import LinearModel, tfidf
-from elman.tasks.classify.ngrams import WORDS, Array, Counts, NGrams, build
+from elman.tasks.classify.ngrams import Array, Counts, NGrams, build, words_of
 
 LONGEST_PHRASE: Final = 2
 FOLDS: Final = 3
-# Larger is less regularised: the squared hinge of a text counts C times as much as the norm of the weights.
-COSTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
 TOLERANCE: Final = 0.01
 MAX_PASSES: Final = 200
+# Of classes that have an order, or a neutral one among them, few tell any one from all the rest by a plane.
+SOFTMAX_CLASSES: Final = range(3, 11)
 MAX_NGRAMS: Final = 300_000
 MAX_WEIGHTS: Final = 1 << 23
 # Of texts · n-grams of a text · classes, in the cross-validation; a sample of texts is enough for the choice.
-CHOICE_WORK: Final = 60_000_000
+CHOICE_WORK: Final = 40_000_000
 COMMON_ROWS: Final = 10_000  # from which an n-gram must occur in two texts
 MIN_CHOICE_ROWS: Final = 1000
+WIDE: Final = 10.0  # the factor of a margin may be anything
 TINY: Final = 1e-12  # the least probability
 
 
-class Recipe(NamedTuple):
-    """How a linear model is fitted: the costs C of the fit to plain TF-IDF values and of the one to values
-    weighted by naive Bayes ratios, and the factors of their logits in the sum."""
+class Fit(NamedTuple):
+    """One fit of the weights: by which loss, whether to values that are weighted by naive Bayes ratios, and
+    how much a text's loss counts beside the norm of the weights (C): the more, the less is regularised."""
 
-    costs: tuple[float, float]
-    factors: tuple[float, float]
+    loss: str
+    weighted: bool
+    cost: float
+
+
+HINGE_COSTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
+SOFTMAX_COSTS: Final = (1.0, 10.0, 100.0)
+Recipe: TypeAlias = "list[tuple[Fit, float]]"  # fits whose logits are added, each times its factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +108,7 @@ def fit_linear(
     """
     seen = (train if not refit else chain(train, held_out) for train, held_out in folds)
     rows = np.array(sorted(set(chain.from_iterable(seen))), np.int64)
-    tokens = [WORDS.tokens(text) for text in texts]
+    tokens = [words_of(text) for text in texts]
     most = min(MAX_NGRAMS, MAX_WEIGHTS // len(weights))
     least = 1 if len(rows) < COMMON_ROWS else 2
     vocabulary = build([tokens[row] for row in rows], LONGEST_PHRASE, least, most)
@@ -139,34 +146,31 @@ def _matrix(vocabulary: NGrams, tokens: Sequence[Sequence[str]], labels: Tensor,
 def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
     """Return the recipe of least log loss on texts that were held out, equal ones together."""
     folds = _folds(groups, matrix.labels)
-    work = matrix.counts.nnz * (1 if matrix.classes == 2 else matrix.classes)
+    work = matrix.counts.nnz * max(matrix.classes, 4)  # two take more passes over the texts
     if work > CHOICE_WORK:
         size = max(len(folds) * CHOICE_WORK // work, MIN_CHOICE_ROWS)
         rows = np.sort(np.random.default_rng(0).permutation(len(folds))[:size])
         matrix, folds = matrix.take(rows), folds[rows]
-    logits = torch.zeros(2, len(COSTS), len(folds), matrix.classes, dtype=torch.float64)
+    fits = [[Fit("hinge", weighted, cost) for cost in HINGE_COSTS] for weighted in (False, True)]
+    if matrix.classes in SOFTMAX_CLASSES:
+        fits.append([Fit("softmax", True, cost) for cost in SOFTMAX_COSTS])
+    logits = {fit: torch.zeros(len(folds), matrix.classes) for kind in fits for fit in kind}
     for fold in sorted({*folds.tolist()}):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         train, held_out = matrix.take(inside), matrix.take(outside)
         idf, ratios = train.idf(), train.ratios()
         values, others = train.values(idf), held_out.values(idf)
-        for i, scale in enumerate((None, ratios)):
-            for j, cost in enumerate(COSTS):
-                weights, bias = _fit_one(train, values, cost, scale)
-                logits[i, j, outside] = torch.from_numpy(others @ weights + bias)
+        for fit, own in logits.items():
+            weights, bias = _weights(train, values, ratios, fit)
+            own[outside] = torch.from_numpy(others @ weights + bias).float()
     labels, counts = torch.from_numpy(matrix.labels), torch.from_numpy(matrix.weights)
-    costs, chosen = [], []
-    for fits in logits:
-        losses = [_calibrated_loss(fit, labels, counts) for fit in fits]
-        best = losses.index(min(losses))
-        costs.append(COSTS[best])
-        chosen.append(fits[best])
-    first, second = fit_weights(chosen, labels, counts)
-    return Recipe((costs[0], costs[1]), (first, second))
+    best = [min(kind, key=lambda fit: _calibrated_loss(logits[fit], labels, counts)) for kind in fits]
+    factors = fit_weights([logits[fit] for fit in best], labels, counts, WIDE)
+    return [*zip(best, factors, strict=True)]
 
 
 def _calibrated_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> float:
-    (factor,) = fit_weights([logits], labels, weights)
+    (factor,) = fit_weights([logits], labels, weights, WIDE)
     return log_loss((factor * logits).log_softmax(1), labels, weights)
 
 
@@ -185,33 +189,38 @@ def _fit(matrix: Matrix, recipe: Recipe) -> tuple[Array, Array, Array]:
     """Return inverse document frequencies (F,), weights (F, K) and biases (K,) of the recipe's sum."""
     idf = matrix.idf()
     values = matrix.values(idf)
+    ratios = matrix.ratios()
     total, bias = np.zeros((values.shape[1], matrix.classes)), np.zeros(matrix.classes)
-    for cost, factor, scale in zip(recipe.costs, recipe.factors, (None, matrix.ratios()), strict=True):
+    for fit, factor in recipe:
         if factor > 0:
-            weights, offsets = _fit_one(matrix, values, cost, scale)
+            weights, offsets = _weights(matrix, values, ratios, fit)
             total, bias = total + factor * weights, bias + factor * offsets
     return idf, total, bias
 
 
-def _fit_one(matrix: Matrix, values: Any, cost: float, scale: Array | None) -> tuple[Array, Array]:
-    """Return weights (F, K) and biases (K,) of one-against-the-rest support vector machines with squared
-    hinge loss. `scale` (F,) multiplies the values. A class without texts has the least bias of all."""
+def _weights(matrix: Matrix, values: Any, ratios: Array, fit: Fit) -> tuple[Array, Array]:
+    """Return weights (F, K) and biases (K,) of support vector machines with squared hinge loss, one class
+    against the rest, or of softmax regression. A class without texts has the least bias of all."""
     from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
 
+    scale = ratios if fit.weighted else np.ones(len(ratios))
     counts = np.bincount(matrix.labels, matrix.weights, minlength=matrix.classes)
     if not values.shape[1] or np.count_nonzero(counts) < 2:
         return np.zeros((values.shape[1], matrix.classes)), np.log(counts + 1)
-    if scale is not None:
-        values = type(values)((values.data * scale[values.indices], *_structure(values)), values.shape)
-    machine = LinearSVC(C=cost, tol=TOLERANCE, random_state=0, max_iter=MAX_PASSES)
+    scaled = (values.data * scale[values.indices]).astype(np.float32)
+    values = type(values)((scaled, *_structure(values)), values.shape)
+    if fit.loss == "hinge":
+        model: Any = LinearSVC(C=fit.cost, tol=TOLERANCE, random_state=0, max_iter=MAX_PASSES)
+    else:
+        model = LogisticRegression(C=fit.cost, tol=TOLERANCE, max_iter=MAX_PASSES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        machine.fit(values, matrix.labels, matrix.weights)
-    coefficients, offsets = machine.coef_.T, machine.intercept_
-    if len(machine.classes_) == 2:
-        coefficients, offsets = np.hstack([-coefficients, coefficients]), np.r_[-offsets, offsets] / 2
-        coefficients = coefficients / 2
+        model.fit(values, matrix.labels, matrix.weights)
+    coefficients, offsets = model.coef_.T, model.intercept_
+    if len(model.classes_) == 2:
+        coefficients, offsets = np.hstack([-coefficients, coefficients]) / 2, np.r_[-offsets, offsets] / 2
     weights, bias = np.zeros((values.shape[1], matrix.classes)), np.full(matrix.classes, offsets.min())
-    weights[:, machine.classes_], bias[machine.classes_] = coefficients, offsets
-    return (weights if scale is None else weights * scale[:, None]), bias
+    weights[:, model.classes_], bias[model.classes_] = coefficients, offsets
+    return weights * scale[:, None], bias

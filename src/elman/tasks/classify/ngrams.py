@@ -15,6 +15,7 @@ from torch import Tensor
 from elman.data.text.tokenizers import WordTokenizer
 
 WORDS: Final = WordTokenizer(())  # any word, in lower case
+START: Final = ""  # a word before the first, so that phrases tell what a text begins with
 PIECE_CHARACTERS: Final = range(2, 6)  # of a piece of a word, with the spaces around the word
 MAX_PHRASE_WORDS: Final = 3
 CHUNK_TOKENS: Final = 1 << 18  # of texts that are counted at once
@@ -115,6 +116,11 @@ class NGrams:
         once = summed(rows, tokens, None, len(words))  # each different word of a text, with its count
         places, pieces = joined([self.pieces_of(word) for word in words], once.ngrams)
         return summed(once.texts[places], pieces, once.counts[places], len(self))
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, after a mark of its start."""
+    return [START, *WORDS.tokens(text)]
 
 
 def split(word: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from elman.tasks.classify.examples import start_token
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.linear_state import LinearState
 from elman.tasks.classify.network import CHUNK_STEPS, Ensemble, States
-from elman.tasks.classify.ngrams import WORDS
+from elman.tasks.classify.ngrams import START, WORDS
 from elman.tasks.classify.scores import Label, check_share, likeliest
 from elman.tasks.entry import entry
 from elman.tasks.inputs import check_text
@@ -40,6 +40,8 @@ class ClassifierStream:
     ) -> None:
         self._network, self._tokenizer, self._classes, self._blend = network, tokenizer, classes, blend
         self._linear = None if linear is None else LinearState(linear)
+        if self._linear is not None:
+            self._linear.read([START])
         self._rest = ""  # the end of the text, whose tokens may still change
         self._unread = ""  # likewise, for the linear model, which reads words
         self._last, self._state = self._run([start_token(tokenizer)], None)
