@@ -24,8 +24,8 @@ MAX_PASSES: Final = 200
 SOFTMAX_CLASSES: Final = range(3, 11)
 MAX_NGRAMS: Final = 300_000
 MAX_WEIGHTS: Final = 1 << 23
-# Of texts · n-grams of a text · classes, in the cross-validation; a sample of texts is enough for the choice.
-CHOICE_WORK: Final = 40_000_000
+# Of texts · n-grams of a text · classes, up to which all folds are tried.
+CHOICE_WORK: Final = 15_000_000
 COMMON_ROWS: Final = 10_000  # from which an n-gram must occur in two texts
 MAX_CHARACTERS: Final = 100_000_000  # of all texts that are learned from: about 2 GB of counts
 MIN_CHOICE_ROWS: Final = 1000
@@ -147,15 +147,16 @@ def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
     """Return the recipe of least log loss on texts that were held out, equal ones together."""
     folds = _folds(groups, matrix.labels)
     work = matrix.counts.nnz * max(matrix.classes, 4)  # two take more passes over the texts
-    if work > CHOICE_WORK:
-        size = max(len(folds) * CHOICE_WORK // work, MIN_CHOICE_ROWS)
+    if work > CHOICE_WORK:  # one fold is enough then, and in the end a sample
+        size = max(len(folds) * FOLDS * CHOICE_WORK // work, MIN_CHOICE_ROWS)
         rows = np.sort(np.random.default_rng(0).permutation(len(folds))[:size])
         matrix, folds = matrix.take(rows), folds[rows]
     fits = [[Fit("hinge", weighted, cost) for cost in HINGE_COSTS] for weighted in (False, True)]
     if matrix.classes in SOFTMAX_CLASSES:
         fits.append([Fit("softmax", True, cost) for cost in SOFTMAX_COSTS])
     logits = {fit: torch.zeros(len(folds), matrix.classes) for kind in fits for fit in kind}
-    for fold in sorted({*folds.tolist()}):
+    tried = [0] if work > CHOICE_WORK else sorted({*folds.tolist()})
+    for fold in tried:
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         train, held_out = matrix.take(inside), matrix.take(outside)
         idf, ratios = train.idf(), train.ratios()
@@ -163,7 +164,9 @@ def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
         for fit, own in logits.items():
             weights, bias = _weights(train, values, ratios, fit)
             own[outside] = torch.from_numpy(others @ weights + bias).float()
-    labels, counts = torch.from_numpy(matrix.labels), torch.from_numpy(matrix.weights)
+    known = np.isin(folds, tried)
+    labels, counts = torch.from_numpy(matrix.labels[known]), torch.from_numpy(matrix.weights[known])
+    logits = {fit: own[torch.from_numpy(known)] for fit, own in logits.items()}
     best = [min(kind, key=lambda fit: _calibrated_loss(logits[fit], labels, counts)) for kind in fits]
     factors = fit_weights([logits[fit] for fit in best], labels, counts, WIDE)
     return [*zip(best, factors, strict=True)]
