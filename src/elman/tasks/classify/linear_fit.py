@@ -24,9 +24,10 @@ MAX_PASSES: Final = 200
 SOFTMAX_CLASSES: Final = range(3, 11)
 MAX_NGRAMS: Final = 300_000
 MAX_WEIGHTS: Final = 1 << 23
-# Of texts · n-grams of a text · classes, in the cross-validation; a sample of texts is enough for the choice.
-CHOICE_WORK: Final = 40_000_000
+# Of texts · n-grams of a text · classes, up to which all folds are tried.
+CHOICE_WORK: Final = 15_000_000
 COMMON_ROWS: Final = 10_000  # from which an n-gram must occur in two texts
+MAX_CHARACTERS: Final = 100_000_000  # of all texts that are learned from: about 2 GB of counts
 MIN_CHOICE_ROWS: Final = 1000
 WIDE: Final = 10.0  # the factor of a margin may be anything
 TINY: Final = 1e-12  # the least probability
@@ -107,30 +108,29 @@ def fit_linear(
         folds: rows to train on and rows that are held out.
     """
     seen = (train if not refit else chain(train, held_out) for train, held_out in folds)
-    rows = np.array(sorted(set(chain.from_iterable(seen))), np.int64)
-    tokens = [words_of(text) for text in texts]
+    rows = _sample(sorted(set(chain.from_iterable(seen))), texts)
+    tokens, places = [words_of(text) for text in texts], {row: i for i, row in enumerate(rows)}
+    train = [tokens[row] for row in rows]
     most = min(MAX_NGRAMS, MAX_WEIGHTS // len(weights))
-    least = 1 if len(rows) < COMMON_ROWS else 2
-    vocabulary = build([tokens[row] for row in rows], LONGEST_PHRASE, least, most)
-    matrix = _matrix(vocabulary, tokens, labels, weights)
-    train = matrix.take(rows)
-    hashes = text_hashes(texts)
-    recipe = _choose(train, [hashes[row] for row in rows])
-    idf, fitted, bias = _fit(train, recipe)
-    model = LinearModel(vocabulary, matrix.classes)
-    model.idf.data, model.weights.data, model.bias.data = (
-        torch.from_numpy(values).float() for values in (idf, fitted, bias)
-    )
-    probabilities = torch.zeros(len(texts), matrix.classes, dtype=torch.float64)
-    times = torch.zeros(len(texts), 1)
+    vocabulary = build(train, LONGEST_PHRASE, 1 if len(rows) < COMMON_ROWS else 2, most)
+    matrix = _matrix(vocabulary, train, labels[rows], weights)
+    recipe = _choose(matrix, text_hashes([texts[row] for row in rows]))
+    model = _fit(matrix, vocabulary, recipe)
+    probabilities, times = torch.zeros(len(texts), len(weights)), torch.zeros(len(texts), 1)
     for inside, outside in folds:
-        if len(inside) < len(rows):
-            idf, fitted, bias = _fit(matrix.take(np.array(inside, np.int64)), recipe)
-        logits = matrix.take(np.array(outside, np.int64)).values(idf) @ fitted + bias
-        probabilities[list(outside)] += torch.from_numpy(logits).softmax(1)
+        own = np.array([places[row] for row in inside if row in places], np.int64)
+        fitted = model if len(own) == len(rows) else _fit(matrix.take(own), vocabulary, recipe)
+        probabilities[list(outside)] += fitted([tokens[row] for row in outside]).softmax(1)
         times[list(outside)] += 1
     held_out = (times > 0).squeeze(1)
-    return model.eval(), (probabilities / times)[held_out].clamp(min=TINY).log().float()
+    return model, (probabilities / times)[held_out].clamp(min=TINY).log()
+
+
+def _sample(rows: list[int], texts: Sequence[str]) -> list[int]:
+    """Return the rows, or of very many a sample, in order."""
+    order = np.random.default_rng(0).permutation(rows)
+    characters = np.cumsum([len(texts[row]) for row in order])
+    return sorted(order[: max(int(np.searchsorted(characters, MAX_CHARACTERS)), MIN_CHOICE_ROWS)].tolist())
 
 
 def _matrix(vocabulary: NGrams, tokens: Sequence[Sequence[str]], labels: Tensor, weights: Tensor) -> Matrix:
@@ -147,15 +147,16 @@ def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
     """Return the recipe of least log loss on texts that were held out, equal ones together."""
     folds = _folds(groups, matrix.labels)
     work = matrix.counts.nnz * max(matrix.classes, 4)  # two take more passes over the texts
-    if work > CHOICE_WORK:
-        size = max(len(folds) * CHOICE_WORK // work, MIN_CHOICE_ROWS)
+    if work > CHOICE_WORK:  # one fold is enough then, and in the end a sample
+        size = max(len(folds) * FOLDS * CHOICE_WORK // work, MIN_CHOICE_ROWS)
         rows = np.sort(np.random.default_rng(0).permutation(len(folds))[:size])
         matrix, folds = matrix.take(rows), folds[rows]
     fits = [[Fit("hinge", weighted, cost) for cost in HINGE_COSTS] for weighted in (False, True)]
     if matrix.classes in SOFTMAX_CLASSES:
         fits.append([Fit("softmax", True, cost) for cost in SOFTMAX_COSTS])
     logits = {fit: torch.zeros(len(folds), matrix.classes) for kind in fits for fit in kind}
-    for fold in sorted({*folds.tolist()}):
+    tried = [0] if work > CHOICE_WORK else sorted({*folds.tolist()})
+    for fold in tried:
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         train, held_out = matrix.take(inside), matrix.take(outside)
         idf, ratios = train.idf(), train.ratios()
@@ -163,7 +164,9 @@ def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
         for fit, own in logits.items():
             weights, bias = _weights(train, values, ratios, fit)
             own[outside] = torch.from_numpy(others @ weights + bias).float()
-    labels, counts = torch.from_numpy(matrix.labels), torch.from_numpy(matrix.weights)
+    known = np.isin(folds, tried)
+    labels, counts = torch.from_numpy(matrix.labels[known]), torch.from_numpy(matrix.weights[known])
+    logits = {fit: own[torch.from_numpy(known)] for fit, own in logits.items()}
     best = [min(kind, key=lambda fit: _calibrated_loss(logits[fit], labels, counts)) for kind in fits]
     factors = fit_weights([logits[fit] for fit in best], labels, counts, WIDE)
     return [*zip(best, factors, strict=True)]
@@ -185,17 +188,19 @@ def _folds(groups: Sequence[int], labels: Array) -> Array:
     return np.array([folds[group] for group in groups])
 
 
-def _fit(matrix: Matrix, recipe: Recipe) -> tuple[Array, Array, Array]:
-    """Return inverse document frequencies (F,), weights (F, K) and biases (K,) of the recipe's sum."""
-    idf = matrix.idf()
+def _fit(matrix: Matrix, vocabulary: NGrams, recipe: Recipe) -> LinearModel:
+    """Return the model whose weights and biases are the recipe's sum."""
+    idf, ratios = matrix.idf(), matrix.ratios()
     values = matrix.values(idf)
-    ratios = matrix.ratios()
-    total, bias = np.zeros((values.shape[1], matrix.classes)), np.zeros(matrix.classes)
+    total, bias = np.zeros((len(idf), matrix.classes)), np.zeros(matrix.classes)
     for fit, factor in recipe:
         if factor > 0:
             weights, offsets = _weights(matrix, values, ratios, fit)
             total, bias = total + factor * weights, bias + factor * offsets
-    return idf, total, bias
+    model = LinearModel(vocabulary, matrix.classes)
+    for parameter, numbers in ((model.idf, idf), (model.weights, total), (model.bias, bias)):
+        parameter.data = torch.from_numpy(numbers).float()
+    return model.eval()
 
 
 def _weights(matrix: Matrix, values: Any, ratios: Array, fit: Fit) -> tuple[Array, Array]:
