@@ -83,6 +83,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, bool]]:
         ("evaluate m a --no-header --backtest 1", ("backtest", "a", {"cutoffs": 1, "header": False})),
         ("predict m", ("answers", None, {})),
         ("predict m 'a text' --count 2", ("answers", "a text", {"count": 2})),
+        ("predict m 'a text' --at-least 0.8", ("answers", "a text", {"at_least": 0.8})),
         ("predict m a --no-header --plot p", ("answers", "a", {"header": False, "plot": Path("p")})),
         ("generate m", ("generate", "", {})),
         ("generate m so --length 3 --top-k 2", ("generate", "so", {"length": 3, "top_k": 2})),
@@ -182,7 +183,7 @@ def test_replies(run: Run) -> None:
 @pytest.mark.parametrize(
     ("line", "phrases"),
     [
-        ("evaluate {classify} {reviews.csv}", ["bag of words", "were trained on"]),
+        ("evaluate {classify} {reviews.csv}", ["TF-IDF", "were trained on"]),
         ("evaluate {forecast} {sales.csv} --backtest 2", ["seasonal naive"]),
         ("evaluate {generate} {other.txt}", ["7-gram", "bits per character"]),
         ("evaluate {generate} {other.txt} --adapt", ["7-gram", "bits per character"]),
@@ -219,6 +220,8 @@ def test_text_is_printed_as_it_is_generated(run: Run) -> None:
         ("predict {classify} nope.csv", "nope.csv does not exist"),
         ("predict {classify} {reviews.csv} --plot x.png", "--plot does not apply to a 'classify' model"),
         ("predict {classify} {reviews.csv} --count 2", "--count does not apply to a 'classify' model"),
+        ("predict {classify} 'a text' --at-least 2", "at_least must be a probability from 0 to 1, not 2.0"),
+        ("predict {generate} text --at-least 0.5", "--at-least does not apply to a 'generate' model"),
         ("predict {classify} 'a text' --output nowhere/labels.tsv", "nowhere/labels.tsv"),
         ("predict {forecast} --plot x.bmp", ".png"),
         ("predict {generate}", "model needs input"),

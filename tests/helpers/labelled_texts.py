@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 FILLERS = ["the", "film", "plot", "was", "day", "we", "saw", "it"]
-QUICK: dict[str, Any] = {"hidden": 12, "embedding": 12, "progress": False, "device": "cpu"}
+QUICK: dict[str, Any] = {"hidden": 12, "embedding": 12, "networks": 2, "progress": False, "device": "cpu"}
 Rows = list[dict[str, str]]
 
 

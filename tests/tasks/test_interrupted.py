@@ -31,7 +31,8 @@ def fit_text(folder: Path, **more: Any) -> Any:
 
 FITS: dict[str, Callable[..., Any]] = {
     "classify": lambda folder, **more: elman.Classifier.fit(
-        {"text": TEXTS, "label": [text.split()[3] for text in TEXTS]}, folder=folder, **SMALL, **more
+        {"text": TEXTS, "label": [text.split()[3] for text in TEXTS]},
+        folder=folder, batch_size=16, **SMALL, **more,
     ),
     "forecast": lambda folder, **more: elman.Forecaster.fit(
         SERIES, horizon=4, batch_size=16, folder=folder, **SMALL, **more
@@ -133,7 +134,6 @@ def test_a_terminated_training_raises_keeps_its_best_model_and_goes_on(
 def test_a_killed_training_goes_on(
     task: str, unbroken: Callable[[str], Path], at_step: Callable[..., None], tmp_path: Path
 ) -> None:
-    """Of a classifier also while the baseline trains: there is a checkpoint before it."""
     whole = weights(unbroken(task))
     for step in (1, 7):
         folder = tmp_path / f"model{step}"

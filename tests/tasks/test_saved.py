@@ -19,6 +19,12 @@ ADDED: Final[dict[str, dict[str, Any]]] = {  # settings since then
     "chat": {"ranker_units": 128, "ranker_epochs": 8, "num_retrieved": 8},
 }
 
+# Settings added since, with the values that say what was before.
+ADDED: Final[dict[str, dict[str, Any]]] = {
+    "classify": {"networks": 1, "word_dropout": 0.0},
+    "forecast": {"nonnegative": None, "duplicates": "error"},
+}
+
 
 def contents(folder: Path) -> dict[str, tuple[Any, ...]]:
     """The tensors of a model, bit for bit."""

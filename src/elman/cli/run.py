@@ -81,6 +81,9 @@ def predict(
         str | None, typer.Argument(metavar="INPUT", help="A text, a file, or - for standard input")
     ] = None,
     header: Header = True,
+    at_least: Annotated[
+        float | None, typer.Option(help="Labels: answer unsure below this probability, 0 to 1")
+    ] = None,
     count: Annotated[
         int | None, typer.Option(help="Answers to each line: next words, translations, replies")
     ] = None,
@@ -98,7 +101,7 @@ def predict(
 
     Example: elman predict runs/reviews "The movie was not good"
 
-    Example: cat reviews.txt | elman predict runs/reviews -
+    Example: cat reviews.txt | elman predict runs/reviews - --at-least 0.8
 
     Example: elman predict runs/sales --plot sales.png
     """
@@ -111,7 +114,9 @@ def predict(
             if data is not None and os.path.exists(data) and path.exists() and path.samefile(data):  # noqa: PTH110
                 raise UsageError(f"{path} is the input itself: name another file for the output")
     loaded: Any = load(model, int8)
-    options = chosen_options(loaded, "predict", count=count, header=None if header else False, plot=plot)
+    options = chosen_options(
+        loaded, "predict", count=count, header=None if header else False, plot=plot, at_least=at_least
+    )
     lines = _lines(loaded.answers(data, **options), as_json)
     if output is None:
         for line in lines:

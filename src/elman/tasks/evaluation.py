@@ -44,6 +44,11 @@ class Evaluation(ABC):
     def baseline(self) -> Scores | None:
         return next(iter(self.baselines.values()), None)
 
+    @property
+    def column(self) -> str:
+        """The name of the model's column."""
+        return self.NAME
+
     @abstractmethod
     def metrics(self) -> dict[str, Metric]:
         """Return the scores in the order in which they are printed."""
@@ -70,7 +75,7 @@ class Evaluation(ABC):
 
     def __str__(self) -> str:
         metrics = self.metrics()
-        columns = {self.NAME: self.scores, **self.baselines}
+        columns = {self.column: self.scores, **self.baselines}
         left = max(len(metric.label) for metric in metrics.values()) + 2
         widths = [max(len(name) + 2, 10) for name in columns]
         lines = [" " * left + "".join(f"{name:>{w}}" for name, w in zip(columns, widths, strict=True))]

@@ -31,7 +31,7 @@ CARD: Final = """# {title}
 Trained by elman {version} on {data}.
 {network}
 
-Scores on {held_out}, on which the best model was chosen. Beside the network: {baseline}.
+Scores on {held_out}, on which the best model was chosen. Beside the model: {baseline}.
 
 ```
 {scores}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from elman.errors import TrainingError
 
 Network = TypeVar("Network", bound=nn.Module)
+Row = TypeVar("Row")
 
 
 class DeadEnd(TrainingError):
@@ -41,7 +42,7 @@ class Problem(Protocol):
         """Return scores on held-out data. The model is in eval mode and autograd is off."""
 
 
-def share(batches: Sequence[Sequence[int]], rank: int, world: int) -> list[list[int]]:
+def share(batches: Sequence[Sequence[Row]], rank: int, world: int) -> list[list[Row]]:
     """Return this rank's part of every batch. Raises DeadEnd if a batch has fewer items than processes."""
     if small := [len(batch) for batch in batches if len(batch) < world]:
         raise DeadEnd(f"{world} processes can't share a batch of {small[0]}: choose another batch_size")

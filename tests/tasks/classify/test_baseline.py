@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from elman.data.batches import pad
 from elman.tasks.classify.baseline import BagOfWords
-from elman.tasks.classify.examples import Encoded
+from elman.tasks.classify.examples import Encoded, Fold
 from elman.tasks.classify.problem import LabelProblem
 from elman.training.loop import Run
 from elman.training.plan import Plan
@@ -48,12 +48,13 @@ def test_neither_order_nor_repetition_nor_padding_counts(
 
 def test_learns_which_words_matter() -> None:
     draw = torch.Generator().manual_seed(0)
-    rows = torch.randint(4, WORDS, (200, 6), generator=draw)
+    words = torch.randint(4, WORDS, (200, 6), generator=draw)
     labels = torch.randint(0, 3, (200,), generator=draw)
-    texts = [array("i", [*row, int(label) + 1]) for row, label in zip(rows.tolist(), labels, strict=True)]
+    texts = [array("i", [*row, int(label) + 1]) for row, label in zip(words.tolist(), labels, strict=True)]
     examples = Encoded(texts, labels)
     plan = Plan(epochs=10, learning_rate=0.01, device="cpu")
-    run = Run(net(), LabelProblem(examples, examples, torch.ones(3), plan), plan)
+    rows = Fold([*range(200)], [*range(200)])
+    run = Run(net(), LabelProblem(examples, [rows], torch.ones(3), plan), plan)
     losses = [record.loss for record in run]
     assert losses[-1] < losses[0] / 2
     assert run.outcome is not None

@@ -20,9 +20,11 @@ from elman.errors import DataError
 from elman.tasks.classify.examples import (
     Corpus,
     Examples,
+    Fold,
     contradiction_note,
     divide,
     encode,
+    held_out_rows,
     in_order,
     read_corpus,
     read_examples,
@@ -34,27 +36,42 @@ from labelled_texts import Rows, order_matters, rows_of, small
 
 
 def corpus(rows: Any, valid: Rows | None = None) -> Corpus:
-    return read_corpus(read_table(rows), None if valid is None else read_table(valid), "text", "label", 0)
+    return read_corpus(read_table(rows), None if valid is None else read_table(valid), "text", "label")
 
 
-def test_the_same_text_is_never_on_both_sides() -> None:
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_same_text_is_never_on_both_sides(count: int) -> None:
     rows = order_matters(300)
     texts = [row["text"] for row in rows] * 2 + [row["text"].upper() for row in rows]
-    train, held_out = divide(Examples(texts, torch.tensor([0, 1] * 450)), 0, "reviews.csv")
-    assert len(train.texts) + len(held_out.texts) == 900
-    assert not {normalize(t) for t in train.texts} & {normalize(t) for t in held_out.texts}
+    for fold in divide(Examples(texts, torch.tensor([0, 1] * 450)), count, 0, "reviews.csv"):
+        assert sorted(fold.train + fold.held_out) == list(range(900))
+        assert not {normalize(texts[i]) for i in fold.train} & {normalize(texts[i]) for i in fold.held_out}
+
+
+def test_every_network_leaves_out_another_tenth() -> None:
+    read = corpus([{"text": f"text {k}", "label": "ab"[k % 2]} for k in range(100)])
+    folds = read.folds(4, seed=0)
+    assert sum(len(fold.held_out) for fold in folds) == len(held_out_rows(folds))
+    assert all(5 <= len(fold.held_out) <= 15 for fold in folds)
+    assert read.folds(1, seed=0) == folds[:1]
+
+
+def test_few_texts_are_held_out_several_times() -> None:
+    read = corpus([{"text": f"text {k % 4}", "label": "ab"[k % 2]} for k in range(12)])
+    folds = read.folds(9, seed=0)
+    assert all(fold.held_out and len(fold.train) + len(fold.held_out) == 12 for fold in folds)
 
 
 def test_a_tenth_is_held_out_unless_other_data_are() -> None:
     rows = order_matters(100)
-    texts = [row["text"] for row in rows]
     split = corpus(rows)
-    assert sorted(split.train.texts + split.held_out.texts) == sorted(texts)
-    assert 5 <= len(split.held_out.texts) <= 15
+    assert split.examples.texts == [row["text"] for row in rows] and split.rows == 100
     assert split.source["rows"] == 100 and split.source["fingerprint"] == read_table(rows).fingerprint
     other = corpus(rows, rows_of(["fine", "awful"], ["good", "bad"]))
-    assert other.train.texts == texts and other.held_out.texts == ["fine", "awful"]
-    assert [other.classes[k] for k in other.held_out.labels] == ["good", "bad"]
+    assert other.folds(2, seed=0) == [Fold(list(range(100)), [100, 101])] * 2
+    held_out = other.examples.take([100, 101])
+    assert held_out.texts == ["fine", "awful"]
+    assert [other.classes[k] for k in held_out.labels] == ["good", "bad"]
 
 
 def test_labels_that_are_numbers_are_in_numeric_order_and_others_in_alphabetic() -> None:
@@ -164,9 +181,9 @@ def test_labels_that_are_none(label: Any, message: str) -> None:
 def test_scores_of_one_label_are_refused() -> None:
     texts, labels = ["one", "two", "three", "four", "five", "only"] * 10, ["a", "a", "a", "a", "a", "b"] * 10
     with pytest.raises(DataError, match=r"held out, .* only the label 'a', .* mean nothing; add texts"):
-        corpus(rows_of(texts, labels))
+        corpus(rows_of(texts, labels)).folds(1, seed=0)
     with pytest.raises(DataError, match=r"list hold only the label 'a', .* rows with other labels"):
-        corpus(small(), rows_of(["x", "y"], ["a", "a"]))
+        corpus(small(), rows_of(["x", "y"], ["a", "a"])).folds(1, seed=0)
 
 
 def test_notes_say_what_scores_do_not_cover() -> None:
@@ -220,7 +237,7 @@ BAD_TABLES: dict[str, tuple[Rows, str]] = {
 def test_bad_tables(case: str) -> None:
     rows, message = BAD_TABLES[case]
     with pytest.raises(DataError, match=message):
-        corpus(rows)
+        corpus(rows).folds(1, seed=0)
 
 
 def test_a_label_that_training_has_not_seen() -> None:

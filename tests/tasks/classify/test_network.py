@@ -1,6 +1,7 @@
 """The network against single texts and its pools' definitions."""
 
 import random
+from array import array
 from typing import Any
 
 import pytest
@@ -9,16 +10,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.data.batches import pad
-from elman.data.text.tokenizers import PADDING
+from elman.data.text.tokenizers import PADDING, UNKNOWN
 from elman.tasks.classify import network
-from elman.tasks.classify.network import POOLING, ClassifierNet, evidence
+from elman.tasks.classify.examples import Encoded
+from elman.tasks.classify.network import POOLING, ClassifierNet, Ensemble, evidence
 from elman.tasks.classify.settings import POOLS, Settings
+
+PARTS: dict[str, Any] = {
+    "embedding": 5,
+    "hidden": 4,
+    "pooling": "+".join(POOLING),
+    "dropout": 0.3,
+    "embedding_dropout": 0.2,
+    "bidirectional": False,
+}
 
 
 def reader(**changes: Any) -> ClassifierNet:
     torch.manual_seed(1)
-    parts = {"embedding": 5, "hidden": 4, "pooling": "+".join(POOLING), "dropout": 0.3}
-    return ClassifierNet(Settings(**(parts | {"embedding_dropout": 0.2} | changes)), 20, 3)
+    return ClassifierNet(Settings(**(PARTS | changes)), 20, 3)
+
+
+def ensemble(count: int) -> Ensemble:
+    torch.manual_seed(1)
+    return Ensemble(Settings(**(PARTS | {"networks": count})), 20, 3).eval()
 
 
 def test_every_pool_of_the_settings_is_there() -> None:
@@ -86,6 +101,48 @@ def test_vectors_start_from_the_evidence(classes: int) -> None:
 
 def test_evidence_is_the_log_of_the_shares() -> None:
     # word 2 stands in both texts of class 0, once a text; word 3 in the text of class 1
-    scores = evidence([[2, 2], [2], [3]], torch.tensor([0, 0, 1]), 4, 2)
+    texts = [array("i", ids) for ids in ([2, 2], [2], [3])]
+    scores = evidence(Encoded(texts, torch.tensor([0, 0, 1])), 4, 2)
     shares = torch.tensor([[1, 1], [1, 1], [3, 1], [1, 2]]) / torch.tensor([6, 5])
     torch.testing.assert_close(scores, shares.log() - shares.log().mean(1, keepdim=True))
+
+
+def test_a_dropped_word_is_read_as_the_unknown_word() -> None:
+    module = reader(dropout=0.0, embedding_dropout=0.0, word_dropout=0.5)
+    batch = pad([[3, 4]])
+    torch.manual_seed(0)
+    read = {
+        tuple(row)
+        for row in torch.cat([module.train()(*batch) for _ in range(60)]).round(decimals=5).tolist()
+    }
+    module.eval()
+    variants = [[a, b] for a in (3, UNKNOWN) for b in (4, UNKNOWN)]
+    assert read == {tuple(module(*pad([ids])).round(decimals=5)[0].tolist()) for ids in variants}
+
+
+def test_an_ensemble_answers_with_the_mean_of_the_probabilities() -> None:
+    module, batch = ensemble(3), pad([[3, 4, 5], [6, 7, 8, 9, 10]])
+    each = torch.stack([member(*batch).softmax(1) for member in module.members])
+    torch.testing.assert_close(module(*batch).softmax(1), each.mean(0))
+    assert not torch.allclose(each[0], each[1])
+
+
+def test_one_network_answers_as_it_is() -> None:
+    module, batch = ensemble(1), pad([[3, 4, 5], [6, 7, 8, 9, 10]])
+    assert torch.equal(module(*batch), module.members[0](*batch))
+
+
+@pytest.mark.parametrize("sizes", [[2, 2], [1, 3]])
+def test_each_network_learns_from_its_own_texts(sizes: list[int]) -> None:
+    module, texts = ensemble(2), [[3, 4, 5], [6], [7, 8, 9, 10], [11, 12]]
+    parts = [texts[: sizes[0]], texts[sizes[0] :]]
+    alone = [member(*pad(part)) for member, part in zip(module.members, parts, strict=True)]
+    torch.testing.assert_close(module(*pad(texts), sizes), torch.cat(alone))
+
+
+def test_an_ensemble_runs_as_it_reads() -> None:
+    module, ids = ensemble(2), [3, 4, 5, 6, 7]
+    first, states = module.run(torch.tensor(ids[:3]), None)
+    rest, _ = module.run(torch.tensor(ids[3:]), states)
+    prefixes = [module(*pad([ids[: k + 1]])).softmax(1) for k in range(5)]
+    torch.testing.assert_close(torch.cat([first, rest]).softmax(1), torch.cat(prefixes))

@@ -1,11 +1,14 @@
 """Accuracy, macro-F1 and the confusion matrix, against counting; and the table that shows them."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from elman.tasks.classify.scores import LabelEvaluation, label_scores, likeliest
+from elman.tasks.classify.scores import LabelEvaluation, calibration_error, label_scores, likeliest
 
 
 def test_scores_against_counting() -> None:
@@ -34,9 +37,10 @@ def test_the_table_beside_the_baseline() -> None:
     labels = torch.tensor([0, 1, 1, 1])
     result = LabelEvaluation.of(ours, {"bag of words": plain}, labels, ("a label so long", "b"), ("few",))
     assert str(result).splitlines() == [
-        "             network  bag of words",
-        "accuracy      0.7500        0.2500",
-        "macro-F1      0.7333        0.2000",
+        "                      network  bag of words",
+        "accuracy               0.7500        0.2500",
+        "macro-F1               0.7333        0.2000",
+        "calibration error      0.2500        0.7500",
         "",
         "4 texts; always answering 'b' would reach an accuracy of 0.7500",
         "",
@@ -53,3 +57,40 @@ def test_the_table_beside_the_baseline() -> None:
 def test_the_likeliest_label_is_the_first_of_the_largest() -> None:
     assert likeliest([0.2, 0.5, 0.3], "xyz") == "y"
     assert likeliest([0.4, 0.2, 0.4], "xyz") == "x"
+    assert likeliest([0.4, 0.2, 0.4], "xyz", 0.4) == "x"
+    assert likeliest([0.4, 0.2, 0.4], "xyz", 0.41) is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
+@settings(deadline=None)
+def test_the_calibration_error_against_sums_over_bins(rows: list[tuple[float, bool]]) -> None:
+    probabilities = torch.tensor([[p, 1 - p] for p, _ in rows], dtype=torch.float64)
+    predicted = probabilities.argmax(1)
+    labels = torch.tensor(
+        [int(k) if right else 1 - int(k) for k, (_, right) in zip(predicted, rows, strict=True)]
+    )
+    error = 0.0
+    for low, high in itertools.pairwise(k / 15 for k in range(16)):
+        inside = [i for i, row in enumerate(probabilities) if low < float(row.max()) <= high]
+        if inside:
+            accuracy = sum(rows[i][1] for i in inside) / len(inside)
+            confidence = sum(float(probabilities[i].max()) for i in inside) / len(inside)
+            error += len(inside) / len(rows) * abs(accuracy - confidence)
+    assert calibration_error(probabilities, labels) == pytest.approx(error, abs=1e-9)
+
+
+def test_notes_tell_which_part_adds_nothing() -> None:
+    labels = torch.tensor([0, 1, 1, 1])
+    right, wrong = (torch.nn.functional.one_hot(rows, 2).float() for rows in (labels, 1 - labels))
+    result = LabelEvaluation.of(right, {"TF-IDF": right, "network": wrong}, labels, ("a", "b"))
+    assert result.notes == ("TF-IDF alone scores as high here: the network adds nothing",)
+    assert str(result).startswith("                     network + linear    TF-IDF   network\naccuracy")
+    assert (result.scores["ece"], result.baselines["network"]["ece"]) == (0, 1)
+    result = LabelEvaluation.of(right, {"TF-IDF": wrong, "network": right}, labels, ("a", "b"))
+    assert result.notes == ("network alone scores as high here: the linear model adds nothing",)
+    old = result.to_dict()
+    old["baselines"] = {"bag of words": {"accuracy": 0.5, "macro_f1": 0.5}}
+    del old["scores"]["ece"]
+    assert str(LabelEvaluation.from_dict(old)).startswith(
+        "                      network  bag of words\naccuracy"
+    )

@@ -36,16 +36,19 @@ def test_settings_know_their_pools() -> None:
 
 
 def test_classes_need_not_be_balanced() -> None:
-    assert Settings(class_weights=None).class_weights is None
-    assert Settings().class_weights == "balanced"
+    assert Settings().class_weights is None
+    assert Settings(class_weights="balanced").class_weights == "balanced"
 
 
 @pytest.mark.parametrize(
-    ("rows", "epochs", "patience", "ema_decay"),
-    [(1000, 30, 10, 0.0), (4000, 10, 3, 0.98), (10**6, 3, 3, 0.0)],
+    ("rows", "epochs", "patience", "networks", "hidden"),
+    [(1000, 25, 12, 5, 64), (4000, 10, 5, 3, 64), (25_000, 8, 4, 1, 128), (10**6, 3, 3, 1, 128)],
 )
-def test_few_texts_are_read_more_often(rows: int, epochs: int, patience: int, ema_decay: float) -> None:
-    _, plan = split_choices({}, Settings, defaults(rows, {}))
-    assert (plan.epochs, plan.patience, plan.ema_decay) == (epochs, patience, ema_decay)
+def test_few_texts_are_read_more_often_by_more_networks(
+    rows: int, epochs: int, patience: int, networks: int, hidden: int
+) -> None:
+    settings, plan = split_choices({}, Settings, defaults(rows, {}))
+    assert (plan.epochs, plan.patience) == (epochs, patience)
+    assert (settings.networks, settings.hidden) == (networks, hidden)
     assert plan.learning_rate == 2e-3
-    assert defaults(rows, {"epochs": 60})["patience"] == 20
+    assert defaults(rows, {"epochs": 60})["patience"] == 30

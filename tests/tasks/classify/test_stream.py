@@ -55,8 +55,13 @@ def test_a_long_piece_is_read_in_chunks(model: Classifier, monkeypatch: pytest.M
 
 def test_a_stream_keeps_nothing_that_grows(model: Classifier) -> None:
     def size(stream: Any) -> int:
-        tensors = [*stream._state[1:], *stream._state.state, stream._last]
-        return sum(t.untyped_storage().nbytes() for t in tensors) + len(stream._rest)
+        tensors = [stream._last]
+        for past in stream._state:
+            tensors += [*past[1:], *past.state]
+        linear = stream._linear
+        tensors += [*linear._sums, *linear._squares, linear.logits]
+        rest = linear._counts.nbytes + linear._words.nbytes + len(stream._rest + stream._unread)
+        return sum(t.untyped_storage().nbytes() for t in tensors) + rest
 
     stream = model.stream()
     stream.push("not good ")

@@ -1,8 +1,8 @@
-"""Text classification: sentiment, topic, intent, beside a network that ignores word order."""
+"""Text classification: sentiment, topic, intent, by a recurrent network and a linear model of n-grams."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypedDict, final, overload
 
@@ -17,19 +17,28 @@ from elman.data.table.table import Table, arriving_texts, read_table
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer, tokenizer_from_json
 from elman.errors import UsageError
 from elman.tasks.classify.baseline import BagOfWords
+from elman.tasks.classify.blend import Blend, fit_blend
 from elman.tasks.classify.examples import (
-    Encoded,
     contradiction_note,
     encode,
+    held_out_rows,
     read_corpus,
     read_examples,
     require_one_kind,
     scoring_notes,
     start_token,
 )
-from elman.tasks.classify.network import ClassifierNet, evidence
-from elman.tasks.classify.problem import LabelProblem, class_probabilities, class_weights
-from elman.tasks.classify.scores import Label, LabelEvaluation, likeliest
+from elman.tasks.classify.linear import LinearModel
+from elman.tasks.classify.linear_fit import fit_linear
+from elman.tasks.classify.network import Ensemble, evidence
+from elman.tasks.classify.problem import (
+    LabelProblem,
+    class_log_probabilities,
+    class_probabilities,
+    class_weights,
+    held_out_log_probabilities,
+)
+from elman.tasks.classify.scores import BAG, UNSURE, Label, LabelEvaluation, check_share, likeliest
 from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.classify.stream import ClassifierStream
 from elman.tasks.entry import entry, training_entry
@@ -39,20 +48,23 @@ from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.loop import Run
 from elman.training.progress import watch
+from elman.training.stderr import say
 from elman.typed import typed
 
+FIRST_MEMBER: Final = {part: f"members.0.{part}" for part in ("embedding", "layers", "head")}
 INTERRUPTED_TEXTS: Final = 200  # classified for the scores of an interrupted training
 
 
 @dataclass(frozen=True)
 class LabelAnswer(Answer):
-    """The label of a text, and the probabilities of all labels."""
+    """The label of a text, None where none is likely enough, and the probabilities of all labels."""
 
-    label: Label
+    label: Label | None
     probabilities: dict[Label, float]
 
     def __str__(self) -> str:
-        return f"{self.label}\t{self.probabilities[self.label]:.4f}"
+        label = UNSURE if self.label is None else self.label
+        return f"{label}\t{max(self.probabilities.values()):.4f}"
 
     def to_dict(self) -> dict[str, Any]:
         return {"label": self.label, "probabilities": self.probabilities}
@@ -66,10 +78,12 @@ class Columns(TypedDict):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Classifier(Task):
-    """A trained text classifier and its plain baseline. Made by `fit` and by `elman.load`.
+    """A trained text classifier. Made by `fit` and by `elman.load`.
 
     Attributes:
-        baseline: a feed-forward network on a bag of words.
+        baseline: a linear model of n-grams; in a model that was saved before there was one, a feed-forward
+            network on a bag of words.
+        blend: the weights of the network and of the linear model in the answer, or None for such a model.
         tokenizer: text → token ids.
         classes: the labels, in the order of every table of probabilities.
         columns: names of the columns of text and label.
@@ -81,15 +95,16 @@ class Classifier(Task):
     EVALUATION: ClassVar = LabelEvaluation
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"text", "label", "header", "skip_bad"}),
-        "predict": frozenset({"header"}),
+        "predict": frozenset({"header", "at_least"}),
         "generate": frozenset(),
     }
     SAVED_BESIDE: ClassVar = frozenset({"columns"})
 
-    network: ClassifierNet
+    network: Ensemble
     settings: Settings
     validation: LabelEvaluation
-    baseline: BagOfWords
+    baseline: LinearModel | BagOfWords
+    blend: Blend | None
     tokenizer: Tokenizer
     classes: tuple[Label, ...]
     columns: tuple[str, str]
@@ -106,6 +121,7 @@ class Classifier(Task):
         valid: Any = None,
         header: bool = True,
         skip_bad: bool = False,
+        stream: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -117,52 +133,66 @@ class Classifier(Task):
             data: any table that `elman.data.table.table.read_table` reads.
             text, label: names of the columns.
             valid: a table with the same columns on which to choose the best model; if None, a tenth of the
-                rows, none of whose texts is trained on.
+                rows for each of `networks`, none of whose texts it learns from.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
             skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
                 first, rather than to raise DataError for it; refused where they are more than half of all.
+            stream: whether to read texts forwards only (`bidirectional=False`), so that the model can stream.
         """
-        _, plan = split_choices(settings, Settings)  # before a long file is read
+        if stream and settings.setdefault("bidirectional", False):
+            raise UsageError("a model that reads texts from both ends can't stream: leave one of them out")
+        split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
         require_one_kind(data, label)
         valid_table = None if valid is None else read_table(valid, header=header, skip_bad=skip_bad)
         table = read_table(data, header=header, skip_bad=skip_bad)
-        corpus = read_corpus(table, valid_table, text, label, plan.seed)
-        chosen, plan = split_choices(settings, Settings, defaults(len(corpus.train.texts), settings))
-        tokenizer = make_tokenizer(chosen, corpus.train.texts)
-        train, held_out = corpus.train.encoded(tokenizer), corpus.held_out.encoded(tokenizer)
-        weights = class_weights(train.labels, len(corpus.classes), chosen.class_weights == "balanced")
-        problem = LabelProblem(train, held_out, weights, plan)
+        corpus = read_corpus(table, valid_table, text, label)
+        chosen, plan = split_choices(settings, Settings, defaults(corpus.rows, settings))
+        folds = corpus.folds(chosen.networks, plan.seed)
+        trained = sorted(set().union(*(fold.train for fold in folds)))
+        learned = corpus.examples.take(trained)
+        tokenizer = make_tokenizer(chosen, learned.texts)
+        examples, labels = corpus.examples.encoded(tokenizer), corpus.examples.labels
+        balanced = chosen.class_weights == "balanced"
+        weights = class_weights(learned.labels, len(corpus.classes), balanced)
+        score = "macro_f1" if balanced else "accuracy"
+        problem = LabelProblem(examples, folds, weights, plan, chosen.crop, score)
         torch.manual_seed(plan.seed)
         sizes = start_token(tokenizer) + 1, len(corpus.classes)
-        baseline, network = BagOfWords(*sizes), ClassifierNet(chosen, *sizes)
-        network.start_from(evidence(train.texts, train.labels, *sizes))
+        network = Ensemble(chosen, *sizes)
+        network.start_from([evidence(examples.take(fold.train), *sizes) for fold in folds])
         identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
         identity["valid"] = None if valid_table is None else valid_table.fingerprint
         # made first: it refuses a checkpoint that doesn't fit
-        cropped = replace(problem, crop=chosen.crop)
-        run = Run(network, cropped, plan, folder=folder, resume=resume, identity=identity)
-        plain = watch(Run(baseline, problem, plan), progress, "plain baseline")
-        if plain.signal is not None:
-            run.stop(plain.signal)
+        run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
+        if progress and run.rank == 0:
+            say("linear model: choosing it by cross-validation")
+        linear, plain = fit_linear(corpus.examples.texts, labels, weights, folds, refit=valid is None)
         outcome = watch(run, progress, "network")
         run.require_model()
         network.eval().cpu()
-        train_hashes = torch.tensor(sorted(set(text_hashes(corpus.train.texts))))
-        notes = overlap_note(text_hashes(corpus.held_out.texts), train_hashes, "texts")
-        notes += scoring_notes(corpus.held_out, corpus.classes) + contradiction_note(corpus.train)
-        notes += failure_note(outcome.error)
+        seen = corpus.examples if valid is None else learned  # by the linear model, where not by the network
+        train_hashes = torch.tensor(sorted(set(text_hashes(seen.texts))))
+        scored, notes = held_out_rows(folds), failure_note(outcome.error)
         if outcome.signal is not None:
-            rows, note = sample_rows(len(held_out.texts), INTERRUPTED_TEXTS, "texts")
-            held_out, notes = corpus.held_out.take(rows).encoded(tokenizer), notes + note
+            some, note = sample_rows(len(scored), INTERRUPTED_TEXTS, "texts")
+            scored, plain, notes = [scored[i] for i in some], plain[some], notes + note
+        held_out = corpus.examples.take(scored)
+        notes = scoring_notes(held_out, corpus.classes) + contradiction_note(learned) + notes
+        if valid is not None:
+            notes = overlap_note(text_hashes(held_out.texts), train_hashes, "texts") + notes
+        ours = held_out_log_probabilities(network, examples.texts, folds, scored)
+        blend = fit_blend(ours, plain, held_out.labels, weights[held_out.labels])
+        scores = LabelEvaluation.of(*blend.probabilities(ours, plain), held_out.labels, corpus.classes, notes)
         model = cls(
             network=network,
             settings=chosen,
             source=corpus.source,
-            validation=_score(network, baseline.eval().cpu(), held_out, corpus.classes, notes),
+            validation=scores,
             failure=outcome.error,
-            baseline=baseline,
+            baseline=linear,
+            blend=blend,
             tokenizer=tokenizer,
             classes=corpus.classes,
             columns=(column_name(text), column_name(label)),
@@ -206,63 +236,93 @@ class Classifier(Task):
         examples = read_examples(table, text, label, self.classes)
         notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "texts")
         notes += scoring_notes(examples, self.classes)
-        return _score(self.network, self.baseline, examples.encoded(self.tokenizer), self.classes, notes)
+        return LabelEvaluation.of(*self._probabilities(examples.texts), examples.labels, self.classes, notes)
 
-    @overload
-    def predict(self, data: str, probabilities: Literal[False] = ...) -> Label: ...
     @overload
     def predict(self, data: str, probabilities: Literal[True]) -> dict[Label, float]: ...
     @overload
-    def predict(self, data: Any, probabilities: Literal[False] = ...) -> list[Label]: ...
+    def predict(self, data: str, probabilities: Literal[False] = ..., at_least: None = ...) -> Label: ...
+    @overload
+    def predict(
+        self, data: str, probabilities: Literal[False] = ..., at_least: float = ...
+    ) -> Label | None: ...
     @overload
     def predict(self, data: Any, probabilities: Literal[True]) -> list[dict[Label, float]]: ...
+    @overload
+    def predict(
+        self, data: Any, probabilities: Literal[False] = ..., at_least: None = ...
+    ) -> list[Label]: ...
+    @overload
+    def predict(
+        self, data: Any, probabilities: Literal[False] = ..., at_least: float = ...
+    ) -> list[Label | None]: ...
     @entry
-    def predict(self, data: Any, probabilities: bool = False) -> Any:
+    def predict(self, data: Any, probabilities: bool = False, at_least: float | None = None) -> Any:
         """Return the label of a text, or the list of labels of several, of the type that they had in the
         training data; with `probabilities`, a dict with the probability of every label.
 
         Args:
             data: a text; an iterable of texts; a table in memory with the column of texts that was trained
                 on; a row of one, as a dict; or a `pathlib.Path` to a table or to lines of text.
+            at_least: a probability, 0 to 1, below which the answer is None in place of the likeliest label.
 
         Where classes were balanced in training, probabilities are those of a world in which all labels are
         equally frequent. An empty text gets the answer before the first word. Raises UsageError for
         anything else, DataError for a table without the column or with an empty cell.
         """
+        check_share(at_least, probabilities)
         texts, single = read_texts(data, self.columns[0])
         if not texts:
             return []
-        rows = class_probabilities(self.network, [encode(self.tokenizer, text) for text in texts]).tolist()
-        answers: list[Any] = [likeliest(row, self.classes) for row in rows]
+        rows = self._probabilities(texts)[0].tolist()
+        answers: list[Any] = [likeliest(row, self.classes, at_least) for row in rows]
         if probabilities:
             answers = [dict(zip(self.classes, row, strict=True)) for row in rows]
         return answers[0] if single else answers
 
+    def _probabilities(self, texts: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the probabilities (N, K) of the answer, and those of its parts or of its baseline."""
+        ids = [encode(self.tokenizer, text) for text in texts]
+        if isinstance(self.baseline, BagOfWords) or self.blend is None:
+            return class_probabilities(self.network, ids), {BAG: class_probabilities(self.baseline, ids)}
+        linear = self.baseline.log_probabilities(texts)
+        return self.blend.probabilities(class_log_probabilities(self.network, ids), linear)
+
     @entry
     def stream(self) -> ClassifierStream:
         """Start a text that arrives in pieces, with a running answer, in constant memory. Raises UsageError
-        if the network is bidirectional."""
+        unless it was trained with `stream`."""
         if self.settings.bidirectional:
             raise UsageError(
-                "a bidirectional classifier can't stream, for it reads from the end too: "
-                "train one with bidirectional=False"
+                "this classifier reads texts from both ends and can't stream: train one with stream=True, "
+                "which reads forwards only"
             )
-        return ClassifierStream(self.network, self.tokenizer, self.classes)
+        linear = self.baseline if isinstance(self.baseline, LinearModel) else None
+        return ClassifierStream(self.network, self.tokenizer, self.classes, linear, self.blend)
 
-    def answers(self, data: Any, *, header: bool = True) -> Iterator[LabelAnswer]:
+    def answers(
+        self, data: Any, *, header: bool = True, at_least: float | None = None
+    ) -> Iterator[LabelAnswer]:
         """Yield the label of every text in `data`, a table or a text; of a line of standard input as soon as
-        it arrives. A blank line is an empty text. Raises UsageError if there are no data, DataError for a
-        table without a column of texts or with an empty cell."""
+        it arrives. A blank line is an empty text. Below a probability of `at_least`, the label is None.
+        Raises UsageError if there are no data, DataError for a table without a column of texts or with an
+        empty cell."""
         self.require_input(data)
+        check_share(at_least)
         for texts in _texts(data, header, self.columns[0]):
             for row in self.predict(texts, probabilities=True):
-                yield LabelAnswer(max(row, key=lambda name: row[name]), row)
+                yield LabelAnswer(likeliest(list(row.values()), list(row), at_least), row)
 
     def parts(self) -> Parts:
+        tensors = {"seen": self.train_hashes}
+        files = {"vocabulary": self.tokenizer.to_json(), "labels": list(self.classes)}
+        if self.blend is not None and isinstance(self.baseline, LinearModel):
+            tensors |= self.baseline.tensors()
+            files |= self.baseline.files() | {"blend": self.blend._asdict()}
         return Parts(
             modules={"network": self.network, "baseline": self.baseline},
-            tensors={"seen": self.train_hashes},
-            files={"vocabulary": self.tokenizer.to_json(), "labels": list(self.classes)},
+            tensors=tensors,
+            files=files,
             settings={"columns": dict(zip(("text", "label"), self.columns, strict=True))},
         )
 
@@ -274,9 +334,17 @@ class Classifier(Task):
         if not classes or len(set(classes)) < len(classes):
             raise ValueError("labels.json must hold different labels")
         sizes = start_token(tokenizer) + 1, len(classes)
+        # one network had no members in elman 0.1.0
+        network = parts.module("network", lambda: Ensemble(settings, *sizes), FIRST_MEMBER)
+        baseline: LinearModel | BagOfWords
+        if "blend" in parts.files:
+            baseline, blend = LinearModel.restore(parts, len(classes)), Blend.from_json(parts.files["blend"])
+        else:
+            baseline, blend = parts.module("baseline", lambda: BagOfWords(*sizes)), None
         return {
-            "network": parts.module("network", lambda: ClassifierNet(settings, *sizes)),
-            "baseline": parts.module("baseline", lambda: BagOfWords(*sizes)),
+            "network": network,
+            "baseline": baseline,
+            "blend": blend,
             "tokenizer": tokenizer,
             "classes": classes,
             "columns": (columns["text"], columns["label"]),
@@ -286,12 +354,15 @@ class Classifier(Task):
     def card(self) -> Card:
         text, label = self.columns
         source, ways = self.source, "both ways" if self.settings.bidirectional else "forwards"
+        count = self.settings.networks
+        kind = network_phrase(self.settings)
+        which = f"The network, {kind}," if count == 1 else f"The mean of {count} networks, each {kind},"
         return Card(
             title="Text classifier",
             data=f"{source['rows']} rows of {source['source']} (text in `{text}`, label in `{label}`)",
-            network=f"The network, {network_phrase(self.settings)}, reads the words {ways}.",
+            network=f"{which} reads the words {ways}." + (f" {self.blend}" if self.blend else ""),
             held_out="held-out texts",
-            baseline="a feed-forward network on a bag of words",
+            baseline="its two parts" if self.blend else "a feed-forward network on a bag of words",
             usage='model.predict("a text", probabilities=True)',
         )
 
@@ -301,17 +372,6 @@ def make_tokenizer(settings: Settings, texts: list[str]) -> Tokenizer:
     if settings.tokenizer == "subword":
         return SubwordTokenizer.train(texts, settings.vocabulary)
     return WordTokenizer.build(texts, settings.vocabulary)
-
-
-def _score(
-    network: ClassifierNet,
-    baseline: BagOfWords,
-    examples: Encoded,
-    classes: tuple[Label, ...],
-    notes: tuple[str, ...],
-) -> LabelEvaluation:
-    ours, plain = (class_probabilities(model, examples.texts) for model in (network, baseline))
-    return LabelEvaluation.of(ours, {"bag of words": plain}, examples.labels, classes, notes)
 
 
 def _texts(data: Any, header: bool, column: Any) -> Iterator[list[str]]:

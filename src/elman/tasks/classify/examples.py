@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Number
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -51,42 +51,75 @@ class Encoded:
     texts: list[Ids]
     labels: Tensor
 
+    def take(self, rows: Sequence[int]) -> "Encoded":
+        return Encoded([self.texts[i] for i in rows], self.labels[list(rows)])
+
+
+class Fold(NamedTuple):
+    """The rows that a network learns from, and those that it is chosen on, both ascending."""
+
+    train: list[int]
+    held_out: list[int]
+
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a classifier learns from and is chosen on."""
+    """What a classifier learns from and is chosen on.
+
+    Attributes:
+        examples: those of the table, and after them those of `valid`.
+        rows: number of those of the table.
+        source: name, fingerprint and rows of the table.
+        valid: name of that of `valid`, if there is one.
+    """
 
     classes: tuple[Label, ...]
-    train: Examples
-    held_out: Examples
-    source: dict[str, Any]  # name, fingerprint and rows of the table
+    examples: Examples
+    rows: int
+    source: dict[str, Any]
+    valid: str | None = None
+
+    def folds(self, count: int, seed: int) -> list[Fold]:
+        """Return the folds of so many networks. Each is chosen on `valid`; or on a tenth of the rows of its
+        own, none of whose texts it learns from. Raises DataError where the held-out rows have one label."""
+        name = self.source["source"]
+        if self.valid is not None:
+            held_out = list(range(self.rows, len(self.examples.texts)))
+            folds = [Fold(list(range(self.rows)), held_out)] * count
+            which, advice = self.valid, "give rows with other labels, too"
+        else:
+            folds = divide(self.examples, count, seed, name)
+            which = "the rows that can be held out, with equal texts on one side,"
+            advice = "add texts, or give data to choose the best model on (valid)"
+        labels = set(self.examples.labels[held_out_rows(folds)].tolist())
+        if len(labels) == 1:
+            raise DataError(
+                f"{name}: {which} hold only the label {self.classes[labels.pop()]!r}, "
+                f"for which scores mean nothing; {advice}."
+            )
+        return folds
 
 
-def read_corpus(table: Table, valid: Table | None, text: str, label: str, seed: int) -> Corpus:
-    """Return examples to train on and to hold out: `valid`'s, or a tenth, none of whose texts is trained on.
-    Raises DataError for too few rows, and as `in_order` and `read_examples` do."""
+def read_corpus(table: Table, valid: Table | None, text: str, label: str) -> Corpus:
+    """Read the examples of a table and of `valid`, if there is one. Raises DataError for too few rows, and as
+    `in_order` and `read_examples` do."""
     table = table.usable(text, label)
     if len(table) < MIN_ROWS:
         raise DataError(f"{table.name} has {len(table)} rows; a classifier needs at least {MIN_ROWS}.")
     table = _without_lone_labels(table, label)
     table.report()
     classes = in_order(_labels(table, label), table, label)
-    train = read_examples(table, text, label, classes)
-    if valid is None:
-        train, held_out = divide(train, seed, table.name)
-        which = "the rows that can be held out, with equal texts on one side,"
-        advice = "add texts, or give data to choose the best model on (valid)"
-    else:
+    examples = train = read_examples(table, text, label, classes)
+    if valid is not None:
         held_out = read_examples(valid, text, label, classes)
-        which, advice = valid.name, "give rows with other labels, too"
-    labels = {classes[k] for k in held_out.labels.tolist()}
-    if len(labels) == 1:
-        raise DataError(
-            f"{table.name}: {which} hold only the label {labels.pop()!r}, "
-            f"for which scores mean nothing; {advice}."
-        )
+        examples = Examples(train.texts + held_out.texts, torch.cat([train.labels, held_out.labels]))
     source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
-    return Corpus(classes, train, held_out, source)
+    return Corpus(classes, examples, len(train.texts), source, None if valid is None else valid.name)
+
+
+def held_out_rows(folds: Sequence[Fold]) -> list[int]:
+    """Return the rows that a network is chosen on, ascending."""
+    return sorted({row for fold in folds for row in fold.held_out})
 
 
 def read_examples(table: Table, text: str, label: str, classes: Sequence[Label]) -> Examples:
@@ -240,12 +273,20 @@ def _is_number(label: Label) -> bool:
         return False
 
 
-def divide(examples: Examples, seed: int, name: str) -> tuple[Examples, Examples]:
-    """Split into training and held-out examples: a text that occurs twice stays on one side, and labels keep
-    their proportions."""
-    keys = [normalize(text) for text in examples.texts]
-    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, examples.labels.tolist(), name)
-    return examples.take(train), examples.take(held_out)
+def divide(examples: Examples, count: int, seed: int, name: str) -> list[Fold]:
+    """Return folds that each hold out another tenth of the examples, as far as there are texts: a text that
+    occurs twice stays on one side, and labels keep their proportions."""
+    keys, labels = [normalize(text) for text in examples.texts], examples.labels.tolist()
+    rows, rest, folds = range(len(keys)), list(range(len(keys))), list[Fold]()
+    for k in range(count):
+        if k and len({keys[row] for row in rest}) < 2:
+            rest = list(rows)
+        share = HELD_OUT_SHARE * len(rows) / len(rest)
+        _, chosen = split_groups([keys[i] for i in rest], share, seed + k, [labels[i] for i in rest], name)
+        held_out = {rest[i] for i in chosen}
+        rest = [row for row in rest if row not in held_out]
+        folds.append(Fold([row for row in rows if row not in held_out], sorted(held_out)))
+    return folds
 
 
 def scoring_notes(examples: Examples, classes: Sequence[Label]) -> tuple[str, ...]:

@@ -7,13 +7,18 @@ from elman.settings import argument, choice, custom, flag, share, whole
 from elman.tasks.settings import MAX_LAYERS, MAX_STEPS, MAX_TOKENS, MAX_UNITS, TaskSettings, cell, skip_bad
 
 POOLS: Final = ("mean", "max", "last")
-# Texts that a training should read: the fewer rows, the more epochs, within limits.
-SEQUENCES: Final = 40_000
-MIN_EPOCHS, MAX_EPOCHS = 3, 30
+# A text is read so many times; of few texts each more often, of many less often.
+EPOCHS: Final = 10
+FEW_SEQUENCES, FEW_EPOCHS = 25_000, 30
+MANY_SEQUENCES, MANY_EPOCHS = 200_000, 3
 LEARNING_RATE: Final = 2e-3
-# The numbers of rows for which weights are averaged: with fewer, a run is too short, with more, no better.
-EMA_ROWS: Final = range(2_000, 20_000)
 EMA_DECAY: Final = 0.98
+# Networks whose answers are averaged, by the number of rows that there must be fewer of; and their units.
+NETWORKS: Final = {3_000: 5, 12_000: 3}
+SMALL_HIDDEN: Final = 64
+WORD_DROPOUT: Final = 0.1
+# Each network leaves out another tenth of the rows.
+MAX_NETWORKS: Final = 9
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Arguments:
     valid: Any = argument(None, "Data to choose the best model on", auto="a tenth")
     header: bool = argument(True, "Whether the first line names the columns", bool)
     skip_bad: bool = skip_bad()
+    stream: bool = argument(False, "Read forwards only, so that the model can stream", bool)
 
 
 def _is_pooling(value: Any) -> bool:
@@ -39,13 +45,19 @@ class Settings(TaskSettings):
     Example: elman train classify reviews.csv --text review --label stars --test new.csv --save runs/reviews
     """
     ARGUMENTS: ClassVar = Arguments
-    DERIVED: ClassVar = ("epochs", "patience", "learning_rate", "ema_decay")
+    DERIVED: ClassVar = (
+        *("networks", "hidden", "word_dropout"),
+        *("epochs", "patience", "learning_rate", "ema_decay"),
+    )
     RENAMED: ClassVar = {"longest": "crop"}
 
     cell: str = cell("lstm")
     hidden: int = whole(128, "Units of a layer", most=MAX_UNITS)
     layers: int = whole(1, "Layers", most=MAX_LAYERS)
-    bidirectional: bool = flag(False, "Read both ways; then it can't stream")
+    bidirectional: bool = flag(True, "Read both ways; then it can't stream")
+    networks: int = whole(
+        1, "Networks whose probabilities are averaged; each leaves out another tenth", most=MAX_NETWORKS
+    )
     embedding: int = whole(100, "Size of a word's vector", most=MAX_UNITS)
     pooling: str = custom(
         "mean+max",
@@ -55,14 +67,15 @@ class Settings(TaskSettings):
         _is_pooling,
     )
     dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers")
-    embedding_dropout: float = share(0.3, "Dropout of the words' vectors")
+    embedding_dropout: float = share(0.4, "Dropout of the words' vectors")
+    word_dropout: float = share(0.0, "Share of the words that training replaces by the unknown word")
     tokenizer: str = choice("word", "What a token is", "word", "subword")
     vocabulary: int = whole(30_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
     crop: int = whole(
         400, "Tokens of a text that a training step reads, from a random place in it", most=MAX_STEPS
     )
     class_weights: str | None = choice(
-        "balanced", "Whether every class counts the same, or every row (none)", "balanced", None
+        None, "Whether every class counts the same, or every row (none)", "balanced", None
     )
 
     @property
@@ -71,9 +84,14 @@ class Settings(TaskSettings):
 
 
 def defaults(rows: int, choices: dict[str, Any]) -> dict[str, Any]:
-    """Return the training plan for this number of rows: few texts are read more often, with more patience,
-    and the weights are averaged, as a single step weighs much there."""
-    epochs = choices.get("epochs", min(max(round(SEQUENCES / rows), MIN_EPOCHS), MAX_EPOCHS))
-    decay = EMA_DECAY if rows in EMA_ROWS else 0.0
-    patience = max(3, epochs // 3)
-    return {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE, "ema_decay": decay}
+    """Return the networks' number and size and the training plan for this number of rows: few texts are read
+    more often, by more and smaller networks, with more patience."""
+    networks = next((count for limit, count in NETWORKS.items() if rows < limit), 1)
+    model: dict[str, Any] = {"networks": networks, "word_dropout": WORD_DROPOUT}
+    if networks > 1:
+        model["hidden"] = SMALL_HIDDEN
+    few = min(FEW_SEQUENCES // rows, FEW_EPOCHS)
+    epochs = choices.get("epochs", max(few, min(EPOCHS, MANY_SEQUENCES // rows), MANY_EPOCHS))
+    patience = max(3, epochs // 2)  # so that the last epochs, of low learning rates, are reached
+    plan = {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE, "ema_decay": EMA_DECAY}
+    return model | plan

@@ -6,12 +6,17 @@ from typing import Any, Literal, NamedTuple, overload
 import torch
 from torch import Tensor
 
-from elman.data.text.tokenizers import Tokenizer
+from elman.data.text.tokenizers import Tokenizer, WordTokenizer
+from elman.tasks.classify.blend import Blend
 from elman.tasks.classify.examples import start_token
-from elman.tasks.classify.network import CHUNK_STEPS, ClassifierNet, PooledState
-from elman.tasks.classify.scores import Label, likeliest
+from elman.tasks.classify.linear import LinearModel
+from elman.tasks.classify.linear_state import LinearState
+from elman.tasks.classify.network import CHUNK_STEPS, Ensemble, States
+from elman.tasks.classify.ngrams import START, WORDS
+from elman.tasks.classify.scores import Label, check_share, likeliest
 from elman.tasks.entry import entry
 from elman.tasks.inputs import check_text
+from elman.training.problem import device_of
 
 
 class Reading(NamedTuple):
@@ -25,43 +30,87 @@ class Reading(NamedTuple):
 class ClassifierStream:
     """A text that arrives in pieces, with a running answer. Made by `Classifier.stream`."""
 
-    def __init__(self, network: ClassifierNet, tokenizer: Tokenizer, classes: tuple[Label, ...]) -> None:
-        self._network, self._tokenizer, self._classes = network, tokenizer, classes
+    def __init__(
+        self,
+        network: Ensemble,
+        tokenizer: Tokenizer,
+        classes: tuple[Label, ...],
+        linear: LinearModel | None = None,
+        blend: Blend | None = None,
+    ) -> None:
+        self._network, self._tokenizer, self._classes, self._blend = network, tokenizer, classes, blend
+        self._linear = None if linear is None else LinearState(linear)
+        if self._linear is not None:
+            self._linear.read([START])
         self._rest = ""  # the end of the text, whose tokens may still change
+        self._unread = ""  # likewise, for the linear model, which reads words
         self._last, self._state = self._run([start_token(tokenizer)], None)
 
     @entry
     def push(self, text: str) -> list[Reading]:
-        """Read more text; return the answer after each complete token. A space completes a word. Raises
-        UsageError if it is not a string."""
-        self._rest += check_text(text, "text")
+        """Read more text; return the answer after each complete token. A space completes a word. Where tokens
+        are parts of words, the linear model knows only the words that are complete. Raises UsageError if it
+        is not a string."""
+        text = check_text(text, "text")
+        self._rest, self._unread = self._rest + text, self._unread + text
+        evidence = self._read_words()
         end = self._tokenizer.stable_prefix(self._rest)
         prefix, self._rest = self._rest[:end], self._rest[end:]
-        ids, rows = self._tokenizer.encode(prefix), []
+        ids, rows = self._tokenizer.encode(prefix), list[list[float]]()
         for start in range(0, len(ids), CHUNK_STEPS):
-            self._last, self._state = self._run(ids[start : start + CHUNK_STEPS], self._state)
-            rows += self._last.tolist()
+            chunk = slice(start, start + CHUNK_STEPS)
+            self._last, self._state = self._run(ids[chunk], self._state)
+            rows += self._answers(
+                self._last, evidence if evidence is None or len(evidence) == 1 else evidence[chunk]
+            ).tolist()
         return [
             Reading(token, likeliest(row, self._classes), dict(zip(self._classes, row, strict=True)))
             for token, row in zip(self._tokenizer.tokens(prefix), rows, strict=True)
         ]
 
     @overload
-    def result(self, probabilities: Literal[False] = ...) -> Label: ...
-    @overload
     def result(self, probabilities: Literal[True]) -> dict[Label, float]: ...
+    @overload
+    def result(self, probabilities: Literal[False] = ..., at_least: None = ...) -> Label: ...
+    @overload
+    def result(self, probabilities: Literal[False] = ..., at_least: float = ...) -> Label | None: ...
     @entry
-    def result(self, probabilities: bool = False) -> Any:
+    def result(self, probabilities: bool = False, at_least: float | None = None) -> Any:
         """Return the answer of `predict` to all that was pushed. More can be pushed afterwards."""
-        rows, ids = self._last, self._tokenizer.encode(self._rest)
+        check_share(at_least, probabilities)
+        logits, ids, linear = self._last, self._tokenizer.encode(self._rest), None
         if ids:
-            rows, _ = self._run(ids, self._state)
-        row = rows[-1].tolist()
-        return dict(zip(self._classes, row, strict=True)) if probabilities else likeliest(row, self._classes)
+            logits, _ = self._run(ids, self._state)
+        if self._linear is not None:
+            rest = self._linear.copy()
+            rest.read(WORDS.tokens(self._unread))
+            linear = rest.logits.unsqueeze(0)
+        row = self._answers(logits[-1:], linear)[0].tolist()
+        if probabilities:
+            return dict(zip(self._classes, row, strict=True))
+        return likeliest(row, self._classes, at_least)
 
-    def _run(self, ids: Sequence[int], state: PooledState | None) -> tuple[Tensor, PooledState]:
-        """Return probabilities (T, K) after each token, and the state after the last."""
-        device = self._network.head.weight.device
+    def _read_words(self) -> Tensor | None:
+        """Read the words that are complete; return the linear model's logits after each of the next tokens:
+        (T, K), or (1, K) where tokens are parts of words."""
+        if self._linear is None:
+            self._unread = ""
+            return None
+        end = WORDS.stable_prefix(self._unread)
+        words, self._unread = WORDS.tokens(self._unread[:end]), self._unread[end:]
+        logits = self._linear.read(words)
+        return logits if isinstance(self._tokenizer, WordTokenizer) else self._linear.logits.unsqueeze(0)
+
+    def _run(self, ids: Sequence[int], state: States | None) -> tuple[Tensor, States]:
+        """Return the network's logits (T, K) after each token, and the states after the last."""
+        device = device_of(self._network)
         with torch.no_grad():
             logits, state = self._network.run(torch.tensor(ids, device=device), state)
-        return logits.float().softmax(1).cpu(), state
+        return logits.float().cpu(), state
+
+    def _answers(self, logits: Tensor, evidence: Tensor | None) -> Tensor:
+        """Return probabilities (T, K) of the network's logits and the linear model's."""
+        if self._blend is None or evidence is None:
+            return logits.softmax(1)
+        linear = evidence.float().log_softmax(1)
+        return self._blend.log_probabilities(logits.log_softmax(1), linear).exp()

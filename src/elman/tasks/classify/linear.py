@@ -1,0 +1,91 @@
+"""A linear classifier on TF-IDF n-grams: all evidence that lies in which words and pieces of words occur."""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.tasks.classify.ngrams import Array, Counts, NGrams, words_of
+from elman.tasks.task import Parts
+from elman.typed import typed
+
+
+class Lists(TypedDict):
+    words: tuple[str, ...]
+    pieces: tuple[str, ...]
+
+
+class LinearModel(nn.Module):
+    """Logits that are linear in the TF-IDF values of a text's n-grams.
+
+    An n-gram that occurs n > 0 times in a text has the value (1 + log n) · `idf`. The values of words and
+    phrases are divided by their Euclidean norm, and so are those of pieces. Salton, Buckley 1988.
+
+    Attributes:
+        idf: (F,) the weights of n-grams that are rare in the training texts are larger.
+        weights: (F, K).
+        bias: (K,).
+    """
+
+    def __init__(self, ngrams: NGrams, classes: int) -> None:
+        super().__init__()
+        self.ngrams = ngrams
+        self.idf = nn.Parameter(torch.zeros(len(ngrams)), requires_grad=False)
+        self.weights = nn.Parameter(torch.zeros(len(ngrams), classes), requires_grad=False)
+        self.bias = nn.Parameter(torch.zeros(classes), requires_grad=False)
+
+    def forward(self, texts: Sequence[Sequence[str]]) -> Tensor:
+        """Return logits (N, K) of tokenized texts."""
+        logits, idf = self.bias.repeat(len(texts), 1), self.idf.numpy()
+        for counts in self.ngrams.count(texts):
+            values = tfidf(counts, idf, self.ngrams.first_piece)
+            rows, starts = np.unique(counts.texts, return_index=True)
+            if len(rows):
+                logits[torch.from_numpy(rows)] += F.embedding_bag(
+                    torch.from_numpy(counts.ngrams),
+                    self.weights,
+                    torch.from_numpy(starts),
+                    mode="sum",
+                    per_sample_weights=torch.from_numpy(values),
+                )
+        return logits
+
+    def log_probabilities(self, texts: Sequence[str]) -> Tensor:
+        """Return log-probabilities (N, K)."""
+        logits: Tensor = self([words_of(text) for text in texts])
+        return logits.log_softmax(1)
+
+    def files(self) -> dict[str, Any]:
+        """Return the JSON that `restore` reads."""
+        return {"ngrams": {"words": list(self.ngrams.words), "pieces": list(self.ngrams.pieces)}}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that `restore` reads, beside the parameters."""
+        return {"phrases": self.ngrams.phrases}
+
+    @classmethod
+    def restore(cls, parts: Parts, classes: int) -> "LinearModel":
+        """Return the saved model. Raises ValueError if its parts don't fit each other."""
+        lists = typed(Lists, parts.files["ngrams"], "ngrams.json")
+        words, pieces = lists["words"], lists["pieces"]
+        phrases = parts.tensor("phrases", torch.int64, 1)
+        # a beginning comes before all phrases that are made with it
+        keys, most = phrases.numpy(), np.arange(len(words), len(words) + len(phrases)) * len(words)
+        if bool((keys < 0).any() or (keys >= most).any() or (np.diff(keys) <= 0).any()):
+            raise ValueError("phrases must be numbers of words, in order")
+        if len(set(words)) < len(words) or len(set(pieces)) < len(pieces):
+            raise ValueError("ngrams.json must hold different words and pieces")
+        ngrams = NGrams(words, phrases, pieces)
+        return parts.module("baseline", lambda: cls(ngrams, classes))
+
+
+def tfidf(counts: Counts, idf: Array, first_piece: int) -> Array:
+    """Return the value of each counted n-gram in its text."""
+    values = (1 + np.log(counts.counts)) * idf[counts.ngrams]
+    blocks = 2 * counts.texts + (counts.ngrams >= first_piece)
+    norms = np.sqrt(np.bincount(blocks, values**2))[blocks]
+    scaled: Array = np.divide(values, norms, where=norms > 0, out=np.zeros(len(values)))
+    return scaled.astype(np.float32)

@@ -1,0 +1,231 @@
+"""The training of the linear classifier: several fits, each chosen by cross-validation, are added up."""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elman.data.batches import text_hashes
+from elman.tasks.classify.blend import fit_weights, log_loss
+from elman.tasks.classify.linear import LinearModel, tfidf
+from elman.tasks.classify.ngrams import Array, Counts, NGrams, build, words_of
+
+LONGEST_PHRASE: Final = 2
+FOLDS: Final = 3
+TOLERANCE: Final = 0.01
+MAX_PASSES: Final = 200
+# Of classes that have an order, or a neutral one among them, few tell any one from all the rest by a plane.
+SOFTMAX_CLASSES: Final = range(3, 11)
+MAX_NGRAMS: Final = 300_000
+MAX_WEIGHTS: Final = 1 << 23
+# Of texts · n-grams of a text · classes, up to which all folds are tried.
+CHOICE_WORK: Final = 15_000_000
+COMMON_ROWS: Final = 10_000  # from which an n-gram must occur in two texts
+MAX_CHARACTERS: Final = 100_000_000  # of all texts that are learned from: about 2 GB of counts
+MIN_CHOICE_ROWS: Final = 1000
+WIDE: Final = 10.0  # the factor of a margin may be anything
+TINY: Final = 1e-12  # the least probability
+
+
+class Fit(NamedTuple):
+    """One fit of the weights: by which loss, whether to values that are weighted by naive Bayes ratios, and
+    how much a text's loss counts beside the norm of the weights (C): the more, the less is regularised."""
+
+    loss: str
+    weighted: bool
+    cost: float
+
+
+HINGE_COSTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
+SOFTMAX_COSTS: Final = (1.0, 10.0, 100.0)
+Recipe: TypeAlias = "list[tuple[Fit, float]]"  # fits whose logits are added, each times its factor
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """Texts as counts of n-grams, and their labels and weights (N,)."""
+
+    counts: Any  # scipy.sparse.csr_array (N, F)
+    labels: Array
+    weights: Array
+    first_piece: int
+    classes: int
+
+    def take(self, rows: Array) -> "Matrix":
+        return Matrix(
+            self.counts[rows], self.labels[rows], self.weights[rows], self.first_piece, self.classes
+        )
+
+    def idf(self) -> Array:
+        """Return the inverse document frequencies (F,) of n-grams, 0 for one that occurs in no text."""
+        texts = np.bincount(self.counts.indices, minlength=self.counts.shape[1])
+        return np.where(texts > 0, np.log((1 + len(self.labels)) / (1 + texts)) + 1, 0)
+
+    def values(self, idf: Array) -> Any:
+        """Return the TF-IDF values as a sparse array (N, F)."""
+        counts = self.counts
+        rows = np.repeat(np.arange(len(self.labels)), np.diff(counts.indptr))
+        values = tfidf(Counts(rows, counts.indices, counts.data), idf, self.first_piece)
+        return type(counts)((values, counts.indices, counts.indptr), counts.shape)
+
+    def ratios(self) -> Array:
+        """Return how much each n-gram tells of the classes, (F,): the largest absolute log-count ratio over
+        the classes. With two, it is naive Bayes' of Wang, Manning, ACL 2012; its sign is left to the fit."""
+        present = type(self.counts)((np.ones(self.counts.nnz), *_structure(self.counts)), self.counts.shape)
+        members = np.eye(self.classes)[self.labels]
+        inside = np.asarray(present.T @ members) + 1
+        outside = inside.sum(1, keepdims=True) - inside
+        ratios = np.log(inside / inside.sum(0)) - np.log(outside / outside.sum(0))
+        return np.asarray(np.abs(ratios).max(1))
+
+
+def _structure(counts: Any) -> tuple[Array, Array]:
+    return counts.indices, counts.indptr
+
+
+def fit_linear(
+    texts: Sequence[str],
+    labels: Tensor,
+    weights: Tensor,
+    folds: Sequence[tuple[Sequence[int], Sequence[int]]],
+    *,
+    refit: bool,
+) -> tuple[LinearModel, Tensor]:
+    """Train on all rows that a fold trains on, with `refit` also on those that it holds out. Return the
+    model, and log-probabilities (H, K) of the H texts that some fold holds out, in ascending order of rows,
+    by models trained on the folds' other rows alone.
+
+    Args:
+        texts: N texts.
+        labels: (N,) the numbers of their classes.
+        weights: (K,) what a text of each class counts.
+        folds: rows to train on and rows that are held out.
+    """
+    seen = (train if not refit else chain(train, held_out) for train, held_out in folds)
+    rows = _sample(sorted(set(chain.from_iterable(seen))), texts)
+    tokens, places = [words_of(text) for text in texts], {row: i for i, row in enumerate(rows)}
+    train = [tokens[row] for row in rows]
+    most = min(MAX_NGRAMS, MAX_WEIGHTS // len(weights))
+    vocabulary = build(train, LONGEST_PHRASE, 1 if len(rows) < COMMON_ROWS else 2, most)
+    matrix = _matrix(vocabulary, train, labels[rows], weights)
+    recipe = _choose(matrix, text_hashes([texts[row] for row in rows]))
+    model = _fit(matrix, vocabulary, recipe)
+    probabilities, times = torch.zeros(len(texts), len(weights)), torch.zeros(len(texts), 1)
+    for inside, outside in folds:
+        own = np.array([places[row] for row in inside if row in places], np.int64)
+        fitted = model if len(own) == len(rows) else _fit(matrix.take(own), vocabulary, recipe)
+        probabilities[list(outside)] += fitted([tokens[row] for row in outside]).softmax(1)
+        times[list(outside)] += 1
+    held_out = (times > 0).squeeze(1)
+    return model, (probabilities / times)[held_out].clamp(min=TINY).log()
+
+
+def _sample(rows: list[int], texts: Sequence[str]) -> list[int]:
+    """Return the rows, or of very many a sample, in order."""
+    order = np.random.default_rng(0).permutation(rows)
+    characters = np.cumsum([len(texts[row]) for row in order])
+    return sorted(order[: max(int(np.searchsorted(characters, MAX_CHARACTERS)), MIN_CHOICE_ROWS)].tolist())
+
+
+def _matrix(vocabulary: NGrams, tokens: Sequence[Sequence[str]], labels: Tensor, weights: Tensor) -> Matrix:
+    from scipy.sparse import csr_array
+
+    chunks = [*vocabulary.count(tokens)]
+    texts, ngrams, counts = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+    starts = np.searchsorted(texts, np.arange(len(tokens) + 1)).astype(np.int32)
+    counts = csr_array((counts, ngrams.astype(np.int32), starts), (len(tokens), len(vocabulary)))
+    return Matrix(counts, labels.numpy(), weights[labels].numpy(), vocabulary.first_piece, len(weights))
+
+
+def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
+    """Return the recipe of least log loss on texts that were held out, equal ones together."""
+    folds = _folds(groups, matrix.labels)
+    work = matrix.counts.nnz * max(matrix.classes, 4)  # two take more passes over the texts
+    if work > CHOICE_WORK:  # one fold is enough then, and in the end a sample
+        size = max(len(folds) * FOLDS * CHOICE_WORK // work, MIN_CHOICE_ROWS)
+        rows = np.sort(np.random.default_rng(0).permutation(len(folds))[:size])
+        matrix, folds = matrix.take(rows), folds[rows]
+    fits = [[Fit("hinge", weighted, cost) for cost in HINGE_COSTS] for weighted in (False, True)]
+    if matrix.classes in SOFTMAX_CLASSES:
+        fits.append([Fit("softmax", True, cost) for cost in SOFTMAX_COSTS])
+    logits = {fit: torch.zeros(len(folds), matrix.classes) for kind in fits for fit in kind}
+    tried = [0] if work > CHOICE_WORK else sorted({*folds.tolist()})
+    for fold in tried:
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        train, held_out = matrix.take(inside), matrix.take(outside)
+        idf, ratios = train.idf(), train.ratios()
+        values, others = train.values(idf), held_out.values(idf)
+        for fit, own in logits.items():
+            weights, bias = _weights(train, values, ratios, fit)
+            own[outside] = torch.from_numpy(others @ weights + bias).float()
+    known = np.isin(folds, tried)
+    labels, counts = torch.from_numpy(matrix.labels[known]), torch.from_numpy(matrix.weights[known])
+    logits = {fit: own[torch.from_numpy(known)] for fit, own in logits.items()}
+    best = [min(kind, key=lambda fit: _calibrated_loss(logits[fit], labels, counts)) for kind in fits]
+    factors = fit_weights([logits[fit] for fit in best], labels, counts, WIDE)
+    return [*zip(best, factors, strict=True)]
+
+
+def _calibrated_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> float:
+    (factor,) = fit_weights([logits], labels, weights, WIDE)
+    return log_loss((factor * logits).log_softmax(1), labels, weights)
+
+
+def _folds(groups: Sequence[int], labels: Array) -> Array:
+    """Return a fold for each text: rows of equal group together, those of each label spread evenly."""
+    first = dict(zip(groups, labels.tolist(), strict=True))
+    seen: dict[int, int] = defaultdict(int)
+    folds = {}
+    for group in sorted(first):
+        folds[group] = seen[first[group]] % FOLDS
+        seen[first[group]] += 1
+    return np.array([folds[group] for group in groups])
+
+
+def _fit(matrix: Matrix, vocabulary: NGrams, recipe: Recipe) -> LinearModel:
+    """Return the model whose weights and biases are the recipe's sum."""
+    idf, ratios = matrix.idf(), matrix.ratios()
+    values = matrix.values(idf)
+    total, bias = np.zeros((len(idf), matrix.classes)), np.zeros(matrix.classes)
+    for fit, factor in recipe:
+        if factor > 0:
+            weights, offsets = _weights(matrix, values, ratios, fit)
+            total, bias = total + factor * weights, bias + factor * offsets
+    model = LinearModel(vocabulary, matrix.classes)
+    for parameter, numbers in ((model.idf, idf), (model.weights, total), (model.bias, bias)):
+        parameter.data = torch.from_numpy(numbers).float()
+    return model.eval()
+
+
+def _weights(matrix: Matrix, values: Any, ratios: Array, fit: Fit) -> tuple[Array, Array]:
+    """Return weights (F, K) and biases (K,) of support vector machines with squared hinge loss, one class
+    against the rest, or of softmax regression. A class without texts has the least bias of all."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import LinearSVC
+
+    scale = ratios if fit.weighted else np.ones(len(ratios))
+    counts = np.bincount(matrix.labels, matrix.weights, minlength=matrix.classes)
+    if not values.shape[1] or np.count_nonzero(counts) < 2:
+        return np.zeros((values.shape[1], matrix.classes)), np.log(counts + 1)
+    scaled = (values.data * scale[values.indices]).astype(np.float32)
+    values = type(values)((scaled, *_structure(values)), values.shape)
+    if fit.loss == "hinge":
+        model: Any = LinearSVC(C=fit.cost, tol=TOLERANCE, random_state=0, max_iter=MAX_PASSES)
+    else:
+        model = LogisticRegression(C=fit.cost, tol=TOLERANCE, max_iter=MAX_PASSES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(values, matrix.labels, matrix.weights)
+    coefficients, offsets = model.coef_.T, model.intercept_
+    if len(model.classes_) == 2:
+        coefficients, offsets = np.hstack([-coefficients, coefficients]) / 2, np.r_[-offsets, offsets] / 2
+    weights, bias = np.zeros((values.shape[1], matrix.classes)), np.full(matrix.classes, offsets.min())
+    weights[:, model.classes_], bias[model.classes_] = coefficients, offsets
+    return weights * scale[:, None], bias
