@@ -69,7 +69,7 @@ class Forecaster(Task):
 
     Attributes:
         features: how stamps and covariates become inputs.
-        calibration: a blend with the better naive forecast and the width of the bands, chosen on validation.
+        calibration: a blend with the classical forecasts and the width of the bands, chosen on validation.
         plan: how it was trained.
         history: the end of every training series; forecasts start after it.
         scales: what the MASE of each of these series divides by.
@@ -390,9 +390,9 @@ class Forecaster(Task):
             title=f"Forecaster of {history.columns.value}",
             data=f"{source['rows']} rows of {source['source']}: {series}, step {history.frequency}, "
             f"season {settings.season}",
-            network="\n- ".join([network, *self.notes]),
+            network="\n- ".join([network, f"The forecast is {self.calibration.contributions}.", *self.notes]),
             held_out="the last horizons of every series",
-            baseline="the naive forecasts, the last season and the last value",
+            baseline="the naive forecasts, the last season and the last value; exponential smoothing; Theta",
             usage="model.predict()             # the steps after the training data\n"
             'model.predict("newer.csv")  # the steps after newer values',
         )

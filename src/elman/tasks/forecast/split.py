@@ -13,6 +13,7 @@ from elman.errors import DataError
 
 VALIDATION_WINDOWS: Final = 64
 MAX_SPACED_WINDOWS: Final = 2000
+MAX_SPACED_STEPS: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,27 @@ class Split:
         return replace(self, last=tuple(n - horizon for n in lengths))
 
     def spaced(self, lengths: Sequence[int], horizon: int, limit: int = MAX_SPACED_WINDOWS) -> Cutoffs:
-        """Return about `limit` windows at most, evenly spaced from the first training window to the end."""
-        each = max(limit // len(lengths), 1)
+        """Return about `limit` windows at most, evenly spaced over the later half of each series, from the
+        first training window on; the last ends with the series."""
+        each = max(min(limit, MAX_SPACED_STEPS // horizon) // len(lengths), 1)
         return [
             (series, int(cutoff))
             for series, (first, n) in enumerate(zip(self.first, lengths, strict=True))
-            for cutoff in np.unique(np.linspace(first, n - horizon, each).astype(int))
+            for cutoff in np.unique(
+                np.linspace(n - horizon, max(first, (n - horizon) // 2), each).astype(int)
+            )
         ]
 
     def horizons(self, lengths: Sequence[int], horizon: int) -> float:
-        """Return the length of the validation steps in horizons: overlapping windows are no more evidence."""
-        first = dict(sorted(self.valid, reverse=True))
-        return sum(lengths[series] - cutoff for series, cutoff in first.items()) / horizon
+        """Return the length of the validation steps in horizons."""
+        return spanned(self.valid, lengths, horizon)
+
+
+def spanned(cutoffs: Cutoffs, lengths: Sequence[int], horizon: int) -> float:
+    """Return the length of the steps from the first cut-off of each series to its end in horizons:
+    overlapping windows are no more evidence."""
+    first = dict(sorted(cutoffs, reverse=True))
+    return sum(lengths[series] - cutoff for series, cutoff in first.items()) / horizon
 
 
 def divide(lengths: Sequence[int], horizon: int, season: int) -> Split:

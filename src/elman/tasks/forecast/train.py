@@ -13,7 +13,7 @@ from elman.data.series.panel import Panel
 from elman.data.series.windows import WindowStore
 from elman.errors import TrainingError
 from elman.tasks.evaluation import failure_note
-from elman.tasks.forecast.calibration import Calibration
+from elman.tasks.forecast.calibration import Calibration, Past
 from elman.tasks.forecast.network import Shape
 from elman.tasks.forecast.predictor import (
     Network,
@@ -21,12 +21,12 @@ from elman.tasks.forecast.predictor import (
     make_network,
     make_store,
     network_quantiles,
-    scaled_naives,
+    scaled_classical,
 )
 from elman.tasks.forecast.problem import WindowProblem
 from elman.tasks.forecast.scores import ForecastEvaluation
 from elman.tasks.forecast.settings import Settings, defaults, resolve
-from elman.tasks.forecast.split import Split, divide
+from elman.tasks.forecast.split import Split, divide, spanned
 from elman.tasks.settings import split_choices
 from elman.training.loop import Run
 from elman.training.plan import Plan
@@ -64,9 +64,9 @@ def train(
 ) -> Trained:
     """Train on a panel; `choices` are fields of `Settings` and `Plan`.
 
-    A network that has not seen the last horizons decides there how much of the naive forecast to blend in and
-    how wide the bands are, and is scored. Then a second one is trained in the same way on all steps, as the
-    latest tell most about the next.
+    A network that has not seen the last horizons decides there how much of the classical forecasts to blend
+    in and how wide the bands are, and is scored. Then a second one is trained in the same way on all steps,
+    as the latest tell most about the next.
     """
     lengths = [len(series.values) for series in panel.series]
     settings = resolve(split_choices(choices, Settings)[0], panel, horizon)
@@ -110,18 +110,19 @@ def _calibrate(
     assert settings.season is not None
     lengths, horizon, season = store.lengths.tolist(), network.shape.horizon, settings.season
     quantiles, center, scale = network_quantiles(network, store, split.valid)
-    naives = scaled_naives(panel, split.valid, horizon, season, center, scale)
+    classical = scaled_classical(panel, split.valid, horizon, season, center, scale)
+    target, horizons = store.targets(split.valid), split.horizons(lengths, horizon)
+    past = _past(store, panel, split, horizon, season)
+    return Calibration.fit(quantiles, classical, target, settings.levels, horizons, past, season)
+
+
+def _past(store: WindowStore, panel: Panel, split: Split, horizon: int, season: int) -> Past:
+    lengths = store.lengths.tolist()
     spaced = split.spaced(lengths, horizon)
     windows = store.cut(spaced)
     center, scale = windows.center.numpy(), windows.scale.numpy()
-    target = store.targets(spaced)
-    past = {
-        naive.name: (target - naive.values) / naive.growth
-        for naive in scaled_naives(panel, spaced, horizon, season, center, scale)
-    }
-    horizons = split.horizons(lengths, horizon)
-    target = store.targets(split.valid)
-    return Calibration.fit(quantiles, naives, target, settings.levels, horizons, past, season)
+    forecasts = scaled_classical(panel, spaced, horizon, season, center, scale)
+    return Past(forecasts, store.targets(spaced), spanned(spaced, lengths, horizon))
 
 
 def _validate(predictor: Predictor, panel: Panel, split: Split) -> ForecastEvaluation:
