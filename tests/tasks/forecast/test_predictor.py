@@ -10,9 +10,9 @@ from daily_series import H
 from elman.tasks.forecast.baseline import last_season, last_value
 from elman.tasks.forecast.forecaster import Forecaster
 from elman.tasks.forecast.predictor import (
+    classical_after,
     make_network,
     make_store,
-    classical_after,
     network_quantiles,
     nonnegative,
     scaled_classical,

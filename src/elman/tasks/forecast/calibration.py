@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,8 @@ SHARE_STEPS: Final = 10  # of a whole, in the search for the shares of the class
 # A forecast whose error is within this factor of the best has a share until there is evidence against it.
 GOOD: Final = 1.1
 NETWORK_PRIOR: Final = 0.5
-MIN_SHARE: Final = 0.04
+MIN_SHARE: Final = 0.04  # a smaller one is not worth its time
+MIN_SIZE: Final = 1e-6  # of errors: a history without any tells nothing of their size
 # A larger change of a band's width would let the few validation windows decide everything.
 MAX_CONFORMAL_FACTOR: Final = 4.0
 
@@ -53,17 +55,20 @@ class Calibration:
         shares: of each classical forecast in the rest, by name; their sum is 1.
         spread: the distance of each level from the point forecast of these, for errors of size 1.
         conformal_factors: by which each level's distance from the median of the blend is multiplied.
-        network_error, base_error: mean absolute errors on validation, of the network and of the rest.
+        network_error, base_error: mean absolute errors on validation, of the network (None if no series was
+            long enough to train one) and of the rest.
         season: of the classical forecasts.
+        least_steps: of a history after which the network has its weight; after a shorter one it has none.
     """
 
     weight: float
     shares: dict[str, float]
     spread: tuple[float, ...]
     conformal_factors: tuple[float, ...]
-    network_error: float
+    network_error: float | None
     base_error: float
     season: int = 1
+    least_steps: int = 0
 
     @property
     def contributions(self) -> str:
@@ -76,6 +81,8 @@ class Calibration:
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence, if the network alone is no better than the classical forecasts."""
+        if self.network_error is None:
+            return (f"no series is long enough for a network: the forecast is {self.contributions}",)
         if self.network_error < self.base_error:
             return ()
         worse = 100 * (self.network_error / self.base_error - 1) if self.base_error else 0.0
@@ -108,6 +115,13 @@ class Calibration:
         return calibration
 
     @classmethod
+    def classical(cls, past: Past, levels: Sequence[float], season: int = 1) -> "Calibration":
+        """Choose the shares and the spread on the past, where there is no network."""
+        shares = _shares(past)
+        error = _error(mixed(past.forecasts, shares), past.target) if past.horizons else 0.0
+        return cls(0.0, shares, _spread(past, shares, levels), (1.0,) * len(levels), None, error, season)
+
+    @classmethod
     def fit(
         cls,
         quantiles: Array,
@@ -117,6 +131,7 @@ class Calibration:
         horizons: float,
         past: Past,
         season: int = 1,
+        least_steps: int = 0,
     ) -> "Calibration":
         """Choose the shares on the past, weight and factors on validation windows.
 
@@ -128,17 +143,18 @@ class Calibration:
             horizons: length of the validation steps. The more, the more their best choice is trusted: with 1
                 the weight and the factors count half, with 9 nine tenths.
             past: what the classical methods forecast in all of the past.
-            season: of the classical forecasts.
+            season, least_steps: as in the attributes.
         """
         trust = horizons / (horizons + 1)
-        shares = _shares(past)
-        spread = _spread(past, shares, levels)
-        median, base = quantiles[..., list(levels).index(0.5)], mixed(classical, shares)
+        alone = cls.classical(past, levels, season)
+        median, base = quantiles[..., list(levels).index(0.5)], mixed(classical, alone.shares)
         blends = [_error(w * median + (1 - w) * base, target) for w in WEIGHTS]
         errors = _error(median, target), _error(base, target)
         prior = NETWORK_PRIOR if errors[0] <= GOOD * errors[1] else 0.0
         weight = float(WEIGHTS[int(np.argmin(blends))]) * trust + prior * (1 - trust)
-        plain = cls(weight, shares, spread, (1.0,) * len(levels), *errors, season)
+        weight = 0.0 if weight < MIN_SHARE else weight
+        plain = replace(alone, weight=weight, network_error=errors[0], base_error=errors[1])
+        plain = replace(plain, least_steps=least_steps)
         middle, distances = plain._blend(quantiles, classical, levels, 0.0, 1.0)
         factors = [_conformal_factor(target - middle, distances, levels, i) for i in range(len(levels))]
         return replace(plain, conformal_factors=tuple(factor**trust for factor in factors))
@@ -150,15 +166,22 @@ class Calibration:
         levels: Sequence[float],
         center: Array | float = 0.0,
         scale: Array | float = 1.0,
+        steps: Sequence[int] | None = None,
     ) -> Array:
         """Return the calibrated quantiles (N, H, Q), ascending, in units of the classical forecasts, of which
         there must be those with a share.
 
         The network's quantiles are in units of each window's `scale` (N, 1) from its `center` (N, 1).
+        `steps` are those of the histories, if some may be too short for the network.
 
         With a weight of 0 and one share, the median is that forecast to the bit.
         """
         middle, distances = self._blend(quantiles, classical, levels, center, scale)
+        short = np.zeros(len(quantiles), bool) if steps is None else np.asarray(steps) < self.least_steps
+        if short.any():
+            alone = replace(self, weight=0.0)._blend(quantiles, classical, levels, center, scale)
+            middle = np.where(short[:, None], alone[0], middle)
+            distances = np.where(short[:, None, None], alone[1], distances)
         # The factors may have moved one level past another.
         return np.sort(middle[..., None] + distances * np.asarray(self.conformal_factors), axis=-1)
 
@@ -203,6 +226,8 @@ def _shares(past: Past) -> dict[str, float]:
     """Return the shares with the least error, drawn to equal ones of all good forecasts as the evidence is
     little."""
     names = [one.name for one in past.forecasts]
+    if not past.horizons:
+        return dict.fromkeys(names, 1 / len(names))
     errors = np.array([_error(one.values, past.target) for one in past.forecasts])
     good = errors <= GOOD * errors.min()
     best = min(_compositions(len(names)), key=lambda one: _mixed_error(one, past))
@@ -227,11 +252,18 @@ _SAVED_NAMES: Final = {"conformal_factors": "stretch"}
 
 
 def _spread(past: Past, shares: Mapping[str, float], levels: Sequence[float]) -> tuple[float, ...]:
-    """Return quantiles of the errors of a blend for errors of size 1, mirrored so that the median is 0."""
+    """Return quantiles of the errors of a blend for errors of size 1, mirrored so that the median is 0; those
+    of a normal distribution, where little of the past is known."""
+    normal = np.array([NormalDist().inv_cdf(q) for q in levels])
     errors = np.abs(past.target - mixed(past.forecasts, shares))
     size = np.broadcast_to(sizes(past.forecasts, shares), errors.shape)
-    relative = errors[~np.isnan(errors)] / np.maximum(size[~np.isnan(errors)], np.finfo(np.float32).tiny)
-    return tuple(float(np.sign(q - 0.5) * np.quantile(relative, abs(2 * q - 1))) for q in levels)
+    known = ~np.isnan(errors) & (size > MIN_SIZE)
+    if not known.any():
+        return tuple(normal.tolist())
+    relative = errors[known] / size[known]
+    found = np.array([np.sign(q - 0.5) * np.quantile(relative, abs(2 * q - 1)) for q in levels])
+    trust = past.horizons / (past.horizons + 1)
+    return tuple((trust * found + (1 - trust) * normal).tolist())
 
 
 def _error(point: Array, target: Array) -> float:

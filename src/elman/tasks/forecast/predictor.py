@@ -39,7 +39,8 @@ class Predictor:
         quantiles, center, scale = network_quantiles(self.network, store, cutoffs)
         calibration, horizon = self.calibration, quantiles.shape[1]
         classical = classical_after(panel, cutoffs, horizon, calibration.season, tuple(calibration.shares))
-        calibrated = calibration.apply(quantiles, classical, self.settings.levels, center, scale)
+        steps = [cutoff for _, cutoff in cutoffs]
+        calibrated = calibration.apply(quantiles, classical, self.settings.levels, center, scale, steps)
         bounded = nonnegative(panel, cutoffs, self.settings.nonnegative)
         return np.where(bounded[:, None, None], np.maximum(calibrated, 0.0), calibrated)
 

@@ -111,6 +111,9 @@ def resolve(settings: Settings, panel: "Panel", horizon: int) -> Settings:
     if context is None:
         seasons = min(max(336 // season, 1), 7)
         longest = max(max(lengths) - 2 * horizon, 3)
+        # A third of a usual series leaves windows to train on; two seasons show what repeats.
+        third = sorted(lengths)[len(lengths) // 2] // 3 // season
+        seasons = min(seasons, max(third, 2))
         context = min(max(seasons * season, 2 * horizon, 24), MAX_CONTEXT_STEPS, longest)
     values = sum(lengths)
     hidden = settings.hidden or (24 if values < 1000 else 32 if values < 5000 else 64)

@@ -35,6 +35,8 @@ TREND_COST: Final = 4.0  # of the two parameters of a trend, in log-likelihood
 TEMPER: Final = 0.7  # of the weights: errors of neighbours are alike, and less evidence than they seem
 MIN_ERROR: Final = 1e-9  # of one step, in units of a series
 
+Weights = dict[str, Array]
+
 
 @dataclass(frozen=True, eq=False)
 class Bank:
@@ -48,20 +50,20 @@ class Bank:
         variances: (P - 1, K) of these parameters.
         first: the state that begins at the first value.
         skipped: first steps whose errors don't count.
-        ahead: final states (S, R, K), last inputs (R, I) and H → forecasts (R, K, H).
-        responses: H → what an error now adds to the forecasts (K, H) after the first.
+        ahead: weights, final states (S, R, K), last inputs (R, I) and H → forecasts (R, K, H).
+        responses: weights and H → what an error now adds to the forecasts (K, H) after the first.
     """
 
     cell: Cell
-    weights: dict[str, Array]
+    weights: Weights
     costs: Array
     inputs: Callable[[Array, Array], Array]
     impulses: tuple[tuple[float, ...], ...]
     variances: Array
     first: int
     skipped: int
-    ahead: Callable[[Tensor, Tensor, int], Tensor]
-    responses: Callable[[int], Array]
+    ahead: Callable[[Weights, Tensor, Tensor, int], Tensor]
+    responses: Callable[[Weights, int], Array]
 
     @functools.cached_property
     def layer(self) -> Recurrent:
@@ -146,11 +148,11 @@ def _smooth(bank: Bank, values: Array, horizon: int) -> tuple[Array, Array]:
     # as Akaike's correction: with 4 values or fewer there is no evidence of a trend
     few = 1 + 1 / (count - 4).clamp(min=0.1)
     weights = torch.softmax(TEMPER * (likelihood - few * torch.from_numpy(bank.costs)), 1)[..., None]
-    ahead = bank.ahead(state, last, horizon)
+    ahead = bank.ahead(bank.weights, state, last, horizon)
     mean = (weights * ahead).sum(1)
-    responses = torch.from_numpy(bank.responses(horizon - 1))
+    responses = torch.from_numpy(bank.responses(bank.weights, horizon - 1))
     growth = 1 + torch.cat([torch.zeros(len(bank.costs), 1), (responses**2).cumsum(1)], 1)
-    variance = (squares / (count - 1).clamp(min=1))[..., None] * growth
+    variance = (squares / (count - 1 - len(bank.impulses)).clamp(min=1))[..., None] * growth
     variance = (weights * (variance + (ahead - mean[:, None]) ** 2)).sum(1)
     return mean.numpy(), variance.sqrt().numpy()
 
@@ -193,15 +195,15 @@ def _trend_inputs(values: Array, known: Array) -> Array:
     return np.stack([values, known], -1)
 
 
-def _trend_ahead(state: Tensor, last: Tensor, horizon: int) -> Tensor:
+def _trend_ahead(weights: Weights, state: Tensor, last: Tensor, horizon: int) -> Tensor:
     ahead, trend = state
-    damping = torch.from_numpy(SMOOTHING.weights["phi"])[:, None]
+    damping = torch.from_numpy(weights["phi"])[:, None]
     moved = (damping ** torch.arange(2, horizon + 1)).cumsum(1)
     return torch.cat([ahead[..., None], ahead[..., None] + trend[..., None] * moved], -1)
 
 
-def _trend_responses(horizon: int) -> Array:
-    alpha, beta, phi = (SMOOTHING.weights[name][:, None] for name in ("alpha", "beta", "phi"))
+def _trend_responses(weights: Weights, horizon: int) -> Array:
+    alpha, beta, phi = (weights[name][:, None] for name in ("alpha", "beta", "phi"))
     return np.asarray(alpha + beta * np.cumsum(phi ** np.arange(1, horizon + 1), 1))
 
 
@@ -216,13 +218,13 @@ def _line_inputs(values: Array, known: Array) -> Array:
     return np.stack([values, known, mean - slope * mean_step, slope, now], -1)
 
 
-def _line_ahead(state: Tensor, last: Tensor, horizon: int) -> Tensor:
-    slope = torch.from_numpy(THETA.weights["lift"])[:, None] * last[:, 3, None, None]
+def _line_ahead(weights: Weights, state: Tensor, last: Tensor, horizon: int) -> Tensor:
+    slope = torch.from_numpy(weights["lift"])[:, None] * last[:, 3, None, None]
     return state[0][..., None] + slope * torch.arange(horizon)
 
 
-def _line_responses(horizon: int) -> Array:
-    return np.repeat(THETA.weights["alpha"][:, None], horizon, 1)
+def _line_responses(weights: Weights, horizon: int) -> Array:
+    return np.repeat(weights["alpha"][:, None], horizon, 1)
 
 
 def _smoothing_bank() -> Bank:
