@@ -23,7 +23,7 @@ CUTOFFS = [(0, 40), (1, 30), (0, 49)]
 
 @pytest.mark.parametrize(("base", "method"), [("naive", last_value), ("seasonal naive", last_season)])
 def test_without_the_network_a_forecast_is_the_naive_one(model: Forecaster, base: str, method: Any) -> None:
-    calibration = replace(model.calibration, weight=0.0, base=base)
+    calibration = replace(model.calibration, weight=0.0, shares={base: 1.0})
     predictor = replace(model.predictor, calibration=calibration)
     quantiles = predictor.quantiles(model.history, CUTOFFS)
     histories = [model.history.series[series].values[:cutoff] for series, cutoff in CUTOFFS]
@@ -53,7 +53,7 @@ def test_no_forecast_is_below_zero_where_no_value_is(model: Forecaster) -> None:
     assert nonnegative(panel, CUTOFFS, None).tolist() == [True, False, False], "only values before count"
     for setting in (True, False):
         assert nonnegative(panel, CUTOFFS, setting).tolist() == [setting] * 3
-    wide = replace(model.calibration, weight=0.0, spread=(-1e6, 0.0, 1e6))
+    wide = replace(model.calibration, weight=0.0, shares={"naive": 1.0}, spread=(-1e6, 0.0, 1e6))
     low = replace(model.predictor, calibration=wide).quantiles(panel, CUTOFFS)[..., 0]
     assert (low[0] == 0).all()
     assert (low[1:] < 0).all()

@@ -18,6 +18,7 @@ import numpy as np
 
 from elman.data.series.rows import Array
 from elman.tasks.forecast.baseline import CLASSICAL, PointForecasts
+from elman.tasks.forecast.smoothing import BANKS
 from elman.typed import typed
 
 WEIGHTS: Final = np.linspace(0, 1, 21)
@@ -38,7 +39,8 @@ class Past:
     Attributes:
         forecasts: of each method, in units of the windows' scales.
         target: (M, H) true values, NaN where missing.
-        horizons: length of the steps forecast, in horizons.
+        horizons: length of the steps forecast of a usual series, in horizons: many series of one time are
+            hardly more evidence.
     """
 
     forecasts: Sequence[PointForecasts]
@@ -223,13 +225,14 @@ def _sum(terms: Sequence[Array]) -> Array:
 
 
 def _shares(past: Past) -> dict[str, float]:
-    """Return the shares with the least error, drawn to equal ones of all good forecasts as the evidence is
-    little."""
+    """Return the shares with the least error, drawn to equal ones of good smoothing and of the best forecast
+    as the evidence is little."""
     names = [one.name for one in past.forecasts]
     if not past.horizons:
         return dict.fromkeys(names, 1 / len(names))
     errors = np.array([_error(one.values, past.target) for one in past.forecasts])
-    good = errors <= GOOD * errors.min()
+    smooth = np.array([name in BANKS for name in names])
+    good = (errors <= GOOD * errors.min()) & (smooth | (errors == errors.min()))
     best = min(_compositions(len(names)), key=lambda one: _mixed_error(one, past))
     trust = past.horizons / (past.horizons + len(names))
     shares = trust * np.array(best) + (1 - trust) * good / good.sum()

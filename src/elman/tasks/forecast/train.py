@@ -144,7 +144,7 @@ def _short_past(panel: Panel, cutoffs: Cutoffs, horizon: int, season: int) -> Pa
         for one in classical_after(panel, cutoffs, horizon, season, tuple(BANKS))
     ]
     lengths = [len(series.values) for series in panel.series]
-    return Past(forecasts, target / scale, spanned(cutoffs, lengths, horizon))
+    return Past(forecasts, target / scale, spanned(cutoffs, lengths, horizon) / len(lengths))
 
 
 def _untrained(settings: Settings, features: Features, horizon: int, plan: Plan) -> Network:
@@ -174,7 +174,7 @@ def _past(store: WindowStore, panel: Panel, split: Split, horizon: int, season: 
     windows = store.cut(spaced)
     center, scale = windows.center.numpy(), windows.scale.numpy()
     forecasts = scaled_classical(panel, spaced, horizon, season, center, scale)
-    return Past(forecasts, store.targets(spaced), spanned(spaced, lengths, horizon))
+    return Past(forecasts, store.targets(spaced), spanned(spaced, lengths, horizon) / len(lengths))
 
 
 def _validate(predictor: Predictor, panel: Panel, cutoffs: Cutoffs) -> ForecastEvaluation:
