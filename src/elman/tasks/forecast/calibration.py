@@ -152,8 +152,9 @@ class Calibration:
         median, base = quantiles[..., list(levels).index(0.5)], mixed(classical, alone.shares)
         blends = [_error(w * median + (1 - w) * base, target) for w in WEIGHTS]
         errors = _error(median, target), _error(base, target)
-        prior = NETWORK_PRIOR if errors[0] <= GOOD * errors[1] else 0.0
-        weight = float(WEIGHTS[int(np.argmin(blends))]) * trust + prior * (1 - trust)
+        best = float(WEIGHTS[int(np.argmin(blends))])
+        prior = NETWORK_PRIOR if best and errors[0] <= GOOD * errors[1] else 0.0
+        weight = best * trust + prior * (1 - trust)
         weight = 0.0 if weight < MIN_SHARE else weight
         plain = replace(alone, weight=weight, network_error=errors[0], base_error=errors[1])
         plain = replace(plain, least_steps=least_steps)
@@ -234,6 +235,8 @@ def _shares(past: Past) -> dict[str, float]:
     smooth = np.array([name in BANKS for name in names])
     good = (errors <= GOOD * errors.min()) & (smooth | (errors == errors.min()))
     best = min(_compositions(len(names)), key=lambda one: _mixed_error(one, past))
+    if 1.0 in best and not smooth[best.index(1.0)]:
+        return {names[best.index(1.0)]: 1.0}  # to the bit
     trust = past.horizons / (past.horizons + len(names))
     shares = trust * np.array(best) + (1 - trust) * good / good.sum()
     shares = np.where(shares < MIN_SHARE, 0.0, shares)
@@ -241,8 +244,8 @@ def _shares(past: Past) -> dict[str, float]:
 
 
 def _compositions(parts: int) -> list[tuple[float, ...]]:
-    """Return all shares of `parts` in steps of 1 / SHARE_STEPS."""
-    counts = itertools.product(range(SHARE_STEPS + 1), repeat=parts)
+    """Return all shares of `parts` in steps of 1 / SHARE_STEPS, first those of the first parts alone."""
+    counts = itertools.product(range(SHARE_STEPS, -1, -1), repeat=parts)
     return [tuple(count / SHARE_STEPS for count in one) for one in counts if sum(one) == SHARE_STEPS]
 
 

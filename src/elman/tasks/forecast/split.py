@@ -11,7 +11,7 @@ from elman.data.series.panel import Panel
 from elman.data.series.windows import Cutoffs
 
 VALIDATION_WINDOWS: Final = 64
-MAX_SPACED_WINDOWS: Final = 2000
+MAX_SPACED_WINDOWS: Final = 1000
 MAX_SHORT_WINDOWS: Final = 8  # of a series without a network
 MAX_SPACED_STEPS: Final = 200_000
 
