@@ -305,10 +305,10 @@ def test_rare_demand_is_covered() -> None:
 
 def test_bands_of_counts_stay_above_zero_unless_said_otherwise() -> None:
     counts = {"ds": DAYS.date.tolist(), "y": np.random.default_rng(0).poisson(0.5, 100).tolist()}
-    model = quick(counts)
-    assert model.predict()["q0.1"].min() == 0
+    model = quick(counts, quantiles=(0.001, 0.999))
+    assert model.predict()["q0.001"].min() == 0
     assert "no value is negative, so no forecast is below 0" in model.notes[-1]
-    assert quick(counts, nonnegative=False).predict()["q0.1"].min() < 0
+    assert quick(counts, quantiles=(0.001, 0.999), nonnegative=False).predict()["q0.001"].min() < 0
     assert quick({"y": [-1.0, *CALM]}).notes == ()
 
 
