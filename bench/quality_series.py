@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ import polars as pl
 
 import elman
 from elman.tasks.forecast import metrics as scores
-from elman.tasks.forecast.baseline import naive2
+from elman.tasks.forecast.baseline import classical_forecasts, naive2
 
 LEVELS: Final = (0.1, 0.5, 0.9)
 
@@ -63,12 +64,56 @@ def seattle(**settings: Any) -> dict[str, Any]:
     return _measure(frame[:cut], frame[cut:], step=1, horizon=14, **settings)
 
 
+def m3(period: str, **settings: Any) -> dict[str, Any]:
+    """Every second series of the M3 competition (Makridakis, Hibon 2000), with its horizons; beside it, where
+    statsforecast is installed, its AutoETS and AutoTheta."""
+    lines = _data("m3_half/M3_odd.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, lines) if row["period"] == period]
+    horizon, season = rows[0]["h"], {"QUARTERLY": 4, "MONTHLY": 12}.get(period, 1)
+    train = {row["id"]: np.array(row["x"], np.float64) for row in rows}
+    actual = np.array([row["xx"] for row in rows], np.float64)
+    start = time.perf_counter()
+    model = elman.Forecaster.fit(_long(train), horizon=horizon, season=season, **settings)
+    trained = time.perf_counter() - start
+    ahead = model.predict()
+    predicted = time.perf_counter() - start - trained
+    assert ahead["unique_id"].unique(maintain_order=True).to_list() == list(train), "all series are answered"
+    forecasts = ahead.select("q0.1", "q0.5", "q0.9").to_numpy().reshape(len(train), horizon, 3)
+    scales = np.array([scores.mase_scale(history, season) for history in train.values()])
+    parts = {one.name: one.values for one in classical_forecasts([*train.values()], horizon, season)}
+    others = {
+        name: _points(values, actual, scales)
+        for name, values in (parts | _peers(train, horizon, season)).items()
+    }
+    ours = scores.summary(actual, forecasts, LEVELS, scales)
+    return {"scores": ours, "others": others} | _about(model, trained, predicted)
+
+
+def _points(values: np.ndarray, actual: np.ndarray, scales: np.ndarray) -> dict[str, float]:
+    summary = scores.summary(actual, values[..., None], (0.5,), scales)
+    return {name: summary[name] for name in ("mase", "smape")}
+
+
+def _peers(train: dict[str, np.ndarray], horizon: int, season: int) -> dict[str, np.ndarray]:
+    """Return the forecasts of statsforecast's models, none where it is not installed."""
+    try:
+        from statsforecast.models import AutoETS, AutoTheta
+    except ImportError:
+        return {}
+    models = {"AutoETS": AutoETS, "AutoTheta": AutoTheta}
+    return {
+        name: np.stack([model(season_length=season).forecast(y, horizon)["mean"] for y in train.values()])
+        for name, model in models.items()
+    }
+
+
 RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "m4_hourly": m4_hourly,
     "m4_weekly": m4_weekly,
     "etth1": etth1,
     "walmart": walmart,
     "seattle": seattle,
+    **{f"m3_{period.lower()}": partial(m3, period) for period in ("YEARLY", "QUARTERLY", "MONTHLY", "OTHER")},
 }
 
 
@@ -105,7 +150,7 @@ def _about(model: Any, trained: float, scored: float) -> dict[str, Any]:
         "seconds": round(trained, 1),
         "seconds of scoring": round(scored, 1),
         "validation": model.validation.scores,
-        "weight of the network": model.calibration.weight,
+        "contributions": model.calibration.contributions,
         "settings": asdict(model.settings) | {"epochs": model.plan.epochs},
     }
 

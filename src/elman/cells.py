@@ -202,6 +202,32 @@ def SLSTM(x, u, s):
     return sigmoid(x.o + u.o) * c / n, c, n, m
 
 
+@cell(gates="y known", state="ahead trend", weights="alpha beta phi")
+def DampedTrend(x, s, w):
+    """Exponential smoothing with a damped trend, as error correction. Gardner, McKenzie, Man. Sci. 31, 1985.
+
+    `ahead` is the forecast of the next step, the level and a damped trend. With beta and phi of 0 this is
+    simple smoothing. A step that is not `known` (0) carries the state on.
+    """
+    error = x.known * (x.y - s.ahead)
+    trend = w.phi * s.trend + w.beta * error
+    return s.ahead + w.alpha * error + w.phi * trend, trend
+
+
+@cell(gates="y known intercept slope now", state="ahead level one time", weights="alpha lift")
+def Theta(x, s, w):
+    """Smoothing lifted by the line fitted so far: the dynamic theta method. Fiorucci et al., IJF 32, 2016.
+
+    `lift` is 1 - 1/theta. The line `intercept + slope * now` is smoothed as the values are (`one` and `time`
+    are smoothed 1 and `now`), and what smoothing lags behind it is added.
+    """
+    rate = w.alpha * x.known
+    level = s.level + rate * (x.y - s.level)
+    one, time = s.one + rate * (1 - s.one), s.time + rate * (x.now - s.time)
+    return level + w.lift * (x.intercept * (1 - one) + x.slope * (x.now + 1 - time)), level, one, time
+
+
+# The cells that a network may be made of; the two above have no weights that an input could turn.
 CELLS: Final[dict[str, Cell]] = {
     "elman": Elman,
     "elman-relu": ElmanReLU,

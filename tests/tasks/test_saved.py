@@ -46,9 +46,10 @@ def test_a_model_saved_again_is_the_same(task: str, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == names
     for name in sorted(names - {"config.json", "README.md", "model.safetensors", "adjustment.json"}):
         assert (tmp_path / name).read_bytes() == (SAVED / task / name).read_bytes(), name
-    if "adjustment.json" in names:  # since then it names the season of its naive forecasts
+    if "adjustment.json" in names:  # since then it has shares of several forecasts, and names their season
         first, second = (json.loads((f / "adjustment.json").read_text()) for f in (SAVED / task, tmp_path))
-        assert second == first | {"season": 12}
+        shares = {first.pop("base"): 1.0}
+        assert second == first | {"season": 12, "shares": shares, "least_steps": 0}
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from elman.tasks.forecast import baseline as baselines
 from elman.tasks.forecast import metrics as scores
+from elman.tasks.forecast.seasonal import is_seasonal
 
 LEVELS = (0.1, 0.5, 0.9)
 MIDDLE = 1
@@ -36,13 +37,13 @@ def test_there_is_one_naive_forecast() -> None:
     histories = [rng.normal(size=n) for n in (2, 6, 7, 8, 40)]
     histories[-1][[5, -1, -7]] = np.nan
     for season in (1, 7):
-        for forecasts in baselines.naive_forecasts(histories, 9, season):
+        for forecasts in baselines.classical_forecasts(histories, 9, season, tuple(baselines.POINTS)):
             printed = [baselines.BASELINES[forecasts.name](h, 9, season, LEVELS) for h in histories]
             np.testing.assert_array_equal(forecasts.values, np.stack(printed)[..., MIDDLE])
 
 
 def test_errors_of_a_naive_forecast_grow_with_the_root_of_its_lag() -> None:
-    seasonal, last = baselines.naive_forecasts([np.arange(9.0)], 5, 2)
+    seasonal, last = baselines.classical_forecasts([np.arange(9.0)], 5, 2, tuple(baselines.POINTS))
     assert (seasonal.name, last.name) == ("seasonal naive", "naive")
     np.testing.assert_allclose(seasonal.growth, np.sqrt([1, 1, 2, 2, 3]))
     np.testing.assert_allclose(last.growth, np.sqrt([1, 2, 3, 4, 5]))
@@ -51,26 +52,15 @@ def test_errors_of_a_naive_forecast_grow_with_the_root_of_its_lag() -> None:
 def test_naive2_takes_a_pure_season_apart() -> None:
     pattern = np.array([0.5, 1.0, 1.5, 1.0])
     history = 100 * np.tile(pattern, 8)
-    assert baselines.is_seasonal(history, 4)
-    np.testing.assert_allclose(baselines.seasonal_indices(history, 4), pattern)
     np.testing.assert_allclose(
         baselines.naive2(history, 6, 4, LEVELS)[:, MIDDLE], 100 * np.resize(pattern, 6)
-    )
-
-
-@pytest.mark.parametrize("season", [3, 4])
-def test_seasonal_indices_see_through_a_trend(season: int) -> None:
-    pattern = np.linspace(0.8, 1.2, season)
-    history = np.linspace(100, 200, 12 * season) * np.tile(pattern, 12)
-    np.testing.assert_allclose(
-        baselines.seasonal_indices(history, season), pattern / pattern.mean(), atol=0.01
     )
 
 
 def test_naive2_is_naive_without_a_season() -> None:
     rng = np.random.default_rng(1)
     for history in (rng.normal(100, 1, 200), np.tile([-1.0, 1.0], 50), np.full(60, 3.0)):
-        assert not (baselines.is_seasonal(history, 12) and history.min() > 0)
+        assert not (is_seasonal(history, 12) and history.min() > 0)
         expected = baselines.naive(history, 5, 12, LEVELS)
         np.testing.assert_array_equal(baselines.naive2(history, 5, 12, LEVELS), expected)
 
@@ -103,11 +93,6 @@ def test_any_history_gives_finite_rising_quantiles(
 
 def test_a_constant_series_has_no_spread() -> None:
     np.testing.assert_array_equal(baselines.naive(np.full(30, 7.0), 3, 1, LEVELS), 7.0)
-
-
-def test_fill_forward_carries_the_last_known_value() -> None:
-    filled = baselines.fill_forward(np.array([np.nan, 1.0, np.nan, np.nan, 4.0, np.nan]))
-    np.testing.assert_array_equal(filled, [1, 1, 1, 1, 4, 4])
 
 
 def _m4(name: str) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.tasks.forecast.baseline import PointForecasts
-from elman.tasks.forecast.calibration import Calibration
+from elman.tasks.forecast.calibration import Calibration, Past, mixed, sizes
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -31,8 +32,7 @@ def fit(
     horizons: float = 1e9,
 ) -> Calibration:
     """With the naive forecasts' errors on validation for those of all the past."""
-    past = {one.name: (target - one.values) / one.growth for one in beside}
-    return Calibration.fit(quantiles, beside, target, levels, horizons, past)
+    return Calibration.fit(quantiles, beside, target, levels, horizons, Past(beside, target, 1e9))
 
 
 def bands(center: np.ndarray, width: float) -> np.ndarray:
@@ -63,9 +63,9 @@ def test_a_level_without_a_counterpart_is_stretched_for_itself() -> None:
 def test_a_good_network_is_left_alone_and_a_bad_one_is_blended_out() -> None:
     target = normal(50)
     good = fit(bands(target, 1.0), naives(target + 1, target + 2), target)
-    assert (good.weight, good.base, good.notes) == (pytest.approx(1.0), "naive", ())
+    assert (good.weight, good.shares, good.notes) == (pytest.approx(1.0), {"naive": 1.0}, ())
     bad = fit(bands(target + 3, 1.0), naives(target + 1, target), target)
-    assert (bad.weight, bad.base) == (0.0, "seasonal naive")
+    assert (bad.weight, bad.shares) == (0.0, {"seasonal naive": 1.0})
     assert "did not beat seasonal naive on validation" in bad.notes[0]
     np.testing.assert_allclose(
         bad.apply(bands(target + 3, 1.0), naives(target, target), LEVELS)[..., 1], target
@@ -89,7 +89,8 @@ def test_the_naive_bands_come_from_all_of_the_past() -> None:
     target = normal(300)
     zero = np.zeros_like(target)
     one = PointForecasts("naive", zero, np.ones(10))
-    past = {"naive": np.linspace(-2, 2, 1001)}
+    errors = np.linspace(-2, 2, 1001)[:, None]
+    past = Past([PointForecasts("naive", 0 * errors, np.ones(1))], errors, 1e9)
     found = Calibration.fit(bands(zero + 50, 1.0), [one], target, LEVELS, 1e9, past)
     assert found.spread == pytest.approx((-1.6, 0, 1.6))
     assert found.conformal_factors[0] * 1.6 == pytest.approx(1.2816, rel=0.05), (
@@ -106,11 +107,14 @@ def test_errors_on_opposite_sides_are_averaged_out() -> None:
     assert found.network_error == found.base_error == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("horizons", "weight"), [(1.0, 0.5), (9.0, 0.9)])
+@pytest.mark.parametrize(("horizons", "weight"), [(1.0, 0.75), (9.0, 0.95)])
 def test_a_single_horizon_does_not_convince(horizons: float, weight: float) -> None:
+    """The weight is between the best one, 1, and a half, or between 1 and none if the network is worse."""
     target = normal(50)
     found = fit(bands(target, 1.0), naives(target + 1, target + 1), target, LEVELS, horizons)
     assert found.weight == pytest.approx(weight)
+    worse = fit(bands(target + 2, 1.0), naives(target - 1, target - 1), target, LEVELS, horizons)
+    assert worse.weight == pytest.approx(horizons / (horizons + 1) * 0.35, abs=0.03)
 
 
 def test_missing_targets_do_not_count() -> None:
@@ -138,17 +142,74 @@ def test_quantiles_rise_whatever_was_learned(levels: list[float], n: int, seed: 
     found = fit(quantiles, naives(base, base + 1), target, asked)
     assert (np.diff(found.apply(quantiles, naives(base, base + 1), asked), axis=-1) >= 0).all()
     saved = json.loads(json.dumps(found.to_json()))
-    assert set(saved) == {"weight", "base", "spread", "stretch", "network_error", "base_error", "season"}
     assert Calibration.from_json(saved, 7) == found
-    assert Calibration.from_json({k: v for k, v in saved.items() if k != "season"}, 7).season == 7
-    with pytest.raises(ValueError, match="no naive forecast 'x'"):
-        Calibration.from_json(saved | {"base": "x"}, 7)
+
+
+SAVED = {"weight": 0.3, "spread": [-1.0, 0.0, 1.0], "stretch": [1.0, 1.0, 1.0]}
+SAVED |= {"network_error": 1.0, "base_error": 2.0}
+
+
+def test_older_folders_have_one_naive_forecast() -> None:
+    older = Calibration.from_json(SAVED | {"base": "naive", "season": 3}, 7)
+    assert (older.shares, older.season, older.least_steps) == ({"naive": 1.0}, 3, 0)
+    assert Calibration.from_json(SAVED | {"base": "naive"}, 7).season == 7, "0.1.0"
+
+
+@pytest.mark.parametrize(
+    ("shares", "words"),
+    [
+        ({"base": "x"}, "no classical forecast 'x'"),
+        ({"shares": {"naive": 0.5, "x": 0.5}}, "no classical forecast 'x'"),
+        ({"shares": {"naive": 2.0, "Theta": -1.0}}, "naive can't have a share of 2.0"),
+        ({"shares": {"naive": 0.5}}, "must have the sum 1"),
+        ({"shares": {}}, "must have the sum 1"),
+        ({"shares": {"naive": float("nan")}}, "naive|finite"),
+    ],
+)
+def test_a_hostile_folder_is_refused(shares: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Calibration.from_json(SAVED | shares, 7)
+
+
+def test_shares_cancel_errors_and_need_evidence() -> None:
+    target = normal(50)
+    beside = (
+        PointForecasts("naive", target - 1, np.ones(10)),
+        PointForecasts("Theta", target + 4, np.ones(10)),
+        PointForecasts("exponential smoothing", target + 50, np.ones((50, 10))),
+    )
+    sure = Calibration.classical(Past(beside, target, 1e9), LEVELS)
+    assert sure.shares == pytest.approx({"naive": 0.8, "Theta": 0.2}, abs=0.06)
+    unsure = Calibration.classical(Past(beside, target, 3.0), LEVELS)
+    naive = (sure.shares["naive"] + 1) / 2  # the only good one
+    assert unsure.shares["naive"] == pytest.approx(naive, abs=0.03)
+    none = Past([replace(one, values=one.values[:0], growth=np.ones(10)) for one in beside], target[:0], 0.0)
+    blind = Calibration.classical(none, LEVELS)
+    assert set(blind.shares.values()) == {1 / 3}
+    assert blind.spread == pytest.approx((-1.2816, 0, 1.2816), abs=1e-4)
+    assert "no series is long enough for a network: the forecast is 33 % naive, 33 %" in blind.notes[0]
+
+
+def test_a_blend_is_a_weighted_mean_and_so_are_its_sizes() -> None:
+    one = PointForecasts("naive", np.array([[2.0, 4.0]]), np.array([1.0, 2.0]))
+    other = PointForecasts("Theta", np.array([[6.0, 8.0]]), np.array([[10.0, 20.0]]))
+    shares = {"naive": 0.75, "Theta": 0.25}
+    np.testing.assert_allclose(mixed([one, other], shares), [[3, 5]])
+    np.testing.assert_allclose(sizes([one, other], shares, np.array([[10.0]])), [[1, 2]])
+
+
+def test_a_history_too_short_for_the_network_has_the_rest_alone() -> None:
+    base = np.array([[0.1], [0.2]])
+    one = PointForecasts("naive", base, np.ones(1))
+    plain = Calibration(0.5, {"naive": 1.0}, (-1.0, 0.0, 1.0), (1.0, 1.0, 1.0), 1.0, 1.0, 1, 5)
+    out = plain.apply(bands(np.full((2, 1), 9.0), 1.0), [one], LEVELS, steps=[4, 5])
+    np.testing.assert_allclose(out[:, 0, 1], [0.1, 4.6])
 
 
 def test_a_network_without_weight_leaves_the_naive_forecast_as_it_is() -> None:
     base = np.array([[0.1, 1e300, 0.0, -5e-324, 1 / 3]])
     one = PointForecasts("naive", base, np.ones(5))
-    plain = Calibration(0.0, "naive", (-1.0, 0.0, 1.0), (1.0, 1.0, 1.0), 1.0, 1.0)
+    plain = Calibration(0.0, {"naive": 1.0}, (-1.0, 0.0, 1.0), (1.0, 1.0, 1.0), 1.0, 1.0)
     center, scale = np.array([[3.3]]), np.array([[0.7]])
     for network in (0.0, np.nan, np.inf):
         out = plain.apply(np.full((1, 5, 3), network), [one], LEVELS, center, scale)
@@ -158,6 +219,6 @@ def test_a_network_without_weight_leaves_the_naive_forecast_as_it_is() -> None:
 
 def test_a_network_alone_is_in_units_of_its_window() -> None:
     one = PointForecasts("naive", np.full((1, 1), 9.0), np.ones(1))
-    whole = Calibration(1.0, "naive", (-1.0, 0.0, 1.0), (1.0, 1.0, 1.0), 1.0, 1.0)
+    whole = Calibration(1.0, {"naive": 1.0}, (-1.0, 0.0, 1.0), (1.0, 1.0, 1.0), 1.0, 1.0)
     out = whole.apply(np.array([[[-1.0, 0.5, 2.0]]]), [one], LEVELS, np.array([[10.0]]), np.array([[2.0]]))
     np.testing.assert_allclose(out[0, 0], [8, 11, 14])

@@ -10,12 +10,12 @@ from daily_series import H
 from elman.tasks.forecast.baseline import last_season, last_value
 from elman.tasks.forecast.forecaster import Forecaster
 from elman.tasks.forecast.predictor import (
+    classical_after,
     make_network,
     make_store,
-    naives_after,
     network_quantiles,
     nonnegative,
-    scaled_naives,
+    scaled_classical,
 )
 
 CUTOFFS = [(0, 40), (1, 30), (0, 49)]
@@ -23,7 +23,7 @@ CUTOFFS = [(0, 40), (1, 30), (0, 49)]
 
 @pytest.mark.parametrize(("base", "method"), [("naive", last_value), ("seasonal naive", last_season)])
 def test_without_the_network_a_forecast_is_the_naive_one(model: Forecaster, base: str, method: Any) -> None:
-    calibration = replace(model.calibration, weight=0.0, base=base)
+    calibration = replace(model.calibration, weight=0.0, shares={base: 1.0})
     predictor = replace(model.predictor, calibration=calibration)
     quantiles = predictor.quantiles(model.history, CUTOFFS)
     histories = [model.history.series[series].values[:cutoff] for series, cutoff in CUTOFFS]
@@ -39,7 +39,7 @@ def test_windows_are_forecast_in_any_number(model: Forecaster) -> None:
     for one, other in zip(many, few, strict=True):
         np.testing.assert_allclose(one[:3], other, rtol=1e-4, atol=1e-6)
         assert len(one) == 300
-    naives = scaled_naives(model.history, CUTOFFS, H, 7, few[1], few[2])
+    naives = scaled_classical(model.history, CUTOFFS, H, 7, few[1], few[2])
     last = [model.history.series[series].values[cutoff - 1] for series, cutoff in CUTOFFS]
     np.testing.assert_allclose(few[1][:, 0] + few[2][:, 0] * naives[1].values[:, 0], last)
 
@@ -53,14 +53,14 @@ def test_no_forecast_is_below_zero_where_no_value_is(model: Forecaster) -> None:
     assert nonnegative(panel, CUTOFFS, None).tolist() == [True, False, False], "only values before count"
     for setting in (True, False):
         assert nonnegative(panel, CUTOFFS, setting).tolist() == [setting] * 3
-    wide = replace(model.calibration, weight=0.0, spread=(-1e6, 0.0, 1e6))
+    wide = replace(model.calibration, weight=0.0, shares={"naive": 1.0}, spread=(-1e6, 0.0, 1e6))
     low = replace(model.predictor, calibration=wide).quantiles(panel, CUTOFFS)[..., 0]
     assert (low[0] == 0).all()
     assert (low[1:] < 0).all()
 
 
-def test_naives_after_are_in_units_of_the_data(model: Forecaster) -> None:
-    found = naives_after(model.history, CUTOFFS, H, 7)
+def test_classical_after_are_in_units_of_the_data(model: Forecaster) -> None:
+    found = classical_after(model.history, CUTOFFS, H, 7)
     assert found[1].values[0].tolist() == [model.history.series[0].values[39]] * H
 
 

@@ -44,7 +44,7 @@ def test_an_evaluation_is_the_sum_of_its_windows() -> None:
     scaled = ForecastEvaluation.of(panel(values.tolist()), pairs, quantiles, LEVELS, 7, [2.0])
     ratio = scaled.scores["mase"] / scaled.baselines["naive"]["mase"]
     assert scaled.scores["skill_naive"] == pytest.approx(1 - ratio)
-    assert list(found.baselines) == ["seasonal naive", "naive"]
+    assert list(found.baselines) == ["seasonal naive", "naive", "exponential smoothing", "Theta"]
     assert found.baseline == found.baselines["seasonal naive"]
 
 

@@ -24,7 +24,9 @@ def test_missing_settings_follow_the_data() -> None:
     assert long.network_season == 1, "a season that does not fit into the context is none"
     once = resolve(Settings(season=7, context=13, mode="recursive"), panel(500), 14)
     assert once.network_season == 1
-    assert (found.kept_steps, long.kept_steps) == (50, 401), "context or season, and the value before"
+    assert (found.kept_steps, long.kept_steps) == (401, 1601), "those smoothed, and the value before"
+    wide = resolve(Settings(context=700), panel(2000), 14)
+    assert wide.kept_steps == 701, "or the context"
 
 
 def test_small_data_are_seen_more_often() -> None:

@@ -1,4 +1,4 @@
-"""Training never sees the steps that validate; short series are left out."""
+"""Training never sees the steps that validate; short series train no network."""
 
 from datetime import date, timedelta
 
@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman.data.series.panel import Panel, read_panel
-from elman.errors import DataError
-from elman.tasks.forecast.split import divide, drop_short, shortest
+from elman.tasks.forecast.split import divide, short_cutoffs, shortest, trainable
 
 
 def panel(*lengths: int) -> Panel:
@@ -41,17 +40,25 @@ def test_many_series_need_one_window_each_and_a_single_one_many() -> None:
     assert len(divide([shortest(5)], 5, 7).valid) == 1
 
 
-def test_spaced_windows_are_few_and_reach_from_start_to_end() -> None:
+def test_spaced_windows_are_few_and_reach_from_the_middle_to_the_end() -> None:
     found = divide([400, 30], 5, 7)
     pairs = found.spaced([400, 30], 5, limit=20)
-    assert [pairs[0], pairs[-1]] == [(0, found.first[0]), (1, 25)]
+    assert [pairs[0], pairs[-1]] == [(0, 197), (1, 25)]
     assert max(cutoff for series, cutoff in pairs if series == 0) == 395
     assert len(pairs) == len(set(pairs)) <= 20
+    assert found.spaced([400, 30], 5, limit=1) == [(0, 395), (1, 25)], "the latest, if there is but one"
 
 
-def test_short_series_are_named_or_refused() -> None:
-    kept = drop_short(panel(40, 10, 12), 8)
+def test_short_series_are_named() -> None:
+    kept = trainable(panel(40, 10, 12), 8)
     assert [s.name for s in kept.series] == ["s0"]
-    assert kept.notes[-1] == "2 series shorter than 19 steps left out: 's1', 's2'"
-    with pytest.raises(DataError, match=r"at least 19 steps, but the longest, 's1', has 12; .* at most 4"):
-        drop_short(panel(10, 12), 8)
+    assert kept.notes[-1] == "2 series shorter than 19 steps have forecasts without a network: 's1', 's2'"
+    assert trainable(panel(40), 8).notes == panel(40).notes
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.integers(1, 40))
+def test_cutoffs_of_short_series_have_values_on_both_sides(lengths: list[int], limit: int) -> None:
+    found = short_cutoffs(lengths, limit)
+    assert {series for series, _ in found} == {i for i, n in enumerate(lengths) if n > 1}
+    assert all(lengths[series] / 2 <= cutoff < lengths[series] for series, cutoff in found)
+    assert len(found) <= max(limit, len(lengths))

@@ -64,7 +64,7 @@ def test_stream_with_covariates_gaps_and_wrong_stamps(covariate_model: Forecaste
 def test_a_stream_remembers_what_was_known_before_a_silence() -> None:
     data = daily(60, ("a",))
     model = Forecaster.fit(data, horizon=3, hidden=8, epochs=1, context=10, progress=False)
-    model = replace(model, calibration=replace(model.calibration, weight=0.0, base="seasonal naive"))
+    model = replace(model, calibration=replace(model.calibration, weight=0.0, shares={"seasonal naive": 1.0}))
     stream, day = model.stream(), data["ds"][-1] + timedelta(40)
     stream.push(7.0, day)
     gap = pl.concat([data, pl.DataFrame({"unique_id": ["a"], "ds": [day], "y": [7.0]})])

@@ -1,19 +1,22 @@
-"""The forecasts to beat: the last value, the last season, and the M4 competition's Naive2, with bands.
+"""The forecasts to beat: the last value, the last season, exponential smoothing, Theta, and the M4
+competition's Naive2, with bands.
 
-A history (n,) of floats is NaN where a value is missing. `POINTS` makes both the naive forecasts that a
-forecaster blends in and those that are scored beside it. The latter have bands (H, Q), one column a quantile
-level: quantiles of the past errors of the same method at the same distance, mirrored so that the median is
-the point forecast.
+A history (n,) of floats is NaN where a value is missing. `classical_forecasts` makes both the forecasts that
+a forecaster blends in and those that are scored beside it. The latter have bands (H, Q), one column a
+quantile level. Those of a naive forecast are quantiles of the past errors of the same method at the same
+distance, mirrored so that the median is the point forecast; those of smoothing are of a normal distribution.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from elman.tasks.forecast.seasonal import Array, fill_forward, is_seasonal, seasonal_indices
+from elman.tasks.forecast.smoothing import BANKS, forecast
 
 SEASONAL_NAIVE, NAIVE = "seasonal naive", "naive"
 # Past errors beyond this many steps say little about today, and cost time.
@@ -22,18 +25,23 @@ RECENT_STEPS: Final = 500
 
 @dataclass(frozen=True, eq=False)
 class PointForecasts:
-    """The forecasts of one of the naive methods after several histories.
+    """The forecasts of one method after several histories.
 
     Attributes:
-        name: of the method, a key of `POINTS`.
+        name: of the method, one of `CLASSICAL`.
         values: (N, H), a row for each history.
-        growth: (H,) the factor by which errors grow with the steps: the root of the number of steps, or of
-            seasons, over which a value is carried, as for a random walk.
+        growth: of the errors. Of a naive forecast, the factor by which they grow with the steps (H,): the
+            root of the number of steps, or of seasons, over which a value is carried, as for a random walk.
+            Of a bank, the standard deviations that it expects (N, H), in units of the values.
     """
 
     name: str
     values: Array
     growth: Array
+
+    def sizes(self, scale: Array | float) -> Array:
+        """Return the sizes of the errors (H,) or (N, H) in units of `scale` (N, 1)."""
+        return self.growth if self.growth.ndim == 1 else np.asarray(self.growth / scale)
 
 
 def last_value(history: Array, horizon: int, season: int) -> Array:
@@ -50,16 +58,32 @@ def last_season(history: Array, horizon: int, season: int) -> Array:
 
 
 POINTS: Final = {SEASONAL_NAIVE: last_season, NAIVE: last_value}
+CLASSICAL: Final = (*POINTS, *BANKS)
 
 
-def naive_forecasts(histories: Sequence[Array], horizon: int, season: int) -> tuple[PointForecasts, ...]:
-    """Return the forecasts of every naive method after each history."""
+def classical_forecasts(
+    histories: Sequence[Array], horizon: int, season: int, names: Sequence[str] = CLASSICAL
+) -> tuple[PointForecasts, ...]:
+    """Return the forecasts of the methods with these names after each history."""
     steps = np.arange(horizon)
     growth = {SEASONAL_NAIVE: np.sqrt(1 + steps // season), NAIVE: np.sqrt(1 + steps)}
-    return tuple(
-        PointForecasts(name, np.stack([point(h, horizon, season) for h in histories]), growth[name])
-        for name, point in POINTS.items()
-    )
+    found = []
+    for name in names:
+        if name in BANKS:
+            found.append(PointForecasts(name, *forecast(BANKS[name], histories, horizon, season)))
+        else:
+            values = np.stack([POINTS[name](h, horizon, season) for h in histories])
+            found.append(PointForecasts(name, values, growth[name]))
+    return tuple(found)
+
+
+def smoothed(
+    name: str, histories: Sequence[Array], horizon: int, season: int, levels: Sequence[float]
+) -> Array:
+    """Return the forecasts of a bank with bands (N, H, Q)."""
+    values, deviations = forecast(BANKS[name], histories, horizon, season)
+    away = np.array([NormalDist().inv_cdf(level) for level in levels])
+    return np.asarray(values[..., None] + deviations[..., None] * away)
 
 
 def naive(history: Array, horizon: int, season: int, levels: Sequence[float]) -> Array:
@@ -95,44 +119,6 @@ BASELINES: Final[dict[str, Callable[[Array, int, int, Sequence[float]], Array]]]
     NAIVE: naive,
     "naive2": naive2,
 }
-
-
-def is_seasonal(values: Array, season: int) -> bool:
-    """Return whether the autocorrelation at `season` is outside its 90 % band under Bartlett's formula."""
-    n = len(values)
-    if season == 1 or n < 3 * season:
-        return False
-    centred = values - values.mean()
-    power = centred @ centred
-    if power <= 0:
-        return False
-    correlation = np.array([centred[lag:] @ centred[:-lag] for lag in range(1, season + 1)]) / power
-    limit = 1.645 * np.sqrt((1 + 2 * np.sum(correlation[:-1] ** 2)) / n)
-    return bool(abs(correlation[-1]) > limit)
-
-
-def seasonal_indices(values: Array, season: int) -> Array:
-    """Return the multiplicative index of every phase (season,), of mean 1: the average of value over centred
-    moving average."""
-    weights = np.ones(season + 1 - season % 2)
-    if season % 2 == 0:
-        weights[[0, -1]] = 0.5  # an even season has no middle step, so half a step counts at either end
-    trend = np.convolve(values, weights / season, mode="valid")
-    edge = len(weights) // 2
-    ratio = np.full(len(values), np.nan)
-    ratio[edge : edge + len(trend)] = values[edge : edge + len(trend)] / trend
-    index = np.array([np.nanmean(ratio[phase::season]) for phase in range(season)])
-    return np.asarray(index / index.mean())
-
-
-def fill_forward(values: Array) -> Array:
-    """Return the values with the last known one in place of a missing one, and the first known one before it.
-    Without any known value, all are 0."""
-    observed = ~np.isnan(values)
-    if not observed.any():
-        return np.zeros_like(values)
-    last = np.maximum.accumulate(np.where(observed, np.arange(len(values)), -1))
-    return np.asarray(values[np.where(last < 0, int(observed.argmax()), last)])
 
 
 def _with_bands(point: Array, history: Array, lags: NDArray[np.int64], levels: Sequence[float]) -> Array:

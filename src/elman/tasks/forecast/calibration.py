@@ -1,5 +1,5 @@
-"""Calibration of a trained network on validation windows: the share of the better naive forecast in a blend,
-and the width of the bands.
+"""Calibration of a trained network on validation windows: the shares of the network and of the classical
+forecasts in a blend, and the width of the bands.
 
 Bands: conformalised quantile regression (Romano, Patterson & Candès 2019, arXiv:1905.03222) in its scaled
 form, which multiplies the distances from the median by a factor (Sesia & Candès 2020, arXiv:1909.05433).
@@ -7,53 +7,90 @@ form, which multiplies the distances from the median by a factor (Sesia & Candè
 Shapes: N windows, H steps, Q levels. All values are in units of each window's scale.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
 
 from elman.data.series.rows import Array
-from elman.tasks.forecast.baseline import POINTS, PointForecasts
+from elman.tasks.forecast.baseline import CLASSICAL, PointForecasts
+from elman.tasks.forecast.smoothing import BANKS
 from elman.typed import typed
 
 WEIGHTS: Final = np.linspace(0, 1, 21)
+SHARE_STEPS: Final = 10  # of a whole, in the search for the shares of the classical forecasts
+# A forecast whose error is within this factor of the best has a share until there is evidence against it.
+GOOD: Final = 1.1
+NETWORK_PRIOR: Final = 0.5
+MIN_SHARE: Final = 0.04  # a smaller one is not worth its time
+MIN_SIZE: Final = 1e-6  # of errors: a history without any tells nothing of their size
 # A larger change of a band's width would let the few validation windows decide everything.
 MAX_CONFORMAL_FACTOR: Final = 4.0
 
 
+@dataclass(frozen=True, eq=False)
+class Past:
+    """Forecasts of windows of the whole past, of which the classical methods have learned nothing.
+
+    Attributes:
+        forecasts: of each method, in units of the windows' scales.
+        target: (M, H) true values, NaN where missing.
+        horizons: length of the steps forecast of a usual series, in horizons: many series of one time are
+            hardly more evidence.
+    """
+
+    forecasts: Sequence[PointForecasts]
+    target: Array
+    horizons: float
+
+
 @dataclass(frozen=True)
 class Calibration:
-    """A blend of the network with a naive forecast, and the width of its bands.
+    """A blend of the network with classical forecasts, and the width of its bands.
 
     Attributes:
         weight: the share of the network in the forecast.
-        base: the name of the better naive forecast, which has the rest.
-        spread: the distance of each level from the base's point forecast, for a growth of 1.
+        shares: of each classical forecast in the rest, by name; their sum is 1.
+        spread: the distance of each level from the point forecast of these, for errors of size 1.
         conformal_factors: by which each level's distance from the median of the blend is multiplied.
-        network_error, base_error: mean absolute errors on validation.
-        season: of the naive forecasts.
+        network_error, base_error: mean absolute errors on validation, of the network (None if no series was
+            long enough to train one) and of the rest.
+        season: of the classical forecasts.
+        least_steps: of a history after which the network has its weight; after a shorter one it has none.
     """
 
     weight: float
-    base: str
+    shares: dict[str, float]
     spread: tuple[float, ...]
     conformal_factors: tuple[float, ...]
-    network_error: float
+    network_error: float | None
     base_error: float
     season: int = 1
+    least_steps: int = 0
+
+    @property
+    def contributions(self) -> str:
+        """The share of every part of the forecast, in words."""
+        parts = {"network": self.weight}
+        parts |= {name: (1 - self.weight) * share for name, share in self.shares.items()}
+        words = [f"{100 * share:.0f} % {name}" for name, share in parts.items() if share]
+        return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence, if the network alone is no better than the naive forecast."""
+        """A sentence, if the network alone is no better than the classical forecasts."""
+        if self.network_error is None:
+            return (f"no series is long enough for a network: the forecast is {self.contributions}",)
         if self.network_error < self.base_error:
             return ()
         worse = 100 * (self.network_error / self.base_error - 1) if self.base_error else 0.0
-        share = f"{100 * self.weight:.0f} % network and {100 - 100 * self.weight:.0f} % {self.base}"
         return (
-            f"the network alone did not beat {self.base} on validation (its error is {worse:.0f} % larger): "
-            f"the forecast is a blend of {share}",
+            f"the network alone did not beat {' and '.join(self.shares)} on validation (its error is "
+            f"{worse:.0f} % larger): the forecast is a blend of {self.contributions}",
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -62,95 +99,177 @@ class Calibration:
 
     @classmethod
     def from_json(cls, values: dict[str, Any], season: int) -> "Calibration":
-        """Read what `to_json` gave; in a folder of 0.1.0, which lacks it, `season` is that of the network.
-        Raises ValueError for an unknown base, or a value of another kind."""
+        """Read what `to_json` gave. Older folders have one naive forecast, the base; those of 0.1.0 lack its
+        `season`, which is that of the network. Raises ValueError for an unknown forecast, or a value of
+        another kind."""
         names: dict[str, str] = {saved: name for name, saved in _SAVED_NAMES.items()}
         entries = {names.get(key, key): value for key, value in ({"season": season} | values).items()}
+        if isinstance(base := entries.pop("base", None), str):
+            entries["shares"] = {base: 1.0}
         calibration: Calibration = typed(cls, entries, "adjustment.json")
-        if calibration.base not in POINTS:
-            raise ValueError(f"there is no naive forecast {calibration.base!r:.60}")
+        for name, share in calibration.shares.items():
+            if name not in CLASSICAL:
+                raise ValueError(f"there is no classical forecast {name!r:.60}")
+            if not 0 < share <= 1:
+                raise ValueError(f"adjustment.json: {name} can't have a share of {share}")
+        if not math.isclose(sum(calibration.shares.values()), 1):
+            raise ValueError("adjustment.json: the shares must have the sum 1")
         return calibration
+
+    @classmethod
+    def classical(cls, past: Past, levels: Sequence[float], season: int = 1) -> "Calibration":
+        """Choose the shares and the spread on the past, where there is no network."""
+        shares = _shares(past)
+        error = _error(mixed(past.forecasts, shares), past.target) if past.horizons else 0.0
+        return cls(0.0, shares, _spread(past, shares, levels), (1.0,) * len(levels), None, error, season)
 
     @classmethod
     def fit(
         cls,
         quantiles: Array,
-        naives: Sequence[PointForecasts],
+        classical: Sequence[PointForecasts],
         target: Array,
         levels: Sequence[float],
         horizons: float,
-        past: Mapping[str, Array],
+        past: Past,
         season: int = 1,
+        least_steps: int = 0,
     ) -> "Calibration":
-        """Choose weight, base and factors on validation windows.
+        """Choose the shares on the past, weight and factors on validation windows.
 
         Args:
             quantiles: (N, H, Q) of the network.
-            naives: the naive forecasts of these windows.
+            classical: the forecasts of these windows by each method, in units of the windows' scales.
             target: (N, H) true values, NaN where missing.
             levels: of the quantiles, ascending, with 0.5.
             horizons: length of the validation steps. The more, the more their best choice is trusted: with 1
                 the weight and the factors count half, with 9 nine tenths.
-            past: errors of the naive forecasts over the whole past by name, divided by their growth. The
-                naive forecasts have learned nothing, so that no part of the past flatters them.
-            season: of the naive forecasts.
+            past: what the classical methods forecast in all of the past.
+            season, least_steps: as in the attributes.
         """
         trust = horizons / (horizons + 1)
-        median = quantiles[..., list(levels).index(0.5)]
-        base = min(naives, key=lambda naive: _error(naive.values, target))
-        blends = [_error(w * median + (1 - w) * base.values, target) for w in WEIGHTS]
-        weight = float(WEIGHTS[int(np.argmin(blends))]) * trust
-        spread = _spread(past[base.name], levels)
-        errors = _error(median, target), _error(base.values, target)
-        plain = cls(weight, base.name, spread, (1.0,) * len(levels), *errors, season)
-        middle, distances = plain._blend(quantiles, naives, levels, 0.0, 1.0)
+        alone = cls.classical(past, levels, season)
+        median, base = quantiles[..., list(levels).index(0.5)], mixed(classical, alone.shares)
+        blends = [_error(w * median + (1 - w) * base, target) for w in WEIGHTS]
+        errors = _error(median, target), _error(base, target)
+        best = float(WEIGHTS[int(np.argmin(blends))])
+        prior = NETWORK_PRIOR if best and errors[0] <= GOOD * errors[1] else 0.0
+        weight = best * trust + prior * (1 - trust)
+        weight = 0.0 if weight < MIN_SHARE else weight
+        plain = replace(alone, weight=weight, network_error=errors[0], base_error=errors[1])
+        plain = replace(plain, least_steps=least_steps)
+        middle, distances = plain._blend(quantiles, classical, levels, 0.0, 1.0)
         factors = [_conformal_factor(target - middle, distances, levels, i) for i in range(len(levels))]
         return replace(plain, conformal_factors=tuple(factor**trust for factor in factors))
 
     def apply(
         self,
         quantiles: Array,
-        naives: Sequence[PointForecasts],
+        classical: Sequence[PointForecasts],
         levels: Sequence[float],
         center: Array | float = 0.0,
         scale: Array | float = 1.0,
+        steps: Sequence[int] | None = None,
     ) -> Array:
-        """Return the calibrated quantiles (N, H, Q), ascending, in units of the naive forecasts.
+        """Return the calibrated quantiles (N, H, Q), ascending, in units of the classical forecasts, of which
+        there must be those with a share.
 
         The network's quantiles are in units of each window's `scale` (N, 1) from its `center` (N, 1).
+        `steps` are those of the histories, if some may be too short for the network.
 
-        With a weight of 0, the median is the naive forecast to the bit.
+        With a weight of 0 and one share, the median is that forecast to the bit.
         """
-        middle, distances = self._blend(quantiles, naives, levels, center, scale)
+        middle, distances = self._blend(quantiles, classical, levels, center, scale)
+        short = np.zeros(len(quantiles), bool) if steps is None else np.asarray(steps) < self.least_steps
+        if short.any():
+            alone = replace(self, weight=0.0)._blend(quantiles, classical, levels, center, scale)
+            middle = np.where(short[:, None], alone[0], middle)
+            distances = np.where(short[:, None, None], alone[1], distances)
         # The factors may have moved one level past another.
         return np.sort(middle[..., None] + distances * np.asarray(self.conformal_factors), axis=-1)
 
     def _blend(
         self,
         quantiles: Array,
-        naives: Sequence[PointForecasts],
+        classical: Sequence[PointForecasts],
         levels: Sequence[float],
         center: Array | float,
         scale: Array | float,
     ) -> tuple[Array, Array]:
         """Return the median (N, H) of the blend, and the distances (N, H, Q) of the levels from it."""
-        base = next(naive for naive in naives if naive.name == self.base)
-        around_base = base.growth[:, None] * np.asarray(self.spread) + np.zeros_like(quantiles)
+        base = mixed(classical, self.shares)
+        size = sizes(classical, self.shares, scale)
+        around_base = size[..., None] * np.asarray(self.spread) + np.zeros_like(quantiles)
         if self.weight == 0:
-            return base.values, np.asarray(scale)[..., None] * around_base
+            return base, np.asarray(scale)[..., None] * around_base
         median = quantiles[..., list(levels).index(0.5)]
-        middle = self.weight * (center + scale * median) + (1 - self.weight) * base.values
+        middle = self.weight * (center + scale * median) + (1 - self.weight) * base
         distances = self.weight * (quantiles - median[..., None]) + (1 - self.weight) * around_base
         return middle, np.asarray(scale)[..., None] * distances
+
+
+def mixed(forecasts: Sequence[PointForecasts], shares: Mapping[str, float]) -> Array:
+    """Return the mean (N, H) of the forecasts that have shares."""
+    return _sum([shares[one.name] * one.values for one in forecasts if one.name in shares])
+
+
+def sizes(
+    forecasts: Sequence[PointForecasts], shares: Mapping[str, float], scale: Array | float = 1.0
+) -> Array:
+    """Return the sizes (N, H) or (H,) of the errors of this mean, in units of `scale` (N, 1)."""
+    return _sum([shares[one.name] * one.sizes(scale) for one in forecasts if one.name in shares])
+
+
+def _sum(terms: Sequence[Array]) -> Array:
+    """Add arrays up; one alone stays as it is, even where it is -0."""
+    return np.asarray(sum(terms[1:], terms[0]))
+
+
+def _shares(past: Past) -> dict[str, float]:
+    """Return the shares with the least error, drawn to equal ones of good smoothing and of the best forecast
+    as the evidence is little."""
+    names = [one.name for one in past.forecasts]
+    if not past.horizons:
+        return dict.fromkeys(names, 1 / len(names))
+    errors = np.array([_error(one.values, past.target) for one in past.forecasts])
+    smooth = np.array([name in BANKS for name in names])
+    good = (errors <= GOOD * errors.min()) & (smooth | (errors == errors.min()))
+    best = min(_compositions(len(names)), key=lambda one: _mixed_error(one, past))
+    if 1.0 in best and not smooth[best.index(1.0)]:
+        return {names[best.index(1.0)]: 1.0}  # to the bit
+    trust = past.horizons / (past.horizons + len(names))
+    shares = trust * np.array(best) + (1 - trust) * good / good.sum()
+    shares = np.where(shares < MIN_SHARE, 0.0, shares)
+    return {name: float(share) for name, share in zip(names, shares / shares.sum(), strict=True) if share}
+
+
+def _compositions(parts: int) -> list[tuple[float, ...]]:
+    """Return all shares of `parts` in steps of 1 / SHARE_STEPS, first those of the first parts alone."""
+    counts = itertools.product(range(SHARE_STEPS, -1, -1), repeat=parts)
+    return [tuple(count / SHARE_STEPS for count in one) for one in counts if sum(one) == SHARE_STEPS]
+
+
+def _mixed_error(shares: Sequence[float], past: Past) -> float:
+    values = sum(share * one.values for share, one in zip(shares, past.forecasts, strict=True) if share)
+    return _error(np.asarray(values), past.target)
 
 
 _SAVED_NAMES: Final = {"conformal_factors": "stretch"}
 
 
-def _spread(errors: Array, levels: Sequence[float]) -> tuple[float, ...]:
-    """Return quantiles of the errors, mirrored so that the median is 0."""
-    sizes = np.abs(errors[~np.isnan(errors)])
-    return tuple(float(np.sign(q - 0.5) * np.quantile(sizes, abs(2 * q - 1))) for q in levels)
+def _spread(past: Past, shares: Mapping[str, float], levels: Sequence[float]) -> tuple[float, ...]:
+    """Return quantiles of the errors of a blend for errors of size 1, mirrored so that the median is 0; those
+    of a normal distribution, where little of the past is known."""
+    normal = np.array([NormalDist().inv_cdf(q) for q in levels])
+    errors = np.abs(past.target - mixed(past.forecasts, shares))
+    size = np.broadcast_to(sizes(past.forecasts, shares), errors.shape)
+    known = ~np.isnan(errors) & (size > MIN_SIZE)
+    if not known.any():
+        return tuple(normal.tolist())
+    relative = errors[known] / size[known]
+    found = np.array([np.sign(q - 0.5) * np.quantile(relative, abs(2 * q - 1)) for q in levels])
+    trust = past.horizons / (past.horizons + 1)
+    return tuple((trust * found + (1 - trust) * normal).tolist())
 
 
 def _error(point: Array, target: Array) -> float:

@@ -36,7 +36,6 @@ from elman.tasks.forecast.network import Shape
 from elman.tasks.forecast.predictor import Network, Predictor, make_network
 from elman.tasks.forecast.scores import ForecastEvaluation
 from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, MAX_WINDOW_STEPS, Settings
-from elman.tasks.forecast.split import drop_short
 from elman.tasks.forecast.stream import ForecastStream, start_series
 from elman.tasks.forecast.train import Trained, train
 from elman.tasks.settings import renamed, split_choices
@@ -69,7 +68,7 @@ class Forecaster(Task):
 
     Attributes:
         features: how stamps and covariates become inputs.
-        calibration: a blend with the better naive forecast and the width of the bands, chosen on validation.
+        calibration: a blend with the classical forecasts and the width of the bands, chosen on validation.
         plan: how it was trained.
         history: the end of every training series; forecasts start after it.
         scales: what the MASE of each of these series divides by.
@@ -157,14 +156,16 @@ class Forecaster(Task):
             frequency=frequency,
             duplicates=chosen.duplicates,
         )
-        panel = drop_short(panel, horizon)
         _warn(panel.notes)
         trained = train(
             panel, horizon, settings, table.fingerprint, folder=folder, resume=resume, progress=progress
         )
         source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
         model = _assemble(trained, panel, source)
-        trained.run.keep(model.save, trained.signal)
+        if trained.run is not None:
+            trained.run.keep(model.save, trained.signal)
+        elif folder is not None:
+            model.save(folder)
         return model
 
     @classmethod
@@ -259,19 +260,12 @@ class Forecaster(Task):
         Raises:
             DataError: the data can't be read, or have too little before the first cut-off.
         """
-        panel = drop_short(self._read(data, header, skip_bad), self.horizon)
+        panel = self._read(data, header, skip_bad)
         starts = [origins(panel, series, self.horizon, cutoffs) for series in panel.series]
         past = cut_at(panel, [steps[0] if steps else None for steps in starts])
-        past = drop_short(past, self.horizon, "give fewer or later cutoffs")
         choices = asdict(self.settings) | asdict(self.plan)
         model = _assemble(train(past, self.horizon, choices, panel.fingerprint), past, self.source)
-        names = {series.name for series in past.series}
-        scored = [
-            (i, step)
-            for i, (series, steps) in enumerate(zip(panel.series, starts, strict=True))
-            for step in steps
-            if series.name in names
-        ]
+        scored = [(i, step) for i, steps in enumerate(starts) for step in steps]
         if not scored:
             raise DataError(f"{panel.name} has no value after the cut-offs; give earlier ones")
         return model._score(panel, scored)
@@ -390,9 +384,9 @@ class Forecaster(Task):
             title=f"Forecaster of {history.columns.value}",
             data=f"{source['rows']} rows of {source['source']}: {series}, step {history.frequency}, "
             f"season {settings.season}",
-            network="\n- ".join([network, *self.notes]),
+            network="\n- ".join([network, f"The forecast is {self.calibration.contributions}.", *self.notes]),
             held_out="the last horizons of every series",
-            baseline="the naive forecasts, the last season and the last value",
+            baseline="the naive forecasts, the last season and the last value; exponential smoothing; Theta",
             usage="model.predict()             # the steps after the training data\n"
             'model.predict("newer.csv")  # the steps after newer values',
         )

@@ -61,7 +61,8 @@ def weighted_quantile_loss(actual: Array, quantiles: Array, levels: Sequence[flo
     if total == 0:
         return float("nan")
     sums = [np.nansum(quantile_loss(actual, quantiles[..., i], level)) for i, level in enumerate(levels)]
-    return float(2 * np.mean(sums) / total)
+    with np.errstate(over="ignore"):
+        return float(2 * np.mean(sums) / total)
 
 
 def coverage(actual: Array, low: Array, high: Array) -> float:

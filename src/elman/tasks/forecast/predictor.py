@@ -1,6 +1,7 @@
-"""From series to calibrated quantiles, with a trained network and the naive forecasts."""
+"""From series to calibrated quantiles, with a trained network and the classical forecasts."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from elman.data.series.features import Features
 from elman.data.series.panel import Panel
 from elman.data.series.rows import Array
 from elman.data.series.windows import Cutoffs, WindowStore
-from elman.tasks.forecast.baseline import PointForecasts, naive_forecasts
+from elman.tasks.forecast.baseline import CLASSICAL, PointForecasts, classical_forecasts
 from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.network import DirectNet, RecursiveNet, Shape
 from elman.tasks.forecast.settings import Settings
@@ -36,8 +37,10 @@ class Predictor:
         """Return quantiles (N, H, Q) for `settings.levels` after the cut-offs, in units of the data."""
         store = make_store(self.network, self.features, panel)
         quantiles, center, scale = network_quantiles(self.network, store, cutoffs)
-        naives = naives_after(panel, cutoffs, quantiles.shape[1], self.calibration.season)
-        calibrated = self.calibration.apply(quantiles, naives, self.settings.levels, center, scale)
+        calibration, horizon = self.calibration, quantiles.shape[1]
+        classical = classical_after(panel, cutoffs, horizon, calibration.season, tuple(calibration.shares))
+        steps = [cutoff for _, cutoff in cutoffs]
+        calibrated = calibration.apply(quantiles, classical, self.settings.levels, center, scale, steps)
         bounded = nonnegative(panel, cutoffs, self.settings.nonnegative)
         return np.where(bounded[:, None, None], np.maximum(calibrated, 0.0), calibrated)
 
@@ -75,15 +78,20 @@ def nonnegative(panel: Panel, cutoffs: Cutoffs, setting: bool | None) -> NDArray
     return np.array([one.nonnegative and not (one.values[:cutoff] < 0).any() for one, cutoff in series])
 
 
-def naives_after(panel: Panel, cutoffs: Cutoffs, horizon: int, season: int) -> tuple[PointForecasts, ...]:
-    """Return the naive forecasts after the cut-offs, in units of the data."""
+def classical_after(
+    panel: Panel, cutoffs: Cutoffs, horizon: int, season: int, names: Sequence[str] = CLASSICAL
+) -> tuple[PointForecasts, ...]:
+    """Return the classical forecasts of these names after the cut-offs, in units of the data."""
     histories = [panel.series[series].values[:cutoff] for series, cutoff in cutoffs]
-    return naive_forecasts(histories, horizon, season)
+    return classical_forecasts(histories, horizon, season, names)
 
 
-def scaled_naives(
+def scaled_classical(
     panel: Panel, cutoffs: Cutoffs, horizon: int, season: int, center: Array, scale: Array
 ) -> tuple[PointForecasts, ...]:
-    """Return the naive forecasts after the cut-offs, in units of the windows' centers and scales (N, 1)."""
-    naives = naives_after(panel, cutoffs, horizon, season)
-    return tuple(replace(naive, values=(naive.values - center) / scale) for naive in naives)
+    """Return all classical forecasts after the cut-offs, in units of the windows, which have centers and
+    scales (N, 1)."""
+    return tuple(
+        PointForecasts(one.name, (one.values - center) / scale, one.sizes(scale))
+        for one in classical_after(panel, cutoffs, horizon, season)
+    )

@@ -1,4 +1,4 @@
-"""Scores of forecasts beside those of the naive forecasts."""
+"""Scores of forecasts beside those of the naive forecasts, of exponential smoothing and of Theta."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from elman.data.series.panel import Panel, Series
 from elman.data.series.rows import Array
 from elman.tasks.evaluation import Evaluation, Metric
 from elman.tasks.forecast import metrics
-from elman.tasks.forecast.baseline import BASELINES, NAIVE, SEASONAL_NAIVE
+from elman.tasks.forecast.baseline import BASELINES, NAIVE, SEASONAL_NAIVE, smoothed
+from elman.tasks.forecast.smoothing import BANKS
 
 # Forecasts that move less than this share of what the series moves, and hardly beat its last value, copy it.
 COPY_MOVES, COPY_SKILL = 0.35, 0.05
@@ -68,6 +69,8 @@ class ForecastEvaluation(Evaluation):
         forecasts = {NETWORK: quantiles}
         for name in (SEASONAL_NAIVE, NAIVE):
             forecasts[name] = np.stack([BASELINES[name](h, horizon, season, levels) for h in histories])
+        for name in BANKS:
+            forecasts[name] = smoothed(name, histories, horizon, season, levels)
         scores = {name: metrics.summary(actual, q, levels, divisors) for name, q in forecasts.items()}
         for one in scores.values():
             one["skill_seasonal_naive"] = metrics.skill(one["mase"], scores[SEASONAL_NAIVE]["mase"])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from elman.settings import argument, choice, custom, required, share, whole
+from elman.tasks.forecast.seasonal import smoothed_steps
 from elman.tasks.settings import MAX_LAYERS, MAX_UNITS, TaskSettings, cell, skip_bad
 
 if TYPE_CHECKING:
@@ -96,10 +97,10 @@ class Settings(TaskSettings):
 
     @property
     def kept_steps(self) -> int:
-        """The steps of the past that a forecast depends on: the context or the last season, and one before
-        them that holds the last known value."""
+        """The steps of the past that a forecast depends on: the context, the last season or those that are
+        smoothed, and one before them that holds the last known value."""
         assert self.season is not None and self.context is not None
-        return max(self.context, self.season) + 1
+        return max(self.context, self.season, smoothed_steps(self.season)) + 1
 
 
 def resolve(settings: Settings, panel: "Panel", horizon: int) -> Settings:
@@ -110,6 +111,9 @@ def resolve(settings: Settings, panel: "Panel", horizon: int) -> Settings:
     if context is None:
         seasons = min(max(336 // season, 1), 7)
         longest = max(max(lengths) - 2 * horizon, 3)
+        # A third of a usual series leaves windows to train on; two seasons show what repeats.
+        third = sorted(lengths)[len(lengths) // 2] // 3 // season
+        seasons = min(seasons, max(third, 2))
         context = min(max(seasons * season, 2 * horizon, 24), MAX_CONTEXT_STEPS, longest)
     values = sum(lengths)
     hidden = settings.hidden or (24 if values < 1000 else 32 if values < 5000 else 64)

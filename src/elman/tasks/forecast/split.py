@@ -9,10 +9,11 @@ import numpy as np
 
 from elman.data.series.panel import Panel
 from elman.data.series.windows import Cutoffs
-from elman.errors import DataError
 
 VALIDATION_WINDOWS: Final = 64
-MAX_SPACED_WINDOWS: Final = 2000
+MAX_SPACED_WINDOWS: Final = 1000
+MAX_SHORT_WINDOWS: Final = 8  # of a series without a network
+MAX_SPACED_STEPS: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,26 @@ class Split:
         return replace(self, last=tuple(n - horizon for n in lengths))
 
     def spaced(self, lengths: Sequence[int], horizon: int, limit: int = MAX_SPACED_WINDOWS) -> Cutoffs:
-        """Return about `limit` windows at most, evenly spaced from the first training window to the end."""
-        each = max(limit // len(lengths), 1)
+        """Return about `limit` windows at most, evenly spaced over the later half of each series, from the
+        first training window on; the last ends with the series."""
+        each = max(min(limit, MAX_SPACED_STEPS // horizon) // len(lengths), 1)
+        lasts = [n - horizon for n in lengths]
         return [
             (series, int(cutoff))
-            for series, (first, n) in enumerate(zip(self.first, lengths, strict=True))
-            for cutoff in np.unique(np.linspace(first, n - horizon, each).astype(int))
+            for series, (first, last) in enumerate(zip(self.first, lasts, strict=True))
+            for cutoff in np.unique(np.linspace(last, max(first, last // 2), each).astype(int))
         ]
 
     def horizons(self, lengths: Sequence[int], horizon: int) -> float:
-        """Return the length of the validation steps in horizons: overlapping windows are no more evidence."""
-        first = dict(sorted(self.valid, reverse=True))
-        return sum(lengths[series] - cutoff for series, cutoff in first.items()) / horizon
+        """Return the length of the validation steps in horizons."""
+        return spanned(self.valid, lengths, horizon)
+
+
+def spanned(cutoffs: Cutoffs, lengths: Sequence[int], horizon: int) -> float:
+    """Return the length of the steps from the first cut-off of each series to its end in horizons:
+    overlapping windows are no more evidence."""
+    first = dict(sorted(cutoffs, reverse=True))
+    return sum(lengths[series] - cutoff for series, cutoff in first.items()) / horizon
 
 
 def divide(lengths: Sequence[int], horizon: int, season: int) -> Split:
@@ -75,23 +84,23 @@ def shortest(horizon: int) -> int:
     return 2 * horizon + 3
 
 
-def drop_short(panel: Panel, horizon: int, cure: str | None = None) -> Panel:
-    """Return the panel without the series too short for the horizon, which its notes name.
-
-    Raises:
-        DataError: none remains; the message ends in `cure`, or else in the longest possible horizon.
-    """
+def trainable(panel: Panel, horizon: int) -> Panel:
+    """Return the panel without the series too short for a network, which its notes name."""
     need = shortest(horizon)
     kept = tuple(s for s in panel.series if len(s.values) >= need)
-    dropped = [s for s in panel.series if len(s.values) < need]
-    if not kept:
-        longest = max(dropped, key=lambda s: len(s.values))
-        possible = (len(longest.values) - 3) // 2
-        shorter = f" or a horizon of at most {possible}" if possible > 0 else ""
-        raise DataError(
-            f"{panel.name}: a horizon of {horizon} needs series of at least {need} steps, but the longest, "
-            f"{longest.name!r}, has {len(longest.values)}; {cure or f'give more history{shorter}'}."
-        )
-    names = ", ".join(repr(s.name) for s in dropped[:5]) + (", ..." if len(dropped) > 5 else "")
-    note = (f"{len(dropped)} series shorter than {need} steps left out: {names}",) if dropped else ()
-    return replace(panel, series=kept, notes=panel.notes + note)
+    short = [s for s in panel.series if len(s.values) < need]
+    names = ", ".join(repr(s.name) for s in short[:5]) + (", ..." if len(short) > 5 else "")
+    note = f"{len(short)} series shorter than {need} steps have forecasts without a network: {names}"
+    return replace(panel, series=kept, notes=panel.notes + ((note,) if short else ()))
+
+
+def short_cutoffs(lengths: Sequence[int], limit: int = MAX_SPACED_WINDOWS) -> Cutoffs:
+    """Return cut-offs in the later half of series without a network: a few of each, each with a value before
+    and after it."""
+    each = max(min(limit // len(lengths), MAX_SHORT_WINDOWS), 1)
+    return [
+        (series, int(cutoff))
+        for series, n in enumerate(lengths)
+        if n > 1
+        for cutoff in np.unique(np.linspace((n + 1) // 2, n - 1, each + 1).astype(int)[:each])
+    ]

@@ -6,27 +6,31 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel
-from elman.data.series.windows import WindowStore
+from elman.data.series.windows import Cutoffs, WindowStore, center_and_scale
 from elman.errors import TrainingError
 from elman.tasks.evaluation import failure_note
-from elman.tasks.forecast.calibration import Calibration
+from elman.tasks.forecast.baseline import PointForecasts
+from elman.tasks.forecast.calibration import Calibration, Past
 from elman.tasks.forecast.network import Shape
 from elman.tasks.forecast.predictor import (
     Network,
     Predictor,
+    classical_after,
     make_network,
     make_store,
     network_quantiles,
-    scaled_naives,
+    scaled_classical,
 )
 from elman.tasks.forecast.problem import WindowProblem
 from elman.tasks.forecast.scores import ForecastEvaluation
 from elman.tasks.forecast.settings import Settings, defaults, resolve
-from elman.tasks.forecast.split import Split, divide
+from elman.tasks.forecast.smoothing import BANKS
+from elman.tasks.forecast.split import Split, divide, short_cutoffs, shortest, spanned, trainable
 from elman.tasks.settings import split_choices
 from elman.training.loop import Run
 from elman.training.plan import Plan
@@ -40,14 +44,15 @@ class Trained:
     """The result of training.
 
     Attributes:
-        signal: that interrupted the second training; the first one's is in `run`.
+        run: the first training; None if no series is long enough for one.
+        signal: that interrupted the second training.
     """
 
     predictor: Predictor
     plan: Plan
     validation: ForecastEvaluation
     notes: tuple[str, ...]
-    run: Run
+    run: Run | None
     signal: int | None
     failure: TrainingError | None
 
@@ -64,10 +69,20 @@ def train(
 ) -> Trained:
     """Train on a panel; `choices` are fields of `Settings` and `Plan`.
 
-    A network that has not seen the last horizons decides there how much of the naive forecast to blend in and
-    how wide the bands are, and is scored. Then a second one is trained in the same way on all steps, as the
-    latest tell most about the next.
+    A network that has not seen the last horizons decides there how much of the classical forecasts to blend
+    in and how wide the bands are, and is scored. Then a second one is trained in the same way on all steps,
+    as the latest tell most about the next.
     """
+    whole, panel = panel, trainable(panel, horizon)
+    for note in panel.notes[len(whole.notes) :]:
+        _log.warning(note)
+    if not panel.series:
+        return _without_network(whole, horizon, choices)
+    whole, panel = panel, trainable(panel, horizon)
+    if not panel.series:
+        return _without_network(whole, horizon, choices)
+    for note in panel.notes[len(whole.notes) :]:
+        _log.warning(note)
     lengths = [len(series.values) for series in panel.series]
     settings = resolve(split_choices(choices, Settings)[0], panel, horizon)
     split = divide(lengths, horizon, settings.network_season)
@@ -83,10 +98,10 @@ def train(
     network.cpu().eval()
     calibration = _calibrate(network, store, panel, split, settings)
     predictor = Predictor(network, settings, features, calibration)
-    validation = _validate(predictor, panel, split)
+    validation = _validate(predictor, panel, split.valid)
     stopped = failure_note(outcome.error)
     number = outcome.signal
-    if not stopped and number is None:
+    if not stopped and number is None and calibration.weight:
         final = _untrained(settings, features, horizon, plan)
         problem = WindowProblem(store, split.whole(lengths, horizon), network.levels, plan)
         second = watch(Run(final, problem, plan), progress, "training, everything")
@@ -94,6 +109,42 @@ def train(
         if second.stopped == "finished":
             predictor = replace(predictor, network=final.cpu().eval())
     return Trained(predictor, plan, validation, panel.notes + stopped, run, number, outcome.error)
+
+
+def _without_network(panel: Panel, horizon: int, choices: dict[str, Any]) -> Trained:
+    """Return classical forecasts of series too short for a network, which stays untrained and unused."""
+    settings = resolve(split_choices(choices, Settings)[0], panel, horizon)
+    _, plan = split_choices(choices, Settings, defaults(1))
+    assert settings.season is not None
+    lengths = [len(series.values) for series in panel.series]
+    features = Features.fit(panel, lengths)
+    network = _untrained(settings, features, horizon, plan).eval()
+    cutoffs = short_cutoffs(lengths)
+    past = _short_past(panel, cutoffs, horizon, settings.season)
+    calibration = Calibration.classical(past, settings.levels, settings.season)
+    predictor = Predictor(network, settings, features, calibration)
+    validation = _validate(predictor, panel, cutoffs or [(0, lengths[0])])
+    return Trained(predictor, plan, validation, panel.notes + calibration.notes, None, None, None)
+
+
+def _short_past(panel: Panel, cutoffs: Cutoffs, horizon: int, season: int) -> Past:
+    """Return the smoothing forecasts after these cut-offs, in units of what each history varies."""
+    if not cutoffs:
+        none = np.empty((0, horizon))
+        return Past([PointForecasts(name, none, none) for name in BANKS], none, 0.0)
+    values = [panel.series[i].values for i, _ in cutoffs]
+    target = np.full((len(cutoffs), horizon), np.nan)
+    scale = np.ones((len(cutoffs), 1))
+    for row, (series, (_, cutoff)) in enumerate(zip(values, cutoffs, strict=True)):
+        ahead = series[cutoff : cutoff + horizon]
+        target[row, : len(ahead)] = ahead
+        scale[row] = center_and_scale(torch.from_numpy(series[None, :cutoff]))[1]
+    forecasts = [
+        PointForecasts(one.name, one.values / scale, one.sizes(scale))
+        for one in classical_after(panel, cutoffs, horizon, season, tuple(BANKS))
+    ]
+    lengths = [len(series.values) for series in panel.series]
+    return Past(forecasts, target / scale, spanned(cutoffs, lengths, horizon) / len(lengths))
 
 
 def _untrained(settings: Settings, features: Features, horizon: int, plan: Plan) -> Network:
@@ -110,27 +161,27 @@ def _calibrate(
     assert settings.season is not None
     lengths, horizon, season = store.lengths.tolist(), network.shape.horizon, settings.season
     quantiles, center, scale = network_quantiles(network, store, split.valid)
-    naives = scaled_naives(panel, split.valid, horizon, season, center, scale)
+    classical = scaled_classical(panel, split.valid, horizon, season, center, scale)
+    target, horizons = store.targets(split.valid), split.horizons(lengths, horizon)
+    past = _past(store, panel, split, horizon, season)
+    least = min(shortest(horizon), settings.kept_steps)
+    return Calibration.fit(quantiles, classical, target, settings.levels, horizons, past, season, least)
+
+
+def _past(store: WindowStore, panel: Panel, split: Split, horizon: int, season: int) -> Past:
+    lengths = store.lengths.tolist()
     spaced = split.spaced(lengths, horizon)
     windows = store.cut(spaced)
     center, scale = windows.center.numpy(), windows.scale.numpy()
-    target = store.targets(spaced)
-    past = {
-        naive.name: (target - naive.values) / naive.growth
-        for naive in scaled_naives(panel, spaced, horizon, season, center, scale)
-    }
-    horizons = split.horizons(lengths, horizon)
-    target = store.targets(split.valid)
-    return Calibration.fit(quantiles, naives, target, settings.levels, horizons, past, season)
+    forecasts = scaled_classical(panel, spaced, horizon, season, center, scale)
+    return Past(forecasts, store.targets(spaced), spanned(spaced, lengths, horizon) / len(lengths))
 
 
-def _validate(predictor: Predictor, panel: Panel, split: Split) -> ForecastEvaluation:
+def _validate(predictor: Predictor, panel: Panel, cutoffs: Cutoffs) -> ForecastEvaluation:
     settings, notes = predictor.settings, predictor.calibration.notes
     assert settings.season is not None
     for note in notes:
         _log.warning(note)
-    quantiles = predictor.quantiles(panel, split.valid)
+    quantiles = predictor.quantiles(panel, cutoffs)
     scales: Sequence[None] = [None] * len(panel.series)
-    return ForecastEvaluation.of(
-        panel, split.valid, quantiles, settings.levels, settings.season, scales, notes
-    )
+    return ForecastEvaluation.of(panel, cutoffs, quantiles, settings.levels, settings.season, scales, notes)
