@@ -14,15 +14,11 @@ from elman.training.plan import Plan
 from saved_models import SAVED, answers, assert_close, config
 
 ANSWERS: Final = SAVED / "answers.json"
-ADDED: Final[dict[str, dict[str, Any]]] = {  # settings since then
-    "forecast": {"nonnegative": None, "duplicates": "error"},
-    "chat": {"ranker_units": 128, "ranker_epochs": 8, "num_retrieved": 8},
-}
-
 # Settings added since, with the values that say what was before.
 ADDED: Final[dict[str, dict[str, Any]]] = {
     "classify": {"networks": 1, "word_dropout": 0.0},
     "forecast": {"nonnegative": None, "duplicates": "error"},
+    "chat": {"ranker_units": 128, "ranker_epochs": 8, "num_retrieved": 8},
 }
 
 

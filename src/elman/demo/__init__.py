@@ -51,10 +51,12 @@ def summary(result: dict[str, Any]) -> str:
     """Return the result as lines for a terminal."""
     from elman.demo.report import verdict
 
-    lines = [f"{'':10}{'MASE':>8}{'seasonal naive':>16}{'naive':>8}{'80 % band':>12}"]
+    simple = next(iter(result["series"].values()))["baselines"]
+    lines = [f"{'':10}{'MASE':>8}" + "".join(f"{name:>{len(name) + 2}}" for name in simple) + "   80 % band"]
     for key, scores in result["series"].items():
-        ours, seasonal, last = (one["mase"] for one in (scores["scores"], *scores["baselines"].values()))
-        lines.append(f"{key:10}{ours:8.3f}{seasonal:16.3f}{last:8.3f}{scores['scores']['coverage']:12.1%}")
+        row = "".join(f"{one['mase']:{len(name) + 2}.3f}" for name, one in scores["baselines"].items())
+        ours = scores["scores"]
+        lines.append(f"{key:10}{ours['mase']:8.3f}{row}{ours['coverage']:12.1%}")
     lines += ["", *(f"{key}: {verdict(scores)}" for key, scores in result["series"].items()), ""]
     memory = result["memory"]
     gaps = list(next(iter(memory["networks"].values()))["accuracy"])

@@ -61,11 +61,11 @@ def page(result: dict[str, Any], pictures: dict[str, str], titles: dict[str, str
 
 def verdict(result: dict[str, Any]) -> str:
     """Return one honest sentence about a series."""
-    skill, last = result["scores"]["skill_seasonal_naive"], result["scores"]["skill_naive"]
-    better = min(result["baselines"], key=lambda name: result["baselines"][name]["mase"])
-    least = min(skill, last)
+    errors = {name: scores["mase"] for name, scores in result["baselines"].items()}
+    better = min(errors, key=lambda name: errors[name])
+    least = 1 - result["scores"]["mase"] / errors[better]
     if least >= 0.05:
-        return f"The forecast is {least:.0%} better than {better}, the better of the two naive forecasts."
+        return f"The forecast is {least:.0%} better than {better}, the best of the simple forecasts."
     if least > -0.05:
         return (
             f"The forecast is about as good as {better} ({least:+.1%}): the past alone holds little that a "

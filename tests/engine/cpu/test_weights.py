@@ -161,5 +161,5 @@ def test_a_saved_model_can_be_read_so(tmp_path: Path) -> None:
 
     elman.Classifier.fit(polars.DataFrame(rows), folder=tmp_path / "m", epochs=2, progress=False)
     loaded = elman.load(tmp_path / "m", int8=True)
-    assert isinstance(loaded, elman.Classifier) and loaded.network.layers.int8
-    assert not elman.load(tmp_path / "m").network.layers.int8
+    assert isinstance(loaded, elman.Classifier) and all(m.layers.int8 for m in loaded.network.members)
+    assert not any(m.layers.int8 for m in elman.load(tmp_path / "m").network.members)

@@ -137,7 +137,10 @@ def _plain(pandas: Any, cells: Any) -> Any:
     """Return periods as their first moments, and offsets that are no time zone as text; else the cells."""
     if isinstance(cells.dtype, pandas.PeriodDtype):
         return cells.dt.to_timestamp()
-    if isinstance(cells.dtype, pandas.DatetimeTZDtype) and not hasattr(cells.dtype.tz, "key"):
+    # zoneinfo's zones have a key, those of pytz, which pandas 2 makes, a zone
+    if isinstance(cells.dtype, pandas.DatetimeTZDtype) and not (
+        getattr(cells.dtype.tz, "key", None) or getattr(cells.dtype.tz, "zone", None)
+    ):
         return cells.map(lambda stamp: stamp.isoformat(), na_action="ignore").astype(object)
     if cells.dtype == object and len(cells) and isinstance(cells.iloc[0], pandas.Period):
         return cells.map(lambda period: period.start_time, na_action="ignore")
