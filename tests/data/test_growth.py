@@ -67,7 +67,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 
 def _require_linear(call: Callable[[int], Any]) -> None:
-    """Fail if eight times the input takes more than five times eight times as long (64 times would be quadratic)."""
+    """Fail if eight times the input takes more than forty times as long; quadratic would be 64 times."""
     small = min(_seconds(lambda: call(SMALL)) for _ in range(2))
     large = _seconds(lambda: call(FACTOR * SMALL))
     if large > 5 * FACTOR * max(small, MIN_SECONDS / FACTOR):
