@@ -1,12 +1,15 @@
 """A chatbot on public data (variable ELMAN_DATA), through the public API.
 
-ELMAN_DATA=... python bench/quality.py dialog
+ELMAN_DATA=... python bench/quality.py dialog ranker small_talk
 """
 
 import json
+import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import elman
@@ -91,7 +94,47 @@ def replies(model: elman.Chatbot) -> list[dict[str, Any]]:
     return rows
 
 
-RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {"dialog": dialog}
+def ranker(**settings: Any) -> dict[str, Any]:
+    """The same dialogues with a small language model that reads them once: what the ranker does."""
+    return dialog(**{"epochs": 1, "hidden": 128, "embedding": 128} | settings)
+
+
+def small_talk(**settings: Any) -> dict[str, Any]:
+    """The questions and answers of the ChatterBot corpus with all defaults: how many of 60 training questions
+    are answered as in the data."""
+    pairs = [pair for file in sorted(_data("chat/chatterbot_corpus").glob("*.yml")) for pair in _pairs(file)]
+    start = time.perf_counter()
+    model = elman.Chatbot.fit(pairs, **settings)
+    seconds = time.perf_counter() - start
+    answers: dict[str, set[str]] = {}
+    for question, answer in zip(*model.pairs, strict=True):
+        answers.setdefault(question, set()).add(answer)
+    asked = random.Random(0).sample(sorted(answers), 60)
+    return {
+        "score": sum(model.predict(question) in answers[question] for question in asked),
+        "of": len(asked),
+        "pairs": len(pairs),
+        "seconds": round(seconds, 1),
+        "validation": model.validation.to_dict(),
+    }
+
+
+RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
+    "dialog": dialog,
+    "ranker": ranker,
+    "small_talk": small_talk,
+}
+
+
+def _pairs(file: Path) -> list[list[str]]:
+    """Read lists of turns, "- - question" and "  - answer" below it, as pairs of neighbours."""
+    talks: list[list[str]] = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line.startswith("- - "):
+            talks.append([])
+        if line.startswith(("- - ", "  - ")) and talks and line[4:].strip():
+            talks[-1].append(line[4:].strip().strip("'\""))
+    return [list(pair) for talk in talks for pair in pairwise(talk)]
 
 
 def _plain(turn: str) -> str:

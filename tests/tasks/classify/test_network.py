@@ -13,22 +13,9 @@ from elman.data.batches import pad
 from elman.data.text.tokenizers import PADDING, UNKNOWN
 from elman.tasks.classify import network
 from elman.tasks.classify.examples import Encoded
-from elman.tasks.classify.network import POOLING, ClassifierNet, Ensemble, evidence
+from elman.tasks.classify.network import POOLING, Ensemble, evidence
 from elman.tasks.classify.settings import POOLS, Settings
-
-PARTS: dict[str, Any] = {
-    "embedding": 5,
-    "hidden": 4,
-    "pooling": "+".join(POOLING),
-    "dropout": 0.3,
-    "embedding_dropout": 0.2,
-    "bidirectional": False,
-}
-
-
-def reader(**changes: Any) -> ClassifierNet:
-    torch.manual_seed(1)
-    return ClassifierNet(Settings(**(PARTS | changes)), 20, 3)
+from small_reader import PARTS, reader
 
 
 def ensemble(count: int) -> Ensemble:

@@ -11,7 +11,7 @@ from elman.cells import CELLS
 from elman.data.batches import pad
 from elman.tasks.classify import problem
 from elman.tasks.classify.examples import Encoded, Fold
-from elman.tasks.classify.network import POOLING, ClassifierNet, Ensemble
+from elman.tasks.classify.network import Ensemble
 from elman.tasks.classify.problem import (
     LabelProblem,
     class_probabilities,
@@ -20,20 +20,7 @@ from elman.tasks.classify.problem import (
 )
 from elman.tasks.classify.settings import Settings
 from elman.training.plan import Plan
-
-PARTS: dict[str, Any] = {
-    "embedding": 5,
-    "hidden": 4,
-    "pooling": "+".join(POOLING),
-    "dropout": 0.3,
-    "embedding_dropout": 0.2,
-    "bidirectional": False,
-}
-
-
-def reader(**changes: Any) -> ClassifierNet:
-    torch.manual_seed(1)
-    return ClassifierNet(Settings(**(PARTS | changes)), 20, 3)
+from small_reader import PARTS, reader
 
 
 def ensemble(count: int, **changes: Any) -> Ensemble:

@@ -66,10 +66,9 @@ def fit_blend(network: Tensor, linear: Tensor, labels: Tensor, weights: Tensor |
     """
     both = fit_weights([network, linear], labels, weights)
     (alone,) = fit_weights([linear], labels, weights)
-    without, gain = Blend(0.0, alone), 0.0
-    for blend, sign in ((without, 1), (Blend(*both), -1)):
-        gain += sign * log_loss(blend.log_probabilities(network, linear), labels, weights)
-    return Blend(*both) if both[0] > 0 and gain > MIN_GAIN else without
+    blends = Blend(*both), Blend(0.0, alone)
+    losses = [log_loss(one.log_probabilities(network, linear), labels, weights) for one in blends]
+    return blends[0] if both[0] > 0 and losses[1] - losses[0] > MIN_GAIN else blends[1]
 
 
 def log_loss(log_probabilities: Tensor, labels: Tensor, weights: Tensor | None = None) -> float:
