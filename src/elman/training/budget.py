@@ -4,6 +4,7 @@ The choice is made before training begins and is part of the run's identity: a r
 keeps it.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from elman.errors import UsageError
 from elman.training import checkpoint, distributed
 from elman.training.plan import Plan
 from elman.training.problem import detached
+from elman.training.progress import duration
 from elman.training.signals import Interrupted, time_limit
 from elman.training.stderr import say
 
@@ -42,6 +44,7 @@ def in_time(
     started: float,
     sizes: Sequence[Mapping[str, Any]],
     *,
+    share: float = 1.0,
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -52,6 +55,7 @@ def in_time(
         make: returns the training with some settings of its own.
         minutes: for everything since `started`, in seconds of `time.monotonic`; None is no limit.
         sizes: settings, those of the largest network first.
+        share: of the time that is left, for this training; the others of the same `fit` take the rest.
         folder, resume: a run that is continued keeps what was chosen when it began.
         progress: whether to say what is chosen.
 
@@ -64,23 +68,32 @@ def in_time(
         raise UsageError("minutes fits a training of one process; give epochs or max_steps for several")
     if resume and folder is not None:
         return make(_chosen_before(checkpoint.identity(Path(folder)), sizes))
-    end = started + 60 * minutes * (1 - RESERVE)
     for size in sizes:
         trial = make(size)
-        batches = trial.problem.batches(0, 0, 1)
-        seconds = _step_seconds(trial, batches)
-        seconds += trial.plan.validations * _validation_seconds(trial) / len(batches)
-        usual = trial.plan.epochs * len(batches)
-        steps = min(int((end - time.monotonic()) / seconds), usual)
-        if steps >= ENOUGH * usual:
+        batches, seconds = len(trial.problem.batches(0, 0, 1)), epoch_seconds(trial)
+        usual = min(trial.plan.epochs, (trial.plan.max_steps or math.inf) / batches)
+        epochs = min(share * seconds_left(minutes, started) / seconds, usual)
+        if epochs >= ENOUGH * usual:
             break
+    steps = int(epochs * batches)
     if steps < 1:
-        raise UsageError(f"minutes={minutes:g} is too short for these data: a step takes {seconds:.1f} s")
+        step = f"a step takes {seconds / batches:.1f} s"
+        raise UsageError(f"minutes={minutes:g} is too short for these data: {step}")
     if progress:
-        epochs = f"{steps / len(batches):.1f} of {trial.plan.epochs} epochs"
-        about = f"about {steps * seconds / 60:.1f} minutes"
-        say(f"training {_phrase(size)}for {steps:,} steps ({epochs}), {about}")
-    return make(dict(size) | ({} if steps == usual else {"max_steps": steps}))
+        part = f"{steps:,} steps, {epochs:.1f} of {usual:.3g} epochs"
+        say(f"training {_phrase(size)}for {duration(epochs * seconds)}: {part}")
+    return make(dict(size) | ({} if epochs == usual else {"max_steps": steps}))
+
+
+def seconds_left(minutes: float, started: float) -> float:
+    """Return the seconds that training may still take, of `minutes` since `started`."""
+    return started + 60 * minutes * (1 - RESERVE) - time.monotonic()
+
+
+def epoch_seconds(trial: Trial) -> float:
+    """Return how long an epoch takes with its validations, measured on a few steps."""
+    batches = trial.problem.batches(0, 0, 1)
+    return len(batches) * _step_seconds(trial, batches) + trial.plan.validations * _validation_seconds(trial)
 
 
 def smaller(values: Mapping[str, int], choices: Mapping[str, Any]) -> list[dict[str, int]]:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
+def is_first() -> bool:
+    """Return whether this process is the first of those that train together."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def processes() -> int:
     """Return the number of processes that train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
