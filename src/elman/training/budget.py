@@ -77,7 +77,7 @@ def in_time(
             break
     steps = int(epochs * batches)
     if steps < 1:
-        step = f"a step takes {seconds / batches:.1f} s"
+        step = f"a step takes {seconds / batches:.2g} s"
         raise UsageError(f"minutes={minutes:g} is too short for these data: {step}")
     if progress:
         part = f"{steps:,} steps, {epochs:.1f} of {usual:.3g} epochs"
