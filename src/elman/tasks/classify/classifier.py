@@ -128,9 +128,7 @@ class Classifier(Task):
         corpus = read_corpus(table, valid_table, text, label, separator)
         identity = {"data": table.fingerprint, "separator": separator}
         identity["valid"] = None if valid_table is None else valid_table.fingerprint
-        trained = train(
-            corpus, settings, identity, started, folder=folder, resume=resume, progress=progress
-        )
+        trained = train(corpus, settings, identity, started, folder=folder, resume=resume, progress=progress)
         model = cls(
             network=trained.network,
             settings=trained.settings,
@@ -260,9 +258,9 @@ class Classifier(Task):
     def answers(
         self, data: Any, *, header: bool = True, at_least: float | None = None
     ) -> Iterator[LabelAnswer | LabelsAnswer]:
-        """Yield the label or labels of every text in `data`, a table or a text; of a line of standard input as soon as
-        it arrives. A blank line is an empty text. `at_least` is that of `predict`.
-        Raises UsageError if there are no data, DataError for a table without a column of texts or with an
+        """Yield the label or labels of every text in `data`, a table or a text; of a line of standard input
+        as soon as it arrives. A blank line is an empty text. `at_least` is that of `predict`. Raises
+        UsageError if there are no data, DataError for a table without a column of texts or with an
         empty cell."""
         self.require_input(data)
         check_share(at_least)
@@ -330,10 +328,3 @@ class Classifier(Task):
             baseline="its two parts" if self.blend else "a feed-forward network on a bag of words",
             usage='model.predict("a text", probabilities=True)',
         )
-
-
-def make_tokenizer(settings: Settings, texts: list[str]) -> Tokenizer:
-    """Build the vocabulary of `texts`. Raises DataError if no word occurs twice."""
-    if settings.tokenizer == "subword":
-        return SubwordTokenizer.train(texts, settings.vocabulary)
-    return WordTokenizer.build(texts, settings.vocabulary)

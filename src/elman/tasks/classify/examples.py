@@ -83,9 +83,9 @@ class Corpus:
             folds = divide(self.examples, count, seed, name)
             which = "the rows that can be held out, with equal texts on one side,"
             advice = "add texts, or give data to choose the best model on (valid)"
-        which_labels = self.examples.labels[held_out_rows(folds)].unique(dim=0)
-        if len(which_labels) == 1:
-            (present,) = members(which_labels, len(self.labels.classes))
+        has_labels = members(self.examples.labels[held_out_rows(folds)], len(self.labels.classes))
+        if bool((has_labels == has_labels[0]).all()):
+            present = has_labels[0].tolist()
             names = [repr(label) for label, has in zip(self.labels.classes, present, strict=True) if has]
             raise DataError(
                 f"{name}: {which} hold only {self.labels.noun(names)}, "
@@ -131,13 +131,13 @@ def read_examples(table: Table, text: str, label: str, labels: Labels) -> Exampl
     for i, number in enumerate(numbers):
         if number is None:
             listed = ", ".join(map(str, labels.classes[:12])) + (", ..." if len(labels.classes) > 12 else "")
-            what = f"the label {cells.labels[i]!r} in column {label!r} is not among those of the training data"
-            problem = DataError(f"{cells.table.row(i)}: {what} ({listed}).")
+            what = f"the label {cells.labels[i]!r} in column {label!r} is not among those of"
+            problem = DataError(f"{cells.table.row(i)}: {what} the training data ({listed}).")
             table.bad.add(cells.table.line(i), problem)
             unknown.add(cells.rows[i])
-    texts = table.select([row for row in range(len(table)) if row not in unknown]) if unknown else table
-    texts.report()
     rows = [row for row in range(len(table)) if row not in unknown]
+    texts = table.select(rows) if unknown else table
+    texts.report()
     if not labels.several:
         return Examples(texts.texts(text), torch.tensor([numbers[row] for row in rows]))
     has = torch.zeros(len(table), len(labels.classes), dtype=torch.int64)

@@ -207,5 +207,3 @@ def _is_number(label: Label) -> bool:
         return math.isfinite(float(label))
     except ValueError:
         return False
-
-

@@ -1,9 +1,9 @@
 """What differs between texts of one label and texts of several, in one place.
 
-A text of one label is one question with K answers. A text of several is K questions, one for each label, and the
-answers to each are no and yes. So logits and log-probabilities are (N, K) or (N, K, 2), with the answers in the
-last dimension, and labels are the numbers of the true answers, (N,) or (N, K). Loss, blend and temperature look
-at the last dimension alone.
+A text of one label is one question with K answers. A text of several is K questions, one for each label, and
+the answers to each are no and yes. So logits and log-probabilities are (N, K) or (N, K, 2), with the answers
+in the last dimension, and labels are the numbers of the true answers, (N,) or (N, K). Loss, blend and
+temperature look at the last dimension alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -141,12 +141,13 @@ def strata(labels: Tensor) -> list[int]:
 
 
 def best_threshold(probabilities: Tensor, labels: Tensor) -> float:
-    """Return the threshold of highest micro-F1 of probabilities (N, K, 2) of no and yes against labels (N, K).
-    The lower that F1, the lower it is: half of it, where probabilities are right. Lipton, Elkan,
-    Narayanaswamy 2014, arXiv:1402.1892."""
+    """Return the threshold of highest micro-F1 of probabilities (N, K, 2) of no and yes against labels
+    (N, K), in the middle between two of them. Where probabilities are right, it is half of that F1. Lipton,
+    Elkan, Narayanaswamy 2014, arXiv:1402.1892."""
     likely, order = shares(probabilities).flatten().sort(descending=True, stable=True)
     right = labels.flatten()[order].cumsum(0)
     answered = torch.arange(1, len(order) + 1)
     f1 = 2 * right / (answered + labels.sum())
     f1[:-1][likely[:-1] == likely[1:]] = 0  # equals are answered together
-    return float(likely[f1.argmax()])
+    best = int(f1.argmax())
+    return float(likely[best : best + 2].mean())

@@ -69,9 +69,7 @@ class Matrix:
         return self.labels if self.several else np.eye(self.classes)[self.labels]
 
     def take(self, rows: Array) -> "Matrix":
-        return replace(
-            self, counts=self.counts[rows], labels=self.labels[rows], weights=self.weights[rows]
-        )
+        return replace(self, counts=self.counts[rows], labels=self.labels[rows], weights=self.weights[rows])
 
     def question(self, label: int) -> "Matrix":
         """Return the texts with the answers, no or yes, whether they have a label."""
@@ -185,9 +183,9 @@ def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
             weights, bias = _weights(train, values, ratios, fit)
             own[outside] = torch.from_numpy(others @ weights + bias).float()
     known = np.isin(folds, tried)
-    labels, counts = matrix.labels[known], torch.from_numpy(matrix.weights[known])
-    counts = counts.repeat_interleave(labels[0].size)  # of questions: one a text, or one for each label
-    labels = torch.from_numpy(labels).flatten()
+    labels, counts = torch.from_numpy(matrix.labels[known]), torch.from_numpy(matrix.weights[known])
+    # of questions: one a text, or one for each label
+    counts, labels = counts.repeat_interleave(labels[0].numel()), labels.flatten()
     logits = {
         fit: as_answers(own[torch.from_numpy(known)], matrix.several).flatten(0, -2)
         for fit, own in logits.items()

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.data.batches import length_batches, pad
-from elman.tasks.classify.examples import Encoded, Fold, Ids, held_out_rows
 from elman.errors import UsageError
+from elman.tasks.classify.examples import Encoded, Fold, Ids, held_out_rows
 from elman.tasks.classify.network import Ensemble
 from elman.tasks.classify.scores import scores_of
 from elman.training.plan import Plan
@@ -88,9 +88,9 @@ def class_weights(labels: Tensor, classes: int, balanced: bool) -> Tensor:
 def held_out_log_probabilities(
     model: nn.Module, texts: Sequence[Ids], folds: Sequence[Fold], rows: Sequence[int]
 ) -> Tensor:
-    """Return the log-probabilities (N, K) of N held-out rows; (N, K, 2) of several labels. They are those of the network that has not
-    learned from the row, or the mean over several. The model is an ensemble with a network for each fold, or
-    one network."""
+    """Return the log-probabilities (N, K) of N held-out rows; (N, K, 2) of several labels. They are
+    those of the network that has not learned from the row, or the mean over several. The model is an ensemble
+    with a network for each fold, or one network."""
     network = getattr(model, "module", model)  # without Fabric's wrapper
     members = network.members if isinstance(network, Ensemble) else [network]
     each: dict[int, list[Tensor]] = {row: [] for row in rows}

@@ -27,9 +27,9 @@ from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.linear_fit import fit_linear
 from elman.tasks.classify.network import Ensemble, evidence
 from elman.tasks.classify.problem import LabelProblem, class_weights, held_out_log_probabilities
-from elman.tasks.classify.scores import evaluation_of
+from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, evaluation_of
 from elman.tasks.classify.settings import Settings, defaults
-from elman.tasks.evaluation import Evaluation, failure_note, overlap_note, sample_rows
+from elman.tasks.evaluation import failure_note, overlap_note, sample_rows
 from elman.tasks.settings import split_choices
 from elman.training.budget import Trial, in_time, smaller
 from elman.training.distributed import is_first
@@ -50,7 +50,7 @@ class Trained:
     blend: Blend
     tokenizer: Tokenizer
     labels: Labels
-    validation: Evaluation
+    validation: LabelEvaluation | LabelSetEvaluation
     failure: TrainingError | None
     train_hashes: Tensor
     run: Run
@@ -136,14 +136,12 @@ def train(
     train_hashes = torch.tensor(sorted(set(text_hashes(seen.texts))))
     blend, labels, scores = _scored(lesson, network, plain, outcome, train_hashes)
     tokenizer, failure = lesson.tokenizer, outcome.error
-    return Trained(
-        network, settings, linear, blend, tokenizer, labels, scores, failure, train_hashes, run
-    )
+    return Trained(network, settings, linear, blend, tokenizer, labels, scores, failure, train_hashes, run)
 
 
 def _scored(
     lesson: Lesson, network: Ensemble, plain: Tensor, outcome: Outcome, train_hashes: Tensor
-) -> tuple[Blend, Labels, Evaluation]:
+) -> tuple[Blend, Labels, LabelEvaluation | LabelSetEvaluation]:
     """Return the blend with `plain`, the linear model's log-probabilities of the held-out texts; the labels
     with their thresholds; and the scores."""
     corpus, rows, notes = lesson.corpus, held_out_rows(lesson.folds), failure_note(outcome.error)
