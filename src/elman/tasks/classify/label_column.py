@@ -109,6 +109,8 @@ def require_one_kind(data: Any, column: Any) -> None:
             )
     if all(kind.startswith(LIST) for kind in first):
         first.pop(LIST, None)  # an empty one is of any kind
+    else:
+        first = {kind: row for kind, row in first.items() if not kind.startswith(f"{LIST} with")}
     if len(first) > 1:
         (kind, row), (other, there) = list(first.items())[:2]
         raise DataError(
