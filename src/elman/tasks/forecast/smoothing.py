@@ -47,8 +47,8 @@ class Bank:
     Attributes:
         weights: of the cell by name, (K,) each.
         costs: (K,) of the parameters of each unit, in log-likelihood.
-        inputs: values (T, R), 0 where they are not known, where they are, and H → inputs of the cell
-            (T, R, I).
+        inputs: values (T, R), 0 where they are not known, where they are, and the horizon → inputs
+            of the cell (T, R, I).
         impulses: (P - 1, S) initial states that are parameters, a number for each state of the cell.
         variances: (P - 1, K) of these parameters for one value.
         first: the state that begins at the first value.
@@ -81,19 +81,22 @@ class Bank:
         return layer
 
 
-def forecast(bank: Bank, histories: Sequence[Array], horizon: int, season: int) -> tuple[Array, Array]:
+def forecast(
+    bank: Bank, histories: Sequence[Array], horizon: int, season: int, steps: int | None = None
+) -> tuple[Array, Array]:
     """Return the forecasts (R, H) after each history (n,), and the standard deviations (R, H) of their
-    errors, as far as the bank can tell."""
-    values, deviations = np.empty((2, len(histories), horizon))
+    errors, as far as the bank can tell. H is `steps`, by default the horizon for which a bank is set."""
+    steps = horizon if steps is None else steps
+    values, deviations = np.empty((2, len(histories), steps))
     adjusted, units = [], np.empty(len(histories))
     for row, history in enumerate(histories):
         recent = history[-smoothed_steps(season) :]
         known = np.abs(recent[~np.isnan(recent)])
         units[row] = known.max() if known.any() else 1.0
-        adjusted.append(adjust(recent / units[row], horizon, season))
+        adjusted.append(adjust(recent / units[row], steps, season))
     for rows in _chunks([one.history for one in adjusted], bank):
         center, scale, scaled = _standardised([adjusted[row].history for row in rows])
-        means, spreads = _smooth(bank, scaled, horizon)
+        means, spreads = _smooth(bank, scaled, horizon, steps)
         factors = np.stack([adjusted[row].factors for row in rows])
         offsets = np.stack([adjusted[row].offsets for row in rows])
         unit = units[rows, None]
@@ -133,7 +136,7 @@ def _standardised(histories: Sequence[Array]) -> tuple[Array, Array, Array]:
     return center[:, None], scale[:, None], (values - center) / scale
 
 
-def _smooth(bank: Bank, values: Array, horizon: int) -> tuple[Array, Array]:
+def _smooth(bank: Bank, values: Array, horizon: int, steps: int) -> tuple[Array, Array]:
     """Return forecasts (R, H) and deviations (R, H) after standardised values (T, R)."""
     known = ~np.isnan(values)
     lengths = np.where(known.any(0), len(values) - known[::-1].argmax(0), 1)
@@ -152,9 +155,9 @@ def _smooth(bank: Bank, values: Array, horizon: int) -> tuple[Array, Array]:
     # as Akaike's correction: with 4 values or fewer there is no evidence of a trend
     few = 1 + 1 / (count - 4).clamp(min=0.1)
     weights = torch.softmax(TEMPER * (likelihood - few * torch.from_numpy(bank.costs)), 1)[..., None]
-    ahead = bank.ahead(bank.weights, state, last, horizon)
+    ahead = bank.ahead(bank.weights, state, last, steps)
     mean = (weights * ahead).sum(1)
-    responses = torch.from_numpy(bank.responses(bank.weights, horizon - 1))
+    responses = torch.from_numpy(bank.responses(bank.weights, steps - 1))
     growth = 1 + torch.cat([torch.zeros(len(bank.costs), 1), (responses**2).cumsum(1)], 1)
     variance = (squares / (count - 1 - len(bank.impulses)).clamp(min=1))[..., None] * growth
     variance = (weights * (variance + (ahead - mean[:, None]) ** 2)).sum(1)
