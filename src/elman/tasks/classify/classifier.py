@@ -1,9 +1,10 @@
 """Text classification: sentiment, topic, intent, by a recurrent network and a linear model of n-grams."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, Final, Literal, TypedDict, final, overload
 
 import torch
@@ -46,6 +47,8 @@ from elman.tasks.evaluation import failure_note, overlap_note, sample_rows
 from elman.tasks.inputs import read_texts, texts_of
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.training.budget import Trial, in_time, smaller
+from elman.training.distributed import is_first
 from elman.training.loop import Run
 from elman.training.progress import watch
 from elman.training.stderr import say
@@ -139,6 +142,7 @@ class Classifier(Task):
                 first, rather than to raise DataError for it; refused where they are more than half of all.
             stream: whether to read texts forwards only (`bidirectional=False`), so that the model can stream.
         """
+        started = monotonic()
         if stream and settings.setdefault("bidirectional", False):
             raise UsageError("a model that reads texts from both ends can't stream: leave one of them out")
         split_choices(settings, Settings)  # before a long file is read
@@ -157,18 +161,33 @@ class Classifier(Task):
         balanced = chosen.class_weights == "balanced"
         weights = class_weights(learned.labels, len(corpus.classes), balanced)
         score = "macro_f1" if balanced else "accuracy"
-        problem = LabelProblem(examples, folds, weights, plan, chosen.crop, score)
-        torch.manual_seed(plan.seed)
-        sizes = start_token(tokenizer) + 1, len(corpus.classes)
-        network = Ensemble(chosen, *sizes)
-        network.start_from([evidence(examples.take(fold.train), *sizes) for fold in folds])
+
+        def fitted() -> tuple[LinearModel, Tensor]:
+            if progress and is_first():
+                say("linear model: choosing it by cross-validation")
+            return fit_linear(corpus.examples.texts, labels, weights, folds, refit=valid is None)
+
+        def training(size: Mapping[str, Any]) -> Trial:
+            choices = settings | dict(size)
+            chosen, plan = split_choices(choices, Settings, defaults(corpus.rows, choices))
+            torch.manual_seed(plan.seed)
+            sizes = start_token(tokenizer) + 1, len(corpus.classes)
+            network = Ensemble(chosen, *sizes)
+            network.start_from([evidence(examples.take(fold.train), *sizes) for fold in folds])
+            return Trial(
+                network, LabelProblem(examples, folds, weights, plan, chosen.crop, score), plan, chosen
+            )
+
+        linear_first = None if plan.minutes is None else fitted()  # the network gets the time that is left
+        sizes = smaller({"hidden": chosen.hidden}, settings)
+        network, problem, plan, chosen = in_time(
+            training, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
+        )
         identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
         identity["valid"] = None if valid_table is None else valid_table.fingerprint
-        # made first: it refuses a checkpoint that doesn't fit
+        # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
-        if progress and run.rank == 0:
-            say("linear model: choosing it by cross-validation")
-        linear, plain = fit_linear(corpus.examples.texts, labels, weights, folds, refit=valid is None)
+        linear, plain = linear_first or fitted()
         outcome = watch(run, progress, "network")
         run.require_model()
         network.eval().cpu()

@@ -18,7 +18,7 @@ from elman.tasks.settings import (
 from elman.training.plan import Plan
 
 # Tokens that a training should read: the shorter the text, the more epochs, within limits.
-TOKENS: Final = 16_000_000
+TOKENS: Final = 8_000_000
 MIN_EPOCHS, MAX_EPOCHS = 1, 20
 MAX_FULL_VOCABULARY: Final = 20_000  # tokens above which the output is an adaptive softmax
 # The order of the n-gram by the kind of token, best on Tiny Shakespeare and on the Penn Treebank.
@@ -81,6 +81,6 @@ def defaults(tokens: int, choices: dict[str, Any]) -> dict[str, Any]:
     """Return settings and plan for a text of this length: a short one is read more often."""
     epochs = choices.get("epochs", min(max(round(TOKENS / max(tokens, 1)), MIN_EPOCHS), MAX_EPOCHS))
     batch = choices.get("batch_size", Plan.batch_size) * choices.get("bptt", Settings.bptt)
-    decay = default_ema_decay(epochs * max(tokens // batch, 1))
+    decay = default_ema_decay(epochs * max(tokens // batch, 1), choices)
     plan = {"patience": max(3, epochs // 3), "learning_rate": 3e-3, "ema_decay": decay}
     return {"epochs": epochs, "dropout": default_dropout(epochs)} | plan
