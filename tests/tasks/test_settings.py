@@ -103,7 +103,7 @@ def test_weights_are_averaged_over_500_steps_or_a_share_of_a_short_run() -> None
 
 @given(st.integers(1, 10**9))
 def test_the_decay_of_the_average_fits_into_a_plan(steps: int) -> None:
-    assert default_ema_decay(steps, {}) <= default_ema_decay(steps + 1)
+    assert default_ema_decay(steps, {}) <= default_ema_decay(steps + 1, {})
     Plan(ema_decay=default_ema_decay(steps, {}))
 
 
