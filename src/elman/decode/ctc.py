@@ -14,6 +14,7 @@ into its frames, which `frames_needed` tells before.
 import math
 from collections.abc import Hashable, Sequence
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -129,7 +130,7 @@ def extended(token: Token, peak: float) -> Token:
 
 def frames_needed(tokens: Sequence[int]) -> int:
     """Return the fewest frames in which the tokens can be said: equal neighbours need a blank between."""
-    return len(tokens) + sum(a == b for a, b in zip(tokens, tokens[1:], strict=False))
+    return len(tokens) + sum(a == b for a, b in pairwise(tokens))
 
 
 def align(log_probs: Tensor | NDArray[Any], tokens: Sequence[int], *, blank: int = 0) -> list[Token]:

@@ -2,8 +2,8 @@
 
 Graves, Jaitly, "Towards end-to-end speech recognition with recurrent neural networks", ICML 2014; the sums
 over paths that end in a blank and in a token are kept apart (Hannun et al., arXiv:1408.2873), as are, for the
-times, the best of these paths. A text's rank is its acoustic score, ln p of the paths that the beam kept, plus
-its bias, the sum of what the scorers say. T frames, V labels, W texts in the beam.
+times, the best of these paths. A text's rank is its acoustic score, ln p of the paths that the beam kept,
+plus its bias, the sum of what the scorers say. T frames, V labels, W texts in the beam.
 
 Tokens with which every text of the beam begins can't change any more: they are committed.
 """
@@ -53,31 +53,30 @@ def beam(
 
 
 class _Text(NamedTuple):
-    """A text of the beam. `blank_` is of its paths that end in a blank, `token_` of those that end in its last
-    token: `mass` sums them, `best` is the best one, `times` are of the best one's uncommitted tokens."""
+    """A text of the beam, and its best path that ends in a blank and best one that ends in its last token:
+    their ln p, and the times on them of the tokens that are not committed."""
 
     tokens: tuple[int, ...]  # not committed yet
     last: int  # the last token, committed or not; the blank if there is none
-    blank_mass: float
-    token_mass: float
     blank_best: float
     token_best: float
     blank_times: Times
     token_times: Times
-    bias: float
     states: tuple[Any, ...]  # of the scorers
-
-    @property
-    def mass(self) -> float:
-        return _log_add(self.blank_mass, self.token_mass)
-
-    @property
-    def best(self) -> float:
-        return max(self.blank_best, self.token_best)
 
     @property
     def times(self) -> Times:
         return self.blank_times if self.blank_best >= self.token_best else self.token_times
+
+
+class _Sums(NamedTuple):
+    """What is known of all texts of the beam, best first."""
+
+    blank: Array  # (W) ln p of all paths that end in a blank
+    token: Array  # (W) of those that end in the last token
+    bias: Array  # (W)
+    ranks: Array  # (W) ln p + bias
+    gains: Array  # (W, V) what the bias will gain by the next token
 
 
 class BeamStream:
@@ -118,9 +117,8 @@ class BeamStream:
         self._frames = Frames(blank)
         self._width, self._scorers, self._margin = beam_width, tuple(scorers), margin
         self._certainty, self._delay = certainty, delay
-        self._texts: list[_Text] = []  # best first
-        self._next = np.zeros((0, 0))  # (W, V) what the scorers say of the next token
-        self._fresh = True  # no frame of the utterance was read
+        self._texts: list[_Text] = []  # best first; none before the first frame of an utterance
+        self._sums: _Sums
 
     def push(self, log_probs: Tensor | NDArray[Any]) -> list[Token]:
         """Read log-probabilities (T, V) of the next frames; return the tokens that are committed now.
@@ -130,7 +128,7 @@ class BeamStream:
         first, frames = self._frames.read(log_probs)
         committed: list[Token] = []
         for t, frame in enumerate(frames, start=first):
-            if self._fresh:
+            if not self._texts:
                 self._begin(len(frame))
             self._read(frame, t)
             committed += self._commit(t)
@@ -147,80 +145,82 @@ class BeamStream:
         Raises UsageError for `n_best` below 1.
         """
         require(is_whole(n_best) and n_best >= 1, f"n_best must be a whole number above 0, not {n_best!r}")
-        if self._fresh:
+        if not self._texts:
             return [Hypothesis([], 0.0, 0.0, 0.0, True)]
         ends = [
             sum(scorer.end(state) for scorer, state in zip(self._scorers, text.states, strict=True))
             for text in self._texts
         ]
-        whole = any(end > -math.inf for end in ends)
+        whole = max(ends) > -math.inf
+        acoustic = (self._sums.ranks - self._sums.bias).tolist()
         rests = []
-        for text, end in zip(self._texts, ends, strict=True):
+        for text, ln_p, bias, end in zip(self._texts, acoustic, self._sums.bias.tolist(), ends, strict=True):
             if end > -math.inf or not whole:
-                bias = text.bias + (end if whole else 0.0)
-                rests.append(Hypothesis(list(text.times), text.mass + bias, text.mass, bias, whole))
-        self._texts, self._fresh = [], True
+                bias += end if whole else 0.0
+                rests.append(Hypothesis(list(text.times), ln_p + bias, ln_p, bias, whole))
+        self._texts = []
         return sorted(rests, key=lambda one: -one.score)[:n_best]
 
     def _begin(self, labels: int) -> None:
         starts = [scorer.start() for scorer in self._scorers]
         states = tuple(state for _, state in starts)
-        self._next = _sum([scores[None] for scores, _ in starts], 1, labels)
-        blank = self._frames.blank
-        self._texts = [_Text((), blank, 0.0, -math.inf, 0.0, -math.inf, (), (), 0.0, states)]
-        self._fresh = False
+        zero, none = np.zeros(1), np.full(1, -math.inf)
+        self._sums = _Sums(zero, none, zero, zero, _total([scores[None] for scores, _ in starts], 1, labels))
+        self._texts = [_Text((), self._frames.blank, 0.0, -math.inf, (), (), states)]
 
     def _read(self, frame: Array, t: int) -> None:
         """Extend the texts by a frame (V) and keep the best."""
-        texts, blank, labels = self._texts, self._frames.blank, len(frame)
+        texts, sums, blank, count = self._texts, self._sums, self._frames.blank, len(self._texts)
         last = np.array([text.last for text in texts])
-        blank_mass, token_mass, bias = np.array([(x.blank_mass, x.token_mass, x.bias) for x in texts]).T
-        mass, said, rows = np.logaddexp(blank_mass, token_mass), frame[last], np.arange(len(texts))
+        mass, said = np.logaddexp(sums.blank, sums.token), frame[last]
         longer = mass[:, None] + frame
-        longer[rows, last] = blank_mass + said  # without a blank between, a repeated token is one
+        longer[np.arange(count), last] = sums.blank + said  # without a blank between, a repeated token is one
         longer[:, blank] = -math.inf
-        stay_blank, stay_token = mass + frame[blank], token_mass + said
-        # a text that another of the beam becomes by one more token
+        stay_token, stay_blank = sums.token + said, mass + frame[blank]
+        # texts that others of the beam become by one more token
         at = {text.tokens: i for i, text in enumerate(texts)}
-        parents = np.array([at.get(text.tokens[:-1], -1) if text.tokens else -1 for text in texts])
-        children = np.flatnonzero(parents >= 0)
-        reached = parents[children], last[children]
-        stay_token[children] = np.logaddexp(stay_token[children], longer[reached])
-        longer[reached] = -math.inf
-        ranks = np.concatenate(
-            [np.logaddexp(stay_blank, stay_token) + bias, (longer + bias[:, None] + self._next).ravel()]
-        )
+        parents = [at.get(text.tokens[:-1], -1) if text.tokens else -1 for text in texts]
+        children = [i for i in range(count) if parents[i] >= 0]
+        if children:
+            reached = np.array(parents)[children], last[children]
+            stay_token[children] = np.logaddexp(stay_token[children], longer[reached])
+            longer[reached] = -math.inf
+        stay, grow = np.logaddexp(stay_blank, stay_token) + sums.bias, longer
+        if self._scorers:
+            grow = longer + (sums.gains + sums.bias[:, None])
+        ranks = np.concatenate((stay, grow.ravel()))
         chosen = self._best(ranks)
         if not len(chosen):  # the scorers forbid all that this frame allows: leave it out
             return
-        sources, tokens = np.divmod(chosen - len(texts), labels)
-        self._texts, grown = [], []
-        values = frame.tolist()
-        for rank, source, token in zip(chosen.tolist(), sources.tolist(), tokens.tolist(), strict=True):
-            if rank < len(texts):
-                parent = texts[parents[rank]] if parents[rank] >= 0 else None
-                masses = float(stay_blank[rank]), float(stay_token[rank])
-                self._texts.append(_stayed(texts[rank], parent, masses, values, blank, t))
-            else:
-                grown.append(len(self._texts))
-                gain = float(self._next[source, token])
-                self._texts.append(
-                    _grown(texts[source], token, float(longer[source, token]), gain, values, t)
-                )
-        self._next = self._next[np.where(chosen < len(texts), chosen, sources)]
-        if self._scorers and grown:
-            self._score(grown)
+        stayed = chosen < count
+        sources, tokens = np.divmod(chosen - count, len(frame))
+        sources[stayed] = chosen[stayed]
+        gains, bias = sums.gains[sources], sums.bias[sources]
+        bias[~stayed] += sums.gains[sources, tokens][~stayed]
+        self._sums = _Sums(
+            np.where(stayed, stay_blank[sources], -math.inf),
+            np.where(stayed, stay_token[sources], longer[sources, tokens]),
+            bias,
+            ranks[chosen],
+            gains,
+        )
+        values, paths = frame.tolist(), zip(stayed.tolist(), sources.tolist(), tokens.tolist(), strict=True)
+        self._texts = [
+            _stayed(texts[i], texts[parents[i]] if parents[i] >= 0 else None, values, blank, t)
+            if stays
+            else _grown(texts[i], token, values, t)
+            for stays, i, token in paths
+        ]
+        if self._scorers and not stayed.all():
+            self._score(np.flatnonzero(~stayed).tolist())
 
     def _best(self, ranks: Array) -> NDArray[np.int64]:
         """Return the places of the best ranks, best first, the lowest of equals."""
+        least = ranks.max() - self._margin
         if len(ranks) > self._width:
-            least = np.partition(ranks, len(ranks) - self._width)[len(ranks) - self._width]
-            places = np.flatnonzero(ranks >= max(least, ranks.max() - self._margin))
-        else:
-            places = np.flatnonzero(ranks >= ranks.max() - self._margin)
-        places = places[ranks[places] > -math.inf]
-        order = np.argsort(-ranks[places], kind="stable")
-        return places[order[: self._width]]
+            least = max(least, np.partition(ranks, len(ranks) - self._width)[len(ranks) - self._width])
+        places = np.flatnonzero((ranks >= least) & (ranks > -math.inf))
+        return places[np.argsort(-ranks[places], kind="stable")[: self._width]]
 
     def _score(self, grown: list[int]) -> None:
         """Let the scorers read the last tokens of texts that grew."""
@@ -230,74 +230,59 @@ class BeamStream:
             scores, new = scorer.step([text.states[k] for text in texts], [text.last for text in texts])
             rows.append(scores)
             states.append(new)
-        self._next[grown] = _sum(rows, len(texts), self._next.shape[1])
+        self._sums.gains[grown] = _total(rows, len(texts), self._sums.gains.shape[1])
         for i, *new_states in zip(grown, *states, strict=True):
             self._texts[i] = self._texts[i]._replace(states=tuple(new_states))
 
     def _commit(self, t: int) -> list[Token]:
         """Cut off and return the tokens that all texts begin with, once others have left where they must."""
-        committed = []
+        committed: list[Token] = []
         while self._texts[0].tokens:
             best = self._texts[0]
-            agree = [i for i, text in enumerate(self._texts) if text.tokens[:1] == best.tokens[:1]]
-            late = self._delay is not None and t + 1 - best.times[0].start >= self._delay
-            if len(agree) < len(self._texts) and not late and self._share(agree) < self._certainty:
-                break
+            first = best.tokens[0]
+            agree = [i for i, text in enumerate(self._texts) if text.tokens and text.tokens[0] == first]
+            if len(agree) < len(self._texts):
+                late = self._delay is not None and t + 1 - best.times[0].start >= self._delay
+                if not late and self._share(agree) < self._certainty:
+                    break
+                self._sums = _Sums(*(values[agree] for values in self._sums))
             committed.append(best.times[0])
-            self._next = self._next[agree]
             self._texts = [_cut(self._texts[i]) for i in agree]
         return committed
 
     def _share(self, agree: list[int]) -> float:
         if self._certainty == 1:
             return 0.0
-        ranks = np.array([text.mass + text.bias for text in self._texts])
-        shares = np.exp(ranks - ranks.max())
+        shares = np.exp(self._sums.ranks - self._sums.ranks[0])
         return float(shares[agree].sum() / shares.sum())
 
 
-def _stayed(
-    text: _Text, parent: _Text | None, masses: tuple[float, float], frame: list[float], blank: int, t: int
-) -> _Text:
+def _stayed(text: _Text, parent: _Text | None, frame: list[float], blank: int, t: int) -> _Text:
     """Return the text after a frame that adds no token to it, except on paths of its parent."""
-    said = frame[text.last]
-    token_best, times = text.token_best + said, text.token_times
-    from_parent = -math.inf
-    if parent is not None:
-        from_parent = (parent.blank_best if parent.last == text.last else parent.best) + said
-    if parent is not None and from_parent > token_best:
-        before = parent.blank_times if parent.last == text.last else parent.times
-        token_best, times = from_parent, (*before, Token(text.last, t, t + 1, math.exp(said)))
-    elif times:  # none are left if the last token is committed
-        times = (*times[:-1], extended(times[-1], math.exp(said)))
-    return text._replace(
-        blank_mass=masses[0],
-        token_mass=masses[1],
-        blank_best=text.best + frame[blank],
-        token_best=token_best,
-        blank_times=text.times,
-        token_times=times,
-    )
+    tokens, last, blank_best, token_best, blank_times, token_times, states = text
+    said = frame[last]
+    if blank_best < token_best:
+        blank_best, blank_times = token_best, token_times
+    token_best += said
+    if parent is not None and (before := _best_before(parent, last))[0] + said > token_best:
+        token_best, token_times = before[0] + said, (*before[1], Token(last, t, t + 1, math.exp(said)))
+    elif token_times:  # none are left if the last token is committed
+        token_times = (*token_times[:-1], extended(token_times[-1], math.exp(said)))
+    return _Text(tokens, last, blank_best + frame[blank], token_best, blank_times, token_times, states)
 
 
-def _grown(text: _Text, token: int, mass: float, gain: float, frame: list[float], t: int) -> _Text:
+def _grown(text: _Text, token: int, frame: list[float], t: int) -> _Text:
     """Return the text with one more token; its scorers' states are still those before it."""
-    again = token == text.last
-    return _Text(
-        tokens=(*text.tokens, token),
-        last=token,
-        blank_mass=-math.inf,
-        token_mass=mass,
-        blank_best=-math.inf,
-        token_best=(text.blank_best if again else text.best) + frame[token],
-        blank_times=(),
-        token_times=(
-            *(text.blank_times if again else text.times),
-            Token(token, t, t + 1, math.exp(frame[token])),
-        ),
-        bias=text.bias + gain,
-        states=text.states,
-    )
+    best, times = _best_before(text, token)
+    times = (*times, Token(token, t, t + 1, math.exp(frame[token])))
+    return _Text((*text.tokens, token), token, -math.inf, best + frame[token], (), times, text.states)
+
+
+def _best_before(text: _Text, token: int) -> tuple[float, Times]:
+    """Return the best path on which a token may follow the text: after a blank, if it equals the last."""
+    if token == text.last or text.blank_best >= text.token_best:
+        return text.blank_best, text.blank_times
+    return text.token_best, text.token_times
 
 
 def _cut(text: _Text) -> _Text:
@@ -307,15 +292,10 @@ def _cut(text: _Text) -> _Text:
     )
 
 
-def _sum(rows: list[Array], count: int, labels: int) -> Array:
+def _total(rows: list[Array], count: int, labels: int) -> Array:
     for scores in rows:
         wanted = f"a scorer must give {labels} scores, as many as there are labels, not {scores.shape[-1]}"
         require(scores.shape == (count, labels), wanted)
     total: Array = sum(rows, np.zeros((count, labels)))
     require(bool((total < math.inf).all()), "a scorer gave NaN or +inf")
     return total
-
-
-def _log_add(a: float, b: float) -> float:
-    high, low = (a, b) if a >= b else (b, a)
-    return high if low == -math.inf else high + math.log1p(math.exp(low - high))

@@ -118,8 +118,8 @@ class _Spelling(NamedTuple):
 class Words:
     """A `Scorer`: a language model of words over tokens that spell them; it forbids all other texts.
 
-    A word's score is due at its first token already, as far as that settles it: the score of a part is that of
-    the best word that begins so. The sum of a text is the model's own score of its words.
+    A word's score is due at its first token already, as far as that settles it: a part scores as the best
+    word that begins so. The sum of a text is the model's own score of its words.
 
     Args:
         sequences: the spelling of each word, all different.
