@@ -213,13 +213,11 @@ def agreement(answers: Sequence[Sequence[Hashable]], scores: Sequence[float]) ->
 
 
 def check_tokens(tokens: Any, labels: int, blank: int | None, name: str) -> tuple[int, ...]:
-    """Return tokens as a tuple of ints. Raises UsageError for anything but labels other than the blank."""
+    """Return tokens as a tuple of ints. Raises UsageError for any that is no label, or is the blank."""
     values = tokens.tolist() if isinstance(tokens, Tensor | np.ndarray) else tokens
     valid = isinstance(values, list | tuple) and all(
         is_whole(token) and 0 <= token < labels and token != blank for token in values
     )
-    require(
-        valid,
-        f"{name} must be labels below {labels}{'' if blank is None else f' other than the blank, {blank}'}",
-    )
+    other = "" if blank is None else f", none of them {blank}"
+    require(valid, f"{name} must be a list of labels, numbers from 0 to {labels - 1}{other}")
     return tuple(values)

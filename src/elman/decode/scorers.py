@@ -156,9 +156,8 @@ class Stepped:
     def step(self, states: Sequence[Any], tokens: Sequence[int]) -> tuple[Array, list[Any]]:
         rows = [state for state, _ in states]
         with torch.no_grad():
-            logits, after = self._model.step(
-                torch.tensor(tokens), rows[0] if len(rows) == 1 else self._join(rows)
-            )
+            joined = rows[0] if len(rows) == 1 else self._join(rows)
+            logits, after = self._model.step(torch.tensor(tokens), joined)
             scores: Array = logits.double().log_softmax(1).cpu().numpy()
             each = [self._model.select(after, torch.tensor([i])) for i in range(len(rows))]
         ends = [0.0] * len(rows) if self._end is None else scores[:, self._end].tolist()
