@@ -28,7 +28,8 @@ def test_greedy_reads_the_likeliest_path_whole_or_in_pieces(
     stream, pieces = GreedyStream(blank=blank), []
     for piece in np.split(log_probs, np.cumsum(cuts)):
         pieces += stream.push(piece)
-        assert pieces + stream.tentative() == tokens[: len(pieces) + 1]
+        assert pieces == tokens[: len(pieces)]
+        assert len(stream.tentative()) <= 1
     assert pieces + stream.finish() == tokens
     assert stream.finish() == stream.tentative() == []
 
@@ -76,7 +77,7 @@ def test_an_impossible_text_has_no_alignment() -> None:
 
 
 def test_agreement_is_the_share_of_the_answers_that_say_the_same() -> None:
-    answers = ["turn on".split(), "turn off".split(), "burn the on".split()]
+    answers = [["turn", "on"], ["turn", "off"], ["burn", "the", "on"]]
     assert agreement(answers, [math.log(0.6), math.log(0.3), math.log(0.1)]) == pytest.approx([0.9, 0.7])
     assert agreement([[], [1]], [0.0, -1.0]) == []
     assert agreement([[1, 2]], [-800.0]) == [1.0, 1.0]
@@ -121,7 +122,9 @@ def test_a_blank_that_is_no_label_is_refused(blank: object) -> None:
 
 @pytest.mark.parametrize("text", [[0], [3], [-1], [1.0], [True], "1", 1, np.array([[1]]), torch.tensor([0])])
 def test_tokens_that_are_no_labels_are_refused(text: object) -> None:
-    with pytest.raises(UsageError, match="tokens must be a list of labels, numbers from 0 to 2, none of them 0"):
+    with pytest.raises(
+        UsageError, match="tokens must be a list of labels, numbers from 0 to 2, none of them 0"
+    ):
         align(frames(3, 3, 0), text)  # type: ignore[arg-type]
 
 

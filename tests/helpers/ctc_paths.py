@@ -36,13 +36,16 @@ def collapsed(path: Sequence[int], blank: int) -> list[list[int]]:
     return tokens
 
 
-def every_text(log_probs: NDArray[np.float64], blank: int) -> dict[Text, tuple[float, float, list[list[int]]]]:
+def every_text(
+    log_probs: NDArray[np.float64], blank: int
+) -> dict[Text, tuple[float, float, list[list[int]]]]:
     """Text → ln p of all its paths, of the best one, and that one's tokens with times."""
     texts: dict[Text, tuple[float, float, list[list[int]]]] = {}
+    rows = log_probs.tolist()
     for path in itertools.product(range(log_probs.shape[1]), repeat=len(log_probs)):
         tokens = collapsed(path, blank)
         text = tuple(token for token, _, _ in tokens)
-        score = float(sum(log_probs[t, label] for t, label in enumerate(path)))
+        score = sum(row[label] for row, label in zip(rows, path, strict=True))
         total, best, times = texts.get(text, (-math.inf, -math.inf, []))
         times, best = (tokens, score) if score > best else (times, best)
         texts[text] = float(np.logaddexp(total, score)), best, times

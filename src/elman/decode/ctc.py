@@ -202,8 +202,10 @@ def agreement(answers: Sequence[Sequence[Hashable]], scores: Sequence[float]) ->
     Raises UsageError if there is no answer, or not one score an answer.
     """
     require(0 < len(answers) == len(scores), "there must be at least one answer, and a score for each")
-    shares = np.exp(np.array(scores) - max(scores))
-    require(bool(np.isfinite(shares).all()), "scores must be numbers, at least one of them above -inf")
+    best = max(scores)
+    valid = -math.inf < best < math.inf and not any(math.isnan(score) for score in scores)
+    require(valid, "scores must be numbers below +inf, at least one of them above -inf")
+    shares = np.exp(np.array(scores) - best)
     sums = np.zeros(len(answers[0]))
     for answer, share in zip(answers, shares, strict=True):
         same = SequenceMatcher(None, answers[0], answer, autojunk=False).get_matching_blocks()

@@ -127,9 +127,9 @@ class BeamStream:
         """
         first, frames = self._frames.read(log_probs)
         committed: list[Token] = []
+        if not self._texts:
+            self._begin(frames.shape[1])
         for t, frame in enumerate(frames, start=first):
-            if not self._texts:
-                self._begin(len(frame))
             self._read(frame, t)
             committed += self._commit(t)
         return committed
