@@ -14,7 +14,7 @@ from elman.decode.ctc import GreedyStream, agreement, align, frames_needed, gree
 from elman.errors import UsageError
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 30), st.integers(1, 5), st.integers(0, 99), st.lists(st.integers(1, 9)))
 def test_greedy_reads_the_likeliest_path_whole_or_in_pieces(
     count: int, labels: int, seed: int, cuts: list[int]

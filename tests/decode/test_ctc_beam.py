@@ -102,7 +102,7 @@ streams = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(streams, st.integers(0, 99), st.lists(st.integers(0, 9)), st.integers(0, 7))
 def test_frames_in_pieces_give_the_same_as_the_whole(
     options: dict, seed: int, cuts: list[int], kind: int
@@ -171,7 +171,7 @@ def test_after_the_end_of_an_utterance_another_begins() -> None:
 def test_memory_and_the_beam_do_not_grow_with_the_stream() -> None:
     stream = BeamStream(certainty=0.9, delay=20, beam_width=8)
     longest = 0
-    for seed in range(30):
+    for seed in range(12):
         stream.push(frames(50, 4, seed, sharpness=1.0))
         longest = max(longest, *(len(text.tokens) for text in stream._texts))
     assert longest <= 25

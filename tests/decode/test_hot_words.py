@@ -34,7 +34,7 @@ def boosted(text: Phrase, phrases: list[Phrase], separator: int | None, end: boo
 phrase = st.lists(st.integers(0, 2), min_size=1, max_size=4).map(tuple)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(phrase, min_size=1, max_size=4),
     st.lists(st.integers(0, 2), max_size=9).map(tuple),

@@ -31,7 +31,7 @@ def cuts(text: Word, lexicon: list[Word], separator: int | None) -> Iterator[lis
         yield from ([i, *more] for more in cuts(rest[separator is not None :], lexicon, separator))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(words, texts, st.booleans(), st.booleans())
 def test_only_listed_phrases_are_allowed(
     lexicon: list[Word], text: Word, repeat: bool, separated: bool
@@ -54,7 +54,7 @@ def word_model(count: int, seed: int) -> History:
     return History(lambda past: p[(past @ (5 ** np.arange(past.shape[1]))) % 50], 2, (count,), end=count)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(words, texts, st.integers(0, 99), st.booleans())
 def test_a_text_scores_as_its_words_do(lexicon: list[Word], text: Word, seed: int, separated: bool) -> None:
     model = Weighted(word_model(len(lexicon), seed), 0.6, 0.3)

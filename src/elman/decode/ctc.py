@@ -68,7 +68,7 @@ class GreedyStream:
         ended: list[Token] = []
         for t, (label, peak) in enumerate(zip(labels.tolist(), peaks.tolist(), strict=True), start=first):
             if self._open is not None and self._open.token == label:
-                self._open = extended(self._open, peak)
+                self._open = self._open._replace(end=t + 1, confidence=max(self._open.confidence, peak))
                 continue
             ended += self.finish()
             if label != self._frames.blank:
@@ -121,11 +121,6 @@ def _checked(log_probs: Any) -> Array:
         what = "holds NaN" if np.isnan(frames[t]).any() else "does not hold log-probabilities"
         require(False, f"frame {t} of log_probs {what}: the exponentials of a frame must sum to 1")
     return frames
-
-
-def extended(token: Token, peak: float) -> Token:
-    """Return the token with one more frame, in which it has probability `peak`."""
-    return Token(token.token, token.start, token.end + 1, max(token.confidence, peak))
 
 
 def frames_needed(tokens: Sequence[int]) -> int:

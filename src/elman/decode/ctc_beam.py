@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.decode.ctc import Frames, Token, extended
+from elman.decode.ctc import Frames, Token
+from elman.decode.ctc_text import Text
 from elman.decode.loop import require
 from elman.decode.scorers import Scorer
 from elman.settings import is_number, is_whole
 
 Array = NDArray[np.float64]
-Times = tuple[Token, ...]
 
 
 class Hypothesis(NamedTuple):
@@ -50,23 +50,6 @@ def beam(
     stream = BeamStream(blank=blank, beam_width=beam_width, scorers=scorers, margin=margin)
     committed = stream.push(log_probs)
     return [one._replace(tokens=committed + one.tokens) for one in stream.finish(n_best)]
-
-
-class _Text(NamedTuple):
-    """A text of the beam, and its best path that ends in a blank and best one that ends in its last token:
-    their ln p, and the times on them of the tokens that are not committed."""
-
-    tokens: tuple[int, ...]  # not committed yet
-    last: int  # the last token, committed or not; the blank if there is none
-    blank_best: float
-    token_best: float
-    blank_times: Times
-    token_times: Times
-    states: tuple[Any, ...]  # of the scorers
-
-    @property
-    def times(self) -> Times:
-        return self.blank_times if self.blank_best >= self.token_best else self.token_times
 
 
 class _Sums(NamedTuple):
@@ -117,7 +100,7 @@ class BeamStream:
         self._frames = Frames(blank)
         self._width, self._scorers, self._margin = beam_width, tuple(scorers), margin
         self._certainty, self._delay = certainty, delay
-        self._texts: list[_Text] = []  # best first; none before the first frame of an utterance
+        self._texts: list[Text] = []  # best first; none before the first frame of an utterance
         self._sums: _Sums
 
     def push(self, log_probs: Tensor | NDArray[Any]) -> list[Token]:
@@ -136,7 +119,7 @@ class BeamStream:
 
     def tentative(self) -> list[Token]:
         """Return the best text's tokens that are not committed. They may change."""
-        return list(self._texts[0].times) if self._texts else []
+        return list(self._texts[0].times(self._frames.count)) if self._texts else []
 
     def finish(self, n_best: int = 1) -> list[Hypothesis]:
         """End the utterance: return the likeliest rests of its text after the committed tokens, at most
@@ -157,7 +140,7 @@ class BeamStream:
         for text, ln_p, bias, end in zip(self._texts, acoustic, self._sums.bias.tolist(), ends, strict=True):
             if end > -math.inf or not whole:
                 bias += end if whole else 0.0
-                rests.append(Hypothesis(list(text.times), ln_p + bias, ln_p, bias, whole))
+                rests.append(Hypothesis(list(text.times(self._frames.count)), ln_p + bias, ln_p, bias, whole))
         self._texts = []
         return sorted(rests, key=lambda one: -one.score)[:n_best]
 
@@ -166,7 +149,7 @@ class BeamStream:
         states = tuple(state for _, state in starts)
         zero, none = np.zeros(1), np.full(1, -math.inf)
         self._sums = _Sums(zero, none, zero, zero, _total([scores[None] for scores, _ in starts], 1, labels))
-        self._texts = [_Text((), self._frames.blank, 0.0, -math.inf, (), (), states)]
+        self._texts = [Text((), self._frames.blank, 0.0, -math.inf, (), (), 0, -math.inf, states)]
 
     def _read(self, frame: Array, t: int) -> None:
         """Extend the texts by a frame (V) and keep the best."""
@@ -177,42 +160,37 @@ class BeamStream:
         longer[np.arange(count), last] = sums.blank + said  # without a blank between, a repeated token is one
         longer[:, blank] = -math.inf
         stay_token, stay_blank = sums.token + said, mass + frame[blank]
-        # texts that others of the beam become by one more token
-        at = {text.tokens: i for i, text in enumerate(texts)}
-        parents = [at.get(text.tokens[:-1], -1) if text.tokens else -1 for text in texts]
-        children = [i for i in range(count) if parents[i] >= 0]
+        parents = _parents(texts)
+        children = [i for i, parent in enumerate(parents) if parent >= 0]
         if children:
             reached = np.array(parents)[children], last[children]
             stay_token[children] = np.logaddexp(stay_token[children], longer[reached])
             longer[reached] = -math.inf
-        stay, grow = np.logaddexp(stay_blank, stay_token) + sums.bias, longer
+        stay, grow = np.logaddexp(stay_blank, stay_token), longer
         if self._scorers:
-            grow = longer + (sums.gains + sums.bias[:, None])
+            stay, grow = stay + sums.bias, longer + (sums.gains + sums.bias[:, None])
         ranks = np.concatenate((stay, grow.ravel()))
         chosen = self._best(ranks)
         if not len(chosen):  # the scorers forbid all that this frame allows: leave it out
             return
-        stayed = chosen < count
-        sources, tokens = np.divmod(chosen - count, len(frame))
-        sources[stayed] = chosen[stayed]
-        gains, bias = sums.gains[sources], sums.bias[sources]
-        bias[~stayed] += sums.gains[sources, tokens][~stayed]
-        self._sums = _Sums(
-            np.where(stayed, stay_blank[sources], -math.inf),
-            np.where(stayed, stay_token[sources], longer[sources, tokens]),
-            bias,
-            ranks[chosen],
-            gains,
-        )
-        values, paths = frame.tolist(), zip(stayed.tolist(), sources.tolist(), tokens.tolist(), strict=True)
-        self._texts = [
-            _stayed(texts[i], texts[parents[i]] if parents[i] >= 0 else None, values, blank, t)
-            if stays
-            else _grown(texts[i], token, values, t)
-            for stays, i, token in paths
-        ]
-        if self._scorers and not stayed.all():
-            self._score(np.flatnonzero(~stayed).tolist())
+        token_mass = np.concatenate((stay_token, longer.ravel()))[chosen]
+        values, grown = frame.tolist(), []
+        self._texts, sources = [], chosen.tolist()
+        for k, source in enumerate(sources):
+            if source < count:
+                parent = texts[parents[source]] if parents[source] >= 0 else None
+                self._texts.append(texts[source].stayed(parent, values, blank, t))
+            else:
+                sources[k], token = divmod(source - count, len(values))
+                self._texts.append(texts[sources[k]].grown(token, values, t))
+                grown.append(k)
+        blank_mass, bias, gains = stay_blank[sources], sums.bias[sources], sums.gains[sources]
+        if grown:
+            blank_mass[grown] = -math.inf
+            bias[grown] += gains[grown, [self._texts[k].last for k in grown]]
+        self._sums = _Sums(blank_mass, token_mass, bias, ranks[chosen], gains)
+        if self._scorers and grown:
+            self._score(grown)
 
     def _best(self, ranks: Array) -> NDArray[np.int64]:
         """Return the places of the best ranks, best first, the lowest of equals."""
@@ -238,16 +216,15 @@ class BeamStream:
         """Cut off and return the tokens that all texts begin with, once others have left where they must."""
         committed: list[Token] = []
         while self._texts[0].tokens:
-            best = self._texts[0]
-            first = best.tokens[0]
+            first, oldest = self._texts[0].tokens[0], self._texts[0].times(t + 1)[0]
             agree = [i for i, text in enumerate(self._texts) if text.tokens and text.tokens[0] == first]
             if len(agree) < len(self._texts):
-                late = self._delay is not None and t + 1 - best.times[0].start >= self._delay
+                late = self._delay is not None and t + 1 - oldest.start >= self._delay
                 if not late and self._share(agree) < self._certainty:
                     break
                 self._sums = _Sums(*(values[agree] for values in self._sums))
-            committed.append(best.times[0])
-            self._texts = [_cut(self._texts[i]) for i in agree]
+            committed.append(oldest)
+            self._texts = [self._texts[i].cut() for i in agree]
         return committed
 
     def _share(self, agree: list[int]) -> float:
@@ -257,39 +234,10 @@ class BeamStream:
         return float(shares[agree].sum() / shares.sum())
 
 
-def _stayed(text: _Text, parent: _Text | None, frame: list[float], blank: int, t: int) -> _Text:
-    """Return the text after a frame that adds no token to it, except on paths of its parent."""
-    tokens, last, blank_best, token_best, blank_times, token_times, states = text
-    said = frame[last]
-    if blank_best < token_best:
-        blank_best, blank_times = token_best, token_times
-    token_best += said
-    if parent is not None and (before := _best_before(parent, last))[0] + said > token_best:
-        token_best, token_times = before[0] + said, (*before[1], Token(last, t, t + 1, math.exp(said)))
-    elif token_times:  # none are left if the last token is committed
-        token_times = (*token_times[:-1], extended(token_times[-1], math.exp(said)))
-    return _Text(tokens, last, blank_best + frame[blank], token_best, blank_times, token_times, states)
-
-
-def _grown(text: _Text, token: int, frame: list[float], t: int) -> _Text:
-    """Return the text with one more token; its scorers' states are still those before it."""
-    best, times = _best_before(text, token)
-    times = (*times, Token(token, t, t + 1, math.exp(frame[token])))
-    return _Text((*text.tokens, token), token, -math.inf, best + frame[token], (), times, text.states)
-
-
-def _best_before(text: _Text, token: int) -> tuple[float, Times]:
-    """Return the best path on which a token may follow the text: after a blank, if it equals the last."""
-    if token == text.last or text.blank_best >= text.token_best:
-        return text.blank_best, text.blank_times
-    return text.token_best, text.token_times
-
-
-def _cut(text: _Text) -> _Text:
-    """Return the text without its first token, which is committed."""
-    return text._replace(
-        tokens=text.tokens[1:], blank_times=text.blank_times[1:], token_times=text.token_times[1:]
-    )
+def _parents(texts: list[Text]) -> list[int]:
+    """Return the place of the text that each becomes by one more token; -1 if it isn't in the beam."""
+    at = {text.tokens: i for i, text in enumerate(texts)}
+    return [at.get(text.tokens[:-1], -1) if text.tokens else -1 for text in texts]
 
 
 def _total(rows: list[Array], count: int, labels: int) -> Array:
