@@ -7,13 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from ctc_paths import bias
+from ctc_paths import bias, frames
 from elman.decode import Model
+from elman.decode.ctc_beam import beam
 from elman.decode.scorers import History, Stepped, Weighted
 from elman.errors import UsageError
 from elman.nn import LSTM
 from elman.nn.states import select_rows
 from elman.tasks.generate.baseline import NGram
+from elman.tasks.generate.network import IncrementalDecoder, LanguageNet
+from elman.tasks.generate.settings import Settings
 
 TEXT = (3, 1, 4, 1, 2, 0, 3)
 
@@ -83,6 +86,30 @@ def test_a_recurrent_network_scores_texts_of_different_histories_in_one_step() -
     np.testing.assert_allclose(rows[1], alone[0], atol=1e-6)
     both, _ = scorer.step([states[1], states[0]], [4, 4])
     np.testing.assert_allclose(both[0], scorer.step([state], [4])[0][0], atol=1e-6)
+
+
+def test_the_network_of_a_language_model_is_one() -> None:
+    torch.manual_seed(0)
+    net = LanguageNet(Settings(hidden=8, embedding=6, layers=2), 5).eval()
+    decoder = IncrementalDecoder(net)
+
+    def step(tokens: Tensor, state: object) -> tuple[Tensor, object]:
+        features, new = decoder.step(tokens, state)
+        return decoder.logits(features), new
+
+    def joined(states: list) -> tuple:
+        return tuple(join(layers) for layers in zip(*states, strict=True))
+
+    scorer = Stepped(Model(step, select_rows), 0, None, joined)
+    with torch.no_grad():
+        features, _, _ = net(torch.tensor([[0], *([token] for token in TEXT)]))
+        log_probs = net.log_probs(features)[:, 0]
+    expected = sum(float(log_probs[t, token]) for t, token in enumerate(TEXT))
+    assert bias(scorer, TEXT) == pytest.approx(expected, abs=1e-4)
+    found = beam(frames(12, 5, 0), scorers=[Weighted(scorer, 0.5)])
+    assert found[0].bias == pytest.approx(
+        0.5 * bias(scorer, [token.token for token in found[0].tokens]), abs=1e-4
+    )
 
 
 def test_a_weight_a_bonus_and_the_ids_of_another_vocabulary() -> None:
