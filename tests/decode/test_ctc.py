@@ -128,6 +128,13 @@ def test_tokens_that_are_no_labels_are_refused(text: object) -> None:
         align(frames(3, 3, 0), text)  # type: ignore[arg-type]
 
 
+def test_tokens_may_be_of_numpy_or_torch() -> None:
+    log_probs = frames(4, 3, 0)
+    expected = align(log_probs, [2, 1])
+    for text in ((2, 1), np.array([2, 1]), torch.tensor([2, 1]), [*np.array([2, 1], np.int32)]):
+        assert align(log_probs, text) == expected
+
+
 def test_every_piece_has_the_labels_of_the_first() -> None:
     stream = GreedyStream()
     stream.push(frames(1, 3, 0))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.decode.loop import require
-from elman.settings import is_whole
+from elman.settings import is_whole, plain
 
 Array = NDArray[np.float64]
 
@@ -212,9 +212,8 @@ def agreement(answers: Sequence[Sequence[Hashable]], scores: Sequence[float]) ->
 def check_tokens(tokens: Any, labels: int, blank: int | None, name: str) -> tuple[int, ...]:
     """Return tokens as a tuple of ints. Raises UsageError for any that is no label, or is the blank."""
     values = tokens.tolist() if isinstance(tokens, Tensor | np.ndarray) else tokens
-    valid = isinstance(values, list | tuple) and all(
-        is_whole(token) and 0 <= token < labels and token != blank for token in values
-    )
+    values = [plain(token) for token in values] if isinstance(values, list | tuple) else [None]
+    valid = all(is_whole(token) and 0 <= token < labels and token != blank for token in values)
     other = "" if blank is None else f", none of them {blank}"
     require(valid, f"{name} must be a list of labels, numbers from 0 to {labels - 1}{other}")
     return tuple(values)
