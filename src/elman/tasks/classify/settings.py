@@ -10,7 +10,7 @@ POOLS: Final = ("mean", "max", "last")
 # A text is read so many times; of few texts each more often, of many less often.
 EPOCHS: Final = 10
 FEW_SEQUENCES, FEW_EPOCHS = 25_000, 30
-MANY_SEQUENCES, MANY_EPOCHS = 200_000, 3
+MANY_SEQUENCES, MANY_EPOCHS = 100_000, 3
 LEARNING_RATE: Final = 2e-3
 EMA_DECAY: Final = 0.98
 # Networks whose answers are averaged, by the number of rows that there must be fewer of; and their units.
