@@ -141,12 +141,12 @@ def test_support(
     for one in candidates:
         near = retrieval.nearest(context, 100)
         alike = [words(reply) == words(one) for reply, _ in near]
-        of_same = [same for same, (_, cosine) in zip(alike, near, strict=True) if cosine == 1]
+        same = Counter(" ".join(words(reply)) for reply, cosine in near if known and cosine == 1)
         if True in alike:
             del near[alike.index(True)]
         likeness = [cosine * oracle.cosine(reply, one) for reply, cosine in near[:count]]
-        share = sum(of_same) / len(of_same) if known and of_same else 0.0
-        expected.append(max([share, *likeness]))
+        times = same[" ".join(words(one))]
+        expected.append(max([times and times / math.hypot(*same.values()), *likeness]))
     support = retrieval.support(context, candidates, count, known)
     np.testing.assert_allclose(support, expected, rtol=0, atol=1e-11)
 

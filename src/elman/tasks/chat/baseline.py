@@ -91,13 +91,14 @@ class Retrieval:
         It is the largest product of both cosines for the `count` nearest pairs. A training reply does not
         speak for itself, as none speaks for the true reply to a new text: the nearest pair whose reply has
         the candidate's words is left out. But a reply to the very words of the context, if they are `known`,
-        counts at least by its share of the replies to them.
+        counts at least by its cosine with the counts of the replies to them: 1 if it was the only one.
         """
         near = [
             (" ".join(words(reply)), _vector(reply, self._reply_idf), cosine)
             for reply, cosine in self.nearest(context, MAX_NEIGHBOURS)
         ]
         same = Counter(reply for reply, _, cosine in near if known and cosine == 1)
+        length = math.hypot(*same.values()) or 1.0
         replies = [reply for reply, _, _ in near]
         rows = []
         for text in candidates:
@@ -105,7 +106,7 @@ class Retrieval:
             left_out = replies.index(candidate) if candidate in replies else None
             others = [row for k, row in enumerate(near[: count + 1]) if k != left_out][:count]
             likeness = [cosine * _cosine(reply, vector) for _, reply, cosine in others]
-            rows.append(max([same[candidate] / max(same.total(), 1), *likeness]))
+            rows.append(max([same[candidate] / length, *likeness]))
         return rows
 
 
