@@ -77,6 +77,14 @@ class Retrieval:
         order = np.argsort(-rounded, kind="stable")[:count]
         return [(self.replies[best[k]], float(rounded[k])) for k in order]
 
+    def has_words_of(self, reply: str, context: Sequence[str]) -> bool:
+        """Return whether every word of a reply, numbers aside, is one of the training replies or of the
+        context (texts)."""
+        spoken = {word for text in context for word in words(text)}
+        return all(
+            word in self._reply_idf or word in spoken or not word.isalpha() for word in words(reply)
+        )
+
     def rank(self, context: str, candidates: Sequence[str]) -> list[float]:
         """Return the cosine of each candidate with the nearest context's reply, by the idf of replies."""
         ((reply, _),) = self.nearest(context)

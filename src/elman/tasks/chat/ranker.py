@@ -59,6 +59,10 @@ class Ranker:
         scores: list[float] = (evidence @ self.weights.double()).tolist()
         return scores
 
+    def has_words(self, turns: Sequence[str], reply: str) -> bool:
+        """Return whether the words of a reply are words, as far as is known: small networks make up some."""
+        return self.retrieval is None or self.retrieval.has_words_of(reply, turns)
+
     def retrieve(self, turns: Sequence[str], count: int) -> list[str]:
         """Return at most `count` different training replies that fit a conversation best, best first."""
         if self.retrieval is None or count < 1:
