@@ -161,3 +161,11 @@ def test_a_training_reply_does_not_speak_for_itself() -> None:
     assert alone == other == 0 and seconded > 0.3
     assert retrieval.support("Where is the bank?", asked)[0] == 1  # known
     assert retrieval.support("Where is the bank?", asked, known=False)[0] == 0
+
+
+def test_words_are_those_of_training_replies_and_of_the_context() -> None:
+    retrieval = Retrieval.fit(["who are you"], ["I'm a robot."])
+    for reply in ("A robot?", "I am 27, Zoe!", "…"):
+        assert retrieval.has_words_of(reply, ["Am I Zoe?"])
+    for reply in ("A robbit?", "You, a robot.", "I am Zoe"):  # contexts of the training count for nothing
+        assert not retrieval.has_words_of(reply, [])

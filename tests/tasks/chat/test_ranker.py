@@ -51,6 +51,12 @@ def test_a_known_reply_counts_only_where_texts_may_be_known(ranker: Ranker) -> N
         assert evidence[:, 2].tolist() == pytest.approx(support)
 
 
+def test_made_up_words_are_told_by_the_training_replies(ranker: Ranker) -> None:
+    assert ranker.has_words(["Hello, I am Quux."], "Hello, Quux!")
+    assert not ranker.has_words(["Hello!"], "Hello, Quux!")
+    assert Ranker(ranker.encoder, ranker.codec, None, ranker.weights).has_words([], "Quux")
+
+
 def test_the_best_training_replies_are_retrieved(ranker: Ranker) -> None:
     turns = ["What colour has snow?"]
     best = ranker.retrieve(turns, 3)

@@ -81,9 +81,7 @@ class Retrieval:
         """Return whether every word of a reply, numbers aside, is one of the training replies or of the
         context (texts)."""
         spoken = {word for text in context for word in words(text)}
-        return all(
-            word in self._reply_idf or word in spoken or not word.isalpha() for word in words(reply)
-        )
+        return all(word in self._reply_idf or word in spoken or not word.isalpha() for word in words(reply))
 
     def rank(self, context: str, candidates: Sequence[str]) -> list[float]:
         """Return the cosine of each candidate with the nearest context's reply, by the idf of replies."""
