@@ -1,7 +1,7 @@
 """A chatbot on public data (variable ELMAN_DATA), through the public API.
 
 ELMAN_DATA=... python bench/quality.py dialog ranker small_talk
-ELMAN_DATA=... python bench/quality_chat.py dialog FOLDER
+ELMAN_DATA=... python bench/quality_chat.py dialog FOLDER [epochs=2 ...]
 
 The second command keeps the model in a folder, scores the one that is there already, goes on with a training
 that was interrupted, and prints the thirty replies as a table.
@@ -126,13 +126,14 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
 }
 
 
-def main(figure: str, folder: str) -> None:
+def main(figure: str, folder: str, *options: str) -> None:
     """Compute a figure of `dialog` or `ranker` with the model in a folder, which is trained if it is not
-    there yet."""
+    there yet, with settings such as "epochs=2"."""
     figures = {"dialog": dialog, "ranker": ranker}
     if figure not in figures:
         sys.exit(f"there is no figure {figure!r} of a model in a folder: there are {', '.join(figures)}")
-    result = figures[figure](folder=folder)
+    settings = {name: int(value) for name, value in (option.split("=") for option in options)}
+    result = figures[figure](folder=folder, **settings)
     print(json.dumps({"figure": figure} | result), flush=True)
     for row in result["replies"]:
         print(f"| {row['prompt']} | {row['reply']} | {'retrieved' if row['retrieved'] else 'written'} |")
@@ -176,6 +177,6 @@ def _long(turn: str) -> bool:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit("which figure, and in which folder?")
     main(*sys.argv[1:])

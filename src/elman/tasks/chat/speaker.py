@@ -193,9 +193,9 @@ class Speaker:
         return pools
 
     def _ranked(self, pool: _Pool, turns: Sequence[str]) -> list[Reply]:
-        """Rank by maximum mutual information (Li et al., arXiv:1510.03055), or by the ranker's sum of that and
-        more, less a penalty for repetition. Silence, repeated turns, replies without an end and, if there is a
-        ranker, those with made-up words come last, in this order."""
+        """Rank by maximum mutual information (Li et al., arXiv:1510.03055), or by the ranker's sum of that
+        and more, less a penalty for repetition. Silence, repeated turns, replies without an end and, if
+        there is a ranker, those with made-up words come last, in this order."""
         priors = self.log_prior([list(ids) for ids in pool])
         texts = [self.codec.text(ids) if one.text is None else one.text for ids, one in pool.items()]
         ranks = [
