@@ -42,7 +42,7 @@ from elman.typed import RawText, typed
 
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
-VALIDATION: Final = {"replies": 200, "talks": 5}  # scored at the end of a training
+VALIDATION: Final = {"replies": 200, "talks": 2}  # scored at the end of a training
 INTERRUPTED: Final = {"replies": 10, "talks": 0}  # the same, of an interrupted one
 NO_REPLY: Final = "holds no turn of the assistant after one of the user."
 

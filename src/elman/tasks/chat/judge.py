@@ -70,7 +70,7 @@ def evaluate(
 
 def ranking_evidence(speaker: Speaker, conversations: Sequence[Conversation], replies: int) -> list[Tensor]:
     """Return, for at most `replies` true replies, what speaks for each and for others (20, 3), as
-    `Ranker.evidence` does, the true one first."""
+    `Ranker.evidence` does if no text is known, the true one first."""
     places, rivals = _tasks(conversations, replies)
     evidence: list[Tensor] = []
     for position, recent in _moments(speaker, conversations, places):
@@ -190,7 +190,7 @@ def _evidence(
     ranker = speaker.ranker
     if ranker is None:
         return [torch.tensor(row, dtype=torch.float64)[:, None] for row in rows]
-    return [ranker.evidence(*one) for one in zip(recent, rivals, rows, strict=True)]
+    return [ranker.evidence(*one, known=False) for one in zip(recent, rivals, rows, strict=True)]
 
 
 def _hits(evidence: Sequence[Tensor], column: int) -> float:
