@@ -236,3 +236,14 @@ def test_bad_frames_scores_and_counts_are_refused() -> None:
     with pytest.raises(UsageError, match="a scorer gave NaN"):
         beam(said("a"), scorers=[History(lambda contexts: np.full((len(contexts), 3), math.nan), 1)])
     assert beam(np.zeros((0, 2))) == [Hypothesis([], 0.0, 0.0, 0.0, True)]
+
+
+@pytest.mark.parametrize("options", [{}, {"certainty": 0.9}, {"beam_width": 1}])
+@pytest.mark.parametrize("sure", [0.99, 1 - 2e-7])
+def test_a_token_is_not_committed_while_it_is_said(options: dict[str, Any], sure: float) -> None:
+    p = np.full((12, 3), (1 - sure) / 2)
+    p[np.arange(12), [1] * 5 + [0, 2, 2, 2, 0, 0, 0]] = sure
+    stream = BeamStream(**options)
+    tokens = [*stream.push(np.log(p)), *stream.finish()[0].tokens]
+    assert [(token.start, token.end) for token in tokens] == [(0, 5), (6, 9)]
+    assert [(token.start, token.end) for token in greedy(np.log(p))] == [(0, 5), (6, 9)]

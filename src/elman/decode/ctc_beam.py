@@ -218,8 +218,11 @@ class BeamStream:
         while self._texts[0].tokens:
             first, oldest = self._texts[0].tokens[0], self._texts[0].times(t + 1)[0]
             agree = [i for i, text in enumerate(self._texts) if text.tokens and text.tokens[0] == first]
+            late = self._delay is not None and t + 1 - oldest.start >= self._delay
+            lasts = len(self._texts[0].tokens) == 1 and self._sums.token[0] > self._sums.blank[0]
+            if lasts and not late:
+                break  # it is still being said
             if len(agree) < len(self._texts):
-                late = self._delay is not None and t + 1 - oldest.start >= self._delay
                 if not late and self._share(agree) < self._certainty:
                     break
                 self._sums = _Sums(*(values[agree] for values in self._sums))

@@ -2,18 +2,17 @@
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elman.decode.ctc import check_tokens
 from elman.decode.loop import require
+from elman.decode.scorers import MAX_KEPT_SCORES
 from elman.settings import is_number
 
 Array = NDArray[np.float64]
-
-MAX_KEPT_ROWS: Final = 4096
 
 
 class State(NamedTuple):
@@ -121,7 +120,7 @@ class HotWords:
     def _row(self, state: State) -> Array:
         row = self._rows.get(state)
         if row is None:
-            if len(self._rows) >= MAX_KEPT_ROWS:
+            if len(self._rows) * self._tokens >= MAX_KEPT_SCORES:
                 self._rows = {}
             row = self._rows[state] = np.full(self._tokens, -self._boost * self._pending(state))
             node: Any = state.node

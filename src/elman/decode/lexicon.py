@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from elman.decode.ctc import check_tokens
 from elman.decode.loop import require
-from elman.decode.scorers import Scorer
+from elman.decode.scorers import MAX_KEPT_SCORES, Scorer
 
 Array = NDArray[np.float64]
 
-MAX_KEPT_SCORES: Final = 1 << 20  # of rows that are likely to be asked for again
 ROOT: Final = 0
 
 

@@ -7,25 +7,23 @@ keeps it.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 
 from elman.errors import UsageError
+from elman.settings import is_whole
 from elman.training import checkpoint, distributed
 from elman.training.plan import Plan
 from elman.training.problem import detached
 from elman.training.progress import duration
-from elman.training.signals import Interrupted, time_limit
 from elman.training.stderr import say
 
 RESERVE: Final = 0.1  # of the minutes, for scoring, for saving and for a machine that gets slower
 # A network that can take this share of its usual steps is preferred to a smaller one that can take more.
 ENOUGH: Final = 0.3
 MEASURED_STEPS, MEASURED_SECONDS = 6, 2.0
-VALIDATION_SECONDS: Final = 4.0  # at most, for a measured one
 MIN_UNITS: Final = 64
 
 
@@ -64,25 +62,34 @@ def in_time(
     """
     if minutes is None:
         return make({})
-    if distributed.processes() > 1:
-        raise UsageError("minutes fits a training of one process; give epochs or max_steps for several")
-    if resume and folder is not None:
-        return make(_chosen_before(checkpoint.identity(Path(folder)), sizes))
+    before = chosen_before(minutes, folder, resume)
+    if before is not None:
+        return make(_sizes_of(before, sizes))
     for size in sizes:
         trial = make(size)
         batches, seconds = len(trial.problem.batches(0, 0, 1)), epoch_seconds(trial)
+        left = seconds_left(minutes, started)
         usual = min(trial.plan.epochs, (trial.plan.max_steps or math.inf) / batches)
-        epochs = min(share * seconds_left(minutes, started) / seconds, usual)
+        epochs = min(share * left / seconds, usual)
         if epochs >= ENOUGH * usual:
             break
     steps = int(epochs * batches)
     if steps < 1:
-        step = f"a step takes {seconds / batches:.2g} s"
-        raise UsageError(f"minutes={minutes:g} is too short for these data: {step}")
+        cost = f"{max(share * left, 0):.0f} s are left for steps of {seconds / batches:.2g} s"
+        raise UsageError(f"minutes={minutes:g} is too short for these data: {cost}")
     if progress:
         part = f"{steps:,} steps, {epochs:.1f} of {usual:.3g} epochs"
         say(f"training {_phrase(size)}for {duration(epochs * seconds)}: {part}")
     return make(dict(size) | ({} if epochs == usual else {"max_steps": steps}))
+
+
+def chosen_before(minutes: float | None, folder: str | Path | None, resume: bool) -> dict[str, Any] | None:
+    """Return the identity of the run that is continued in minutes, if one is. Raises as `in_time` does."""
+    if minutes is not None and distributed.processes() > 1:
+        raise UsageError("minutes fits a training of one process; give epochs or max_steps for several")
+    if minutes is None or not resume or folder is None:
+        return None
+    return checkpoint.identity(Path(folder))
 
 
 def seconds_left(minutes: float, started: float) -> float:
@@ -105,17 +112,20 @@ def smaller(values: Mapping[str, int], choices: Mapping[str, Any]) -> list[dict[
     return sizes
 
 
-def _chosen_before(identity: Mapping[str, Any], sizes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _sizes_of(identity: Mapping[str, Any], sizes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a run chose, without what is larger than the sizes that it chose from."""
     plan, settings = identity.get("plan"), identity.get("settings")
     plan, settings = (values if isinstance(values, dict) else {} for values in (plan, settings))
-    chosen = {name: settings[name] for name in sizes[0] if name in settings}
+    chosen = {name: settings.get(name) for name, most in sizes[0].items()}
+    chosen = {name: value for name, value in chosen.items() if is_whole(value) and value <= sizes[0][name]}
     return chosen | {"max_steps": plan.get("max_steps")}
 
 
 def _step_seconds(trial: Trial, batches: Sequence[Any]) -> float:
-    """Return the average time of an optimizer step, over batches from all parts of an epoch."""
-    model, problem = trial.model.train(), trial.problem
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
+    """Return the average time of an optimizer step, over batches from all parts of an epoch, on the device
+    and in the precision of the plan."""
+    fabric, problem = distributed.fabric(trial.plan.device, trial.plan.precision), trial.problem
+    model, optimizer = fabric.setup(trial.model.train(), torch.optim.AdamW(trial.model.parameters(), lr=0.0))
     count = min(MEASURED_STEPS, len(batches))
     chosen = [batches[k * len(batches) // count] for k in range(count)]
     times, state = [], None
@@ -123,7 +133,7 @@ def _step_seconds(trial: Trial, batches: Sequence[Any]) -> float:
         start = time.monotonic()
         total, items, state = problem.loss(model, batch, state)
         state = detached(state)
-        (total / (items or 1.0)).backward()
+        fabric.backward(total / (items or 1.0))
         optimizer.step()
         optimizer.zero_grad()
         times.append(time.monotonic() - start)
@@ -133,10 +143,9 @@ def _step_seconds(trial: Trial, batches: Sequence[Any]) -> float:
 
 
 def _validation_seconds(trial: Trial) -> float:
-    """Return the time of a validation, at most VALIDATION_SECONDS."""
     start = time.monotonic()
     trial.model.eval()
-    with torch.no_grad(), suppress(Interrupted), time_limit(VALIDATION_SECONDS):
+    with torch.no_grad():
         trial.problem.validate(trial.model)
     return time.monotonic() - start
 

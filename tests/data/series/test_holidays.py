@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from elman.data.series.holidays import check_country, holidays_of_steps
-from elman.errors import UsageError
+from elman.errors import ElmanError, UsageError
 
 pytest.importorskip("holidays")
 
@@ -46,5 +46,5 @@ def test_the_package_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError(name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(UsageError, match=r"install it with `pip install 'elman\[holidays\]'`"):
+    with pytest.raises(ElmanError, match=r"install it with `pip install 'elman\[holidays\]'`"):
         holidays_of_steps(stamps("1950-01-01", 2, "D"), "AT")

@@ -141,7 +141,8 @@ def test_support(
     for one in candidates:
         near = retrieval.nearest(context, 100)
         alike = [words(reply) == words(one) for reply, _ in near]
-        same = Counter(" ".join(words(reply)) for reply, cosine in near if known and cosine == 1)
+        exact = (reply for text, reply in corpus if words(text) == words(context))
+        same = Counter(" ".join(words(reply)) for reply in exact if known)
         if True in alike:
             del near[alike.index(True)]
         likeness = [cosine * oracle.cosine(reply, one) for reply, cosine in near[:count]]

@@ -1,5 +1,6 @@
 """Columns of lists, and of texts with a separator."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,3 +84,11 @@ def test_an_unknown_label_is_named_with_its_row() -> None:
     assert read.labels.tolist() == [[1, 1], [0, 0]]
     with pytest.raises(DataError, match="holds no lists; give lists, or the separator"):
         read_examples(read_table(rows(["a"])), "text", "label", labels)
+
+
+def test_a_file_of_lists_and_single_labels_is_refused(tmp_path: Path) -> None:
+    """Such a column is read as text, and a list would be a label of its own."""
+    file = tmp_path / "mixed.jsonl"
+    file.write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": ["x", "y"]}\n')
+    with pytest.raises(DataError, match=r"row 2.*column 'label' holds a list, but not in every row"):
+        has_lists(read_table(file), "label", None)

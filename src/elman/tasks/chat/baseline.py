@@ -15,6 +15,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -77,6 +78,14 @@ class Retrieval:
         order = np.argsort(-rounded, kind="stable")[:count]
         return [(self.replies[best[k]], float(rounded[k])) for k in order]
 
+    @cached_property
+    def _replies_to(self) -> dict[str, Counter[str]]:
+        """The replies to each context, both as their words alone, with their counts."""
+        replies: dict[str, Counter[str]] = defaultdict(Counter)
+        for context, reply in zip(self.contexts, self.replies, strict=True):
+            replies[" ".join(words(context))][" ".join(words(reply))] += 1
+        return replies
+
     def has_words_of(self, reply: str, context: Sequence[str]) -> bool:
         """Return whether every word of a reply, numbers aside, is one of the training replies or of the
         context (texts)."""
@@ -103,7 +112,7 @@ class Retrieval:
             (" ".join(words(reply)), _vector(reply, self._reply_idf), cosine)
             for reply, cosine in self.nearest(context, MAX_NEIGHBOURS)
         ]
-        same = Counter(reply for reply, _, cosine in near if known and cosine == 1)
+        same = self._replies_to.get(" ".join(words(context)), Counter()) if known else Counter()
         length = math.hypot(*same.values()) or 1.0
         replies = [reply for reply, _, _ in near]
         rows = []

@@ -43,6 +43,7 @@ from elman.typed import RawText, typed
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
 VALIDATION: Final = {"replies": 200, "talks": 2}  # scored at the end of a training
+SCORING_SECONDS: Final = 20.0  # of the minutes of a training, for the scores at its end
 INTERRUPTED: Final = {"replies": 10, "talks": 0}  # the same, of an interrupted one
 NO_REPLY: Final = "holds no turn of the assistant after one of the user."
 
@@ -116,7 +117,7 @@ class Chatbot(Task):
             skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
                 first, rather than to raise DataError for it; refused where they are more than half of all.
         """
-        started = monotonic()
+        started = monotonic() - SCORING_SECONDS
         _, asked = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
@@ -150,7 +151,7 @@ class Chatbot(Task):
             network = LanguageNet(chosen.language, len(codec))
             return Trial(network, NextToken(text, held_out_text, chosen.language, plan), plan, chosen)
 
-        ranker, rest = ranker_in_time(ranking, chosen, asked.minutes, started)
+        ranker, rest = ranker_in_time(ranking, chosen, asked.minutes, started, settings, resume)
         sizes = smaller({"hidden": chosen.hidden, "embedding": chosen.embedding}, settings)
         network, problem, plan, chosen = in_time(
             training,

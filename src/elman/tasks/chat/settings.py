@@ -142,6 +142,7 @@ def ranker_plan(settings: Settings, plan: Plan, replies: int) -> Plan:
     return replace(
         plan,
         epochs=epochs,
+        max_steps=None,
         patience=max(3, epochs // 3),
         batch_size=batch,
         learning_rate=RANKER_LEARNING_RATE,

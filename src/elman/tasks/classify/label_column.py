@@ -20,6 +20,7 @@ from elman.tasks.classify.labels import Label
 WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 LARGE: Final = "a whole number of more than 64 bits"
 LIST: Final = "a list"
+JSON_LIST: Final = r'^\[("|\]$)'
 
 
 class Cells(NamedTuple):
@@ -37,9 +38,18 @@ class Cells(NamedTuple):
 
 
 def has_lists(table: Table, column: Any, separator: str | None) -> bool:
-    """Return whether a cell may hold several labels: a list, or a text with a separator."""
+    """Return whether a cell may hold several labels: a list, or a text with a separator. Raises DataError
+    for a column of lists and of other labels."""
     table.require(column)
-    return separator is not None or isinstance(table.frame[column_name(column)].dtype, pl.List | pl.Array)
+    cells = table.frame[column_name(column)]
+    if separator is None and cells.dtype == pl.String:  # what a JSONL file that mixes both becomes
+        lists = cells.fill_null("").str.contains(JSON_LIST).arg_true()
+        if len(lists):
+            raise DataError(
+                f"{table.row(int(lists[0]))}: column {column!r} holds a list, but not in every row; write "
+                "all labels as lists."
+            )
+    return separator is not None or isinstance(cells.dtype, pl.List | pl.Array)
 
 
 def read_cells(table: Table, column: Any, several: bool, separator: str | None = None) -> Cells:
@@ -131,6 +141,7 @@ def _values(data: Any, column: Any) -> Iterable[Any]:
 
 def _kinds(cell: Any) -> list[str]:
     """Return the kinds of a cell's labels in words, none for a missing one."""
+    cell = cell.tolist() if isinstance(cell, np.ndarray) else cell
     if isinstance(cell, list | tuple):
         return [LIST, *(f"{LIST} with {kind}" for label in cell if (kind := _kind(label)))]
     return [kind] if (kind := _kind(cell)) else []

@@ -31,7 +31,7 @@ from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, eva
 from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.evaluation import failure_note, overlap_note, sample_rows
 from elman.tasks.settings import split_choices
-from elman.training.budget import Trial, in_time, smaller
+from elman.training.budget import Trial, chosen_before, in_time, smaller
 from elman.training.distributed import is_first
 from elman.training.loop import Outcome, Run
 from elman.training.progress import watch
@@ -119,6 +119,7 @@ def train(
     are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
     lesson = Lesson.of(corpus, choices)
     settings, plan = split_choices(dict(choices), Settings, defaults(corpus.rows, dict(choices)))
+    chosen_before(plan.minutes, folder, resume)  # refuses what can't be, before the linear model takes time
     # in minutes, the network gets the time that is left
     linear_first = None if plan.minutes is None else lesson.linear(progress)
     sizes = smaller({"hidden": settings.hidden}, dict(choices))

@@ -429,6 +429,7 @@ class Forecaster(Task):
             raise UsageError(f"horizon must be a whole number from 1 to {MAX_HORIZON_STEPS}, not {horizon!r}")
         check_future(panel, steps)
         if steps > self.horizon:
+            check_stamps(panel, steps + self.horizon + 1)
             _log.warning(
                 f"a horizon of {steps} steps is beyond the {self.horizon} that were trained: later ones are "
                 "forecast from forecasts, and their bands were never checked"

@@ -85,11 +85,6 @@ def train(
         _log.warning(note)
     if not panel.series:
         return _without_network(whole, horizon, choices)
-    whole, panel = panel, trainable(panel, horizon)
-    if not panel.series:
-        return _without_network(whole, horizon, choices)
-    for note in panel.notes[len(whole.notes) :]:
-        _log.warning(note)
     lengths = [len(series.values) for series in panel.series]
     asked, plan = split_choices(choices, Settings)
     settings, minutes = resolve(asked, panel, horizon), plan.minutes
