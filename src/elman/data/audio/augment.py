@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from elman.data.audio.packages import speech_package
 from elman.data.audio.resample import QUALITY
@@ -120,4 +119,7 @@ def stretch(features: Tensor, factor: float) -> Tensor:
     frames = max(round(len(features) / factor), 1)
     if len(features) == 0 or frames == len(features):
         return features
-    return interpolate(features.T[None], size=frames, mode="linear", align_corners=True)[0].T
+    places = torch.linspace(0, len(features) - 1, frames, device=features.device)
+    before = places.long()
+    after = (before + 1).clamp_max(len(features) - 1)
+    return torch.lerp(features[before], features[after], (places - before)[:, None])

@@ -187,8 +187,8 @@ def _no_layout(folder: Folder) -> str:
     if not folder.audio:
         return f"{folder.path} holds no recordings ({', '.join(ENDINGS[:3])}, …) and no table of them."
     return (
-        f"{folder.path} holds {len(folder.audio):,} recordings but no texts; put name.txt beside name.wav, add "
-        "one table with the columns audio and text, or give a pattern such as '{label}_{speaker}_{n}.wav'."
+        f"{folder.path} holds {len(folder.audio):,} recordings but no texts; put name.txt beside name.wav, "
+        "add one table with columns audio and text, or give a pattern such as '{label}_{speaker}_{n}.wav'."
     )
 
 
