@@ -52,7 +52,7 @@ def test_noise_comes_again_from_its_seed_and_never_from_silence() -> None:
     assert np.isfinite(add_noise(samples[:1], generator())).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.integers(0, 40), min_size=1, max_size=4),
     st.integers(0, 10**6),

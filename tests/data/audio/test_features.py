@@ -70,7 +70,7 @@ def test_the_features_are_the_formula(bank: FilterBank) -> None:
     np.testing.assert_allclose(bank.features(samples).numpy(), expected, atol=2e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(BANKS),
     st.integers(0, 12_000),

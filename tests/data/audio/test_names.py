@@ -12,7 +12,7 @@ from elman.errors import UsageError
         ("{label}_{speaker}_{n}.wav", "7_jackson_32.wav", ("7", "jackson")),
         ("{label}_{speaker}_{n}.wav", "a/b/7_jackson_32.wav", ("7", "jackson")),
         ("{label}_{speaker}_{n}.wav", "turn_on_bob_3.wav", ("turn_on", "bob")),
-        ("{speaker}-{label}.flac", "bob-turn-on.flac", ("bob", "turn-on")),
+        ("{speaker}-{label}.flac", "bob-turn-on.flac", ("turn-on", "bob")),
         ("{label}/{speaker}_nohash_{n}.wav", "data/yes/0a7c_nohash_0.wav", ("yes", "0a7c")),
         ("{label}/*.wav", "x/no/1.2.wav", ("no", None)),
         ("{label}*", "no.wav", ("no.wav", None)),

@@ -115,9 +115,9 @@ def test_missing_files_are_named_at_once(folder: Path) -> None:
 
 
 def test_strange_paths_are_missing_files(folder: Path) -> None:
-    for name in ("x" * 5000, "a\\0b"):
+    for name in ("x" * 5000, "a\\u0000b"):
         path = write(folder, "m.jsonl", f'{{"audio": "{name}", "text": "x"}}\n')
-        with pytest.raises(DataError, match="1 of the 1 files|NUL"):
+        with pytest.raises(DataError, match=r"1 of the 1 files|NUL"):
             read_recordings(path)
 
 
@@ -150,7 +150,7 @@ def test_wrong_tables_and_arguments(
 
 
 def test_folders_that_say_nothing(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with pytest.raises(DataError, match="holds 2 recordings but no texts; put name.txt beside name.wav"):
+    with pytest.raises(DataError, match=r"holds 2 recordings but no texts; put name.txt beside name.wav"):
         read_recordings(folder)
     with pytest.raises(DataError, match="holds no recordings"):
         read_recordings(tmp_path_factory.mktemp("empty"))

@@ -27,7 +27,7 @@ FOREIGN: Final = {
     b"caff": "CAF",
     b"\x1f\x8b": "a file compressed with gzip",
     b"PK\x03\x04": "a zip archive",
-    b"version https://gi": "a pointer of Git LFS, not the recording itself",
+    b"version https://": "a pointer of Git LFS, not the recording itself",
 }
 
 
@@ -80,6 +80,7 @@ def _blocks(file: IO[bytes], name: str, rate: int) -> Iterator[Samples]:
 
 def _decoded(sound: Any, name: str, limit: int) -> Iterator[Samples]:
     """Yield mono blocks of an open file at its own rate."""
+    sound.seekable = lambda: False  # else each read ends with a seek, after which MP3 differs
     count, block = 0, np.empty((BLOCK_FRAMES, sound.channels), dtype=np.float32)
     while len(read := sound.read(out=block)):
         samples = mono(read).copy()
