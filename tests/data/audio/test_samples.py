@@ -51,6 +51,8 @@ def test_channels_are_averaged_whichever_axis_they_are() -> None:
         (np.zeros((2, 2, 2)), UsageError, r"shape \(2, 2, 2\)"),
         ([0.0, float("nan")], DataError, r"NaN \(not a number\) at 0.100 s"),
         ([0.0, 0.0, float("-inf")], DataError, "infinite at 0.200 s"),
+        (np.array([[3e38, 1], [3e38, 1], [3e38, 1]]), DataError, "a sample of 1.* at 0.000 s|is infinite"),
+        ([1e300], DataError, "infinite at 0.000 s"),
         ([0.0, 12000.0], DataError, "a sample of 12,000 at 0.100 s; samples should be floats"),
         (np.zeros((40, 90)), DataError, "x has 40 channels"),
     ],

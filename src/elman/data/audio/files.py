@@ -1,5 +1,6 @@
 """Recordings in files, read in blocks: WAV, FLAC, OGG, MP3 and what else libsndfile reads safely."""
 
+import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +68,7 @@ def _blocks(file: IO[bytes], name: str, rate: int) -> Iterator[Samples]:
     file.seek(0)
     package = speech_package("soundfile")
     try:
-        with package.SoundFile(file) as sound:
+        with package.SoundFile(_Seekable(file)) as sound:
             source_rate = require_rate(sound.samplerate, name)
             require_channels(sound.channels, name)
             resampler = Resampler(source_rate, rate)
@@ -76,6 +77,19 @@ def _blocks(file: IO[bytes], name: str, rate: int) -> Iterator[Samples]:
             yield resampler.finish()
     except package.SoundFileError as problem:
         raise _damaged(name, problem) from None
+
+
+class _Seekable:
+    """A file that stays where it is when a damaged header sends libsndfile to an impossible place: an error
+    could not pass through its C code, and would be printed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.read, self.tell, self._seek = file.read, file.tell, file.seek
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with contextlib.suppress(OSError, ValueError, OverflowError):
+            self._seek(offset, whence)
+        return self.tell()
 
 
 def _decoded(sound: Any, name: str, limit: int) -> Iterator[Samples]:

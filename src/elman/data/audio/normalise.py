@@ -62,9 +62,9 @@ class NormaliserStream:
     def reset(self) -> None:
         """Forget the frames so far, before another recording."""
         self._frames = 0
-        # (up to `window`, 2, features): sums of the frames, and of their squares, before the next frame and
-        # before each of those that are in its window
-        self._sums = torch.zeros(1, 2, len(self._mean), dtype=torch.float64)
+        self._sum = torch.zeros(1, 2, len(self._mean), dtype=torch.float64)  # of all frames and their squares
+        # (window, 2, features): the sum before frame t in row t % window, and 0 before the first
+        self._sums = self._sum.repeat(self._of.window, 1, 1)
 
     def push(self, frames: Tensor) -> Tensor:
         """Return the next frames (frames, features), normalised."""
@@ -72,15 +72,18 @@ class NormaliserStream:
         window = self._of.window
         if not window or not len(frames):
             return (values / self._deviation).float()
-        # `cumsum` adds one after another, so that the sums of the last push may stand before
-        added = torch.cat([self._sums[-1:], torch.stack([values, values.square()], 1)]).cumsum(0)[1:]
-        sums = torch.cat([self._sums, added])
-        ends = torch.arange(len(self._sums), len(sums))
-        starts = (ends - window).clamp_min(0)
-        counts = (torch.arange(1, len(frames) + 1) + self._frames).clamp_max(window)
-        mean, square = self._with_prior(sums[ends] - sums[starts], counts[:, None])
-        self._frames += len(frames)
-        self._sums = sums[-window:].clone()
+        starts = range(0, len(frames), window)
+        return torch.cat([self._normalised(values[start : start + window]) for start in starts])
+
+    def _normalised(self, values: Tensor) -> Tensor:
+        """Return at most a window of frames, normalised; `values` is around the mean of the training data."""
+        # `cumsum` adds one after another, so that the sum so far may stand before
+        sums = torch.cat([self._sum, torch.stack([values, values.square()], 1)]).cumsum(0)[1:]
+        ends = torch.arange(self._frames + 1, self._frames + len(values) + 1)
+        rows, counts = ends % self._of.window, ends.clamp_max(self._of.window)
+        mean, square = self._with_prior(sums - self._sums[rows], counts[:, None])
+        self._sums[rows] = sums
+        self._sum, self._frames = sums[-1:].clone(), self._frames + len(values)
         floor = MIN_DEVIATION * self._deviation
         deviation = (square - mean.square()).clamp_min(0).sqrt().maximum(floor)
         return ((values - mean) / deviation).float()

@@ -40,7 +40,8 @@ def require_channels(count: int, name: str) -> None:
 
 def mono(block: NDArray[np.float32]) -> Samples:
     """Return the mean of the channels of a block of shape (samples, channels)."""
-    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # `require_finite` follows
+        return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
 
 
 def require_finite(samples: Samples, name: str, start: float = 0.0, rate: int = 1) -> None:
@@ -91,15 +92,12 @@ def to_samples(values: Any, name: str, rate: int = 1) -> Samples:
         )
     if array.ndim == 2 and array.shape[0] < array.shape[1]:
         array = array.T
+    if array.ndim == 2:
+        require_channels(array.shape[1], name)
     zero, full = SCALES.get(array.dtype.name, (0, 1))
-    scaled = (
-        array.astype(np.float32)
-        if full == 1
-        else ((array.astype(np.float64) - zero) / full).astype(np.float32)
-    )
-    if scaled.ndim == 2:
-        require_channels(scaled.shape[1], name)
-        scaled = mono(scaled)
+    with np.errstate(over="ignore"):
+        scaled = array.astype(np.float32) if full == 1 else ((array - float(zero)) / full).astype(np.float32)
+    scaled = mono(scaled) if scaled.ndim == 2 else scaled
     require_finite(scaled, name, rate=rate)
     return np.ascontiguousarray(scaled)
 
