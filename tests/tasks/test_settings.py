@@ -97,14 +97,14 @@ def test_saved_values_get_the_names_of_today() -> None:
 
 
 def test_weights_are_averaged_over_500_steps_or_a_share_of_a_short_run() -> None:
-    decays = [default_ema_decay(steps) for steps in (1, 25, 1000, 12_500, 10**7)]
+    decays = [default_ema_decay(steps, {}) for steps in (1, 25, 1000, 12_500, 10**7)]
     assert decays == pytest.approx([0, 0, 0.975, 0.998, 0.998])
 
 
 @given(st.integers(1, 10**9))
 def test_the_decay_of_the_average_fits_into_a_plan(steps: int) -> None:
-    assert default_ema_decay(steps) <= default_ema_decay(steps + 1)
-    Plan(ema_decay=default_ema_decay(steps))
+    assert default_ema_decay(steps, {}) <= default_ema_decay(steps + 1, {})
+    Plan(ema_decay=default_ema_decay(steps, {}))
 
 
 def test_what_is_read_more_often_is_dropped_more() -> None:

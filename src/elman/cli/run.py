@@ -31,6 +31,9 @@ def evaluate(
     translations: Translations = None,
     text: Annotated[str | None, typer.Option(help="Column of the text, if not as in training")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the label, if not as in training")] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="What separates several labels of a text, if not as in training")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Column of the sentences to translate")] = None,
     target: Annotated[str | None, typer.Option(help="Column of their translations")] = None,
     backtest: Annotated[
@@ -60,7 +63,7 @@ def evaluate(
         raise UsageError(f"--backtest is for forecasts: a {loaded.task!r} model has no past to cut off")
     if translations is not None and loaded.SETTINGS.FILES < 2:
         raise UsageError(f"a {loaded.task!r} model is scored on one file, not on two")
-    columns = {"text": text, "label": label, "source": source, "target": target}
+    columns = {"text": text, "label": label, "separator": separator, "source": source, "target": target}
     options = chosen_options(
         loaded,
         verb,

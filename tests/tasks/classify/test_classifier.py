@@ -7,11 +7,12 @@ import torch
 
 from elman import artifact
 from elman.errors import ArtifactError, DataError, UsageError
-from elman.tasks.classify.classifier import Classifier, make_tokenizer
+from elman.tasks.classify.classifier import Classifier
 from elman.tasks.classify.examples import encode
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.problem import class_log_probabilities
 from elman.tasks.classify.settings import Settings
+from elman.tasks.classify.train import make_tokenizer
 from labelled_texts import FILLERS, QUICK, order_matters, rows_of, small
 
 # ---- what it learns

@@ -5,6 +5,7 @@ Trainings here are tiny; how good forecasts are is measured in bench/quality_ser
 
 import json
 import math
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from daily_series import TINY, H, daily, fitted, with_covariates
 from elman import artifact
 from elman.errors import ArtifactError, DataError, UsageError
+from elman.tasks.forecast.baseline import classical_forecasts
 from elman.tasks.forecast.forecaster import Forecaster
 
 
@@ -254,9 +256,76 @@ def test_wrong_calls(options: dict[str, Any], error: type[Exception], words: str
 
 
 def test_wrong_horizons_of_a_forecast(model: Forecaster) -> None:
-    for horizon in (0, H + 1, 2.5):
-        with pytest.raises(UsageError, match=f"from 1 to {H}, which was trained, not {horizon}"):
+    for horizon in (0, 10_001, 2.5):
+        with pytest.raises(UsageError, match=f"from 1 to 10000, not {horizon}"):
             model.predict(horizon=horizon)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.6, 1.0])
+def test_a_longer_horizon_goes_on(covariate_model: Forecaster, weight: float, caplog: Any) -> None:
+    """The first steps stay as they are, and the bands of a random walk widen on."""
+    shares = {"exponential smoothing": 0.5, "Theta": 0.5}
+    model = replace(
+        covariate_model, calibration=replace(covariate_model.calibration, weight=weight, shares=shares)
+    )
+    days = [date(2021, 1, 4) + timedelta(120 + i) for i in range(20)]
+    future = pl.concat(
+        pl.DataFrame({"unique_id": name, "ds": days, "promo": [0] * 20}) for name in ("a", "b")
+    )
+    longer, usual = (model.predict(horizon=steps, future=future) for steps in (20, H))
+    assert caplog.text.count("a horizon of 20 steps is beyond the 6 that were trained") == 1
+    assert longer["ds"].to_list() == days * 2
+    for name in ("a", "b"):
+        one, other = (frame.filter(pl.col("unique_id") == name)[:, 2:] for frame in (longer, usual))
+        np.testing.assert_allclose(one[:H].to_numpy(), other.to_numpy(), rtol=1e-6)
+        assert (one["q0.1"] < one["q0.5"]).all()
+        level = 62 if name == "a" else 124
+        np.testing.assert_allclose(one["q0.5"], level, rtol=0.3)
+
+
+def test_a_longer_horizon_needs_its_covariates(covariate_model: Forecaster) -> None:
+    future = pl.DataFrame({"unique_id": "a", "ds": [date(2021, 5, 4)], "promo": [0]})
+    with pytest.raises(DataError, match="column 'promo' must be known ahead"):
+        covariate_model.predict(horizon=20, future=future)
+
+
+def test_smoothing_goes_on_alone(model: Forecaster) -> None:
+    calibration = replace(model.calibration, weight=0.0, shares={"Theta": 1.0})
+    further = replace(model, calibration=calibration).predict(horizon=30)
+    histories = [series.values for series in model.history.series]
+    expected = classical_forecasts(histories, H, 7, ["Theta"], 30)[0].values
+    np.testing.assert_allclose(further["q0.5"], expected.ravel())
+
+
+def test_holidays_are_known_ahead(tmp_path: Path) -> None:
+    """A saved model knows those of later years."""
+    pytest.importorskip("holidays")
+    frame = daily(360, names=("a",))
+    model = fitted(frame, horizon=H, holidays="DE")
+    christmas = model.predict()
+    model.save(tmp_path / "m")
+    loaded = Forecaster.from_artifact(artifact.load(tmp_path / "m"))
+    assert loaded.predict().equals(christmas)
+    assert loaded.features.holidays == "DE"
+    later = loaded.features.known(loaded.history, loaded.history.series[0], 0, 800)
+    assert later.shape == (800, loaded.features.width)
+    assert later[-400:, -2].sum() >= 8
+    plain = replace(model, features=replace(model.features, holidays="FR"))
+    assert not plain.predict()["q0.5"].equals(christmas["q0.5"]), "26 December is none in France"
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "words"),
+    [
+        (daily(), "germany", "holidays must be a code such as DE or US-CA, not 'germany'"),
+        (daily(), "XX", "knows no country or region 'XX'"),
+        ([1.0, 2.0, 3.0] * 20, "DE", "holidays need stamps that are dates"),
+    ],
+)
+def test_wrong_holidays(data: Any, code: str, words: str) -> None:
+    pytest.importorskip("holidays")
+    with pytest.raises(UsageError, match=words):
+        Forecaster.fit(data, horizon=H, holidays=code, **TINY)
 
 
 DAYS = pd.date_range("2020-01-01", periods=100)

@@ -10,6 +10,7 @@ from elman.cells import CELLS
 from elman.data.text.tokenizers import PADDING, UNKNOWN
 from elman.nn import Recurrent
 from elman.tasks.classify.examples import Encoded
+from elman.tasks.classify.labels import as_answers, members
 from elman.tasks.classify.settings import Settings
 
 # Steps read at once without gradients: past stays constant however long the text is.
@@ -39,11 +40,13 @@ POOLING: Final[dict[str, Callable[[PooledState], Tensor]]] = {
 
 class ClassifierNet(nn.Module):
     """Embedding → recurrent layers → pools over the outputs of all steps → one logit a class. `words` is the
-    number of token ids, from 0 (padding)."""
+    number of token ids, from 0 (padding). Where a text may have `several` labels, the logits (..., K, 2) are
+    those of no and yes."""
 
-    def __init__(self, settings: Settings, words: int, classes: int) -> None:
+    def __init__(self, settings: Settings, words: int, classes: int, several: bool = False) -> None:
         super().__init__()
         s = settings
+        self.several = several
         self.pools = s.pools
         self.embedding = nn.Embedding(words, s.embedding, padding_idx=PADDING)
         with torch.no_grad():
@@ -120,18 +123,17 @@ class ClassifierNet(nn.Module):
 
     def _logits(self, past: PooledState) -> Tensor:
         pooled = torch.cat([POOLING[name](past) for name in self.pools], 1)
-        logits: Tensor = self.head(self.dropout(pooled))
-        return logits
+        return as_answers(self.head(self.dropout(pooled)), self.several)
 
 
 class Ensemble(nn.Module):
     """Networks of the same settings that learned from different parts of the data; their probabilities are
     averaged (Lakshminarayanan, Pritzel, Blundell, arXiv:1612.01474). One network answers as it is."""
 
-    def __init__(self, settings: Settings, words: int, classes: int) -> None:
+    def __init__(self, settings: Settings, words: int, classes: int, several: bool = False) -> None:
         super().__init__()
-        members = [ClassifierNet(settings, words, classes) for _ in range(settings.networks)]
-        self.members: Any = nn.ModuleList(members)
+        networks = [ClassifierNet(settings, words, classes, several) for _ in range(settings.networks)]
+        self.members: Any = nn.ModuleList(networks)
 
     def start_from(self, evidence: Sequence[Tensor]) -> None:
         """Initialise each network's vectors with the evidence of its own texts; see `ClassifierNet`."""
@@ -155,17 +157,17 @@ class Ensemble(nn.Module):
 
 
 def mean_logits(each: Sequence[Tensor]) -> Tensor:
-    """Return logits (B, K) of the mean of several networks' probabilities."""
+    """Return logits (B, K) or (B, K, 2) of the mean of several networks' probabilities."""
     if len(each) == 1:
         return each[0]
-    return torch.stack([logits.float().log_softmax(1) for logits in each]).logsumexp(0)
+    return torch.stack([logits.float().log_softmax(-1) for logits in each]).logsumexp(0)
 
 
 def evidence(examples: Encoded, words: int, classes: int) -> Tensor:
     """Return each word's evidence for each class, (words, K): the log of its share of the class's texts, less
     the mean over classes. Naive Bayes' log-count ratio, smoothed by one text: Wang, Manning, ACL 2012."""
     counts = torch.ones(words, classes)
-    for ids, label in zip(examples.texts, examples.labels.tolist(), strict=True):
-        counts[list(set(ids)), label] += 1
+    for ids, has in zip(examples.texts, members(examples.labels, classes), strict=True):
+        counts[list(set(ids))] += has
     logs = (counts / counts.sum(0)).log()
     return logs - logs.mean(1, keepdim=True)

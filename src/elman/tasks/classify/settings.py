@@ -29,6 +29,7 @@ class Arguments:
     header: bool = argument(True, "Whether the first line names the columns", bool)
     skip_bad: bool = skip_bad()
     stream: bool = argument(False, "Read forwards only, so that the model can stream", bool)
+    separator: str | None = argument(None, "What separates several labels of a text, such as ;")
 
 
 def _is_pooling(value: Any) -> bool:

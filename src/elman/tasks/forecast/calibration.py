@@ -4,7 +4,7 @@ forecasts in a blend, and the width of the bands.
 Bands: conformalised quantile regression (Romano, Patterson & Candès 2019, arXiv:1905.03222) in its scaled
 form, which multiplies the distances from the median by a factor (Sesia & Candès 2020, arXiv:1909.05433).
 
-Shapes: N windows, H steps, Q levels. All values are in units of each window's scale.
+Shapes: N windows, H steps, Q levels. All values are in one unit for each window, such as its scale.
 """
 
 import itertools

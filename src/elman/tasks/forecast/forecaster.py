@@ -214,7 +214,8 @@ class Forecaster(Task):
         Args:
             data: series to forecast, with the columns of the training data; training series are continued.
                 If None, the training series.
-            horizon: number of steps, if fewer than trained.
+            horizon: number of steps, if not those trained. Of more, the network forecasts the later ones from
+                its own forecasts, and a warning says so.
             future: a table of the covariates known ahead; they may also be rows of `data` without a value.
             header: whether the first line of a CSV or TSV names the columns.
 
@@ -223,7 +224,7 @@ class Forecaster(Task):
 
         Raises:
             DataError: the data can't be read, or a covariate is missing ahead.
-            UsageError: a horizon that was not trained.
+            UsageError: a horizon that is no number of steps, or above 10,000.
         """
         return self._forecast(self._panel(data, future, header), horizon)
 
@@ -356,6 +357,8 @@ class Forecaster(Task):
         if settings.context is None or settings.season is None or settings.hidden is None:
             raise ValueError("the context, the season or the number of units is missing")
         features = Features.from_json(parts.files["features"])
+        if features.holidays != settings.holidays:
+            raise ValueError("the holidays of the settings and features differ")
         shape = typed(Shape, parts.settings["shape"], "shape")
         season, levels, texts = settings.network_season, settings.levels, tuple(features.vocabularies)
         if shape != Shape(settings.context, shape.horizon, season, levels, features.width, texts):
@@ -422,10 +425,17 @@ class Forecaster(Task):
 
     def _forecast(self, panel: Panel, horizon: int | None) -> pl.DataFrame:
         steps = self.horizon if horizon is None else as_whole(horizon)
-        if steps is None or not 1 <= steps <= self.horizon:
-            raise UsageError(f"horizon must be from 1 to {self.horizon}, which was trained, not {horizon!r}")
+        if steps is None or not 1 <= steps <= MAX_HORIZON_STEPS:
+            raise UsageError(f"horizon must be a whole number from 1 to {MAX_HORIZON_STEPS}, not {horizon!r}")
         check_future(panel, steps)
-        quantiles = self.predictor.quantiles(panel, _ends(panel))[:, :steps]
+        if steps > self.horizon:
+            _log.warning(
+                f"a horizon of {steps} steps is beyond the {self.horizon} that were trained: later ones are "
+                "forecast from forecasts, and their bands were never checked"
+            )
+            quantiles = self.predictor.further(panel, steps)
+        else:
+            quantiles = self.predictor.quantiles(panel, _ends(panel))[:, :steps]
         return forecast_frame(panel, quantiles, self.settings.levels, self.settings.quantiles)
 
     def _score(self, panel: Panel, cutoffs: Cutoffs) -> ForecastEvaluation:

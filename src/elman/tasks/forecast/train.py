@@ -11,11 +11,13 @@ import torch
 
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel
+from elman.data.series.rows import Array
 from elman.data.series.windows import Cutoffs, WindowStore, center_and_scale
 from elman.errors import TrainingError
 from elman.tasks.evaluation import failure_note
 from elman.tasks.forecast.baseline import PointForecasts
 from elman.tasks.forecast.calibration import Calibration, Past
+from elman.tasks.forecast.metrics import mase_scale
 from elman.tasks.forecast.network import Shape
 from elman.tasks.forecast.predictor import (
     Network,
@@ -37,6 +39,7 @@ from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.progress import watch
 
+MIN_UNIT: Final = 0.03  # of a window's scale
 _log = logging.getLogger("elman")
 # Of the minutes, for the first of two trainings: the second has more windows, so that its epochs are longer.
 SHARE: Final = 0.4
@@ -91,7 +94,7 @@ def train(
     asked, plan = split_choices(choices, Settings)
     settings, minutes = resolve(asked, panel, horizon), plan.minutes
     split = divide(lengths, horizon, settings.network_season)
-    features = Features.fit(panel, [last + horizon for last in split.last])
+    features = Features.fit(panel, [last + horizon for last in split.last], settings.holidays)
 
     def training(size: Mapping[str, Any]) -> Trial:
         chosen = replace(settings, hidden=size.get("hidden", settings.hidden))
@@ -131,7 +134,7 @@ def _without_network(panel: Panel, horizon: int, choices: dict[str, Any]) -> Tra
     _, plan = split_choices(choices, Settings, defaults(1))
     assert settings.season is not None
     lengths = [len(series.values) for series in panel.series]
-    features = Features.fit(panel, lengths)
+    features = Features.fit(panel, lengths, settings.holidays)
     network = _untrained(settings, features, horizon, plan).eval()
     cutoffs = short_cutoffs(lengths)
     past = _short_past(panel, cutoffs, horizon, settings.season)
@@ -153,12 +156,21 @@ def _short_past(panel: Panel, cutoffs: Cutoffs, horizon: int, season: int) -> Pa
         ahead = series[cutoff : cutoff + horizon]
         target[row, : len(ahead)] = ahead
         scale[row] = center_and_scale(torch.from_numpy(series[None, :cutoff]))[1]
+    unit = _units(panel, cutoffs, season, scale)
     forecasts = [
-        PointForecasts(one.name, one.values / scale, one.sizes(scale))
+        PointForecasts(one.name, one.values / unit, one.sizes(unit))
         for one in classical_after(panel, cutoffs, horizon, season, tuple(BANKS))
     ]
     lengths = [len(series.values) for series in panel.series]
-    return Past(forecasts, target / scale, spanned(cutoffs, lengths, horizon) / len(lengths))
+    return Past(forecasts, target / unit, spanned(cutoffs, lengths, horizon) / len(lengths))
+
+
+def _units(panel: Panel, cutoffs: Cutoffs, season: int, scale: Array) -> Array:
+    """Return the units (N, 1) in which windows of these scales are compared: the mean change over a season,
+    as in MASE, so that series that climb count as much as those that turn back; a small share of the scale,
+    where there is hardly a change."""
+    changes = [mase_scale(panel.series[i].values[:cutoff], season) for i, cutoff in cutoffs]
+    return np.asarray(np.fmax(np.array(changes)[:, None], MIN_UNIT * scale))
 
 
 def _untrained(settings: Settings, features: Features, horizon: int, plan: Plan) -> Network:
@@ -175,8 +187,10 @@ def _calibrate(
     assert settings.season is not None
     lengths, horizon, season = store.lengths.tolist(), network.shape.horizon, settings.season
     quantiles, center, scale = network_quantiles(network, store, split.valid)
-    classical = scaled_classical(panel, split.valid, horizon, season, center, scale)
-    target, horizons = store.targets(split.valid), split.horizons(lengths, horizon)
+    unit = _units(panel, split.valid, season, scale)
+    classical = scaled_classical(panel, split.valid, horizon, season, center, unit)
+    target, horizons = store.targets(split.valid) * (scale / unit), split.horizons(lengths, horizon)
+    quantiles = quantiles * (scale / unit)[..., None]
     past = _past(store, panel, split, horizon, season)
     least = min(shortest(horizon), settings.kept_steps)
     return Calibration.fit(quantiles, classical, target, settings.levels, horizons, past, season, least)
@@ -187,8 +201,11 @@ def _past(store: WindowStore, panel: Panel, split: Split, horizon: int, season: 
     spaced = split.spaced(lengths, horizon)
     windows = store.cut(spaced)
     center, scale = windows.center.numpy(), windows.scale.numpy()
-    forecasts = scaled_classical(panel, spaced, horizon, season, center, scale)
-    return Past(forecasts, store.targets(spaced), spanned(spaced, lengths, horizon) / len(lengths))
+    unit = _units(panel, spaced, season, scale)
+    forecasts = scaled_classical(panel, spaced, horizon, season, center, unit)
+    return Past(
+        forecasts, store.targets(spaced) * (scale / unit), spanned(spaced, lengths, horizon) / len(lengths)
+    )
 
 
 def _validate(predictor: Predictor, panel: Panel, cutoffs: Cutoffs) -> ForecastEvaluation:

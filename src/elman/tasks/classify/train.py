@@ -1,0 +1,166 @@
+"""Training: the networks and the linear model, and then, on held-out texts, their blend and its scores."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from elman.data.batches import text_hashes
+from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer
+from elman.errors import TrainingError
+from elman.tasks.classify.blend import Blend, fit_blend
+from elman.tasks.classify.examples import (
+    Corpus,
+    Encoded,
+    Examples,
+    Fold,
+    contradiction_note,
+    held_out_rows,
+    scoring_notes,
+    start_token,
+)
+from elman.tasks.classify.labels import BOTH, Labels
+from elman.tasks.classify.linear import LinearModel
+from elman.tasks.classify.linear_fit import fit_linear
+from elman.tasks.classify.network import Ensemble, evidence
+from elman.tasks.classify.problem import LabelProblem, class_weights, held_out_log_probabilities
+from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, evaluation_of
+from elman.tasks.classify.settings import Settings, defaults
+from elman.tasks.evaluation import failure_note, overlap_note, sample_rows
+from elman.tasks.settings import split_choices
+from elman.training.budget import Trial, in_time, smaller
+from elman.training.distributed import is_first
+from elman.training.loop import Outcome, Run
+from elman.training.progress import watch
+from elman.training.stderr import say
+
+INTERRUPTED_TEXTS: Final = 200  # classified for the scores of an interrupted training
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The result of training; `run` keeps it on disk."""
+
+    network: Ensemble
+    settings: Settings
+    linear: LinearModel
+    blend: Blend
+    tokenizer: Tokenizer
+    labels: Labels
+    validation: LabelEvaluation | LabelSetEvaluation
+    failure: TrainingError | None
+    train_hashes: Tensor
+    run: Run
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What is learned from: the texts of a corpus, encoded and divided.
+
+    Attributes:
+        learned: the texts that some network learns from.
+        weights: of each answer: what a text of it counts.
+    """
+
+    corpus: Corpus
+    choices: Mapping[str, Any]  # of the caller
+    folds: list[Fold]
+    learned: Examples
+    tokenizer: Tokenizer
+    encoded: Encoded
+    weights: Tensor
+
+    @classmethod
+    def of(cls, corpus: Corpus, choices: Mapping[str, Any]) -> "Lesson":
+        settings, plan = split_choices(dict(choices), Settings, defaults(corpus.rows, dict(choices)))
+        folds = corpus.folds(settings.networks, plan.seed)
+        learned = corpus.examples.take(sorted(set().union(*(fold.train for fold in folds))))
+        tokenizer = make_tokenizer(settings, learned.texts)
+        balanced = settings.class_weights == "balanced"
+        weights = class_weights(learned.labels, len(corpus.labels.classes), balanced)
+        return cls(corpus, choices, folds, learned, tokenizer, corpus.examples.encoded(tokenizer), weights)
+
+    def linear(self, progress: bool) -> tuple[LinearModel, Tensor]:
+        """Return the linear model, and its log-probabilities of the held-out texts."""
+        if progress and is_first():
+            say("linear model: choosing it by cross-validation")
+        examples, refit = self.corpus.examples, self.corpus.valid is None
+        return fit_linear(examples.texts, examples.labels, self.weights, self.folds, refit=refit)
+
+    def trial(self, size: Mapping[str, Any]) -> Trial:
+        """Return the training of the networks, untrained, of some size."""
+        choices = dict(self.choices) | dict(size)
+        settings, plan = split_choices(choices, Settings, defaults(self.corpus.rows, choices))
+        torch.manual_seed(plan.seed)
+        labels = self.corpus.labels
+        sizes = start_token(self.tokenizer) + 1, len(labels.classes)
+        network = Ensemble(settings, *sizes, labels.several)
+        network.start_from([evidence(self.encoded.take(fold.train), *sizes) for fold in self.folds])
+        score = "macro_f1" if settings.class_weights == "balanced" else "accuracy"
+        score = "micro_f1" if labels.several else score
+        problem = LabelProblem(self.encoded, self.folds, self.weights, plan, settings.crop, score)
+        return Trial(network, problem, plan, settings)
+
+
+def train(
+    corpus: Corpus,
+    choices: Mapping[str, Any],
+    identity: Mapping[str, Any],
+    started: float,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> Trained:
+    """Train on a corpus; `choices` are fields of `Settings` and `Plan`, and `identity` says which data they
+    are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
+    lesson = Lesson.of(corpus, choices)
+    settings, plan = split_choices(dict(choices), Settings, defaults(corpus.rows, dict(choices)))
+    # in minutes, the network gets the time that is left
+    linear_first = None if plan.minutes is None else lesson.linear(progress)
+    sizes = smaller({"hidden": settings.hidden}, dict(choices))
+    network, problem, plan, settings = in_time(
+        lesson.trial, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
+    )
+    # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
+    whole = {"settings": asdict(settings), **identity}
+    run = Run(network, problem, plan, folder=folder, resume=resume, identity=whole)
+    linear, plain = linear_first or lesson.linear(progress)
+    outcome = watch(run, progress, "network")
+    run.require_model()
+    network.eval().cpu()
+    seen = corpus.examples if corpus.valid is None else lesson.learned  # by the linear model, at least
+    train_hashes = torch.tensor(sorted(set(text_hashes(seen.texts))))
+    blend, labels, scores = _scored(lesson, network, plain, outcome, train_hashes)
+    tokenizer, failure = lesson.tokenizer, outcome.error
+    return Trained(network, settings, linear, blend, tokenizer, labels, scores, failure, train_hashes, run)
+
+
+def _scored(
+    lesson: Lesson, network: Ensemble, plain: Tensor, outcome: Outcome, train_hashes: Tensor
+) -> tuple[Blend, Labels, LabelEvaluation | LabelSetEvaluation]:
+    """Return the blend with `plain`, the linear model's log-probabilities of the held-out texts; the labels
+    with their thresholds; and the scores."""
+    corpus, rows, notes = lesson.corpus, held_out_rows(lesson.folds), failure_note(outcome.error)
+    if outcome.signal is not None:
+        some, note = sample_rows(len(rows), INTERRUPTED_TEXTS, "texts")
+        rows, plain, notes = [rows[i] for i in some], plain[some], notes + note
+    held_out = corpus.examples.take(rows)
+    notes = scoring_notes(held_out, corpus.labels) + contradiction_note(lesson.learned) + notes
+    if corpus.valid is not None:
+        notes = overlap_note(text_hashes(held_out.texts), train_hashes, "texts") + notes
+    ours = held_out_log_probabilities(network, lesson.encoded.texts, lesson.folds, rows)
+    blend = fit_blend(ours, plain, held_out.labels, lesson.weights[held_out.labels])
+    answer, parts = blend.probabilities(ours, plain)
+    labels = corpus.labels.with_thresholds({BOTH: answer, **parts}, held_out.labels)
+    return blend, labels, evaluation_of(answer, parts, held_out.labels, labels, notes)
+
+
+def make_tokenizer(settings: Settings, texts: list[str]) -> Tokenizer:
+    """Build the vocabulary of `texts`. Raises DataError if no word occurs twice."""
+    if settings.tokenizer == "subword":
+        return SubwordTokenizer.train(texts, settings.vocabulary)
+    return WordTokenizer.build(texts, settings.vocabulary)
