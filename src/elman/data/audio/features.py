@@ -44,12 +44,12 @@ class FilterBank:
         self.left = self.length // 2 - self.shift // 2  # samples by which the first frame begins before 0
         self._padded = 1 << (self.length - 1).bit_length()
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.length) / (self.length - 1))
-        self._window = torch.from_numpy((hann**0.85).astype(np.float32))
+        self._window = torch.from_numpy((FULL_SCALE * hann**0.85).astype(np.float32))
         self._filters = torch.from_numpy(mel_filters(rate, bins, self._padded).astype(np.float32))
 
     def log_mel(self, frames: Tensor) -> Tensor:
         """Return the features (frames, bins) of samples (frames, length)."""
-        centred = (frames - frames.mean(1, keepdim=True)).mul_(FULL_SCALE)
+        centred = frames - frames.mean(1, keepdim=True)
         emphasised = centred.clone()
         emphasised[:, 1:].sub_(centred[:, :-1], alpha=PREEMPHASIS)
         emphasised[:, :1].mul_(1 - PREEMPHASIS)
