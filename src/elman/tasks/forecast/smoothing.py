@@ -32,7 +32,8 @@ THETAS: Final = (1.0, 1.5, 2.0, 3.0, 5.0, 20.0)
 # Of the initial level about the first value, and of the initial trend about 0, in units of a series: for one
 # value; for n values, an n-th of it, as the trend of a short series is a larger part of all that it moves.
 LEVEL_VARIANCE, TREND_VARIANCE, NO_VARIANCE = 1000.0, 15.0, 1e-10
-MIN_LINE: Final = 6  # values that a line counts at least
+# Values whose line Theta follows: about a horizon, since it is carried so far; but these at least.
+MIN_LINE, MIN_LINE_SEASONS = 6, 3
 TREND_COST: Final = 4.0  # of the two parameters of a trend, in log-likelihood
 TEMPER: Final = 0.7  # of the weights: errors of neighbours are alike, and less evidence than they seem
 MIN_ERROR: Final = 1e-9  # of one step, in units of a series
@@ -47,8 +48,8 @@ class Bank:
     Attributes:
         weights: of the cell by name, (K,) each.
         costs: (K,) of the parameters of each unit, in log-likelihood.
-        inputs: values (T, R), 0 where they are not known, where they are, and the horizon → inputs
-            of the cell (T, R, I).
+        inputs: values (T, R), 0 where they are not known, where they are, and about how many of the last
+            ones count → inputs of the cell (T, R, I).
         impulses: (P - 1, S) initial states that are parameters, a number for each state of the cell.
         variances: (P - 1, K) of these parameters for one value.
         first: the state that begins at the first value.
@@ -87,6 +88,7 @@ def forecast(
     """Return the forecasts (R, H) after each history (n,), and the standard deviations (R, H) of their
     errors, as far as the bank can tell. H is `steps`, by default the horizon for which a bank is set."""
     steps = horizon if steps is None else steps
+    memory = max(horizon, MIN_LINE_SEASONS * season if season > 1 else MIN_LINE)
     values, deviations = np.empty((2, len(histories), steps))
     adjusted, units = [], np.empty(len(histories))
     for row, history in enumerate(histories):
@@ -96,7 +98,7 @@ def forecast(
         adjusted.append(adjust(recent / units[row], steps, season))
     for rows in _chunks([one.history for one in adjusted], bank):
         center, scale, scaled = _standardised([adjusted[row].history for row in rows])
-        means, spreads = _smooth(bank, scaled, horizon, steps)
+        means, spreads = _smooth(bank, scaled, memory, steps)
         factors = np.stack([adjusted[row].factors for row in rows])
         offsets = np.stack([adjusted[row].offsets for row in rows])
         unit = units[rows, None]
@@ -136,13 +138,13 @@ def _standardised(histories: Sequence[Array]) -> tuple[Array, Array, Array]:
     return center[:, None], scale[:, None], (values - center) / scale
 
 
-def _smooth(bank: Bank, values: Array, horizon: int, steps: int) -> tuple[Array, Array]:
+def _smooth(bank: Bank, values: Array, memory: int, steps: int) -> tuple[Array, Array]:
     """Return forecasts (R, H) and deviations (R, H) after standardised values (T, R)."""
     known = ~np.isnan(values)
     lengths = np.where(known.any(0), len(values) - known[::-1].argmax(0), 1)
     known_values = np.nan_to_num(values)
     first = known_values[known.argmax(0), np.arange(len(lengths))]
-    inputs = torch.from_numpy(bank.inputs(known_values, known.astype(np.float64), horizon))
+    inputs = torch.from_numpy(bank.inputs(known_values, known.astype(np.float64), memory))
     errors, state, impulses, answers = _scan(bank, inputs, torch.from_numpy(first), torch.from_numpy(lengths))
     counted = torch.from_numpy(known & (known.cumsum(0) > bank.skipped))
     masked = counted[:, : impulses.shape[2], None]
@@ -214,10 +216,10 @@ def _trend_responses(weights: Weights, horizon: int) -> Array:
     return np.asarray(alpha + beta * np.cumsum(phi ** np.arange(1, horizon + 1), 1))
 
 
-def _line_inputs(values: Array, known: Array, horizon: int) -> Array:
-    """Return value, known, and at every step the line of least squares through the values so far. It is
-    carried a horizon on, and so the values of about a horizon decide it: earlier ones count less and less."""
-    fade = 1 - 1 / max(horizon, MIN_LINE)
+def _line_inputs(values: Array, known: Array, memory: int) -> Array:
+    """Return value, known, and at every step the line of least squares through the values so far, of which
+    those of the last `memory` steps decide it: earlier ones count less and less."""
+    fade = 1 - 1 / memory
     now = np.broadcast_to(np.arange(1.0, len(values) + 1)[:, None], values.shape)
     intercept, slope = np.zeros((2, *values.shape))
     count, mean, distance, power, product = np.zeros((5, values.shape[1]))
