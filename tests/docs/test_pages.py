@@ -41,6 +41,10 @@ def data(tmp_path: Path) -> None:
     talks = [[f"Hello {k}!", "Hello, how are you?", f"It is {k} today.", "Good."] for k in range(40)]
     lines = {
         "reviews.csv": ["review,stars", *rows],
+        "tickets.csv": [
+            "body,tags",
+            *(f"{text},{'bad;rare' if 'not' in text else 'good'}" for text in films),
+        ],
         "test.csv": ["review,stars", "a good film,good", "it was not good,bad"],
         "reviews.txt": ["a good film", "not good"],
         "plays.txt": [PLAY.format(k) for k in range(60)],

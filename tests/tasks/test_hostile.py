@@ -137,7 +137,7 @@ PARTS: list[tuple[str, str, str, Any, str]] = [
     ("classify", "labels.json", "", ["a", "a"], "labels.json must hold different labels"),
     ("classify", "labels.json", "", [], "labels.json must hold different labels"),
     ("classify", "labels.json", "", ["a", "\udc80"], r"labels.json\[1\] must be a text of whole characters"),
-    ("classify", "labels.json", "", {"a": 1}, "labels.json must be a list"),
+    ("classify", "labels.json", "", {"a": 1}, "labels.json has unknown or missing entries"),
     ("classify", "config.json", "elman/settings/pooling", 5, "pooling must be some of mean, max, last"),
     ("classify", "config.json", "elman/settings/columns", {"text": 1, "label": 2}, "columns.text must be"),
     ("classify", "config.json", "elman/settings/columns", ["text", "label"], "columns must be an object"),

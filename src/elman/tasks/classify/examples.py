@@ -100,6 +100,7 @@ def read_corpus(
     """Read the examples of a table and of `valid`, if there is one. A text may have several labels where the
     cells are lists or there is a separator. Raises DataError for too few rows, and as `in_order` and
     `read_examples` do."""
+    table.require(text, label)
     several = has_lists(table, label, separator)
     table = table.usable(text) if separator else table.usable(text, label)
     if len(table) < MIN_ROWS:

@@ -74,7 +74,7 @@ class Settings(TaskSettings):
     season: int | None = whole(None, "Steps of a season", most=MAX_WINDOW_STEPS, auto="from the frequency")
     holidays: str | None = custom(
         None,
-        "Country, or its region, whose public holidays are known in advance; requires `elman[holidays]`",
+        "Country, or its region, whose public holidays are known in advance; needs the extra holidays",
         str,
         "a code such as DE or US-CA",
         lambda value: value is None or _is_country(value),
