@@ -136,3 +136,7 @@ def test_a_training_in_time_says_what_is_trained(tmp_path: Path, capsys: pytest.
     sentence = capsys.readouterr().err.partition("\n")[0]
     assert sentence.startswith("training with embedding 128 for ")
     assert sentence.endswith(" steps, 2.0 of 2 epochs")
+
+
+def test_some_steps_are_taken_in_any_case(clock: Clock) -> None:
+    assert in_time(slow(clock), 3 / 60, clock.now, [{}], least=2).plan.max_steps == 2

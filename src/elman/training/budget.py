@@ -43,6 +43,7 @@ def in_time(
     sizes: Sequence[Mapping[str, Any]],
     *,
     share: float = 1.0,
+    least: int = 0,
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -53,6 +54,7 @@ def in_time(
         make: returns the training with some settings of its own.
         minutes: for everything since `started`, in seconds of `time.monotonic`; None is no limit.
         sizes: settings, those of the largest network first.
+        least: steps that are taken in any case, as where a network is only a part of the answer.
         share: of the time that is left, for this training; the others of the same `fit` take the rest.
         folder, resume: a run that is continued keeps what was chosen when it began.
         progress: whether to say what is chosen.
@@ -64,7 +66,7 @@ def in_time(
         return make({})
     before = chosen_before(minutes, folder, resume)
     if before is not None:
-        return make(_sizes_of(before, sizes))
+        return _continued(make, before, sizes)
     for size in sizes:
         trial = make(size)
         batches, seconds = len(trial.problem.batches(0, 0, 1)), epoch_seconds(trial)
@@ -73,10 +75,11 @@ def in_time(
         epochs = min(share * left / seconds, usual)
         if epochs >= ENOUGH * usual:
             break
-    steps = int(epochs * batches)
+    steps = max(int(epochs * batches), least)
     if steps < 1:
         cost = f"{max(share * left, 0):.0f} s are left for steps of {seconds / batches:.2g} s"
         raise UsageError(f"minutes={minutes:g} is too short for these data: {cost}")
+    epochs = max(epochs, steps / batches)
     if progress:
         part = f"{steps:,} steps, {epochs:.1f} of {usual:.3g} epochs"
         say(f"training {_phrase(size)}for {duration(epochs * seconds)}: {part}")
@@ -112,13 +115,21 @@ def smaller(values: Mapping[str, int], choices: Mapping[str, Any]) -> list[dict[
     return sizes
 
 
-def _sizes_of(identity: Mapping[str, Any], sizes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what a run chose, without what is larger than the sizes that it chose from."""
+def _continued(
+    make: Callable[[Mapping[str, Any]], Trial],
+    identity: Mapping[str, Any],
+    sizes: Sequence[Mapping[str, Any]],
+) -> Trial:
+    """Return the training that a run chose, but for what is larger than it may choose, and for a `max_steps`
+    below it: these the run will refuse."""
     plan, settings = identity.get("plan"), identity.get("settings")
     plan, settings = (values if isinstance(values, dict) else {} for values in (plan, settings))
     chosen = {name: settings.get(name) for name, most in sizes[0].items()}
     chosen = {name: value for name, value in chosen.items() if is_whole(value) and value <= sizes[0][name]}
-    return chosen | {"max_steps": plan.get("max_steps")}
+    steps, asked = plan.get("max_steps"), make({}).plan.max_steps
+    if steps is None or not is_whole(steps) or (asked is not None and asked < steps):
+        return make(chosen)
+    return make(chosen | {"max_steps": steps})
 
 
 def _step_seconds(trial: Trial, batches: Sequence[Any]) -> float:

@@ -90,5 +90,5 @@ def test_a_file_of_lists_and_single_labels_is_refused(tmp_path: Path) -> None:
     """Such a column is read as text, and a list would be a label of its own."""
     file = tmp_path / "mixed.jsonl"
     file.write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": ["x", "y"]}\n')
-    with pytest.raises(DataError, match=r"row 2.*column 'label' holds a list, but not in every row"):
+    with pytest.raises(DataError, match=r"row 2.*column 'label' holds a list, and labels of another kind"):
         has_lists(read_table(file), "label", None)

@@ -38,6 +38,7 @@ from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.training.budget import Trial, in_time, smaller
 from elman.training.loop import Run
 from elman.training.progress import watch
+from elman.training.stderr import say
 from elman.typed import RawText, typed
 
 MIN_CONVERSATIONS: Final = 10
@@ -191,6 +192,8 @@ class Chatbot(Task):
             speaker.ranker = Ranker(encoder, codec, kept, torch.ones(NUMBERS))
             evidence = ranking_evidence(speaker, held_out, scope["replies"])
             speaker.ranker.weights = fitted_weights(evidence)
+        if progress and run.rank == 0:
+            say("scoring replies to held-out texts")
         validation = evaluate(speaker, retrieval, held_out, notes, **scope, evidence=evidence)
         model = cls(
             network=network,

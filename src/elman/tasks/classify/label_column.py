@@ -20,7 +20,7 @@ from elman.tasks.classify.labels import Label
 WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 LARGE: Final = "a whole number of more than 64 bits"
 LIST: Final = "a list"
-JSON_LIST: Final = r'^\[("|\]$)'
+JSON_LIST: Final = r'^\[(\]|("|-?\d|true|false|null).*\]$)'
 
 
 class Cells(NamedTuple):
@@ -46,8 +46,8 @@ def has_lists(table: Table, column: Any, separator: str | None) -> bool:
         lists = cells.fill_null("").str.contains(JSON_LIST).arg_true()
         if len(lists):
             raise DataError(
-                f"{table.row(int(lists[0]))}: column {column!r} holds a list, but not in every row; write "
-                "all labels as lists."
+                f"{table.row(int(lists[0]))}: column {column!r} holds a list, and labels of another kind "
+                "elsewhere; write all labels as lists of one kind."
             )
     return separator is not None or isinstance(cells.dtype, pl.List | pl.Array)
 

@@ -124,7 +124,14 @@ def train(
     linear_first = None if plan.minutes is None else lesson.linear(progress)
     sizes = smaller({"hidden": settings.hidden}, dict(choices))
     network, problem, plan, settings = in_time(
-        lesson.trial, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
+        lesson.trial,
+        plan.minutes,
+        started,
+        sizes,
+        least=1,  # the linear model answers, too
+        folder=folder,
+        resume=resume,
+        progress=progress,
     )
     # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
     whole = {"settings": asdict(settings), **identity}

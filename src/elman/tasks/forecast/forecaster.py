@@ -36,6 +36,7 @@ from elman.tasks.forecast.metrics import mase_scale
 from elman.tasks.forecast.network import Shape
 from elman.tasks.forecast.predictor import Network, Predictor, make_network
 from elman.tasks.forecast.scores import ForecastEvaluation
+from elman.tasks.forecast.seasonal import smoothed_steps
 from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, MAX_WINDOW_STEPS, Settings
 from elman.tasks.forecast.stream import ForecastStream, start_series
 from elman.tasks.forecast.train import Trained, train
@@ -158,6 +159,7 @@ class Forecaster(Task):
             frequency=frequency,
             duplicates=chosen.duplicates,
         )
+        _require_calendar(panel, horizon + smoothed_steps(panel.frequency.season))
         _warn(panel.notes)
         trained = train(
             panel,
@@ -429,7 +431,7 @@ class Forecaster(Task):
             raise UsageError(f"horizon must be a whole number from 1 to {MAX_HORIZON_STEPS}, not {horizon!r}")
         check_future(panel, steps)
         if steps > self.horizon:
-            check_stamps(panel, steps + self.horizon + 1)
+            _require_calendar(panel, steps + self.horizon)
             _log.warning(
                 f"a horizon of {steps} steps is beyond the {self.horizon} that were trained: later ones are "
                 "forecast from forecasts, and their bands were never checked"
@@ -447,6 +449,13 @@ class Forecaster(Task):
         return ForecastEvaluation.of(
             panel, cutoffs, quantiles, self.settings.levels, self.settings.season, scales
         )
+
+
+def _require_calendar(panel: Panel, steps: int) -> None:
+    try:
+        check_stamps(panel, steps + 1)
+    except ValueError:
+        raise UsageError("the horizon goes beyond the year 9999; give a shorter one") from None
 
 
 def _assemble(trained: Trained, panel: Panel, source: dict[str, Any]) -> Forecaster:

@@ -14,6 +14,7 @@ from elman.data.series.rows import Array
 from elman.data.series.windows import Cutoffs, WindowStore
 from elman.tasks.forecast.baseline import CLASSICAL, PointForecasts, classical_forecasts
 from elman.tasks.forecast.calibration import Calibration, sizes
+from elman.tasks.forecast.history import tail
 from elman.tasks.forecast.network import DirectNet, RecursiveNet, Shape
 from elman.tasks.forecast.settings import Settings
 
@@ -60,6 +61,7 @@ class Predictor:
         found = np.empty((len(ends), 0, len(levels)))
         known = panel
         for block in range(blocks):
+            known = tail(known, self.settings.kept_steps)  # all that a forecast depends on
             part = slice(block * horizon, (block + 1) * horizon)
             cutoffs = [(row, len(series.values)) for row, series in enumerate(known.series)]
             store = make_store(self.network, self.features, known)
