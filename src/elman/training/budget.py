@@ -30,10 +30,10 @@ MIN_UNITS: Final = 64
 class Trial(NamedTuple):
     """A training that could be run."""
 
-    model: Any  # an `nn.Module` and a `Problem` of the task's classes, and its settings
-    problem: Any
+    model: Any  # an `nn.Module` of the task's class
+    problem: Any  # a `Problem` of the task's class
     plan: Plan
-    settings: Any
+    settings: Any  # of the task
 
 
 def in_time(
@@ -120,12 +120,15 @@ def _continued(
     identity: Mapping[str, Any],
     sizes: Sequence[Mapping[str, Any]],
 ) -> Trial:
-    """Return the training that a run chose, but for what is larger than it may choose, and for a `max_steps`
-    below it: these the run will refuse."""
+    """Return the training that a run chose. Sizes above the largest of `sizes`, and more steps than the
+    caller's `max_steps`, can't be its choice: they are left out, and `Run` refuses to resume."""
     plan, settings = identity.get("plan"), identity.get("settings")
     plan, settings = (values if isinstance(values, dict) else {} for values in (plan, settings))
-    chosen = {name: settings.get(name) for name, most in sizes[0].items()}
-    chosen = {name: value for name, value in chosen.items() if is_whole(value) and value <= sizes[0][name]}
+    chosen = {
+        name: settings[name]
+        for name, most in sizes[0].items()
+        if is_whole(settings.get(name)) and settings[name] <= most
+    }
     steps, asked = plan.get("max_steps"), make({}).plan.max_steps
     if steps is None or not is_whole(steps) or (asked is not None and asked < steps):
         return make(chosen)

@@ -186,14 +186,14 @@ class Chatbot(Task):
             answered = sorted({n for n, _ in reply_positions(held_out)})
             rows, note = sample_rows(len(answered), INTERRUPTED["replies"], "conversations")
             held_out, notes, scope = [held_out[answered[row]] for row in rows], notes + note, INTERRUPTED
+        if progress and run.rank == 0:
+            say("scoring replies to held-out texts")
         speaker, evidence = Speaker(network, codec, chosen), None
         if encoder is not None:
             kept = retrieval if chosen.keep_baseline else None
             speaker.ranker = Ranker(encoder, codec, kept, torch.ones(NUMBERS))
             evidence = ranking_evidence(speaker, held_out, scope["replies"])
             speaker.ranker.weights = fitted_weights(evidence)
-        if progress and run.rank == 0:
-            say("scoring replies to held-out texts")
         validation = evaluate(speaker, retrieval, held_out, notes, **scope, evidence=evidence)
         model = cls(
             network=network,

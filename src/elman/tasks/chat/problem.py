@@ -144,8 +144,10 @@ def ranker_in_time(
     """Return the settings of a ranker that leaves time for the language model, without those that are chosen,
     and the share of the time that is left. Where an epoch would take too long, there is no ranker."""
     free = {name: getattr(settings, name) for name in RANKER_SIZES if name not in choices}
-    if minutes is None or not settings.ranker_units or resume:  # a run that is resumed has chosen
-        return free if resume else {}, 1.0
+    if minutes is None or not settings.ranker_units:
+        return {}, 1.0
+    if resume:  # the run has chosen
+        return free, 1.0
     seconds = epoch_seconds(training(settings))
     left = seconds_left(minutes, started)
     epochs = min(int(RANKER_SHARE * left / seconds), settings.ranker_epochs)

@@ -62,7 +62,7 @@ class Corpus:
         examples: those of the table, and after them those of `valid`.
         rows: number of those of the table.
         source: name, fingerprint and rows of the table.
-        valid: name of that of `valid`, if there is one.
+        valid: name of the validation table, if there is one.
     """
 
     labels: Labels
@@ -72,7 +72,7 @@ class Corpus:
     valid: str | None = None
 
     def folds(self, count: int, seed: int) -> list[Fold]:
-        """Return the folds of so many networks. Each is chosen on `valid`; or on a tenth of the rows of its
+        """Return one fold for each network. Each is chosen on `valid`; or on a tenth of the rows of its
         own, none of whose texts it learns from. Raises DataError where the held-out rows have one label."""
         name = self.source["source"]
         if self.valid is not None:

@@ -96,7 +96,7 @@ class Labels:
 
     @classmethod
     def from_json(cls, value: Any) -> "Labels":
-        """Return the saved labels. Raises ValueError if they are none."""
+        """Return the saved labels. Raises ValueError if they are malformed."""
         if isinstance(value, dict):
             saved = typed(LabelLists, value, "labels.json")
             labels = cls(saved["labels"], True, saved["separator"], saved["thresholds"])

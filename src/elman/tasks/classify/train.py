@@ -57,7 +57,7 @@ class Trained:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class TrainingData:
     """What is learned from: the texts of a corpus, encoded and divided.
 
     Attributes:
@@ -74,7 +74,7 @@ class Lesson:
     weights: Tensor
 
     @classmethod
-    def of(cls, corpus: Corpus, choices: Mapping[str, Any]) -> "Lesson":
+    def of(cls, corpus: Corpus, choices: Mapping[str, Any]) -> "TrainingData":
         settings, plan = split_choices(dict(choices), Settings, defaults(corpus.rows, dict(choices)))
         folds = corpus.folds(settings.networks, plan.seed)
         learned = corpus.examples.take(sorted(set().union(*(fold.train for fold in folds))))
@@ -117,14 +117,14 @@ def train(
 ) -> Trained:
     """Train on a corpus; `choices` are fields of `Settings` and `Plan`, and `identity` says which data they
     are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
-    lesson = Lesson.of(corpus, choices)
+    data = TrainingData.of(corpus, choices)
     settings, plan = split_choices(dict(choices), Settings, defaults(corpus.rows, dict(choices)))
     chosen_before(plan.minutes, folder, resume)  # refuses what can't be, before the linear model takes time
     # in minutes, the network gets the time that is left
-    linear_first = None if plan.minutes is None else lesson.linear(progress)
+    linear_first = None if plan.minutes is None else data.linear(progress)
     sizes = smaller({"hidden": settings.hidden}, dict(choices))
     network, problem, plan, settings = in_time(
-        lesson.trial,
+        data.trial,
         plan.minutes,
         started,
         sizes,
@@ -136,32 +136,32 @@ def train(
     # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
     whole = {"settings": asdict(settings), **identity}
     run = Run(network, problem, plan, folder=folder, resume=resume, identity=whole)
-    linear, plain = linear_first or lesson.linear(progress)
+    linear, plain = linear_first or data.linear(progress)
     outcome = watch(run, progress, "network")
     run.require_model()
     network.eval().cpu()
-    seen = corpus.examples if corpus.valid is None else lesson.learned  # by the linear model, at least
+    seen = corpus.examples if corpus.valid is None else data.learned  # by the linear model, at least
     train_hashes = torch.tensor(sorted(set(text_hashes(seen.texts))))
-    blend, labels, scores = _scored(lesson, network, plain, outcome, train_hashes)
-    tokenizer, failure = lesson.tokenizer, outcome.error
+    blend, labels, scores = _scored(data, network, plain, outcome, train_hashes)
+    tokenizer, failure = data.tokenizer, outcome.error
     return Trained(network, settings, linear, blend, tokenizer, labels, scores, failure, train_hashes, run)
 
 
 def _scored(
-    lesson: Lesson, network: Ensemble, plain: Tensor, outcome: Outcome, train_hashes: Tensor
+    data: TrainingData, network: Ensemble, plain: Tensor, outcome: Outcome, train_hashes: Tensor
 ) -> tuple[Blend, Labels, LabelEvaluation | LabelSetEvaluation]:
     """Return the blend with `plain`, the linear model's log-probabilities of the held-out texts; the labels
     with their thresholds; and the scores."""
-    corpus, rows, notes = lesson.corpus, held_out_rows(lesson.folds), failure_note(outcome.error)
+    corpus, rows, notes = data.corpus, held_out_rows(data.folds), failure_note(outcome.error)
     if outcome.signal is not None:
         some, note = sample_rows(len(rows), INTERRUPTED_TEXTS, "texts")
         rows, plain, notes = [rows[i] for i in some], plain[some], notes + note
     held_out = corpus.examples.take(rows)
-    notes = scoring_notes(held_out, corpus.labels) + contradiction_note(lesson.learned) + notes
+    notes = scoring_notes(held_out, corpus.labels) + contradiction_note(data.learned) + notes
     if corpus.valid is not None:
         notes = overlap_note(text_hashes(held_out.texts), train_hashes, "texts") + notes
-    ours = held_out_log_probabilities(network, lesson.encoded.texts, lesson.folds, rows)
-    blend = fit_blend(ours, plain, held_out.labels, lesson.weights[held_out.labels])
+    ours = held_out_log_probabilities(network, data.encoded.texts, data.folds, rows)
+    blend = fit_blend(ours, plain, held_out.labels, data.weights[held_out.labels])
     answer, parts = blend.probabilities(ours, plain)
     labels = corpus.labels.with_thresholds({BOTH: answer, **parts}, held_out.labels)
     return blend, labels, evaluation_of(answer, parts, held_out.labels, labels, notes)
