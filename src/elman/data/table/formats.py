@@ -5,6 +5,7 @@ Each reader takes the bytes and a name for messages, and returns `Parsed`.
 
 import gzip
 import os
+import signal
 import stat
 import string
 import sys
@@ -33,6 +34,10 @@ MAX_LINE_BYTES: Final = 64 << 20  # of a pipe that is read line by line
 STDIN: Final = "standard input"
 MAX_COLUMNS: Final = 100_000  # a table of a million takes minutes
 WRITER_SECONDS: Final = 10.0  # to wait until somebody opens the other end of a named pipe
+
+if hasattr(signal, "siginterrupt"):
+    # polars makes Ctrl-C resume a read, so that Python would not hear of it before the next line came
+    signal.siginterrupt(signal.SIGINT, True)
 
 
 @dataclass(frozen=True)
