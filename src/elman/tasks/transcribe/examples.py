@@ -1,0 +1,95 @@
+"""Recordings → features and labels, and what training makes of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from elman.data.audio.augment import add_noise_floor, mask, stretch, warp
+from elman.data.audio.features import FLOOR
+from elman.data.audio.normalise import Normaliser
+
+LOG_FLOOR: Final = float(torch.tensor(FLOOR).log())
+SPEEDS: Final = (0.85, 1.15)
+WARPS: Final = (0.85, 1.18)
+GAINS: Final = (-1.5, 1.5)  # of the log power: 6.5 dB
+NOISY_SHARE: Final = 0.6  # of the recordings that training adds noise to
+PAUSE_FRAMES: Final = 60  # longest pause between joined recordings, and before and after them
+QUIET: Final = 0.1  # share of a recording's frames that are taken for its background
+BANDS, SPANS = (2, 8), (2, 25)  # hidden parts: how many, and the largest: bins, frames
+
+
+@dataclass(frozen=True, eq=False)
+class Utterances:
+    """What is learned from: the features of recordings, before normalisation, and the labels said.
+
+    Attributes:
+        features: of each recording, (frames, features).
+        ids: the labels of each.
+        texts: as they are said.
+        logarithmic: whether features are logarithms of power, so that noise can be added.
+    """
+
+    features: list[Tensor]
+    ids: list[list[int]]
+    texts: list[str]
+    logarithmic: bool = True
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, rows: Sequence[int]) -> "Utterances":
+        features, ids = [self.features[row] for row in rows], [self.ids[row] for row in rows]
+        return Utterances(features, ids, [self.texts[row] for row in rows], self.logarithmic)
+
+
+def pad_features(each: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return features padded with zeros (frames, recordings, features), and the frames of each."""
+    lengths = torch.tensor([len(one) for one in each])
+    return torch.nn.utils.rnn.pad_sequence(list(each)), lengths
+
+
+def varied(utterances: Utterances, rows: Sequence[int], joins: bool) -> Tensor:
+    """Return the features of recordings, each varied at random; several are joined with pauses."""
+    draws = torch.default_generator
+    each = [_another_voice(utterances.features[row], utterances.logarithmic) for row in rows]
+    if not utterances.logarithmic:
+        return torch.cat(each)
+    if joins:
+        each = _with_pauses(each)
+    features = torch.cat(each)
+    return add_noise_floor(features, draws) if _uniform(0, 1) < NOISY_SHARE else features
+
+
+def hide(features: Tensor, lengths: Tensor) -> Tensor:
+    """Hide parts of normalised, padded features (frames, recordings, features)."""
+    return mask(features, lengths, torch.default_generator, BANDS, SPANS, share=0.2)
+
+
+def normalised(normaliser: Normaliser, each: Sequence[Tensor]) -> list[Tensor]:
+    return [normaliser(one) for one in each]
+
+
+def _another_voice(features: Tensor, logarithmic: bool) -> Tensor:
+    features = stretch(features, _uniform(*SPEEDS))
+    if not logarithmic:
+        return features + 0.1 * features.std(0) * torch.randn(features.shape)
+    return warp(features, _uniform(*WARPS)) + _uniform(*GAINS)
+
+
+def _with_pauses(each: Sequence[Tensor]) -> list[Tensor]:
+    """Return recordings with pauses before, between and after them, in digital silence or background."""
+    silent = _uniform(0, 1) < 0.3
+    parts: list[Tensor] = []
+    for features in [*each, each[-1]]:
+        frames = int(_uniform(0, PAUSE_FRAMES + 1))
+        quiet = features.quantile(QUIET, 0)
+        pause = quiet + 0.3 * torch.randn(frames, len(quiet))
+        parts += [torch.full_like(pause, LOG_FLOOR) if silent else pause, features]
+    return parts[:-1]
+
+
+def _uniform(low: float, high: float) -> float:
+    return low + (high - low) * float(torch.rand(()))

@@ -1,0 +1,128 @@
+"""The loss and validation of a transcriber."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.data.audio.normalise import Normaliser
+from elman.data.batches import length_batches
+from elman.tasks.transcribe.examples import Utterances, hide, pad_features, varied
+from elman.tasks.transcribe.scores import edits
+from elman.tasks.transcribe.text import BLANK
+from elman.training.plan import Plan
+from elman.training.problem import device_of, share
+
+MAX_BATCH_FRAMES: Final = 60_000  # scored at once, padding included
+ALONE, GROWING = 0.2, 0.2  # of the epochs: without joined recordings, and until as many are joined as may be
+LOSS_WEIGHT: Final = 1e-3  # of the loss beside the share of errors, where errors are equal
+
+
+@dataclass
+class SpeechProblem:
+    """CTC on recordings; the weights with the fewest errors on held-out recordings win, and of these the ones
+    with the lowest loss."""
+
+    train: Utterances
+    held_out: Utterances
+    normaliser: Normaliser
+    plan: Plan
+    joined: int = 1
+    augment: bool = True
+    score: str = "errors"
+    maximize: bool = False
+
+    def __post_init__(self) -> None:
+        self._held_out = [self.normaliser(features) for features in self.held_out.features]
+
+    def batches(self, epoch: int, rank: int, world: int) -> list[list[list[int]]]:
+        """Return batches of recordings to join: lists of rows."""
+        groups = self._groups(epoch)
+        frames = [sum(len(self.train.features[row]) for row in rows) for rows in groups]
+        seed = self.plan.seed
+        batches = length_batches(frames, self.plan.batch_size, seed=seed, epoch=epoch)
+        return share([[groups[i] for i in batch] for batch in batches if len(batch) >= world], rank, world)
+
+    def _groups(self, epoch: int) -> list[list[int]]:
+        rows = list(range(len(self.train)))
+        most = self._joined_in(epoch)
+        if most == 1:
+            return [[row] for row in rows]
+        rng = np.random.default_rng([self.plan.seed, epoch, 1])
+        rows = rng.permutation(len(rows)).tolist()
+        groups = []
+        while rows:
+            count = 1 if rng.random() < 0.5 else int(rng.integers(2, most + 1))
+            groups.append(rows[:count])
+            rows = rows[count:]
+        return groups
+
+    def _joined_in(self, epoch: int) -> int:
+        """Return how many recordings may be joined: one at first, from which labels are learned fast."""
+        part = (epoch / self.plan.epochs - ALONE) / GROWING
+        return 1 + round((self.joined - 1) * min(max(part, 0.0), 1.0))
+
+    def loss(self, model: nn.Module, batch: list[list[int]], state: Any) -> tuple[Tensor, float, None]:
+        """Return the loss summed over the labels of a batch, and their number."""
+        device, train = device_of(model), self.train
+        if self.augment:
+            each = [varied(train, rows, self.joined > 1) for rows in batch]
+        else:
+            each = [torch.cat([train.features[row] for row in rows]) for rows in batch]
+        features, lengths = pad_features([self.normaliser(one) for one in each])
+        if self.augment:
+            features = hide(features, lengths)
+        ids = [[label for row in rows for label in train.ids[row]] for rows in batch]
+        log_probs, steps = model(features.to(device), lengths.to(device))
+        loss = ctc(log_probs, steps, ids)
+        return loss, float(sum(map(len, ids))), None
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        wrong, said, loss = 0, 0, 0.0
+        for rows in by_length([len(one) for one in self._held_out]):
+            features, lengths = pad_features([self._held_out[row] for row in rows])
+            device = device_of(model)
+            log_probs, steps = model(features.to(device), lengths.to(device))
+            ids = [self.held_out.ids[row] for row in rows]
+            loss += float(ctc(log_probs, steps, ids))
+            best = log_probs.argmax(-1).T.cpu()
+            for path, count, labels in zip(best, steps.tolist(), ids, strict=True):
+                wrong += edits(collapsed(path[:count].tolist()), labels)
+                said += len(labels)
+        errors, loss = wrong / max(said, 1), loss / max(said, 1)
+        return {"errors": errors + LOSS_WEIGHT * loss, "label_errors": errors, "loss": loss}
+
+
+def ctc(log_probs: Tensor, steps: Tensor, ids: Sequence[Sequence[int]]) -> Tensor:
+    """Return the CTC loss summed over recordings: (steps, recordings, labels), the labels of each."""
+    lengths = torch.tensor([len(labels) for labels in ids])
+    targets = torch.tensor([label for labels in ids for label in labels], dtype=torch.int64)
+    return F.ctc_loss(
+        log_probs.float(),
+        targets.to(log_probs.device),
+        steps,
+        lengths.to(log_probs.device),
+        BLANK,
+        reduction="sum",
+        zero_infinity=True,  # of joined, hastened recordings some may not fit
+    )
+
+
+def collapsed(path: Sequence[int]) -> list[int]:
+    """Return the labels of a path: repeats merged, blanks removed."""
+    return [b for a, b in zip([BLANK, *path], path, strict=False) if a != b and b != BLANK]
+
+
+def by_length(frames: Sequence[int]) -> list[list[int]]:
+    """Return rows in batches of similar length, each of at most MAX_BATCH_FRAMES, or of one recording."""
+    batches: list[list[int]] = []
+    for row in sorted(range(len(frames)), key=frames.__getitem__):
+        if batches and (len(batches[-1]) + 1) * frames[row] <= MAX_BATCH_FRAMES:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+    return batches

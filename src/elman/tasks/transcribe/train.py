@@ -1,0 +1,247 @@
+"""Training: the features, the labels and the network; then, on held-out recordings, how words are found."""
+
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from elman.data.audio.features import SHIFT_SECONDS, FilterBank
+from elman.data.audio.files import native_rate
+from elman.data.audio.normalise import Normaliser
+from elman.data.audio.recordings import Recordings
+from elman.data.batches import HELD_OUT_SHARE, split_groups
+from elman.errors import DataError, TrainingError
+from elman.tasks.evaluation import failure_note
+from elman.tasks.settings import default_ema_decay, split_choices
+from elman.tasks.transcribe.baseline import Templates
+from elman.tasks.transcribe.confidence import Confidence
+from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
+from elman.tasks.transcribe.examples import Utterances
+from elman.tasks.transcribe.network import TranscriberNet
+from elman.tasks.transcribe.problem import SpeechProblem
+from elman.tasks.transcribe.recogniser import log_probabilities, words_of
+from elman.tasks.transcribe.scores import SpeechEvaluation, all_right, edits
+from elman.tasks.transcribe.settings import LEARNING_RATE, RATES, STRIDES, WORD_STRIDE, Settings
+from elman.tasks.transcribe.text import Alphabet, fitting, spoken
+from elman.training.budget import Trial, in_time, smaller
+from elman.training.loop import Run
+from elman.training.progress import watch
+
+PEEKED: Final = 20  # recordings whose rate is looked at
+MIN_SPEAKERS: Final = 10  # from which on whole speakers are held out
+SHORT_FRAMES: Final = 150  # a median below that, of recordings of words that are labels, has them joined
+JOINED: Final = 6
+SLACK: Final = 1.25  # steps for each that the labels of a recording need
+UPDATES: Final = 3_000  # steps of the optimizer that few recordings get
+MIN_EPOCHS, MAX_EPOCHS = 15, 80
+WEIGHTS: Final = (0.0, 0.4, 0.8, 1.2)  # of the language model, tried on held-out recordings
+BONUSES: Final = (0.0, 1.5, 3.0)
+
+_log = logging.getLogger("elman")
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Recordings as features and spoken texts, divided."""
+
+    rate: int
+    train: Utterances
+    held_out: Utterances
+    alphabet: Alphabet
+    source: dict[str, Any]
+    frames: int  # of all recordings
+
+    @property
+    def steps_needed(self) -> int:
+        """The longest stride at which nearly all recordings have room for their labels."""
+        utterances = self.train
+        longest = WORD_STRIDE
+        for stride in sorted(STRIDES, reverse=True):
+            room = [
+                fitting(ids, int(len(features) / (SLACK * stride)))
+                for features, ids in zip(utterances.features, utterances.ids, strict=True)
+            ]
+            if stride <= longest and sum(room) >= 0.99 * len(room):
+                return stride
+        return 1
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    network: TranscriberNet
+    settings: Settings
+    normaliser: Normaliser
+    decoder: Decoder
+    confidence: Confidence
+    baseline: Templates
+    validation: SpeechEvaluation
+    failure: TrainingError | None
+    run: Run
+
+
+def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mapping[str, Any]) -> Corpus:
+    """Compute the features of all recordings. Raises DataError where there is nothing to learn from."""
+    settings, plan = split_choices(dict(choices), Settings)
+    rate = settings.rate if "rate" in choices else usual_rate(recordings)
+    bank = FilterBank(rate, settings.bins)
+    used, features = recordings.load(rate, bank.features)
+    texts = [spoken(text) for text in used.texts]
+    require_texts(texts, used)
+    if valid is None:
+        train, held_out = divided(used, texts, plan.seed)
+    else:
+        train, held_out = list(range(len(texts))), []
+    alphabet = Alphabet.of([texts[row] for row in train], choices.get("unit"))
+    learned = utterances([features[row] for row in train], [texts[row] for row in train], alphabet)
+    if valid is not None:
+        others, other_features = valid.load(rate, bank.features)
+        checked = utterances(other_features, [spoken(text) for text in others.texts], alphabet)
+    else:
+        checked = utterances([features[row] for row in held_out], [texts[row] for row in held_out], alphabet)
+    source = {"source": used.name, "rows": len(used), "fingerprint": used.fingerprint}
+    return Corpus(rate, learned, checked, alphabet, source, sum(map(len, features)))
+
+
+def usual_rate(recordings: Recordings) -> int:
+    """Return the rate of the features: the lowest that keeps all that these recordings hold."""
+    step = max(len(recordings) // PEEKED, 1)
+    rates = [0]
+    for one in recordings.all[::step]:
+        try:
+            rates.append(native_rate(one.audio, one.name))
+        except DataError:
+            continue  # `load` will say so
+    return next((rate for rate in RATES if max(rates) <= rate), RATES[-1])
+
+
+def require_texts(texts: Sequence[str], recordings: Recordings) -> None:
+    for text, recording in zip(texts, recordings.all, strict=True):
+        if not text:
+            problem = f"its text {recording.text[:40]!r} holds no letter or digit; write what is said"
+            raise DataError(f"{recording.name}: {problem}.")
+
+
+def divided(recordings: Recordings, texts: Sequence[str], seed: int) -> tuple[list[int], list[int]]:
+    """Return the rows of training and of held-out recordings: of other speakers, where there are many."""
+    speakers = [one.speaker for one in recordings.all]
+    if None not in speakers and len(set(speakers)) >= MIN_SPEAKERS:
+        return split_groups(speakers, HELD_OUT_SHARE, seed, name=recordings.name)
+    keys = [f"{k}" for k in range(len(texts))]
+    return split_groups(keys, HELD_OUT_SHARE, seed, list(texts), name=recordings.name)
+
+
+def utterances(features: Sequence[Tensor], texts: Sequence[str], alphabet: Alphabet) -> Utterances:
+    """Return the recordings whose texts the labels can write; of held-out ones, the others only cost a score
+    that no network could reach."""
+    rows = [(f, ids, text) for f, text in zip(features, texts, strict=True) if (ids := alphabet.encode(text))]
+    return Utterances([f for f, _, _ in rows], [ids for _, ids, _ in rows], [text for _, _, text in rows])
+
+
+def defaults(corpus: Corpus, choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that follow from the recordings."""
+    lengths = sorted(map(len, corpus.train.features))
+    short = corpus.alphabet.unit == "word" and lengths[len(lengths) // 2] < SHORT_FRAMES
+    joined = choices.get("joined", JOINED if short else 1)
+    batch = choices.get("batch_size", 16)
+    sequences = len(lengths) / (1 if joined == 1 else (1 + (2 + joined) / 2) / 2)
+    per_epoch = max(sequences / batch, 1)
+    epochs = choices.get("epochs", round(min(max(UPDATES / per_epoch, MIN_EPOCHS), MAX_EPOCHS)))
+    return {
+        "unit": corpus.alphabet.unit,
+        "rate": corpus.rate,
+        "stride": corpus.steps_needed,
+        "joined": joined,
+        "batch_size": batch,
+        "epochs": epochs,
+        "patience": max(5, epochs // 2),
+        "learning_rate": LEARNING_RATE,
+        "ema_decay": default_ema_decay(round(epochs * per_epoch), dict(choices)),
+    }
+
+
+def train(
+    corpus: Corpus,
+    choices: Mapping[str, Any],
+    identity: Mapping[str, Any],
+    started: float,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> Trained:
+    """Train on a corpus; `choices` are fields of `Settings` and `Plan`, and `identity` says which data they
+    are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
+    normaliser = Normaliser.fit(corpus.train.features)
+
+    def trial(size: Mapping[str, Any]) -> Trial:
+        own = dict(choices) | dict(size)
+        settings, plan = split_choices(own, Settings, defaults(corpus, own))
+        torch.manual_seed(plan.seed)
+        network = TranscriberNet(settings, settings.bins, len(corpus.alphabet))
+        problem = SpeechProblem(
+            corpus.train, corpus.held_out, normaliser, plan, settings.joined, settings.augment
+        )
+        return Trial(network, problem, plan, settings)
+
+    settings, plan = split_choices(dict(choices), Settings, defaults(corpus, choices))
+    sizes = smaller({"hidden": settings.hidden, "front": settings.front}, dict(choices))
+    network, problem, plan, settings = in_time(
+        trial, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
+    )
+    whole = {"settings": asdict(settings), **identity}
+    run = Run(network, problem, plan, folder=folder, resume=resume, identity=whole)
+    outcome = watch(run, progress, "network")
+    run.require_model()
+    network.eval().cpu()
+    notes = failure_note(outcome.error)
+    decoder, confidence, baseline, scores = scored(corpus, network, settings, normaliser, notes)
+    return Trained(network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run)
+
+
+def scored(
+    corpus: Corpus,
+    network: TranscriberNet,
+    settings: Settings,
+    normaliser: Normaliser,
+    notes: tuple[str, ...],
+) -> tuple[Decoder, Confidence, Templates, SpeechEvaluation]:
+    """Return how words are found and how sure they are, chosen on the held-out recordings; and the scores."""
+    started, truths = monotonic(), corpus.held_out.texts
+    normal = [normaliser(features) for features in corpus.held_out.features]
+    log_probs = log_probabilities(network, normal)
+    computing = monotonic() - started
+    plain = Decoder(corpus.alphabet, Lexicon.of(corpus.train.texts), None, settings.beam_width)
+    decoder = best_decoder(plain, log_probs, truths)
+    started, step = monotonic(), settings.stride * SHIFT_SECONDS
+    answers = [words_of(decoder.tokens(one), decoder, Confidence(), step) for one in log_probs]
+    computing += monotonic() - started
+    raw = [word.confidence for words in answers for word in words]
+    confidence = Confidence.fit(raw, all_right(answers, truths))
+    answers = [[w._replace(confidence=confidence.of(w.confidence)) for w in words] for words in answers]
+    train_features = [normaliser(features) for features in corpus.train.features]
+    baseline = Templates.of(corpus.train.texts, train_features)
+    plain_texts = [baseline.answer(features) for features in normal]
+    seconds = sum(map(len, normal)) * SHIFT_SECONDS
+    evaluation = SpeechEvaluation.of(answers, truths, {baseline.name: plain_texts}, seconds, computing, notes)
+    return decoder, confidence, baseline, evaluation
+
+
+def best_decoder(plain: Decoder, log_probs: Sequence[Tensor], truths: Sequence[str]) -> Decoder:
+    """Return the decoder with the fewest word errors; the plain one, unless another has fewer."""
+    candidates = [plain]
+    if len(plain.lexicon.ids) > 2 * len(plain.lexicon.words) and plain.lexicon.says_sentences:
+        pairs = itertools.product(WEIGHTS, BONUSES)
+        candidates += [replace(plain, weights=Weights(weight, bonus)) for weight, bonus in pairs]
+    errors = [word_errors(decoder, log_probs, truths) for decoder in candidates]
+    return candidates[min(range(len(candidates)), key=errors.__getitem__)]
+
+
+def word_errors(decoder: Decoder, log_probs: Sequence[Tensor], truths: Sequence[str]) -> int:
+    texts = (decoder.alphabet.decode(token.token for token in decoder.tokens(one)) for one in log_probs)
+    return sum(edits(text.split(), truth.split()) for text, truth in zip(texts, truths, strict=True))
