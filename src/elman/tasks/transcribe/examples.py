@@ -1,5 +1,6 @@
 """Recordings → features and labels, and what training makes of them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,17 +9,21 @@ import torch
 from torch import Tensor
 
 from elman.data.audio.augment import add_noise_floor, mask, stretch, warp
-from elman.data.audio.features import FLOOR
-from elman.data.audio.normalise import Normaliser
+from elman.data.audio.features import DITHER_FLOOR, FilterBank
 
-LOG_FLOOR: Final = float(torch.tensor(FLOOR).log())
+LOG_FLOOR: Final = math.log(DITHER_FLOOR)
 SPEEDS: Final = (0.85, 1.15)
 WARPS: Final = (0.85, 1.18)
 GAINS: Final = (-1.5, 1.5)  # of the log power: 6.5 dB
-NOISY_SHARE: Final = 0.6  # of the recordings that training adds noise to
+NOISY_SHARE: Final = 0.5  # of the recordings that training adds noise to
 PAUSE_FRAMES: Final = 60  # longest pause between joined recordings, and before and after them
 QUIET: Final = 0.1  # share of a recording's frames that are taken for its background
-BANDS, SPANS = (2, 8), (2, 25)  # hidden parts: how many, and the largest: bins, frames
+BANDS, SPANS = (2, 6), (2, 20)  # hidden parts: how many, and the largest: bins, frames
+
+
+def filter_bank(rate: int, bins: int) -> FilterBank:
+    """Return what computes the features of all transcribers."""
+    return FilterBank(rate, bins, DITHER_FLOOR)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,25 +56,22 @@ def pad_features(each: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return torch.nn.utils.rnn.pad_sequence(list(each)), lengths
 
 
-def varied(utterances: Utterances, rows: Sequence[int], joins: bool) -> Tensor:
-    """Return the features of recordings, each varied at random; several are joined with pauses."""
+def varied(utterances: Utterances, rows: Sequence[int], pause: int) -> Tensor:
+    """Return the features of recordings, each varied at random, joined with pauses of up to `pause` frames
+    before, between and after them."""
     draws = torch.default_generator
     each = [_another_voice(utterances.features[row], utterances.logarithmic) for row in rows]
     if not utterances.logarithmic:
         return torch.cat(each)
-    if joins:
-        each = _with_pauses(each)
+    if pause:
+        each = _with_pauses(each, pause)
     features = torch.cat(each)
     return add_noise_floor(features, draws) if _uniform(0, 1) < NOISY_SHARE else features
 
 
 def hide(features: Tensor, lengths: Tensor) -> Tensor:
     """Hide parts of normalised, padded features (frames, recordings, features)."""
-    return mask(features, lengths, torch.default_generator, BANDS, SPANS, share=0.2)
-
-
-def normalised(normaliser: Normaliser, each: Sequence[Tensor]) -> list[Tensor]:
-    return [normaliser(one) for one in each]
+    return mask(features, lengths, torch.default_generator, BANDS, SPANS, share=0.12)
 
 
 def _another_voice(features: Tensor, logarithmic: bool) -> Tensor:
@@ -79,12 +81,12 @@ def _another_voice(features: Tensor, logarithmic: bool) -> Tensor:
     return warp(features, _uniform(*WARPS)) + _uniform(*GAINS)
 
 
-def _with_pauses(each: Sequence[Tensor]) -> list[Tensor]:
+def _with_pauses(each: Sequence[Tensor], longest: int) -> list[Tensor]:
     """Return recordings with pauses before, between and after them, in digital silence or background."""
     silent = _uniform(0, 1) < 0.3
     parts: list[Tensor] = []
     for features in [*each, each[-1]]:
-        frames = int(_uniform(0, PAUSE_FRAMES + 1))
+        frames = int(_uniform(0, longest + 1))
         quiet = features.quantile(QUIET, 0)
         pause = quiet + 0.3 * torch.randn(frames, len(quiet))
         parts += [torch.full_like(pause, LOG_FLOOR) if silent else pause, features]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from elman.data.audio.normalise import Normaliser
 from elman.data.batches import length_batches
-from elman.tasks.transcribe.examples import Utterances, hide, pad_features, varied
+from elman.tasks.transcribe.examples import PAUSE_FRAMES, Utterances, hide, pad_features, varied
 from elman.tasks.transcribe.scores import edits
 from elman.tasks.transcribe.text import BLANK
 from elman.training.plan import Plan
@@ -20,6 +20,13 @@ from elman.training.problem import device_of, share
 MAX_BATCH_FRAMES: Final = 60_000  # scored at once, padding included
 ALONE, GROWING = 0.2, 0.2  # of the epochs: without joined recordings, and until as many are joined as may be
 LOSS_WEIGHT: Final = 1e-3  # of the loss beside the share of errors, where errors are equal
+
+
+class Group(NamedTuple):
+    """Recordings that training joins to one."""
+
+    rows: tuple[int, ...]
+    pause: int  # longest pause before, between and after them, in frames
 
 
 @dataclass
@@ -39,44 +46,37 @@ class SpeechProblem:
     def __post_init__(self) -> None:
         self._held_out = [self.normaliser(features) for features in self.held_out.features]
 
-    def batches(self, epoch: int, rank: int, world: int) -> list[list[list[int]]]:
-        """Return batches of recordings to join: lists of rows."""
+    def batches(self, epoch: int, rank: int, world: int) -> list[list[Group]]:
         groups = self._groups(epoch)
-        frames = [sum(len(self.train.features[row]) for row in rows) for rows in groups]
+        frames = [sum(len(self.train.features[row]) for row in group.rows) for group in groups]
         seed = self.plan.seed
         batches = length_batches(frames, self.plan.batch_size, seed=seed, epoch=epoch)
         return share([[groups[i] for i in batch] for batch in batches if len(batch) >= world], rank, world)
 
-    def _groups(self, epoch: int) -> list[list[int]]:
-        rows = list(range(len(self.train)))
-        most = self._joined_in(epoch)
-        if most == 1:
-            return [[row] for row in rows]
+    def _groups(self, epoch: int) -> list[Group]:
+        """Return each recording once. From single ones, without pauses, labels are learned fast."""
+        grown = min(max((epoch / self.plan.epochs - ALONE) / GROWING, 0.0), 1.0) if self.joined > 1 else 0.0
+        most, pause = 1 + round((self.joined - 1) * grown), round(PAUSE_FRAMES * grown)
         rng = np.random.default_rng([self.plan.seed, epoch, 1])
-        rows = rng.permutation(len(rows)).tolist()
+        rows = rng.permutation(len(self.train)).tolist()
         groups = []
         while rows:
-            count = 1 if rng.random() < 0.5 else int(rng.integers(2, most + 1))
-            groups.append(rows[:count])
+            count = 1 if most == 1 or rng.random() < 0.5 else int(rng.integers(2, most + 1))
+            groups.append(Group(tuple(rows[:count]), pause))
             rows = rows[count:]
         return groups
 
-    def _joined_in(self, epoch: int) -> int:
-        """Return how many recordings may be joined: one at first, from which labels are learned fast."""
-        part = (epoch / self.plan.epochs - ALONE) / GROWING
-        return 1 + round((self.joined - 1) * min(max(part, 0.0), 1.0))
-
-    def loss(self, model: nn.Module, batch: list[list[int]], state: Any) -> tuple[Tensor, float, None]:
+    def loss(self, model: nn.Module, batch: list[Group], state: Any) -> tuple[Tensor, float, None]:
         """Return the loss summed over the labels of a batch, and their number."""
         device, train = device_of(model), self.train
         if self.augment:
-            each = [varied(train, rows, self.joined > 1) for rows in batch]
+            each = [varied(train, *group) for group in batch]
         else:
-            each = [torch.cat([train.features[row] for row in rows]) for rows in batch]
+            each = [torch.cat([train.features[row] for row in group.rows]) for group in batch]
         features, lengths = pad_features([self.normaliser(one) for one in each])
         if self.augment:
             features = hide(features, lengths)
-        ids = [[label for row in rows for label in train.ids[row]] for rows in batch]
+        ids = [[label for row in group.rows for label in train.ids[row]] for group in batch]
         log_probs, steps = model(features.to(device), lengths.to(device))
         loss = ctc(log_probs, steps, ids)
         return loss, float(sum(map(len, ids))), None

@@ -11,7 +11,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from elman.data.audio.features import SHIFT_SECONDS, FilterBank
+from elman.data.audio.features import SHIFT_SECONDS
 from elman.data.audio.files import native_rate
 from elman.data.audio.normalise import Normaliser
 from elman.data.audio.recordings import Recordings
@@ -22,7 +22,7 @@ from elman.tasks.settings import default_ema_decay, split_choices
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
-from elman.tasks.transcribe.examples import Utterances
+from elman.tasks.transcribe.examples import Utterances, filter_bank
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import SpeechProblem
 from elman.tasks.transcribe.recogniser import log_probabilities, words_of
@@ -89,7 +89,7 @@ def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mappi
     """Compute the features of all recordings. Raises DataError where there is nothing to learn from."""
     settings, plan = split_choices(dict(choices), Settings)
     rate = settings.rate if "rate" in choices else usual_rate(recordings)
-    bank = FilterBank(rate, settings.bins)
+    bank = filter_bank(rate, settings.bins)
     used, features = recordings.load(rate, bank.features)
     texts = [spoken(text) for text in used.texts]
     require_texts(texts, used)

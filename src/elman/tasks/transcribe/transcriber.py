@@ -22,6 +22,7 @@ from elman.tasks.transcribe.answers import Transcript
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
+from elman.tasks.transcribe.examples import filter_bank
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.recogniser import transcribed
@@ -71,7 +72,7 @@ class Transcriber(Task):
 
     @cached_property
     def _bank(self) -> FilterBank:
-        return FilterBank(self.settings.rate, self.settings.bins)
+        return filter_bank(self.settings.rate, self.settings.bins)
 
     @classmethod
     @training_entry
