@@ -19,6 +19,8 @@ NOISY_SHARE: Final = 0.5  # of the recordings that training adds noise to
 PAUSE_FRAMES: Final = 60  # longest pause between joined recordings, and before and after them
 QUIET: Final = 0.1  # share of a recording's frames that are taken for its background
 BANDS, SPANS = (2, 6), (2, 20)  # hidden parts: how many, and the largest: bins, frames
+SPAN_SHARE: Final = 0.12  # of a recording that one span hides at most
+CEPSTRAL_NOISE: Final = 0.1  # of features that are no log power, as a share of their deviation
 
 
 def filter_bank(rate: int, bins: int) -> FilterBank:
@@ -56,29 +58,30 @@ def pad_features(each: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return torch.nn.utils.rnn.pad_sequence(list(each)), lengths
 
 
-def varied(utterances: Utterances, rows: Sequence[int], pause: int) -> Tensor:
+def varied(utterances: Utterances, rows: Sequence[int], pause: int, strength: float) -> Tensor:
     """Return the features of recordings, each varied at random, joined with pauses of up to `pause` frames
-    before, between and after them."""
-    draws = torch.default_generator
-    each = [_another_voice(utterances.features[row], utterances.logarithmic) for row in rows]
+    before, between and after them. A strength of 0 leaves them as they are, 1 varies them fully."""
+    each = [utterances.features[row] for row in rows]
+    if strength:
+        each = [_another_voice(features, utterances.logarithmic, strength) for features in each]
     if not utterances.logarithmic:
         return torch.cat(each)
-    if pause:
-        each = _with_pauses(each, pause)
-    features = torch.cat(each)
-    return add_noise_floor(features, draws) if _uniform(0, 1) < NOISY_SHARE else features
+    features = torch.cat(_with_pauses(each, pause) if pause else each)
+    noisy = _uniform(0, 1) < NOISY_SHARE * strength
+    return add_noise_floor(features, torch.default_generator) if noisy else features
 
 
-def hide(features: Tensor, lengths: Tensor) -> Tensor:
+def hide(features: Tensor, lengths: Tensor, strength: float) -> Tensor:
     """Hide parts of normalised, padded features (frames, recordings, features)."""
-    return mask(features, lengths, torch.default_generator, BANDS, SPANS, share=0.12)
+    bands, spans = (BANDS[0], round(BANDS[1] * strength)), (SPANS[0], round(SPANS[1] * strength))
+    return mask(features, lengths, torch.default_generator, bands, spans, share=SPAN_SHARE)
 
 
-def _another_voice(features: Tensor, logarithmic: bool) -> Tensor:
-    features = stretch(features, _uniform(*SPEEDS))
+def _another_voice(features: Tensor, logarithmic: bool, strength: float) -> Tensor:
+    features = stretch(features, _around_one(SPEEDS, strength))
     if not logarithmic:
-        return features + 0.1 * features.std(0) * torch.randn(features.shape)
-    return warp(features, _uniform(*WARPS)) + _uniform(*GAINS)
+        return features + strength * CEPSTRAL_NOISE * features.std(0) * torch.randn(features.shape)
+    return warp(features, _around_one(WARPS, strength)) + strength * _uniform(*GAINS)
 
 
 def _with_pauses(each: Sequence[Tensor], longest: int) -> list[Tensor]:
@@ -91,6 +94,10 @@ def _with_pauses(each: Sequence[Tensor], longest: int) -> list[Tensor]:
         pause = quiet + 0.3 * torch.randn(frames, len(quiet))
         parts += [torch.full_like(pause, LOG_FLOOR) if silent else pause, features]
     return parts[:-1]
+
+
+def _around_one(limits: tuple[float, float], strength: float) -> float:
+    return 1 + strength * (_uniform(*limits) - 1)
 
 
 def _uniform(low: float, high: float) -> float:

@@ -18,7 +18,8 @@ from elman.training.plan import Plan
 from elman.training.problem import device_of, share
 
 MAX_BATCH_FRAMES: Final = 60_000  # scored at once, padding included
-ALONE, GROWING = 0.2, 0.2  # of the epochs: without joined recordings, and until as many are joined as may be
+# Of the epochs: in which recordings are read as they are, and in which more and more is done to them.
+PLAIN, GROWING = 0.2, 0.2
 LOSS_WEIGHT: Final = 1e-3  # of the loss beside the share of errors, where errors are equal
 
 
@@ -27,6 +28,8 @@ class Group(NamedTuple):
 
     rows: tuple[int, ...]
     pause: int  # longest pause before, between and after them, in frames
+    strength: float  # of variation, 0 to 1
+    flat: float  # weight of the flat start
 
 
 @dataclass
@@ -54,31 +57,33 @@ class SpeechProblem:
         return share([[groups[i] for i in batch] for batch in batches if len(batch) >= world], rank, world)
 
     def _groups(self, epoch: int) -> list[Group]:
-        """Return each recording once. From single ones, without pauses, labels are learned fast."""
-        grown = min(max((epoch / self.plan.epochs - ALONE) / GROWING, 0.0), 1.0) if self.joined > 1 else 0.0
-        most, pause = 1 + round((self.joined - 1) * grown), round(PAUSE_FRAMES * grown)
+        """Return each recording once. From single ones as they are, labels are learned fast."""
+        grown = min(max((epoch / self.plan.epochs - PLAIN) / GROWING, 0.0), 1.0)
+        strength, most = grown if self.augment else 0.0, 1 + round((self.joined - 1) * grown)
+        pause = round(PAUSE_FRAMES * grown) if self.joined > 1 else 0
+        flat = max(1 - epoch / (PLAIN * self.plan.epochs), 0.0)
         rng = np.random.default_rng([self.plan.seed, epoch, 1])
         rows = rng.permutation(len(self.train)).tolist()
         groups = []
         while rows:
             count = 1 if most == 1 or rng.random() < 0.5 else int(rng.integers(2, most + 1))
-            groups.append(Group(tuple(rows[:count]), pause))
+            groups.append(Group(tuple(rows[:count]), pause, strength, flat))
             rows = rows[count:]
         return groups
 
     def loss(self, model: nn.Module, batch: list[Group], state: Any) -> tuple[Tensor, float, None]:
         """Return the loss summed over the labels of a batch, and their number."""
         device, train = device_of(model), self.train
-        if self.augment:
-            each = [varied(train, *group) for group in batch]
-        else:
-            each = [torch.cat([train.features[row] for row in group.rows]) for group in batch]
+        each = [varied(train, group.rows, group.pause, group.strength) for group in batch]
         features, lengths = pad_features([self.normaliser(one) for one in each])
-        if self.augment:
-            features = hide(features, lengths)
+        _, _, strength, flat = batch[0]  # all are of one epoch
+        if strength:
+            features = hide(features, lengths, strength)
         ids = [[label for row in group.rows for label in train.ids[row]] for group in batch]
         log_probs, steps = model(features.to(device), lengths.to(device))
         loss = ctc(log_probs, steps, ids)
+        if flat:
+            loss = loss + flat * flat_loss(log_probs, steps.tolist(), ids)
         return loss, float(sum(map(len, ids))), None
 
     def validate(self, model: nn.Module) -> dict[str, float]:
@@ -110,6 +115,18 @@ def ctc(log_probs: Tensor, steps: Tensor, ids: Sequence[Sequence[int]]) -> Tenso
         reduction="sum",
         zero_infinity=True,  # of joined, hastened recordings some may not fit
     )
+
+
+def flat_loss(log_probs: Tensor, steps: Sequence[int], ids: Sequence[Sequence[int]]) -> Tensor:
+    """Return the cross entropy, summed over labels, of recordings whose labels each last equally long. From
+    this flat start, as hidden Markov models were trained, a network soon hears what labels sound like; CTC
+    alone spends many steps on blanks only."""
+    total = log_probs.new_zeros(())
+    for k, (count, labels) in enumerate(zip(steps, ids, strict=True)):
+        at = torch.arange(count, device=log_probs.device) * len(labels) // count
+        path = torch.tensor(labels, device=log_probs.device)[at]
+        total = total + F.nll_loss(log_probs[:count, k].float(), path) * len(labels)
+    return total
 
 
 def collapsed(path: Sequence[int]) -> list[int]:
