@@ -16,7 +16,7 @@ from elman.decode.lexicon import Phrases, Words
 from elman.decode.scorers import History, Scorer, Weighted
 from elman.errors import UsageError
 from elman.tasks.generate.baseline import NGram
-from elman.tasks.transcribe.text import BLANK, Alphabet, spoken
+from elman.tasks.transcribe.text import BLANK, SPACE, Alphabet, spoken
 from elman.typed import typed
 
 ORDER: Final = 3  # of the n-gram
@@ -43,7 +43,8 @@ class Lexicon:
     def restore(cls, words: Any, ids: Tensor) -> "Lexicon":
         """Raises ValueError for words and numbers that don't fit each other."""
         listed = typed(tuple[str, ...], words, "words")
-        valid = len(ids) > 1 and len(set(listed)) == len(listed) and all(spoken(w) == w != "" for w in listed)
+        valid = len(ids) > 1 and len(set(listed)) == len(listed)
+        valid = valid and all(word and SPACE not in word and spoken(word) == word for word in listed)
         valid = valid and int(ids[0]) == int(ids[-1]) == END
         if not valid or not 0 <= int(ids.min()) <= int(ids.max()) <= len(listed):
             raise ValueError("the words of the training texts don't fit their numbers")

@@ -17,6 +17,7 @@ WARPS: Final = (0.85, 1.18)
 GAINS: Final = (-1.5, 1.5)  # of the log power: 6.5 dB
 NOISY_SHARE: Final = 0.5  # of the recordings that training adds noise to
 PAUSE_FRAMES: Final = 60  # longest pause between joined recordings, and before and after them
+NO_PAUSE_SHARE: Final = 0.4  # of the places for a pause that get none
 QUIET: Final = 0.1  # share of a recording's frames that are taken for its background
 BANDS, SPANS = (2, 6), (2, 20)  # hidden parts: how many, and the largest: bins, frames
 SPAN_SHARE: Final = 0.12  # of a recording that one span hides at most
@@ -89,7 +90,7 @@ def _with_pauses(each: Sequence[Tensor], longest: int) -> list[Tensor]:
     silent = _uniform(0, 1) < 0.3
     parts: list[Tensor] = []
     for features in [*each, each[-1]]:
-        frames = int(_uniform(0, longest + 1))
+        frames = 0 if _uniform(0, 1) < NO_PAUSE_SHARE else int(_uniform(0, longest + 1))
         quiet = features.quantile(QUIET, 0)
         pause = quiet + 0.3 * torch.randn(frames, len(quiet))
         parts += [torch.full_like(pause, LOG_FLOOR) if silent else pause, features]

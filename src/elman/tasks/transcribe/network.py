@@ -47,12 +47,11 @@ class TranscriberNet(nn.Module):
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Read padded recordings; `lengths` (recordings,) are their frames, 1 at least. Returns the
         log-probabilities, and the number of steps of each."""
-        x = features.permute(1, 2, 0)
+        x = _without_padding(features.permute(1, 2, 0), lengths)
         for convolution in self.front:
             lengths = torch.div(lengths + convolution.step - 1, convolution.step, rounding_mode="floor")
             x = convolution(F.pad(x, convolution.padding_for(x.shape[2]))).relu()
-            outside = torch.arange(x.shape[2], device=x.device) >= lengths.unsqueeze(1)
-            x = x.masked_fill(outside.unsqueeze(1), 0)
+            x = _without_padding(x, lengths)
         x = self.dropout(x.permute(2, 0, 1))
         # one direction reads padding after its end, which changes nothing before, and is faster
         counts = lengths if self.layers.bidirectional else None
@@ -64,6 +63,12 @@ class TranscriberNet(nn.Module):
         after them."""
         outputs, state = self.layers(x.unsqueeze(1), state)
         return self.head(outputs.squeeze(1)).log_softmax(-1), state
+
+
+def _without_padding(x: Tensor, lengths: Tensor) -> Tensor:
+    """Return recordings (recordings, features, frames) with zeros after the end of each."""
+    outside = torch.arange(x.shape[2], device=x.device) >= lengths.unsqueeze(1)
+    return x.masked_fill(outside.unsqueeze(1), 0)
 
 
 class FrontStream:
