@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from audio_files import save
 
 RATE = 8000
+PATTERN = "{label}_{speaker}_{n}.wav"
+# Settings of a network that learns them.
+SMALL = {"hidden": 32, "front": 32, "layers": 1, "bins": 24, "dropout": 0.0, "progress": False}
 CHORDS = {"one": (300, 500), "two": (900, 1300), "three": (2000, 3000)}
 
 

@@ -5,10 +5,7 @@ from pathlib import Path
 import pytest
 
 from elman.tasks.transcribe.transcriber import Transcriber
-from tones import write_words
-
-PATTERN = "{label}_{speaker}_{n}.wav"
-SMALL = {"hidden": 32, "front": 32, "layers": 1, "bins": 24, "dropout": 0.0, "progress": False}
+from tones import PATTERN, SMALL, write_words
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,7 @@ from elman.training.progress import watch
 PEEKED: Final = 20  # recordings whose rate is looked at
 MIN_SPEAKERS: Final = 10  # from which on whole speakers are held out
 SHORT_FRAMES: Final = 150  # a median below that, of recordings of words that are labels, has them joined
+MIN_REPEATS: Final = 5
 JOINED: Final = 6
 SLACK: Final = 1.25  # steps for each that the labels of a recording need
 UPDATES: Final = 3_000  # steps of the optimizer that few recordings get
@@ -132,8 +133,11 @@ def divided(recordings: Recordings, texts: Sequence[str], seed: int) -> tuple[li
     speakers = [one.speaker for one in recordings.all]
     if None not in speakers and len(set(speakers)) >= MIN_SPEAKERS:
         return split_groups(speakers, HELD_OUT_SHARE, seed, name=recordings.name)
-    keys = [f"{k}" for k in range(len(texts))]
-    return split_groups(keys, HELD_OUT_SHARE, seed, list(texts), name=recordings.name)
+    # of texts that are said again and again, each is held out now and then
+    repeated = len(set(texts)) * MIN_REPEATS <= len(texts)
+    return split_groups(
+        range(len(texts)), HELD_OUT_SHARE, seed, list(texts) if repeated else None, name=recordings.name
+    )
 
 
 def utterances(features: Sequence[Tensor], texts: Sequence[str], alphabet: Alphabet) -> Utterances:
