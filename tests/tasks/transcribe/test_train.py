@@ -14,7 +14,6 @@ from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
 from elman.tasks.transcribe.text import Alphabet
 from elman.tasks.transcribe.train import (
     best_decoder,
-    defaults,
     divided,
     read_corpus,
     usual_rate,
@@ -56,17 +55,17 @@ def test_settings_follow_from_the_recordings(tmp_path: Path) -> None:
         for text in ("yes", "no"):
             save(tmp_path, f"{text}_{k}.wav", noise(3_000, k))
     corpus = read_corpus(read_recordings(tmp_path, pattern="{label}_{n}.wav"), None, {})
-    chosen = defaults(corpus, {})
+    chosen = corpus.defaults({})
     assert chosen["unit"] == "word" and chosen["stride"] == 4 and chosen["joined"] > 1
     assert chosen["rate"] == 8_000 and chosen["epochs"] >= 15
     spelled = read_corpus(read_recordings(tmp_path, pattern="{label}_{n}.wav"), None, {"unit": "character"})
-    assert defaults(spelled, {})["joined"] == 1
+    assert spelled.defaults({})["joined"] == 1
 
 
 def test_fast_speech_gets_short_steps() -> None:
     corpus = read_corpus(listed(["a text of thirty characters or so"] * 12), None, {"unit": "character"})
     frames = len(corpus.train.features[0])
-    assert corpus.train.ids[0] and len(corpus.train.ids[0]) * 1.25 * defaults(corpus, {})["stride"] <= frames
+    assert corpus.train.ids[0] and len(corpus.train.ids[0]) * 1.25 * corpus.defaults({})["stride"] <= frames
 
 
 def test_a_text_without_a_letter_is_refused() -> None:

@@ -1,15 +1,29 @@
 """Settings of a transcriber."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from elman.settings import argument, choice, custom, flag, is_whole, share, whole
-from elman.tasks.settings import MAX_BEAM_WIDTH, MAX_LAYERS, MAX_UNITS, TaskSettings, cell, skip_bad
+from elman.tasks.settings import (
+    MAX_BEAM_WIDTH,
+    MAX_LAYERS,
+    MAX_UNITS,
+    TaskSettings,
+    cell,
+    default_ema_decay,
+    skip_bad,
+)
 
 RATES: Final = (8_000, 16_000)
 STRIDES: Final = (1, 2, 3, 4, 6)
 LEARNING_RATE: Final = 2e-3
-WORD_STRIDE: Final = 4
+MAX_STRIDE: Final = 4  # by default
+JOINED: Final = 6
+BATCH_SIZE: Final = 16
+# Steps of the optimizer, and the passes over the recordings that come nearest to it.
+UPDATES: Final = 3_000
+MIN_EPOCHS, MAX_EPOCHS = 15, 300
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ class Settings(TaskSettings):
     bidirectional: bool = flag(True, "Read both ways; then it can't transcribe live")
     front: int = whole(128, "Channels of the convolutions before the recurrent layers", most=MAX_UNITS)
     stride: int = custom(
-        WORD_STRIDE,
+        MAX_STRIDE,
         "Frames of 10 ms for each step of the recurrent layers",
         int,
         f"one of {', '.join(map(str, STRIDES))}",
@@ -63,3 +77,33 @@ class Settings(TaskSettings):
     joined: int = whole(1, "Recordings, at most, that training joins to one, with pauses", most=100)
     augment: bool = flag(True, "Vary speed, pitch and noise of recordings and hide parts of them in training")
     beam_width: int = whole(8, "Texts that the search keeps", most=MAX_BEAM_WIDTH)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the recordings tell beside their number."""
+
+    unit: str = "character"
+    rate: int = RATES[-1]
+    stride: int = MAX_STRIDE
+    short: bool = False  # most hold a word or two
+
+
+def defaults(recordings: int, choices: Mapping[str, Any], facts: Facts = Facts()) -> dict[str, Any]:  # noqa: B008
+    """Return the settings and the training plan for so many recordings."""
+    joined = choices.get("joined", JOINED if facts.short else 1)
+    batch_size = choices.get("batch_size", BATCH_SIZE)
+    together = 1 if joined == 1 else (1 + (2 + joined) / 2) / 2  # on average
+    batches = max(recordings / together / batch_size, 1)
+    epochs = choices.get("epochs", round(min(max(UPDATES / batches, MIN_EPOCHS), MAX_EPOCHS)))
+    return {
+        "unit": facts.unit,
+        "rate": facts.rate,
+        "stride": facts.stride,
+        "joined": joined,
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "patience": max(5, epochs // 2),
+        "learning_rate": LEARNING_RATE,
+        "ema_decay": default_ema_decay(round(epochs * batches), dict(choices)),
+    }

@@ -18,7 +18,7 @@ from elman.data.audio.recordings import Recordings
 from elman.data.batches import HELD_OUT_SHARE, split_groups
 from elman.errors import DataError, TrainingError
 from elman.tasks.evaluation import failure_note
-from elman.tasks.settings import default_ema_decay, split_choices
+from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
@@ -27,7 +27,7 @@ from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import SpeechProblem
 from elman.tasks.transcribe.recogniser import log_probabilities, words_of
 from elman.tasks.transcribe.scores import SpeechEvaluation, all_right, edits
-from elman.tasks.transcribe.settings import LEARNING_RATE, RATES, STRIDES, WORD_STRIDE, Settings
+from elman.tasks.transcribe.settings import MAX_STRIDE, RATES, STRIDES, Facts, Settings, defaults
 from elman.tasks.transcribe.text import Alphabet, fitting, spoken
 from elman.training.budget import Trial, in_time, smaller
 from elman.training.loop import Run
@@ -37,10 +37,8 @@ PEEKED: Final = 20  # recordings whose rate is looked at
 MIN_SPEAKERS: Final = 10  # from which on whole speakers are held out
 SHORT_FRAMES: Final = 150  # a median below that, of recordings of words that are labels, has them joined
 MIN_REPEATS: Final = 5
-JOINED: Final = 6
+ROOMY_SHARE: Final = 0.99
 SLACK: Final = 1.25  # steps for each that the labels of a recording need
-UPDATES: Final = 3_000  # steps of the optimizer that few recordings get
-MIN_EPOCHS, MAX_EPOCHS = 15, 80
 WEIGHTS: Final = (0.0, 0.4, 0.8, 1.2)  # of the language model, tried on held-out recordings
 BONUSES: Final = (0.0, 1.5, 3.0)
 
@@ -58,17 +56,20 @@ class Corpus:
     source: dict[str, Any]
     frames: int  # of all recordings
 
+    def defaults(self, choices: Mapping[str, Any]) -> dict[str, Any]:
+        lengths = sorted(map(len, self.train.features))
+        short = self.alphabet.unit == "word" and lengths[len(lengths) // 2] < SHORT_FRAMES
+        return defaults(len(lengths), choices, Facts(self.alphabet.unit, self.rate, self.stride, short))
+
     @property
-    def steps_needed(self) -> int:
+    def stride(self) -> int:
         """The longest stride at which nearly all recordings have room for their labels."""
-        utterances = self.train
-        longest = WORD_STRIDE
-        for stride in sorted(STRIDES, reverse=True):
+        for stride in sorted((one for one in STRIDES if one <= MAX_STRIDE), reverse=True):
             room = [
                 fitting(ids, int(len(features) / (SLACK * stride)))
-                for features, ids in zip(utterances.features, utterances.ids, strict=True)
+                for features, ids in zip(self.train.features, self.train.ids, strict=True)
             ]
-            if stride <= longest and sum(room) >= 0.99 * len(room):
+            if sum(room) >= ROOMY_SHARE * len(room):
                 return stride
         return 1
 
@@ -147,28 +148,6 @@ def utterances(features: Sequence[Tensor], texts: Sequence[str], alphabet: Alpha
     return Utterances([f for f, _, _ in rows], [ids for _, ids, _ in rows], [text for _, _, text in rows])
 
 
-def defaults(corpus: Corpus, choices: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that follow from the recordings."""
-    lengths = sorted(map(len, corpus.train.features))
-    short = corpus.alphabet.unit == "word" and lengths[len(lengths) // 2] < SHORT_FRAMES
-    joined = choices.get("joined", JOINED if short else 1)
-    batch = choices.get("batch_size", 16)
-    sequences = len(lengths) / (1 if joined == 1 else (1 + (2 + joined) / 2) / 2)
-    per_epoch = max(sequences / batch, 1)
-    epochs = choices.get("epochs", round(min(max(UPDATES / per_epoch, MIN_EPOCHS), MAX_EPOCHS)))
-    return {
-        "unit": corpus.alphabet.unit,
-        "rate": corpus.rate,
-        "stride": corpus.steps_needed,
-        "joined": joined,
-        "batch_size": batch,
-        "epochs": epochs,
-        "patience": max(5, epochs // 2),
-        "learning_rate": LEARNING_RATE,
-        "ema_decay": default_ema_decay(round(epochs * per_epoch), dict(choices)),
-    }
-
-
 def train(
     corpus: Corpus,
     choices: Mapping[str, Any],
@@ -185,7 +164,7 @@ def train(
 
     def trial(size: Mapping[str, Any]) -> Trial:
         own = dict(choices) | dict(size)
-        settings, plan = split_choices(own, Settings, defaults(corpus, own))
+        settings, plan = split_choices(own, Settings, corpus.defaults(own))
         torch.manual_seed(plan.seed)
         network = TranscriberNet(settings, settings.bins, len(corpus.alphabet))
         problem = SpeechProblem(
@@ -193,7 +172,7 @@ def train(
         )
         return Trial(network, problem, plan, settings)
 
-    settings, plan = split_choices(dict(choices), Settings, defaults(corpus, choices))
+    settings, plan = split_choices(dict(choices), Settings, corpus.defaults(choices))
     sizes = smaller({"hidden": settings.hidden, "front": settings.front}, dict(choices))
     network, problem, plan, settings = in_time(
         trial, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
