@@ -40,18 +40,13 @@ def chosen_options(model: Any, verb: str, **options: Any) -> dict[str, Any]:
 
 
 def lines_of(path: Path | None) -> list[str] | None:
-    """Return the lines of a file of phrases that are not blank. Raises DataError for one that can't be read,
-    or holds none."""
+    """Return the lines of a file that are not blank. Raises DataError if it can't be read or holds none."""
     if path is None:
         return None
     from elman.data.table.encoding import clean
     from elman.data.table.formats import read_bytes
-    from elman.errors import DataError
 
-    lines = [line for line in clean(read_bytes(path), str(path)).decode().splitlines() if line.strip()]
-    if not lines:
-        raise DataError(f"{path} holds no phrase; write one a line.")
-    return lines
+    return [line for line in clean(read_bytes(path), str(path)).decode().splitlines() if line.strip()]
 
 
 def first_process() -> bool:

@@ -14,7 +14,9 @@ from elman.data.audio.features import DITHER_FLOOR, FilterBank
 LOG_FLOOR: Final = math.log(DITHER_FLOOR)
 SPEEDS: Final = (0.85, 1.15)
 WARPS: Final = (0.85, 1.18)
-GAINS: Final = (-1.5, 1.5)  # of the log power: 6.5 dB
+GAINS: Final = (-4.0, 4.0)  # of the log power: 17 dB
+TILTS: Final = (-1.5, 1.5)  # of the log power from the lowest to the highest filter: another microphone
+SNR: Final = (5.0, 45.0)  # dB
 NOISY_SHARE: Final = 0.5  # of the recordings that training adds noise to
 PAUSE_FRAMES: Final = 60  # longest pause between joined recordings, and before and after them
 NO_PAUSE_SHARE: Final = 0.4  # of the places for a pause that get none
@@ -69,7 +71,7 @@ def varied(utterances: Utterances, rows: Sequence[int], pause: int, strength: fl
         return torch.cat(each)
     features = torch.cat(_with_pauses(each, pause) if pause else each)
     noisy = _uniform(0, 1) < NOISY_SHARE * strength
-    return add_noise_floor(features, torch.default_generator) if noisy else features
+    return add_noise_floor(features, torch.default_generator, SNR) if noisy else features
 
 
 def hide(features: Tensor, lengths: Tensor, strength: float) -> Tensor:
@@ -82,7 +84,9 @@ def _another_voice(features: Tensor, logarithmic: bool, strength: float) -> Tens
     features = stretch(features, _around_one(SPEEDS, strength))
     if not logarithmic:
         return features + strength * CEPSTRAL_NOISE * features.std(0) * torch.randn(features.shape)
-    return warp(features, _around_one(WARPS, strength)) + strength * _uniform(*GAINS)
+    tilt = _uniform(*TILTS) * torch.linspace(-0.5, 0.5, features.shape[1])
+    varied = warp(features, _around_one(WARPS, strength)) + strength * (_uniform(*GAINS) + tilt)
+    return varied.clamp_min(LOG_FLOOR)
 
 
 def _with_pauses(each: Sequence[Tensor], longest: int) -> list[Tensor]:

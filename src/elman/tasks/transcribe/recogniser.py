@@ -71,5 +71,5 @@ def as_word(
 ) -> Word:
     """Return the word that labels spell."""
     text = decoder.alphabet.decode([token.token for token in tokens])
-    begin, end = (start + at * step for at in (tokens[0].start, tokens[-1].end))
+    begin, end = (round(start + at * step, 3) for at in (tokens[0].start, tokens[-1].end))
     return Word(text, begin, end, confidence.of(min(token.confidence for token in tokens)))

@@ -89,7 +89,7 @@ class Facts:
     short: bool = False  # most hold a word or two
 
 
-def defaults(recordings: int, choices: Mapping[str, Any], facts: Facts = Facts()) -> dict[str, Any]:  # noqa: B008
+def defaults(recordings: int, choices: Mapping[str, Any], facts: Facts = Facts()) -> dict[str, Any]:
     """Return the settings and the training plan for so many recordings."""
     joined = choices.get("joined", JOINED if facts.short else 1)
     batch_size = choices.get("batch_size", BATCH_SIZE)
