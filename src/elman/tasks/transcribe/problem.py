@@ -35,7 +35,8 @@ class Group(NamedTuple):
 @dataclass
 class SpeechProblem:
     """CTC on recordings; the weights with the fewest errors on held-out recordings win, and of these the ones
-    with the lowest loss."""
+    with the lowest loss. Where training varies recordings, the held-out ones count as they are and varied:
+    else weights would win that know the voices of the training well, and no others."""
 
     train: Utterances
     held_out: Utterances
@@ -47,7 +48,15 @@ class SpeechProblem:
     maximize: bool = False
 
     def __post_init__(self) -> None:
-        self._held_out = [self.normaliser(features) for features in self.held_out.features]
+        features, ids = list(self.held_out.features), list(self.held_out.ids)
+        if self.augment:
+            with torch.random.fork_rng(devices=()):
+                torch.manual_seed(self.plan.seed)
+                pause = PAUSE_FRAMES if self.joined > 1 else 0
+                features += [varied(self.held_out, [row], pause, 1.0) for row in range(len(self.held_out))]
+            ids *= 2
+        self._held_out = [self.normaliser(one) for one in features]
+        self._held_out_ids = ids
 
     def batches(self, epoch: int, rank: int, world: int) -> list[list[Group]]:
         groups = self._groups(epoch)
@@ -92,7 +101,7 @@ class SpeechProblem:
             features, lengths = pad_features([self._held_out[row] for row in rows])
             device = device_of(model)
             log_probs, steps = model(features.to(device), lengths.to(device))
-            ids = [self.held_out.ids[row] for row in rows]
+            ids = [self._held_out_ids[row] for row in rows]
             loss += float(ctc(log_probs, steps, ids))
             best = log_probs.argmax(-1).T.cpu()
             for path, count, labels in zip(best, steps.tolist(), ids, strict=True):

@@ -19,7 +19,7 @@ from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, ended
 from elman.tasks.transcribe.network import FrontStream, TranscriberNet
 from elman.tasks.transcribe.recogniser import as_word
-from elman.tasks.transcribe.text import BLANK, Word
+from elman.tasks.transcribe.text import BLANK, SPACE, Word
 
 STEP_SECONDS: Final = 0.010  # of a frame
 CHUNK_STEPS: Final = 64  # read at once: an utterance that ends among them costs no more than that again
@@ -88,13 +88,17 @@ class TranscriberStream:
         """Begin an utterance."""
         self._state: Any = None
         self._steps, self._silent, self._spoken = 0, 0, False
-        self._last = BLANK
+        self._said: list[Word] = []
 
     @property
     def tentative(self) -> str:
         """What has been said beyond the words that were returned; it may change."""
         alphabet = self._decoder.alphabet
         return alphabet.decode([token.token for token in [*self._tokens, *self._search.tentative()]])
+
+    def result(self) -> str:
+        """Return what has been said since the last pause, `tentative` with it."""
+        return SPACE.join([*(word.text for word in self._said), *filter(None, [self.tentative])])
 
     @property
     def utterances(self) -> int:
@@ -161,4 +165,7 @@ class TranscriberStream:
         self._tokens = [] if complete else rest
         if complete and rest:
             words = [*words, rest]
-        return [as_word(tokens, self._decoder, self._confidence, self._step_seconds) for tokens in words]
+        step = self._step_seconds
+        said = [as_word(tokens, self._decoder, self._confidence, step) for tokens in words]
+        self._said += said
+        return said

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, Final, TypedDict, final
 
 import torch
 
@@ -36,6 +36,14 @@ from elman.typed import typed
 MAX_DEVIATION: Final = 1e6
 
 
+class Reading(TypedDict):
+    """How the training data were read; other data to score are read the same way."""
+
+    audio: str | None
+    text: str | None
+    pattern: str | None
+
+
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Transcriber(Task):
@@ -46,6 +54,7 @@ class Transcriber(Task):
         decoder: finds words in what the network says.
         confidence: how likely a word is to be right.
         baseline: recordings to compare with.
+        reading: how recordings and their texts were found.
     """
 
     task: ClassVar = "transcribe"
@@ -56,6 +65,7 @@ class Transcriber(Task):
         "predict": frozenset({"rate", "phrases", "hot_words"}),
         "generate": frozenset(),
     }
+    SAVED_BESIDE: ClassVar = frozenset({"reading"})
 
     network: TranscriberNet
     settings: Settings
@@ -64,6 +74,7 @@ class Transcriber(Task):
     decoder: Decoder
     confidence: Confidence
     baseline: Templates
+    reading: Reading
 
     @property
     def alphabet(self) -> Alphabet:
@@ -127,6 +138,7 @@ class Transcriber(Task):
             decoder=trained.decoder,
             confidence=trained.confidence,
             baseline=trained.baseline,
+            reading={"audio": audio, "text": text, "pattern": pattern},
         )
         trained.run.keep(model.save)
         return model
@@ -153,8 +165,16 @@ class Transcriber(Task):
         pattern: str | None = None,
         skip_bad: bool = False,
     ) -> SpeechEvaluation:
-        """Score on recordings whose texts are known, beside the plain baseline; arguments as for `fit`."""
-        recordings = read_recordings(data, audio, text, pattern, skip_bad=skip_bad)
+        """Score on recordings whose texts are known, beside the plain baseline. Arguments are those of `fit`,
+        by default as they were for the training."""
+        in_folder = isinstance(data, str | Path) and Path(data).is_dir()
+        recordings = read_recordings(
+            data,
+            audio or self.reading["audio"],
+            text or self.reading["text"],
+            pattern or (self.reading["pattern"] if in_folder else None),
+            skip_bad=skip_bad,
+        )
         used, each = recordings.load(self.settings.rate, self._bank.features)
         texts = [spoken(text) for text in used.texts]
         require_texts(texts, used)
@@ -272,6 +292,7 @@ class Transcriber(Task):
                 "decoder": {"weights": None if weights is None else asdict(weights)},
                 "confidence": asdict(self.confidence),
             },
+            settings={"reading": dict(self.reading)},
         )
 
     @classmethod
@@ -292,6 +313,7 @@ class Transcriber(Task):
             "decoder": Decoder(alphabet, lexicon, saved["weights"], settings.beam_width),
             "confidence": Confidence.from_json(parts.files["confidence"]),
             "baseline": Templates.restore(parts.files["templates"], parts.tensors, settings.bins),
+            "reading": typed(Reading, parts.settings["reading"], "reading"),
         }
 
     def card(self) -> Card:
