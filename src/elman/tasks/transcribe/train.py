@@ -17,7 +17,7 @@ from elman.data.audio.normalise import Normaliser
 from elman.data.audio.recordings import Recordings
 from elman.data.batches import HELD_OUT_SHARE, split_groups
 from elman.errors import DataError, TrainingError
-from elman.tasks.evaluation import failure_note
+from elman.tasks.evaluation import failure_note, sample_rows
 from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
@@ -39,6 +39,8 @@ SHORT_FRAMES: Final = 150  # a median below that, of recordings of words that ar
 MIN_REPEATS: Final = 5
 ROOMY_SHARE: Final = 0.99
 SLACK: Final = 1.25  # steps for each that the labels of a recording need
+INTERRUPTED_RECORDINGS: Final = 50  # transcribed for the scores of an interrupted training
+MAX_TRIED: Final = 200  # recordings on which the language model is tried
 WEIGHTS: Final = (0.0, 0.4, 0.8, 1.2)  # of the language model, tried on held-out recordings
 BONUSES: Final = (0.0, 1.5, 3.0)
 
@@ -183,6 +185,9 @@ def train(
     run.require_model()
     network.eval().cpu()
     notes = failure_note(outcome.error)
+    if outcome.signal is not None:
+        some, note = sample_rows(len(corpus.held_out), INTERRUPTED_RECORDINGS, "recordings")
+        corpus, notes = replace(corpus, held_out=corpus.held_out.take(some)), notes + note
     decoder, confidence, baseline, scores = scored(corpus, network, settings, normaliser, notes)
     return Trained(network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run)
 
@@ -221,7 +226,9 @@ def best_decoder(plain: Decoder, log_probs: Sequence[Tensor], truths: Sequence[s
     if len(plain.lexicon.ids) > 2 * len(plain.lexicon.words) and plain.lexicon.says_sentences:
         pairs = itertools.product(WEIGHTS, BONUSES)
         candidates += [replace(plain, weights=Weights(weight, bonus)) for weight, bonus in pairs]
-    errors = [word_errors(decoder, log_probs, truths) for decoder in candidates]
+    some, _ = sample_rows(len(truths), MAX_TRIED, "recordings")
+    tried, said = [log_probs[row] for row in some], [truths[row] for row in some]
+    errors = [word_errors(decoder, tried, said) for decoder in candidates]
     return candidates[min(range(len(candidates)), key=errors.__getitem__)]
 
 
