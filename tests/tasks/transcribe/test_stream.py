@@ -12,6 +12,7 @@ from torch import Tensor
 from audio_files import noise, pieces
 from elman.data.audio.resample import resample
 from elman.errors import DataError, UsageError
+from elman.tasks.transcribe.scores import edits
 from elman.tasks.transcribe.stream import TranscriberStream
 from elman.tasks.transcribe.text import Word
 from elman.tasks.transcribe.transcriber import Transcriber
@@ -32,7 +33,9 @@ def texts(words: list[Word]) -> str:
 
 
 def test_words_are_heard(live: Transcriber) -> None:
-    assert live.predict(sentence(SAID, 7), rate=RATE) == SAID
+    for seed in range(5):
+        heard = live.predict(sentence(SAID, seed), rate=RATE)
+        assert edits(heard.split(), SAID.split()) <= 1
 
 
 @given(st.lists(st.integers(1, 3_000), min_size=1, max_size=6))

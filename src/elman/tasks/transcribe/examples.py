@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from elman.data.audio.augment import add_noise_floor, mask, stretch, warp
@@ -18,6 +19,9 @@ GAINS: Final = (-4.0, 4.0)  # of the log power: 17 dB
 TILTS: Final = (-1.5, 1.5)  # of the log power from the lowest to the highest filter: another microphone
 SNR: Final = (5.0, 45.0)  # dB
 NOISY_SHARE: Final = 0.5  # of the recordings that training adds noise to
+# Of digital silence before and after every recording: a word at its very end has time to be written, and the
+# normalisation begins the same for all.
+EDGE_FRAMES: Final = 20
 PAUSE_FRAMES: Final = 60  # longest pause between joined recordings, and before and after them
 NO_PAUSE_SHARE: Final = 0.4  # of the places for a pause that get none
 QUIET: Final = 0.1  # share of a recording's frames that are taken for its background
@@ -53,6 +57,12 @@ class Utterances:
     def take(self, rows: Sequence[int]) -> "Utterances":
         features, ids = [self.features[row] for row in rows], [self.ids[row] for row in rows]
         return Utterances(features, ids, [self.texts[row] for row in rows], self.logarithmic)
+
+
+def with_edges(features: Tensor, logarithmic: bool = True) -> Tensor:
+    """Return a recording's features (frames, features) with silence before and after."""
+    edges = (0, 0, EDGE_FRAMES, EDGE_FRAMES)
+    return F.pad(features, edges, value=LOG_FLOOR) if logarithmic else features
 
 
 def pad_features(each: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from elman.data.audio.normalise import Normaliser
 from elman.data.batches import length_batches
-from elman.tasks.transcribe.examples import PAUSE_FRAMES, Utterances, hide, pad_features, varied
+from elman.tasks.transcribe.examples import PAUSE_FRAMES, Utterances, hide, pad_features, varied, with_edges
 from elman.tasks.transcribe.scores import edits
 from elman.tasks.transcribe.text import BLANK
 from elman.training.plan import Plan
@@ -55,7 +55,7 @@ class SpeechProblem:
                 pause = PAUSE_FRAMES if self.joined > 1 else 0
                 features += [varied(self.held_out, [row], pause, 1.0) for row in range(len(self.held_out))]
             ids *= 2
-        self._held_out = [self.normaliser(one) for one in features]
+        self._held_out = [self.normalised(one) for one in features]
         self._held_out_ids = ids
 
     def batches(self, epoch: int, rank: int, world: int) -> list[list[Group]]:
@@ -84,7 +84,7 @@ class SpeechProblem:
         """Return the loss summed over the labels of a batch, and their number."""
         device, train = device_of(model), self.train
         each = [varied(train, group.rows, group.pause, group.strength) for group in batch]
-        features, lengths = pad_features([self.normaliser(one) for one in each])
+        features, lengths = pad_features([self.normalised(one) for one in each])
         _, _, strength, flat = batch[0]  # all are of one epoch
         if strength:
             features = hide(features, lengths, strength)
@@ -94,6 +94,9 @@ class SpeechProblem:
         if flat:
             loss = loss + flat * flat_loss(log_probs, steps.tolist(), ids)
         return loss, float(sum(map(len, ids))), None
+
+    def normalised(self, features: Tensor) -> Tensor:
+        return self.normaliser(with_edges(features, self.train.logarithmic))
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         wrong, said, loss = 0, 0, 0.0

@@ -10,12 +10,13 @@ from elman.data.audio.features import SHIFT_SECONDS
 from elman.decode.ctc import Token
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder
-from elman.tasks.transcribe.examples import pad_features
+from elman.tasks.transcribe.examples import EDGE_FRAMES, pad_features
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import by_length
 from elman.tasks.transcribe.text import Word
 from elman.training.problem import device_of
 
+EDGE_SECONDS: Final = EDGE_FRAMES * SHIFT_SECONDS
 # A recording is read in parts of at most so many frames, cut where it is quietest in the second half.
 PART_FRAMES: Final = 2_000
 
@@ -49,8 +50,8 @@ def parts_of(features: Tensor) -> Iterator[Tensor]:
 def transcribed(
     network: TranscriberNet, features: Tensor, decoder: Decoder, confidence: Confidence
 ) -> list[Word]:
-    """Return the words of a recording's normalised features (frames, features)."""
-    step, start, words = network.stride * SHIFT_SECONDS, 0.0, list[Word]()
+    """Return the words of a recording's normalised features (frames, features), with edges."""
+    step, start, words = network.stride * SHIFT_SECONDS, -EDGE_SECONDS, list[Word]()
     parts = [part for part in parts_of(features) if len(part)]
     for part, log_probs in zip(parts, log_probabilities(network, parts), strict=True):
         words += words_of(decoder.tokens(log_probs), decoder, confidence, step, start)
@@ -71,5 +72,5 @@ def as_word(
 ) -> Word:
     """Return the word that labels spell."""
     text = decoder.alphabet.decode([token.token for token in tokens])
-    begin, end = (round(start + at * step, 3) for at in (tokens[0].start, tokens[-1].end))
+    begin, end = (round(max(start + at * step, 0.0), 3) for at in (tokens[0].start, tokens[-1].end))
     return Word(text, begin, end, confidence.of(min(token.confidence for token in tokens)))

@@ -17,8 +17,9 @@ from elman.settings import is_number
 from elman.tasks.entry import entry
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, ended
+from elman.tasks.transcribe.examples import EDGE_FRAMES, LOG_FLOOR
 from elman.tasks.transcribe.network import FrontStream, TranscriberNet
-from elman.tasks.transcribe.recogniser import as_word
+from elman.tasks.transcribe.recogniser import EDGE_SECONDS, as_word
 from elman.tasks.transcribe.text import BLANK, SPACE, Word
 
 STEP_SECONDS: Final = 0.010  # of a frame
@@ -81,7 +82,7 @@ class TranscriberStream:
         self._front = FrontStream(self._network)
         self._search = self._decoder.start(live=True)
         self._tokens: list[Token] = []  # committed ones of a word that may go on
-        self._utterances = 0
+        self._utterances, self._begun = 0, False
         self._begin()
 
     def _begin(self) -> None:
@@ -125,23 +126,26 @@ class TranscriberStream:
         return words
 
     def _read(self, features: Tensor, end: bool) -> list[Word]:
-        words: list[Word] = []
+        if not len(features) and not (end and self._begun):
+            return []
+        edge = torch.full((EDGE_FRAMES, self._bank.bins), LOG_FLOOR)
+        parts = [*([] if self._begun else [edge]), features, *([edge] if end else [])]
+        self._begun, words = True, list[Word]()
         with torch.no_grad():
-            x = self._front.push(self._normal.push(features), end)
+            x = self._front.push(self._normal.push(torch.cat(parts)), end)
             while len(x):
                 log_probs, state = self._network.run(x[:CHUNK_STEPS], self._state)
-                used = self._until_endpoint(log_probs.argmax(1).tolist())
-                words += self._words(self._search.push(log_probs[: abs(used)]))
-                x = x[abs(used) :]
-                if used > 0 and self._ends:
+                used, ends = self._until_endpoint(log_probs.argmax(1).tolist())
+                words += self._words(self._search.push(log_probs[:used]))
+                x = x[used:]
+                if ends:
                     words += self._end_utterance()
                 else:
                     self._state = state
         return words
 
-    def _until_endpoint(self, labels: Sequence[int]) -> int:
-        """Return how many steps belong to this utterance: all, or up to where it ends."""
-        self._ends = False
+    def _until_endpoint(self, labels: Sequence[int]) -> tuple[int, bool]:
+        """Return how many steps belong to this utterance, and whether it ends there."""
         for k, label in enumerate(labels, 1):
             self._steps += 1
             self._silent = self._silent + 1 if label == BLANK else 0
@@ -150,9 +154,8 @@ class TranscriberStream:
             if self._steps > self._most_steps:
                 limit = min(limit, 1 + self._pause_steps // 5)
             if self._silent >= limit:
-                self._ends = True
-                return k
-        return len(labels)
+                return k, True
+        return len(labels), False
 
     def _end_utterance(self) -> list[Word]:
         words = self._words(ended(self._search), complete=True)
@@ -166,6 +169,6 @@ class TranscriberStream:
         if complete and rest:
             words = [*words, rest]
         step = self._step_seconds
-        said = [as_word(tokens, self._decoder, self._confidence, step) for tokens in words]
+        said = [as_word(tokens, self._decoder, self._confidence, step, -EDGE_SECONDS) for tokens in words]
         self._said += said
         return said

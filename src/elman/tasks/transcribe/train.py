@@ -22,10 +22,10 @@ from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
-from elman.tasks.transcribe.examples import Utterances, filter_bank
+from elman.tasks.transcribe.examples import Utterances, filter_bank, with_edges
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import SpeechProblem
-from elman.tasks.transcribe.recogniser import log_probabilities, words_of
+from elman.tasks.transcribe.recogniser import EDGE_SECONDS, log_probabilities, words_of
 from elman.tasks.transcribe.scores import SpeechEvaluation, all_right, edits
 from elman.tasks.transcribe.settings import MAX_STRIDE, RATES, STRIDES, Facts, Settings, defaults
 from elman.tasks.transcribe.text import Alphabet, fitting, spoken
@@ -201,21 +201,21 @@ def scored(
 ) -> tuple[Decoder, Confidence, Templates, SpeechEvaluation]:
     """Return how words are found and how sure they are, chosen on the held-out recordings; and the scores."""
     started, truths = monotonic(), corpus.held_out.texts
-    normal = [normaliser(features) for features in corpus.held_out.features]
-    log_probs = log_probabilities(network, normal)
+    held_out = corpus.held_out.features
+    log_probs = log_probabilities(network, [normaliser(with_edges(features)) for features in held_out])
     computing = monotonic() - started
     plain = Decoder(corpus.alphabet, Lexicon.of(corpus.train.texts), None, settings.beam_width)
     decoder = best_decoder(plain, log_probs, truths)
     started, step = monotonic(), settings.stride * SHIFT_SECONDS
-    answers = [words_of(decoder.tokens(one), decoder, Confidence(), step) for one in log_probs]
+    answers = [words_of(decoder.tokens(one), decoder, Confidence(), step, -EDGE_SECONDS) for one in log_probs]
     computing += monotonic() - started
     raw = [word.confidence for words in answers for word in words]
     confidence = Confidence.fit(raw, all_right(answers, truths))
     answers = [[w._replace(confidence=confidence.of(w.confidence)) for w in words] for words in answers]
     train_features = [normaliser(features) for features in corpus.train.features]
     baseline = Templates.of(corpus.train.texts, train_features)
-    plain_texts = [baseline.answer(features) for features in normal]
-    seconds = sum(map(len, normal)) * SHIFT_SECONDS
+    plain_texts = [baseline.answer(normaliser(features)) for features in held_out]
+    seconds = sum(map(len, held_out)) * SHIFT_SECONDS
     evaluation = SpeechEvaluation.of(answers, truths, {baseline.name: plain_texts}, seconds, computing, notes)
     return decoder, confidence, baseline, evaluation
 

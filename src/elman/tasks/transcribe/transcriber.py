@@ -22,7 +22,7 @@ from elman.tasks.transcribe.answers import Transcript
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
-from elman.tasks.transcribe.examples import filter_bank
+from elman.tasks.transcribe.examples import filter_bank, with_edges
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.recogniser import transcribed
@@ -232,7 +232,7 @@ class Transcriber(Task):
         if not self.settings.bidirectional:  # as it would be live
             stream = self._stream(decoder, self.settings.rate, Endpoint())
             return stream.read_features(features)
-        return transcribed(self.network, self.normaliser(features), decoder, self.confidence)
+        return transcribed(self.network, self.normaliser(with_edges(features)), decoder, self.confidence)
 
     @entry
     def stream(
