@@ -1,6 +1,6 @@
-"""Speech recognition on public recordings (variable ELMAN_DATA), through the public API with its default settings.
+"""Speech recognition on public recordings (variable ELMAN_DATA), through the public API with default settings.
 
-The test recordings are scored once, at the end; the best network is chosen on a tenth of the training recordings.
+The test recordings are scored once, at the end; the best network is chosen on a tenth of the others.
 
     ELMAN_DATA=... python bench/quality_speech.py                # all
     ELMAN_DATA=... python bench/quality_speech.py fsdd digit_strings
