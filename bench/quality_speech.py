@@ -1,4 +1,4 @@
-"""Speech recognition on public recordings (variable ELMAN_DATA), through the public API with default settings.
+"""Speech recognition on public recordings (variable ELMAN_DATA), through the public API with its defaults.
 
 The test recordings are scored once, at the end; the best network is chosen on a tenth of the others.
 
