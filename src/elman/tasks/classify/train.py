@@ -1,7 +1,7 @@
 """Training: the networks and the linear model, and then, on held-out texts, their blend and its scores."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, eva
 from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.evaluation import failure_note, overlap_note, sample_rows
 from elman.tasks.settings import split_choices
-from elman.training.budget import Trial, chosen_before, in_time, smaller
+from elman.training.budget import Trial, chosen_before, run_in_time, smaller
 from elman.training.distributed import is_first
 from elman.training.loop import Outcome, Run
 from elman.training.progress import watch
@@ -123,19 +123,18 @@ def train(
     # in minutes, the network gets the time that is left
     linear_first = None if plan.minutes is None else data.linear(progress)
     sizes = smaller({"hidden": settings.hidden}, dict(choices))
-    network, problem, plan, settings = in_time(
+    # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
+    run, (network, _, _, settings) = run_in_time(
         data.trial,
         plan.minutes,
         started,
         sizes,
+        identity,
         least=1,  # the linear model answers, too
         folder=folder,
         resume=resume,
         progress=progress,
     )
-    # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
-    whole = {"settings": asdict(settings), **identity}
-    run = Run(network, problem, plan, folder=folder, resume=resume, identity=whole)
     linear, plain = linear_first or data.linear(progress)
     outcome = watch(run, progress, "network")
     run.require_model()

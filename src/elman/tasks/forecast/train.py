@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ from elman.tasks.forecast.settings import Settings, defaults, resolve
 from elman.tasks.forecast.smoothing import BANKS
 from elman.tasks.forecast.split import Split, divide, short_cutoffs, shortest, spanned, trainable
 from elman.tasks.settings import split_choices
-from elman.training.budget import Trial, in_time, smaller
+from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.progress import watch
@@ -91,31 +91,35 @@ def train(
     split = divide(lengths, horizon, settings.network_season)
     features = Features.fit(panel, [last + horizon for last in split.last], settings.holidays)
 
-    def training(size: Mapping[str, Any]) -> Trial:
+    def trial(size: Mapping[str, Any]) -> Trial:
         chosen = replace(settings, hidden=size.get("hidden", settings.hidden))
         _, plan = split_choices(choices | dict(size), Settings, defaults(split.windows))
         network = _untrained(chosen, features, horizon, plan)
         problem = WindowProblem(make_store(network, features, panel), split, network.levels, plan)
         return Trial(network, problem, plan, chosen)
 
-    sizes = smaller({"hidden": settings.hidden or 0}, choices)
-    network, problem, plan, settings = in_time(
-        training, minutes, started, sizes, share=SHARE, folder=folder, resume=resume, progress=progress
+    run, (network, problem, plan, settings) = run_in_time(
+        trial,
+        minutes,
+        started,
+        smaller({"hidden": settings.hidden or 0}, choices),
+        {"horizon": horizon, "data": fingerprint},
+        share=SHARE,
+        folder=folder,
+        resume=resume,
+        progress=progress,
     )
-    store = problem.store
-    identity = {"settings": asdict(settings), "horizon": horizon, "data": fingerprint}
-    run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
     outcome = watch(run, progress, "training, all but the last horizons")
     run.require_model()
     network.cpu().eval()
-    calibration = _calibrate(network, store, panel, split, settings)
+    calibration = _calibrate(network, problem.store, panel, split, settings)
     predictor = Predictor(network, settings, features, calibration)
     validation = _validate(predictor, panel, split.valid)
     stopped = failure_note(outcome.error)
     number = outcome.signal
     if not stopped and number is None and calibration.weight:
         final = _untrained(settings, features, horizon, plan)
-        problem = WindowProblem(store, split.whole(lengths, horizon), network.levels, plan)
+        problem = WindowProblem(problem.store, split.whole(lengths, horizon), network.levels, plan)
         second = watch(Run(final, problem, plan), progress, "training, everything")
         number = second.signal
         if second.stopped == "finished":
