@@ -197,16 +197,9 @@ def test_a_random_walk_is_called_a_copy() -> None:
     assert "copies of the last value" not in str(Forecaster.fit(daily(), horizon=H, **TINY).validation)
 
 
-def test_pictures_and_answers(model: Forecaster, tmp_path: Path) -> None:
-    answers = list(model.answers(plot=tmp_path / "p.svg"))
-    assert {answer.heading for answer in answers} == {"unique_id,ds,q0.1,q0.5,q0.9"}
-    assert len(answers) == 2 * H
-    lines = [answers[0].heading, *map(str, answers)]
-    assert "\n".join(lines) == model.predict().write_csv().rstrip()
+def test_pictures(model: Forecaster, tmp_path: Path) -> None:
+    assert len(list(model.answers(plot=tmp_path / "p.svg"))) == 2 * H
     assert (tmp_path / "p.svg").read_text().count("<svg") == 1
-    rows = [json.loads(json.dumps(answer.to_dict())) for answer in model.answers(daily(125))]
-    assert rows[0]["ds"] == "2021-05-09"
-    assert list(rows[0]) == ["unique_id", "ds", "q0.1", "q0.5", "q0.9"]
     model.plot(tmp_path / "b.png", series=["b"])
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UsageError, match=r"drawn as .png or .svg, not .gif"):
@@ -240,8 +233,8 @@ def test_short_series_have_classical_forecasts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"horizon": 0}, UsageError, "horizon must be a whole number of at least 1, not 0"),
-        ({"horizon": 10**9}, UsageError, "horizon must be at most 10000 steps, not 1000000000"),
+        ({"horizon": 0}, UsageError, "horizon must be a whole number from 1 to 10000, not 0"),
+        ({"horizon": 10**9}, UsageError, "horizon must be a whole number from 1 to 10000, not 1000000000"),
         ({"horizon": True}, UsageError, "horizon must be a whole number"),
         ({"horizon": 6, "quantile": 0.5}, UsageError, "no setting 'quantile'; did you mean 'quantiles'?"),
         ({"horizon": 6, "value": "x"}, DataError, "has no column 'x'"),

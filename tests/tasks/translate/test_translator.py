@@ -137,42 +137,6 @@ def test_wrong_data_and_settings(data: Any, settings: dict[str, Any], message: s
         Translator.fit(data, progress=False, **settings)
 
 
-def test_input_feeding_and_a_shared_vocabulary_train(tmp_path: Path) -> None:
-    source, target = language()
-    model = Translator.fit(
-        {"source": source[:60], "target": target[:60]},
-        progress=False,
-        vocabulary=320,
-        hidden=16,
-        embedding=16,
-        epochs=1,
-        batch_size=16,
-        input_feeding=True,
-        shared_vocabulary=True,
-        cell="gru",
-    )
-    model.save(tmp_path / "m")
-    again = elman.load(tmp_path / "m")
-    assert again.predict(source[:3]) == model.predict(source[:3])
-
-
-def test_long_pairs_are_left_out_with_a_note() -> None:
-    source, target = language()
-    source, target = source[:40], target[:40]
-    source[3] = source[3] * 200  # too long to be encoded at all
-    source[5] = " ".join([source[5]] * 20)
-    model = Translator.fit(
-        {"source": source, "target": target},
-        progress=False,
-        vocabulary=320,
-        hidden=8,
-        embedding=8,
-        epochs=1,
-        valid={"source": source[:2], "target": target[:2]},
-    )
-    assert "2 pairs of more than 100 tokens were not trained on" in model.validation.notes
-
-
 def test_answers_to_long_texts_leave_the_attention_out(model: Translator) -> None:
     short, long = (next(model.answers("la kato dormas. " * count)).to_dict() for count in (2, 400))
     assert short["attention"] and long["attention"] is None

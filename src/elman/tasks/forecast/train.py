@@ -116,15 +116,24 @@ def train(
     predictor = Predictor(network, settings, features, calibration)
     validation = _validate(predictor, panel, split.valid)
     stopped = failure_note(outcome.error)
-    number = outcome.signal
-    if not stopped and number is None and calibration.weight:
-        final = _untrained(settings, features, horizon, plan)
+    signal = outcome.signal
+    if not stopped and signal is None and calibration.weight:
         problem = WindowProblem(problem.store, split.whole(lengths, horizon), network.levels, plan)
-        second = watch(Run(final, problem, plan), progress, "training, everything")
-        number = second.signal
-        if second.stopped == "finished":
-            predictor = replace(predictor, network=final.cpu().eval())
-    return Trained(predictor, plan, validation, panel.notes + stopped, run, number, outcome.error)
+        network, signal = _trained_on_all(predictor, problem, progress)
+        predictor = replace(predictor, network=network)
+    return Trained(predictor, plan, validation, panel.notes + stopped, run, signal, outcome.error)
+
+
+def _trained_on_all(
+    predictor: Predictor, problem: WindowProblem, progress: bool
+) -> tuple[Network, int | None]:
+    """Return a network that is trained anew on the problem of all steps, or that of the predictor if a signal
+    or an error stops it; and the signal."""
+    horizon = predictor.network.shape.horizon
+    network = _untrained(predictor.settings, predictor.features, horizon, problem.plan)
+    outcome = watch(Run(network, problem, problem.plan), progress, "training, everything")
+    finished = outcome.stopped == "finished"
+    return network.cpu().eval() if finished else predictor.network, outcome.signal
 
 
 def _without_network(panel: Panel, horizon: int, choices: dict[str, Any]) -> Trained:
