@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elman.data.text.vocabulary import RESERVED, UNKNOWN, AnyVocabulary, Vocabulary
+from elman.data.text.tokenizers import RESERVED, UNKNOWN
+from elman.data.text.vocabulary import AnyVocabulary, Vocabulary
 from elman.tasks.evaluation import Evaluation, Metric, Scores, perplexity
 from elman.tasks.generate.baseline import NGram
 from elman.tasks.generate.cache import Blend, distributions
