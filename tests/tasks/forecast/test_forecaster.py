@@ -17,6 +17,8 @@ import pytest
 
 from daily_series import TINY, H, daily, fitted, with_covariates
 from elman import artifact
+from elman.data.series.features import Features
+from elman.data.series.panel import read_panel
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks.forecast.baseline import classical_forecasts
 from elman.tasks.forecast.forecaster import Forecaster
@@ -305,6 +307,18 @@ def test_holidays_are_known_ahead(tmp_path: Path) -> None:
     assert later[-400:, -2].sum() >= 8
     plain = replace(model, features=replace(model.features, holidays="FR"))
     assert not plain.predict()["q0.5"].equals(christmas["q0.5"]), "26 December is none in France"
+
+
+def test_holidays_begin_at_the_midnight_of_the_series() -> None:
+    """Hours of New York, of which Christmas has 24, from its own midnight on; UTC is five hours ahead."""
+    pytest.importorskip("holidays")
+    hours = pl.datetime_range(
+        datetime(2023, 12, 20), datetime(2023, 12, 27, 23), "1h", time_zone="America/New_York", eager=True
+    )
+    panel = read_panel({"ds": hours, "y": np.arange(len(hours)) % 24})
+    features = Features.fit(panel, [len(hours)], "US")
+    today = features.known(panel, panel.series[0], 0, len(hours))[:, -2]
+    assert hours.filter(pl.Series(today) == 1).to_list() == hours.filter(hours.dt.day() == 25).to_list()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from elman.data.series.frequency import Frequency
 from elman.data.series.infer import choose, first_step, infer_frequency, with_days
 from elman.data.series.rows import Array, Rows, Static
 from elman.data.series.source import is_joined, join_names, series_table
-from elman.data.series.stamps import Clock, Stamps, alike, format_stamp, read_stamps, readable_rows
+from elman.data.series.stamps import Clock, Stamps, alike, format_stamp, read_stamps, readable_rows, to_local
 from elman.data.table.formats import shorten
 from elman.errors import DataError, UsageError
 
@@ -53,6 +53,11 @@ class Panel:
     def stamps(self, series: Series, first: int, count: int) -> Stamps:
         """Return the stamps of `count` steps of a series, from step `first` on."""
         return self.frequency.stamps(series.start, np.arange(first, first + count))
+
+    def local_stamps(self, series: Series, first: int, count: int) -> Stamps:
+        """Return such stamps as the clocks on the wall show them, where the series has a time zone."""
+        stamps, clock = self.stamps(series, first, count), self.clock
+        return to_local(stamps, clock.zone) if clock.zone and not clock.local else stamps
 
 
 def read_panel(

@@ -78,6 +78,11 @@ class Classifier(Task):
     columns: tuple[str, str]
     train_hashes: Tensor
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels.several != isinstance(self.validation, LabelSetEvaluation):
+            raise ValueError("labels.json and the scores differ in whether a text may have several labels")
+
     @property
     def classes(self) -> tuple[Label, ...]:
         """The labels, in the order of every table of probabilities."""

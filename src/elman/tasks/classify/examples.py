@@ -13,7 +13,7 @@ from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_has
 from elman.data.table.table import Table
 from elman.data.text.tokenizers import Tokenizer
 from elman.errors import DataError
-from elman.tasks.classify.label_column import by_value, has_lists, in_order, read_cells
+from elman.tasks.classify.label_column import by_value, has_lists, in_order, read_cells, whole_lists
 from elman.tasks.classify.labels import Labels, members, strata
 from elman.tasks.evaluation import few_note
 
@@ -102,7 +102,7 @@ def read_corpus(
     `read_examples` do."""
     table.require(text, label)
     several = has_lists(table, label, separator)
-    table = table.usable(text) if separator else table.usable(text, label)
+    table = _usable(table, text, label, several, separator)
     if len(table) < MIN_ROWS:
         raise DataError(f"{table.name} has {len(table)} rows; a classifier needs at least {MIN_ROWS}.")
     table = _without_lone_labels(table, label, several, separator)
@@ -125,7 +125,7 @@ def held_out_rows(folds: Sequence[Fold]) -> list[int]:
 
 def read_examples(table: Table, text: str, label: str, labels: Labels) -> Examples:
     """Read a table's rows. Raises DataError for an empty cell, or for a label that is not among `labels`."""
-    table = table.usable(text) if labels.separator else table.usable(text, label)
+    table = _usable(table, text, label, labels.several, labels.separator)
     cells, index_of = read_cells(table, label, labels.several, labels.separator), by_value(labels.classes)
     numbers = [index_of(name) for name in cells.labels]
     unknown = set()
@@ -146,6 +146,12 @@ def read_examples(table: Table, text: str, label: str, labels: Labels) -> Exampl
         if number is not None:
             has[row, number] = 1
     return Examples(texts.texts(text), has[rows])
+
+
+def _usable(table: Table, text: str, label: str, several: bool, separator: str | None) -> Table:
+    """Return the rows with a text and labels, if bad rows are skipped, else the table itself."""
+    table = table.usable(text) if separator else table.usable(text, label)
+    return whole_lists(table, label, separator) if several else table
 
 
 def _without_lone_labels(table: Table, column: str, several: bool, separator: str | None) -> Table:

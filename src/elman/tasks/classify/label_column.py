@@ -65,6 +65,23 @@ def read_cells(table: Table, column: Any, several: bool, separator: str | None =
     return Cells(flat, _typed(flat, column) if len(flat) else [], rows.tolist())
 
 
+def whole_lists(table: Table, column: Any, separator: str | None = None) -> Table:
+    """Return the rows whose lists hold no empty label, if bad rows are skipped, else the table itself. Raises
+    DataError for the first list that does, if they are not."""
+    lists, label = _lists(table, column, separator), pl.element()
+    kind = lists.dtype.inner  # type: ignore[attr-defined]
+    empty = label.is_null()
+    if kind == pl.String:
+        empty |= label == ""
+    elif kind.is_float():
+        empty |= label.is_nan()
+    bad = lists.list.eval(empty).list.any().to_numpy()
+    for row in np.flatnonzero(bad).tolist():
+        what = f"a list in column {column!r} holds an empty label; fill it in or remove it"
+        table.bad.add(table.line(row), DataError(f"{table.row(row)}: {what}."))
+    return table.select(np.flatnonzero(~bad).tolist()) if bad.any() else table
+
+
 def _lists(table: Table, column: Any, separator: str | None) -> pl.Series:
     """Return the cells as lists of different labels."""
     cells = table.frame[column_name(column)]
