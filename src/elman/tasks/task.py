@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from elman import artifact, lock
 from elman.artifact import Artifact
 from elman.atomic import as_path, writing
-from elman.errors import ArtifactError, TrainingError, UsageError
+from elman.errors import ArtifactError, TrainingError, UsageError, counted
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import renamed
 from elman.typed import RawText, typed
@@ -301,5 +301,5 @@ def bare_name(name: str) -> str:
 
 
 def network_phrase(settings: Any) -> str:
-    layers = "1 layer" if settings.layers == 1 else f"{settings.layers} layers"
-    return f"{settings.cell} of {settings.hidden} units, {layers}"
+    units, layers = counted(settings.hidden, "unit"), counted(settings.layers, "layer")
+    return f"{settings.cell} of {units}, {layers}"

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
-from elman.errors import UsageError
+from elman.errors import UsageError, counted
 from elman.settings import is_whole
 from elman.training import checkpoint, distributed
 from elman.training.loop import Run
@@ -83,7 +83,7 @@ def in_time(
         raise UsageError(f"minutes={minutes:g} is too short for these data: {cost}")
     epochs = max(epochs, steps / batches)
     if progress:
-        part = f"{steps:,} steps, {epochs:.1f} of {usual:.3g} epochs"
+        part = f"{counted(steps, 'step')}, {epochs:.1f} of {usual:.3g} epochs"
         say(f"training {_phrase(size)}for {duration(epochs * seconds)}: {part}")
     return make(dict(size) | ({} if epochs == usual else {"max_steps": steps}))
 

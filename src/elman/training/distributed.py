@@ -24,17 +24,16 @@ def is_first() -> bool:
 
 
 def processes() -> int:
-    """Return the number of processes that train together. Raises UsageError for variables that torchrun
+    """Return the number of processes that train together. Raises UsageError for a variable that torchrun
     would not set so."""
-    world = _number("WORLD_SIZE", 1)
-    if world > 1 and (missing := [name for name in TORCHRUN if name not in os.environ]):
-        raise UsageError(f"WORLD_SIZE is {world}, but {missing[0]} is not set: {ADVICE}")
-    return world
+    return _number("WORLD_SIZE", 1)
 
 
 def _local_processes() -> int:
     """Return the number of them on this machine."""
     world = processes()
+    if world > 1 and (missing := [name for name in TORCHRUN if name not in os.environ]):
+        raise UsageError(f"WORLD_SIZE is {world}, but {missing[0]} is not set: {ADVICE}")
     local = _number("LOCAL_WORLD_SIZE", world)
     if world % local:
         raise UsageError(f"LOCAL_WORLD_SIZE is {local}, but WORLD_SIZE is {world}: {ADVICE}")

@@ -83,7 +83,7 @@ def test_evaluate_takes_the_columns_of_the_training(tmp_path: Path) -> None:
 
 def test_endless_pairs_have_no_perplexity(model: Translator) -> None:
     result = model.evaluate({"source": ["pomon vidas la kato 1.", "la " * 500], "target": ["a", "b " * 500]})
-    assert "1 pairs of more than 400 tokens are left out of the perplexity" in result.notes
+    assert "1 pair of more than 400 tokens is left out of the perplexity" in result.notes
     alone = model.evaluate({"source": ["la " * 500], "target": ["b " * 500]})
     assert alone.scores["perplexity"] is None and json.dumps(alone.to_dict(), allow_nan=False)
 

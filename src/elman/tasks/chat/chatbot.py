@@ -14,7 +14,7 @@ from torch import Tensor
 from elman import artifact
 from elman.data.table.formats import input_lines
 from elman.data.text.conversations import read_conversations
-from elman.errors import DataError, UsageError
+from elman.errors import DataError, UsageError, counted
 from elman.settings import is_number
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
@@ -142,7 +142,7 @@ class Chatbot(Task):
         malformed data, or if there is no reply."""
         conversations = read_conversations(data, skip_bad)
         require_replies(conversations.all, conversations.name)
-        notes = few_note(len(set(conversation_hashes(conversations.all))), "conversations")
+        notes = few_note(len(set(conversation_hashes(conversations.all))), "conversation")
         if conversations.fingerprint == self.source["fingerprint"]:
             notes += ("these conversations were trained on, which flatters all scores",)
         return evaluate(self._speaker, self.baseline, conversations.all, notes)
@@ -247,7 +247,11 @@ class Chatbot(Task):
             network += (
                 f" A ranker chooses among its replies{' and those of the training data' * (count > 0)}."
             )
-        nearest = f"nearest of {count} training texts, which this folder holds" if count else "nearest text"
+        nearest = (
+            f"nearest of {counted(count, 'training text')}, which this folder holds"
+            if count
+            else "nearest text"
+        )
         return Card(
             title="Chatbot",
             data=f"{self.source['rows']} conversations of {self.source['source']}",

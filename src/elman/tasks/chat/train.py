@@ -12,7 +12,7 @@ from torch import Tensor
 
 from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
 from elman.data.text.conversations import Conversation, Conversations
-from elman.errors import DataError, TrainingError
+from elman.errors import DataError, TrainingError, counted
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.judge import evaluate, ranking_evidence, reply_positions
@@ -175,11 +175,11 @@ def _scored(
     """Give the speaker a ranker, weighted by held-out replies, if it has an encoder; return the scores."""
     held_out, notes, scope = data.held_out, failure_note(outcome.error), VALIDATION
     hashes = conversation_hashes(held_out)
-    notes += overlap_note(hashes, torch.tensor(conversation_hashes(data.train)), "conversations")
-    notes += few_note(len(set(hashes)), "conversations")
+    notes += overlap_note(hashes, torch.tensor(conversation_hashes(data.train)), "conversation")
+    notes += few_note(len(set(hashes)), "conversation")
     if outcome.signal is not None:
         answered = sorted({n for n, _ in reply_positions(held_out)})
-        rows, note = sample_rows(len(answered), INTERRUPTED["replies"], "conversations")
+        rows, note = sample_rows(len(answered), INTERRUPTED["replies"], "conversation")
         held_out, notes, scope = [held_out[answered[row]] for row in rows], notes + note, INTERRUPTED
     evidence = None
     if encoder is not None:
@@ -205,7 +205,8 @@ def _split(
 ) -> tuple[list[Conversation], list[Conversation]]:
     if len(conversations) < MIN_CONVERSATIONS:
         raise DataError(
-            f"{name} holds {len(conversations)} conversations; a chatbot needs at least {MIN_CONVERSATIONS}."
+            f"{name} holds {counted(len(conversations), 'conversation')}; a chatbot needs at least "
+            f"{MIN_CONVERSATIONS}."
         )
     keys = [normalize(" ".join(turn.text for turn in turns[:OPENING_TURNS])) for turns in conversations]
     train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, name=name)

@@ -189,7 +189,7 @@ class Classifier(Task):
         label = self.columns[1] if label is None else label
         labels = self.labels if separator is None else replace(self.labels, separator=separator)
         examples = read_examples(table, text, label, labels)
-        notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "texts")
+        notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "text")
         notes += scoring_notes(examples, labels)
         return evaluation_of(*self._answers(examples.texts), examples.labels, labels, notes)
 

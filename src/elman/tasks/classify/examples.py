@@ -12,7 +12,7 @@ from torch import Tensor
 from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
 from elman.data.table.table import Table
 from elman.data.text.tokenizers import Tokenizer
-from elman.errors import DataError
+from elman.errors import DataError, counted
 from elman.tasks.classify.label_column import by_value, has_lists, in_order, read_cells, whole_lists
 from elman.tasks.classify.labels import Labels, members, strata
 from elman.tasks.evaluation import few_note
@@ -104,7 +104,9 @@ def read_corpus(
     several = has_lists(table, label, separator)
     table = _usable(table, text, label, several, separator)
     if len(table) < MIN_ROWS:
-        raise DataError(f"{table.name} has {len(table)} rows; a classifier needs at least {MIN_ROWS}.")
+        raise DataError(
+            f"{table.name} has {counted(len(table), 'row')}; a classifier needs at least {MIN_ROWS}."
+        )
     table = _without_lone_labels(table, label, several, separator)
     table.report()
     cells = read_cells(table, label, several, separator)
@@ -187,7 +189,7 @@ def divide(examples: Examples, count: int, seed: int, name: str) -> list[Fold]:
 
 def scoring_notes(examples: Examples, labels: Labels) -> tuple[str, ...]:
     """Return what a reader of scores on these examples must know of the examples."""
-    notes = few_note(len(set(text_hashes(examples.texts))), "texts")
+    notes = few_note(len(set(text_hashes(examples.texts))), "text")
     present = members(examples.labels, len(labels.classes)).any(0).tolist()
     if sum(present) == 1 and not labels.several:
         label = labels.classes[present.index(True)]
@@ -210,7 +212,8 @@ def contradiction_note(examples: Examples) -> tuple[str, ...]:
     differing = sum(len(each) > 1 for each in labels.values())
     if differing <= len(labels) / 100:
         return ()
-    what = "different training texts have other labels in other rows, which no model can learn"
+    verb = "has" if differing == 1 else "have"
+    what = f"different training texts {verb} other labels in other rows, which no model can learn"
     return (f"{differing} of {len(labels)} {what}",)
 
 

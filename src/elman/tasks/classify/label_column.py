@@ -14,7 +14,7 @@ import polars as pl
 from elman.data.table.frames import column_name
 from elman.data.table.jsonl import PANDAS_MISSING
 from elman.data.table.table import TEXTS, Table
-from elman.errors import DataError
+from elman.errors import DataError, counted
 from elman.tasks.classify.labels import Label
 
 WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
@@ -223,7 +223,7 @@ def in_order(labels: Sequence[Label], table: Table, column: str, least: int = 2)
     lone = next((i for i, label in enumerate(labels) if counts[label] == 1), None)
     if lone is not None:
         more = sum(n == 1 for n in counts.values()) - 1
-        others = f" (and {more} more labels)" if more else ""
+        others = f" (and {counted(more, 'more label')})" if more else ""
         raise DataError(
             f"{table.row(lone)}: the label {labels[lone]!r} occurs only here{others}; "
             "give it a second example, or remove the row."

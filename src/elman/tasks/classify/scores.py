@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import torch
 from torch import Tensor
 
-from elman.errors import UsageError
+from elman.errors import UsageError, counted
 from elman.settings import is_number
 from elman.tasks.classify.labels import (
     BAG,
@@ -145,7 +145,9 @@ class LabelEvaluation(Evaluation):
 
     def facts(self) -> list[str]:
         label, share = self.commonest
-        line = f"{self.rows} texts; always answering {label!r} would reach an accuracy of {share:.4f}"
+        line = (
+            f"{counted(self.rows, 'text')}; always answering {label!r} would reach an accuracy of {share:.4f}"
+        )
         return [line, "", *self._matrix()] if len(self.labels) <= MAX_PRINTED_CLASSES else [line]
 
     def _matrix(self) -> list[str]:
@@ -204,7 +206,8 @@ class LabelSetEvaluation(Evaluation):
 
     def facts(self) -> list[str]:
         total = sum(true for true, _, _ in self.counts)
-        line = f"{self.rows} texts with {total / self.rows:.2f} of {len(self.labels)} labels each, on average"
+        mean = f"{total / self.rows:.2f} of {counted(len(self.labels), 'label')} each, on average"
+        line = f"{counted(self.rows, 'text')} with {mean}"
         return [line, "", *self._table()] if len(self.labels) <= MAX_PRINTED_CLASSES else [line]
 
     def _table(self) -> list[str]:

@@ -153,12 +153,12 @@ def _scored(
     with their thresholds; and the scores."""
     corpus, rows, notes = data.corpus, held_out_rows(data.folds), failure_note(outcome.error)
     if outcome.signal is not None:
-        some, note = sample_rows(len(rows), INTERRUPTED_TEXTS, "texts")
+        some, note = sample_rows(len(rows), INTERRUPTED_TEXTS, "text")
         rows, plain, notes = [rows[i] for i in some], plain[some], notes + note
     held_out = corpus.examples.take(rows)
     notes = scoring_notes(held_out, corpus.labels) + contradiction_note(data.learned) + notes
     if corpus.valid is not None:
-        notes = overlap_note(text_hashes(held_out.texts), train_hashes, "texts") + notes
+        notes = overlap_note(text_hashes(held_out.texts), train_hashes, "text") + notes
     ours = held_out_log_probabilities(network, data.encoded.texts, data.folds, rows)
     blend = fit_blend(ours, plain, held_out.labels, data.weights[held_out.labels])
     answer, parts = blend.probabilities(ours, plain)

@@ -16,7 +16,7 @@ from elman.data.series.panel import Panel, extend, read_panel
 from elman.data.series.source import join_names, series_table
 from elman.data.series.windows import Cutoffs
 from elman.data.table.frames import column_name
-from elman.errors import DataError, UsageError
+from elman.errors import DataError, UsageError, counted
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.forecast.answers import ForecastAnswer
 from elman.tasks.forecast.calibration import Calibration
@@ -356,11 +356,11 @@ class Forecaster(Task):
 
     def card(self) -> Card:
         settings, history, source = self.settings, self.history, self.source
-        series = "1 series" if len(history.series) == 1 else f"{len(history.series)} series"
+        series = counted(len(history.series), "series", "series")
         quantiles = ", ".join(f"{100 * q:g}" for q in settings.quantiles)
         network = (
             f"The network, {network_phrase(settings)}, looks back {settings.context} steps and "
-            f"{self.horizon} steps ahead ({settings.mode}); quantiles: {quantiles} %."
+            f"{counted(self.horizon, 'step')} ahead ({settings.mode}); quantiles: {quantiles} %."
         )
         return Card(
             title=f"Forecaster of {history.columns.value}",

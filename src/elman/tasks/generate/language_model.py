@@ -17,7 +17,7 @@ from elman.data.table.table import read_table
 from elman.data.text.corpus import is_table_path, read_corpus, read_ids
 from elman.data.text.sources import open_text
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
-from elman.errors import DataError
+from elman.errors import DataError, counted
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.generate.baseline import NGram, ngram_of
 from elman.tasks.generate.cache import Blend
@@ -153,7 +153,7 @@ class LanguageModel(Task):
         column = self.source.get("column") if text is None and is_table_path(data) else text
         ids, characters, fingerprint = read_ids(data, self.vocabulary, text=column, skip_bad=skip_bad)
         if len(ids) < 2:
-            raise DataError(f"{data} holds {len(ids)} tokens; a text to score needs at least 2")
+            raise DataError(f"{data} holds {counted(len(ids), 'token')}; a text to score needs at least 2")
         same = (fingerprint, column) == (self.source["fingerprint"], self.source.get("column"))
         notes = ("this text was trained on, which flatters both scores",) if same else ()
         blend = self.blend if adapt else None
@@ -233,7 +233,7 @@ class LanguageModel(Task):
 
     def card(self) -> Card:
         kind, count = self.vocabulary.kind, len(self.ngram_tokens)
-        of = f" of the text's last {count} tokens, which this folder holds" if count else ""
+        of = f" of the text's last {counted(count, 'token')}, which this folder holds" if count else ""
         return Card(
             title="Language model",
             data=f"{self.source['characters']} characters of {self.source['source']}",

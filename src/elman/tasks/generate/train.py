@@ -95,7 +95,7 @@ def _scored(
         baseline = ngram_of(ngram_tokens, corpus.vocabulary)
     elif len(held_out) > INTERRUPTED_TOKENS:
         characters = characters * INTERRUPTED_TOKENS // len(held_out)
-        notes += sample_rows(len(held_out), INTERRUPTED_TOKENS, "tokens")[1]
+        notes += sample_rows(len(held_out), INTERRUPTED_TOKENS, "token")[1]
         held_out = held_out[:INTERRUPTED_TOKENS]
     scores = evaluate(network, baseline, held_out, characters, corpus.vocabulary, notes)
     return scores, tuned(network, held_out)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from elman.data.batches import text_hashes
 from elman.data.text.pairs import Pairs
-from elman.errors import TrainingError
+from elman.errors import TrainingError, counted
 from elman.tasks.evaluation import failure_note, few_note, overlap_note, sample_rows
 from elman.tasks.settings import split_choices
 from elman.tasks.translate.baseline import WordDictionary
@@ -149,10 +149,11 @@ def _scored(
     """Return the scores on held-out pairs, of which an interrupted training translates a few."""
     held_out, notes = data.held_out, failure_note(outcome.error)
     if left := len(data.pairs) - len(data.encoded):
-        notes += (f"{left} pairs of more than {MAX_TRAIN_TOKENS} tokens were not trained on",)
+        number, verb = counted(left, "pair"), "was" if left == 1 else "were"
+        notes += (f"{number} of more than {MAX_TRAIN_TOKENS} tokens {verb} not trained on",)
     hashes = text_hashes(held_out.source)
-    notes += overlap_note(hashes, train_hashes, "sentences") + few_note(len(set(hashes)), "sentences")
+    notes += overlap_note(hashes, train_hashes, "sentence") + few_note(len(set(hashes)), "sentence")
     if outcome.signal is not None:
-        rows, note = sample_rows(len(held_out), INTERRUPTED_PAIRS, "pairs")
+        rows, note = sample_rows(len(held_out), INTERRUPTED_PAIRS, "pair")
         held_out, notes = held_out.take(rows), notes + note
     return evaluate(network, data.codec, baseline, settings, held_out, notes)

@@ -149,7 +149,7 @@ class Translator(Task):
             source, target = self.source.get("columns", (None, None))
         pairs = read_pairs(data, source, target, skip_bad)
         hashes = text_hashes(pairs.source)
-        notes = overlap_note(hashes, self.train_hashes, "sentences") + few_note(len(set(hashes)), "sentences")
+        notes = overlap_note(hashes, self.train_hashes, "sentence") + few_note(len(set(hashes)), "sentence")
         return evaluate(self.network, self.codec, self.baseline, self.settings, pairs, notes)
 
     @entry
