@@ -193,9 +193,14 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def check_data(cls, data: Any) -> None:
-        """Raise DataError where `evaluate` could not read `data`, as for a missing file or column: before an
-        hour of training. Of the arguments of `fit` a task takes those that say what to read."""
+    def check_data(cls, test: Any, data: Any = None) -> None:
+        """Raise DataError where `evaluate` could not score `test`, as for a missing file or column, or labels
+        that the training `data` lack: before an hour of training.
+
+        Args:
+            data: None if they can be read only once; else the arguments of `fit` follow, of which a task
+                takes those that say what to read.
+        """
 
     @abstractmethod
     def evaluate(self, data: Any) -> Evaluation:

@@ -132,8 +132,8 @@ class Chatbot(Task):
         return model
 
     @classmethod
-    def check_data(cls, data: Any, skip_bad: bool = False, **_: Any) -> None:
-        conversations = read_conversations(data, skip_bad)
+    def check_data(cls, test: Any, data: Any = None, skip_bad: bool = False, **_: Any) -> None:
+        conversations = read_conversations(test, skip_bad)
         require_replies(conversations.all, conversations.name)
 
     @entry

@@ -153,14 +153,21 @@ class Classifier(Task):
     @classmethod
     def check_data(
         cls,
-        data: Any,
+        test: Any,
+        data: Any = None,
         text: str = "text",
         label: str = "label",
         header: bool = True,
         skip_bad: bool = False,
+        separator: str | None = None,
         **_: Any,
     ) -> None:
-        read_table(data, header=header, skip_bad=skip_bad).require(text, label)
+        table = read_table(test, header=header, skip_bad=skip_bad)
+        table.require(text, label)
+        if data is not None:
+            check_separator(separator)
+            train_table = read_table(data, header=header, skip_bad=skip_bad)
+            read_examples(table, text, label, read_corpus(train_table, None, text, label, separator).labels)
 
     @entry
     def evaluate(

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, final
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, final
 import polars as pl
 
 from elman import artifact
+from elman.data.series.columns import find_columns
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel, extend, read_panel
 from elman.data.series.source import join_names, series_table
@@ -164,7 +165,8 @@ class Forecaster(Task):
     @classmethod
     def check_data(
         cls,
-        data: Any,
+        test: Any,
+        data: Any = None,
         time: str | Sequence[str] | None = None,
         value: str | None = None,
         series: str | None = None,
@@ -172,12 +174,17 @@ class Forecaster(Task):
         static: Sequence[str] = (),
         header: bool = True,
         skip_bad: bool = False,
+        duplicates: str = "error",
         **_: Any,
     ) -> None:
         joined = join_names(time)
-        table = series_table(data, header=header, time=joined, value=value, skip_bad=skip_bad)
-        named = [column for column in (joined, value, series) if column is not None]
-        table.require(*named, *future, *static)
+        reading = partial(series_table, header=header, skip_bad=skip_bad)
+        names = [column for column in (joined, value, series, *future, *static) if column is not None]
+        if data is not None:  # `evaluate` takes the columns of the training data
+            table = reading(data, time=joined, value=value)
+            columns = find_columns(table, joined, value, series, future, static, duplicates)
+            joined, value, names = columns.time, columns.value, list(columns.all)
+        reading(test, time=joined, value=value).require(*names)
 
     @property
     def horizon(self) -> int:

@@ -130,12 +130,14 @@ class LanguageModel(Task):
         return model
 
     @classmethod
-    def check_data(cls, data: Any, text: str | None = None, skip_bad: bool = False, **_: Any) -> None:
-        if is_table_path(data) or text is not None:
-            read_table(data, skip_bad=skip_bad).complete("text" if text is None else text)
+    def check_data(
+        cls, test: Any, data: Any = None, text: str | None = None, skip_bad: bool = False, **_: Any
+    ) -> None:
+        if is_table_path(test):
+            read_table(test, skip_bad=skip_bad).complete("text" if text is None else text)
         else:
             with ExitStack() as stack:
-                open_text(data, stack)
+                open_text(test, stack)
 
     @entry
     def evaluate(

@@ -125,9 +125,18 @@ class Translator(Task):
 
     @classmethod
     def check_data(
-        cls, data: Any, source: str | None = None, target: str | None = None, skip_bad: bool = False, **_: Any
+        cls,
+        test: Any,
+        data: Any = None,
+        source: str | None = None,
+        target: str | None = None,
+        skip_bad: bool = False,
+        **_: Any,
     ) -> None:
-        read_pairs(data, source, target, skip_bad)
+        names = source, target
+        if data is not None:  # `evaluate` takes the columns of the training data
+            names = read_pairs(data, source, target, skip_bad).columns or (None, None)
+        read_pairs(test, *(names if isinstance(test, str) else (None, None)), skip_bad)
 
     @entry
     def evaluate(
