@@ -23,7 +23,10 @@ from elman.tasks.evaluation import (
     few_note,
     overlap_note,
     sample_rows,
+    training_notes,
 )
+from elman.training.loop import Outcome
+from elman.training.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +168,18 @@ def test_few_things_are_counted() -> None:
     assert few_note(2, "reply") and few_note(10, "text") == ()
     rows, notes = sample_rows(5, 2, "pair")
     assert rows == [0, 2] and notes == ("training was interrupted, so only 2 of 5 held-out pairs are scored",)
+
+
+def test_a_training_that_minutes_cut_short_says_so() -> None:
+    def notes(plan: Plan, stopped: str = "finished", **choices: Any) -> tuple[str, ...]:
+        return training_notes(Outcome({}, stopped, 1, 2.0, epochs=0.21), plan, choices)
+
+    cut = Plan(minutes=0.5, max_steps=1, epochs=30)
+    assert notes(cut) == (
+        "minutes=0.5 was enough for 1 step, 0.21 of 30 epochs: more minutes may give better scores",
+    )
+    assert notes(cut, max_steps=1) == (), "as it was asked for"
+    assert notes(cut, "early") == notes(Plan(minutes=5)) == notes(Plan(max_steps=1), max_steps=1) == ()
 
 
 def test_a_note_of_a_failure_has_no_path() -> None:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from elman.atomic import null_if_infinite
 from elman.errors import counted
+from elman.training.loop import Outcome
+from elman.training.plan import Plan
 from elman.typed import typed
 
 MAX_NATS: Final = 700
@@ -121,6 +123,17 @@ def failure_note(error: Exception | None) -> tuple[str, ...]:
     if isinstance(cause, OSError):
         return (f"training stopped early: {cause.strerror or type(cause).__name__}",)
     return (str(error),)
+
+
+def training_notes(outcome: Outcome, plan: Plan, choices: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a reader of the scores must know of a training: that it failed, or that its minutes were
+    enough for a part of its epochs. `choices` are the caller's settings."""
+    cut = plan.minutes is not None and plan.max_steps != choices.get("max_steps")
+    if not cut or outcome.stopped != "finished":
+        return failure_note(outcome.error)
+    share = f"{outcome.epochs:.2g} of {counted(plan.epochs, 'epoch')}"
+    steps, minutes = counted(outcome.steps, "step"), plan.minutes
+    return (f"minutes={minutes:g} was enough for {steps}, {share}: more minutes may give better scores",)
 
 
 def sample_rows(held_out: int, most: int, noun: str) -> tuple[list[int], tuple[str, ...]]:

@@ -22,7 +22,7 @@ from elman.tasks.chat.ranker import NUMBERS, Ranker, fitted_weights
 from elman.tasks.chat.scores import ChatEvaluation
 from elman.tasks.chat.settings import BYTES_OF_A_TOKEN, RANKER_DROPOUT, Settings, defaults
 from elman.tasks.chat.speaker import Speaker
-from elman.tasks.evaluation import failure_note, few_note, overlap_note, sample_rows
+from elman.tasks.evaluation import few_note, overlap_note, sample_rows, training_notes
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.problem import Ids, NextToken
 from elman.tasks.settings import split_choices
@@ -127,7 +127,7 @@ def train(
     ranker_sizes, share = ranker_in_time(data.ranker_trial, settings, minutes, started, choices, resume)
     sizes = smaller({"hidden": settings.hidden, "embedding": settings.embedding}, choices)
     # made before the ranker: it refuses a checkpoint that doesn't fit
-    run, (network, _, _, settings) = run_in_time(
+    run, (network, _, plan, settings) = run_in_time(
         data.trial,
         minutes,
         started,
@@ -146,7 +146,7 @@ def train(
         say("scoring replies to held-out texts")
     retrieval = Retrieval.fit(*_pairs(data.train))
     speaker = Speaker(network, data.codec, settings)
-    scores = _scored(data, speaker, encoder, retrieval, outcome)
+    scores = _scored(data, speaker, encoder, retrieval, outcome, plan)
     pairs = (retrieval.contexts, retrieval.replies) if settings.keep_baseline else ([], [])
     weights = None if speaker.ranker is None else speaker.ranker.weights
     return Trained(network, settings, scores, outcome.error, data.codec, pairs, encoder, weights, run)
@@ -171,9 +171,10 @@ def _scored(
     encoder: DualEncoder | None,
     retrieval: Retrieval,
     outcome: Outcome,
+    plan: Plan,
 ) -> ChatEvaluation:
     """Give the speaker a ranker, weighted by held-out replies, if it has an encoder; return the scores."""
-    held_out, notes, scope = data.held_out, failure_note(outcome.error), VALIDATION
+    held_out, notes, scope = data.held_out, training_notes(outcome, plan, data.choices), VALIDATION
     hashes = conversation_hashes(held_out)
     notes += overlap_note(hashes, torch.tensor(conversation_hashes(data.train)), "conversation")
     notes += few_note(len(set(hashes)), "conversation")

@@ -29,7 +29,7 @@ from elman.tasks.classify.network import Ensemble, evidence
 from elman.tasks.classify.problem import LabelProblem, class_weights, held_out_log_probabilities
 from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, evaluation_of
 from elman.tasks.classify.settings import Settings, defaults
-from elman.tasks.evaluation import failure_note, overlap_note, sample_rows
+from elman.tasks.evaluation import overlap_note, sample_rows, training_notes
 from elman.tasks.settings import split_choices
 from elman.training.budget import Trial, chosen_before, run_in_time, smaller
 from elman.training.distributed import is_first
@@ -124,7 +124,7 @@ def train(
     linear_first = None if plan.minutes is None else data.linear(progress)
     sizes = smaller({"hidden": settings.hidden}, dict(choices))
     # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
-    run, (network, _, _, settings) = run_in_time(
+    run, (network, _, plan, settings) = run_in_time(
         data.trial,
         plan.minutes,
         started,
@@ -141,17 +141,23 @@ def train(
     network.eval().cpu()
     seen = corpus.examples if corpus.valid is None else data.learned  # by the linear model, at least
     train_hashes = torch.tensor(sorted(set(text_hashes(seen.texts))))
-    blend, labels, scores = _scored(data, network, plain, outcome, train_hashes)
+    notes = training_notes(outcome, plan, choices)
+    blend, labels, scores = _scored(data, network, plain, outcome, notes, train_hashes)
     tokenizer, failure = data.tokenizer, outcome.error
     return Trained(network, settings, linear, blend, tokenizer, labels, scores, failure, train_hashes, run)
 
 
 def _scored(
-    data: TrainingData, network: Ensemble, plain: Tensor, outcome: Outcome, train_hashes: Tensor
+    data: TrainingData,
+    network: Ensemble,
+    plain: Tensor,
+    outcome: Outcome,
+    notes: tuple[str, ...],
+    train_hashes: Tensor,
 ) -> tuple[Blend, Labels, LabelEvaluation | LabelSetEvaluation]:
     """Return the blend with `plain`, the linear model's log-probabilities of the held-out texts; the labels
-    with their thresholds; and the scores."""
-    corpus, rows, notes = data.corpus, held_out_rows(data.folds), failure_note(outcome.error)
+    with their thresholds; and the scores, with notes on the training among theirs."""
+    corpus, rows = data.corpus, held_out_rows(data.folds)
     if outcome.signal is not None:
         some, note = sample_rows(len(rows), INTERRUPTED_TEXTS, "text")
         rows, plain, notes = [rows[i] for i in some], plain[some], notes + note

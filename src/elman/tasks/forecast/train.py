@@ -14,7 +14,7 @@ from elman.data.series.panel import Panel
 from elman.data.series.rows import Array
 from elman.data.series.windows import Cutoffs, WindowStore, center_and_scale
 from elman.errors import TrainingError
-from elman.tasks.evaluation import failure_note
+from elman.tasks.evaluation import training_notes
 from elman.tasks.forecast.baseline import PointForecasts
 from elman.tasks.forecast.calibration import Calibration, Past
 from elman.tasks.forecast.metrics import mase_scale
@@ -114,14 +114,15 @@ def train(
     network.cpu().eval()
     calibration = _calibrate(network, problem.store, panel, split, settings)
     predictor = Predictor(network, settings, features, calibration)
-    validation = _validate(predictor, panel, split.valid)
-    stopped = failure_note(outcome.error)
+    notes = training_notes(outcome, plan, choices)
+    failed = notes if outcome.error is not None else ()  # the others stand beside the scores
+    validation = _validate(predictor, panel, split.valid, () if failed else notes)
     signal = outcome.signal
-    if not stopped and signal is None and calibration.weight:
+    if outcome.error is None and signal is None and calibration.weight:
         problem = WindowProblem(problem.store, split.whole(lengths, horizon), network.levels, plan)
         network, signal = _trained_on_all(predictor, problem, progress)
         predictor = replace(predictor, network=network)
-    return Trained(predictor, plan, validation, panel.notes + stopped, run, signal, outcome.error)
+    return Trained(predictor, plan, validation, panel.notes + failed, run, signal, outcome.error)
 
 
 def _trained_on_all(
@@ -216,11 +217,14 @@ def _past(store: WindowStore, panel: Panel, split: Split, horizon: int, season: 
     )
 
 
-def _validate(predictor: Predictor, panel: Panel, cutoffs: Cutoffs) -> ForecastEvaluation:
-    settings, notes = predictor.settings, predictor.calibration.notes
+def _validate(
+    predictor: Predictor, panel: Panel, cutoffs: Cutoffs, notes: tuple[str, ...] = ()
+) -> ForecastEvaluation:
+    settings = predictor.settings
     assert settings.season is not None
-    for note in notes:
+    for note in predictor.calibration.notes:
         _log.warning(note)
+    notes = predictor.calibration.notes + notes
     quantiles = predictor.quantiles(panel, cutoffs)
     scales: Sequence[None] = [None] * len(panel.series)
     return ForecastEvaluation.of(panel, cutoffs, quantiles, settings.levels, settings.season, scales, notes)

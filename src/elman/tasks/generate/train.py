@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elman.data.text.corpus import Corpus
 from elman.errors import TrainingError
-from elman.tasks.evaluation import failure_note, sample_rows
+from elman.tasks.evaluation import sample_rows, training_notes
 from elman.tasks.generate.baseline import ngram_of
 from elman.tasks.generate.cache import Blend, tuned
 from elman.tasks.generate.network import LanguageNet
@@ -60,10 +60,10 @@ def train(
         network = LanguageNet(settings, len(corpus.vocabulary))
         return Trial(network, NextToken(corpus.train, corpus.held_out, settings, plan), plan, settings)
 
-    asked, plan = split_choices(dict(choices), Settings)
-    run, (network, _, _, settings) = run_in_time(
+    asked, asked_plan = split_choices(dict(choices), Settings)
+    run, (network, _, plan, settings) = run_in_time(
         trial,
-        plan.minutes,
+        asked_plan.minutes,
         started,
         smaller({"hidden": asked.hidden, "embedding": asked.embedding}, choices),
         {"data": corpus.source["fingerprint"], "valid": corpus.source.get("valid")},
@@ -75,18 +75,18 @@ def train(
     run.require_model()
     network.eval()
     tokens = np.asarray(corpus.train[-MAX_NGRAM_TOKENS:]).astype(np.int32)
-    scores, blend = _scored(corpus, network, tokens, outcome)
+    notes = training_notes(outcome, plan, choices)
+    scores, blend = _scored(corpus, network, tokens, outcome, notes)
     kept = torch.from_numpy(tokens if settings.keep_baseline else tokens[:0])
     # on the CPU single steps are fastest
     return Trained(network.cpu(), settings, scores, outcome.error, kept, blend, run)
 
 
 def _scored(
-    corpus: Corpus, network: LanguageNet, ngram_tokens: Any, outcome: Outcome
+    corpus: Corpus, network: LanguageNet, ngram_tokens: Any, outcome: Outcome, notes: tuple[str, ...]
 ) -> tuple[LanguageEvaluation, Blend]:
-    """Return the scores on the held-out text, of which an interrupted training scores a part and without the
-    n-gram, and how the cache is mixed in."""
-    notes = failure_note(outcome.error)
+    """Return the scores on the held-out text, with notes on the training among theirs, and how the cache is
+    mixed in. An interrupted training scores a part of the text, without the n-gram."""
     if corpus.source.get("valid") == corpus.source["fingerprint"]:
         notes += ("the held-out text is the training text, which flatters both scores",)
     held_out, characters = corpus.held_out, corpus.characters_held_out

@@ -11,7 +11,7 @@ from torch import Tensor
 from elman.data.batches import text_hashes
 from elman.data.text.pairs import Pairs
 from elman.errors import TrainingError, counted
-from elman.tasks.evaluation import failure_note, few_note, overlap_note, sample_rows
+from elman.tasks.evaluation import few_note, overlap_note, sample_rows, training_notes
 from elman.tasks.settings import split_choices
 from elman.tasks.translate.baseline import WordDictionary
 from elman.tasks.translate.codec import Codec
@@ -34,6 +34,7 @@ from elman.tasks.translate.search import translate
 from elman.tasks.translate.settings import Settings, defaults
 from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Outcome, Run
+from elman.training.plan import Plan
 from elman.training.progress import watch
 
 VALIDATION_PAIRS: Final = 500  # translated after each epoch
@@ -118,7 +119,7 @@ def train(
     asked, plan = split_choices(dict(choices), Settings)
     data = TrainingData.of(whole, valid, choices)
     # made before the baseline: it refuses a checkpoint that doesn't fit
-    run, (network, _, _, settings) = run_in_time(
+    run, (network, _, plan, settings) = run_in_time(
         data.trial,
         plan.minutes,
         started,
@@ -133,7 +134,7 @@ def train(
     run.require_model()
     network.eval()
     train_hashes = torch.tensor(sorted(set(text_hashes(data.short.source))))
-    scores = _scored(data, network, baseline, settings, outcome, train_hashes)
+    scores = _scored(data, network, baseline, settings, outcome, plan, train_hashes)
     # on the CPU single sentences are fastest
     return Trained(network.cpu(), settings, scores, outcome.error, baseline, data.codec, train_hashes, run)
 
@@ -144,10 +145,11 @@ def _scored(
     baseline: WordDictionary,
     settings: Settings,
     outcome: Outcome,
+    plan: Plan,
     train_hashes: Tensor,
 ) -> TranslationEvaluation:
     """Return the scores on held-out pairs, of which an interrupted training translates a few."""
-    held_out, notes = data.held_out, failure_note(outcome.error)
+    held_out, notes = data.held_out, training_notes(outcome, plan, data.choices)
     if left := len(data.pairs) - len(data.encoded):
         number, verb = counted(left, "pair"), "was" if left == 1 else "were"
         notes += (f"{number} of more than {MAX_TRAIN_TOKENS} tokens {verb} not trained on",)
