@@ -154,7 +154,7 @@ class Parts:
         return value
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Task(ABC):
     """A trained model beside its plain baseline. Made by `fit` and by `elman.load`.
 
@@ -190,6 +190,13 @@ class Task(ABC):
         # a saved model holds no paths
         source = self.source | {"source": bare_name(self.source["source"])}
         object.__setattr__(self, "source", source)
+
+    @final
+    def __repr__(self) -> str:
+        """Return what it is, of which size, and on what it was trained, in three lines."""
+        count = sum(parameter.numel() for parameter in self.network.parameters())
+        size = f"{network_phrase(self.settings)}; {counted(count, 'parameter')}"
+        return f"<elman.{type(self).__name__}\n {size}\n trained on {self.card().data}>"
 
     @classmethod
     @abstractmethod
@@ -246,13 +253,19 @@ class Task(ABC):
         raise UsageError(f"a {self.task!r} model has no past to cut off: use evaluate")
 
     @final
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model as a folder that `elman.load` reads.
 
-        Raises UsageError if the folder holds something else or a training in it goes on, ArtifactError if it
-        can't be written.
+        Args:
+            overwrite: whether to replace a model that the folder holds.
+
+        Raises UsageError if the folder holds a model or something else or a training in it goes on,
+        ArtifactError if it can't be written.
         """
         folder = as_path(folder, "folder")
+        if not overwrite and artifact.is_artifact(folder):
+            advice = "name another folder, or give overwrite=True to replace it"
+            raise UsageError(f"{folder} already holds a model: {advice}")
         parts = self.parts()
         tensors = {
             f"{name}.{key}": value

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, final
@@ -49,7 +49,7 @@ class ReplyAnswer(Answer):
 
 
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Chatbot(Task):
     """A trained chatbot and its plain baseline. Made by `fit` and by `elman.load`.
 
@@ -128,7 +128,7 @@ class Chatbot(Task):
             encoder=trained.encoder,
             rank_weights=trained.rank_weights,
         )
-        trained.run.keep(model.save)
+        trained.run.keep(partial(model.save, overwrite=True))
         return model
 
     @classmethod

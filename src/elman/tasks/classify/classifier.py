@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, Final, Literal, TypedDict, final, overload
@@ -44,7 +45,7 @@ class Columns(TypedDict):
 
 
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Classifier(Task):
     """A trained text classifier. Made by `fit` and by `elman.load`.
 
@@ -147,7 +148,7 @@ class Classifier(Task):
             columns=(column_name(text), column_name(label)),
             train_hashes=trained.train_hashes,
         )
-        trained.run.keep(model.save)
+        trained.run.keep(partial(model.save, overwrite=True))
         return model
 
     @classmethod

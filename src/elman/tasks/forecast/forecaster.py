@@ -52,7 +52,7 @@ _log = logging.getLogger("elman")
 
 
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Forecaster(Task):
     """A trained forecaster. Made by `fit` and by `elman.load`.
 
@@ -157,9 +157,9 @@ class Forecaster(Task):
         source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
         model = _assemble(trained, panel, source)
         if trained.run is not None:
-            trained.run.keep(model.save, trained.signal)
+            trained.run.keep(partial(model.save, overwrite=True), trained.signal)
         elif folder is not None:
-            model.save(folder)
+            model.save(folder, overwrite=True)
         return model
 
     @classmethod

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, final
@@ -47,7 +47,7 @@ class NextWords(Answer):
 
 
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class LanguageModel(Task):
     """A trained language model and its plain baseline. Made by `fit` and by `elman.load`.
 
@@ -126,7 +126,7 @@ class LanguageModel(Task):
             ngram_tokens=trained.ngram_tokens,
             blend=trained.blend,
         )
-        trained.run.keep(model.save)
+        trained.run.keep(partial(model.save, overwrite=True))
         return model
 
     @classmethod

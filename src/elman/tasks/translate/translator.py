@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, Final, final
@@ -48,7 +49,7 @@ class TranslationAnswer(Answer):
 
 
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Translator(Task):
     """A trained translator and its plain baseline. Made by `fit` and by `elman.load`.
 
@@ -120,7 +121,7 @@ class Translator(Task):
             codec=trained.codec,
             train_hashes=trained.train_hashes,
         )
-        trained.run.keep(model.save)
+        trained.run.keep(partial(model.save, overwrite=True))
         return model
 
     @classmethod
