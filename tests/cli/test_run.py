@@ -210,7 +210,7 @@ def test_text_is_printed_as_it_is_generated(run: Run) -> None:
         ("evaluate {classify} {reviews.csv} --backtest 2", "--backtest is for forecasts"),
         (
             "evaluate {forecast} {sales.csv} --backtest 0",
-            "Invalid value for '--backtest': 0 is not in the range",
+            "'--backtest': 0 is not in the range",
         ),
         ("predict {classify} reviews.txtt", "there is no file 'reviews.txtt'; did you mean 'reviews.txt'?"),
         ("predict {translate} ./a.zz", "there is no file './a.zz'"),

@@ -175,20 +175,20 @@ class LabelSetEvaluation(Evaluation):
         answer: Tensor,
         baselines: Mapping[str, Tensor],
         labels: Tensor,
-        known: Labels,
+        names: Labels,
         notes: tuple[str, ...] = (),
     ) -> "LabelSetEvaluation":
         """Score the probabilities (N, K, 2) of the model and of its parts against labels (N, K), each with
         its own threshold."""
-        table, notes = _beside(answer, baselines, labels, notes, known.thresholds)
-        predicted = (shares(answer) >= known.threshold).long()
+        table, notes = _beside(answer, baselines, labels, notes, names.thresholds)
+        predicted = (shares(answer) >= names.threshold).long()
         counts = torch.stack([labels.sum(0), predicted.sum(0), (labels * predicted).sum(0)], 1)
         return cls(
             scores=table.pop(""),
             baselines=table,
             notes=notes,
             counts=tuple(map(tuple, counts.tolist())),
-            labels=known.classes,
+            labels=names.classes,
             rows=len(labels),
         )
 
@@ -224,14 +224,14 @@ def evaluation_of(
     answer: Tensor,
     baselines: Mapping[str, Tensor],
     labels: Tensor,
-    known: Labels,
+    names: Labels,
     notes: tuple[str, ...] = (),
 ) -> LabelEvaluation | LabelSetEvaluation:
     """Score probabilities (N, K) against labels (N,), or (N, K, 2) against (N, K), beside those of the parts
     or baselines."""
-    if known.several:
-        return LabelSetEvaluation.of(answer, baselines, labels, known, notes)
-    return LabelEvaluation.of(answer, baselines, labels, known.classes, notes)
+    if names.several:
+        return LabelSetEvaluation.of(answer, baselines, labels, names, notes)
+    return LabelEvaluation.of(answer, baselines, labels, names.classes, notes)
 
 
 def _beside(
