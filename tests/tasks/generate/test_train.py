@@ -22,7 +22,7 @@ def test_a_run_resumes_with_its_own_held_out_text_only(
         (tmp_path / f"{name}.txt").write_text(f"{name} " + sentences(80))
     run = {"tokenizer": "character", "folder": tmp_path / "run", **SMALL}
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise UsageError("the disk is full")
 
     monkeypatch.setattr(LanguageModel, "save", full)

@@ -172,7 +172,7 @@ def _scan(bank: Bank, inputs: Tensor, first: Tensor, lengths: Tensor) -> tuple[T
     to be added. G is 1 where all series have the same gaps and so the same answers to an impulse, else R."""
     cell, rows, units = bank.cell, inputs.shape[1], len(bank.costs)
     silent = inputs.clone()
-    silent[..., [gate for gate, name in enumerate(cell.gates) if name not in ("observed", "now")]] = 0
+    silent[..., [gate for gate, name in enumerate(cell.gates) if name not in ("known", "now")]] = 0
     groups = 1 if bool((silent == silent[:, :1]).all()) and bool((lengths == lengths[0]).all()) else rows
     parts = len(bank.impulses)
     starts = torch.zeros(len(cell.state), rows + parts * groups, units, dtype=torch.float64)
