@@ -105,7 +105,7 @@ class SpeechEvaluation(Evaluation):
         return cls(
             scores=scores,
             baselines={name: error_scores(texts, truths) for name, texts in baselines.items()},
-            notes=(*notes, *few_note(len(set(truths)) and len(truths), "recordings")),
+            notes=(*notes, *few_note(len(truths), "recording")),
             recordings=len(truths),
             words=sum(len(truth.split()) for truth in truths),
             seconds=seconds,

@@ -3,7 +3,7 @@
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -17,7 +17,7 @@ from elman.data.audio.normalise import Normaliser
 from elman.data.audio.recordings import Recordings
 from elman.data.batches import HELD_OUT_SHARE, split_groups
 from elman.errors import DataError, TrainingError
-from elman.tasks.evaluation import failure_note, sample_rows
+from elman.tasks.evaluation import sample_rows, training_notes
 from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
@@ -29,7 +29,7 @@ from elman.tasks.transcribe.recogniser import EDGE_SECONDS, log_probabilities, w
 from elman.tasks.transcribe.scores import SpeechEvaluation, all_right, edits
 from elman.tasks.transcribe.settings import MAX_STRIDE, RATES, STRIDES, Facts, Settings, defaults
 from elman.tasks.transcribe.text import Alphabet, fitting, spoken
-from elman.training.budget import Trial, in_time, smaller
+from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Run
 from elman.training.progress import watch
 
@@ -176,17 +176,15 @@ def train(
 
     settings, plan = split_choices(dict(choices), Settings, corpus.defaults(choices))
     sizes = smaller({"hidden": settings.hidden, "front": settings.front}, dict(choices))
-    network, problem, plan, settings = in_time(
-        trial, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
+    run, (network, _, plan, settings) = run_in_time(
+        trial, plan.minutes, started, sizes, identity, folder=folder, resume=resume, progress=progress
     )
-    whole = {"settings": asdict(settings), **identity}
-    run = Run(network, problem, plan, folder=folder, resume=resume, identity=whole)
     outcome = watch(run, progress, "network")
     run.require_model()
     network.eval().cpu()
-    notes = failure_note(outcome.error)
+    notes = training_notes(outcome, plan, choices)
     if outcome.signal is not None:
-        some, note = sample_rows(len(corpus.held_out), INTERRUPTED_RECORDINGS, "recordings")
+        some, note = sample_rows(len(corpus.held_out), INTERRUPTED_RECORDINGS, "recording")
         corpus, notes = replace(corpus, held_out=corpus.held_out.take(some)), notes + note
     decoder, confidence, baseline, scores = scored(corpus, network, settings, normaliser, notes)
     return Trained(network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run)
@@ -226,7 +224,7 @@ def best_decoder(plain: Decoder, log_probs: Sequence[Tensor], truths: Sequence[s
     if len(plain.lexicon.ids) > 2 * len(plain.lexicon.words) and plain.lexicon.says_sentences:
         pairs = itertools.product(WEIGHTS, BONUSES)
         candidates += [replace(plain, weights=Weights(weight, bonus)) for weight, bonus in pairs]
-    some, _ = sample_rows(len(truths), MAX_TRIED, "recordings")
+    some, _ = sample_rows(len(truths), MAX_TRIED, "recording")
     tried, said = [log_probs[row] for row in some], [truths[row] for row in some]
     errors = [word_errors(decoder, tried, said) for decoder in candidates]
     return candidates[min(range(len(candidates)), key=errors.__getitem__)]

@@ -146,14 +146,18 @@ class Transcriber(Task):
     @classmethod
     def check_data(
         cls,
-        data: Any,
+        test: Any,
+        data: Any = None,
         audio: str | None = None,
         text: str | None = None,
         pattern: str | None = None,
         skip_bad: bool = False,
         **_: Any,
     ) -> None:
-        read_recordings(data, audio, text, pattern, skip_bad=skip_bad)
+        for one in (test, data):
+            if one is not None:
+                in_folder = isinstance(one, str | Path) and Path(one).is_dir()
+                read_recordings(one, audio, text, pattern if in_folder else None, skip_bad=skip_bad)
 
     @entry
     def evaluate(
