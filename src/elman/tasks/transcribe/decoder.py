@@ -43,7 +43,7 @@ class Lexicon:
     def restore(cls, words: Any, ids: Tensor) -> "Lexicon":
         """Raises ValueError for words and numbers that don't fit each other."""
         listed = typed(tuple[str, ...], words, "words")
-        valid = len(ids) > 1 and len(set(listed)) == len(listed)
+        valid = len(ids) > 0 and len(set(listed)) == len(listed)
         valid = valid and all(word and SPACE not in word and spoken(word) == word for word in listed)
         valid = valid and int(ids[0]) == int(ids[-1]) == END
         if not valid or not 0 <= int(ids.min()) <= int(ids.max()) <= len(listed):

@@ -204,6 +204,8 @@ def scored(
     computing = monotonic() - started
     plain = Decoder(corpus.alphabet, Lexicon.of(corpus.train.texts), None, settings.beam_width)
     decoder = best_decoder(plain, log_probs, truths)
+    if decoder.weights is None:  # the model need not hold what was said in its training
+        decoder = replace(decoder, lexicon=Lexicon.of([]))
     started, step = monotonic(), settings.stride * SHIFT_SECONDS
     answers = [words_of(decoder.tokens(one), decoder, Confidence(), step, -EDGE_SECONDS) for one in log_probs]
     computing += monotonic() - started

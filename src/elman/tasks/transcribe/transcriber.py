@@ -45,7 +45,7 @@ class Reading(TypedDict):
 
 
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Transcriber(Task):
     """A trained transcriber. Made by `fit` and by `elman.load`.
 
