@@ -59,6 +59,10 @@ class LinearModel(nn.Module):
         """Return log-probabilities (N, K), or (N, K, 2) of several labels."""
         return self.normalized(self([words_of(text) for text in texts]))
 
+    def familiar(self, texts: Sequence[str]) -> list[float]:
+        """Return the share of each text's words and pairs of words that training has seen."""
+        return [self.ngrams.share_seen(words_of(text)) for text in texts]
+
     def normalized(self, logits: Tensor) -> Tensor:
         """Return the log-probabilities of the answers, given logits (..., K)."""
         return as_answers(logits, self.several).log_softmax(-1)
