@@ -23,6 +23,7 @@ from elman.tasks.classify.label_column import require_one_kind
 from elman.tasks.classify.labels import BAG, Label, Labels, check_separator, shares
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.network import Ensemble
+from elman.tasks.classify.ngrams import check_phrases
 from elman.tasks.classify.problem import class_log_probabilities, class_probabilities
 from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, check_share, evaluation_of
 from elman.tasks.classify.settings import Settings
@@ -295,6 +296,8 @@ class Classifier(Task):
 
     def parts(self) -> Parts:
         tensors = {"seen": self.train_hashes}
+        if (phrases := self.network.phrases) is not None:
+            tensors["network_phrases"] = phrases
         files = {"vocabulary": self.tokenizer.to_json(), "labels": self.labels.to_json()}
         if self.blend is not None and isinstance(self.baseline, LinearModel):
             tensors |= self.baseline.tensors()
@@ -313,7 +316,12 @@ class Classifier(Task):
         columns = typed(Columns, parts.settings["columns"], "columns")
         sizes = start_token(tokenizer) + 1, len(labels.classes)
         # one network had no members in elman 0.1.0
-        network = parts.module("network", lambda: Ensemble(settings, *sizes, labels.several), FIRST_MEMBER)
+        phrases = parts.tensor("network_phrases", torch.int64, 1) if settings.phrase else None
+        if phrases is not None:
+            check_phrases(phrases, sizes[0])
+        network = parts.module(
+            "network", lambda: Ensemble(settings, *sizes, labels.several, phrases), FIRST_MEMBER
+        )
         baseline: LinearModel | BagOfWords
         blend: Blend | None
         if "blend" in parts.files:

@@ -126,6 +126,14 @@ class NGrams:
         return summed(once.texts[places], pieces, once.counts[places], len(self))
 
 
+def check_phrases(phrases: Tensor, words: int) -> None:
+    """Raise ValueError if a number in `phrases` (P,) is no phrase of that many words; see `NGrams`."""
+    # a beginning comes before all phrases that are made with it
+    keys, most = phrases.numpy(), np.arange(words, words + len(phrases)) * words
+    if bool((keys < 0).any() or (keys >= most).any() or (np.diff(keys) <= 0).any()):
+        raise ValueError("phrases must be numbers of words, in order")
+
+
 def words_of(text: str) -> list[str]:
     """Return the words of a text, after a mark of its start."""
     return [START, *WORDS.tokens(text)]
