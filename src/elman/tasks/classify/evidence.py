@@ -22,6 +22,7 @@ from elman.tasks.classify.labels import members
 PARTS: Final = 5
 MAX_PHRASES: Final = 800_000
 MAX_VALUES: Final = 1 << 22  # phrases · classes
+MAX_CLASSES: Final = 200  # the first ones, for which there is evidence
 MIN_TEXTS: Final = 2  # in which a phrase must occur
 
 
@@ -38,7 +39,8 @@ class Evidence(nn.Module):
     Attributes:
         phrases: (P,) int64, ascending: the number of a beginning, which is a word or a phrase, times the
             number of words, plus the last word. Numbers below `words` are words, higher ones the phrases.
-        values: (words + P, K), 0 for padding, which stands for all phrases that are not in the vocabulary.
+        values: (words + P, K), 0 for padding, which stands for all phrases that are not in the vocabulary;
+            K is the number of classes, or the most for which there is evidence.
     """
 
     values: Tensor
@@ -49,7 +51,7 @@ class Evidence(nn.Module):
         super().__init__()
         self.words, self.longest = words, longest
         self.register_buffer("phrases", phrases, persistent=False)
-        self.register_buffer("values", torch.zeros(words + len(phrases), classes))
+        self.register_buffer("values", torch.zeros(words + len(phrases), min(classes, MAX_CLASSES)))
         self.register_buffer("others", None, persistent=False)
 
     @property
@@ -116,7 +118,7 @@ def learn_evidence(
         examples: N texts.
         parts: (N,) to which each text belongs.
         words: the number of token ids.
-        classes: for how many there is evidence.
+        classes: their number.
         longest: words of a phrase.
     """
     rows = sorted(set().union(*(fold.train for fold in folds)))

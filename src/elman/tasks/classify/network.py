@@ -88,7 +88,7 @@ class ClassifierNet(nn.Module):
         self.evidence, inputs = None, s.embedding
         if s.phrase:
             phrases = torch.zeros(0, dtype=torch.int64) if phrases is None else phrases
-            self.evidence = Evidence(phrases, words, min(classes, s.embedding), s.phrase)
+            self.evidence = Evidence(phrases, words, classes, s.phrase)
             inputs += self.evidence.size
         between = s.dropout if s.layers > 1 else 0.0
         self.layers = Recurrent(
@@ -140,7 +140,7 @@ class ClassifierNet(nn.Module):
             count, total = count + past.steps, total + past.total
             peak = torch.maximum(peak, past.peak)
         every = PooledState(state, count, total, peak, outputs)
-        words = words[max(len(words) - self.reach, 0) :]
+        words = words[max(len(words) - self.reach, 0) :].clone()  # not a view of a long text
         return self._logits(every), PooledState(state, count[-1:], total[-1:], peak[-1:], outputs[-1:], words)
 
     def _inputs(self, ids: Tensor, parts: Tensor | None = None) -> Tensor:

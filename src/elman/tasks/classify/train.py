@@ -85,6 +85,11 @@ class TrainingData:
         weights = class_weights(learned.labels, len(corpus.labels.classes), balanced)
         return cls(corpus, choices, folds, learned, tokenizer, corpus.examples.encoded(tokenizer), weights)
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The numbers of token ids and of classes."""
+        return start_token(self.tokenizer) + 1, len(self.corpus.labels.classes)
+
     @cached_property
     def parts(self) -> Tensor:
         return parts_of(self.corpus.examples.texts)
@@ -95,13 +100,9 @@ class TrainingData:
         settings, _ = split_choices(
             dict(self.choices), Settings, defaults(self.corpus.rows, dict(self.choices))
         )
-        words, classes = (
-            start_token(self.tokenizer) + 1,
-            min(len(self.corpus.labels.classes), settings.embedding),
-        )
         if not settings.phrase:
             return None, [None] * len(self.folds)
-        return learn_evidence(self.encoded, self.folds, self.parts, words, classes, settings.phrase)
+        return learn_evidence(self.encoded, self.folds, self.parts, *self.sizes, settings.phrase)
 
     def linear(self, progress: bool) -> tuple[LinearModel, Tensor]:
         """Return the linear model, and its log-probabilities of the held-out texts."""
@@ -116,12 +117,11 @@ class TrainingData:
         settings, plan = split_choices(choices, Settings, defaults(self.corpus.rows, choices))
         torch.manual_seed(plan.seed)
         labels = self.corpus.labels
-        sizes = start_token(self.tokenizer) + 1, len(labels.classes)
         phrases, tables = self.evidence
-        network = Ensemble(settings, *sizes, labels.several, phrases)
+        network = Ensemble(settings, *self.sizes, labels.several, phrases)
         for member, fold, own in zip(network.members, self.folds, tables, strict=True):
             texts = self.encoded.take(fold.train).texts
-            member.begin_training(occurring(texts, sizes[0]), plan.batch_size, own)
+            member.begin_training(occurring(texts, self.sizes[0]), plan.batch_size, own)
         score = "macro_f1" if settings.class_weights == "balanced" else "accuracy"
         score = "micro_f1" if labels.several else score
         parts = self.parts if settings.phrase else None
