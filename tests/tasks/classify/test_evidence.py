@@ -114,6 +114,18 @@ def test_each_fold_has_the_evidence_of_its_texts() -> None:
     assert len(tables) == 2 and tables[0].values[2, 0] > tables[1].values[2, 0] > 0
 
 
+def test_of_very_many_texts_a_sample_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = Encoded(arrays([[2, 3]] * 20), torch.arange(20) % 2)
+    monkeypatch.setattr("elman.tasks.classify.evidence.MAX_COUNTED_TOKENS", 10)
+    monkeypatch.setattr("elman.tasks.classify.evidence.MIN_COUNTED_TEXTS", 1)
+    phrases, (tables,) = learn_evidence(
+        examples, [Fold([*range(20)], [])], torch.arange(20) % PARTS, WORDS, 2, 2
+    )
+    assert names(phrases)[WORDS:] == [(2, 3)]
+    # with four or five texts in place of twenty, at most five can tell of a class
+    assert tables.values[2].abs().max() <= ratios(torch.tensor([[5.0, 0.0]]), torch.tensor([2.0, 2.0])).max()
+
+
 def test_words_of_texts() -> None:
     assert occurring(arrays([[1, 2, 2], [2]]), 4).tolist() == [0, 0.5, 1, 0]
 

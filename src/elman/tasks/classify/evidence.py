@@ -24,6 +24,8 @@ MAX_PHRASES: Final = 800_000
 MAX_VALUES: Final = 1 << 22  # phrases · classes
 MAX_CLASSES: Final = 200  # the first ones, for which there is evidence
 MIN_TEXTS: Final = 2  # in which a phrase must occur
+MAX_COUNTED_TOKENS: Final = 20_000_000  # which take about 2 GB while they are counted
+MIN_COUNTED_TEXTS: Final = 1000
 
 
 class Tables(NamedTuple):
@@ -112,7 +114,8 @@ def find_phrases(texts: Sequence[Ids], words: int, most: int, longest: int) -> T
 def learn_evidence(
     examples: Encoded, folds: Sequence[Fold], parts: Tensor, words: int, classes: int, longest: int
 ) -> tuple[Tensor, list[Tables]]:
-    """Return the phrases of the texts that some fold learns from, and the evidence of each fold's texts.
+    """Return the phrases of the texts that some fold learns from, and the evidence of each fold's texts; of
+    very many texts, those of a sample.
 
     Args:
         examples: N texts.
@@ -121,11 +124,18 @@ def learn_evidence(
         classes: their number.
         longest: words of a phrase.
     """
-    rows = sorted(set().union(*(fold.train for fold in folds)))
+    sample = _sample(sorted(set().union(*(fold.train for fold in folds))), examples.texts)
     most = min(MAX_PHRASES, MAX_VALUES // classes)
-    phrases = find_phrases(examples.take(rows).texts, words, most, longest)
+    phrases = find_phrases([examples.texts[row] for row in sorted(sample)], words, most, longest)
     evidence = Evidence(phrases, words, classes, longest)
-    return phrases, [count(examples.take(fold.train), parts[fold.train], evidence) for fold in folds]
+    rows = [[row for row in fold.train if row in sample] for fold in folds]
+    return phrases, [count(examples.take(own), parts[own], evidence) for own in rows]
+
+
+def _sample(rows: Sequence[int], texts: Sequence[Ids]) -> set[int]:
+    order = np.random.default_rng(0).permutation(rows)
+    ends = np.cumsum([len(texts[row]) for row in order])
+    return {*order[: max(int(np.searchsorted(ends, MAX_COUNTED_TOKENS)), MIN_COUNTED_TEXTS)].tolist()}
 
 
 def count(examples: Encoded, parts: Tensor, evidence: Evidence) -> Tables:
