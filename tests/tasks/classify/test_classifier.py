@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
+import elman
+import mutants
 from elman import artifact
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks.classify.classifier import Classifier
@@ -139,6 +142,20 @@ def test_a_text_or_a_file(model: Classifier, tmp_path: Path) -> None:
     assert len(list(model.answers(str(table)))) == 2
     with pytest.raises(DataError, match="does not exist"):
         next(model.answers("missing.TXT"))
+
+
+def test_damaged_phrases_are_refused(model: Classifier, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    files = mutants.read(tmp_path / "model")
+    tensors = safetensors.torch.load(files["model.safetensors"])
+    phrases = tensors.pop("network_phrases")
+    assert len(phrases) > 1
+    for damaged in (None, phrases.flip(0), phrases[1:], phrases.float(), -phrases, phrases * 10**9):
+        changed = tensors if damaged is None else tensors | {"network_phrases": damaged.contiguous()}
+        folder = tmp_path / "damaged"
+        mutants.write(files | {"model.safetensors": safetensors.torch.save(changed)}, folder)
+        with pytest.raises(ArtifactError, match="can't be used"):
+            elman.load(folder)
 
 
 def test_familiar_texts(model: Classifier) -> None:
