@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from elman.tasks.chat import chatbot
+from elman.tasks.chat import chatbot, train
 from elman.tasks.chat.chatbot import Chatbot
 from elman.tasks.chat.judge import evaluate
 from toy_language import SMALL_BOT, world
@@ -31,7 +31,7 @@ def test_a_model_in_a_folder_is_scored_again(
     monkeypatch.setattr(quality_chat, "PROMPTS", ("Hello!", "Thank you."))
     folder = str(tmp_path / "bot")
     monkeypatch.setattr(chatbot, "evaluate", partial(evaluate, replies=5, talks=0))
-    monkeypatch.setattr(chatbot, "VALIDATION", {"replies": 5, "talks": 0})
+    monkeypatch.setattr(train, "VALIDATION", {"replies": 5, "talks": 0})
     first = quality_chat.dialog(folder=folder, **SMALL_BOT)
     assert first["strict dialogues"] == 2 and first["strict"]["scores"].keys() >= {"hits", "retrieved"}
 

@@ -63,6 +63,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "two.x": "eins\nzwei\n",
         "one.y": "one\n",
         "pairs.tsv": "".join(f"hello {k}\tgood day {k}\n" for k in range(20)),
+        "lists.jsonl": '{"review": "a film", "stars": ["good", "bad"]}\n',
+        "unknown.csv": "review,stars\na film,odd\n",
+        "words.csv": "\n".join(["un,en", *(f"un {k} kato,a {k} cat" for k in range(40))]),
+        "other.csv": "month,rain\n2013-01-01,3\n2013-02-01,4\n",
         "bad.jsonl": '{"turns": ["a", "b"]}\n{"messages": 3}\n',
         "empty.jsonl": "",
     }

@@ -269,7 +269,7 @@ TEXT: Final = "I love the old book. They read it, and I read it.\n" * 3
 def use(model: Any, folder: Path) -> None:
     """Do with a model what its users do. May raise UsageError and DataError for the input."""
     str(model.validation), model.card(), json.dumps(model.validation.to_dict(), allow_nan=False)
-    model.save(folder)
+    model.save(folder, overwrite=True)
     USES[model.task](model, folder)
 
 

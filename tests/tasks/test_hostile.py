@@ -285,7 +285,7 @@ def test_mutants(task: str, original: mutants.Files, tmp_path: Path) -> None:
                 if number % 8 == 0:  # for the rest it is slow
                     mutants.use(model, tmp_path / "again")
                 else:
-                    str(model.validation), model.card(), model.save(tmp_path / "again")
+                    str(model.validation), model.card(), model.save(tmp_path / "again", overwrite=True)
             except (UsageError, DataError):
                 continue
         worked += 1

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elman import cells
 from elman.errors import UsageError
 from elman.settings import argument, choice, whole
 from elman.tasks.classify.settings import Settings as ClassifierSettings
@@ -129,4 +131,19 @@ def test_a_cell_is_found_however_its_name_is_written() -> None:
     assert ClassifierSettings(cell="PeepholeLSTM").cell == "peephole-lstm"
     for odd in ("lstn", "", None, 3):
         with pytest.raises(UsageError, match="cell must be one of elman, elman-relu, lstm"):
+            ClassifierSettings(cell=odd)  # type: ignore[arg-type]
+
+
+def test_a_cell_itself_is_taken_by_its_name() -> None:
+    assert ClassifierSettings(cell=cells.GRU).cell == "gru"  # type: ignore[arg-type]
+
+    @cells.cell(gates="h", state="h")
+    def MyCell(x: Any, u: Any) -> Any:
+        return x.h + u.h
+
+    class Own:
+        pass
+
+    for odd, name in ((MyCell, "MyCell"), (Own, "Own"), (torch.tanh, "tanh")):
+        with pytest.raises(UsageError, match=f"elman has no cell {name}: choose one by its name, or train a"):
             ClassifierSettings(cell=odd)  # type: ignore[arg-type]

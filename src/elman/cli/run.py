@@ -37,7 +37,7 @@ def evaluate(
     source: Annotated[str | None, typer.Option(help="Column of the sentences to translate")] = None,
     target: Annotated[str | None, typer.Option(help="Column of their translations")] = None,
     backtest: Annotated[
-        int | None, typer.Option(help="Forecasts: train anew before the last N horizons")
+        int | None, typer.Option(min=1, help="Forecasts: train anew before the last N horizons")
     ] = None,
     adapt: Annotated[
         bool, typer.Option("--adapt", help="Language models: adapt to the words just read")

@@ -7,14 +7,16 @@ keeps it.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 
-from elman.errors import UsageError
+from elman.errors import UsageError, counted
 from elman.settings import is_whole
 from elman.training import checkpoint, distributed
+from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.problem import detached
 from elman.training.progress import duration
@@ -81,9 +83,40 @@ def in_time(
         raise UsageError(f"minutes={minutes:g} is too short for these data: {cost}")
     epochs = max(epochs, steps / batches)
     if progress:
-        part = f"{steps:,} steps, {epochs:.1f} of {usual:.3g} epochs"
+        part = f"{counted(steps, 'step')}, {epochs:.1f} of {usual:.3g} epochs"
         say(f"training {_phrase(size)}for {duration(epochs * seconds)}: {part}")
     return make(dict(size) | ({} if epochs == usual else {"max_steps": steps}))
+
+
+def run_in_time(
+    make: Callable[[Mapping[str, Any]], Trial],
+    minutes: float | None,
+    started: float,
+    sizes: Sequence[Mapping[str, Any]],
+    identity: Mapping[str, Any],
+    *,
+    share: float = 1.0,
+    least: int = 0,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> tuple[Run, Trial]:
+    """Return the training that `in_time` returns, and the run of it. `identity` is what must be equal, beside
+    the settings, for a checkpoint to fit: the data's fingerprint."""
+    trial = in_time(
+        make,
+        minutes,
+        started,
+        sizes,
+        share=share,
+        least=least,
+        folder=folder,
+        resume=resume,
+        progress=progress,
+    )
+    identity = {"settings": asdict(trial.settings), **identity}
+    run = Run(trial.model, trial.problem, trial.plan, folder=folder, resume=resume, identity=identity)
+    return run, trial
 
 
 def chosen_before(minutes: float | None, folder: str | Path | None, resume: bool) -> dict[str, Any] | None:

@@ -213,13 +213,11 @@ def test_a_file_without_header(model: Classifier, tmp_path: Path) -> None:
 def test_texts_that_were_trained_on_are_counted(model: Classifier) -> None:
     known = order_matters(500)
     fresh = rows_of(["an unheard of good thing"] * 2, ["good", "bad"])
-    assert model.evaluate(fresh).notes[:1] != (
-        "2 of these 2 texts were trained on, which flatters all scores",
-    )
+    assert model.evaluate(fresh).notes[:1] != ("2 of 2 texts were trained on, which flatters all scores",)
     note = next(n for n in model.evaluate(known + fresh).notes if "trained on" in n)
     assert int(note.split()[0]) == 500
     leaky = Classifier.fit(small(), valid=small()[:4], **QUICK, epochs=1)
-    assert any(n.startswith("4 of these 4 texts were trained on") for n in leaky.validation.notes)
+    assert any(n.startswith("4 of 4 texts were trained on") for n in leaky.validation.notes)
 
 
 # ---- on disk

@@ -195,7 +195,7 @@ def test_notes_say_what_scores_do_not_cover() -> None:
     assert notes(texts, [0, 1] * 6) == ("no scored text has the label 3",)
     assert notes(["x", "X ", "y"], [0, 1, 2]) == ("only 2 different texts were scored, too few to rely on",)
     few, one = notes(["x"], [1])
-    assert few.startswith("only 1 different texts was") and one.startswith("all texts have the label 'b'")
+    assert few.startswith("only 1 different text was") and one.startswith("all texts have the label 'b'")
 
 
 def test_contradictions_are_counted() -> None:
@@ -225,7 +225,7 @@ BAD_TABLES: dict[str, tuple[Rows, str]] = {
     ),
     "lone labels": (
         [*small(), *rows_of(["a text", "two texts"], ["c", "d"])],
-        r"row 24 .*: the label 'c' occurs only here \(and 1 more labels\); give it",
+        r"row 24 .*: the label 'c' occurs only here \(and 1 more label\); give it",
     ),
     "few rows": (small(8), "has 8 rows; a classifier needs at least 10"),
     "equal texts": (rows_of(["same"] * 20, ["a", "b"] * 10), "do not differ"),

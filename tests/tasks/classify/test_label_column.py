@@ -46,7 +46,7 @@ def rows(labels: list[Any]) -> Any:
     ("labels", "message"),
     [
         ([["a"], None] * 6, r"row 1 .*: column 'label' is empty; write \[\] for a text without a label"),
-        ([["a"], ["a", None]] * 6, r"row 1 .*: column 'label' is empty"),
+        ([["a"], ["a", None]] * 6, "row 1 .*: a list in column 'label' holds an empty label"),
         ([[], []] * 6, "holds no label; a classifier needs a label"),
         ([*([["a"]] * 11), ["a", "b"]], "row 11 .*: the label 'b' occurs only here"),
     ],
@@ -74,6 +74,27 @@ def test_a_lone_label_is_skipped_with_its_row(caplog: pytest.LogCaptureFixture) 
     corpus = read_corpus(table, None, "text", "label")
     assert corpus.labels == Labels(("a", "b"), True) and corpus.rows == 12
     assert "skipped 1 of 13 rows" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "bad", [[["a", ""]], [[" "]], [["a", None]], [[""], None]], ids=["empty", "blank", "null", "two"]
+)
+def test_a_list_with_an_empty_label_is_skipped(bad: list[Any], caplog: pytest.LogCaptureFixture) -> None:
+    labels = [*([["a"], ["b"]] * 6), *bad]
+    corpus = read_corpus(read_table(rows(labels), skip_bad=True), None, "text", "label")
+    assert corpus.labels == Labels(("a", "b"), True) and corpus.rows == 12
+    assert f"skipped {len(bad)} of {12 + len(bad)} rows" in caplog.text
+    examples = read_examples(read_table(rows(labels), skip_bad=True), "text", "label", corpus.labels)
+    assert len(examples.texts) == 12
+    if None not in bad:
+        what = r"row 12 .*: a list in column 'label' holds an empty label; fill it in or remove it"
+        with pytest.raises(DataError, match=what):
+            read_corpus(read_table(rows(labels)), None, "text", "label")
+
+
+def test_a_list_with_a_number_that_is_none() -> None:
+    labels = [*([[1.5], [2.5]] * 6), [float("nan")]]
+    assert read_corpus(read_table(rows(labels), skip_bad=True), None, "text", "label").rows == 12
 
 
 def test_an_unknown_label_is_named_with_its_row() -> None:

@@ -1,12 +1,14 @@
 """A classifier of texts that have several labels, from training to its saved self."""
 
+import json
 import random
 from pathlib import Path
 
 import pytest
 
 import elman
-from elman.errors import UsageError
+import mutants
+from elman.errors import ArtifactError, UsageError
 from elman.tasks.classify.classifier import Classifier
 from labelled_texts import QUICK, small
 
@@ -57,6 +59,18 @@ def test_several_are_saved(several: Classifier, tmp_path: Path) -> None:
     assert loaded.predict(texts, probabilities=True) == several.predict(texts, probabilities=True)
     assert loaded.predict(texts) == several.predict(texts)
     assert loaded.validation == several.validation and loaded.labels == several.labels
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_labels_of_the_other_kind_are_refused(several: Classifier, plain: bool, tmp_path: Path) -> None:
+    one = several if plain else Classifier.fit(small(), **QUICK, epochs=1)
+    one.save(tmp_path)
+    files = mutants.read(tmp_path)
+    listed = list(one.labels.classes)
+    changed = listed if plain else {"labels": listed, "separator": None, "thresholds": {}}
+    mutants.write(files | {"labels.json": json.dumps(changed).encode()}, tmp_path)
+    with pytest.raises(ArtifactError, match=r"labels\.json and the scores differ in whether a text may have"):
+        elman.load(tmp_path)
 
 
 def test_what_several_labels_refuse(several: Classifier) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elman.errors import DataError, UsageError
+from elman.errors import DataError, UsageError, counted
 
 Samples = NDArray[np.float32]  # (samples,)
 
@@ -35,7 +35,7 @@ def require_rate(rate: Any, name: str) -> int:
 
 def require_channels(count: int, name: str) -> None:
     if not 1 <= count <= MAX_CHANNELS:
-        raise DataError(f"{name} has {count:,} channels; it may have 1 to {MAX_CHANNELS}.")
+        raise DataError(f"{name} has {counted(count, 'channel')}; it may have 1 to {MAX_CHANNELS}.")
 
 
 def mono(block: NDArray[np.float32]) -> Samples:

@@ -31,7 +31,7 @@ class Features:
         known, or holidays of steps that aren't dates."""
         if holidays is not None:
             check_country(holidays)
-            holidays_of_steps(panel.stamps(panel.series[0], 0, 2), holidays)
+            holidays_of_steps(panel.local_stamps(panel.series[0], 0, 2), holidays)
         past = np.concatenate([s.future[:end] for s, end in zip(panel.series, ends, strict=True)])
         columns = zip(*(s.static for s in panel.series), strict=True)
         return cls(
@@ -62,7 +62,7 @@ class Features:
         stamps = panel.stamps(series, first, count)
         columns = [calendar(stamps, self.cycles)]
         if self.holidays is not None:
-            days = holidays_of_steps(panel.stamps(series, first, count + 2), self.holidays)
+            days = holidays_of_steps(panel.local_stamps(series, first, count + 2), self.holidays)
             columns.append(np.stack([days[:-1], days[1:]], 1).astype(np.float32))
         for i, (mean, deviation) in enumerate(self.future):
             covariate = _hold((series.future[:, i] - mean) / deviation)

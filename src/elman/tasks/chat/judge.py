@@ -53,8 +53,8 @@ def evaluate(
     openings = [turns[0] for turns in conversations[:talks]]
     loops = [loop_rate([turn.text for turn in talk]) for talk in simulate(speaker, openings)] if talks else []
     ranker = speaker.ranker
-    found = _hits(evidence, 0) if ranker is None else hits([ranker.scores(row) for row in evidence])
-    scores = _scores([reply.text for reply in generated], found, loops)
+    hit_rate = _hits(evidence, 0) if ranker is None else hits([ranker.scores(row) for row in evidence])
+    scores = _scores([reply.text for reply in generated], hit_rate, loops)
     scores["perplexity"] = perplexity(nats(speaker, conversations))
     baselines = {}
     if baseline is not None:
@@ -213,13 +213,13 @@ def _retrieval_scores(
     return _scores([nearest(text) for text in prompts], hits(ranks), [loop_rate(talk) for talk in talks])
 
 
-def _scores(replies: Sequence[str], found: float, loops: Sequence[float]) -> Scores:
+def _scores(replies: Sequence[str], hit_rate: float, loops: Sequence[float]) -> Scores:
     return {
         "perplexity": None,
         "distinct1": distinct(replies, 1),
         "distinct2": distinct(replies, 2),
         "loops": sum(loops) / len(loops) if loops else None,
-        "hits": found,
+        "hits": hit_rate,
         "language_hits": None,
         "encoder_hits": None,
         "retrieved": None,

@@ -89,10 +89,10 @@ def fit_weights(
     parts = torch.stack([one.double() for one in models])
     kept, rows = list(range(len(models))), torch.ones(len(labels)) if weights is None else weights
     while kept:
-        found = _newton(parts[kept], labels, rows.double(), 1 / len(models), spread)
-        if min(found) >= 0:
-            return tuple(found[kept.index(i)] if i in kept else 0.0 for i in range(len(models)))
-        kept.remove(kept[found.index(min(found))])
+        fitted = _newton(parts[kept], labels, rows.double(), 1 / len(models), spread)
+        if min(fitted) >= 0:
+            return tuple(fitted[kept.index(i)] if i in kept else 0.0 for i in range(len(models)))
+        kept.remove(kept[fitted.index(min(fitted))])
     return (0.0,) * len(models)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, Final, Literal, TypedDict, final, overload
@@ -45,7 +46,7 @@ class Columns(TypedDict):
 
 
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Classifier(Task):
     """A trained text classifier. Made by `fit` and by `elman.load`.
 
@@ -78,6 +79,11 @@ class Classifier(Task):
     labels: Labels
     columns: tuple[str, str]
     train_hashes: Tensor
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels.several != isinstance(self.validation, LabelSetEvaluation):
+            raise ValueError("labels.json and the scores differ in whether a text may have several labels")
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -143,20 +149,27 @@ class Classifier(Task):
             columns=(column_name(text), column_name(label)),
             train_hashes=trained.train_hashes,
         )
-        trained.run.keep(model.save)
+        trained.run.keep(partial(model.save, overwrite=True))
         return model
 
     @classmethod
     def check_data(
         cls,
-        data: Any,
+        test: Any,
+        data: Any = None,
         text: str = "text",
         label: str = "label",
         header: bool = True,
         skip_bad: bool = False,
+        separator: str | None = None,
         **_: Any,
     ) -> None:
-        read_table(data, header=header, skip_bad=skip_bad).require(text, label)
+        table = read_table(test, header=header, skip_bad=skip_bad)
+        table.require(text, label)
+        if data is not None:
+            check_separator(separator)
+            train_table = read_table(data, header=header, skip_bad=skip_bad)
+            read_examples(table, text, label, read_corpus(train_table, None, text, label, separator).labels)
 
     @entry
     def evaluate(
@@ -185,7 +198,7 @@ class Classifier(Task):
         label = self.columns[1] if label is None else label
         labels = self.labels if separator is None else replace(self.labels, separator=separator)
         examples = read_examples(table, text, label, labels)
-        notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "texts")
+        notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "text")
         notes += scoring_notes(examples, labels)
         return evaluation_of(*self._answers(examples.texts), examples.labels, labels, notes)
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
 from elman.data.table.table import Table
 from elman.data.text.tokenizers import Tokenizer
-from elman.errors import DataError
-from elman.tasks.classify.label_column import by_value, has_lists, in_order, read_cells
+from elman.errors import DataError, counted
+from elman.tasks.classify.label_column import by_value, has_lists, in_order, read_cells, whole_lists
 from elman.tasks.classify.labels import Labels, members, strata
 from elman.tasks.evaluation import few_note
 
@@ -102,9 +102,11 @@ def read_corpus(
     `read_examples` do."""
     table.require(text, label)
     several = has_lists(table, label, separator)
-    table = table.usable(text) if separator else table.usable(text, label)
+    table = _usable(table, text, label, several, separator)
     if len(table) < MIN_ROWS:
-        raise DataError(f"{table.name} has {len(table)} rows; a classifier needs at least {MIN_ROWS}.")
+        raise DataError(
+            f"{table.name} has {counted(len(table), 'row')}; a classifier needs at least {MIN_ROWS}."
+        )
     table = _without_lone_labels(table, label, several, separator)
     table.report()
     cells = read_cells(table, label, several, separator)
@@ -125,7 +127,7 @@ def held_out_rows(folds: Sequence[Fold]) -> list[int]:
 
 def read_examples(table: Table, text: str, label: str, labels: Labels) -> Examples:
     """Read a table's rows. Raises DataError for an empty cell, or for a label that is not among `labels`."""
-    table = table.usable(text) if labels.separator else table.usable(text, label)
+    table = _usable(table, text, label, labels.several, labels.separator)
     cells, index_of = read_cells(table, label, labels.several, labels.separator), by_value(labels.classes)
     numbers = [index_of(name) for name in cells.labels]
     unknown = set()
@@ -146,6 +148,12 @@ def read_examples(table: Table, text: str, label: str, labels: Labels) -> Exampl
         if number is not None:
             has[row, number] = 1
     return Examples(texts.texts(text), has[rows])
+
+
+def _usable(table: Table, text: str, label: str, several: bool, separator: str | None) -> Table:
+    """Return the rows with a text and labels, if bad rows are skipped, else the table itself."""
+    table = table.usable(text) if separator else table.usable(text, label)
+    return whole_lists(table, label, separator) if several else table
 
 
 def _without_lone_labels(table: Table, column: str, several: bool, separator: str | None) -> Table:
@@ -181,7 +189,7 @@ def divide(examples: Examples, count: int, seed: int, name: str) -> list[Fold]:
 
 def scoring_notes(examples: Examples, labels: Labels) -> tuple[str, ...]:
     """Return what a reader of scores on these examples must know of the examples."""
-    notes = few_note(len(set(text_hashes(examples.texts))), "texts")
+    notes = few_note(len(set(text_hashes(examples.texts))), "text")
     present = members(examples.labels, len(labels.classes)).any(0).tolist()
     if sum(present) == 1 and not labels.several:
         label = labels.classes[present.index(True)]
@@ -204,7 +212,8 @@ def contradiction_note(examples: Examples) -> tuple[str, ...]:
     differing = sum(len(each) > 1 for each in labels.values())
     if differing <= len(labels) / 100:
         return ()
-    what = "different training texts have other labels in other rows, which no model can learn"
+    verb = "has" if differing == 1 else "have"
+    what = f"different training texts {verb} other labels in other rows, which no model can learn"
     return (f"{differing} of {len(labels)} {what}",)
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from elman.data.table.frames import column_name
 from elman.data.table.jsonl import PANDAS_MISSING
 from elman.data.table.table import TEXTS, Table
-from elman.errors import DataError
+from elman.errors import DataError, counted
 from elman.tasks.classify.labels import Label
 
 WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
@@ -63,6 +63,23 @@ def read_cells(table: Table, column: Any, several: bool, separator: str | None =
     flat = replace(table, frame=table.frame.select(column_name(column))).select(rows.tolist())
     flat = replace(flat, frame=lists.filter(sizes > 0).explode().to_frame())
     return Cells(flat, _typed(flat, column) if len(flat) else [], rows.tolist())
+
+
+def whole_lists(table: Table, column: Any, separator: str | None = None) -> Table:
+    """Return the rows whose lists hold no empty label, if bad rows are skipped, else the table itself. Raises
+    DataError for the first list that does, if they are not."""
+    lists, label = _lists(table, column, separator), pl.element()
+    kind = lists.dtype.inner  # type: ignore[attr-defined]
+    empty = label.is_null()
+    if kind == pl.String:
+        empty |= label == ""
+    elif kind.is_float():
+        empty |= label.is_nan()
+    bad = lists.list.eval(empty).list.any().to_numpy()
+    for row in np.flatnonzero(bad).tolist():
+        what = f"a list in column {column!r} holds an empty label; fill it in or remove it"
+        table.bad.add(table.line(row), DataError(f"{table.row(row)}: {what}."))
+    return table.select(np.flatnonzero(~bad).tolist()) if bad.any() else table
 
 
 def _lists(table: Table, column: Any, separator: str | None) -> pl.Series:
@@ -206,7 +223,7 @@ def in_order(labels: Sequence[Label], table: Table, column: str, least: int = 2)
     lone = next((i for i, label in enumerate(labels) if counts[label] == 1), None)
     if lone is not None:
         more = sum(n == 1 for n in counts.values()) - 1
-        others = f" (and {more} more labels)" if more else ""
+        others = f" (and {counted(more, 'more label')})" if more else ""
         raise DataError(
             f"{table.row(lone)}: the label {labels[lone]!r} occurs only here{others}; "
             "give it a second example, or remove the row."

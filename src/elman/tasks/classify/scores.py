@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import torch
 from torch import Tensor
 
-from elman.errors import UsageError
+from elman.errors import UsageError, counted
 from elman.settings import is_number
 from elman.tasks.classify.labels import (
     BAG,
@@ -145,7 +145,9 @@ class LabelEvaluation(Evaluation):
 
     def facts(self) -> list[str]:
         label, share = self.commonest
-        line = f"{self.rows} texts; always answering {label!r} would reach an accuracy of {share:.4f}"
+        line = (
+            f"{counted(self.rows, 'text')}; always answering {label!r} would reach an accuracy of {share:.4f}"
+        )
         return [line, "", *self._matrix()] if len(self.labels) <= MAX_PRINTED_CLASSES else [line]
 
     def _matrix(self) -> list[str]:
@@ -173,20 +175,20 @@ class LabelSetEvaluation(Evaluation):
         answer: Tensor,
         baselines: Mapping[str, Tensor],
         labels: Tensor,
-        known: Labels,
+        names: Labels,
         notes: tuple[str, ...] = (),
     ) -> "LabelSetEvaluation":
         """Score the probabilities (N, K, 2) of the model and of its parts against labels (N, K), each with
         its own threshold."""
-        table, notes = _beside(answer, baselines, labels, notes, known.thresholds)
-        predicted = (shares(answer) >= known.threshold).long()
+        table, notes = _beside(answer, baselines, labels, notes, names.thresholds)
+        predicted = (shares(answer) >= names.threshold).long()
         counts = torch.stack([labels.sum(0), predicted.sum(0), (labels * predicted).sum(0)], 1)
         return cls(
             scores=table.pop(""),
             baselines=table,
             notes=notes,
             counts=tuple(map(tuple, counts.tolist())),
-            labels=known.classes,
+            labels=names.classes,
             rows=len(labels),
         )
 
@@ -204,7 +206,8 @@ class LabelSetEvaluation(Evaluation):
 
     def facts(self) -> list[str]:
         total = sum(true for true, _, _ in self.counts)
-        line = f"{self.rows} texts with {total / self.rows:.2f} of {len(self.labels)} labels each, on average"
+        mean = f"{total / self.rows:.2f} of {counted(len(self.labels), 'label')} each, on average"
+        line = f"{counted(self.rows, 'text')} with {mean}"
         return [line, "", *self._table()] if len(self.labels) <= MAX_PRINTED_CLASSES else [line]
 
     def _table(self) -> list[str]:
@@ -221,14 +224,14 @@ def evaluation_of(
     answer: Tensor,
     baselines: Mapping[str, Tensor],
     labels: Tensor,
-    known: Labels,
+    names: Labels,
     notes: tuple[str, ...] = (),
 ) -> LabelEvaluation | LabelSetEvaluation:
     """Score probabilities (N, K) against labels (N,), or (N, K, 2) against (N, K), beside those of the parts
     or baselines."""
-    if known.several:
-        return LabelSetEvaluation.of(answer, baselines, labels, known, notes)
-    return LabelEvaluation.of(answer, baselines, labels, known.classes, notes)
+    if names.several:
+        return LabelSetEvaluation.of(answer, baselines, labels, names, notes)
+    return LabelEvaluation.of(answer, baselines, labels, names.classes, notes)
 
 
 def _beside(

@@ -1,7 +1,7 @@
 """Training: the networks and the linear model, and then, on held-out texts, their blend and its scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -31,9 +31,9 @@ from elman.tasks.classify.network import Ensemble
 from elman.tasks.classify.problem import LabelProblem, class_weights, held_out_log_probabilities
 from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, evaluation_of
 from elman.tasks.classify.settings import Settings, defaults
-from elman.tasks.evaluation import failure_note, overlap_note, sample_rows
+from elman.tasks.evaluation import overlap_note, sample_rows, training_notes
 from elman.tasks.settings import split_choices
-from elman.training.budget import Trial, chosen_before, in_time, smaller
+from elman.training.budget import Trial, chosen_before, run_in_time, smaller
 from elman.training.distributed import is_first
 from elman.training.loop import Outcome, Run
 from elman.training.progress import watch
@@ -149,19 +149,18 @@ def train(
     # in minutes, the network gets the time that is left
     linear_first = None if plan.minutes is None else data.linear(progress)
     sizes = smaller({"hidden": settings.hidden}, dict(choices))
-    network, problem, plan, settings = in_time(
+    # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
+    run, (network, _, plan, settings) = run_in_time(
         data.trial,
         plan.minutes,
         started,
         sizes,
+        identity,
         least=1,  # the linear model answers, too
         folder=folder,
         resume=resume,
         progress=progress,
     )
-    # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
-    whole = {"settings": asdict(settings), **identity}
-    run = Run(network, problem, plan, folder=folder, resume=resume, identity=whole)
     linear, plain = linear_first or data.linear(progress)
     outcome = watch(run, progress, "network")
     run.require_model()
@@ -170,24 +169,30 @@ def train(
     network.eval().cpu()
     seen = corpus.examples if corpus.valid is None else data.learned  # by the linear model, at least
     train_hashes = torch.tensor(sorted(set(text_hashes(seen.texts))))
-    blend, labels, scores = _scored(data, network, plain, outcome, train_hashes)
+    notes = training_notes(outcome, plan, choices)
+    blend, labels, scores = _scored(data, network, plain, outcome, notes, train_hashes)
     tokenizer, failure = data.tokenizer, outcome.error
     return Trained(network, settings, linear, blend, tokenizer, labels, scores, failure, train_hashes, run)
 
 
 def _scored(
-    data: TrainingData, network: Ensemble, plain: Tensor, outcome: Outcome, train_hashes: Tensor
+    data: TrainingData,
+    network: Ensemble,
+    plain: Tensor,
+    outcome: Outcome,
+    notes: tuple[str, ...],
+    train_hashes: Tensor,
 ) -> tuple[Blend, Labels, LabelEvaluation | LabelSetEvaluation]:
     """Return the blend with `plain`, the linear model's log-probabilities of the held-out texts; the labels
-    with their thresholds; and the scores."""
-    corpus, rows, notes = data.corpus, held_out_rows(data.folds), failure_note(outcome.error)
+    with their thresholds; and the scores, with notes on the training among theirs."""
+    corpus, rows = data.corpus, held_out_rows(data.folds)
     if outcome.signal is not None:
-        some, note = sample_rows(len(rows), INTERRUPTED_TEXTS, "texts")
+        some, note = sample_rows(len(rows), INTERRUPTED_TEXTS, "text")
         rows, plain, notes = [rows[i] for i in some], plain[some], notes + note
     held_out = corpus.examples.take(rows)
     notes = scoring_notes(held_out, corpus.labels) + contradiction_note(data.learned) + notes
     if corpus.valid is not None:
-        notes = overlap_note(text_hashes(held_out.texts), train_hashes, "texts") + notes
+        notes = overlap_note(text_hashes(held_out.texts), train_hashes, "text") + notes
     ours = held_out_log_probabilities(network, data.encoded.texts, data.folds, rows)
     blend = fit_blend(ours, plain, held_out.labels, data.weights[held_out.labels])
     answer, parts = blend.probabilities(ours, plain)

@@ -73,14 +73,14 @@ def classical_forecasts(
     count = horizon if steps is None else steps
     ahead = np.arange(count)
     growth = {SEASONAL_NAIVE: np.sqrt(1 + ahead // season), NAIVE: np.sqrt(1 + ahead)}
-    found = []
+    forecasts = []
     for name in names:
         if name in BANKS:
-            found.append(PointForecasts(name, *forecast(BANKS[name], histories, horizon, season, steps)))
+            forecasts.append(PointForecasts(name, *forecast(BANKS[name], histories, horizon, season, steps)))
         else:
             values = np.stack([POINTS[name](h, count, season) for h in histories])
-            found.append(PointForecasts(name, values, growth[name]))
-    return tuple(found)
+            forecasts.append(PointForecasts(name, values, growth[name]))
+    return tuple(forecasts)
 
 
 def smoothed(

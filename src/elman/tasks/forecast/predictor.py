@@ -14,7 +14,7 @@ from elman.data.series.rows import Array
 from elman.data.series.windows import Cutoffs, WindowStore
 from elman.tasks.forecast.baseline import CLASSICAL, PointForecasts, classical_forecasts
 from elman.tasks.forecast.calibration import Calibration, sizes
-from elman.tasks.forecast.history import tail
+from elman.tasks.forecast.history import ends, tail
 from elman.tasks.forecast.network import DirectNet, RecursiveNet, Shape
 from elman.tasks.forecast.settings import Settings
 
@@ -52,31 +52,31 @@ class Predictor:
         the rest of the blend expects do.
         """
         calibration, horizon, levels = self.calibration, self.network.shape.horizon, self.settings.levels
-        ends = [(row, len(series.values)) for row, series in enumerate(panel.series)]
+        after = ends(panel)
         blocks = -(-steps // horizon)
         classical = classical_after(
-            panel, ends, horizon, calibration.season, tuple(calibration.shares), blocks * horizon
+            panel, after, horizon, calibration.season, tuple(calibration.shares), blocks * horizon
         )
-        size = np.broadcast_to(sizes(classical, calibration.shares), (len(ends), blocks * horizon))
-        found = np.empty((len(ends), 0, len(levels)))
-        known = panel
+        size = np.broadcast_to(sizes(classical, calibration.shares), (len(after), blocks * horizon))
+        forecasts = np.empty((len(after), 0, len(levels)))
+        extended = panel
         for block in range(blocks):
-            known = tail(known, self.settings.kept_steps)  # all that a forecast depends on
+            extended = tail(extended, self.settings.kept_steps)  # all that a forecast depends on
             part = slice(block * horizon, (block + 1) * horizon)
-            cutoffs = [(row, len(series.values)) for row, series in enumerate(known.series)]
-            store = make_store(self.network, self.features, known)
+            cutoffs = ends(extended)
+            store = make_store(self.network, self.features, extended)
             quantiles, center, scale = network_quantiles(self.network, store, cutoffs)
             median = quantiles[..., levels.index(0.5), None]
             first = size[:, :horizon]
             growth = np.where(first > 0, size[:, part] / np.where(first > 0, first, 1.0), 1.0)[..., None]
-            here = [replace(o, values=o.values[:, part], growth=o.growth[..., part]) for o in classical]
+            points = [replace(o, values=o.values[:, part], growth=o.growth[..., part]) for o in classical]
             quantiles = median + growth * (quantiles - median)
-            histories = [end for _, end in ends]
-            calibrated = calibration.apply(quantiles, here, levels, center, scale, histories)
-            calibrated = self._bounded(panel, ends, calibrated)
-            found = np.concatenate([found, calibrated], 1)
-            known = _appended(known, calibrated[..., levels.index(0.5)])
-        return found[:, :steps]
+            histories = [end for _, end in after]
+            calibrated = calibration.apply(quantiles, points, levels, center, scale, histories)
+            calibrated = self._bounded(panel, after, calibrated)
+            forecasts = np.concatenate([forecasts, calibrated], 1)
+            extended = _appended(extended, calibrated[..., levels.index(0.5)])
+        return forecasts[:, :steps]
 
     def _bounded(self, panel: Panel, cutoffs: Cutoffs, quantiles: Array) -> Array:
         bounded = nonnegative(panel, cutoffs, self.settings.nonnegative)
@@ -122,6 +122,17 @@ def nonnegative(panel: Panel, cutoffs: Cutoffs, setting: bool | None) -> NDArray
         return np.full(len(cutoffs), setting)
     series = [(panel.series[i], cutoff) for i, cutoff in cutoffs]
     return np.array([one.nonnegative and not (one.values[:cutoff] < 0).any() for one, cutoff in series])
+
+
+def bound_note(panel: Panel, settings: Settings) -> tuple[str, ...]:
+    """Return a note that says which forecasts are never below 0, if the data decide it."""
+    count = sum(not (series.values < 0).any() for series in panel.series)
+    if settings.nonnegative is not None or not count:
+        return ()
+    which = (
+        "no value" if count == len(panel.series) else f"in {count} of {len(panel.series)} series, no value"
+    )
+    return (f"{which} is negative, so no forecast is below 0 (nonnegative=False allows it)",)
 
 
 def classical_after(

@@ -93,8 +93,8 @@ def forecast(
     adjusted, units = [], np.empty(len(histories))
     for row, history in enumerate(histories):
         recent = history[-smoothed_steps(season) :]
-        known = np.abs(recent[~np.isnan(recent)])
-        units[row] = known.max() if known.any() else 1.0
+        sizes = np.abs(recent[~np.isnan(recent)])
+        units[row] = sizes.max() if sizes.any() else 1.0
         adjusted.append(adjust(recent / units[row], steps, season))
     for rows in _chunks([one.history for one in adjusted], bank):
         center, scale, scaled = _standardised([adjusted[row].history for row in rows])
@@ -128,25 +128,25 @@ def _standardised(histories: Sequence[Array]) -> tuple[Array, Array, Array]:
     values = np.full((max(map(len, histories)), len(histories)), np.nan)
     for row, history in enumerate(histories):
         values[: len(history), row] = history
-    known = ~np.isnan(values)
-    count = np.maximum(known.sum(0), 1)
-    first = values[known.argmax(0), np.arange(len(histories))]
-    center = first + np.where(known, values - first, 0.0).sum(0) / count  # exact for a constant
+    observed = ~np.isnan(values)
+    count = np.maximum(observed.sum(0), 1)
+    first = values[observed.argmax(0), np.arange(len(histories))]
+    center = first + np.where(observed, values - first, 0.0).sum(0) / count  # exact for a constant
     center = np.nan_to_num(center)
-    scale = np.sqrt(np.where(known, values - center, 0.0).__pow__(2).sum(0) / count)
+    scale = np.sqrt(np.where(observed, values - center, 0.0).__pow__(2).sum(0) / count)
     scale = np.where(scale > 1e-12, scale, 1.0)
     return center[:, None], scale[:, None], (values - center) / scale
 
 
 def _smooth(bank: Bank, values: Array, memory: int, steps: int) -> tuple[Array, Array]:
     """Return forecasts (R, H) and deviations (R, H) after standardised values (T, R)."""
-    known = ~np.isnan(values)
-    lengths = np.where(known.any(0), len(values) - known[::-1].argmax(0), 1)
-    known_values = np.nan_to_num(values)
-    first = known_values[known.argmax(0), np.arange(len(lengths))]
-    inputs = torch.from_numpy(bank.inputs(known_values, known.astype(np.float64), memory))
+    observed = ~np.isnan(values)
+    lengths = np.where(observed.any(0), len(values) - observed[::-1].argmax(0), 1)
+    filled = np.nan_to_num(values)
+    first = filled[observed.argmax(0), np.arange(len(lengths))]
+    inputs = torch.from_numpy(bank.inputs(filled, observed.astype(np.float64), memory))
     errors, state, impulses, answers = _scan(bank, inputs, torch.from_numpy(first), torch.from_numpy(lengths))
-    counted = torch.from_numpy(known & (known.cumsum(0) > bank.skipped))
+    counted = torch.from_numpy(observed & (observed.cumsum(0) > bank.skipped))
     masked = counted[:, : impulses.shape[2], None]
     counts = masked[..., 0].sum(0).clamp(min=1)
     squares, parameters = _fit(bank, errors.mul_(counted[..., None]), impulses * masked, counts)
@@ -200,8 +200,8 @@ def _fit(bank: Bank, errors: Tensor, impulses: Tensor, counts: Tensor) -> tuple[
     return squares.clamp(min=0), parameters.permute(2, 0, 1)
 
 
-def _trend_inputs(values: Array, known: Array, horizon: int) -> Array:
-    return np.stack([values, known], -1)
+def _trend_inputs(values: Array, observed: Array, horizon: int) -> Array:
+    return np.stack([values, observed], -1)
 
 
 def _trend_ahead(weights: Weights, state: Tensor, last: Tensor, horizon: int) -> Tensor:
@@ -216,24 +216,24 @@ def _trend_responses(weights: Weights, horizon: int) -> Array:
     return np.asarray(alpha + beta * np.cumsum(phi ** np.arange(1, horizon + 1), 1))
 
 
-def _line_inputs(values: Array, known: Array, memory: int) -> Array:
-    """Return value, known, and at every step the line of least squares through the values so far, of which
+def _line_inputs(values: Array, observed: Array, memory: int) -> Array:
+    """Return value, observed, and at every step the line of least squares through the values so far, of which
     those of the last `memory` steps decide it: earlier ones count less and less."""
     fade = 1 - 1 / memory
     now = np.broadcast_to(np.arange(1.0, len(values) + 1)[:, None], values.shape)
     intercept, slope = np.zeros((2, *values.shape))
     count, mean, distance, power, product = np.zeros((5, values.shape[1]))
-    for step, (value, is_known) in enumerate(zip(values, known, strict=True)):
+    for step, (value, is_observed) in enumerate(zip(values, observed, strict=True)):
         # the weighted means of the values and of their distances from today, and the moments about them
         count, distance, power, product = fade * count, distance - 1, fade * power, fade * product
-        share = is_known / np.maximum(count + is_known, 1e-300)
-        gap, count = (1 - share) * is_known, count + is_known
+        share = is_observed / np.maximum(count + is_observed, 1e-300)
+        gap, count = (1 - share) * is_observed, count + is_observed
         power = power + gap * distance**2
         product = product - gap * distance * (value - mean)
         mean, distance = mean + share * (value - mean), distance * (1 - share)
         slope[step] = np.divide(product, power, out=np.zeros_like(power), where=power > 1e-9 * count)
         intercept[step] = mean - slope[step] * (step + 1 + distance)
-    return np.stack([values, known, intercept, slope, now], -1)
+    return np.stack([values, observed, intercept, slope, now], -1)
 
 
 def _line_ahead(weights: Weights, state: Tensor, last: Tensor, horizon: int) -> Tensor:

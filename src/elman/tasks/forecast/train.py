@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from elman.data.series.panel import Panel
 from elman.data.series.rows import Array
 from elman.data.series.windows import Cutoffs, WindowStore, center_and_scale
 from elman.errors import TrainingError
-from elman.tasks.evaluation import failure_note
+from elman.tasks.evaluation import training_notes
 from elman.tasks.forecast.baseline import PointForecasts
 from elman.tasks.forecast.calibration import Calibration, Past
 from elman.tasks.forecast.metrics import mase_scale
@@ -34,7 +34,7 @@ from elman.tasks.forecast.settings import Settings, defaults, resolve
 from elman.tasks.forecast.smoothing import BANKS
 from elman.tasks.forecast.split import Split, divide, short_cutoffs, shortest, spanned, trainable
 from elman.tasks.settings import split_choices
-from elman.training.budget import Trial, in_time, smaller
+from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.progress import watch
@@ -91,36 +91,50 @@ def train(
     split = divide(lengths, horizon, settings.network_season)
     features = Features.fit(panel, [last + horizon for last in split.last], settings.holidays)
 
-    def training(size: Mapping[str, Any]) -> Trial:
+    def trial(size: Mapping[str, Any]) -> Trial:
         chosen = replace(settings, hidden=size.get("hidden", settings.hidden))
         _, plan = split_choices(choices | dict(size), Settings, defaults(split.windows))
         network = _untrained(chosen, features, horizon, plan)
         problem = WindowProblem(make_store(network, features, panel), split, network.levels, plan)
         return Trial(network, problem, plan, chosen)
 
-    sizes = smaller({"hidden": settings.hidden or 0}, choices)
-    network, problem, plan, settings = in_time(
-        training, minutes, started, sizes, share=SHARE, folder=folder, resume=resume, progress=progress
+    run, (network, problem, plan, settings) = run_in_time(
+        trial,
+        minutes,
+        started,
+        smaller({"hidden": settings.hidden or 0}, choices),
+        {"horizon": horizon, "data": fingerprint},
+        share=SHARE,
+        folder=folder,
+        resume=resume,
+        progress=progress,
     )
-    store = problem.store
-    identity = {"settings": asdict(settings), "horizon": horizon, "data": fingerprint}
-    run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
     outcome = watch(run, progress, "training, all but the last horizons")
     run.require_model()
     network.cpu().eval()
-    calibration = _calibrate(network, store, panel, split, settings)
+    calibration = _calibrate(network, problem.store, panel, split, settings)
     predictor = Predictor(network, settings, features, calibration)
-    validation = _validate(predictor, panel, split.valid)
-    stopped = failure_note(outcome.error)
-    number = outcome.signal
-    if not stopped and number is None and calibration.weight:
-        final = _untrained(settings, features, horizon, plan)
-        problem = WindowProblem(store, split.whole(lengths, horizon), network.levels, plan)
-        second = watch(Run(final, problem, plan), progress, "training, everything")
-        number = second.signal
-        if second.stopped == "finished":
-            predictor = replace(predictor, network=final.cpu().eval())
-    return Trained(predictor, plan, validation, panel.notes + stopped, run, number, outcome.error)
+    notes = training_notes(outcome, plan, choices)
+    failed = notes if outcome.error is not None else ()  # the others stand beside the scores
+    validation = _validate(predictor, panel, split.valid, () if failed else notes)
+    signal = outcome.signal
+    if outcome.error is None and signal is None and calibration.weight:
+        problem = WindowProblem(problem.store, split.whole(lengths, horizon), network.levels, plan)
+        network, signal = _trained_on_all(predictor, problem, progress)
+        predictor = replace(predictor, network=network)
+    return Trained(predictor, plan, validation, panel.notes + failed, run, signal, outcome.error)
+
+
+def _trained_on_all(
+    predictor: Predictor, problem: WindowProblem, progress: bool
+) -> tuple[Network, int | None]:
+    """Return a network that is trained anew on the problem of all steps, or that of the predictor if a signal
+    or an error stops it; and the signal."""
+    horizon = predictor.network.shape.horizon
+    network = _untrained(predictor.settings, predictor.features, horizon, problem.plan)
+    outcome = watch(Run(network, problem, problem.plan), progress, "training, everything")
+    finished = outcome.stopped == "finished"
+    return network.cpu().eval() if finished else predictor.network, outcome.signal
 
 
 def _without_network(panel: Panel, horizon: int, choices: dict[str, Any]) -> Trained:
@@ -203,11 +217,14 @@ def _past(store: WindowStore, panel: Panel, split: Split, horizon: int, season: 
     )
 
 
-def _validate(predictor: Predictor, panel: Panel, cutoffs: Cutoffs) -> ForecastEvaluation:
-    settings, notes = predictor.settings, predictor.calibration.notes
+def _validate(
+    predictor: Predictor, panel: Panel, cutoffs: Cutoffs, notes: tuple[str, ...] = ()
+) -> ForecastEvaluation:
+    settings = predictor.settings
     assert settings.season is not None
-    for note in notes:
+    for note in predictor.calibration.notes:
         _log.warning(note)
+    notes = predictor.calibration.notes + notes
     quantiles = predictor.quantiles(panel, cutoffs)
     scales: Sequence[None] = [None] * len(panel.series)
     return ForecastEvaluation.of(panel, cutoffs, quantiles, settings.levels, settings.season, scales, notes)
