@@ -18,7 +18,7 @@ from saved_models import SAVED, answers, assert_close, config
 ANSWERS: Final = SAVED / "answers.json"
 # Settings added since, with the values that say what was before.
 ADDED: Final[dict[str, dict[str, Any]]] = {
-    "classify": {"networks": 1, "word_dropout": 0.0},
+    "classify": {"networks": 1, "word_dropout": 0.0, "phrase": 0},
     "forecast": {"nonnegative": None, "duplicates": "error", "holidays": None},
     "chat": {"ranker_units": 128, "ranker_epochs": 8, "num_retrieved": 8},
 }

@@ -15,26 +15,30 @@ from elman.tasks.task import Answer
 
 @dataclass(frozen=True)
 class LabelAnswer(Answer):
-    """The label of a text, None where none is likely enough, and the probabilities of all labels."""
+    """The label of a text, None if none is likely enough; the probabilities of all labels; and how familiar
+    the text is, None where the model can't tell."""
 
     label: Label | None
     probabilities: dict[Label, float]
+    familiar: float | None = None
 
     def __str__(self) -> str:
         label = UNSURE if self.label is None else self.label
         return f"{label}\t{max(self.probabilities.values()):.4f}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"label": self.label, "probabilities": self.probabilities}
+        return _with_familiar({"label": self.label, "probabilities": self.probabilities}, self.familiar)
 
 
 @dataclass(frozen=True)
 class LabelsAnswer(Answer):
-    """The labels of a text that may have several, the likeliest first, and the probabilities of all."""
+    """The labels of a text that may have several, the likeliest first; the probabilities of all; and how
+    familiar the text is, None where the model can't tell."""
 
     labels: list[Label]
     probabilities: dict[Label, float]
     separator: str = ", "  # of labels in print
+    familiar: float | None = None
 
     def __str__(self) -> str:
         if not self.labels:
@@ -43,17 +47,24 @@ class LabelsAnswer(Answer):
         return f"{self.separator.join(map(str, self.labels))}\t{self.separator.join(shares)}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"labels": self.labels, "probabilities": self.probabilities}
+        return _with_familiar({"labels": self.labels, "probabilities": self.probabilities}, self.familiar)
 
 
 def make_answer(
-    labels: Labels, probabilities: Mapping[Label, float], at_least: float | None
+    labels: Labels,
+    probabilities: Mapping[Label, float],
+    at_least: float | None,
+    familiar: float | None = None,
 ) -> LabelAnswer | LabelsAnswer:
-    """Return the answer to a text, given the probability of each label."""
+    """Return the answer to a text, given the probability of each label and how familiar the text is."""
     answer, named = labels.answer([*probabilities.values()], at_least), dict(probabilities)
     if labels.several:
-        return LabelsAnswer(answer, named, labels.separator or ", ")
-    return LabelAnswer(answer, named)
+        return LabelsAnswer(answer, named, labels.separator or ", ", familiar)
+    return LabelAnswer(answer, named, familiar)
+
+
+def _with_familiar(answer: dict[str, Any], familiar: float | None) -> dict[str, Any]:
+    return answer if familiar is None else {**answer, "familiar": familiar}
 
 
 def arriving(data: Any, header: bool, column: Any) -> Iterator[list[str]]:

@@ -24,6 +24,7 @@ from elman.tasks.classify.label_column import require_one_kind
 from elman.tasks.classify.labels import BAG, Label, Labels, check_separator, shares
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.network import Ensemble
+from elman.tasks.classify.ngrams import check_phrases
 from elman.tasks.classify.problem import class_log_probabilities, class_probabilities
 from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, check_share, evaluation_of
 from elman.tasks.classify.settings import Settings
@@ -247,6 +248,28 @@ class Classifier(Task):
             answers = [self.labels.answer(row, at_least) for row in rows]
         return answers[0] if single else answers
 
+    @overload
+    def familiar(self, data: str) -> float: ...
+    @overload
+    def familiar(self, data: Any) -> list[float]: ...
+    @entry
+    def familiar(self, data: Any) -> Any:
+        """Return how familiar a text is, or a list for several texts: the share of its words and pairs of
+        neighbouring words that training has seen, from 0 to 1; 0 of an empty text. It is low for a text about
+        something else. A text of the usual kind that none of the labels fits may have a high one; there the
+        probability of the answer tells more.
+
+        Args:
+            data: as in `predict`.
+
+        Raises UsageError for a model that was saved before there was a linear part, which knows no pairs.
+        """
+        texts, single = read_texts(data, self.columns[0])
+        if not isinstance(self.baseline, LinearModel):
+            raise UsageError("this model is too old to tell how familiar a text is: train it anew")
+        familiar = self.baseline.familiar(texts)
+        return familiar[0] if single else familiar
+
     def _answers(self, texts: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the probabilities of the model's answers, (N, K), or (N, K, 2) of no and yes to each of
         several labels, and those of its parts or of its baseline."""
@@ -278,11 +301,16 @@ class Classifier(Task):
         self.require_input(data)
         check_share(at_least)
         for texts in arriving(data, header, self.columns[0]):
-            for row in self.predict(texts, probabilities=True):
-                yield make_answer(self.labels, row, at_least)
+            linear = self.baseline if isinstance(self.baseline, LinearModel) else None
+            familiar = [None] * len(texts) if linear is None else linear.familiar(texts)
+            rows = self.predict(texts, probabilities=True)
+            for row, share in zip(rows, familiar, strict=True):
+                yield make_answer(self.labels, row, at_least, share)
 
     def parts(self) -> Parts:
         tensors = {"seen": self.train_hashes}
+        if (phrases := self.network.phrases) is not None:
+            tensors["network_phrases"] = phrases
         files = {"vocabulary": self.tokenizer.to_json(), "labels": self.labels.to_json()}
         if self.blend is not None and isinstance(self.baseline, LinearModel):
             tensors |= self.baseline.tensors()
@@ -301,7 +329,12 @@ class Classifier(Task):
         columns = typed(Columns, parts.settings["columns"], "columns")
         sizes = start_token(tokenizer) + 1, len(labels.classes)
         # one network had no members in elman 0.1.0
-        network = parts.module("network", lambda: Ensemble(settings, *sizes, labels.several), FIRST_MEMBER)
+        phrases = parts.tensor("network_phrases", torch.int64, 1) if settings.phrase else None
+        if phrases is not None:
+            check_phrases(phrases, sizes[0])
+        network = parts.module(
+            "network", lambda: Ensemble(settings, *sizes, labels.several, phrases), FIRST_MEMBER
+        )
         baseline: LinearModel | BagOfWords
         blend: Blend | None
         if "blend" in parts.files:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.tasks.classify.labels import as_answers
-from elman.tasks.classify.ngrams import Array, Counts, NGrams, words_of
+from elman.tasks.classify.ngrams import Array, Counts, NGrams, check_phrases, words_of
 from elman.tasks.task import Parts
 from elman.typed import typed
 
@@ -59,6 +59,10 @@ class LinearModel(nn.Module):
         """Return log-probabilities (N, K), or (N, K, 2) of several labels."""
         return self.normalized(self([words_of(text) for text in texts]))
 
+    def familiar(self, texts: Sequence[str]) -> list[float]:
+        """Return the share of each text's words and pairs of words that training has seen."""
+        return [self.ngrams.share_seen(words_of(text)) for text in texts]
+
     def normalized(self, logits: Tensor) -> Tensor:
         """Return the log-probabilities of the answers, given logits (..., K)."""
         return as_answers(logits, self.several).log_softmax(-1)
@@ -77,10 +81,7 @@ class LinearModel(nn.Module):
         lists = typed(Lists, parts.files["ngrams"], "ngrams.json")
         words, pieces = lists["words"], lists["pieces"]
         phrases = parts.tensor("phrases", torch.int64, 1)
-        # a beginning comes before all phrases that are made with it
-        keys, most = phrases.numpy(), np.arange(len(words), len(words) + len(phrases)) * len(words)
-        if bool((keys < 0).any() or (keys >= most).any() or (np.diff(keys) <= 0).any()):
-            raise ValueError("phrases must be numbers of words, in order")
+        check_phrases(phrases, len(words))
         if len(set(words)) < len(words) or len(set(pieces)) < len(pieces):
             raise ValueError("ngrams.json must hold different words and pieces")
         ngrams = NGrams(words, phrases, pieces)

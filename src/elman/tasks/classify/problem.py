@@ -35,6 +35,7 @@ class LabelProblem:
     plan: Plan
     crop: int | None = None  # tokens of a text that one step reads, from a random place in it; None: all
     score: str = "accuracy"
+    parts: Tensor | None = None  # (N,) of the examples; see `Evidence`
     maximize: bool = True
 
     def batches(self, epoch: int, rank: int, world: int) -> list[list[tuple[int, int]]]:
@@ -58,8 +59,10 @@ class LabelProblem:
         ids, lengths = pad([self._cropped(self.examples.texts[i]) for i in rows])
         labels, weights = self.examples.labels[rows].to(device), self.weights.to(device)
         sizes = [counts[k] for k in range(len(self.folds))]
-        more = () if len(sizes) == 1 else (sizes,)
-        logits = model(ids.to(device), lengths.to(device), *more).float()
+        more: dict[str, Any] = {} if len(sizes) == 1 else {"sizes": sizes}
+        if self.parts is not None:
+            more["parts"] = self.parts[rows].to(device)
+        logits = model(ids.to(device), lengths.to(device), **more).float()
         loss = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), weights, reduction="sum")
         return loss, float(weights[labels].sum()), None
 

@@ -17,6 +17,8 @@ EMA_DECAY: Final = 0.98
 NETWORKS: Final = {3_000: 5, 12_000: 3}
 SMALL_HIDDEN: Final = 64
 WORD_DROPOUT: Final = 0.1
+PHRASE_WORDS: Final = 3
+MAX_PHRASE_WORDS: Final = 5
 # Each network leaves out another tenth of the rows.
 MAX_NETWORKS: Final = 9
 
@@ -47,7 +49,7 @@ class Settings(TaskSettings):
     """
     ARGUMENTS: ClassVar = Arguments
     DERIVED: ClassVar = (
-        *("networks", "hidden", "word_dropout"),
+        *("networks", "hidden", "word_dropout", "phrase"),
         *("epochs", "patience", "learning_rate", "ema_decay"),
     )
     RENAMED: ClassVar = {"longest": "crop"}
@@ -70,6 +72,12 @@ class Settings(TaskSettings):
     dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers")
     embedding_dropout: float = share(0.4, "Dropout of the words' vectors")
     word_dropout: float = share(0.0, "Share of the words that training replaces by the unknown word")
+    phrase: int = whole(
+        0,
+        "Words of the longest phrase whose evidence for each label is read beside the words; 0: none",
+        least=0,
+        most=MAX_PHRASE_WORDS,
+    )
     tokenizer: str = choice("word", "What a token is", "word", "subword")
     vocabulary: int = whole(30_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
     crop: int = whole(
@@ -88,7 +96,7 @@ def defaults(rows: int, choices: dict[str, Any]) -> dict[str, Any]:
     """Return the networks' number and size and the training plan for this number of rows: few texts are read
     more often, by more and smaller networks, with more patience."""
     networks = next((count for limit, count in NETWORKS.items() if rows < limit), 1)
-    model: dict[str, Any] = {"networks": networks, "word_dropout": WORD_DROPOUT}
+    model: dict[str, Any] = {"networks": networks, "word_dropout": WORD_DROPOUT, "phrase": PHRASE_WORDS}
     if networks > 1:
         model["hidden"] = SMALL_HIDDEN
     few = min(FEW_SEQUENCES // rows, FEW_EPOCHS)

@@ -1,7 +1,8 @@
 """Training: the networks and the linear model, and then, on held-out texts, their blend and its scores."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from elman.data.batches import text_hashes
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer
 from elman.errors import TrainingError
 from elman.tasks.classify.blend import Blend, fit_blend
+from elman.tasks.classify.evidence import Tables, learn_evidence, occurring, parts_of
 from elman.tasks.classify.examples import (
     Corpus,
     Encoded,
@@ -25,7 +27,7 @@ from elman.tasks.classify.examples import (
 from elman.tasks.classify.labels import BOTH, Labels
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.linear_fit import fit_linear
-from elman.tasks.classify.network import Ensemble, evidence
+from elman.tasks.classify.network import Ensemble
 from elman.tasks.classify.problem import LabelProblem, class_weights, held_out_log_probabilities
 from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, evaluation_of
 from elman.tasks.classify.settings import Settings, defaults
@@ -83,6 +85,25 @@ class TrainingData:
         weights = class_weights(learned.labels, len(corpus.labels.classes), balanced)
         return cls(corpus, choices, folds, learned, tokenizer, corpus.examples.encoded(tokenizer), weights)
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The numbers of token ids and of classes."""
+        return start_token(self.tokenizer) + 1, len(self.corpus.labels.classes)
+
+    @cached_property
+    def parts(self) -> Tensor:
+        return parts_of(self.corpus.examples.texts)
+
+    @cached_property
+    def evidence(self) -> tuple[Tensor | None, Sequence[Tables | None]]:
+        """The phrases that the networks read, and the evidence of each one's texts."""
+        settings, _ = split_choices(
+            dict(self.choices), Settings, defaults(self.corpus.rows, dict(self.choices))
+        )
+        if not settings.phrase:
+            return None, [None] * len(self.folds)
+        return learn_evidence(self.encoded, self.folds, self.parts, *self.sizes, settings.phrase)
+
     def linear(self, progress: bool) -> tuple[LinearModel, Tensor]:
         """Return the linear model, and its log-probabilities of the held-out texts."""
         if progress and is_first():
@@ -96,12 +117,17 @@ class TrainingData:
         settings, plan = split_choices(choices, Settings, defaults(self.corpus.rows, choices))
         torch.manual_seed(plan.seed)
         labels = self.corpus.labels
-        sizes = start_token(self.tokenizer) + 1, len(labels.classes)
-        network = Ensemble(settings, *sizes, labels.several)
-        network.start_from([evidence(self.encoded.take(fold.train), *sizes) for fold in self.folds])
+        phrases, tables = self.evidence
+        network = Ensemble(settings, *self.sizes, labels.several, phrases)
+        for member, fold, own in zip(network.members, self.folds, tables, strict=True):
+            texts = self.encoded.take(fold.train).texts
+            member.begin_training(occurring(texts, self.sizes[0]), plan.batch_size, own)
         score = "macro_f1" if settings.class_weights == "balanced" else "accuracy"
         score = "micro_f1" if labels.several else score
-        problem = LabelProblem(self.encoded, self.folds, self.weights, plan, settings.crop, score)
+        parts = self.parts if settings.phrase else None
+        problem = LabelProblem(
+            self.encoded, self.folds, self.weights, plan, settings.crop, score, parts=parts
+        )
         return Trial(network, problem, plan, settings)
 
 
@@ -138,6 +164,8 @@ def train(
     linear, plain = linear_first or data.linear(progress)
     outcome = watch(run, progress, "network")
     run.require_model()
+    for member in network.members:
+        member.end_training()
     network.eval().cpu()
     seen = corpus.examples if corpus.valid is None else data.learned  # by the linear model, at least
     train_hashes = torch.tensor(sorted(set(text_hashes(seen.texts))))
