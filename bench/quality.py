@@ -16,11 +16,12 @@ import quality_chat
 import quality_language
 import quality_scope
 import quality_series
+import quality_speech
 import quality_text
 import quality_translate
 
 MODULES: Final = (
-    *(quality_text, quality_scope, quality_series),
+    *(quality_text, quality_scope, quality_series, quality_speech),
     *(quality_language, quality_translate, quality_chat),
 )
 RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {

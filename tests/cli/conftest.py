@@ -15,6 +15,7 @@ import pytest
 
 from command_line import Call, Done, Run, Trained
 from elman import cli
+from tones import write_words
 
 SENTENCE = "they love deep learning.\n"
 SIZE = "--epochs 1 --hidden 8 --embedding 8"
@@ -25,6 +26,7 @@ TRAIN = {
     "generate": "text.txt --tokenizer character --epochs 1 --hidden 16 --embedding 8 --bptt 16",
     "translate": f"a.x a.y --valid a.x,a.y {SIZE} --vocabulary 300",
     "chat": f"pairs.tsv {SIZE} --vocabulary 300 --max-tokens 6",
+    "transcribe": "recordings.csv --epochs 1 --hidden 8 --live",
 }
 
 
@@ -72,6 +74,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
+    write_words(folder, 4)
+    rows = [f"{path.name},{path.name.split('_')[0]}" for path in sorted(folder.glob("*.wav"))]
+    (folder / "recordings.csv").write_text("\n".join(["audio,text", *rows]))
     (folder / "latin.txt").write_bytes("café ".encode("latin-1") * 100)
     return folder
 

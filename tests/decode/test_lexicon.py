@@ -48,6 +48,14 @@ def test_only_listed_phrases_are_allowed(
     assert bias(scorer, text, end=False) == (0.0 if begun else -math.inf)
 
 
+def test_phrases_may_hold_separators() -> None:
+    scorer = Phrases([(0, SEPARATOR, 1), (0,)], 3, repeat=True, separator=SEPARATOR)
+    for text in [(0, 2, 1), (0,), (0, 2, 0, 2, 1), (0, 2, 1, 2, 0), (0, 2)]:
+        assert bias(scorer, text) == 0.0
+    for text in [(1,), (0, 2, 1, 2, 1), (0, 0), (2,)]:
+        assert bias(scorer, text) == -math.inf
+
+
 def word_model(count: int, seed: int) -> History:
     """A model of the last two words; the last token ends a text."""
     p = np.random.default_rng(seed).dirichlet(np.ones(count + 1), size=50)
@@ -105,7 +113,8 @@ def test_the_model_reads_all_finished_words_in_one_call() -> None:
         ([[]], {}, "at least one token"),
         ([[0], [0]], {}, "the same"),
         ([[0], [9]], {}, r"sequences\[1\] must be a list of labels"),
-        ([[0, 2]], {"repeat": True, "separator": 2}, "none of them 2"),
+        ([[0, 2]], {"repeat": True, "separator": 2}, "begin or end with the separator, 2"),
+        ([[0], [2, 1]], {"repeat": True, "separator": 2}, "begin or end with the separator, 2"),
         ([[0]], {"separator": 2}, "repeat=True"),
     ],
 )

@@ -20,6 +20,7 @@ import mutants
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks import TASKS
 from saved_models import SAVED, answers, assert_close, config
+from tones import write_words
 
 each_task = pytest.mark.parametrize("task", TASKS)
 
@@ -66,6 +67,8 @@ HUGE = {
     "season": 10**9,
     "bptt": 10**12,
     "crop": 10**12,
+    "front": 65_536,
+    "bins": 10**9,
     "logit_scale": 1e300,
     "quantiles": [k / 10_001 for k in range(1, 10_001)],
 }
@@ -341,10 +344,18 @@ def _chatted(place: Path, quick: dict[str, Any]) -> Any:
     return elman.Chatbot.fit(place / "data.tsv", **options, **quick)
 
 
+def _transcribed(place: Path, quick: dict[str, Any]) -> Any:
+    write_words(place, 4)
+    rows = [f"{path.name},{path.name.split('_')[0]}\n" for path in sorted(place.glob("*.wav"))]
+    (place / "data.csv").write_text("audio,text\n" + "".join(rows))
+    return elman.Transcriber.fit(place / "data.csv", **quick)
+
+
 TRAININGS = {
     "classify": _classified,
     "forecast": _forecast,
     "generate": _generated,
     "translate": _translated,
     "chat": _chatted,
+    "transcribe": _transcribed,
 }

@@ -12,15 +12,21 @@ import pytest
 import torch
 
 import elman
+from audio_files import encoded
 from elman import artifact
 from elman.tasks.chat import problem as chat_problem
 from elman.training import budget
 from elman.training.loop import Run
+from tones import CHORDS, RATE, sentence
 
 SMALL: dict[str, Any] = {"hidden": 8, "epochs": 3, "progress": False}
 TEXTS = [f"the film was {'good' if k % 2 else 'bad'} {k % 5}" for k in range(60)]
 PAIRS = [(f"un {k} kato", f"a {k} cat") for k in range(60)]
 MONTHS = [f"{2012 + k // 12}-{k % 12 + 1:02}-01" for k in range(84)]
+SPEECH = {
+    "audio": [encoded(sentence(text, k), RATE) for k in range(10) for text in CHORDS],
+    "text": list(CHORDS) * 10,
+}
 SERIES = {"ds": MONTHS, "y": [50 + k + 9 * math.sin(k * math.pi / 6) for k in range(84)]}
 
 
@@ -49,6 +55,9 @@ FITS: dict[str, Callable[..., Any]] = {
         [list(pair) for pair in PAIRS],
         folder=folder, vocabulary=300, embedding=8, max_tokens=4, ranker_units=4, ranker_epochs=2,
         **SMALL, **more,
+    ),
+    "transcribe": lambda folder, **more: elman.Transcriber.fit(
+        SPEECH, folder=folder, front=8, batch_size=8, **SMALL, **more
     ),
 }  # fmt: skip
 

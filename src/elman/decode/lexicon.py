@@ -51,7 +51,8 @@ class Phrases:
         tokens: the number of tokens V.
         repeat: False: a text is one of them, or empty, as nothing may be said; a closed grammar. True: a text
             is any number of them; a lexicon.
-        separator: the token between two of them, which none contains; None: they follow each other directly.
+        separator: the token between two of them, and between the words of one; None: they follow each other
+            directly.
 
     Raises UsageError for tokens out of range, and for sequences that are missing, empty or the same.
     """
@@ -65,7 +66,9 @@ class Phrases:
         separator: int | None = None,
     ) -> None:
         require(repeat or separator is None, "a separator needs repeat=True")
-        self._tree = _Tree(sequences, tokens, separator)
+        inside = all(one[0] != separator != one[-1] for one in sequences if one)
+        require(inside, f"a sequence must not begin or end with the separator, {separator}")
+        self._tree = _Tree(sequences, tokens, None)
         self._repeat, self._separator = repeat, separator
         self._rows: dict[tuple[int, ...], Array] = {}
 
@@ -83,10 +86,11 @@ class Phrases:
 
     def _after(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
         """Return the nodes where the text may be: several if sequences can be told apart only later."""
-        if token == self._separator:
-            return (ROOT,)
         children = self._tree.children
-        return tuple(sorted({children[n][token] for n in self._places(state) if token in children[n]}))
+        nodes = {children[n][token] for n in self._places(state) if token in children[n]}
+        if token == self._separator and any(self._tree.ends[node] for node in state):
+            nodes.add(ROOT)
+        return tuple(sorted(nodes))
 
     def _places(self, state: tuple[int, ...]) -> tuple[int, ...]:
         ended = any(self._tree.ends[node] for node in state)

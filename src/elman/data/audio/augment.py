@@ -1,5 +1,6 @@
 """Recordings and features varied at random for training; a generator given makes it the same again."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,6 +14,8 @@ from elman.data.audio.samples import Samples
 
 SPEEDS: Final = (0.9, 1.0, 1.1)
 MIN_SNR, MAX_SNR = 5.0, 30.0  # of speech to noise, in dB
+NOISE_TILT: Final = 4.0  # of a noise's log power from the lowest to the highest bin, at most
+NOISE_SPREAD: Final = 0.4  # standard deviation of a noise's log power in a frame and bin
 MAX_SLOPE: Final = 2.0  # of noise whose power falls as frequency to minus this: from white to brown
 
 
@@ -111,6 +114,35 @@ def _hidden(size: int, lengths: Tensor, longest: Tensor, count: int, generator: 
     places = torch.arange(size)[None, :, None]
     inside = (places >= starts[:, None]) & (places < (starts + sizes)[:, None])
     return inside.any(-1)
+
+
+def warp(features: Tensor, factor: float) -> Tensor:
+    """Return log-mel features (frames, bins) of a voice whose resonances lie `factor` times as high: vocal
+    tract length perturbation (Jaitly, Hinton, ICML workshop on speech 2013), along the mel scale."""
+    bins = features.shape[1]
+    places = (torch.arange(bins) / factor).clamp_max(bins - 1)
+    before = places.long()
+    after = (before + 1).clamp_max(bins - 1)
+    return torch.lerp(features[:, before], features[:, after], places - before)
+
+
+def add_noise_floor(
+    features: Tensor, generator: torch.Generator, decibels: tuple[float, float] = (MIN_SNR, MAX_SNR)
+) -> Tensor:
+    """Add steady noise of a random colour and level to log-mel features (frames, bins), in power.
+
+    Args:
+        features: as `FilterBank` computes them.
+        generator: draws the noise.
+        decibels: lowest and highest ratio of the power of the recording to that of the noise.
+    """
+    ratio, tilt, bend = torch.rand(3, generator=generator).tolist()
+    loudness = features.logsumexp((0, 1)) - math.log(features.numel())
+    level = loudness - math.log(10) / 10 * (decibels[0] + (decibels[1] - decibels[0]) * ratio)
+    place = torch.linspace(-1, 1, features.shape[1])
+    colour = NOISE_TILT * (tilt - 0.5) * place + NOISE_TILT * (bend - 0.5) * (place.square() - 1 / 3)
+    flutter = NOISE_SPREAD * torch.randn(features.shape, generator=generator)
+    return torch.logaddexp(features, level + colour + flutter)
 
 
 def stretch(features: Tensor, factor: float) -> Tensor:

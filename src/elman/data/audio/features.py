@@ -20,6 +20,8 @@ FRAME_SECONDS, SHIFT_SECONDS = 0.025, 0.010
 LOW_HZ: Final = 20.0  # where the lowest filter begins; the highest ends at half the rate
 PREEMPHASIS: Final = 0.97
 FLOOR: Final = float(np.finfo(np.float32).eps)  # of the energy in a filter, before the logarithm
+# About the power in a filter of noise as large as one step of 16-bit integers.
+DITHER_FLOOR: Final = 400.0
 FULL_SCALE: Final = 32768.0
 # Frames computed at a time, always as many, frame k in row k % BLOCK_FRAMES: libraries choose their kernels
 # by shape, and the bits of a row would depend on how many frames a push completes.
@@ -29,17 +31,18 @@ BLOCK_FRAMES: Final = 16
 class FilterBank:
     """Computes the features of samples at one rate. It holds no state and may serve many streams."""
 
-    def __init__(self, rate: int, bins: int) -> None:
+    def __init__(self, rate: int, bins: int, floor: float = FLOOR) -> None:
         """Make the window and the filters.
 
         Args:
             rate: of the samples, per second.
             bins: number of filters.
+            floor: least power in a filter. DITHER_FLOOR makes digital silence what a quiet room is.
 
         Raises:
             UsageError: there are more filters than the resolution at this rate allows.
         """
-        self.rate, self.bins = rate, bins
+        self.rate, self.bins, self.floor = rate, bins, floor
         self.length, self.shift = int(rate * FRAME_SECONDS), int(rate * SHIFT_SECONDS)
         self.left = self.length // 2 - self.shift // 2  # samples by which the first frame begins before 0
         self._padded = 1 << (self.length - 1).bit_length()
@@ -55,7 +58,7 @@ class FilterBank:
         emphasised[:, :1].mul_(1 - PREEMPHASIS)
         spectrum = torch.fft.rfft(emphasised.mul_(self._window), self._padded)
         power = torch.view_as_real(spectrum).square_().sum(-1)
-        return (power @ self._filters).clamp_min_(FLOOR).log_()
+        return (power @ self._filters).clamp_min_(self.floor).log_()
 
     def frame_count(self, samples: int) -> int:
         """Return how many frames a recording of so many samples has."""

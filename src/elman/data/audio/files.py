@@ -51,6 +51,26 @@ def encoded_blocks(data: bytes, name: str, rate: int) -> Iterator[Samples]:
     yield from _blocks(io.BytesIO(data), name, rate)
 
 
+def native_rate(recording: Path | bytes, name: str) -> int:
+    """Return the samples per second of a file, or of its content. Raises as `file_blocks` does."""
+    if isinstance(recording, bytes):
+        return _rate(io.BytesIO(recording), name)
+    check_path(recording)
+    with open_file(recording) as file, reading(str(recording)):
+        return _rate(file, name)
+
+
+def _rate(file: IO[bytes], name: str) -> int:
+    _require_known(file.read(HEAD_BYTES), name)
+    file.seek(0)
+    package = speech_package("soundfile")
+    try:
+        with package.SoundFile(_Seekable(file)) as sound:
+            return require_rate(sound.samplerate, name)
+    except package.SoundFileError as problem:
+        raise _damaged(name, problem) from None
+
+
 def is_encoded(head: bytes) -> bool:
     """Return whether the first HEAD_BYTES are those of a format that `file_blocks` reads."""
     if head[:4] in (b"RIFF", b"RIFX", b"RF64"):
