@@ -315,7 +315,7 @@ def _chat(model: Any, folder: Path) -> None:
 def _transcribe(model: Any, folder: Path) -> None:
     samples = sentence("one two", 1)
     model.predict(samples, RATE), model.predict([samples.tobytes()], RATE, words=True)
-    (folder / "said").mkdir()
+    (folder / "said").mkdir(exist_ok=True)
     (folder / "said" / "one_1.wav").write_bytes(encoded(samples, RATE))
     list(map(str, model.answers(str(folder / "said"))))
     str(model.evaluate(folder / "said", pattern="{label}_{n}.wav"))

@@ -39,5 +39,5 @@ def write_words(folder: Path, each: int, speakers: int = 2) -> Path:
     for k, text in enumerate(CHORDS):
         for n in range(each):
             name = f"{text}_s{n % speakers}_{n}.wav"
-            save(folder, name, word(text, np.random.default_rng([k, n])), RATE)
+            save(folder, name, sentence(text, 100 * k + n, pause=0.05), RATE)
     return folder

@@ -73,10 +73,10 @@ def test_a_text_without_a_letter_is_refused() -> None:
         read_corpus(listed(["a", "...", "b"]), None, {})
 
 
-def test_held_out_texts_that_cannot_be_written_are_left_out() -> None:
+def test_what_no_label_writes_stays_in_the_text_that_is_scored() -> None:
     features = [torch.zeros(5, 3)] * 2
-    kept = utterances(features, ["a", "z"], Alphabet("character", (" ", "a")))
-    assert kept.texts == ["a"] and len(kept) == 1
+    kept = utterances(features, ["a", "za"], Alphabet("character", (" ", "a")))
+    assert kept.texts == ["a", "za"] and kept.ids == [[2], [2]]
 
 
 def test_a_language_model_is_taken_only_where_it_helps() -> None:

@@ -35,7 +35,7 @@ from elman.training.stderr import say
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
 VALIDATION: Final = {"replies": 200, "talks": 2}  # scored at the end of a training
-SCORING_SECONDS: Final = 20.0  # of the minutes of a training, for the scores at its end
+SCORING_SECONDS: Final = 33.0  # of the minutes of a training, for the scores at its end
 INTERRUPTED: Final = {"replies": 10, "talks": 0}  # the same, of an interrupted one
 NO_REPLY: Final = "holds no turn of the assistant after one of the user."
 

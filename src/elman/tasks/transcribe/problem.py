@@ -11,11 +11,20 @@ from torch import Tensor, nn
 
 from elman.data.audio.normalise import Normaliser
 from elman.data.batches import length_batches
-from elman.tasks.transcribe.examples import PAUSE_FRAMES, Utterances, hide, pad_features, varied, with_edges
+from elman.tasks.transcribe.examples import (
+    EDGE_FRAMES,
+    PAUSE_FRAMES,
+    Utterances,
+    hide,
+    pad_features,
+    varied,
+    with_edges,
+)
+from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.scores import edits
 from elman.tasks.transcribe.text import BLANK
 from elman.training.plan import Plan
-from elman.training.problem import device_of, share
+from elman.training.problem import device_of, share, unwrapped
 
 MAX_BATCH_FRAMES: Final = 60_000  # scored at once, padding included
 # Of the epochs: in which recordings are read as they are, and in which more and more is done to them.
@@ -92,7 +101,9 @@ class SpeechProblem:
         log_probs, steps = model(features.to(device), lengths.to(device))
         loss = ctc(log_probs, steps, ids)
         if flat:
-            loss = loss + flat * flat_loss(log_probs, steps.tolist(), ids)
+            stride = unwrapped(model, TranscriberNet).stride
+            silent = EDGE_FRAMES // stride if train.logarithmic else 0
+            loss = loss + flat * flat_loss(log_probs, steps.tolist(), ids, silent)
         return loss, float(sum(map(len, ids))), None
 
     def normalised(self, features: Tensor) -> Tensor:
@@ -129,14 +140,18 @@ def ctc(log_probs: Tensor, steps: Tensor, ids: Sequence[Sequence[int]]) -> Tenso
     )
 
 
-def flat_loss(log_probs: Tensor, steps: Sequence[int], ids: Sequence[Sequence[int]]) -> Tensor:
-    """Return the cross entropy, summed over labels, of recordings whose labels each last equally long. From
-    this flat start, as hidden Markov models were trained, a network soon hears what labels sound like; CTC
-    alone spends many steps on blanks only."""
+def flat_loss(
+    log_probs: Tensor, steps: Sequence[int], ids: Sequence[Sequence[int]], silent: int = 0
+) -> Tensor:
+    """Return the cross entropy, summed over labels, of recordings whose labels each last equally long,
+    between `silent` steps at both ends. From this flat start, as hidden Markov models were trained, a network
+    soon hears what labels sound like; CTC alone spends many steps on blanks only."""
     total = log_probs.new_zeros(())
     for k, (count, labels) in enumerate(zip(steps, ids, strict=True)):
-        at = torch.arange(count, device=log_probs.device) * len(labels) // count
-        path = torch.tensor(labels, device=log_probs.device)[at]
+        inner = max(count - 2 * silent, 1)
+        path = torch.full((count,), BLANK)
+        path[silent : silent + inner] = torch.tensor(labels)[torch.arange(inner) * len(labels) // inner]
+        path = path.to(log_probs.device)
         total = total + F.nll_loss(log_probs[:count, k].float(), path) * len(labels)
     return total
 

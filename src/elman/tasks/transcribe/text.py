@@ -75,10 +75,15 @@ class Alphabet:
 
     def encode(self, text: str) -> list[int] | None:
         """Return the labels of a spoken text, or None if it holds a part that is no label."""
+        parts = text.split() if self.unit == "word" else text
+        ids = self.known(text)
+        return ids if len(ids) == len(parts) else None
+
+    def known(self, text: str) -> list[int]:
+        """Return the labels of a spoken text, without the parts that are no labels."""
         numbers = {label: k for k, label in enumerate(self.labels, 1)}
         parts: Iterable[str] = text.split() if self.unit == "word" else text
-        ids = [numbers.get(part, BLANK) for part in parts]
-        return None if BLANK in ids else ids
+        return [numbers[part] for part in parts if part in numbers]
 
     def decode(self, ids: Iterable[int]) -> str:
         between = SPACE if self.unit == "word" else ""

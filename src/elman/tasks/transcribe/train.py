@@ -1,7 +1,6 @@
 """Training: the features, the labels and the network; then, on held-out recordings, how words are found."""
 
 import itertools
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,8 +43,6 @@ MAX_TRIED: Final = 200  # recordings on which the language model is tried
 WEIGHTS: Final = (0.0, 0.4, 0.8, 1.2)  # of the language model, tried on held-out recordings
 BONUSES: Final = (0.0, 1.5, 3.0)
 
-_log = logging.getLogger("elman")
-
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
@@ -56,7 +53,6 @@ class Corpus:
     held_out: Utterances
     alphabet: Alphabet
     source: dict[str, Any]
-    frames: int  # of all recordings
 
     def defaults(self, choices: Mapping[str, Any]) -> dict[str, Any]:
         lengths = sorted(map(len, self.train.features))
@@ -105,11 +101,13 @@ def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mappi
     learned = utterances([features[row] for row in train], [texts[row] for row in train], alphabet)
     if valid is not None:
         others, other_features = valid.load(rate, bank.features)
-        checked = utterances(other_features, [spoken(text) for text in others.texts], alphabet)
+        other_texts = [spoken(text) for text in others.texts]
+        require_texts(other_texts, others)
+        checked = utterances(other_features, other_texts, alphabet)
     else:
         checked = utterances([features[row] for row in held_out], [texts[row] for row in held_out], alphabet)
     source = {"source": used.name, "rows": len(used), "fingerprint": used.fingerprint}
-    return Corpus(rate, learned, checked, alphabet, source, sum(map(len, features)))
+    return Corpus(rate, learned, checked, alphabet, source)
 
 
 def usual_rate(recordings: Recordings) -> int:
@@ -144,10 +142,9 @@ def divided(recordings: Recordings, texts: Sequence[str], seed: int) -> tuple[li
 
 
 def utterances(features: Sequence[Tensor], texts: Sequence[str], alphabet: Alphabet) -> Utterances:
-    """Return the recordings whose texts the labels can write; of held-out ones, the others only cost a score
-    that no network could reach."""
-    rows = [(f, ids, text) for f, text in zip(features, texts, strict=True) if (ids := alphabet.encode(text))]
-    return Utterances([f for f, _, _ in rows], [ids for _, ids, _ in rows], [text for _, _, text in rows])
+    """Return recordings with their labels. What held-out texts have that no label writes is an error in the
+    scores, which no network could avoid."""
+    return Utterances(list(features), [alphabet.known(text) for text in texts], list(texts))
 
 
 def train(

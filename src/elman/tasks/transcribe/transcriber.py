@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, Final, TypedDict, final
@@ -140,7 +140,7 @@ class Transcriber(Task):
             baseline=trained.baseline,
             reading={"audio": audio, "text": text, "pattern": pattern},
         )
-        trained.run.keep(model.save)
+        trained.run.keep(partial(model.save, overwrite=True))
         return model
 
     @classmethod
