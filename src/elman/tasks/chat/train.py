@@ -35,6 +35,7 @@ from elman.training.stderr import say
 MIN_CONVERSATIONS: Final = 10
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
 VALIDATION: Final = {"replies": 200, "talks": 2}  # scored at the end of a training
+SCORING_SHARE: Final = 0.55  # of the minutes, at most
 SCORING_SECONDS: Final = 33.0  # of the minutes of a training, for the scores at its end
 INTERRUPTED: Final = {"replies": 10, "talks": 0}  # the same, of an interrupted one
 NO_REPLY: Final = "holds no turn of the assistant after one of the user."
@@ -123,7 +124,9 @@ def train(
     """Train on conversations; `choices` are fields of `Settings` and `Plan`, whose minutes count since
     `started`, in seconds of `time.monotonic`."""
     data = TrainingData.of(whole, valid, choices)
-    settings, minutes, started = data.settings, data.plan.minutes, started - SCORING_SECONDS
+    settings, minutes = data.settings, data.plan.minutes
+    if minutes is not None:
+        started -= min(SCORING_SECONDS, SCORING_SHARE * 60 * minutes)
     ranker_sizes, share = ranker_in_time(data.ranker_trial, settings, minutes, started, choices, resume)
     sizes = smaller({"hidden": settings.hidden, "embedding": settings.embedding}, choices)
     # made before the ranker: it refuses a checkpoint that doesn't fit

@@ -266,6 +266,7 @@ def _weights(matrix: Matrix, values: Any, ratios: Array, fit: Fit) -> tuple[Arra
         model = LogisticRegression(**options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
         model.fit(values, matrix.labels, matrix.weights)
     coefficients, offsets = model.coef_.T, model.intercept_
     if len(model.classes_) == 2:

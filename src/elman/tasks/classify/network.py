@@ -101,6 +101,8 @@ class ClassifierNet(nn.Module):
         """Take what the training texts tell: in which share of them each word occurs, (words,), and the
         evidence of their phrases, if it is read."""
         shares = 1 - (1 - occurring) ** batch_size
+        if self.word_dropout:
+            shares[UNKNOWN] = 1.0  # which stands for dropped words in almost every batch
         parametrize.register_parametrization(self.embedding, "weight", Slowed(self.embedding.weight, shares))
         if self.evidence is not None and tables is not None:
             self.evidence.learn(tables)
