@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
+import torch
 from torch import Tensor
 
 from elman.atomic import null_if_infinite
@@ -14,6 +15,7 @@ from elman.training.loop import Outcome
 from elman.training.plan import Plan
 from elman.typed import typed
 
+BINS: Final = 15  # of confidence, for the calibration error
 MAX_NATS: Final = 700
 MIN_SCORED: Final = 10  # different texts, below which a note says that they are few
 Scores = dict[str, float | None]  # None where a score is not defined
@@ -90,6 +92,21 @@ class Evaluation(ABC):
             row = "".join(f"{text:>{w}}" for text, w in zip(cells, widths, strict=True))
             lines.append(f"{label:{left}}{row}".rstrip())
         return "\n".join([*lines, "", *self.facts(), *(f"Note: {note}" for note in self.notes)])
+
+
+def binned_error(confidence: Tensor, right: Tensor) -> float:
+    """Return the expected calibration error: answers are put in 15 bins by their confidence; it is the mean
+    over answers of the distance between their bin's mean confidence and the share that is right. Guo et al.
+    2017, arXiv:1706.04599.
+
+    Args:
+        confidence: (N,) from 0 to 1, N of at least 1.
+        right: (N,) bool.
+    """
+    bins = (confidence * BINS).ceil().long().clamp(1, BINS)
+    excess = confidence - right.double()
+    sums = torch.zeros(BINS + 1, dtype=torch.float64).index_add_(0, bins, excess)
+    return float(sums.abs().sum()) / len(right)
 
 
 def perplexity(nats: float) -> float:

@@ -38,7 +38,7 @@ def test_the_nearest_text_is_answered() -> None:
     torch.manual_seed(0)
     shapes = {text: torch.randn(20, 4) for text in "abc"}
     said = [text for text in "abc" for _ in range(5)]
-    templates = Templates.of(said, [shapes[text] + 0.1 * torch.randn(20, 4) for text in said])
+    templates = Templates.of(said, [shapes[text] + 0.1 * torch.randn(20, 4) for text in said], torch.clone)
     assert templates.name == DTW
     for text, shape in shapes.items():
         assert templates.answer(torch.repeat_interleave(shape, 2, 0)) == text
@@ -46,9 +46,9 @@ def test_the_nearest_text_is_answered() -> None:
 
 
 def test_of_many_texts_the_commonest_is_answered() -> None:
-    templates = Templates.of(["a", "b", "b"], [torch.randn(5, 4) for _ in range(3)])
+    templates = Templates.of(["a", "b", "b"], [torch.randn(5, 4) for _ in range(3)], torch.clone)
     assert templates.name == COMMONEST and templates.answer(torch.randn(9, 4)) == "b"
-    long = Templates.of(["a"] * 3, [torch.zeros(1000, 4)] * 3)
+    long = Templates.of(["a"] * 3, [torch.zeros(1000, 4)] * 3, torch.clone)
     assert long.name == COMMONEST
 
 

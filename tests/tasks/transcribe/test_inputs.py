@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -21,6 +22,10 @@ def test_one_is_one_and_several_are_several(tmp_path: Path) -> None:
     names = [name for _, name in read_inputs(tmp_path).recordings]
     assert names == [str(path), str(tmp_path / "sub/a.flac")]
     assert read_inputs(table).recordings == [(path, str(path))]
+    frame = pl.DataFrame({"audio": [str(path)]})
+    assert read_inputs(frame).recordings == [(path, str(path))] and not read_inputs(frame).single
+    assert read_inputs([]).recordings == [] and not read_inputs([]).single
+    assert read_inputs([np.float32(0.5), np.float32(0.1)]).single
     several = read_inputs([path, np.zeros(3), tmp_path])
     assert not several.single and len(several.recordings) == 4
 

@@ -54,21 +54,11 @@ def encoded_blocks(data: bytes, name: str, rate: int) -> Iterator[Samples]:
 def native_rate(recording: Path | bytes, name: str) -> int:
     """Return the samples per second of a file, or of its content. Raises as `file_blocks` does."""
     if isinstance(recording, bytes):
-        return _rate(io.BytesIO(recording), name)
+        with _opened(io.BytesIO(recording), name) as sound:
+            return int(sound.samplerate)
     check_path(recording)
-    with open_file(recording) as file, reading(str(recording)):
-        return _rate(file, name)
-
-
-def _rate(file: IO[bytes], name: str) -> int:
-    _require_known(file.read(HEAD_BYTES), name)
-    file.seek(0)
-    package = speech_package("soundfile")
-    try:
-        with package.SoundFile(_Seekable(file)) as sound:
-            return require_rate(sound.samplerate, name)
-    except package.SoundFileError as problem:
-        raise _damaged(name, problem) from None
+    with open_file(recording) as file, reading(str(recording)), _opened(file, name) as sound:
+        return int(sound.samplerate)
 
 
 def is_encoded(head: bytes) -> bool:
@@ -83,18 +73,25 @@ def is_encoded(head: bytes) -> bool:
 
 def _blocks(file: IO[bytes], name: str, rate: int) -> Iterator[Samples]:
     size = file.seek(0, io.SEEK_END)
+    with _opened(file, name) as sound:
+        resampler = Resampler(sound.samplerate, rate)
+        for block in _decoded(sound, name, unpacked_limit(size)):
+            yield resampler.push(block)
+        yield resampler.finish()
+
+
+@contextlib.contextmanager
+def _opened(file: IO[bytes], name: str) -> Iterator[Any]:
+    """Open a recording of a usual rate and number of channels."""
     file.seek(0)
     _require_known(file.read(HEAD_BYTES), name)
     file.seek(0)
     package = speech_package("soundfile")
     try:
         with package.SoundFile(_Seekable(file)) as sound:
-            source_rate = require_rate(sound.samplerate, name)
+            require_rate(sound.samplerate, name)
             require_channels(sound.channels, name)
-            resampler = Resampler(source_rate, rate)
-            for block in _decoded(sound, name, unpacked_limit(size)):
-                yield resampler.push(block)
-            yield resampler.finish()
+            yield sound
     except package.SoundFileError as problem:
         raise _damaged(name, problem) from None
 

@@ -125,7 +125,7 @@ def learn_evidence(
         longest: words of a phrase.
     """
     sample = _sample(sorted(set().union(*(fold.train for fold in folds))), examples.texts)
-    most = min(MAX_PHRASES, MAX_VALUES // classes)
+    most = min(MAX_PHRASES, MAX_VALUES // min(classes, MAX_CLASSES))
     phrases = find_phrases([examples.texts[row] for row in sorted(sample)], words, most, longest)
     evidence = Evidence(phrases, words, classes, longest)
     rows = [[row for row in fold.train if row in sample] for fold in folds]
@@ -150,8 +150,8 @@ def count(examples: Encoded, parts: Tensor, evidence: Evidence) -> Tables:
     occurs: Any = csr_array((np.ones(len(places[0]), np.float32), places), shape)
     occurs.data[:] = 1  # a phrase counts once a text
     width = evidence.values.shape[1]
-    has = members(examples.labels, int(examples.labels.max()) + 1)[:, :width].float()
-    has = F.pad(has, (0, width - has.shape[1]))
+    labels = examples.labels.clamp(max=width) if examples.labels.dim() == 1 else examples.labels
+    has = members(labels, width + 1)[:, :width].float()
     counts, sizes = [], []
     for part in range(PARTS):
         inside = (parts == part).numpy()
@@ -159,7 +159,7 @@ def count(examples: Encoded, parts: Tensor, evidence: Evidence) -> Tables:
         sizes.append(has[inside].sum(0))
     counted, size = torch.stack(counts), torch.stack(sizes)
     total, whole = counted.sum(0), size.sum(0)
-    others = [ratios(total - own, whole - part) for own, part in zip(counted, size, strict=True)]
+    others = [ratios(total - own, whole - texts) for own, texts in zip(counted, size, strict=True)]
     return Tables(ratios(total, whole), torch.stack(others))
 
 

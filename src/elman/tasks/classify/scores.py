@@ -20,11 +20,10 @@ from elman.tasks.classify.labels import (
     best_threshold,
     shares,
 )
-from elman.tasks.evaluation import Evaluation, Metric, Scores
+from elman.tasks.evaluation import Evaluation, Metric, Scores, binned_error
 
 MAX_PRINTED_CLASSES: Final = 20  # of a confusion matrix
 CORNER: Final = "true \\ predicted"
-BINS: Final = 15  # of confidence, for the calibration error
 
 
 def check_share(at_least: Any, probabilities: bool = False) -> None:
@@ -38,21 +37,15 @@ def check_share(at_least: Any, probabilities: bool = False) -> None:
 
 
 def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
-    """Return the expected calibration error: texts are put in 15 bins by the probability of their likeliest
-    label; it is the mean over texts of the distance between their bin's mean probability and the share of
-    texts that have the label. Guo et al. 2017, arXiv:1706.04599.
+    """Return the expected calibration error of each text's likeliest label.
 
     Args:
         probabilities: (N, K), or (N, K, 2) of several labels.
         labels: (N,) or (N, K).
     """
     confidence, predicted = shares(probabilities).double().max(1)
-    bins = (confidence * BINS).ceil().long().clamp(1, BINS)
     right = predicted == labels if labels.dim() == 1 else labels.gather(1, predicted.unsqueeze(1)).squeeze(1)
-    excess = confidence - right.double()
-    return float(torch.zeros(BINS + 1, dtype=torch.float64).index_add_(0, bins, excess).abs().sum()) / len(
-        labels
-    )
+    return binned_error(confidence, right)
 
 
 def scores_of(probabilities: Tensor, labels: Tensor, threshold: float | None = None) -> dict[str, float]:

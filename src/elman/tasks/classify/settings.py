@@ -18,7 +18,7 @@ NETWORKS: Final = {3_000: 5, 12_000: 3}
 SMALL_HIDDEN: Final = 64
 WORD_DROPOUT: Final = 0.1
 PHRASE_WORDS: Final = 3
-MAX_PHRASE_WORDS: Final = 5
+LONGEST_PHRASE: Final = 5
 # Each network leaves out another tenth of the rows.
 MAX_NETWORKS: Final = 9
 
@@ -76,7 +76,7 @@ class Settings(TaskSettings):
         0,
         "Words of the longest phrase whose evidence for each label is read beside the words; 0: none",
         least=0,
-        most=MAX_PHRASE_WORDS,
+        most=LONGEST_PHRASE,
     )
     tokenizer: str = choice("word", "What a token is", "word", "subword")
     vocabulary: int = whole(30_000, "Most tokens of the vocabulary", most=MAX_TOKENS)

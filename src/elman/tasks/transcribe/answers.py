@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elman.tasks.task import Answer
-from elman.tasks.transcribe.text import Word
+from elman.tasks.transcribe.text import Word, text_of
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Transcript(Answer):
 
     @property
     def text(self) -> str:
-        return " ".join(word.text for word in self.words)
+        return text_of(self.words)
 
     def __str__(self) -> str:
         return self.text if self.name is None else f"{self.name}\t{self.text}"

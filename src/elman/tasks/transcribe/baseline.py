@@ -6,7 +6,7 @@ answers well; elsewhere the baseline is the text that was said most often.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,8 +41,10 @@ class Templates:
     rows: Tensor
 
     @classmethod
-    def of(cls, texts: Sequence[str], features: Sequence[Tensor]) -> "Templates":
-        """Choose templates, of all texts alike: those of the middle lengths."""
+    def of(
+        cls, texts: Sequence[str], features: Sequence[Tensor], normaliser: Callable[[Tensor], Tensor]
+    ) -> "Templates":
+        """Choose templates, as many of each text, of all lengths alike."""
         counts = Counter(texts)
         common = [text for text, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
         width = features[0].shape[1]
@@ -63,7 +65,7 @@ class Templates:
             return cls((common[0],), torch.zeros(0, width), none, none)
         return cls(
             tuple(common),
-            torch.cat([features[row] for _, row in chosen]),
+            torch.cat([normaliser(features[row]) for _, row in chosen]),
             torch.tensor([len(features[row]) for _, row in chosen]),
             torch.tensor([k for k, _ in chosen]),
         )
@@ -109,21 +111,17 @@ def warped_distances(features: Tensor, templates: Tensor, lengths: Tensor) -> ND
     """Return the distance of features (T, F) to each template: the cost of the cheapest alignment, steps to
     both counting twice (Sakoe and Chiba's symmetric form), over the sum of both lengths."""
     count, longest = len(lengths), int(lengths.max())
-    distances = torch.cdist(features.double(), templates.double())  # (T, all frames)
-    rows = torch.repeat_interleave(torch.arange(count), lengths)
-    starts = lengths.cumsum(0) - lengths
-    columns = torch.arange(len(templates)) - starts[rows]
-    costs = np.full((len(features), count, longest), np.inf)
-    costs[:, rows.numpy(), columns.numpy()] = distances.numpy()
+    inside = torch.arange(longest) < lengths.unsqueeze(1)  # in the order of the templates' frames
     before = np.full((count, longest + 1), np.inf)
     before[:, 0] = 0.0
-    for frame, cost in enumerate(costs):
+    for frame in features.double():
+        distances = torch.full((count, longest), torch.inf, dtype=torch.float64)
+        distances[inside] = (templates.double() - frame).square().sum(1).sqrt()
+        cost = distances.numpy()
         # from above (+1) and diagonally (+2); then along the row, a sum that a running minimum gives
         best = np.minimum(before[:, 1:] + cost, before[:, :-1] + 2 * cost)
-        finite = np.where(np.isfinite(cost), cost, 0.0)
-        along = finite.cumsum(1)
+        along = np.where(np.isfinite(cost), cost, 0.0).cumsum(1)
         row = np.minimum.accumulate(best - along, axis=1) + along
         before = np.concatenate([np.full((count, 1), np.inf), row], axis=1)
-        del frame
     ends = before[np.arange(count), lengths.numpy()]
     return np.asarray(ends / (len(features) + lengths.numpy()))

@@ -2,7 +2,8 @@
 training texts, a closed list of phrases, or words that are expected."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -21,8 +22,17 @@ from elman.typed import typed
 
 ORDER: Final = 3  # of the n-gram
 END: Final = 0  # of a text, in the n-gram; word k of the lexicon is k + 1 there
+MAX_WEIGHT: Final = 100.0
 CERTAINTY: Final = 0.98  # share of the search's probability with which words are committed, live
 DELAY_STEPS: Final = 40  # after which a label is committed at the latest, live
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much the language model counts, chosen on held-out recordings."""
+
+    weight: float
+    bonus: float  # of each word
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,19 +66,14 @@ class Lexicon:
         texts = int((self.ids == END).sum()) - 1
         return len(self.ids) - 1 - texts > 1.5 * texts
 
-    def model(self, weight: float, bonus: float) -> Scorer:
+    def model(self, weights: Weights) -> Scorer:
         """Return a scorer of the words."""
+        return Weighted(self._history, weights.weight, weights.bonus, range(1, len(self.words) + 1))
+
+    @cached_property
+    def _history(self) -> History:
         ngram = NGram.fit(self.ids, len(self.words) + 1, ORDER)
-        history = History(ngram.distribution, ORDER - 1, first=(END,), end=END)
-        return Weighted(history, weight, bonus, range(1, len(self.words) + 1))
-
-
-@dataclass(frozen=True)
-class Weights:
-    """How much the language model counts, chosen on held-out recordings."""
-
-    weight: float
-    bonus: float  # of each word
+        return History(ngram.distribution, ORDER - 1, first=(END,), end=END)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +89,18 @@ class Decoder:
     lexicon: Lexicon
     weights: Weights | None = None
     beam_width: int = 8
-    scorers: tuple[Scorer, ...] = field(default=())  # of the caller: phrases and expected words
+    scorers: tuple[Scorer, ...] = ()  # of the caller: phrases and expected words
     closed: bool = False  # whether the caller's phrases are all that can be said
+
+    @classmethod
+    def restore(cls, alphabet: Alphabet, lexicon: Lexicon, weights: Any, beam_width: int) -> "Decoder":
+        """Return a saved decoder. Raises ValueError for weights or words that it could not search with."""
+        chosen = typed(Weights | None, weights, "weights")
+        if chosen is not None:
+            valid = 0 <= chosen.weight <= MAX_WEIGHT and abs(chosen.bonus) <= MAX_WEIGHT
+            if not valid or not lexicon.words or any(alphabet.encode(w) is None for w in lexicon.words):
+                raise ValueError("the language model's weights or words are out of range")
+        return cls(alphabet, lexicon, chosen, beam_width)
 
     @property
     def searches(self) -> bool:
@@ -96,6 +111,8 @@ class Decoder:
 
         Raises UsageError for one that holds nothing, or a character or word that the network can't write.
         """
+        if phrases is hot_words is None:
+            return self
         labels, separator = len(self.alphabet), self.alphabet.separator
         scorers = list[Scorer]()
         if phrases is not None:
@@ -104,9 +121,7 @@ class Decoder:
         if hot_words is not None:
             sequences = self._labels(hot_words, "hot_words")
             scorers.append(HotWords(sequences, labels, boost=boost, separator=separator))
-        return Decoder(
-            self.alphabet, self.lexicon, self.weights, self.beam_width, tuple(scorers), phrases is not None
-        )
+        return replace(self, scorers=tuple(scorers), closed=phrases is not None)
 
     def start(self, live: bool) -> "GreedyStream | BeamStream":
         """Start a stream of log-probabilities; live, labels are committed before the end."""
@@ -125,23 +140,15 @@ class Decoder:
         stream = self.start(live=False)
         return [*stream.push(log_probs), *ended(stream)]
 
-    @property
+    @cached_property
     def _language_model(self) -> Scorer:
-        model = self.__dict__.get("_made")
-        if model is None:
-            assert self.weights is not None
-            model = self._made_language_model(self.weights)
-            self.__dict__["_made"] = model  # it keeps what it has computed
-        return model
-
-    def _made_language_model(self, weights: Weights) -> Scorer:
-        alphabet = self.alphabet
-        model = self.lexicon.model(weights.weight, weights.bonus)
-        numbers = {word: k for k, word in enumerate(self.lexicon.words)}
+        assert self.weights is not None
+        alphabet, model = self.alphabet, self.lexicon.model(self.weights)
         if alphabet.unit == "word":
+            numbers = {word: k for k, word in enumerate(self.lexicon.words)}
             return Weighted(model, 1.0, ids=[-1, *(numbers.get(word, -1) for word in alphabet.labels)])
-        spellings = [alphabet.encode(word) for word in self.lexicon.words]
-        return Words([ids for ids in spellings if ids], len(alphabet), model, separator=alphabet.separator)
+        spellings = [alphabet.known(word) for word in self.lexicon.words]
+        return Words(spellings, len(alphabet), model, separator=alphabet.separator)
 
     def _labels(self, phrases: Any, name: str) -> list[list[int]]:
         listed = [phrases] if isinstance(phrases, str) else list(phrases)
@@ -161,5 +168,4 @@ class Decoder:
 
 def ended(stream: GreedyStream | BeamStream) -> list[Token]:
     """End an utterance and return the rest of its tokens."""
-    rest = stream.finish()
-    return rest if isinstance(stream, GreedyStream) else rest[0].tokens  # type: ignore[return-value,union-attr]
+    return stream.finish() if isinstance(stream, GreedyStream) else stream.finish()[0].tokens

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from elman.data.audio.files import ENDINGS
 from elman.data.audio.recordings import read_recordings
 from elman.errors import DataError, UsageError
+from elman.settings import plain
+from elman.tasks.inputs import is_table
 
 
 class Inputs(NamedTuple):
@@ -16,15 +18,15 @@ class Inputs(NamedTuple):
 
 def read_inputs(data: Any) -> Inputs:
     """Return the recordings in `data`. A list or tuple of numbers, an array and a tensor are samples; a list
-    of anything else is of recordings.
+    of anything else is of recordings, and may be empty.
 
     Raises UsageError for what is no recording, DataError for a file that is missing.
     """
-    if isinstance(data, list | tuple) and data and not isinstance(data[0], int | float):
+    if isinstance(data, list | tuple) and not (data and isinstance(plain(data[0]), int | float)):
         return Inputs([one for item in data for one in read_inputs(item).recordings], False)
-    if not isinstance(data, str | os.PathLike):
-        return Inputs([(data, None)], True)
-    if str(data) == "-":
+    if is_table(data):
+        return _listed(data)
+    if not isinstance(data, str | os.PathLike) or str(data) == "-":
         return Inputs([(data, None)], True)
     path = Path(data)
     if path.suffix.lower() in ENDINGS or path.is_fifo():
@@ -36,5 +38,9 @@ def read_inputs(data: Any) -> Inputs:
         return Inputs([(file, str(file)) for file in files], False)
     if not path.exists() and not str(data).startswith("hf:"):
         raise UsageError(f"there is no recording {str(data)[:200]!r}; give a file, a folder or a table")
+    return _listed(data)
+
+
+def _listed(data: Any) -> Inputs:
     recordings = read_recordings(data, labelled=False)
     return Inputs([(one.audio, one.name) for one in recordings.all], False)

@@ -8,11 +8,9 @@ from torch import Tensor, nn
 
 from elman.cells import CELLS
 from elman.nn import Recurrent
-from elman.tasks.transcribe.settings import Settings
+from elman.tasks.transcribe.settings import STRIDES, Settings
 
 KERNELS: Final = (5, 3)  # frames that each convolution sees
-# Frames for each step of the network → the strides of the convolutions.
-STRIDES: Final = {1: (1, 1), 2: (2, 1), 3: (3, 1), 4: (2, 2), 6: (3, 2)}
 
 
 class Convolution(nn.Conv1d):

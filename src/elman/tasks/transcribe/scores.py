@@ -3,14 +3,13 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
+import torch
 
-from elman.tasks.evaluation import Evaluation, Metric, Scores, few_note
-from elman.tasks.transcribe.text import Word
-
-BINS: Final = 15  # of confidence, for the calibration error
+from elman.tasks.evaluation import Evaluation, Metric, Scores, binned_error, few_note
+from elman.tasks.transcribe.text import Word, text_of
 
 
 def edits(answer: Sequence[Hashable], truth: Sequence[Hashable]) -> int:
@@ -53,18 +52,16 @@ def all_right(answers: Sequence[Sequence[Word]], truths: Sequence[str]) -> list[
 
 
 def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float | None:
-    """Return the expected calibration error of words in 15 bins (Guo et al. 2017, arXiv:1706.04599)."""
+    """Return the expected calibration error of words, None if there is none."""
     if not right:
         return None
-    bins = np.clip(np.ceil(np.asarray(confidences) * BINS).astype(int), 1, BINS)
-    excess = np.asarray(confidences) - np.asarray(right, float)
-    return float(np.abs(np.bincount(bins, excess)).sum() / len(right))
+    return binned_error(torch.tensor(confidences, dtype=torch.float64), torch.tensor(right))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechEvaluation(Evaluation):
     """Word and character error rate, the share of recordings that are right to the letter, the calibration
-    error of the words' confidences, and seconds of computing for a second of speech."""
+    error of the words' confidences, and the seconds that network and search take for a second of speech."""
 
     recordings: int
     words: int
@@ -97,7 +94,7 @@ class SpeechEvaluation(Evaluation):
     ) -> "SpeechEvaluation":
         """Score the words of recordings against what was said. `seconds` is how long they last in all, and
         `computing` how long the answers took."""
-        texts = [" ".join(word.text for word in words) for words in answers]
+        texts = [text_of(words) for words in answers]
         scores = error_scores(texts, truths)
         confidences = [word.confidence for words in answers for word in words]
         scores["calibration_error"] = calibration_error(confidences, all_right(answers, truths))

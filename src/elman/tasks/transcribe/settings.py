@@ -16,7 +16,8 @@ from elman.tasks.settings import (
 )
 
 RATES: Final = (8_000, 16_000)
-STRIDES: Final = (1, 2, 3, 4, 6)
+# Frames for each step of the network → the strides of its convolutions.
+STRIDES: Final = {1: (1, 1), 2: (2, 1), 3: (3, 1), 4: (2, 2), 6: (3, 2)}
 LEARNING_RATE: Final = 2e-3
 MAX_STRIDE: Final = 4  # by default
 JOINED: Final = 6

@@ -7,7 +7,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from elman.data.audio.features import FeatureStream, FilterBank
+from elman.data.audio.features import SHIFT_SECONDS, FeatureStream, FilterBank
 from elman.data.audio.normalise import Normaliser, NormaliserStream
 from elman.data.audio.resample import Resampler
 from elman.data.audio.samples import require_rate, to_samples
@@ -20,9 +20,8 @@ from elman.tasks.transcribe.decoder import Decoder, ended
 from elman.tasks.transcribe.examples import EDGE_FRAMES, LOG_FLOOR
 from elman.tasks.transcribe.network import FrontStream, TranscriberNet
 from elman.tasks.transcribe.recogniser import EDGE_SECONDS, as_word
-from elman.tasks.transcribe.text import BLANK, SPACE, Word
+from elman.tasks.transcribe.text import BLANK, SPACE, Word, text_of
 
-STEP_SECONDS: Final = 0.010  # of a frame
 CHUNK_STEPS: Final = 64  # read at once: an utterance that ends among them costs no more than that again
 EMPTY_SECONDS: Final = 5.0  # without a word, after which the network begins anew
 MAX_PAUSE: Final = 10.0
@@ -35,7 +34,7 @@ class Endpoint:
 
     Attributes:
         pause: seconds without a label after the last, that end an utterance.
-        longest: seconds after which the next shortest gap between two words ends it.
+        longest: seconds after which the next short gap between two words ends it.
     """
 
     pause: float = 0.5
@@ -67,8 +66,7 @@ class TranscriberStream:
         self._network, self._bank, self._normaliser = network, bank, normaliser
         self._decoder, self._confidence, self._endpoint = decoder, confidence, endpoint
         self._rate = require_rate(rate, "the stream")
-        stride = network.stride
-        self._step_seconds = stride * STEP_SECONDS
+        self._step_seconds = network.stride * SHIFT_SECONDS
         self._pause_steps = max(round(endpoint.pause / self._step_seconds), 1)
         self._empty_steps = round(EMPTY_SECONDS / self._step_seconds)
         self._most_steps = round(endpoint.longest / self._step_seconds)
@@ -99,7 +97,7 @@ class TranscriberStream:
 
     def result(self) -> str:
         """Return what has been said since the last pause, `tentative` with it."""
-        return SPACE.join([*(word.text for word in self._said), *filter(None, [self.tentative])])
+        return SPACE.join(filter(None, [text_of(self._said), self.tentative]))
 
     @property
     def utterances(self) -> int:

@@ -1,9 +1,9 @@
 """Words with their times → subtitles."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from elman.tasks.transcribe.text import SPACE, Word
+from elman.tasks.transcribe.text import Word, text_of
 
 MAX_CHARACTERS, MAX_SECONDS = 84, 7.0  # of a subtitle: two lines of 42, as broadcasters have it
 MIN_SECONDS: Final = 1.0  # that a subtitle is shown, unless the next comes
@@ -24,10 +24,6 @@ def cues(words: Iterable[Word], pause: float) -> Iterator[list[Word]]:
         cue.append(word)
     if cue:
         yield cue
-
-
-def text_of(words: Sequence[Word]) -> str:
-    return SPACE.join(word.text for word in words)
 
 
 def srt(words: Iterable[Word], pause: float) -> Iterator[str]:

@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 
 from elman.decode.ctc import Token, frames_needed
@@ -28,6 +29,10 @@ class Word(NamedTuple):
     start: float
     end: float
     confidence: float  # probability that it is right
+
+
+def text_of(words: Iterable[Word]) -> str:
+    return SPACE.join(word.text for word in words)
 
 
 class AlphabetFile(TypedDict):
@@ -81,9 +86,12 @@ class Alphabet:
 
     def known(self, text: str) -> list[int]:
         """Return the labels of a spoken text, without the parts that are no labels."""
-        numbers = {label: k for k, label in enumerate(self.labels, 1)}
         parts: Iterable[str] = text.split() if self.unit == "word" else text
-        return [numbers[part] for part in parts if part in numbers]
+        return [self._numbers[part] for part in parts if part in self._numbers]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {label: k for k, label in enumerate(self.labels, 1)}
 
     def decode(self, ids: Iterable[int]) -> str:
         between = SPACE if self.unit == "word" else ""

@@ -209,8 +209,7 @@ def scored(
     raw = [word.confidence for words in answers for word in words]
     confidence = Confidence.fit(raw, all_right(answers, truths))
     answers = [[w._replace(confidence=confidence.of(w.confidence)) for w in words] for words in answers]
-    train_features = [normaliser(features) for features in corpus.train.features]
-    baseline = Templates.of(corpus.train.texts, train_features)
+    baseline = Templates.of(corpus.train.texts, corpus.train.features, normaliser)
     plain_texts = [baseline.answer(normaliser(features)) for features in held_out]
     seconds = sum(map(len, held_out)) * SHIFT_SECONDS
     evaluation = SpeechEvaluation.of(answers, truths, {baseline.name: plain_texts}, seconds, computing, notes)

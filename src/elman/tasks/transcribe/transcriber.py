@@ -21,7 +21,7 @@ from elman.tasks.task import Card, Parts, Task, network_phrase
 from elman.tasks.transcribe.answers import Transcript
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
-from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
+from elman.tasks.transcribe.decoder import Decoder, Lexicon
 from elman.tasks.transcribe.examples import filter_bank, with_edges
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
@@ -29,11 +29,15 @@ from elman.tasks.transcribe.recogniser import transcribed
 from elman.tasks.transcribe.scores import SpeechEvaluation
 from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.stream import Endpoint, TranscriberStream
-from elman.tasks.transcribe.text import Alphabet, Word, spoken
+from elman.tasks.transcribe.text import Alphabet, Word, spoken, text_of
 from elman.tasks.transcribe.train import read_corpus, require_texts, train
 from elman.typed import typed
 
 MAX_DEVIATION: Final = 1e6
+
+
+class DecoderFile(TypedDict):
+    weights: dict[str, float] | None
 
 
 class Reading(TypedDict):
@@ -123,7 +127,9 @@ class Transcriber(Task):
         if folder is not None:
             artifact.check_destination(folder)
         recordings = read_recordings(data, audio, text, pattern, skip_bad=skip_bad)
-        checked = None if valid is None else read_recordings(valid, audio, text, pattern, skip_bad=skip_bad)
+        checked = None
+        if valid is not None:
+            checked = read_recordings(valid, audio, text, in_folder(valid, pattern), skip_bad=skip_bad)
         corpus = read_corpus(recordings, checked, settings)
         identity: dict[str, Any] = {"data": recordings.fingerprint}
         identity["valid"] = None if checked is None else checked.fingerprint
@@ -156,8 +162,7 @@ class Transcriber(Task):
     ) -> None:
         for one in (test, data):
             if one is not None:
-                in_folder = isinstance(one, str | Path) and Path(one).is_dir()
-                read_recordings(one, audio, text, pattern if in_folder else None, skip_bad=skip_bad)
+                read_recordings(one, audio, text, in_folder(one, pattern), skip_bad=skip_bad)
 
     @entry
     def evaluate(
@@ -171,12 +176,11 @@ class Transcriber(Task):
     ) -> SpeechEvaluation:
         """Score on recordings whose texts are known, beside the plain baseline. Arguments are those of `fit`,
         by default as they were for the training."""
-        in_folder = isinstance(data, str | Path) and Path(data).is_dir()
         recordings = read_recordings(
             data,
             audio or self.reading["audio"],
             text or self.reading["text"],
-            pattern or (self.reading["pattern"] if in_folder else None),
+            pattern or in_folder(data, self.reading["pattern"]),
             skip_bad=skip_bad,
         )
         used, each = recordings.load(self.settings.rate, self._bank.features)
@@ -229,7 +233,7 @@ class Transcriber(Task):
         for source, name in inputs:
             samples = read_audio(source, self.settings.rate, rate, name or "")
             found = self._words(self._bank.features(samples), decoder)
-            answers.append(found if words else " ".join(word.text for word in found))
+            answers.append(found if words else text_of(found))
         return answers[0] if single else answers
 
     def _words(self, features: torch.Tensor, decoder: Decoder) -> list[Word]:
@@ -303,9 +307,7 @@ class Transcriber(Task):
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         alphabet = Alphabet.from_json(parts.files["alphabet"])
         lexicon = Lexicon.restore(parts.files["words"], parts.tensor("said", torch.int64, 1))
-        saved = typed(dict[str, Weights | None], parts.files["decoder"], "decoder")
-        if saved.keys() != {"weights"}:
-            raise ValueError("the decoder must hold its weights, and nothing else")
+        saved = typed(DecoderFile, parts.files["decoder"], "decoder")
         normaliser = restored_normaliser(parts, settings.bins)
         if alphabet.unit != settings.unit:
             raise ValueError(f"the alphabet is of {alphabet.unit}s, not of {settings.unit}s")
@@ -314,7 +316,7 @@ class Transcriber(Task):
                 "network", lambda: TranscriberNet(settings, settings.bins, len(alphabet))
             ),
             "normaliser": normaliser,
-            "decoder": Decoder(alphabet, lexicon, saved["weights"], settings.beam_width),
+            "decoder": Decoder.restore(alphabet, lexicon, saved["weights"], settings.beam_width),
             "confidence": Confidence.from_json(parts.files["confidence"]),
             "baseline": Templates.restore(parts.files["templates"], parts.tensors, settings.bins),
             "reading": typed(Reading, parts.settings["reading"], "reading"),
@@ -335,6 +337,11 @@ class Transcriber(Task):
             baseline=f"the {self.baseline.name}",
             usage='model.predict("speech.wav")',
         )
+
+
+def in_folder(data: Any, pattern: str | None) -> str | None:
+    """Return the pattern of the training's file names if `data` is a folder, too; tables have none."""
+    return pattern if isinstance(data, str | Path) and Path(data).is_dir() else None
 
 
 def restored_normaliser(parts: Parts, bins: int) -> Normaliser:
