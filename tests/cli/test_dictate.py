@@ -1,7 +1,10 @@
 """`elman dictate`: live text in a terminal, subtitles, and words for another program."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,6 +101,22 @@ def test_ctrl_c_keeps_the_last_words(capsys: pytest.CaptureFixture[str]) -> None
     assert next(heard).tentative == "on" and next(heard).words == ["one"]
     with pytest.raises(KeyboardInterrupt):
         next(heard)
+
+
+def test_ctrl_c_ends_the_command_with_the_last_words() -> None:
+    command = [sys.executable, "-m", "elman", "dictate", MODEL, "-", "--rate", str(RATE)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:  # type: ignore[call-overload]
+        process.stdin.write(raw()[: -2 * int(0.15 * RATE)])  # "two" may go on
+        process.stdin.flush()
+        assert process.stdout.read(3) == b"one"
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(60) == 128 + signal.SIGINT
+        finally:
+            process.kill()
+        assert process.stdout.read() == b" two\n" and process.stderr.read() == b""
 
 
 def test_phrases_from_a_file(call: Call, recording: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import typer
 
 from elman.cli.options import Model, lines_of
+from elman.cli.streams import Ended
 from elman.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def dictate(
     if type_with is not None:
         heard = _typed(heard, shlex.split(type_with))
     if form == "text":
-        _show(heard, pause)
+        (_show if sys.stdout.isatty() else _print)(heard, pause)
         return
     for line in _formatted((word for piece in heard for word in piece.words), form, pause):
         print(line, flush=True)
@@ -104,7 +105,7 @@ def _heard(stream: Any, blocks: Iterator[Any]) -> Iterator[Heard]:
     try:
         for block in blocks:
             yield Heard(stream.push(block), stream.tentative)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Ended):
         yield Heard(stream.finish(), "")
         raise
     yield Heard(stream.finish(), "")
@@ -132,28 +133,36 @@ def _formatted(words: "Iterator[Word]", form: str, pause: float) -> Iterator[str
     return (srt if form == "srt" else vtt)(words, pause)
 
 
+def _print(heard: Iterator[Heard], pause: float) -> None:
+    """Print words as they become certain, a line for each utterance."""
+    end = None
+    try:
+        for word in (word for piece in heard for word in piece.words):
+            between = "" if end is None else "\n" if word.start - end >= pause else " "
+            print(f"{between}{word.text}", end="", flush=True)
+            end = word.end
+    finally:
+        if end is not None:
+            print(flush=True)
+
+
 def _show(heard: Iterator[Heard], pause: float) -> None:
-    """Print a line for each utterance; in a terminal, with the words that may change."""
-    live = sys.stdout.isatty()
+    """Write the line of an utterance anew whenever more is known, in a terminal."""
     line, end, shown = "", 0.0, ""
     try:
         for words, tentative in heard:
             for word in words:
-                if line and (word.start - end >= pause or (live and len(line) + len(word.text) >= _width())):
-                    print((CLEAR + line) if live else "", flush=True)
+                if line and (word.start - end >= pause or len(line) + len(word.text) >= _width()):
+                    print(f"{CLEAR}{line}")
                     line = ""
-                end = word.end
-                if not live:
-                    print(f" {word.text}" if line else word.text, end="", flush=True)
-                line += f" {word.text}" if line else word.text
-            if live:
-                rest = f" {tentative}"[-max(_width() - len(line), 0) :] if tentative else ""
-                if line + rest != shown:
-                    print(f"{CLEAR}{line}{DIM}{rest}{PLAIN}", end="", flush=True)
-                shown = line + rest
+                line, end = f"{line} {word.text}".lstrip(), word.end
+            rest = f" {tentative}"[: max(_width() - len(line), 0)] if tentative else ""
+            if line + rest != shown:
+                print(f"{CLEAR}{line}{DIM}{rest}{PLAIN}", end="", flush=True)
+            shown = line + rest
     finally:
-        if line:
-            print(f"{CLEAR}{line}" if live else "", flush=True)
+        if shown:
+            print(f"{CLEAR}{line}", flush=True)
 
 
 def _width() -> int:
