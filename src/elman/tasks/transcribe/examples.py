@@ -24,10 +24,11 @@ NOISY_SHARE: Final = 0.5  # of the recordings that training adds noise to
 EDGE_FRAMES: Final = 20
 PAUSE_FRAMES: Final = 60  # longest pause between joined recordings, and before and after them
 NO_PAUSE_SHARE: Final = 0.4  # of the places for a pause that get none
+SILENT_SHARE: Final = 0.3  # of the joined recordings, whose pauses are digital silence
+FLUTTER: Final = 0.3  # standard deviation of a background's log power
 QUIET: Final = 0.1  # share of a recording's frames that are taken for its background
 BANDS, SPANS = (2, 6), (2, 20)  # hidden parts: how many, and the largest: bins, frames
 SPAN_SHARE: Final = 0.12  # of a recording that one span hides at most
-CEPSTRAL_NOISE: Final = 0.1  # of features that are no log power, as a share of their deviation
 
 
 def filter_bank(rate: int, bins: int) -> FilterBank:
@@ -43,26 +44,23 @@ class Utterances:
         features: of each recording, (frames, features).
         ids: the labels of each.
         texts: as they are said.
-        logarithmic: whether features are logarithms of power, so that noise can be added.
     """
 
     features: list[Tensor]
     ids: list[list[int]]
     texts: list[str]
-    logarithmic: bool = True
 
     def __len__(self) -> int:
         return len(self.features)
 
     def take(self, rows: Sequence[int]) -> "Utterances":
         features, ids = [self.features[row] for row in rows], [self.ids[row] for row in rows]
-        return Utterances(features, ids, [self.texts[row] for row in rows], self.logarithmic)
+        return Utterances(features, ids, [self.texts[row] for row in rows])
 
 
-def with_edges(features: Tensor, logarithmic: bool = True) -> Tensor:
+def with_edges(features: Tensor) -> Tensor:
     """Return a recording's features (frames, features) with silence before and after."""
-    edges = (0, 0, EDGE_FRAMES, EDGE_FRAMES)
-    return F.pad(features, edges, value=LOG_FLOOR) if logarithmic else features
+    return F.pad(features, (0, 0, EDGE_FRAMES, EDGE_FRAMES), value=LOG_FLOOR)
 
 
 def pad_features(each: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -76,9 +74,7 @@ def varied(utterances: Utterances, rows: Sequence[int], pause: int, strength: fl
     before, between and after them. A strength of 0 leaves them as they are, 1 varies them fully."""
     each = [utterances.features[row] for row in rows]
     if strength:
-        each = [_another_voice(features, utterances.logarithmic, strength) for features in each]
-    if not utterances.logarithmic:
-        return torch.cat(each)
+        each = [_another_voice(features, strength) for features in each]
     features = torch.cat(_with_pauses(each, pause) if pause else each)
     noisy = _uniform(0, 1) < NOISY_SHARE * strength
     return add_noise_floor(features, torch.default_generator, SNR) if noisy else features
@@ -90,10 +86,8 @@ def hide(features: Tensor, lengths: Tensor, strength: float) -> Tensor:
     return mask(features, lengths, torch.default_generator, bands, spans, share=SPAN_SHARE)
 
 
-def _another_voice(features: Tensor, logarithmic: bool, strength: float) -> Tensor:
+def _another_voice(features: Tensor, strength: float) -> Tensor:
     features = stretch(features, _around_one(SPEEDS, strength))
-    if not logarithmic:
-        return features + strength * CEPSTRAL_NOISE * features.std(0) * torch.randn(features.shape)
     tilt = _uniform(*TILTS) * torch.linspace(-0.5, 0.5, features.shape[1])
     varied = warp(features, _around_one(WARPS, strength)) + strength * (_uniform(*GAINS) + tilt)
     return varied.clamp_min(LOG_FLOOR)
@@ -101,12 +95,12 @@ def _another_voice(features: Tensor, logarithmic: bool, strength: float) -> Tens
 
 def _with_pauses(each: Sequence[Tensor], longest: int) -> list[Tensor]:
     """Return recordings with pauses before, between and after them, in digital silence or background."""
-    silent = _uniform(0, 1) < 0.3
+    silent = _uniform(0, 1) < SILENT_SHARE
     parts: list[Tensor] = []
     for features in [*each, each[-1]]:
         frames = 0 if _uniform(0, 1) < NO_PAUSE_SHARE else int(_uniform(0, longest + 1))
         quiet = features.quantile(QUIET, 0)
-        pause = quiet + 0.3 * torch.randn(frames, len(quiet))
+        pause = quiet + FLUTTER * torch.randn(frames, len(quiet))
         parts += [torch.full_like(pause, LOG_FLOOR) if silent else pause, features]
     return parts[:-1]
 

@@ -102,12 +102,11 @@ class SpeechProblem:
         loss = ctc(log_probs, steps, ids)
         if flat:
             stride = unwrapped(model, TranscriberNet).stride
-            silent = EDGE_FRAMES // stride if train.logarithmic else 0
-            loss = loss + flat * flat_loss(log_probs, steps.tolist(), ids, silent)
+            loss = loss + flat * flat_loss(log_probs, steps.tolist(), ids, EDGE_FRAMES // stride)
         return loss, float(sum(map(len, ids))), None
 
     def normalised(self, features: Tensor) -> Tensor:
-        return self.normaliser(with_edges(features, self.train.logarithmic))
+        return self.normaliser(with_edges(features))
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         wrong, said, loss = 0, 0, 0.0
