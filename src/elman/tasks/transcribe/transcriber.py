@@ -1,5 +1,6 @@
 """Speech to text: recordings, and live speech as it arrives."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
@@ -18,7 +19,7 @@ from elman.errors import UsageError
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Parts, Task, network_phrase
-from elman.tasks.transcribe.answers import Transcript
+from elman.tasks.transcribe.answers import Transcript, Transcripts
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon
@@ -276,12 +277,16 @@ class Transcriber(Task):
     def answers(
         self, data: Any, *, rate: int | None = None, phrases: Any = None, hot_words: Any = None
     ) -> Iterator[Transcript]:
-        """Yield the transcript of every recording in `data`. Raises UsageError if there are no data."""
+        """Return the transcripts of all recordings in `data`, made as they are asked for. Raises
+        UsageError if there are no data."""
         self.require_input(data)
         inputs, single = read_inputs(data)
-        for source, name in inputs:
+
+        def transcript(source: Any, name: str | None) -> Transcript:
             words = self.predict(source, rate, True, phrases, hot_words)
-            yield Transcript(None if single else name, tuple(words))
+            return Transcript(None if single else name, tuple(words))
+
+        return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
 
     def parts(self) -> Parts:
         weights = self.decoder.weights
