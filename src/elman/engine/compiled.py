@@ -12,6 +12,7 @@ from elman.cells import Cell
 from elman.engine import eager, operator, recompute, torch_internals
 from elman.engine.call import Arguments, Call, Noise, Result, Spec, Stack, State, Weights, flatten, taken
 from elman.engine.cpu import host, passes
+from elman.engine.record import LayerPass
 
 HALVES: Final = (torch.float16, torch.bfloat16)
 
@@ -81,6 +82,8 @@ def scan(
         return operator.scan(spec, arguments, keep)
     if not keep:
         return passes.forward(spec, arguments, keep=False)[0]
+    if call.note is not None:
+        return spec.result(_NotedScan.apply(spec, call.note, *flatten(arguments)))  # type: ignore[no-untyped-call]
     function = recompute.Scan if recomputed else _Scan
     return spec.result(function.apply(spec, *flatten(arguments)))  # type: ignore[no-untyped-call]
 
@@ -115,3 +118,27 @@ class _Scan(torch.autograd.Function):
         except IndexError:  # the first backward pass has overwritten what the forward pass kept
             trace = passes.forward(spec, arguments, keep=True)[1]
         return (None, *flatten(passes.backward(spec, arguments, trace, *request)))
+
+
+class _NotedScan(torch.autograd.Function):
+    """(spec, where to note, *flat Arguments) → flat Result."""
+
+    @staticmethod
+    def forward(ctx: Any, spec: Spec, note: LayerPass, *tensors: Any) -> tuple[Tensor, ...]:
+        result, trace = passes.forward(spec, spec.arguments(tensors), keep=True)
+        ctx.spec, ctx.note, ctx.count = spec, note, len(tensors)
+        ctx.save_for_backward(*tensors, *flatten(trace))
+        ctx.set_materialize_grads(False)
+        return tuple(flatten(result))
+
+    @staticmethod
+    @torch_internals.without_autocast
+    def backward(ctx: Any, *upstream: Any) -> Any:
+        spec, saved, noted = ctx.spec, ctx.saved_tensors, list[Tensor]()
+        arguments, trace = spec.arguments(saved[: ctx.count]), spec.trace(saved[ctx.count :])
+        request = spec.result(upstream), spec.arguments(ctx.needs_input_grad[2:])
+        if torch.is_grad_enabled():
+            return (None, None, *flatten(eager.gradients(spec, arguments, *request)))
+        gradients = passes.backward(spec, arguments, trace, *request, spare=True, noted=noted)
+        ctx.note.note(tuple(noted))
+        return (None, None, *flatten(gradients))

@@ -46,6 +46,8 @@ def scan(
         if start is not None:
             state = tuple(torch.where(start[t], 0.0, s) for s in state)
         new = _zoned_out(step(cell, x[t].clone(), state, weights, noise.recurrent), state, t, noise)
+        if call.note is not None:
+            call.note.retain(new)
         outputs.append(new[0] if active is None else torch.where(active[t], new[0], 0.0))
         if active is not None:
             new = tuple(torch.where(active[t], n, s.to(n.dtype)) for n, s in zip(new, state, strict=True))
