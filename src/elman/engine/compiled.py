@@ -108,16 +108,7 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     @torch_internals.without_autocast
     def backward(ctx: Any, *upstream: Any) -> Any:
-        spec, saved = ctx.spec, ctx.saved_tensors  # once: reading it may compute it
-        arguments, trace = spec.arguments(saved[: ctx.count]), spec.trace(saved[ctx.count :])
-        request = spec.result(upstream), spec.arguments(ctx.needs_input_grad[1:])
-        if torch.is_grad_enabled():  # the gradients will be differentiated, for which there is no kernel
-            return (None, *flatten(eager.gradients(spec, arguments, *request)))
-        try:
-            ctx.fresh.pop()  # which one of several threads can do
-        except IndexError:  # the first backward pass has overwritten what the forward pass kept
-            trace = passes.forward(spec, arguments, keep=True)[1]
-        return (None, *flatten(passes.backward(spec, arguments, trace, *request)))
+        return (None, *flatten(_gradients(ctx, upstream, ctx.needs_input_grad[1:])))
 
 
 class _NotedScan(torch.autograd.Function):
@@ -126,7 +117,7 @@ class _NotedScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, spec: Spec, note: LayerPass, *tensors: Any) -> tuple[Tensor, ...]:
         result, trace = passes.forward(spec, spec.arguments(tensors), keep=True)
-        ctx.spec, ctx.note, ctx.count = spec, note, len(tensors)
+        ctx.spec, ctx.note, ctx.count, ctx.fresh = spec, note, len(tensors), [True]
         ctx.save_for_backward(*tensors, *flatten(trace))
         ctx.set_materialize_grads(False)
         return tuple(flatten(result))
@@ -134,11 +125,23 @@ class _NotedScan(torch.autograd.Function):
     @staticmethod
     @torch_internals.without_autocast
     def backward(ctx: Any, *upstream: Any) -> Any:
-        spec, saved, noted = ctx.spec, ctx.saved_tensors, list[Tensor]()
-        arguments, trace = spec.arguments(saved[: ctx.count]), spec.trace(saved[ctx.count :])
-        request = spec.result(upstream), spec.arguments(ctx.needs_input_grad[2:])
-        if torch.is_grad_enabled():
-            return (None, None, *flatten(eager.gradients(spec, arguments, *request)))
-        gradients = passes.backward(spec, arguments, trace, *request, spare=True, noted=noted)
-        ctx.note.note(tuple(noted))
+        needed, noted = ctx.needs_input_grad[2:], list[Tensor]()
+        gradients = _gradients(ctx, upstream, needed, None if torch.is_grad_enabled() else noted)
+        if noted:
+            ctx.note.note(tuple(noted))
         return (None, None, *flatten(gradients))
+
+
+def _gradients(
+    ctx: Any, upstream: tuple[Any, ...], needed: tuple[bool, ...], noted: list[Tensor] | None = None
+) -> Arguments[Tensor | None]:
+    spec, saved = ctx.spec, ctx.saved_tensors  # once: reading it may compute it
+    arguments, trace = spec.arguments(saved[: ctx.count]), spec.trace(saved[ctx.count :])
+    request = spec.result(upstream), spec.arguments(needed)
+    if torch.is_grad_enabled():  # the gradients will be differentiated, for which there is no kernel
+        return eager.gradients(spec, arguments, *request)
+    try:
+        ctx.fresh.pop()  # which one of several threads can do
+    except IndexError:  # the first backward pass has overwritten what the forward pass kept
+        trace = passes.forward(spec, arguments, keep=True)[1]
+    return passes.backward(spec, arguments, trace, *request, noted=noted)

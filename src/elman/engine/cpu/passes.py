@@ -127,19 +127,20 @@ def backward(
         output = weights.zeros(spec.hidden, x.dtype).expand(*x.shape[:2], spec.hidden)
     idle: Gradients = ()
     if spec.every_state:
-        zero = x.new_zeros(*x.shape[:2], spec.hidden)
-        each = tuple(zero if g is None else g for g in every)
+        shape = (*x.shape[:2], spec.hidden)
+        if noted is None:
+            zero = x.new_zeros(shape)
+            each = tuple(zero if g is None else g for g in every)
+        else:  # the kernel writes there
+            each = tuple(x.new_zeros(shape) if g is None else g.clone() for g in every)
         padded = [weights.pad_units(g, weights.padded(spec.hidden, plan), 2).contiguous() for g in each]
-        if noted is not None:
-            padded = [g.clone() for g in padded]  # the kernel writes there
-            noted += padded
         every = tuple(padded)
         idle = _idle(each, arguments.lengths)
     if not spec.reverse:
         final, idle = _sum(final, idle), ()
     kernel = launch.backward(plan, spec, arguments, trace, Result(output, final, every))
     if noted is not None:
-        noted[:] = [_where_taken(_real(g, spec.hidden), arguments.lengths) for g in noted]
+        noted += [_where_taken(_real(g, spec.hidden), arguments.lengths) for g in padded]
     products = WeightGradients(plan, spec, arguments, trace, kernel)
     needed_weights = needed.weights
     return Arguments(
