@@ -1,5 +1,6 @@
 """Shuffles keep the items and move them no further than they may; scores are means over them."""
 
+import itertools
 import random
 from collections.abc import Sequence
 
@@ -26,7 +27,7 @@ def test_a_score_that_sees_order_falls_and_one_that_does_not_stays() -> None:
     sequences = [list(range(n)) for n in range(20, 60)]
 
     def score(each: Sequence[Sequence[int]]) -> tuple[float, float | None]:
-        ordered = [a < b for one in each for a, b in zip(one, one[1:], strict=False)]
+        ordered = [a < b for one in each for a, b in itertools.pairwise(one)]
         return sum(ordered) / len(ordered), sum(map(sum, each))
 
     rows = order(score, sequences)
