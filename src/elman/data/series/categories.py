@@ -31,7 +31,7 @@ class Categories:
     """The categories of a column: its most frequent texts in training.
 
     Attributes:
-        texts: most frequent first.
+        texts: most frequent first; last an empty cell, if there are some.
         rest: number of other texts in training, which share an input.
     """
 
@@ -52,11 +52,11 @@ class Categories:
             text = texts[number]
             rows[_key(text)] += count
             spelling.setdefault(_key(text), text)  # the most frequent one
-        frequent = [key for key, count in rows.most_common() if count >= MIN_ROWS]
-        kept = [key for key in frequent if key][:MAX_CATEGORIES]
-        kept = [key for key in frequent if key in kept or not key]
+        frequent = [key for key, count in rows.most_common() if key and count >= MIN_ROWS]
+        kept = frequent[:MAX_CATEGORIES] + ([""] if rows[""] >= MIN_ROWS else [])
         covered = sum(rows[key] for key in kept)
         distinct = sum(1 for key in rows if key)
+        # Fewer texts may be the months of one year, or events that are yet to return.
         if distinct > MAX_CATEGORIES and covered < rows.total() / 2:
             raise DataError(
                 f"column {shorten(column)} holds {distinct} different texts in {rows.total()} rows, as an "
@@ -80,9 +80,11 @@ class Categories:
         return ", ".join([*named, f"{self.rest} other"] if self.rest else named)
 
 
-def code(text: str | None, texts: Texts) -> float:
-    """Return the code of a text; NaN for an empty one that is not among `texts`."""
-    key = _key(text or "")
+def code(value: object, texts: Texts) -> float:
+    """Return the code of a text, or of a number as text; NaN for an empty one or None that is not among
+    `texts`."""
+    whole = isinstance(value, float) and value.is_integer()
+    key = _key("" if value is None else str(int(value) if whole else value))  # type: ignore[call-overload]
     codes = [i for i, one in enumerate(texts) if _key(one) == key]
     return float(codes[0]) if codes else float(len(texts)) if key else float("nan")
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.data.series.categories import Categories, Texts, recoded
+from elman.data.series.columns import Columns
 from elman.data.series.frequency import calendar
 from elman.data.series.holidays import check_country, holidays_of_steps
 from elman.data.series.panel import Panel, Series
@@ -65,6 +66,13 @@ class Features:
         """The texts of each covariate that is texts; None of one of numbers."""
         return tuple(one.texts if isinstance(one, Categories) else None for one in self.future)
 
+    def described(self, columns: Columns) -> list[str]:
+        """Return sentences that name the covariates and their categories, as the user did."""
+        pairs = zip(columns.future, self.future, strict=True)
+        ahead = [f"{name} ({one})" if isinstance(one, Categories) else name for name, one in pairs]
+        parts = {"Known ahead": ahead, "Constant in a series": columns.static}
+        return [f"{title}: {', '.join(names)}." for title, names in parts.items() if names]
+
     def encoded(self, panel: Panel) -> Panel:
         """Return the panel with codes of these categories."""
         if panel.texts == self.texts:
@@ -95,8 +103,8 @@ class Features:
             if isinstance(one, Categories):
                 columns.append(one.inputs(_hold(covariate, -1.0)[steps]))
             else:
-                scaled = _hold((covariate - one[0]) / one[1], 0.0)
-                columns.append(scaled[steps, None].astype(np.float32))
+                held = _hold((covariate - one[0]) / one[1], 0.0)
+                columns.append(held[steps, None].astype(np.float32))
         for i, (value, fitted) in enumerate(zip(series.static, self.static, strict=True)):
             if isinstance(value, str) and not _is_texts(fitted):
                 column = panel.columns.static[i]

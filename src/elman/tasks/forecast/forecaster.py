@@ -371,11 +371,13 @@ class Forecaster(Task):
             f"The network, {network_phrase(settings)}, looks back {settings.context} steps and "
             f"{counted(self.horizon, 'step')} ahead ({settings.mode}); quantiles: {quantiles} %."
         )
+        covariates = self.features.described(history.columns)
+        covariates.append(f"The forecast is {self.calibration.contributions}.")
         return Card(
             title=f"Forecaster of {history.columns.value}",
             data=f"{source['rows']} rows of {source['source']}: {series}, step {history.frequency}, "
             f"season {settings.season}",
-            network="\n- ".join([network, f"The forecast is {self.calibration.contributions}.", *self.notes]),
+            network="\n- ".join([network, *covariates, *self.notes]),
             held_out="the last horizons of every series",
             baseline="the naive forecasts, the last season and the last value; exponential smoothing; Theta",
             usage="model.predict()             # the steps after the training data\n"

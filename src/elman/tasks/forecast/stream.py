@@ -85,9 +85,8 @@ class ForecastStream:
         texts = self._panel.texts[self._panel.columns.future.index(column)]
         if texts is None:
             return _finite(value)
-        text = "" if value is None else str(value)
-        number = code(text, texts)
-        warn_of_new([text] if number == len(texts) else [], column)
+        number = code(value, texts)
+        warn_of_new([str(value)] if number == len(texts) else [], column)
         return number
 
     def _slot(self, stamp: Any) -> int:
