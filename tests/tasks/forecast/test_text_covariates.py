@@ -1,4 +1,4 @@
-"""Covariates of texts as a person uses them: frames and CSV, new and missing texts, streams, hostile folders."""
+"""Covariates of texts as a person uses them: frames, CSV, new and missing texts, streams, wrong folders."""
 
 import json
 import logging
@@ -46,15 +46,14 @@ def ahead(promo: list[str | None], is_open: list[object] | None = None) -> pl.Da
 
 
 def test_a_category_decides_the_level() -> None:
-    """Some seconds, as the network must learn: nothing but the text tells which level comes next."""
+    """Two seconds, as the network must learn: nothing but the text tells which level comes next."""
     data = sales(160)
-    options = {"horizon": H, "value": "y", "hidden": 16, "epochs": 8, "learning_rate": 2e-2, "context": 12}
-    told = Forecaster.fit(data, future=["promo"], progress=False, **options)
-    untold = Forecaster.fit(data.select("day", "y"), progress=False, **options | {"epochs": 1})
-    print(told.validation, untold.validation, told.predict(), data.tail(H))
-    assert told.validation.scores["mase"] < 0.5 * untold.validation.scores["mase"]
+    options = {"hidden": 16, "epochs": 5, "batch_size": 32, "learning_rate": 0.03, "context": 12}
+    model = Forecaster.fit(data, horizon=H, value="y", future=["promo"], progress=False, **options)
+    assert model.validation.scores["mase"] < 0.4
+    assert min(scores["mase"] for scores in model.validation.baselines.values()) > 0.9
     levels = data["promo"].fill_null("").replace_strict(LEVELS).to_numpy()[-H:]
-    assert np.abs(told.predict()["q0.5"].to_numpy() - levels).mean() < 25
+    assert np.abs(model.predict()["q0.5"].to_numpy() - levels).mean() < 15
 
 
 def test_a_file_is_read_as_a_frame_is(model: Forecaster, tmp_path: Path) -> None:
