@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.data.series.categories import Categories, Texts, recoded
+from elman.data.series.categories import Categories, Texts, recoded, warn_of_new
 from elman.data.series.columns import Columns
 from elman.data.series.frequency import calendar
 from elman.data.series.holidays import check_country, holidays_of_steps
@@ -123,6 +123,14 @@ class Features:
         """Return a code for each static column of texts, 0 for a text unknown when fitting."""
         columns = zip(series.static, self.static, strict=True)
         return [1 + f.index(_text(v)) if _text(v) in f else 0 for v, f in columns if _is_texts(f)]
+
+    def warn_of_new(self, panel: Panel) -> None:
+        """Log a warning that names the static texts that training has not seen."""
+        cells = zip(*(series.static for series in panel.series), strict=True)
+        for column, texts, fitted in zip(panel.columns.static, cells, self.static, strict=True):
+            if _is_texts(fitted):
+                new = {_text(text) for text in texts} - {*map(str, fitted), ""}
+                warn_of_new(sorted(new), column, f"{panel.name}: ")
 
     def to_json(self) -> dict[str, Any]:
         holidays = {} if self.holidays is None else {"holidays": self.holidays}

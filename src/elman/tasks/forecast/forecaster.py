@@ -405,6 +405,7 @@ class Forecaster(Task):
         panel = self.history
         if data is not None:
             panel = continued(panel, self._read(data, header, skip_bad, panel.texts))
+            self.features.warn_of_new(panel)
         return panel if future is None else extend(panel, future)
 
     def _forecast(self, panel: Panel, horizon: int | None) -> pl.DataFrame:
