@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from elman.engine.trace import trace
+from elman.lens.activity import evaluate
 from elman.lens.recording import Layer, call, prepared, recording
-from elman.lens.states import evaluate
 
 HUGE: Final = 1e4  # beyond it a value counts as exploded
 

@@ -6,16 +6,19 @@ T steps, B sequences, N numbers of all states of a layer.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elman.engine import eager
 from elman.engine.call import State
 from elman.errors import UsageError
+from elman.lens.figures import finished, lines
 from elman.lens.recording import Layer, call, outputs_of, prepared, recording
 
 SHARES: Final = (0.1, 0.01)  # of the influence on the loss, down to which the horizon reaches
@@ -82,6 +85,25 @@ class MemoryHorizon:
             for one in self.layers
         }
         return {"unit": self.unit, "length": self.length, "layers": layers}
+
+    def __str__(self) -> str:
+        """Return a line for each layer: the horizons, and their confidence intervals."""
+        return "\n".join(
+            f"{one.name}: " + ", ".join(f"{_shown(h)} {self.unit} to {h.share:.0%}" for h in one.horizons)
+            for one in self.layers
+        )
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw the median influence over the steps back, as .png or .svg if there is a path."""
+        curves = [(one.name, one.influence.nanmedian(dim=1).values) for one in self.layers]
+        figure, _ = lines(curves, f"{self.unit} back", "influence on the loss", SHARES)
+        return finished(figure, path)
+
+
+def _shown(horizon: Horizon) -> str:
+    if not math.isfinite(horizon.steps):
+        return "more than all"
+    return f"{horizon.steps:.1f} ({horizon.low:.1f} to {horizon.high:.1f})"
 
 
 def memory_horizon(

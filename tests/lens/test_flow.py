@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import elman
 from elman import UsageError, cells
-from elman.lens.gradient_flow import gradient_flow
+from elman.lens.flow import gradient_flow
 
 
 class Tagger(nn.Module):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman import UsageError
-from elman.lens.order import order, shuffled, to_dict
+from elman.lens.shuffling import order, shuffled, to_dict
 
 
 @given(st.lists(st.integers(), max_size=40), st.integers(0, 50))

@@ -5,14 +5,17 @@ T steps, B sequences.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from elman.engine import eager
 from elman.engine.call import State, Weights, flatten, unflatten
 from elman.errors import UsageError
+from elman.lens.figures import finished, lines
 from elman.lens.recording import Layer, call, prepared, recording
 
 
@@ -52,6 +55,16 @@ class GradientFlow:
         """Return plain numbers: of each layer and state, the norms (T, B)."""
         layers = {one.name: {name: norm.tolist() for name, norm in one.norms.items()} for one in self.layers}
         return {"loss": self.loss, "layers": layers}
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw the norms over steps (root mean square over sequences), as .png or .svg if there is a path."""
+        curves = []
+        for one in self.layers:
+            count = one.taken.sum(1).clamp_min(1)
+            for name, norm in one.norms.items():
+                curves.append((f"{one.name}, {name}", (norm.square().sum(1) / count).sqrt()))
+        figure, _ = lines(curves, "step", "‖∂loss/∂state‖")
+        return finished(figure, path)
 
 
 def gradient_flow(model: nn.Module, input: Any, loss: Callable[[Any], Tensor]) -> GradientFlow:

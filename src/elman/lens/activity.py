@@ -3,11 +3,13 @@
 T steps, B sequences, H units.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from elman.engine.eager import products
@@ -15,6 +17,7 @@ from elman.engine.ops import OPS
 from elman.engine.program import LEAVES, Program
 from elman.engine.trace import trace
 from elman.errors import UsageError
+from elman.lens.figures import finished, maps
 from elman.lens.recording import Layer, call, prepared, recording
 
 SQUASHING: Final = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
@@ -97,6 +100,21 @@ class States:
             one.name: {name: values.tolist() for name, values in (one.states | one.gates).items()}
             for one in self.layers
         }
+
+    def plot(
+        self, path: str | Path | None = None, sequence: int = 0, labels: Sequence[str] | None = None
+    ) -> Figure:
+        """Draw states and gates of one sequence, unit by unit, as .png or .svg if there is a path.
+
+        Args:
+            labels: of the steps, such as words.
+        """
+        each = []
+        for one in self.layers:
+            steps = one.taken[:, sequence]
+            for name, values in (one.states | one.gates).items():
+                each.append((f"{one.name}, {name}", values[steps, sequence].float()))
+        return finished(maps(each, labels, "step"), path)
 
 
 def states(model: nn.Module, input: Any) -> States:

@@ -8,7 +8,7 @@ from torch import nn
 
 import elman
 from elman import UsageError, cells
-from elman.lens.states import states
+from elman.lens.activity import states
 
 
 def test_gates_are_those_of_torch_nn_by_hand() -> None:
