@@ -88,7 +88,7 @@ def test_options(option: dict[str, Any]) -> None:
 
 
 def test_nothing_is_recorded_outside() -> None:
-    layer = elman.GRU(2, 3)
+    layer = elman.GRU(2, 32)  # of which calls without gradients are prepared
     assert not is_recording()
     with recorded() as passes:
         assert is_recording()
@@ -99,7 +99,7 @@ def test_nothing_is_recorded_outside() -> None:
             layer(torch.randn(4, 2, 9))
     layer(torch.randn(4, 2, 2))
     assert len(passes) == 2 and not is_recording()
-    assert passes[0].states[0].shape == (4, 2, 3)
+    assert passes[0].states[0].shape == (4, 2, 32)
 
 
 def test_packed_sequences_and_projections() -> None:

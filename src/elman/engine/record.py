@@ -83,7 +83,8 @@ def recorded() -> Iterator[list[LayerPass]]:
 
 
 def is_recording() -> bool:
-    return _PASSES.get() is not None
+    # first: a compiled graph can't read the variable, and records nothing
+    return not torch.compiler.is_compiling() and _PASSES.get() is not None
 
 
 def begin(layer: LayerPass) -> None:
