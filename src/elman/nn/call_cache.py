@@ -106,7 +106,7 @@ class CallCache(dict[Any, CachedCall | None]):
 
 
 def is_traced(x: Tensor) -> bool:
-    """Return whether the call is compiled, traced, transformed, differentiated or recorded, or x not plain."""
+    """Return whether the call is compiled, traced, transformed, differentiated, recorded, or x not plain."""
     return (
         torch.compiler.is_compiling()  # first: the rest can't be compiled
         or torch.is_grad_enabled()
