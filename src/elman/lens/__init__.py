@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from elman.lens.activity import States, states
     from elman.lens.bad_step import BadStep, first_bad_step
     from elman.lens.flow import GradientFlow, gradient_flow
-    from elman.lens.horizon import MemoryHorizon, jacobian, lyapunov_exponents, memory_horizon
+    from elman.lens.horizon import MemoryHorizon, memory_horizon
+    from elman.lens.jacobians import jacobian, lyapunov_exponents
     from elman.lens.shuffling import Shuffled, order
 
 __all__ = [
@@ -32,7 +33,8 @@ _HOME: Final = {
     "activity": ("States", "states"),
     "bad_step": ("BadStep", "first_bad_step"),
     "flow": ("GradientFlow", "gradient_flow"),
-    "horizon": ("MemoryHorizon", "jacobian", "lyapunov_exponents", "memory_horizon"),
+    "horizon": ("MemoryHorizon", "memory_horizon"),
+    "jacobians": ("jacobian", "lyapunov_exponents"),
     "shuffling": ("Shuffled", "order"),
 }
 

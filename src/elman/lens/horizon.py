@@ -1,6 +1,6 @@
-"""How far back a recurrent network remembers: the memory horizon, Jacobians over time, Lyapunov exponents.
+"""How far back a recurrent network remembers: the memory horizon.
 
-T steps, B sequences, N numbers of all states of a layer.
+T steps, B sequences.
 """
 
 import math
@@ -15,8 +15,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from elman.engine import eager
-from elman.engine.call import State
 from elman.errors import UsageError
 from elman.lens.figures import finished, lines
 from elman.lens.recording import Layer, call, outputs_of, prepared, recording
@@ -24,8 +22,6 @@ from elman.lens.recording import Layer, call, outputs_of, prepared, recording
 SHARES: Final = (0.1, 0.01)  # of the influence on the loss, down to which the horizon reaches
 SAMPLES: Final = 1_000  # of the bootstrap
 INTERVAL: Final = (0.025, 0.975)
-MAX_EXPONENT_SEQUENCES: Final = 8
-WARM_UP: Final = 0.1  # share of the steps in which directions turn to the ones that grow most
 TINY: Final = 1e-30
 
 
@@ -187,71 +183,3 @@ def fall(influence: NDArray[np.float64], share: float) -> float:
         return math.inf
     a, b = np.log(influence[last]), np.log(max(influence[last + 1], TINY))
     return last + float((a - math.log(share)) / (a - b))
-
-
-def jacobian(layer: Layer, begin: int, end: int) -> Tensor:
-    """Return ∂(state after step `end`)/∂(state after step `begin`) of a layer that reads forwards, (B, N, N).
-
-    Its 2-norm says by how much a change may grow or shrink between the two steps.
-    """
-    states = [s[begin] for s in layer.run.states]
-    batch, sizes = len(states[0]), [s.shape[1] for s in states]
-    tangents = torch.eye(sum(sizes), dtype=states[0].dtype).expand(batch, -1, -1)
-    for t in range(begin + 1, end + 1):
-        tangents = _forward(layer, t, tangents)
-    return tangents
-
-
-def lyapunov_exponents(layer: Layer, count: int = 3) -> Tensor:
-    """Return the largest Lyapunov exponents of a layer along its sequences, (count,), a step: the logarithm
-    of how fast nearby states part; below 0 they come together.
-
-    By QR decompositions along the way (Benettin et al., Meccanica 15, 1980; for recurrent networks Engelken
-    et al., arXiv:2006.02427). The mean over at most 8 sequences.
-    """
-    run = layer.run
-    states = run.states
-    numbers, batch = sum(s.shape[2] for s in states), min(states[0].shape[1], MAX_EXPONENT_SEQUENCES)
-    count = min(count, numbers)
-    generator = torch.Generator().manual_seed(0)
-    basis = torch.randn(batch, numbers, count, generator=generator, dtype=states[0].dtype)
-    tangents = torch.linalg.qr(basis).Q
-    total, steps = torch.zeros(batch, count, dtype=torch.float64), torch.zeros(batch, 1)
-    order = range(len(run.x))
-    for number, t in enumerate(reversed(order) if run.reverse else order):
-        moved, growth = torch.linalg.qr(_forward(layer, t, tangents))
-        taken = layer.taken[t, :batch].unsqueeze(1)
-        counted = taken & (number >= WARM_UP * len(run.x))
-        logs = growth.diagonal(dim1=1, dim2=2).abs().clamp_min(TINY).log().double()
-        total += torch.where(counted, logs, 0.0)
-        steps += counted
-        tangents = torch.where(taken.unsqueeze(2), moved, tangents)
-    return (total / steps.clamp_min(1)).mean(0)
-
-
-def _forward(layer: Layer, t: int, tangents: Tensor) -> Tensor:
-    """Return the product of the Jacobian of step t and tangents (B, N, count), for the first B sequences."""
-    run, count = layer.run, tangents.shape[2]
-    batch = len(tangents)
-    before = tuple(s[t, :batch].repeat_interleave(count, 0) for s in layer.before)
-    x = run.x[t, :batch].detach().repeat_interleave(count, 0)
-    mask = run.noise.recurrent
-    mask = None if mask is None else mask[:batch].repeat_interleave(count, 0)
-    sizes = [s.shape[1] for s in before]
-    rows = tangents.transpose(1, 2).reshape(batch * count, -1)
-    directions = torch.split(rows, sizes, 1)
-    with torch.enable_grad():
-        leaves = tuple(s.detach().requires_grad_() for s in before)
-        new = eager.step(run.cell, x, leaves, run.weights, mask)
-        moved = _along(new, leaves, directions)
-    if run.clear is not None:  # nothing of the state before is left
-        moved = torch.where(run.clear[t, :batch].repeat_interleave(count).unsqueeze(1), 0.0, moved)
-    return moved.view(batch, count, -1).transpose(1, 2)
-
-
-def _along(new: State, leaves: State, directions: tuple[Tensor, ...]) -> Tensor:
-    """Return the derivative of new states along directions of old ones, (rows, N), by two passes backward."""
-    seeds = [torch.zeros_like(s, requires_grad=True) for s in new]
-    gradients = torch.autograd.grad(new, leaves, seeds, create_graph=True, materialize_grads=True)
-    moved = torch.autograd.grad(gradients, seeds, directions, materialize_grads=True)
-    return torch.cat(moved, 1)
