@@ -43,8 +43,8 @@ def jacobian(model: nn.Module, input: Any, begin: int, end: int) -> dict[str, Te
 
 
 def lyapunov_exponents(model: nn.Module, input: Any, count: int = 3) -> dict[str, Tensor]:
-    """Return the largest Lyapunov exponents of every layer, by its name, (count,): logarithms of the factor by
-    which nearby states part in a step; below 0 they come together.
+    """Return the largest Lyapunov exponents of every layer, by name, (count,): logarithms of the factor by
+    which nearby states part in a step. Below 0 they come together.
 
     By QR decompositions along the way (Benettin et al., Meccanica 15, 1980; for recurrent networks Engelken
     et al., arXiv:2006.02427). They are means over at most 8 sequences, after a tenth of the steps.
