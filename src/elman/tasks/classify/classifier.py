@@ -14,7 +14,8 @@ from elman.data.batches import text_hashes
 from elman.data.table.formats import ENDINGS, ending, input_lines
 from elman.data.table.frames import column_name
 from elman.data.table.table import Table, arriving_texts, read_table
-from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer, tokenizer_from_json
+from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer
+from elman.data.text.vocabulary import any_tokenizer_from_json, as_tokenizer, build_vocabulary
 from elman.errors import UsageError
 from elman.tasks.classify.baseline import BagOfWords
 from elman.tasks.classify.blend import Blend, fit_blend
@@ -31,6 +32,7 @@ from elman.tasks.classify.examples import (
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.linear_fit import fit_linear
 from elman.tasks.classify.network import Ensemble, evidence
+from elman.tasks.classify.pretrained import read_start
 from elman.tasks.classify.problem import (
     LabelProblem,
     class_log_probabilities,
@@ -46,6 +48,7 @@ from elman.tasks.evaluation import failure_note, overlap_note, sample_rows
 from elman.tasks.inputs import read_texts, texts_of
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.training.groups import even
 from elman.training.loop import Run
 from elman.training.progress import watch
 from elman.training.stderr import say
@@ -122,6 +125,7 @@ class Classifier(Task):
         header: bool = True,
         skip_bad: bool = False,
         stream: bool = False,
+        pretrained: Any = None,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -138,21 +142,27 @@ class Classifier(Task):
             skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
                 first, rather than to raise DataError for it; refused where they are more than half of all.
             stream: whether to read texts forwards only (`bidirectional=False`), so that the model can stream.
+            pretrained: a `LanguageModel`, or the folder of one, whose tokens, embedding and recurrent layers
+                every network starts from. It reads forwards. The trained classifier does without it.
         """
         if stream and settings.setdefault("bidirectional", False):
             raise UsageError("a model that reads texts from both ends can't stream: leave one of them out")
-        split_choices(settings, Settings)  # before a long file is read
+        chosen, _ = split_choices(settings, Settings)  # before a long file is read
+        start = None if pretrained is None else read_start(pretrained)
+        if start is not None:
+            start.check(chosen, settings)
+            settings |= start.settings
         if folder is not None:
             artifact.check_destination(folder)
         require_one_kind(data, label)
         valid_table = None if valid is None else read_table(valid, header=header, skip_bad=skip_bad)
         table = read_table(data, header=header, skip_bad=skip_bad)
         corpus = read_corpus(table, valid_table, text, label)
-        chosen, plan = split_choices(settings, Settings, defaults(corpus.rows, settings))
+        chosen, plan = split_choices(settings, Settings, defaults(corpus.rows, settings, start is not None))
         folds = corpus.folds(chosen.networks, plan.seed)
         trained = sorted(set().union(*(fold.train for fold in folds)))
         learned = corpus.examples.take(trained)
-        tokenizer = make_tokenizer(chosen, learned.texts)
+        tokenizer = make_tokenizer(chosen, learned.texts) if start is None else start.tokenizer
         examples, labels = corpus.examples.encoded(tokenizer), corpus.examples.labels
         balanced = chosen.class_weights == "balanced"
         weights = class_weights(learned.labels, len(corpus.classes), balanced)
@@ -161,11 +171,17 @@ class Classifier(Task):
         torch.manual_seed(plan.seed)
         sizes = start_token(tokenizer) + 1, len(corpus.classes)
         network = Ensemble(chosen, *sizes)
-        network.start_from([evidence(examples.take(fold.train), *sizes) for fold in folds])
+        if start is None:
+            network.start_from([evidence(examples.take(fold.train), *sizes) for fold in folds])
+        else:
+            network.each(start.begin)
         identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
         identity["valid"] = None if valid_table is None else valid_table.fingerprint
+        if start is not None:
+            identity["pretrained"] = start.fingerprint
+        pace = even if start is None else start.pace
         # made first: it refuses a checkpoint that doesn't fit
-        run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
+        run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity, pace=pace)
         if progress and run.rank == 0:
             say("linear model: choosing it by cross-validation")
         linear, plain = fit_linear(corpus.examples.texts, labels, weights, folds, refit=valid is None)
@@ -188,7 +204,7 @@ class Classifier(Task):
         model = cls(
             network=network,
             settings=chosen,
-            source=corpus.source,
+            source=corpus.source | ({} if start is None else {"pretrained": start.name}),
             validation=scores,
             failure=outcome.error,
             baseline=linear,
@@ -328,7 +344,7 @@ class Classifier(Task):
 
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
-        tokenizer = tokenizer_from_json(parts.files["vocabulary"])
+        tokenizer = any_tokenizer_from_json(parts.files["vocabulary"])
         classes = typed(tuple[Label, ...], parts.files["labels"], "labels.json")
         columns = typed(Columns, parts.settings["columns"], "columns")
         if not classes or len(set(classes)) < len(classes):
@@ -356,11 +372,13 @@ class Classifier(Task):
         source, ways = self.source, "both ways" if self.settings.bidirectional else "forwards"
         count = self.settings.networks
         kind = network_phrase(self.settings)
+        begun = source.get("pretrained")
+        begun = "" if begun is None else f" It started from a language model of {begun}."
         which = f"The network, {kind}," if count == 1 else f"The mean of {count} networks, each {kind},"
         return Card(
             title="Text classifier",
             data=f"{source['rows']} rows of {source['source']} (text in `{text}`, label in `{label}`)",
-            network=f"{which} reads the words {ways}." + (f" {self.blend}" if self.blend else ""),
+            network=f"{which} reads the words {ways}.{begun}" + (f" {self.blend}" if self.blend else ""),
             held_out="held-out texts",
             baseline="its two parts" if self.blend else "a feed-forward network on a bag of words",
             usage='model.predict("a text", probabilities=True)',
@@ -371,7 +389,10 @@ def make_tokenizer(settings: Settings, texts: list[str]) -> Tokenizer:
     """Build the vocabulary of `texts`. Raises DataError if no word occurs twice."""
     if settings.tokenizer == "subword":
         return SubwordTokenizer.train(texts, settings.vocabulary)
-    return WordTokenizer.build(texts, settings.vocabulary)
+    if settings.tokenizer == "word":
+        return WordTokenizer.build(texts, settings.vocabulary)
+    least = 1 if settings.tokenizer == "character" else 2
+    return as_tokenizer(build_vocabulary(settings.tokenizer, texts, settings.vocabulary, least))
 
 
 def _texts(data: Any, header: bool, column: Any) -> Iterator[list[str]]:

@@ -138,6 +138,11 @@ class Ensemble(nn.Module):
         for member, own in zip(self.members, evidence, strict=True):
             member.start_from(own)
 
+    def each(self, begin: Callable[[ClassifierNet], None]) -> None:
+        """Initialise every network in the same way."""
+        for member in self.members:
+            begin(member)
+
     def forward(self, ids: Tensor, lengths: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
         """Return logits (B, K) of padded texts, as `ClassifierNet`. With `sizes`, which add up to B, the
         first member alone reads the first sizes[0] texts, the second the next ones, and so on."""

@@ -29,6 +29,7 @@ class Arguments:
     header: bool = argument(True, "Whether the first line names the columns", bool)
     skip_bad: bool = skip_bad()
     stream: bool = argument(False, "Read forwards only, so that the model can stream", bool)
+    pretrained: Any = argument(None, "Folder of a language model to start from")
 
 
 def _is_pooling(value: Any) -> bool:
@@ -69,7 +70,11 @@ class Settings(TaskSettings):
     dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers")
     embedding_dropout: float = share(0.4, "Dropout of the words' vectors")
     word_dropout: float = share(0.0, "Share of the words that training replaces by the unknown word")
-    tokenizer: str = choice("word", "What a token is", "word", "subword")
+    tokenizer: str = choice(
+        "word",
+        "What a token is: a word, subword, character, or a word between spaces (space)",
+        *("word", "subword", "character", "space"),
+    )
     vocabulary: int = whole(30_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
     crop: int = whole(
         400, "Tokens of a text that a training step reads, from a random place in it", most=MAX_STEPS
@@ -83,7 +88,7 @@ class Settings(TaskSettings):
         return tuple(self.pooling.split("+"))
 
 
-def defaults(rows: int, choices: dict[str, Any]) -> dict[str, Any]:
+def defaults(rows: int, choices: dict[str, Any], pretrained: bool = False) -> dict[str, Any]:
     """Return the networks' number and size and the training plan for this number of rows: few texts are read
     more often, by more and smaller networks, with more patience."""
     networks = next((count for limit, count in NETWORKS.items() if rows < limit), 1)
