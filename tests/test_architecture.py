@@ -43,7 +43,7 @@ def arrows(root: Path) -> Iterator[tuple[Module, Module, str]]:
 
 
 def upward(root: Path) -> Iterator[str]:
-    """Rooms of one level know nothing of each other, except at the bottom; nor do tasks, except of generate."""
+    """Rooms of one level know nothing of each other, except at the bottom; nor do tasks, but of generate."""
     for here, there, _ in arrows(root):
         low, high = LEVEL[there[0]], LEVEL[here[0]]
         ours, theirs = (m[1] if m[0] == "tasks" and m[2:] else "" for m in (here, there))

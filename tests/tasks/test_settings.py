@@ -38,8 +38,8 @@ class Settings(TaskSettings):
 
 
 ALL = (
-    "batch_size, cell, clip, crop, device, ema_decay, epochs, hidden, learning_rate, patience, precision, "
-    "seed, validations, warmup, weight_decay"
+    "batch_size, cell, clip, crop, device, ema_decay, epochs, hidden, learning_rate, max_steps, minutes, "
+    "patience, precision, seed, validations, warmup, weight_decay"
 )
 
 

@@ -489,3 +489,16 @@ def test_the_moving_average_of_the_weights_is_validated_and_kept() -> None:
     with torch.no_grad():
         score = problem.validate(model.eval())
     assert score["error"] == pytest.approx(run.progress.best_scores["error"])
+
+
+@pytest.mark.parametrize("limit", [1, 5, 10**6])
+def test_no_more_steps_than_the_most(limit: int) -> None:
+    plan = replace(PLAN, max_steps=limit)
+    records, outcome = train(Toy(), Sums(plan), plan)
+    every, _ = train(Toy(), Sums(PLAN), PLAN)
+    assert outcome.steps == len(records) == min(limit, len(every)) and outcome.stopped == "finished"
+    assert records[-1].scores is not None and records[-1].done == 1.0
+    middle = [
+        schedule((k + 0.5) / len(records), plan.warmup) * plan.learning_rate for k in range(len(records))
+    ]
+    assert [record.learning_rate for record in records] == pytest.approx(middle)

@@ -12,7 +12,7 @@ import pytest
 
 from elman.training.loop import Run
 from elman.training.plan import Plan
-from elman.training.progress import _duration, watch
+from elman.training.progress import duration, watch
 from toy import Sums, Toy
 
 PLAN = Plan(epochs=2, batch_size=12)
@@ -138,5 +138,5 @@ def test_an_epoch_as_score_is_not_shown_twice(monkeypatch: pytest.MonkeyPatch) -
     ("seconds", "text"),
     [(0.2, "0 s"), (59.6, "1 min 0 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (7384, "2 h 3 min")],
 )
-def test_duration(seconds: float, text: str) -> None:
-    assert _duration(seconds) == text
+def testduration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

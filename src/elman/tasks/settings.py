@@ -85,8 +85,10 @@ def renamed(values: dict[str, Any], group: type[Any]) -> dict[str, Any]:
     return {group.RENAMED.get(name, name): value for name, value in values.items()}
 
 
-def default_ema_decay(steps: int) -> float:
-    """Return the default decay of the weights' running average for a run; 0 for a very short one."""
+def default_ema_decay(steps: int, choices: dict[str, Any]) -> float:
+    """Return the default decay of the weights' running average for a run of so many steps, or of `max_steps`
+    if it is chosen; 0 for a very short one."""
+    steps = min(steps, choices.get("max_steps") or steps)
     return max(0.0, 1 - max(1 / EMA_STEPS, 1 / (EMA_SHARE * steps)))
 
 

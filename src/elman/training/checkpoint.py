@@ -67,6 +67,17 @@ def load(folder: Path, identity: Mapping[str, Any]) -> tuple[Progress, list[Any]
 
     Raises TrainingError if the checkpoint is missing, damaged, of another version, or of another run.
     """
+    progress, carried, states, saved_identity = _read(folder)
+    _compare(folder, saved_identity, json.loads(json.dumps(identity)))
+    return progress, carried, states
+
+
+def identity(folder: Path) -> dict[str, Any]:
+    """Return the identity of the run in a folder. Raises TrainingError if it can't be resumed."""
+    return _read(folder)[3]
+
+
+def _read(folder: Path) -> tuple[Progress, list[Any], dict[str, Any], dict[str, Any]]:
     file = path(folder)
     try:
         if not stat.S_ISREG(file.stat().st_mode):  # a pipe would be waited for without end
@@ -93,8 +104,7 @@ def load(folder: Path, identity: Mapping[str, Any]) -> tuple[Progress, list[Any]
             raise ValueError(f"{wrong[0]} is of the wrong kind")
     except Exception as error:  # the unpickler can raise anything on a crafted file
         raise TrainingError(f"{file} is not a checkpoint of elman: start without resume") from error
-    _compare(folder, saved_identity, json.loads(json.dumps(identity)))
-    return progress, carried, states
+    return progress, carried, states, saved_identity
 
 
 def discard(folder: Path) -> None:

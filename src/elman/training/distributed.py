@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
+def is_first() -> bool:
+    """Return whether this process is the first of those that train together."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def processes() -> int:
+    """Return the number of processes that train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def fabric(device: str, precision: Any) -> "Fabric":
     """Return a launched Fabric for this process, or for all processes that `torchrun` started.
 
@@ -24,7 +34,7 @@ def fabric(device: str, precision: Any) -> "Fabric":
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    world = processes()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     accelerator = _accelerator(device, precision, local)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

@@ -209,12 +209,20 @@ class Run:
     def _out_of_patience(self) -> bool:
         return self.progress.stale >= self.plan.patience
 
+    def _out_of_steps(self) -> bool:
+        return self.plan.max_steps is not None and self.progress.step >= self.plan.max_steps
+
+    def _done(self, epochs: float, steps: float) -> float:
+        """Return the share of the run after a number of epochs and steps."""
+        share = epochs / self.plan.epochs
+        return share if self.plan.max_steps is None else max(share, min(steps / self.plan.max_steps, 1.0))
+
     def _steps(self, signal: StopSignal) -> Generator[Record, None, str]:
         """Train to the end; return "finished", "early" or "interrupted"."""
         progress = self.progress
         with journal(self.folder if self.rank == 0 else None, progress.step) as write:
             saved = time.monotonic()
-            while progress.epoch < self.plan.epochs and not self._out_of_patience():
+            while progress.epoch < self.plan.epochs and not (self._out_of_patience() or self._out_of_steps()):
                 batches = self.problem.batches(progress.epoch, self.rank, self.world)
                 if not batches:
                     raise DeadEnd("there is nothing to train on: an epoch has no batches")
@@ -229,7 +237,7 @@ class Run:
                     yield record
                     if stop:
                         return "interrupted"
-                    if self._out_of_patience():
+                    if self._out_of_patience() or self._out_of_steps():
                         break
         return "early" if self._out_of_patience() else "finished"
 
@@ -241,14 +249,14 @@ class Run:
         All processes agree on the result: the record, whether to write a checkpoint, whether to stop.
         """
         progress, epoch, start = self.progress, self.progress.epoch, time.monotonic()
-        middle = (epoch + (index + 0.5) / len(batches)) / self.plan.epochs
+        middle = self._done(epoch + (index + 0.5) / len(batches), progress.step + 0.5)
         learning_rate = self.plan.learning_rate * schedule(middle, self.plan.warmup)
         set_learning_rate(self.optimizer.param_groups, learning_rate, middle)
         loss, due, stop = self._step(batches[index], due, signal)
         rate = self.world * len(batches[index]) / (time.monotonic() - start)
         self._rate = 0.9 * self._rate + 0.1 * rate if self._rate else rate
         scores, best = None, False
-        if _validation_due(index + 1, len(batches), self.plan.validations):
+        if _validation_due(index + 1, len(batches), self.plan.validations) or self._out_of_steps():
             scores, best = self._validate(signal)
             # signals during validation, which several processes finish together
             stop = any(n is not None for n in distributed.gather(self.fabric, signal.number))
@@ -256,7 +264,7 @@ class Run:
         progress.epoch, progress.index = (epoch + 1, 0) if last else (epoch, index + 1)
         progress.carried = None if last else progress.carried
         progress.seconds += time.monotonic() - start
-        done = (epoch + (index + 1) / len(batches)) / self.plan.epochs
+        done = self._done(epoch + (index + 1) / len(batches), progress.step)
         left = progress.seconds / done * (1 - done)
         record = Record(progress.step, epoch, done, loss, learning_rate, self._rate, left, scores, best)
         return record, due, stop

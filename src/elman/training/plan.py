@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from elman.settings import amount, check, choice, number, share, whole
+from elman.settings import amount, check, choice, custom, is_number, number, share, whole
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true")
 
@@ -16,6 +16,15 @@ class Plan:
     RENAMED: ClassVar[dict[str, str]] = {"average": "ema_decay"}
 
     epochs: int = whole(10, "Passes over the training data", most=1_000_000)
+    max_steps: int | None = whole(None, "Most training steps", auto="those of all epochs")
+    minutes: float | None = custom(
+        None,
+        "Minutes that training may take: sizes and steps are chosen to fit, and said before it begins",
+        float,
+        "a number above 0",
+        lambda value: value is None or (is_number(value) and value > 0),
+        "no limit",
+    )
     batch_size: int = whole(32, "Sequences of a training step", most=100_000)
     learning_rate: float = number(1e-3, "Highest learning rate")
     weight_decay: float = amount(0.01, "Weight decay of AdamW, on matrices only")

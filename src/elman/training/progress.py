@@ -51,13 +51,13 @@ def _bar(run: Run, title: str) -> None:
             if record.scores is not None:
                 chosen = run.problem.score  # the only one, as more would not fit
                 scores = _held_out({chosen: record.scores[chosen]}) or _held_out(record.scores)
-            state = f"loss {record.loss:.4g}{scores}, {_duration(record.left)} left"
+            state = f"loss {record.loss:.4g}{scores}, {duration(record.left)} left"
             bar.update(task, completed=record.done, state=state)
 
 
 def _line(record: Record) -> str:
     position = f"epoch {record.epoch + 1}, step {record.step}"
-    pace = f"{record.rate:.0f} sequences/s, {_duration(record.left)} left"
+    pace = f"{record.rate:.0f} sequences/s, {duration(record.left)} left"
     return f"{position}, loss {record.loss:.4g}{_held_out(record.scores or {})}, {pace}"
 
 
@@ -67,7 +67,8 @@ def _held_out(scores: Mapping[str, float]) -> str:
     return values and f", held-out {values}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as a person would say it, such as 2 min 5 s."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -1,11 +1,12 @@
 """A chatbot: turns of a conversation in, replies out, beside retrieval of training replies."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, Final, final
 
 import torch
@@ -21,7 +22,7 @@ from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.judge import evaluate, ranking_evidence, reply_positions
 from elman.tasks.chat.network import DualEncoder
-from elman.tasks.chat.problem import matching_run
+from elman.tasks.chat.problem import matching, ranker_in_time
 from elman.tasks.chat.ranker import NUMBERS, Ranker, checked_weights, fitted_weights
 from elman.tasks.chat.scores import ChatEvaluation
 from elman.tasks.chat.settings import BYTES_OF_A_TOKEN, RANKER_DROPOUT, Settings, defaults
@@ -34,6 +35,7 @@ from elman.tasks.generate.problem import NextToken
 from elman.tasks.inputs import check_count, check_seed, check_text, is_table, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.training.budget import Trial, in_time, smaller
 from elman.training.loop import Run
 from elman.training.progress import watch
 from elman.typed import RawText, typed
@@ -114,13 +116,14 @@ class Chatbot(Task):
             skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
                 first, rather than to raise DataError for it; refused where they are more than half of all.
         """
-        _, plan = split_choices(settings, Settings)  # before a long file is read
+        started = monotonic()
+        _, asked = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
         valid_data = None if valid is None else read_conversations(valid, skip_bad)
         whole = read_conversations(data, skip_bad)
         if valid_data is None:
-            train, held_out = _split(whole.all, whole.name, plan.seed)
+            train, held_out = _split(whole.all, whole.name, asked.seed)
             held_out_name = f"the tenth of {whole.name} that is held out"
         else:
             train, held_out, held_out_name = whole.all, valid_data.all, valid_data.name
@@ -130,19 +133,42 @@ class Chatbot(Task):
         if not reply_positions(held_out):
             raise DataError(f"{held_out_name} {NO_REPLY}")
         size = sum(len(turn.text.encode(errors="replace")) for turns in train for turn in turns)
-        chosen, plan = split_choices(settings, Settings, defaults(size // BYTES_OF_A_TOKEN, settings))
+        tokens = size // BYTES_OF_A_TOKEN
+        chosen, _ = split_choices(settings, Settings, defaults(tokens, settings))
         codec = Codec.learned(train, chosen.vocabulary)
-        problem = NextToken(codec.running(train), codec.running(held_out), chosen.language, plan)
-        torch.manual_seed(plan.seed)
-        network = LanguageNet(chosen.language, len(codec))
-        encoder = (
-            DualEncoder(chosen.ranker_units, len(codec), RANKER_DROPOUT) if chosen.ranker_units else None
+        text, held_out_text = codec.running(train), codec.running(held_out)
+
+        def ranking(chosen: Settings) -> Trial:
+            torch.manual_seed(asked.seed)
+            encoder = DualEncoder(chosen.ranker_units, len(codec), RANKER_DROPOUT)
+            return matching(encoder, train, held_out, codec, chosen, asked)
+
+        def training(size: Mapping[str, Any]) -> Trial:
+            choices = settings | dict(size)
+            chosen, plan = split_choices(choices, Settings, defaults(tokens, choices))
+            torch.manual_seed(plan.seed)
+            network = LanguageNet(chosen.language, len(codec))
+            return Trial(network, NextToken(text, held_out_text, chosen.language, plan), plan, chosen)
+
+        ranker, rest = ranker_in_time(ranking, chosen, asked.minutes, started)
+        sizes = smaller({"hidden": chosen.hidden, "embedding": chosen.embedding}, settings)
+        network, problem, plan, chosen = in_time(
+            training,
+            asked.minutes,
+            started,
+            [size | ranker for size in sizes],
+            share=rest,
+            folder=folder,
+            resume=resume,
+            progress=progress,
         )
         identity: dict[str, Any] = {"settings": asdict(chosen), "data": whole.fingerprint}
         identity["valid"] = None if valid_data is None else valid_data.fingerprint
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
-        if encoder is not None:  # a run that is resumed trains it again, to the same weights
-            ranked = watch(matching_run(encoder, train, held_out, codec, chosen, plan), progress, "ranker")
+        encoder = None
+        if chosen.ranker_units:  # a run that is resumed trains it again, to the same weights
+            encoder, matches, ranker_plan, _ = ranking(chosen)
+            ranked = watch(Run(encoder, matches, ranker_plan), progress, "ranker")
             if ranked.signal is not None:
                 run.stop(ranked.signal)
             encoder.eval().cpu()

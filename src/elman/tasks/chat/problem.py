@@ -4,7 +4,7 @@ In a batch of M replies each is a wrong one for the M - 1 other contexts: "in-ba
 et al., 2017, arXiv:1705.00652.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -20,13 +20,14 @@ from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.network import CONTEXT_TURNS, DualEncoder, joined
 from elman.tasks.chat.scores import candidates, hits
 from elman.tasks.chat.settings import Settings, ranker_plan
-from elman.training.loop import Run
+from elman.training.budget import Trial, epoch_seconds, seconds_left
 from elman.training.plan import Plan
 from elman.training.problem import share, unwrapped
 
 VALIDATION_TURNS: Final = 1024  # encoded at once
 MAX_TURNS: Final = 64  # of a conversation in a batch, whose logits are the square of its replies
 MAX_VALIDATION_REPLIES: Final = 3000
+RANKER_SHARE: Final = 0.4  # of the minutes, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +118,29 @@ class MatchReplies:
         return {"hits": hits(ranks)}
 
 
-def matching_run(
+def matching(
     encoder: DualEncoder,
     train: Sequence[Conversation],
     held_out: Sequence[Conversation],
     codec: Codec,
     settings: Settings,
     plan: Plan,
-) -> Run:
-    """Return the run that trains the ranker of a chatbot whose language model is trained by `plan`."""
+) -> Trial:
+    """Return the training of the ranker of a chatbot whose language model is trained by `plan`."""
     turns = Turns.of(train, codec)
     plan = ranker_plan(settings, plan, len(turns.ids) - len(train))
-    return Run(encoder, MatchReplies(turns, Turns.of(held_out, codec), plan), plan)
+    return Trial(encoder, MatchReplies(turns, Turns.of(held_out, codec), plan), plan, settings)
+
+
+def ranker_in_time(
+    training: Callable[[Settings], Trial], settings: Settings, minutes: float | None, started: float
+) -> tuple[dict[str, int], float]:
+    """Return the settings of a ranker that leaves time for the language model, and the share of the time that
+    is left. Where an epoch would take too long, there is no ranker."""
+    if minutes is None or not settings.ranker_units:
+        return {}, 1.0
+    seconds = epoch_seconds(training(settings))
+    left = seconds_left(minutes, started)
+    epochs = min(int(RANKER_SHARE * left / seconds), settings.ranker_epochs)
+    sizes = {"ranker_units": settings.ranker_units if epochs > 0 else 0, "ranker_epochs": max(epochs, 1)}
+    return sizes, 1 - max(epochs, 0) * seconds / left

@@ -120,7 +120,8 @@ def defaults(tokens: int, choices: dict[str, Any]) -> dict[str, Any]:
     """Return settings and plan for this number of tokens: of few, a small network learns in many epochs."""
     epochs = choices.get("epochs", min(max(round(TOKENS / max(tokens, 1)), MIN_EPOCHS), MAX_EPOCHS))
     batch = choices.get("batch_size", 16)
-    decay = default_ema_decay(epochs * max(tokens // (batch * choices.get("bptt", Settings.bptt)), 1))
+    steps = epochs * max(tokens // (batch * choices.get("bptt", Settings.bptt)), 1)
+    decay = default_ema_decay(steps, choices)
     plan = {"patience": max(3, epochs // 3), "learning_rate": 3e-3, "ema_decay": decay}
     share = min(1.0, (tokens / FULL_SIZE_TOKENS) ** (1 / 3))
     hidden = choices.get("hidden", UNITS_STEP * max(1, round(share * MOST_UNITS / UNITS_STEP)))
@@ -137,7 +138,7 @@ def defaults(tokens: int, choices: dict[str, Any]) -> dict[str, Any]:
 def ranker_plan(settings: Settings, plan: Plan, replies: int) -> Plan:
     """Return how to train the ranker on this number of replies, beside a language model trained by `plan`."""
     epochs, batch = settings.ranker_epochs, min(max(replies // RANKER_STEPS, 32), 256)
-    decay = default_ema_decay(epochs * max(replies // batch, 1))
+    decay = default_ema_decay(epochs * max(replies // batch, 1), {})
     return replace(
         plan,
         epochs=epochs,

@@ -1,9 +1,10 @@
 """Text classification: sentiment, topic, intent, by a recurrent network and a linear model of n-grams."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, Final, Literal, TypedDict, final, overload
 
 import torch
@@ -48,6 +49,8 @@ from elman.tasks.evaluation import failure_note, overlap_note, sample_rows
 from elman.tasks.inputs import read_texts, texts_of
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.training.budget import Trial, in_time, smaller
+from elman.training.distributed import is_first
 from elman.training.groups import even
 from elman.training.loop import Run
 from elman.training.progress import watch
@@ -145,6 +148,7 @@ class Classifier(Task):
             pretrained: a `LanguageModel`, or the folder of one, whose tokens, embedding and recurrent layers
                 every network starts from. It reads forwards. The trained classifier does without it.
         """
+        started = monotonic()
         if stream and settings.setdefault("bidirectional", False):
             raise UsageError("a model that reads texts from both ends can't stream: leave one of them out")
         chosen, _ = split_choices(settings, Settings)  # before a long file is read
@@ -167,24 +171,39 @@ class Classifier(Task):
         balanced = chosen.class_weights == "balanced"
         weights = class_weights(learned.labels, len(corpus.classes), balanced)
         score = "macro_f1" if balanced else "accuracy"
-        problem = LabelProblem(examples, folds, weights, plan, chosen.crop, score)
-        torch.manual_seed(plan.seed)
-        sizes = start_token(tokenizer) + 1, len(corpus.classes)
-        network = Ensemble(chosen, *sizes)
-        if start is None:
-            network.start_from([evidence(examples.take(fold.train), *sizes) for fold in folds])
-        else:
-            network.each(start.begin)
+
+        def fitted() -> tuple[LinearModel, Tensor]:
+            if progress and is_first():
+                say("linear model: choosing it by cross-validation")
+            return fit_linear(corpus.examples.texts, labels, weights, folds, refit=valid is None)
+
+        def training(size: Mapping[str, Any]) -> Trial:
+            choices = settings | dict(size)
+            chosen, plan = split_choices(choices, Settings, defaults(corpus.rows, choices, start is not None))
+            torch.manual_seed(plan.seed)
+            sizes = start_token(tokenizer) + 1, len(corpus.classes)
+            network = Ensemble(chosen, *sizes)
+            if start is None:
+                network.start_from([evidence(examples.take(fold.train), *sizes) for fold in folds])
+            else:
+                network.each(start.begin)
+            return Trial(
+                network, LabelProblem(examples, folds, weights, plan, chosen.crop, score), plan, chosen
+            )
+
+        linear_first = None if plan.minutes is None else fitted()  # the network gets the time that is left
+        sizes = smaller({"hidden": chosen.hidden}, settings)
+        network, problem, plan, chosen = in_time(
+            training, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
+        )
         identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
         identity["valid"] = None if valid_table is None else valid_table.fingerprint
         if start is not None:
             identity["pretrained"] = start.fingerprint
         pace = even if start is None else start.pace
-        # made first: it refuses a checkpoint that doesn't fit
+        # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity, pace=pace)
-        if progress and run.rank == 0:
-            say("linear model: choosing it by cross-validation")
-        linear, plain = fit_linear(corpus.examples.texts, labels, weights, folds, refit=valid is None)
+        linear, plain = linear_first or fitted()
         outcome = watch(run, progress, "network")
         run.require_model()
         network.eval().cpu()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, final
 
 import polars as pl
@@ -133,6 +134,7 @@ class Forecaster(Task):
                 missing, with one warning that counts them and names the first, rather than to raise DataError
                 for it; refused where they are more than half of all.
         """
+        started = monotonic()
         chosen, _ = split_choices(settings, Settings)  # before a long file is read
         time = join_names(time)
         value, series = (None if name is None else column_name(name) for name in (value, series))
@@ -158,7 +160,14 @@ class Forecaster(Task):
         )
         _warn(panel.notes)
         trained = train(
-            panel, horizon, settings, table.fingerprint, folder=folder, resume=resume, progress=progress
+            panel,
+            horizon,
+            settings,
+            table.fingerprint,
+            started=started,
+            folder=folder,
+            resume=resume,
+            progress=progress,
         )
         source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
         model = _assemble(trained, panel, source)
@@ -263,7 +272,7 @@ class Forecaster(Task):
         panel = self._read(data, header, skip_bad)
         starts = [origins(panel, series, self.horizon, cutoffs) for series in panel.series]
         past = cut_at(panel, [steps[0] if steps else None for steps in starts])
-        choices = asdict(self.settings) | asdict(self.plan)
+        choices = asdict(self.settings) | asdict(self.plan) | {"minutes": None}
         model = _assemble(train(past, self.horizon, choices, panel.fingerprint), past, self.source)
         scored = [(i, step) for i, steps in enumerate(starts) for step in steps]
         if not scored:

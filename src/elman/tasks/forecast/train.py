@@ -1,10 +1,10 @@
 """Training: first without the last horizons, on which a forecaster is calibrated and scored; then on all."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -32,11 +32,14 @@ from elman.tasks.forecast.settings import Settings, defaults, resolve
 from elman.tasks.forecast.smoothing import BANKS
 from elman.tasks.forecast.split import Split, divide, short_cutoffs, shortest, spanned, trainable
 from elman.tasks.settings import split_choices
+from elman.training.budget import Trial, in_time, smaller
 from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.progress import watch
 
 _log = logging.getLogger("elman")
+# Of the minutes, for the first of two trainings: the second has more windows, so that its epochs are longer.
+SHARE: Final = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +66,12 @@ def train(
     choices: dict[str, Any],
     fingerprint: str,
     *,
+    started: float = 0.0,
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = False,
 ) -> Trained:
-    """Train on a panel; `choices` are fields of `Settings` and `Plan`.
+    """Train on a panel; `choices` are fields of `Settings` and `Plan`, whose minutes count since `started`.
 
     A network that has not seen the last horizons decides there how much of the classical forecasts to blend
     in and how wide the bands are, and is scored. Then a second one is trained in the same way on all steps,
@@ -84,13 +88,23 @@ def train(
     for note in panel.notes[len(whole.notes) :]:
         _log.warning(note)
     lengths = [len(series.values) for series in panel.series]
-    settings = resolve(split_choices(choices, Settings)[0], panel, horizon)
+    asked, plan = split_choices(choices, Settings)
+    settings, minutes = resolve(asked, panel, horizon), plan.minutes
     split = divide(lengths, horizon, settings.network_season)
-    _, plan = split_choices(choices, Settings, defaults(split.windows))
     features = Features.fit(panel, [last + horizon for last in split.last])
-    network = _untrained(settings, features, horizon, plan)
-    store = make_store(network, features, panel)
-    problem = WindowProblem(store, split, network.levels, plan)
+
+    def training(size: Mapping[str, Any]) -> Trial:
+        chosen = replace(settings, hidden=size.get("hidden", settings.hidden))
+        _, plan = split_choices(choices | dict(size), Settings, defaults(split.windows))
+        network = _untrained(chosen, features, horizon, plan)
+        problem = WindowProblem(make_store(network, features, panel), split, network.levels, plan)
+        return Trial(network, problem, plan, chosen)
+
+    sizes = smaller({"hidden": settings.hidden or 0}, choices)
+    network, problem, plan, settings = in_time(
+        training, minutes, started, sizes, share=SHARE, folder=folder, resume=resume, progress=progress
+    )
+    store = problem.store
     identity = {"settings": asdict(settings), "horizon": horizon, "data": fingerprint}
     run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
     outcome = watch(run, progress, "training, all but the last horizons")

@@ -1,10 +1,11 @@
 """Next-word prediction and text generation, beside an n-gram."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, Final, final
 
 import numpy as np
@@ -31,6 +32,7 @@ from elman.tasks.generate.stream import LanguageStream
 from elman.tasks.inputs import check_count, check_text, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.training.budget import Trial, in_time, smaller
 from elman.training.loop import Run
 from elman.training.progress import watch
 from elman.typed import typed
@@ -109,7 +111,8 @@ class LanguageModel(Task):
             skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
                 first, rather than to raise DataError for it; refused where they are more than half of all.
         """
-        chosen, _ = split_choices(settings, Settings)  # before a long file is read
+        started = monotonic()
+        chosen, plan = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
         corpus = read_corpus(
@@ -121,10 +124,18 @@ class LanguageModel(Task):
             min_count=chosen.min_count,
             skip_bad=skip_bad,
         )
-        chosen, plan = split_choices(settings, Settings, defaults(len(corpus.train), settings))
-        problem = NextToken(corpus.train, corpus.held_out, chosen, plan)
-        torch.manual_seed(plan.seed)
-        network = LanguageNet(chosen, len(corpus.vocabulary))
+
+        def training(size: Mapping[str, Any]) -> Trial:
+            choices = settings | dict(size)
+            chosen, plan = split_choices(choices, Settings, defaults(len(corpus.train), choices))
+            torch.manual_seed(plan.seed)
+            network = LanguageNet(chosen, len(corpus.vocabulary))
+            return Trial(network, NextToken(corpus.train, corpus.held_out, chosen, plan), plan, chosen)
+
+        sizes = smaller({"hidden": chosen.hidden, "embedding": chosen.embedding}, settings)
+        network, problem, plan, chosen = in_time(
+            training, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
+        )
         identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
         identity["valid"] = corpus.source.get("valid")
         run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)

@@ -81,6 +81,6 @@ def defaults(tokens: int, choices: dict[str, Any]) -> dict[str, Any]:
     """Return settings and plan for a text of this length: a short one is read more often."""
     epochs = choices.get("epochs", min(max(round(TOKENS / max(tokens, 1)), MIN_EPOCHS), MAX_EPOCHS))
     batch = choices.get("batch_size", Plan.batch_size) * choices.get("bptt", Settings.bptt)
-    decay = default_ema_decay(epochs * max(tokens // batch, 1))
+    decay = default_ema_decay(epochs * max(tokens // batch, 1), choices)
     plan = {"patience": max(3, epochs // 3), "learning_rate": 3e-3, "ema_decay": decay}
     return {"epochs": epochs, "dropout": default_dropout(epochs)} | plan

@@ -77,6 +77,6 @@ def defaults(pairs: int, choices: dict[str, Any]) -> dict[str, Any]:
     """Return the defaults of the training plan for this number of pairs."""
     epochs = choices.get("epochs", min(max(round(PAIRS / max(pairs, 1)), MIN_EPOCHS), MAX_EPOCHS))
     batch = choices.get("batch_size", 64 if pairs > 5000 else Plan.batch_size)
-    decay = default_ema_decay(epochs * max(pairs // batch, 1))
+    decay = default_ema_decay(epochs * max(pairs // batch, 1), choices)
     plan = {"patience": max(3, epochs // 3), "learning_rate": 2e-3, "ema_decay": decay}
     return {"epochs": epochs, "batch_size": batch} | plan

@@ -1,8 +1,9 @@
 """Translation of sentences, beside a word-for-word dictionary."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, Final, final
 
 import torch
@@ -37,6 +38,7 @@ from elman.tasks.translate.scores import TranslationEvaluation, corpus_scores
 from elman.tasks.translate.search import Translation, translate
 from elman.tasks.translate.settings import Settings, defaults
 from elman.tasks.translate.stream import TranslationStream
+from elman.training.budget import Trial, in_time, smaller
 from elman.training.loop import Run
 from elman.training.progress import watch
 
@@ -115,6 +117,7 @@ class Translator(Task):
             skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
                 first, rather than to raise DataError for it; refused where they are more than half of all.
         """
+        started = monotonic()
         chosen, plan = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
@@ -122,7 +125,6 @@ class Translator(Task):
         whole = read_pairs(data, source, target, skip_bad)
         pairs, held_out = split_pairs(whole, plan.seed) if valid_pairs is None else (whole, valid_pairs)
         short = without_long_texts(pairs)
-        _, plan = split_choices(settings, Settings, defaults(len(short), settings))
         codec = Codec.fit(short.source, short.target, chosen.vocabulary, chosen.shared_vocabulary)
         train = trainable(encode_pairs(codec, short), whole.name)
         held_out = evenly_spaced(held_out, MAX_HELD_OUT_PAIRS)
@@ -134,9 +136,18 @@ class Translator(Task):
             return corpus_scores([best[0].text for best in greedy], shown.target)[0]["chrf"]
 
         scored = at_most(encode_pairs(codec, held_out), MAX_SCORED_TOKENS)
-        problem = TranslationProblem(train, scored, chosen.label_smoothing, plan, chrf)
-        torch.manual_seed(plan.seed)
-        network = EncoderDecoder(chosen, *codec.sizes)
+
+        def training(size: Mapping[str, Any]) -> Trial:
+            choices = settings | dict(size)
+            chosen, plan = split_choices(choices, Settings, defaults(len(short), choices))
+            problem = TranslationProblem(train, scored, chosen.label_smoothing, plan, chrf)
+            torch.manual_seed(plan.seed)
+            return Trial(EncoderDecoder(chosen, *codec.sizes), problem, plan, chosen)
+
+        sizes = smaller({"hidden": chosen.hidden, "embedding": chosen.embedding}, settings)
+        network, problem, plan, chosen = in_time(
+            training, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
+        )
         identity: dict[str, Any] = {"settings": asdict(chosen), "data": whole.fingerprint}
         identity["valid"] = None if valid_pairs is None else valid_pairs.fingerprint
         # made first: it refuses a checkpoint that doesn't fit
