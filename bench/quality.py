@@ -14,11 +14,19 @@ from typing import Any, Final
 
 import quality_chat
 import quality_language
+import quality_pretrained
 import quality_series
 import quality_text
 import quality_translate
 
-MODULES: Final = (quality_text, quality_series, quality_language, quality_translate, quality_chat)
+MODULES: Final = (
+    quality_text,
+    quality_pretrained,
+    quality_series,
+    quality_language,
+    quality_translate,
+    quality_chat,
+)
 RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     name: run for module in MODULES for name, run in module.RUNS.items()
 }

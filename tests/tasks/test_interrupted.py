@@ -16,6 +16,7 @@ from elman import artifact
 from elman.tasks.chat import problem as chat_problem
 from elman.training import budget
 from elman.training.loop import Run
+from saved_models import SAVED
 
 SMALL: dict[str, Any] = {"hidden": 8, "epochs": 3, "progress": False}
 TEXTS = [f"the film was {'good' if k % 2 else 'bad'} {k % 5}" for k in range(60)]
@@ -36,6 +37,10 @@ FITS: dict[str, Callable[..., Any]] = {
     "classify": lambda folder, **more: elman.Classifier.fit(
         {"text": TEXTS, "label": [text.split()[3] for text in TEXTS]},
         folder=folder, batch_size=16, **SMALL, **more,
+    ),
+    "classify from a language model": lambda folder, **more: elman.Classifier.fit(
+        {"text": TEXTS, "label": [text.split()[3] for text in TEXTS]},
+        folder=folder, batch_size=16, pretrained=SAVED / "generate", epochs=3, progress=False, **more,
     ),
     "forecast": lambda folder, **more: elman.Forecaster.fit(
         SERIES, horizon=4, batch_size=16, folder=folder, **SMALL, **more

@@ -17,6 +17,8 @@ from elman.data.text.vocabulary import (
     UNKNOWN,
     AnyVocabulary,
     Vocabulary,
+    any_tokenizer_from_json,
+    as_tokenizer,
     build_vocabulary,
     empty_vocabulary,
     vocabulary_from_json,
@@ -315,6 +317,19 @@ def test_json_gives_the_vocabulary_back(vocabulary: AnyVocabulary) -> None:
     assert again.to_json() == vocabulary.to_json()
     assert (again.kind, len(again)) == (vocabulary.kind, len(vocabulary))
     assert again.encode("b a").tolist() == vocabulary.encode("b a").tolist()
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [vocabulary_of("character", "ab"), vocabulary_of("word", "a b"), vocabulary_of("space", "a b"), SUBWORDS],
+)
+def test_a_tokenizer_of_another_task_gives_the_same_ids(vocabulary: AnyVocabulary) -> None:
+    text = "b a, ab "
+    for tokenizer in (as_tokenizer(vocabulary), any_tokenizer_from_json(as_tokenizer(vocabulary).to_json())):
+        assert tokenizer.encode(text) == vocabulary.encode(text).tolist()
+        assert tokenizer.tokens(text) == vocabulary.pieces(text)
+        assert tokenizer.stable_prefix(text) == vocabulary.stable_prefix(text)
+        assert len(tokenizer) == len(vocabulary)
 
 
 @pytest.mark.parametrize(

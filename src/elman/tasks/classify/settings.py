@@ -13,6 +13,10 @@ FEW_SEQUENCES, FEW_EPOCHS = 25_000, 30
 MANY_SEQUENCES, MANY_EPOCHS = 200_000, 3
 LEARNING_RATE: Final = 2e-3
 EMA_DECAY: Final = 0.98
+# From a language model: the head begins at this rate, lower layers at a fraction of it (ULMFiT); fewer epochs
+# do, and none is left out, since in the first ones only the head learns.
+FINE_TUNING_RATE: Final = 1e-2
+FINE_TUNING_EPOCHS: Final = 8
 # Networks whose answers are averaged, by the number of rows that there must be fewer of; and their units.
 NETWORKS: Final = {3_000: 5, 12_000: 3}
 SMALL_HIDDEN: Final = 64
@@ -70,11 +74,7 @@ class Settings(TaskSettings):
     dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers")
     embedding_dropout: float = share(0.4, "Dropout of the words' vectors")
     word_dropout: float = share(0.0, "Share of the words that training replaces by the unknown word")
-    tokenizer: str = choice(
-        "word",
-        "What a token is: a word, subword, character, or a word between spaces (space)",
-        *("word", "subword", "character", "space"),
-    )
+    tokenizer: str = choice("word", "What a token is", "word", "subword", "character", "space")
     vocabulary: int = whole(30_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
     crop: int = whole(
         400, "Tokens of a text that a training step reads, from a random place in it", most=MAX_STEPS
@@ -90,13 +90,17 @@ class Settings(TaskSettings):
 
 def defaults(rows: int, choices: dict[str, Any], pretrained: bool = False) -> dict[str, Any]:
     """Return the networks' number and size and the training plan for this number of rows: few texts are read
-    more often, by more and smaller networks, with more patience."""
+    more often, by more and smaller networks, with more patience; fewer times where networks start from a
+    language model."""
+    plan: dict[str, Any] = {"ema_decay": EMA_DECAY}
     networks = next((count for limit, count in NETWORKS.items() if rows < limit), 1)
     model: dict[str, Any] = {"networks": networks, "word_dropout": WORD_DROPOUT}
     if networks > 1:
         model["hidden"] = SMALL_HIDDEN
+    if pretrained:
+        epochs = choices.get("epochs", max(min(FINE_TUNING_EPOCHS, MANY_SEQUENCES // rows), MANY_EPOCHS))
+        return model | plan | {"epochs": epochs, "patience": epochs, "learning_rate": FINE_TUNING_RATE}
     few = min(FEW_SEQUENCES // rows, FEW_EPOCHS)
     epochs = choices.get("epochs", max(few, min(EPOCHS, MANY_SEQUENCES // rows), MANY_EPOCHS))
     patience = max(3, epochs // 2)  # so that the last epochs, of low learning rates, are reached
-    plan = {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE, "ema_decay": EMA_DECAY}
-    return model | plan
+    return model | plan | {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE}
