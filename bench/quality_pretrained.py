@@ -1,4 +1,4 @@
-"""A classifier of few labelled film reviews, started from a language model of 12,000 reviews without labels and
+"""A classifier of few labelled film reviews, started from a language model of 12,000 unlabelled reviews and
 started from nothing, on 1,000 of the official test reviews. Three draws of the labelled reviews.
 
     ELMAN_DATA=... python bench/quality.py pretrained
