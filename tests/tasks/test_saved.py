@@ -1,6 +1,8 @@
 """Folders that elman 0.1.0 saved: they load, answer as they did then, and are saved as they were."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,10 +57,21 @@ def test_a_model_saved_again_has_its_settings_under_the_names_of_today(task: str
     kind: Any = task_class(task)
     settings = renamed(first["settings"], kind.SETTINGS)
     if "plan" in settings:
-        settings["plan"] = renamed(settings["plan"], Plan)
+        settings["plan"] = {"max_steps": None, "minutes": None} | renamed(settings["plan"], Plan)
     assert second["settings"] == ADDED.get(task, {}) | settings
     assert second["data"] == first["data"]
     assert kind.EVALUATION.from_dict(second["scores"]) == kind.EVALUATION.from_dict(first["scores"])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_model_is_loaded_without_what_is_slow_to_import(task: str) -> None:
+    """PyTorch's compiler alone would double the time that a sentence takes on the command line."""
+    slow = ("torch._dynamo", "sympy", "pandas", "matplotlib", "scipy", "sklearn", "lightning_fabric")
+    asked = "" if task == "forecast" else "'good day'"
+    program = f"import sys, elman; elman.load({str(SAVED / task)!r}).predict({asked})"
+    program += f"; sys.exit(', '.join(sys.modules.keys() & {set(slow)!r}) or 0)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def obstacle(stack: Stack, x: Tensor, call: Call, state: State = ()) -> str:
     return _of_this_machine() or torch_internals.obstacle(x, call.reset, *state, *flatten(stack.weights))
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@torch_internals.constant
 def _of_this_machine() -> str:
     target = host.host()
     return target if isinstance(target, str) else ""

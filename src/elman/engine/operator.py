@@ -30,7 +30,7 @@ def scan(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Result[Tensor]
     return spec.result(results)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@torch_internals.constant
 def _name(cell: Cell) -> str:
     """Return a unique name for a cell: its own, numbered where another cell has that."""
     name, number = cell.name, 1

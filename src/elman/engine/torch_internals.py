@@ -2,11 +2,13 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def is_transformed() -> bool:
@@ -42,7 +44,14 @@ def without_autocast(function: Callable[..., Any]) -> Callable[..., Any]:
     return exact
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def constant(function: Function) -> Function:
+    """Let torch.compile take the function's result as a constant, as `torch.compiler.assume_constant_result`
+    does, which first imports the compiler: a second at every start."""
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+@constant
 def has_half_lstm(dtype: torch.dtype) -> bool:
     """Return whether oneDNN builds an LSTM of this half precision on this processor."""
     if dtype == torch.bfloat16:

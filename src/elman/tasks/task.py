@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, NamedTuple, NotRequired, Self, TypedDic
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from elman import artifact, lock
 from elman.artifact import Artifact
@@ -83,6 +84,20 @@ class Source(TypedDict):
     pretrained: NotRequired[RawText]  # likewise, of the model that training started from
 
 
+DRAWS: Final = (Tensor.normal_, Tensor.uniform_)
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Leaves new parameters as they are. On the meta device, to draw them would import PyTorch's compiler."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if getattr(function, "__module__", "") == "torch.nn.init" or function in DRAWS:
+            return next(iter([*args, *(kwargs or {}).values()]))  # the tensor
+        return function(*args, **(kwargs or {}))
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a model consists of on disk, beside its settings and scores.
@@ -115,7 +130,7 @@ class Parts:
             if key.startswith(prefix):
                 first, dot, rest = key.removeprefix(prefix).partition(".")
                 values[today.get(first, first) + dot + rest] = value
-        with torch.device("meta"):
+        with torch.device("meta"), _Uninitialised():
             module = build()
         expected = module.state_dict()
         if differing := sorted(expected.keys() ^ values.keys()):

@@ -172,12 +172,10 @@ class QuantileHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(hidden, count + len(levels))
         # At first the latest season weighs most, the correction is 0, and the quantiles are close together.
-        recency = -torch.arange((count - 1) // 2, dtype=torch.float32)
+        recency = [-float(age) for age in range((count - 1) // 2)]
         nn.init.zeros_(self.out.weight)
         with torch.no_grad():
-            self.out.bias.copy_(
-                torch.cat([recency, recency, torch.zeros(2), torch.full((len(levels) - 1,), -2.0)])
-            )
+            self.out.bias.copy_(torch.tensor([*recency, *recency, 0.0, 0.0, *[-2.0] * (len(levels) - 1)]))
 
     def forward(self, states: Tensor, anchored: Tensor) -> Tensor:
         weights, correction, rises = self.out(self.dropout(states)).split(

@@ -18,7 +18,7 @@ from elman.tasks.settings import (
 from elman.training.plan import Plan
 
 # Tokens that a training should read: the shorter the text, the more epochs, within limits.
-TOKENS: Final = 16_000_000
+TOKENS: Final = 8_000_000
 MIN_EPOCHS, MAX_EPOCHS = 1, 20
 MAX_FULL_VOCABULARY: Final = 20_000  # tokens above which the output is an adaptive softmax
 # The order of the n-gram by the kind of token, best on Tiny Shakespeare and on the Penn Treebank.
