@@ -13,7 +13,7 @@ from elman.data.text.vocabulary import END
 from elman.errors import ArtifactError, ElmanError, UsageError
 from elman.tasks.classify.examples import encode
 from elman.tasks.classify.network import ClassifierNet
-from elman.tasks.classify.pretrained import DECAY, HEAD, STAGE, Start, read_start
+from elman.tasks.classify.pretrained import DECAY, STAGE, Start, read_start
 from elman.tasks.classify.settings import Settings
 from elman.training.groups import Pace
 from saved_models import SAVED
@@ -104,7 +104,7 @@ def test_lower_layers_learn_later_and_more_slowly(folder: Path) -> None:
     start = read_start(folder)
     names = ("head.bias", "layers.weight_hh_l1", "layers.bias_ih_l0", "embedding.weight")
     assert [start.pace(f"members.3.{name}") for name in names] == [
-        Pace(HEAD, 0.0),
+        Pace(1.0, 0.0),
         Pace(DECAY**-1, STAGE),
         Pace(DECAY**-2, 2 * STAGE),
         Pace(DECAY**-3, 2 * STAGE),

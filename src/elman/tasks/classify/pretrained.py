@@ -20,9 +20,6 @@ from elman.tasks.classify.settings import Settings
 from elman.tasks.generate.language_model import LanguageModel
 from elman.training.groups import Pace
 
-# The head learns faster than the rate says: what it reads, pooled outputs, is small (a standard deviation of
-# 0.02 to 0.09 on reviews), so that its weights must become large.
-HEAD: Final = 10.0
 # A layer learns so many times more slowly than the one above it (ULMFiT).
 DECAY: Final = 2.6
 # Share of the run after which the next layer below begins to learn; the third stage trains all.
@@ -93,7 +90,7 @@ class Start:
         the lower a layer, the more slowly."""
         _, _, part, *rest = name.split(".")  # members.0.part
         if part == "head":
-            return Pace(HEAD)
+            return Pace()
         layers = self.model.settings.layers
         depth = layers + 1 if part == "embedding" else layers - int(rest[0].rpartition("_l")[2])
         return Pace(DECAY**-depth, STAGE * min(depth, STAGES))
