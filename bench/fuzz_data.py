@@ -20,8 +20,13 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
+import numpy as np
 import polars as pl
+import soundfile
 
+from elman.data.audio.pcm import pipe_blocks
+from elman.data.audio.read import read_audio
+from elman.data.audio.recordings import read_recordings
 from elman.data.series.panel import read_panel
 from elman.data.table.formats import input_lines
 from elman.data.table.table import read_table
@@ -68,14 +73,36 @@ def originals() -> dict[str, bytes]:
         "a.csv.gz": gzip.compress(csv.encode(), mtime=0),
         "a.txt.gz": gzip.compress(b"The cat sat on the mat.\n" * 20, mtime=0),
         "a.parquet": parquet.getvalue(),
+        **recordings(),
     }
+
+
+def recordings() -> dict[str, bytes]:
+    """Return short recordings of a noisy tone in every format."""
+    generator = np.random.default_rng(0)
+    tone = 0.3 * np.sin(np.arange(4000) * 0.3) + 0.05 * generator.standard_normal(4000)
+    formats = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS", "mp3": "MPEG_LAYER_III", "aiff": "PCM_16"}
+    formats |= {"au": "PCM_16", "nist": "PCM_16"}
+    kinds = [("a." + kind, kind, code) for kind, code in formats.items()]
+    kinds += [("float.wav", "wav", "FLOAT"), ("law.wav", "wav", "ULAW"), ("adpcm.wav", "wav", "MS_ADPCM")]
+    kinds += [
+        ("extensible.wav", "wavex", "PCM_24"),
+        ("long.wav", "rf64", "PCM_16"),
+        ("opus.ogg", "ogg", "OPUS"),
+    ]
+    files = {}
+    for name, kind, code in kinds:
+        file = io.BytesIO()
+        soundfile.write(file, np.stack([tone, tone], 1), 8000, format=kind.upper(), subtype=code)
+        files[name] = file.getvalue()
+    return files
 
 
 def mutate(data: bytes, draw: random.Random) -> bytes:
     """Change a file in one to four places, or as a whole."""
     for _ in range(draw.randint(1, 4)):
         at, to = sorted(draw.randrange(len(data) + 1) for _ in range(2))
-        change = draw.randrange(9)
+        change = draw.randrange(10)
         if change == 0:
             data = data[:at] + bytes([draw.randrange(256)]) + data[at + 1 :]
         elif change == 1:
@@ -94,6 +121,10 @@ def mutate(data: bytes, draw: random.Random) -> bytes:
         elif change == 7:
             encoding = draw.choice(("utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252"))
             data = data.decode("utf-8", "replace").encode(encoding, "replace")
+        elif change == 9:  # a number in a binary header
+            at = draw.randrange(64)
+            number = draw.choice((b"\xff" * 4, b"\0" * 4, b"\x80\0\0\0", b"\0\0\0\x80", draw.randbytes(4)))
+            data = data[:at] + number[: draw.randint(1, 4)] + data[at + 4 :]
         else:
             data = draw.choice((b"", b"\xef\xbb\xbf", b"\n", b"\0")) + data.replace(
                 b"\n", draw.choice((b"\r", b"\r\n", b"\n"))
@@ -127,6 +158,10 @@ def readers(path: Path, draw: random.Random) -> Iterator[tuple[str, Callable[[],
     yield "panel", lambda: read_panel(read_table(path, header=header, skip_bad=skip))
     yield "lines", lambda: list(input_lines(str(path)))
     yield "standard input", from_stdin
+    yield "audio", lambda: read_audio(path, 16000)
+    yield "audio in memory", lambda: read_audio(path.read_bytes(), 8000, draw.choice((None, 8000)))
+    yield "audio pipe", lambda: list(pipe_blocks(io.BytesIO(path.read_bytes()), "pipe", 16000, 8000))
+    yield "recordings", lambda: read_recordings(path, labelled=False).load(8000, len)
 
 
 def wrong_endings(seed: int, folder: Path, files: dict[str, bytes]) -> Iterator[str]:

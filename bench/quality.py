@@ -14,18 +14,15 @@ from typing import Any, Final
 
 import quality_chat
 import quality_language
-import quality_pretrained
+import quality_scope
 import quality_series
+import quality_speech
 import quality_text
 import quality_translate
 
 MODULES: Final = (
-    quality_text,
-    quality_pretrained,
-    quality_series,
-    quality_language,
-    quality_translate,
-    quality_chat,
+    *(quality_text, quality_scope, quality_series, quality_speech),
+    *(quality_language, quality_translate, quality_chat),
 )
 RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     name: run for module in MODULES for name, run in module.RUNS.items()

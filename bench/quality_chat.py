@@ -1,10 +1,15 @@
 """A chatbot on public data (variable ELMAN_DATA), through the public API.
 
 ELMAN_DATA=... python bench/quality.py dialog ranker small_talk
+ELMAN_DATA=... python bench/quality_chat.py dialog FOLDER [epochs=2 ...]
+
+The second command keeps the model in a folder, scores the one that is there already, goes on with a training
+that was interrupted, and prints the thirty replies as a table.
 """
 
 import json
 import random
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -52,33 +57,28 @@ PROMPTS: Final = (
 )
 
 
-def dialog(**settings: Any) -> dict[str, Any]:
+def dialog(folder: str | None = None, **settings: Any) -> dict[str, Any]:
     """DailyDialog: trained on train, the best model chosen on validation. Test dialogues that occur word for
     word in train are dropped; "strict" also drops those that share a turn of 8 words or more with it, case
     and punctuation aside."""
-    file = _data("chat/dailydialog") / "dailydialog.jsonl"
-    parts: dict[str, list[list[str]]] = {}
-    for line in file.read_text().splitlines():
-        row = json.loads(line)
-        parts.setdefault(row["split"], []).append(row["turns"])
-    train_dialogues = {tuple(turns) for turns in parts["train"]}
-    test = [turns for turns in parts["test"] if tuple(turns) not in train_dialogues]
-    train_turns = {_plain(turn) for turns in parts["train"] for turn in turns}
-    strict = [
-        turns for turns in test if not any(_long(turn) and _plain(turn) in train_turns for turn in turns)
-    ]
+    parts = _dialogues()
     start = time.perf_counter()
-    model = elman.Chatbot.fit(parts["train"], valid=parts["validation"], **{"epochs": EPOCHS} | settings)
-    seconds = time.perf_counter() - start
-    scoring = time.perf_counter()
-    results = {"dialogues": model.evaluate(test), "strict": model.evaluate(strict)}
+    files = {path.name for path in Path(folder).glob("*")} if folder is not None else set()
+    if "config.json" in files and "checkpoint.pt" not in files:
+        model = elman.load(folder)
+    else:
+        options = {"epochs": EPOCHS, "folder": folder, "resume": "checkpoint.pt" in files} | settings
+        model = elman.Chatbot.fit(parts["train"], valid=parts["validation"], **options)
+    seconds, scoring = time.perf_counter() - start, time.perf_counter()
+    results = {name: model.evaluate(parts[name]) for name in ("dialogues", "strict")}
     return {
         "score": results["dialogues"].scores["perplexity"],
-        "test dialogues": len(test),
-        "strict dialogues": len(strict),
+        "test dialogues": len(parts["dialogues"]),
+        "strict dialogues": len(parts["strict"]),
         "seconds": round(seconds, 1),
         "seconds to score": round(time.perf_counter() - scoring, 1),
         "settings": asdict(model.settings),
+        "weights": None if model.rank_weights is None else model.rank_weights.tolist(),
         "replies": replies(model),
     } | {name: result.to_dict() for name, result in results.items()}
 
@@ -126,6 +126,37 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
 }
 
 
+def main(figure: str, folder: str, *options: str) -> None:
+    """Compute a figure of `dialog` or `ranker` with the model in a folder, which is trained if it is not
+    there yet, with settings such as "epochs=2"."""
+    figures = {"dialog": dialog, "ranker": ranker}
+    if figure not in figures:
+        sys.exit(f"there is no figure {figure!r} of a model in a folder: there are {', '.join(figures)}")
+    settings = {name: int(value) for name, value in (option.split("=") for option in options)}
+    result = figures[figure](folder=folder, **settings)
+    print(json.dumps({"figure": figure} | result), flush=True)
+    for row in result["replies"]:
+        print(f"| {row['prompt']} | {row['reply']} | {'retrieved' if row['retrieved'] else 'written'} |")
+
+
+def _dialogues() -> dict[str, list[list[str]]]:
+    """Return DailyDialog's parts, and of its test dialogues those that are scored."""
+    file = _data("chat/dailydialog") / "dailydialog.jsonl"
+    parts: dict[str, list[list[str]]] = {}
+    for line in file.read_text().splitlines():
+        row = json.loads(line)
+        parts.setdefault(row["split"], []).append(row["turns"])
+    train = {tuple(turns) for turns in parts["train"]}
+    train_turns = {_plain(turn) for turns in parts["train"] for turn in turns}
+    parts["dialogues"] = [turns for turns in parts["test"] if tuple(turns) not in train]
+    parts["strict"] = [
+        turns
+        for turns in parts["dialogues"]
+        if not any(_long(turn) and _plain(turn) in train_turns for turn in turns)
+    ]
+    return parts
+
+
 def _pairs(file: Path) -> list[list[str]]:
     """Read lists of turns, "- - question" and "  - answer" below it, as pairs of neighbours."""
     talks: list[list[str]] = []
@@ -143,3 +174,9 @@ def _plain(turn: str) -> str:
 
 def _long(turn: str) -> bool:
     return len(_plain(turn).split()) >= MIN_WORDS
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit("which figure, and in which folder?")
+    main(*sys.argv[1:])

@@ -167,6 +167,12 @@ def test_a_cell_prints_its_equations(kind: str) -> None:
     assert str(twin) == repr(twin)  # there is no source of what was run from text
 
 
+def test_a_forget_gate_of_a_memory_begins_open() -> None:
+    assert cells.LSTM.forget_bias == 1.0
+    assert cells.GRU.forget_bias is None and cells.Elman.forget_bias is None
+    assert CELLS["mgu"].forget_bias is None, "its f is an update gate"
+
+
 def test_a_cell_that_cannot_be_found_again_is_not_pickled() -> None:
     @cell(gates="h", state="h")
     def Local(x, u):

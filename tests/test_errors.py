@@ -2,7 +2,7 @@
 
 import pytest
 
-from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError, suggestion
+from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError, counted, suggestion
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,8 @@ def test_suggestion_without_choices() -> None:
 def test_a_wrong_call_exits_with_2_and_failed_work_with_1(kind: type[ElmanError], code: int) -> None:
     assert kind("why").exit_code == code
     assert issubclass(kind, ValueError) == (code == 2)  # so that callers may catch the built-in error
+
+
+def test_numbers_with_their_nouns() -> None:
+    assert counted(1, "text") == "1 text" and counted(2000, "text") == "2000 texts"
+    assert counted(0, "reply", "replies") == "0 replies" and counted(1, "series", "series") == "1 series"

@@ -123,7 +123,7 @@ KINDS: dict[str, tuple[Any, str, Callable[[Any], bool]]] = {
     "cell": (
         cell("lstm"),
         f"one of {', '.join(CELLS)}",
-        lambda v: type(v) is str and v in CELLS,
+        lambda v: type(v) is str and v.lower() in CELLS,
     ),
     "custom": (
         rows_of.custom(2, "help", int, "an even number", lambda v: whole(v) and v % 2 == 0),

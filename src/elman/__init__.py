@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
     from elman.nn import GRU, LSTM, RNN, Recurrent
     from elman.nn.replace import replace, round_weights
-    from elman.tasks import Chatbot, Classifier, Forecaster, LanguageModel, Translator, load
+    from elman.tasks import Chatbot, Classifier, Forecaster, LanguageModel, Transcriber, Translator, load
 
 __all__ = [
     "GRU",
@@ -30,6 +30,7 @@ __all__ = [
     "LanguageModel",
     "Recurrent",
     "TrainingError",
+    "Transcriber",
     "Translator",
     "UsageError",
     "__version__",
@@ -45,7 +46,10 @@ _HOME: Final = {
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
     "nn.replace": ("replace", "round_weights"),
-    "tasks": ("Chatbot", "Classifier", "Forecaster", "LanguageModel", "Translator", "load"),
+    "tasks": (
+        *("Chatbot", "Classifier", "Forecaster", "LanguageModel"),
+        *("Transcriber", "Translator", "load"),
+    ),
 }
 
 

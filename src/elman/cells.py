@@ -42,6 +42,13 @@ class Cell:
         """Return whether the cell reads `u`, and so has a recurrent matrix."""
         return "u" in self.parts
 
+    @property
+    def forget_bias(self) -> float | None:
+        """Return the bias with which gate `f` begins in a network that must remember for long, or None if
+        there is no gate that keeps a state `c`: elsewhere f may be an update gate. Jozefowicz et al., ICML
+        2015."""
+        return 1.0 if "f" in self.gates and "c" in self.state else None
+
     def __call__(self, x: Any, u: Any, s: Any, w: Any) -> tuple[Any, ...]:
         """Take one step, on tensors for the eager engine or on symbols for the tracer."""
         arguments = {"x": x, "u": u, "s": s, "w": w}

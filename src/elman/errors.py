@@ -36,6 +36,11 @@ class TrainingError(ElmanError):
     """Training that had to stop: the loss became NaN or infinite, or a checkpoint does not fit."""
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: "1 text", "2 texts"; `plural` is for a noun that takes no s."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
 def suggestion(word: str, choices: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the choice closest to `word`, or "" if none is close."""
     if len(word) > MAX_NAME_CHARACTERS:

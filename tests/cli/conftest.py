@@ -15,6 +15,7 @@ import pytest
 
 from command_line import Call, Done, Run, Trained
 from elman import cli
+from tones import write_words
 
 SENTENCE = "they love deep learning.\n"
 SIZE = "--epochs 1 --hidden 8 --embedding 8"
@@ -25,6 +26,7 @@ TRAIN = {
     "generate": "text.txt --tokenizer character --epochs 1 --hidden 16 --embedding 8 --bptt 16",
     "translate": f"a.x a.y --valid a.x,a.y {SIZE} --vocabulary 300",
     "chat": f"pairs.tsv {SIZE} --vocabulary 300 --max-tokens 6",
+    "transcribe": "recordings.csv --epochs 1 --hidden 8 --live",
 }
 
 
@@ -63,11 +65,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "two.x": "eins\nzwei\n",
         "one.y": "one\n",
         "pairs.tsv": "".join(f"hello {k}\tgood day {k}\n" for k in range(20)),
+        "lists.jsonl": '{"review": "a film", "stars": ["good", "bad"]}\n',
+        "unknown.csv": "review,stars\na film,odd\n",
+        "words.csv": "\n".join(["un,en", *(f"un {k} kato,a {k} cat" for k in range(40))]),
+        "other.csv": "month,rain\n2013-01-01,3\n2013-02-01,4\n",
         "bad.jsonl": '{"turns": ["a", "b"]}\n{"messages": 3}\n',
         "empty.jsonl": "",
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
+    write_words(folder, 4)
+    rows = [f"{path.name},{path.name.split('_')[0]}" for path in sorted(folder.glob("*.wav"))]
+    (folder / "recordings.csv").write_text("\n".join(["audio,text", *rows]))
     (folder / "latin.txt").write_bytes("café ".encode("latin-1") * 100)
     return folder
 

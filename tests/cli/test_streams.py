@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -83,16 +84,36 @@ def test_each_line_of_a_pipe_is_answered_as_it_comes(
     assert list(answers) == []
 
 
-@pytest.mark.parametrize(
-    ("number", "seconds"), [(signal.SIGINT, 0.4), (signal.SIGINT, 4), (signal.SIGTERM, 4)]
-)
-def test_a_signal_ends_the_command_without_a_traceback(number: int, seconds: float, trained: Trained) -> None:
-    """During the imports, or while it waits for a line."""
-    command = [sys.executable, "-m", "elman", "predict", str(trained("classify")), "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_command_that_waits_for_a_line(number: int, trained: Trained) -> None:
+    with predicting(trained("classify")) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(b"good\n")
+        process.stdin.flush()
+        assert process.stdout.readline()
+        assert ended(process, number) == (128 + number, "")
+
+
+@pytest.mark.parametrize("seconds", [0.4, 1.2])
+def test_a_signal_during_the_imports_ends_the_command(seconds: float, trained: Trained) -> None:
+    with predicting(trained("classify")) as process:
         time.sleep(seconds)
-        process.send_signal(number)
-        assert process.stderr is not None
-        err = process.stderr.read().decode()
-        assert process.wait(60) in (128 + number, -number)
-    assert "Traceback" not in err
+        code, err = ended(process, signal.SIGINT)
+    assert code in (128 + signal.SIGINT, -signal.SIGINT) and "Traceback" not in err
+
+
+def predicting(model: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "elman", "predict", str(model), "-"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def ended(process: "subprocess.Popen[bytes]", number: int) -> tuple[int, str]:
+    """Send a signal; return the exit code and what standard error held."""
+    process.send_signal(number)
+    try:
+        code = process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    assert process.stderr is not None
+    return code, process.stderr.read().decode()

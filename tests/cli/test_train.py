@@ -54,10 +54,10 @@ class Recorder:
     tests: ClassVar[list[tuple[Any, dict[str, Any]]]]
 
     @classmethod
-    def check_data(cls, data: Any, **options: Any) -> None:
-        if data == "missing.csv":
+    def check_data(cls, test: Any, data: Any = None, **options: Any) -> None:
+        if test == "missing.csv":
             raise DataError("missing.csv does not exist")
-        cls.checks.append((data, options))
+        cls.checks.append((test, options | {"data": data}))
 
     @classmethod
     def fit(cls, data: Any, **options: Any) -> "Recorder":
@@ -169,6 +169,20 @@ def test_options_are_arguments_of_fit(task: str) -> None:
     assert {*rows(settings_of(task).ARGUMENTS), "folder", "resume", "progress"} <= parameters.keys()
 
 
+def test_none_is_a_number_left_to_the_data(run: Run, refused: Callable[..., None], recorder: type) -> None:
+    run("train forecast data.csv --horizon 2 --minutes none --max-steps NULL --context none --hidden 4")
+    assert fitted(recorder) == {
+        "horizon": 2,
+        "minutes": None,
+        "max_steps": None,
+        "context": None,
+        "hidden": 4,
+    }
+    refused("train classify data.csv --minutes ten --force", "'ten' is not a number or none")
+    refused("train classify data.csv --max-steps 2.5 --force", "'2.5' is not an integer or none")
+    refused("train classify data.csv --epochs none --force", "Invalid value for '--epochs'")
+
+
 def test_none_and_lists(run: Run, recorder: type[Recorder]) -> None:
     run("train classify data.csv --class-weights none --label none --force")
     assert fitted(recorder) == {"class_weights": None, "label": "none"}
@@ -248,7 +262,7 @@ def test_test_data_are_looked_at_before_the_training(
     run: Run, refused: Callable[..., None], recorder: type[Recorder]
 ) -> None:
     run("train classify data.csv --no-header --text 1 --test new.csv")
-    assert recorder.checks == [("new.csv", {"header": False, "text": "1"})]
+    assert recorder.checks == [("new.csv", {"header": False, "text": "1", "data": "data.csv"})]
     refused("train classify data.csv --test missing.csv --save m", "missing.csv does not exist")
     refused(
         "train classify - --test - --save m", "standard input can be read only once: name a file for --test"
@@ -266,7 +280,11 @@ def test_test_data_are_looked_at_before_the_training(
         (f"{CLASSIFY} --test nope.csv", "nope.csv does not exist"),
         (f"{CLASSIFY} --test {{sales.csv}}", "no column 'review'"),
         (f"{CLASSIFY} --valid nope.csv", "nope.csv does not exist"),
-        ("train forecast {sales.csv} --horizon 6 --value sales --test {reviews.csv}", "no column 'sales'"),
+        ("train forecast {sales.csv} --horizon 6 --value sales --test {reviews.csv}", "no column 'month'"),
+        (f"{CLASSIFY} --test {{lists.jsonl}}", "holds lists; give text"),
+        (f"{CLASSIFY} --test {{unknown.csv}}", "the label 'odd' in column 'stars' is not among those"),
+        ("train forecast {sales.csv} --horizon 6 --test {other.csv}", "no column 'sales'"),
+        ("train translate {words.csv} --test {other.csv}", "no column"),
         ("train generate {text.txt} --test {latin.txt}", "is not UTF-8"),
         ("train generate {text.txt} --test {reviews.csv}", "no column 'text'"),
         ("train translate {a.x} {a.y} --test {two.x},{one.y}", "2 lines"),

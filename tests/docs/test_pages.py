@@ -14,6 +14,7 @@ from command_line import Call
 from elman.demo import series
 from elman.tasks import TASKS, task_class
 from pages import run_page
+from tones import write_words
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -41,6 +42,10 @@ def data(tmp_path: Path) -> None:
     talks = [[f"Hello {k}!", "Hello, how are you?", f"It is {k} today.", "Good."] for k in range(40)]
     lines = {
         "reviews.csv": ["review,stars", *rows],
+        "tickets.csv": [
+            "body,tags",
+            *(f"{text},{'bad;rare' if 'not' in text else 'good'}" for text in films),
+        ],
         "test.csv": ["review,stars", "a good film,good", "it was not good,bad"],
         "reviews.txt": ["a good film", "not good"],
         "plays.txt": [PLAY.format(k) for k in range(60)],
@@ -53,6 +58,8 @@ def data(tmp_path: Path) -> None:
     }
     for name, content in lines.items():
         (tmp_path / name).write_text("".join(f"{line}\n" for line in content))
+    (tmp_path / "digits").mkdir()
+    write_words(tmp_path / "digits", 4)
     series.sales()[-132:].select(month="ds", sales="y").write_csv(tmp_path / "sales.csv")
 
 

@@ -65,3 +65,10 @@ def test_plain_tensors_are_no_obstacle() -> None:
     x = torch.ones(1)
     assert torch_internals.obstacle(x) == torch_internals.obstacle(nn.Parameter(x)) == ""
     assert torch_internals.obstacle(x.as_subclass(Own)) == "kernels take plain tensors, not Own"
+
+
+def test_a_constant_is_marked_as_pytorch_does() -> None:
+    plain, ours = (lambda: 1), (lambda: 1)
+    torch.compiler.assume_constant_result(plain)  # type: ignore[no-untyped-call]
+    torch_internals.constant(ours)
+    assert vars(ours) == vars(plain) != {}

@@ -13,6 +13,9 @@ from typing import Any, Final
 import safetensors.torch
 import torch
 
+from audio_files import encoded
+from tones import RATE, sentence
+
 Files = dict[str, bytes]
 
 NESTED: Final[Any] = json.loads("[" * 50 + "]" * 50)
@@ -269,7 +272,7 @@ TEXT: Final = "I love the old book. They read it, and I read it.\n" * 3
 def use(model: Any, folder: Path) -> None:
     """Do with a model what its users do. May raise UsageError and DataError for the input."""
     str(model.validation), model.card(), json.dumps(model.validation.to_dict(), allow_nan=False)
-    model.save(folder)
+    model.save(folder, overwrite=True)
     USES[model.task](model, folder)
 
 
@@ -309,6 +312,18 @@ def _chat(model: Any, folder: Path) -> None:
         str(model.evaluate(TALK))
 
 
+def _transcribe(model: Any, folder: Path) -> None:
+    samples = sentence("one two", 1)
+    model.predict(samples, RATE), model.predict([samples.tobytes()], RATE, words=True)
+    (folder / "said").mkdir(exist_ok=True)
+    (folder / "said" / "one_1.wav").write_bytes(encoded(samples, RATE))
+    list(map(str, model.answers(str(folder / "said"))))
+    str(model.evaluate(folder / "said", pattern="{label}_{n}.wav"))
+    if not model.settings.bidirectional:
+        stream = model.stream(hot_words=[model.alphabet.labels[-1]])
+        stream.push(samples), stream.result(), stream.finish()
+
+
 def _forecast(model: Any, folder: Path) -> None:
     columns = model.history.columns
     stream = model.stream(model.history.series[0].name)
@@ -331,4 +346,5 @@ USES: Final = {
     "translate": _translate,
     "chat": _chat,
     "forecast": _forecast,
+    "transcribe": _transcribe,
 }

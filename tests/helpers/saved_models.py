@@ -1,10 +1,12 @@
-"""The folders that elman 0.1.0 saved, and questions to the models in them."""
+"""The folders that early versions of elman saved, and questions to the models in them."""
 
 import json
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+
+from tones import RATE, sentence
 
 SAVED: Final = Path(__file__).parents[1] / "tasks" / "saved"
 QUESTIONS: Final[dict[str, Any]] = {
@@ -19,6 +21,8 @@ def answers(model: Any) -> Any:
     """The model's answers to the questions of its task, as JSON values."""
     if model.task == "forecast":
         return [[str(day), *numbers] for _, day, *numbers in model.predict().iter_rows()]
+    if model.task == "transcribe":
+        return [list(word) for word in model.predict(sentence("one two three", 5), RATE, words=True)]
     if model.task == "classify":
         return model.predict(QUESTIONS[model.task], probabilities=True)
     return [[list(answer) for answer in best] for best in model.predict(QUESTIONS[model.task], count=3)]

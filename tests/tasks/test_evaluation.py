@@ -15,7 +15,18 @@ from hypothesis import strategies as st
 
 from elman.atomic import writing
 from elman.errors import TrainingError
-from elman.tasks.evaluation import Evaluation, Metric, Scores, failure_note, overlap_note
+from elman.tasks.evaluation import (
+    Evaluation,
+    Metric,
+    Scores,
+    failure_note,
+    few_note,
+    overlap_note,
+    sample_rows,
+    training_notes,
+)
+from elman.training.loop import Outcome
+from elman.training.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +158,28 @@ def test_a_task_says_what_its_scores_are() -> None:
 @given(st.lists(st.integers(0, 5)), st.lists(st.integers(0, 5)))
 def test_texts_that_were_trained_on_are_counted(hashes: list[int], training: list[int]) -> None:
     shared = len([one for one in hashes if one in training])
-    note = f"{shared} of these {len(hashes)} texts were trained on, which flatters all scores"
-    assert overlap_note(hashes, torch.tensor(training), "texts") == ((note,) if shared else ())
+    texts, were = "text" if len(hashes) == 1 else "texts", "was" if shared == 1 else "were"
+    note = f"{shared} of {len(hashes)} {texts} {were} trained on, which flatters all scores"
+    assert overlap_note(hashes, torch.tensor(training), "text") == ((note,) if shared else ())
+
+
+def test_few_things_are_counted() -> None:
+    assert few_note(1, "text") == ("only 1 different text was scored, too few to rely on",)
+    assert few_note(2, "reply") and few_note(10, "text") == ()
+    rows, notes = sample_rows(5, 2, "pair")
+    assert rows == [0, 2] and notes == ("training was interrupted, so only 2 of 5 held-out pairs are scored",)
+
+
+def test_a_training_that_minutes_cut_short_says_so() -> None:
+    def notes(plan: Plan, stopped: str = "finished", **choices: Any) -> tuple[str, ...]:
+        return training_notes(Outcome({}, stopped, 1, 2.0, epochs=0.21), plan, choices)
+
+    cut = Plan(minutes=0.5, max_steps=1, epochs=30)
+    assert notes(cut) == (
+        "minutes=0.5 was enough for 1 step, 0.21 of 30 epochs: more minutes may give better scores",
+    )
+    assert notes(cut, max_steps=1) == (), "as it was asked for"
+    assert notes(cut, "early") == notes(Plan(minutes=5)) == notes(Plan(max_steps=1), max_steps=1) == ()
 
 
 def test_a_note_of_a_failure_has_no_path() -> None:

@@ -20,6 +20,7 @@ import mutants
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks import TASKS
 from saved_models import SAVED, answers, assert_close, config
+from tones import write_words
 
 each_task = pytest.mark.parametrize("task", TASKS)
 
@@ -66,6 +67,8 @@ HUGE = {
     "season": 10**9,
     "bptt": 10**12,
     "crop": 10**12,
+    "front": 65_536,
+    "bins": 10**9,
     "logit_scale": 1e300,
     "quantiles": [k / 10_001 for k in range(1, 10_001)],
 }
@@ -137,7 +140,7 @@ PARTS: list[tuple[str, str, str, Any, str]] = [
     ("classify", "labels.json", "", ["a", "a"], "labels.json must hold different labels"),
     ("classify", "labels.json", "", [], "labels.json must hold different labels"),
     ("classify", "labels.json", "", ["a", "\udc80"], r"labels.json\[1\] must be a text of whole characters"),
-    ("classify", "labels.json", "", {"a": 1}, "labels.json must be a list"),
+    ("classify", "labels.json", "", {"a": 1}, "labels.json has unknown or missing entries"),
     ("classify", "config.json", "elman/settings/pooling", 5, "pooling must be some of mean, max, last"),
     ("classify", "config.json", "elman/settings/columns", {"text": 1, "label": 2}, "columns.text must be"),
     ("classify", "config.json", "elman/settings/columns", ["text", "label"], "columns must be an object"),
@@ -285,7 +288,7 @@ def test_mutants(task: str, original: mutants.Files, tmp_path: Path) -> None:
                 if number % 8 == 0:  # for the rest it is slow
                     mutants.use(model, tmp_path / "again")
                 else:
-                    str(model.validation), model.card(), model.save(tmp_path / "again")
+                    str(model.validation), model.card(), model.save(tmp_path / "again", overwrite=True)
             except (UsageError, DataError):
                 continue
         worked += 1
@@ -341,10 +344,18 @@ def _chatted(place: Path, quick: dict[str, Any]) -> Any:
     return elman.Chatbot.fit(place / "data.tsv", **options, **quick)
 
 
+def _transcribed(place: Path, quick: dict[str, Any]) -> Any:
+    write_words(place, 4)
+    rows = [f"{path.name},{path.name.split('_')[0]}\n" for path in sorted(place.glob("*.wav"))]
+    (place / "data.csv").write_text("audio,text\n" + "".join(rows))
+    return elman.Transcriber.fit(place / "data.csv", **quick)
+
+
 TRAININGS = {
     "classify": _classified,
     "forecast": _forecast,
     "generate": _generated,
     "translate": _translated,
     "chat": _chatted,
+    "transcribe": _transcribed,
 }

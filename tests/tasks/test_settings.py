@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elman import cells
 from elman.errors import UsageError
 from elman.settings import argument, choice, whole
 from elman.tasks.classify.settings import Settings as ClassifierSettings
@@ -97,14 +99,14 @@ def test_saved_values_get_the_names_of_today() -> None:
 
 
 def test_weights_are_averaged_over_500_steps_or_a_share_of_a_short_run() -> None:
-    decays = [default_ema_decay(steps) for steps in (1, 25, 1000, 12_500, 10**7)]
+    decays = [default_ema_decay(steps, {}) for steps in (1, 25, 1000, 12_500, 10**7)]
     assert decays == pytest.approx([0, 0, 0.975, 0.998, 0.998])
 
 
 @given(st.integers(1, 10**9))
 def test_the_decay_of_the_average_fits_into_a_plan(steps: int) -> None:
-    assert default_ema_decay(steps) <= default_ema_decay(steps + 1)
-    Plan(ema_decay=default_ema_decay(steps))
+    assert default_ema_decay(steps, {}) <= default_ema_decay(steps + 1, {})
+    Plan(ema_decay=default_ema_decay(steps, {}))
 
 
 def test_what_is_read_more_often_is_dropped_more() -> None:
@@ -129,4 +131,19 @@ def test_a_cell_is_found_however_its_name_is_written() -> None:
     assert ClassifierSettings(cell="PeepholeLSTM").cell == "peephole-lstm"
     for odd in ("lstn", "", None, 3):
         with pytest.raises(UsageError, match="cell must be one of elman, elman-relu, lstm"):
+            ClassifierSettings(cell=odd)  # type: ignore[arg-type]
+
+
+def test_a_cell_itself_is_taken_by_its_name() -> None:
+    assert ClassifierSettings(cell=cells.GRU).cell == "gru"  # type: ignore[arg-type]
+
+    @cells.cell(gates="h", state="h")
+    def MyCell(x: Any, u: Any) -> Any:
+        return x.h + u.h
+
+    class Own:
+        pass
+
+    for odd, name in ((MyCell, "MyCell"), (Own, "Own"), (torch.tanh, "tanh")):
+        with pytest.raises(UsageError, match=f"elman has no cell {name}: choose one by its name, or train a"):
             ClassifierSettings(cell=odd)  # type: ignore[arg-type]

@@ -262,6 +262,31 @@ def test_unknown_and_missing_settings_are_named(task: str) -> None:
             kind.from_artifact(replace(model, settings=settings))
 
 
+@each_task
+def test_a_model_is_shown_in_three_lines(task: str) -> None:
+    kind = task_class(task)
+    model = kind.from_artifact(saved(task))
+    name, size, data = repr(model).splitlines()
+    assert name == f"<elman.{kind.__name__}"
+    assert size.startswith(f" {model.settings.cell} of {model.settings.hidden} units, ")
+    count = sum(tensor.numel() for tensor in model.network.parameters())
+    assert size.endswith(f"; {count} parameters")
+    assert data.startswith(" trained on ") and model.source["source"] in data
+
+
+@each_task
+def test_another_model_is_replaced_only_when_told(task: str, tmp_path: Path) -> None:
+    model = task_class(task).from_artifact(saved(task))
+    model.save(tmp_path / "m")
+    before = (tmp_path / "m" / "config.json").stat()
+    with pytest.raises(
+        UsageError, match="m already holds a model: name another folder, or give overwrite=True"
+    ):
+        model.save(tmp_path / "m")
+    assert (tmp_path / "m" / "config.json").stat() == before
+    model.save(tmp_path / "m", overwrite=True)
+
+
 # ---- the pieces, on a task of its own
 
 

@@ -36,9 +36,28 @@ def test_a_line_a_validation_without_a_terminal(capsys: pytest.CaptureFixture[st
     assert re.fullmatch(pattern.format(1, 2), reported[0]) and re.fullmatch(pattern.format(2, 4), reported[1])
 
 
+def test_early_stopping_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    class Worse(Sums):
+        error = 0.0
+
+        def validate(self, model: Any) -> dict[str, float]:
+            self.error += 1
+            return {"error": self.error}
+
+    plan = Plan(epochs=9, batch_size=12, patience=2)
+    outcome = watch(Run(Toy(), Worse(plan), plan), True, "toy")
+    assert outcome.stopped == "early" and outcome.epochs == 3
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "toy: stopped early in epoch 3 of 9: 2 validations without a better held-out error; "
+        "the best, error 1, is kept"
+    )
+    watch(Run(Toy(), Worse(plan), plan), False)
+    assert capsys.readouterr().err == ""
+
+
 def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     outcome = watch(Run(Toy(), Sums(PLAN), PLAN), progress=False)
-    assert outcome.steps == 4 and capsys.readouterr() == ("", "")
+    assert (outcome.steps, outcome.epochs) == (4, 2) and capsys.readouterr() == ("", "")
 
 
 def test_a_signal_is_answered_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

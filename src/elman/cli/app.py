@@ -5,7 +5,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from elman.cli import chat, demo, run, show, streams, train
+from elman.cli import chat, demo, dictate, run, show, streams, train
 from elman.errors import ElmanError
 from elman.version import __version__
 
@@ -14,11 +14,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Recurrent networks for sequences: train, evaluate and run them on text and time series.\n\n"
+    help="Recurrent networks for sequences: train, evaluate and run them on text, speech and time series.\n\n"
     "Example: elman train classify reviews.csv --text review --label stars --save runs/reviews",
 )
 app.add_typer(train.app, name="train")
-for command in (run.evaluate, run.predict, run.generate, chat.chat, show.show, demo.demo):
+for command in (run.evaluate, run.predict, run.generate, chat.chat, dictate.dictate, show.show, demo.demo):
     app.command()(command)
 
 

@@ -39,6 +39,16 @@ def chosen_options(model: Any, verb: str, **options: Any) -> dict[str, Any]:
     return chosen
 
 
+def lines_of(path: Path | None) -> list[str] | None:
+    """Return the lines of a file that are not blank. Raises DataError if it can't be read or holds none."""
+    if path is None:
+        return None
+    from elman.data.table.encoding import clean
+    from elman.data.table.formats import read_bytes
+
+    return [line for line in clean(read_bytes(path), str(path)).decode().splitlines() if line.strip()]
+
+
 def first_process() -> bool:
     """Return whether this is the process that prints, where torchrun started several."""
     return os.environ.get("RANK", "0") == "0"

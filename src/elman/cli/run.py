@@ -19,6 +19,7 @@ from elman.cli.options import (
     SkipBad,
     Translations,
     chosen_options,
+    lines_of,
     show_result,
 )
 from elman.cli.streams import ESCAPES
@@ -31,10 +32,17 @@ def evaluate(
     translations: Translations = None,
     text: Annotated[str | None, typer.Option(help="Column of the text, if not as in training")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the label, if not as in training")] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="What separates several labels of a text, if not as in training")
+    ] = None,
+    audio: Annotated[str | None, typer.Option(help="Column of the recordings, if not as in training")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="Names of recordings, such as {label}_{speaker}_{n}.wav")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Column of the sentences to translate")] = None,
     target: Annotated[str | None, typer.Option(help="Column of their translations")] = None,
     backtest: Annotated[
-        int | None, typer.Option(help="Forecasts: train anew before the last N horizons")
+        int | None, typer.Option(min=1, help="Forecasts: train anew before the last N horizons")
     ] = None,
     adapt: Annotated[
         bool, typer.Option("--adapt", help="Language models: adapt to the words just read")
@@ -60,11 +68,13 @@ def evaluate(
         raise UsageError(f"--backtest is for forecasts: a {loaded.task!r} model has no past to cut off")
     if translations is not None and loaded.SETTINGS.FILES < 2:
         raise UsageError(f"a {loaded.task!r} model is scored on one file, not on two")
-    columns = {"text": text, "label": label, "source": source, "target": target}
+    columns = {"text": text, "label": label, "separator": separator, "source": source, "target": target}
     options = chosen_options(
         loaded,
         verb,
         **columns,
+        audio=audio,
+        pattern=pattern,
         adapt=adapt or None,
         header=None if header else False,
         skip_bad=skip_bad or None,
@@ -87,6 +97,15 @@ def predict(
     count: Annotated[
         int | None, typer.Option(help="Answers to each line: next words, translations, replies")
     ] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Speech: samples a second of raw PCM on standard input")
+    ] = None,
+    phrases: Annotated[
+        Path | None, typer.Option(help="Speech: file of all that can be said, a phrase a line")
+    ] = None,
+    hot_words: Annotated[
+        Path | None, typer.Option(help="Speech: file of words and phrases that are expected, one a line")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write here instead of to standard output")
     ] = None,
@@ -97,13 +116,16 @@ def predict(
     int8: Int8 = False,
     as_json: Json = False,
 ) -> None:
-    """Run a model: a label, a translation or the next words for each text, or the forecast after the data.
+    """Run a model: a label, a translation or the next words for each text, the words of each recording, or
+    the forecast after the data.
 
     Example: elman predict runs/reviews "The movie was not good"
 
     Example: cat reviews.txt | elman predict runs/reviews - --at-least 0.8
 
     Example: elman predict runs/sales --plot sales.png
+
+    Example: elman predict runs/dictation meeting.flac
     """
     from elman.atomic import check_output, replace_file, writing
     from elman.tasks import load
@@ -115,7 +137,15 @@ def predict(
                 raise UsageError(f"{path} is the input itself: name another file for the output")
     loaded: Any = load(model, int8)
     options = chosen_options(
-        loaded, "predict", count=count, header=None if header else False, plot=plot, at_least=at_least
+        loaded,
+        "predict",
+        count=count,
+        header=None if header else False,
+        plot=plot,
+        at_least=at_least,
+        rate=rate,
+        phrases=lines_of(phrases),
+        hot_words=lines_of(hot_words),
     )
     lines = _lines(loaded.answers(data, **options), as_json)
     if output is None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -47,11 +48,12 @@ def _command(task: str) -> Callable[..., None]:
             options["valid"] = _file_or_two(options["valid"])
         trained: Any = task_class(task)
         test = _test(values["test"], data, settings.FILES)
+        whole = data if second is None else (data, second)
         if _can_be_read_twice(test) and first_process():
-            with _silence():  # `evaluate` will read the same rows and warn of the same
-                trained.check_data(test, **_chosen(arguments, values))
+            with _silence():  # `fit` and `evaluate` will read the same rows and warn of the same
+                trained.check_data(test, whole if _can_be_read_twice(whole) else None, **options)
         model = trained.fit(
-            data if second is None else (data, second),
+            whole,
             folder=folder,
             resume=values["resume"],
             progress=not values["as_json"],
@@ -101,9 +103,22 @@ def _option(name: str, row: Row, default: Any, panel: str | None) -> inspect.Par
     spelling = name.replace("_", "-")
     names = f"--{spelling}/--no-{spelling}" if row.kind is bool else f"--{spelling}"
     kind: Any = {list: list[str], tuple: str}.get(row.kind, row.kind)  # type: ignore[call-overload]
-    option = typer.Option(names, help=text, rich_help_panel=panel)
+    parser = partial(_number_or_none, kind) if kind in (int, float) and row.holds(None) else None
+    metavar = None if parser is None else {int: "INTEGER", float: "FLOAT"}[kind]
+    option = typer.Option(names, help=text, rich_help_panel=panel, parser=parser, metavar=metavar)
     annotation: Any = Annotated[kind if required else kind | None, option]
     return _parameter(name, annotation, inspect.Parameter.empty if required else None)
+
+
+def _number_or_none(kind: type, text: str) -> Any:
+    """Read a number, or leave a word for None to `_chosen`."""
+    if text.lower() in NONE:
+        return text
+    try:
+        return kind(text)
+    except ValueError:
+        article = "an integer" if kind is int else "a number"
+        raise typer.BadParameter(f"{text!r} is not {article} or none.") from None
 
 
 def _chosen(group: dict[str, tuple[Row, Any]], values: dict[str, Any]) -> dict[str, Any]:
@@ -155,9 +170,9 @@ def _test(test: str | None, data: str, files: int) -> Any:
     return _file_or_two(test) if files > 1 else test
 
 
-def _can_be_read_twice(test: Any) -> bool:
-    """Return whether data can be read before the training, too: not a pipe."""
-    files = [test] if isinstance(test, str) else test or ()
+def _can_be_read_twice(data: Any) -> bool:
+    """Return whether there are data that can be read before the training, too: not a pipe."""
+    files = [data] if isinstance(data, str) else data or ()
     pipes = [file for file in files if file == "-" or Path(file).is_fifo()]
     return bool(files) and not pipes
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from elman.tasks.forecast.forecaster import Forecaster
     from elman.tasks.generate.language_model import LanguageModel
     from elman.tasks.task import Task
+    from elman.tasks.transcribe.transcriber import Transcriber
     from elman.tasks.translate.translator import Translator
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Classifier",
     "Forecaster",
     "LanguageModel",
+    "Transcriber",
     "Translator",
     "load",
     "task_class",
@@ -32,6 +34,7 @@ TASKS: Final = {
     "generate": ("language_model", "LanguageModel"),
     "translate": ("translator", "Translator"),
     "chat": ("chatbot", "Chatbot"),
+    "transcribe": ("transcriber", "Transcriber"),
 }
 
 

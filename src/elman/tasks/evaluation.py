@@ -2,15 +2,20 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
+import torch
 from torch import Tensor
 
 from elman.atomic import null_if_infinite
+from elman.errors import counted
+from elman.training.loop import Outcome
+from elman.training.plan import Plan
 from elman.typed import typed
 
+BINS: Final = 15  # of confidence, for the calibration error
 MAX_NATS: Final = 700
 MIN_SCORED: Final = 10  # different texts, below which a note says that they are few
 Scores = dict[str, float | None]  # None where a score is not defined
@@ -89,25 +94,42 @@ class Evaluation(ABC):
         return "\n".join([*lines, "", *self.facts(), *(f"Note: {note}" for note in self.notes)])
 
 
+def binned_error(confidence: Tensor, right: Tensor) -> float:
+    """Return the expected calibration error: answers are put in 15 bins by their confidence; it is the mean
+    over answers of the distance between their bin's mean confidence and the share that is right. Guo et al.
+    2017, arXiv:1706.04599.
+
+    Args:
+        confidence: (N,) from 0 to 1, N of at least 1.
+        right: (N,) bool.
+    """
+    bins = (confidence * BINS).ceil().long().clamp(1, BINS)
+    excess = confidence - right.double()
+    sums = torch.zeros(BINS + 1, dtype=torch.float64).index_add_(0, bins, excess)
+    return float(sums.abs().sum()) / len(right)
+
+
 def perplexity(nats: float) -> float:
     """Return exp of nats per token, bounded where that overflows."""
     return math.exp(min(nats, MAX_NATS))
 
 
-def overlap_note(hashes: Sequence[int], train_hashes: Tensor, what: str) -> tuple[str, ...]:
-    """Return a note if some of the scored texts were trained on."""
+def overlap_note(hashes: Sequence[int], train_hashes: Tensor, noun: str) -> tuple[str, ...]:
+    """Return a note if some of the scored texts were trained on; `noun` is what one of them is called."""
     training = set(train_hashes.tolist())
     shared = sum(one in training for one in hashes)
     if not shared:
         return ()
-    return (f"{shared} of these {len(hashes)} {what} were trained on, which flatters all scores",)
+    verb = "was" if shared == 1 else "were"
+    return (f"{shared} of {counted(len(hashes), noun)} {verb} trained on, which flatters all scores",)
 
 
-def few_note(count: int, what: str) -> tuple[str, ...]:
-    """Return a note if scores are of so few different things that chance decides."""
+def few_note(count: int, noun: str) -> tuple[str, ...]:
+    """Return a note if scores are of so few different things that chance decides; `noun` is one of them."""
     if count >= MIN_SCORED:
         return ()
-    return (f"only {count} different {what} {'was' if count == 1 else 'were'} scored, too few to rely on",)
+    verb = "was" if count == 1 else "were"
+    return (f"only {counted(count, f'different {noun}')} {verb} scored, too few to rely on",)
 
 
 def failure_note(error: Exception | None) -> tuple[str, ...]:
@@ -120,10 +142,21 @@ def failure_note(error: Exception | None) -> tuple[str, ...]:
     return (str(error),)
 
 
-def sample_rows(held_out: int, most: int, what: str) -> tuple[list[int], tuple[str, ...]]:
+def training_notes(outcome: Outcome, plan: Plan, choices: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a reader of the scores must know of a training: that it failed, or that its minutes were
+    enough for a part of its epochs. `choices` are the caller's settings."""
+    cut = plan.minutes is not None and plan.max_steps != choices.get("max_steps")
+    if not cut or outcome.stopped != "finished":
+        return failure_note(outcome.error)
+    share = f"{outcome.epochs:.2g} of {counted(plan.epochs, 'epoch')}"
+    steps, minutes = counted(outcome.steps, "step"), plan.minutes
+    return (f"minutes={minutes:g} was enough for {steps}, {share}: more minutes may give better scores",)
+
+
+def sample_rows(held_out: int, most: int, noun: str) -> tuple[list[int], tuple[str, ...]]:
     """Return at most `most` evenly spaced rows, on which the model of an interrupted training is scored, and
     a note that says so if these are not all."""
     if held_out <= most:
         return list(range(held_out)), ()
-    note = f"training was interrupted, so only {most} of {held_out} held-out {what} are scored"
+    note = f"training was interrupted, so only {most} of {counted(held_out, f'held-out {noun}')} are scored"
     return [k * held_out // most for k in range(most)], (note,)

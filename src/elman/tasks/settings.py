@@ -30,6 +30,8 @@ class TaskSettings:
     FILES: ClassVar[int] = 1  # number of files that the data may consist of
 
     def __post_init__(self) -> None:
+        if hasattr(self, "cell"):
+            _refuse_own_cell(self.cell)
         check(self)
         if hasattr(self, "cell"):
             object.__setattr__(self, "cell", _cell_name(self.cell))
@@ -45,12 +47,23 @@ def cell(default: str) -> Any:
     return custom(default, help, str, names, lambda value: _cell_name(value) is not None)
 
 
+def _refuse_own_cell(value: Any) -> None:
+    """Raise UsageError for a cell, or for a class or function in its place, that elman doesn't have."""
+    if callable(value) and _cell_name(value) is None:
+        name = getattr(value, "name", None) or getattr(value, "__name__", type(value).__name__)
+        advice = "choose one by its name, or train a network of your own with elman.Recurrent"
+        raise UsageError(
+            f"a model is saved with the name of its cell, but elman has no cell {name!s:.60}: {advice}"
+        )
+
+
 def _cell_name(value: Any) -> str | None:
-    """Return the name in CELLS of a cell written as it may be, such as "PeepholeLSTM", or None."""
+    """Return the name in CELLS of a cell, or of its name as it may be written, such as "PeepholeLSTM"; None
+    for anything else."""
     from elman.cells import CELLS, as_cell
 
     try:
-        chosen = as_cell(value) if isinstance(value, str) else None
+        chosen = as_cell(value)
     except UsageError:
         return None
     return next((name for name, built_in in CELLS.items() if built_in is chosen), None)

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from elman import artifact, lock
 from elman.artifact import Artifact
 from elman.atomic import as_path, writing
-from elman.errors import ArtifactError, TrainingError, UsageError
+from elman.errors import ArtifactError, TrainingError, UsageError, counted
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import renamed
 from elman.typed import RawText, typed
@@ -155,7 +155,7 @@ class Parts:
         return value
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Task(ABC):
     """A trained model beside its plain baseline. Made by `fit` and by `elman.load`.
 
@@ -192,11 +192,23 @@ class Task(ABC):
         source = self.source | {"source": bare_name(self.source["source"])}
         object.__setattr__(self, "source", source)
 
+    @final
+    def __repr__(self) -> str:
+        """Return what it is, of which size, and on what it was trained, in three lines."""
+        count = sum(parameter.numel() for parameter in self.network.parameters())
+        size = f"{network_phrase(self.settings)}; {counted(count, 'parameter')}"
+        return f"<elman.{type(self).__name__}\n {size}\n trained on {self.card().data}>"
+
     @classmethod
     @abstractmethod
-    def check_data(cls, data: Any) -> None:
-        """Raise DataError where `evaluate` could not read `data`, as for a missing file or column: before an
-        hour of training. Of the arguments of `fit` a task takes those that say what to read."""
+    def check_data(cls, test: Any, data: Any = None) -> None:
+        """Raise DataError where `evaluate` could not score `test`, as for a missing file or column, or labels
+        that the training `data` lack: before an hour of training.
+
+        Args:
+            data: None if they can be read only once; else the arguments of `fit` follow, of which a task
+                takes those that say what to read.
+        """
 
     @abstractmethod
     def evaluate(self, data: Any) -> Evaluation:
@@ -242,13 +254,19 @@ class Task(ABC):
         raise UsageError(f"a {self.task!r} model has no past to cut off: use evaluate")
 
     @final
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model as a folder that `elman.load` reads.
 
-        Raises UsageError if the folder holds something else or a training in it goes on, ArtifactError if it
-        can't be written.
+        Args:
+            overwrite: whether to replace a model that the folder holds.
+
+        Raises UsageError if the folder holds a model or something else or a training in it goes on,
+        ArtifactError if it can't be written.
         """
         folder = as_path(folder, "folder")
+        if not overwrite and artifact.is_artifact(folder):
+            advice = "name another folder, or give overwrite=True to replace it"
+            raise UsageError(f"{folder} already holds a model: {advice}")
         parts = self.parts()
         tensors = {
             f"{name}.{key}": value
@@ -302,5 +320,5 @@ def bare_name(name: str) -> str:
 
 
 def network_phrase(settings: Any) -> str:
-    layers = "1 layer" if settings.layers == 1 else f"{settings.layers} layers"
-    return f"{settings.cell} of {settings.hidden} units, {layers}"
+    units, layers = counted(settings.hidden, "unit"), counted(settings.layers, "layer")
+    return f"{settings.cell} of {units}, {layers}"

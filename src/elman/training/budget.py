@@ -7,35 +7,35 @@ keeps it.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 
-from elman.errors import UsageError
+from elman.errors import UsageError, counted
+from elman.settings import is_whole
 from elman.training import checkpoint, distributed
+from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.problem import detached
 from elman.training.progress import duration
-from elman.training.signals import Interrupted, time_limit
 from elman.training.stderr import say
 
 RESERVE: Final = 0.1  # of the minutes, for scoring, for saving and for a machine that gets slower
 # A network that can take this share of its usual steps is preferred to a smaller one that can take more.
 ENOUGH: Final = 0.3
 MEASURED_STEPS, MEASURED_SECONDS = 6, 2.0
-VALIDATION_SECONDS: Final = 4.0  # at most, for a measured one
 MIN_UNITS: Final = 64
 
 
 class Trial(NamedTuple):
     """A training that could be run."""
 
-    model: Any  # an `nn.Module` and a `Problem` of the task's classes, and its settings
-    problem: Any
+    model: Any  # an `nn.Module` of the task's class
+    problem: Any  # a `Problem` of the task's class
     plan: Plan
-    settings: Any
+    settings: Any  # of the task
 
 
 def in_time(
@@ -45,6 +45,7 @@ def in_time(
     sizes: Sequence[Mapping[str, Any]],
     *,
     share: float = 1.0,
+    least: int = 0,
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -55,6 +56,7 @@ def in_time(
         make: returns the training with some settings of its own.
         minutes: for everything since `started`, in seconds of `time.monotonic`; None is no limit.
         sizes: settings, those of the largest network first.
+        least: steps that are taken in any case, as where a network is only a part of the answer.
         share: of the time that is left, for this training; the others of the same `fit` take the rest.
         folder, resume: a run that is continued keeps what was chosen when it began.
         progress: whether to say what is chosen.
@@ -64,25 +66,66 @@ def in_time(
     """
     if minutes is None:
         return make({})
-    if distributed.processes() > 1:
-        raise UsageError("minutes fits a training of one process; give epochs or max_steps for several")
-    if resume and folder is not None:
-        return make(_chosen_before(checkpoint.identity(Path(folder)), sizes))
+    before = chosen_before(minutes, folder, resume)
+    if before is not None:
+        return _continued(make, before, sizes)
     for size in sizes:
         trial = make(size)
         batches, seconds = len(trial.problem.batches(0, 0, 1)), epoch_seconds(trial)
+        left = seconds_left(minutes, started)
         usual = min(trial.plan.epochs, (trial.plan.max_steps or math.inf) / batches)
-        epochs = min(share * seconds_left(minutes, started) / seconds, usual)
+        epochs = min(share * left / seconds, usual)
         if epochs >= ENOUGH * usual:
             break
-    steps = int(epochs * batches)
+    steps = max(int(epochs * batches), least)
     if steps < 1:
-        step = f"a step takes {seconds / batches:.2g} s"
-        raise UsageError(f"minutes={minutes:g} is too short for these data: {step}")
+        cost = f"{max(share * left, 0):.0f} s are left for steps of {seconds / batches:.2g} s"
+        raise UsageError(f"minutes={minutes:g} is too short for these data: {cost}")
+    epochs = max(epochs, steps / batches)
     if progress:
-        part = f"{steps:,} steps, {epochs:.1f} of {usual:.3g} epochs"
+        part = f"{counted(steps, 'step')}, {epochs:.1f} of {usual:.3g} epochs"
         say(f"training {_phrase(size)}for {duration(epochs * seconds)}: {part}")
     return make(dict(size) | ({} if epochs == usual else {"max_steps": steps}))
+
+
+def run_in_time(
+    make: Callable[[Mapping[str, Any]], Trial],
+    minutes: float | None,
+    started: float,
+    sizes: Sequence[Mapping[str, Any]],
+    identity: Mapping[str, Any],
+    *,
+    share: float = 1.0,
+    least: int = 0,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> tuple[Run, Trial]:
+    """Return the training that `in_time` returns, and the run of it. `identity` is what must be equal, beside
+    the settings, for a checkpoint to fit: the data's fingerprint."""
+    trial = in_time(
+        make,
+        minutes,
+        started,
+        sizes,
+        share=share,
+        least=least,
+        folder=folder,
+        resume=resume,
+        progress=progress,
+    )
+    identity = {"settings": asdict(trial.settings), **identity}
+    run = Run(trial.model, trial.problem, trial.plan, folder=folder, resume=resume, identity=identity)
+    return run, trial
+
+
+def chosen_before(minutes: float | None, folder: str | Path | None, resume: bool) -> dict[str, Any] | None:
+    """Return the identity of the run that is continued in minutes, if one is. Raises as `in_time` does."""
+    if minutes is not None and distributed.processes() > 1:
+        raise UsageError("minutes fits a training of one process; give epochs or max_steps for several")
+    if minutes is None or not resume or folder is None:
+        return None
+    return checkpoint.identity(Path(folder))
 
 
 def seconds_left(minutes: float, started: float) -> float:
@@ -105,17 +148,31 @@ def smaller(values: Mapping[str, int], choices: Mapping[str, Any]) -> list[dict[
     return sizes
 
 
-def _chosen_before(identity: Mapping[str, Any], sizes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _continued(
+    make: Callable[[Mapping[str, Any]], Trial],
+    identity: Mapping[str, Any],
+    sizes: Sequence[Mapping[str, Any]],
+) -> Trial:
+    """Return the training that a run chose. Sizes above the largest of `sizes`, and more steps than the
+    caller's `max_steps`, can't be its choice: they are left out, and `Run` refuses to resume."""
     plan, settings = identity.get("plan"), identity.get("settings")
     plan, settings = (values if isinstance(values, dict) else {} for values in (plan, settings))
-    chosen = {name: settings[name] for name in sizes[0] if name in settings}
-    return chosen | {"max_steps": plan.get("max_steps")}
+    chosen = {
+        name: settings[name]
+        for name, most in sizes[0].items()
+        if is_whole(settings.get(name)) and settings[name] <= most
+    }
+    steps, asked = plan.get("max_steps"), make({}).plan.max_steps
+    if steps is None or not is_whole(steps) or (asked is not None and asked < steps):
+        return make(chosen)
+    return make(chosen | {"max_steps": steps})
 
 
 def _step_seconds(trial: Trial, batches: Sequence[Any]) -> float:
-    """Return the average time of an optimizer step, over batches from all parts of an epoch."""
-    model, problem = trial.model.train(), trial.problem
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
+    """Return the average time of an optimizer step, over batches from all parts of an epoch, on the device
+    and in the precision of the plan."""
+    fabric, problem = distributed.fabric(trial.plan.device, trial.plan.precision), trial.problem
+    model, optimizer = fabric.setup(trial.model.train(), torch.optim.AdamW(trial.model.parameters(), lr=0.0))
     count = min(MEASURED_STEPS, len(batches))
     chosen = [batches[k * len(batches) // count] for k in range(count)]
     times, state = [], None
@@ -123,7 +180,7 @@ def _step_seconds(trial: Trial, batches: Sequence[Any]) -> float:
         start = time.monotonic()
         total, items, state = problem.loss(model, batch, state)
         state = detached(state)
-        (total / (items or 1.0)).backward()
+        fabric.backward(total / (items or 1.0))
         optimizer.step()
         optimizer.zero_grad()
         times.append(time.monotonic() - start)
@@ -133,10 +190,9 @@ def _step_seconds(trial: Trial, batches: Sequence[Any]) -> float:
 
 
 def _validation_seconds(trial: Trial) -> float:
-    """Return the time of a validation, at most VALIDATION_SECONDS."""
     start = time.monotonic()
     trial.model.eval()
-    with torch.no_grad(), suppress(Interrupted), time_limit(VALIDATION_SECONDS):
+    with torch.no_grad():
         trial.problem.validate(trial.model)
     return time.monotonic() - start
 

@@ -114,7 +114,8 @@ def discard(folder: Path) -> None:
 
 
 def _compare(folder: Path, saved: dict[str, Any], current: dict[str, Any]) -> None:
-    for key in sorted(saved.keys() | current.keys()):
+    # first what was asked for, as defaults follow from it
+    for key in sorted(saved.keys() | current.keys(), key=lambda key: (key not in ("minutes", "epochs"), key)):
         old, new = saved.get(key), current.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             _compare(folder, old, new)

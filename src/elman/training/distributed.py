@@ -3,12 +3,16 @@
 import logging
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor
 
 from elman.errors import UsageError
+
+# Variables by which the processes of a training find each other.
+TORCHRUN: Final = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+ADVICE: Final = "unset it, or start the training with torchrun"
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -20,8 +24,28 @@ def is_first() -> bool:
 
 
 def processes() -> int:
-    """Return the number of processes that train together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """Return the number of processes that train together. Raises UsageError for a variable that torchrun
+    would not set so."""
+    return _number("WORLD_SIZE", 1)
+
+
+def _local_processes() -> int:
+    """Return the number of them on this machine."""
+    world = processes()
+    if world > 1 and (missing := [name for name in TORCHRUN if name not in os.environ]):
+        raise UsageError(f"WORLD_SIZE is {world}, but {missing[0]} is not set: {ADVICE}")
+    local = _number("LOCAL_WORLD_SIZE", world)
+    if world % local:
+        raise UsageError(f"LOCAL_WORLD_SIZE is {local}, but WORLD_SIZE is {world}: {ADVICE}")
+    return local
+
+
+def _number(variable: str, default: int) -> int:
+    """Return a number of processes that torchrun sets. Raises UsageError for anything else."""
+    text = os.environ.get(variable, "").strip() or str(default)
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"{variable} is {text!r:.60}, but should be a number of processes: {ADVICE}")
+    return int(text)
 
 
 def fabric(device: str, precision: Any) -> "Fabric":
@@ -34,8 +58,7 @@ def fabric(device: str, precision: Any) -> "Fabric":
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-    world = processes()
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
+    world, local = processes(), _local_processes()
     accelerator = _accelerator(device, precision, local)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     with warnings.catch_warnings(action="ignore"):  # about SLURM and worker counts, which do not apply here

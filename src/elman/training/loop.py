@@ -57,6 +57,7 @@ class Outcome:
     seconds: float
     error: TrainingError | None = None
     signal: int | None = None  # that interrupted the run
+    epochs: float = 0.0  # read, with the part of the last one
 
     @property
     def resumable(self) -> bool:
@@ -141,7 +142,8 @@ class Run:
             if progress.best is not None:
                 self.module.load_state_dict(progress.best)
             self.module.eval()
-        self.outcome = Outcome(progress.best_scores, stopped, progress.step, progress.seconds, error, number)
+        steps, seconds, epochs = progress.step, progress.seconds, self._epochs()
+        self.outcome = Outcome(progress.best_scores, stopped, steps, seconds, error, number, epochs)
 
     def discard_checkpoint(self) -> None:
         """Remove the checkpoint once the model is saved, unless the run can be resumed; unlock the folder."""
@@ -211,6 +213,11 @@ class Run:
 
     def _out_of_steps(self) -> bool:
         return self.plan.max_steps is not None and self.progress.step >= self.plan.max_steps
+
+    def _epochs(self) -> float:
+        """Return the epochs so far, with the part of the last one."""
+        epoch, index = self.progress.epoch, self.progress.index
+        return epoch + index / len(self.problem.batches(epoch, self.rank, self.world)) if index else epoch
 
     def _done(self, epochs: float, steps: float) -> float:
         """Return the share of the run after a number of epochs and steps."""

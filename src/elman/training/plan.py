@@ -16,7 +16,9 @@ class Plan:
     RENAMED: ClassVar[dict[str, str]] = {"average": "ema_decay"}
 
     epochs: int = whole(10, "Passes over the training data", most=1_000_000)
-    max_steps: int | None = whole(None, "Most training steps", auto="those of all epochs")
+    max_steps: int | None = whole(
+        None, "Most steps of a training", most=1_000_000_000, auto="those of all epochs"
+    )
     minutes: float | None = custom(
         None,
         "Minutes that training may take: sizes and steps are chosen to fit, and said before it begins",

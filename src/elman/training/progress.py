@@ -1,11 +1,13 @@
 """Show the progress of a run in the terminal."""
 
+import math
 from collections.abc import Mapping
 from signal import SIGINT
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from elman.errors import counted
 from elman.training.loop import Outcome, Record, Run
 from elman.training.stderr import say, stderr
 
@@ -25,7 +27,17 @@ def watch(run: Run, progress: bool = True, title: str = "training") -> Outcome:
             if progress and record.scores is not None:
                 say(f"{title}: {_line(record)}")
     assert run.outcome is not None
+    if progress and run.outcome.stopped == "early":
+        say(f"{title}: {_early(run, run.outcome)}")
     return run.outcome
+
+
+def _early(run: Run, outcome: Outcome) -> str:
+    """Return why a run has stopped early."""
+    score, patience = run.problem.score, counted(run.plan.patience, "validation")
+    best = f"the best, {score} {outcome.best[score]:.4g}, is kept"
+    position = f"epoch {math.ceil(outcome.epochs)} of {run.plan.epochs}"
+    return f"stopped early in {position}: {patience} without a better held-out {score}; {best}"
 
 
 def _hint(number: int, saving: str) -> str:

@@ -65,7 +65,7 @@ def test_stamps_off_the_grid_are_moved_and_named() -> None:
     panel = read_panel({"ds": stamps, "y": [1, 2, 3, 4, 5]}, frequency="1h")
     np.testing.assert_array_equal(panel.series[0].values, [1, 2, 4, 5])
     assert "2 of 5 stamps are off the grid of 1h (first 2020-01-01 11:02)" in panel.notes[0]
-    assert "1 stamps share a step with a later one (first 2020-01-01 12:00)" in panel.notes[1]
+    assert "1 stamp shares a step with a later one (first 2020-01-01 12:00)" in panel.notes[1]
 
 
 def test_covariates_ahead_reach_further_than_the_values() -> None:
@@ -179,7 +179,7 @@ def test_rows_of_one_step_are_merged_or_dropped_and_named() -> None:
     panel = read_panel(doubled, duplicates="mean")
     assert panel.series[0].values.tolist() == [2, 5, 7]
     assert panel.notes == (
-        "series 'y': 1 stamps share a step with a later one (first 2020-01-01) and were merged (mean)",
+        "series 'y': 1 stamp shares a step with a later one (first 2020-01-01) and was merged (mean)",
     )
     weeks = read_panel({"ds": days(*range(28)), "y": [1] * 28}, frequency="1w", duplicates="sum")
     assert weeks.series[0].values.sum() == 28

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import polars as pl
@@ -168,3 +169,37 @@ def test_lines_come_from_a_pipe_as_from_a_file(tmp_path: Path) -> None:
         os.close(reader)
     assert list(input_lines(str(tmp_path))) == [str(tmp_path)]  # a folder's name may be a text
     assert list(input_lines("no\0path")) == ["no\0path"]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("x.dee", "did you mean 'x.de'?"),
+        ("new.txt", "to answer this text, give it to standard input (-)"),
+        ("new.csv.gz", "to answer this text"),
+        ("./new.de", "to answer this text"),
+        ("below/new", "to answer this text"),
+        ("/no/such/place.de", "to answer this text"),
+    ],
+)
+def test_a_mistyped_file_is_no_text(
+    name: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "x.de").write_text("eins\n")
+    with pytest.raises(DataError, match=re.escape(f"there is no file {name!r}; {advice}")):
+        input_lines(name)
+    assert input_lines(f"a text with {name}") == [f"a text with {name}"]
+    assert list(input_lines("x.de")) == ["eins"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["good", "good.", "and/or", "24/7", "/help", "U.S.A", "3.14", "example.com", "e.g.", "http://a.de/b.txt",
+     "", " ", ".", "..", "...", "/", "a/", "😀", "x" * 5000 + ".txt", "no\0path.txt"],
+)  # fmt: skip
+def test_a_word_is_a_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hello.txt").write_text("")
+    assert input_lines(text) == [text]

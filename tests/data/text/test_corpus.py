@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from elman.data.text import corpus, sources
 from elman.data.text.corpus import is_pretokenized, read_corpus, read_ids
-from elman.data.text.vocabulary import END, UNKNOWN, build_vocabulary
+from elman.data.text.tokenizers import UNKNOWN
+from elman.data.text.vocabulary import END, build_vocabulary
 from elman.errors import DataError, UsageError
 
 VERSE = "The cat sat on the mat, and the dog lay on the log.\nIt was late!\n\n"

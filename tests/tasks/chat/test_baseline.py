@@ -130,13 +130,43 @@ def test_count_below_1() -> None:
         Retrieval.fit(["a"], ["b"]).nearest("a", 0)
 
 
-@given(pairs, texts, st.lists(texts, max_size=5), st.integers(1, 5))
-def test_support(corpus: list[tuple[str, str]], context: str, candidates: list[str], count: int) -> None:
+@given(pairs, texts, st.lists(texts, max_size=5), st.integers(1, 5), st.booleans())
+def test_support(
+    corpus: list[tuple[str, str]], context: str, candidates: list[str], count: int, known: bool
+) -> None:
     contexts, replies = map(list, zip(*corpus, strict=True))
     retrieval = Retrieval.fit(contexts, replies)
     oracle = Oracle(replies)
-    expected = [
-        max(cosine * oracle.cosine(reply, one) for reply, cosine in retrieval.nearest(context, count))
-        for one in candidates
-    ]
-    np.testing.assert_allclose(retrieval.support(context, candidates, count), expected, rtol=0, atol=1e-11)
+    expected = []
+    for one in candidates:
+        near = retrieval.nearest(context, 100)
+        alike = [words(reply) == words(one) for reply, _ in near]
+        exact = (reply for text, reply in corpus if words(text) == words(context))
+        same = Counter(" ".join(words(reply)) for reply in exact if known)
+        if True in alike:
+            del near[alike.index(True)]
+        likeness = [cosine * oracle.cosine(reply, one) for reply, cosine in near[:count]]
+        times = same[" ".join(words(one))]
+        expected.append(max([times and times / math.hypot(*same.values()), *likeness]))
+    support = retrieval.support(context, candidates, count, known)
+    np.testing.assert_allclose(support, expected, rtol=0, atol=1e-11)
+
+
+def test_a_training_reply_does_not_speak_for_itself() -> None:
+    questions = ["where is the bank", "where is the station", "where is the museum"]
+    retrieval = Retrieval.fit(
+        [*questions, "how are you"], ["round the corner", "far away", "far away", "fine"]
+    )
+    asked = ["round the corner", "far away", "fine"]
+    alone, seconded, other = retrieval.support("where is the school", asked)
+    assert alone == other == 0 and seconded > 0.3
+    assert retrieval.support("Where is the bank?", asked)[0] == 1  # known
+    assert retrieval.support("Where is the bank?", asked, known=False)[0] == 0
+
+
+def test_words_are_those_of_training_replies_and_of_the_context() -> None:
+    retrieval = Retrieval.fit(["who are you"], ["I'm a robot."])
+    for reply in ("A robot?", "I am 27, Zoe!", "…"):
+        assert retrieval.has_words_of(reply, ["Am I Zoe?"])
+    for reply in ("A robbit?", "You, a robot.", "I am Zoe"):  # contexts of the training count for nothing
+        assert not retrieval.has_words_of(reply, [])

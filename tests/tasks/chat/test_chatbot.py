@@ -16,8 +16,6 @@ from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks import Chatbot
 from toy_language import SMALL_BOT, world
 
-THINGS = ("house", "tree", "river", "stone", "horse", "book", "letter", "song")
-
 
 def test_a_trained_chatbot_beats_retrieval(model: Chatbot) -> None:
     ours, plain = model.validation.scores, model.validation.baseline
@@ -137,16 +135,6 @@ def test_a_model_without_a_ranker_chooses_by_the_language_model(model: Chatbot, 
     assert elman.load(tmp_path / "m").predict("Hi, I am Ada.", 3) == bare.predict("Hi, I am Ada.", 3)
     evaluation = bare.evaluate(world(2, seed=4))
     assert list(evaluation.baselines) == ["retrieval"] and evaluation.scores["retrieved"] is None
-
-
-def test_a_small_bot_answers_its_training_questions() -> None:
-    questions = [f"What is {a} {b}?" for a in ("a red", "a cold", "an old", "my") for b in THINGS]
-    pairs = [(question, f"{question[8:-1]} is number {k}.") for k, question in enumerate(questions)]
-    model = Chatbot.fit(
-        [list(pair) for pair in pairs], **SMALL_BOT | {"ranker_units": 16, "ranker_epochs": 30}
-    )
-    answers = dict(zip(*model.pairs, strict=True))
-    assert sum(model.predict(question) == answers[question] for question in answers) >= 0.95 * len(answers)
 
 
 def test_without_the_pairs_there_is_no_baseline() -> None:

@@ -9,6 +9,7 @@ from elman.tasks import Chatbot
 from elman.tasks.chat.network import CONTEXT_TURNS
 from elman.tasks.chat.ranker import (
     MAX_RANK_WEIGHT,
+    NEIGHBOURS,
     NUMBERS,
     PRIOR_WEIGHTS,
     Ranker,
@@ -39,6 +40,21 @@ def test_the_evidence_by_brute_force(ranker: Ranker) -> None:
     weights = ranker.weights.tolist()
     by_hand = [sum(w * float(x) for w, x in zip(weights, row, strict=True)) for row in evidence]
     assert ranker.scores(evidence) == pytest.approx(by_hand)
+
+
+def test_a_known_reply_counts_only_where_texts_may_be_known(ranker: Ranker) -> None:
+    turns, replies = ["What colour has snow?"], ["It is white.", "It is black.", "It is pink."]
+    assert ranker.retrieval is not None
+    for known in (True, False):
+        evidence = ranker.evidence(turns, replies, [0.0] * 3, known)
+        support = ranker.retrieval.support(turns[0], replies, NEIGHBOURS, known)
+        assert evidence[:, 2].tolist() == pytest.approx(support)
+
+
+def test_made_up_words_are_told_by_the_training_replies(ranker: Ranker) -> None:
+    assert ranker.has_words(["Hello, I am Quux."], "Hello, Quux!")
+    assert not ranker.has_words(["Hello!"], "Hello, Quux!")
+    assert Ranker(ranker.encoder, ranker.codec, None, ranker.weights).has_words([], "Quux")
 
 
 def test_the_best_training_replies_are_retrieved(ranker: Ranker) -> None:

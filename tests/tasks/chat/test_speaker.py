@@ -51,3 +51,19 @@ def test_repeated_turns_rank_last(model: Chatbot) -> None:
     again = [reply.again for reply in replies]
     assert again == sorted(again)
     assert all(reply.again == (reply.text == "Hello, Ada!") for reply in replies[:1])
+
+
+def test_made_up_words_rank_behind_others(model: Chatbot, monkeypatch: pytest.MonkeyPatch) -> None:
+    speaker = model._speaker
+    position = speaker.read(speaker.start(), speaker.codec.turn(Turn("user", "What colour has snow?")))
+    position = speaker.read(position, [speaker.codec.speaker("assistant")])
+
+    def replies() -> list[str]:
+        generator = torch.Generator().manual_seed(0)
+        return [reply.text for reply in speaker.replies(position, [["What colour has snow?"]], generator)[0]]
+
+    best, *others = replies()
+    assert others
+    monkeypatch.setattr(speaker.ranker, "has_words", lambda _, reply: reply != best)
+    later = replies()
+    assert later[0] == others[0] and best in later

@@ -3,15 +3,19 @@
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
+import elman
+import mutants
 from elman import artifact
 from elman.errors import ArtifactError, DataError, UsageError
-from elman.tasks.classify.classifier import Classifier, make_tokenizer
+from elman.tasks.classify.classifier import Classifier
 from elman.tasks.classify.examples import encode
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.problem import class_log_probabilities
 from elman.tasks.classify.settings import Settings
+from elman.tasks.classify.train import make_tokenizer
 from labelled_texts import FILLERS, QUICK, order_matters, rows_of, small
 
 # ---- what it learns
@@ -107,7 +111,7 @@ def test_an_answer_that_is_not_likely_enough_is_none(model: Classifier) -> None:
     assert [a.label for a in model.answers({"text": texts}, at_least=between)] == ["good", None]
     unsure = [*model.answers({"text": texts}, at_least=1)][1]
     assert str(unsure) == f"unsure\t{most[1]:.4f}"
-    assert unsure.to_dict() == {"label": None, "probabilities": rows[1]}
+    assert unsure.to_dict() == {"label": None, "probabilities": rows[1], "familiar": 0.0}
     stream = model.stream()
     stream.push(texts[1])
     assert stream.result(at_least=between) is None
@@ -140,11 +144,36 @@ def test_a_text_or_a_file(model: Classifier, tmp_path: Path) -> None:
         next(model.answers("missing.TXT"))
 
 
+def test_damaged_phrases_are_refused(model: Classifier, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    files = mutants.read(tmp_path / "model")
+    tensors = safetensors.torch.load(files["model.safetensors"])
+    phrases = tensors.pop("network_phrases")
+    assert len(phrases) > 1
+    for damaged in (None, phrases.flip(0), phrases[1:], phrases.float(), -phrases, phrases * 10**9):
+        changed = tensors if damaged is None else tensors | {"network_phrases": damaged.contiguous()}
+        folder = tmp_path / "damaged"
+        mutants.write(files | {"model.safetensors": safetensors.torch.save(changed)}, folder)
+        with pytest.raises(ArtifactError, match="can't be used"):
+            elman.load(folder)
+
+
+def test_familiar_texts(model: Classifier) -> None:
+    texts = ["the plot was not bad", "the plot was zebra", "zebra quagga", ""]
+    shares = model.familiar(texts)
+    assert shares[0] == 1 and 0 < shares[1] < 1 and shares[2:] == [0, 0]
+    assert model.familiar({"text": texts}) == shares and model.familiar(texts[1]) == shares[1]
+    with pytest.raises(UsageError):
+        model.familiar(3)
+
+
 def test_answers(model: Classifier, tmp_path: Path) -> None:
     text = "the plot was not bad it was good"
     (answer,) = model.answers(text)
     assert str(answer) == f"good\t{answer.probabilities['good']:.4f}"
-    assert answer.to_dict() == {"label": "good", "probabilities": answer.probabilities}
+    probabilities = answer.probabilities
+    assert answer.to_dict() == {"label": "good", "probabilities": probabilities, "familiar": answer.familiar}
+    assert answer.familiar == model.familiar(text)
     assert answer.probabilities == model.predict(text, probabilities=True)
     assert answer.heading == ""
     file = tmp_path / "texts.txt"
@@ -184,13 +213,11 @@ def test_a_file_without_header(model: Classifier, tmp_path: Path) -> None:
 def test_texts_that_were_trained_on_are_counted(model: Classifier) -> None:
     known = order_matters(500)
     fresh = rows_of(["an unheard of good thing"] * 2, ["good", "bad"])
-    assert model.evaluate(fresh).notes[:1] != (
-        "2 of these 2 texts were trained on, which flatters all scores",
-    )
+    assert model.evaluate(fresh).notes[:1] != ("2 of 2 texts were trained on, which flatters all scores",)
     note = next(n for n in model.evaluate(known + fresh).notes if "trained on" in n)
     assert int(note.split()[0]) == 500
     leaky = Classifier.fit(small(), valid=small()[:4], **QUICK, epochs=1)
-    assert any(n.startswith("4 of these 4 texts were trained on") for n in leaky.validation.notes)
+    assert any(n.startswith("4 of 4 texts were trained on") for n in leaky.validation.notes)
 
 
 # ---- on disk

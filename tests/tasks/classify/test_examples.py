@@ -25,13 +25,13 @@ from elman.tasks.classify.examples import (
     divide,
     encode,
     held_out_rows,
-    in_order,
     read_corpus,
     read_examples,
-    require_one_kind,
     scoring_notes,
     start_token,
 )
+from elman.tasks.classify.label_column import in_order, require_one_kind
+from elman.tasks.classify.labels import Labels
 from labelled_texts import Rows, order_matters, rows_of, small
 
 
@@ -71,7 +71,7 @@ def test_a_tenth_is_held_out_unless_other_data_are() -> None:
     assert other.folds(2, seed=0) == [Fold(list(range(100)), [100, 101])] * 2
     held_out = other.examples.take([100, 101])
     assert held_out.texts == ["fine", "awful"]
-    assert [other.classes[k] for k in held_out.labels] == ["good", "bad"]
+    assert [other.labels.classes[k] for k in held_out.labels] == ["good", "bad"]
 
 
 def test_labels_that_are_numbers_are_in_numeric_order_and_others_in_alphabetic() -> None:
@@ -80,7 +80,7 @@ def test_labels_that_are_numbers_are_in_numeric_order_and_others_in_alphabetic()
     assert in_order(["10", "9", "x"] * 2, table, "label") == ("10", "9", "x")
     assert in_order(["10", "9", "nan"] * 2, table, "label") == ("10", "9", "nan")
     rows = rows_of([f"some text {i}" for i in range(12)], ["10", "9", "x"] * 4)
-    assert corpus(rows).classes == ("10", "9", "x")
+    assert corpus(rows).labels.classes == ("10", "9", "x")
 
 
 FRAMES: list[tuple[Any, tuple[Any, ...]]] = [
@@ -101,7 +101,7 @@ FRAMES: list[tuple[Any, tuple[Any, ...]]] = [
 def test_labels_keep_their_type(pair: Any, classes: tuple[Any, ...]) -> None:
     label = pl.Series(pair).gather([0, 1] * 6) if isinstance(pair, pl.Series) else [*pair] * 6
     read = corpus({"text": [f"text {i}" for i in range(12)], "label": label})
-    assert read.classes == classes and [*map(type, read.classes)] == [*map(type, classes)]
+    assert read.labels.classes == classes and [*map(type, read.labels.classes)] == [*map(type, classes)]
 
 
 WRITTEN: list[tuple[tuple[Any, Any], list[Any]]] = [
@@ -119,7 +119,7 @@ WRITTEN: list[tuple[tuple[Any, Any], list[Any]]] = [
 def test_a_label_in_a_file_is_that_in_a_frame(classes: tuple[Any, Any], labels: list[Any]) -> None:
     for k, label in enumerate(labels):
         table = read_table([{"text": "x", "label": label}])
-        assert read_examples(table, "text", "label", classes).labels.tolist() == [k % 2], label
+        assert read_examples(table, "text", "label", Labels(tuple(classes))).labels.tolist() == [k % 2], label
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_label_in_a_file_is_that_in_a_frame(classes: tuple[Any, Any], labels: 
 )
 def test_another_label_is_none_of_the_classes(classes: tuple[Any, Any], label: Any) -> None:
     with pytest.raises(DataError, match="is not among"):
-        read_examples(read_table([{"text": "x", "label": label}]), "text", "label", classes)
+        read_examples(read_table([{"text": "x", "label": label}]), "text", "label", Labels(tuple(classes)))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_labels_of_several_kinds(labels: list[Any], message: str) -> None:
         (2**70, "labels of type Int128; write them as text"),
         (math.inf, "row 0 .* is infinite"),
         (math.nan, "row 0 .* is empty"),
-        ([1], "holds lists"),
+        ({"a": 1}, "holds objects"),
     ],
 )
 def test_labels_that_are_none(label: Any, message: str) -> None:
@@ -188,21 +188,21 @@ def test_scores_of_one_label_are_refused() -> None:
 
 def test_notes_say_what_scores_do_not_cover() -> None:
     def notes(texts: list[str], labels: list[int]) -> tuple[str, ...]:
-        return scoring_notes(Examples(texts, torch.tensor(labels)), ("a", "b", 3))
+        return scoring_notes(Examples(texts, torch.tensor(labels)), Labels(("a", "b", 3)))
 
     texts = [f"text {i}" for i in range(12)]
     assert notes(texts, [0, 1, 2] * 4) == ()
     assert notes(texts, [0, 1] * 6) == ("no scored text has the label 3",)
     assert notes(["x", "X ", "y"], [0, 1, 2]) == ("only 2 different texts were scored, too few to rely on",)
     few, one = notes(["x"], [1])
-    assert few.startswith("only 1 different texts was") and one.startswith("all texts have the label 'b'")
+    assert few.startswith("only 1 different text was") and one.startswith("all texts have the label 'b'")
 
 
 def test_contradictions_are_counted() -> None:
     labels = torch.tensor([0, 1] * 10)
     assert contradiction_note(Examples([f"text {i}" for i in range(20)], labels)) == ()
     (note,) = contradiction_note(Examples([f"text {i // 2}" for i in range(20)], labels))
-    assert note.startswith("10 of 10 different training texts have several labels")
+    assert note.startswith("10 of 10 different training texts have other labels")
 
 
 @given(st.lists(st.sampled_from(["the", "film", "plot", "unheard"])))
@@ -225,7 +225,7 @@ BAD_TABLES: dict[str, tuple[Rows, str]] = {
     ),
     "lone labels": (
         [*small(), *rows_of(["a text", "two texts"], ["c", "d"])],
-        r"row 24 .*: the label 'c' occurs only here \(and 1 more labels\); give it",
+        r"row 24 .*: the label 'c' occurs only here \(and 1 more label\); give it",
     ),
     "few rows": (small(8), "has 8 rows; a classifier needs at least 10"),
     "equal texts": (rows_of(["same"] * 20, ["a", "b"] * 10), "do not differ"),
@@ -245,4 +245,4 @@ def test_a_label_that_training_has_not_seen() -> None:
         corpus(small(), rows_of(["x", "y"], ["a", "c"]))
     classes = [str(k) for k in range(20)]
     with pytest.raises(DataError, match=r"\(0, 1, .*, 11, \.\.\.\)"):
-        read_examples(read_table(rows_of(["x"], ["20"])), "text", "label", classes)
+        read_examples(read_table(rows_of(["x"], ["20"])), "text", "label", Labels(tuple(classes)))

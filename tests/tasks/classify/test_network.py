@@ -1,7 +1,6 @@
 """The network against single texts and its pools' definitions."""
 
 import random
-from array import array
 from typing import Any
 
 import pytest
@@ -12,8 +11,7 @@ from hypothesis import strategies as st
 from elman.data.batches import pad
 from elman.data.text.tokenizers import PADDING, UNKNOWN
 from elman.tasks.classify import network
-from elman.tasks.classify.examples import Encoded
-from elman.tasks.classify.network import POOLING, Ensemble, evidence
+from elman.tasks.classify.network import POOLING, ClassifierNet, Ensemble
 from elman.tasks.classify.settings import POOLS, Settings
 from small_reader import PARTS, reader
 
@@ -73,25 +71,55 @@ def test_a_run_gives_the_logits_after_every_token(ids: list[int], size: int) -> 
     torch.testing.assert_close(torch.cat(rows), torch.cat(prefixes))
 
 
-@pytest.mark.parametrize("classes", [2, 9])
-def test_vectors_start_from_the_evidence(classes: int) -> None:
-    module = reader()
-    before = module.embedding.weight.clone()
-    shares = torch.randn(20, classes)
-    module.start_from(shares)
-    width = min(classes, 5)
-    after = module.embedding.weight
-    assert torch.equal(after[1:, :width], shares[1:, :width])
-    assert torch.equal(after[1:, width:], before[1:, width:])
-    assert not after[PADDING].any()
+def phrase_reader(**changes: Any) -> ClassifierNet:
+    """A network that knows the phrases 3 4, 4 3 and 3 4 3, with any evidence."""
+    phrases = torch.tensor([3 * 20 + 4, 4 * 20 + 3, 20 * 20 + 3])
+    torch.manual_seed(1)
+    module = ClassifierNet(Settings(**(PARTS | {"phrase": 3} | changes)), 20, 3, phrases=phrases)
+    assert module.evidence is not None
+    module.evidence.values = torch.randn(23, 3)
+    module.evidence.values[PADDING] = 0
+    return module.eval()
 
 
-def test_evidence_is_the_log_of_the_shares() -> None:
-    # word 2 stands in both texts of class 0, once a text; word 3 in the text of class 1
-    texts = [array("i", ids) for ids in ([2, 2], [2], [3])]
-    scores = evidence(Encoded(texts, torch.tensor([0, 0, 1])), 4, 2)
-    shares = torch.tensor([[1, 1], [1, 1], [3, 1], [1, 2]]) / torch.tensor([6, 5])
-    torch.testing.assert_close(scores, shares.log() - shares.log().mean(1, keepdim=True))
+@pytest.mark.parametrize("bidirectional", [False, True])
+@given(texts=st.lists(st.lists(st.integers(3, 5), min_size=1, max_size=9), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=20)
+def test_phrases_are_read_alone_and_in_batches(bidirectional: bool, texts: list[list[int]]) -> None:
+    module = phrase_reader(bidirectional=bidirectional)
+    alone = torch.cat([module(*pad([text])) for text in texts])
+    torch.testing.assert_close(module(*pad(texts)), alone)
+
+
+@given(st.lists(st.integers(3, 5), min_size=1, max_size=9), st.integers(1, 4))
+@settings(deadline=None, max_examples=20)
+def test_phrases_are_read_in_pieces(ids: list[int], size: int) -> None:
+    module, state, rows = phrase_reader(), None, []
+    for start in range(0, len(ids), size):
+        logits, state = module.run(torch.tensor(ids[start : start + size]), state)
+        rows.append(logits)
+    prefixes = [module(*pad([ids[: k + 1]])) for k in range(len(ids))]
+    torch.testing.assert_close(torch.cat(rows), torch.cat(prefixes))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "CHUNK_STEPS", size)
+        torch.testing.assert_close(module(*pad([ids])), prefixes[-1])
+
+
+def test_words_learn_at_the_root_of_their_share_of_the_batches() -> None:
+    module = reader(embedding_dropout=0.0, dropout=0.0).train()
+    start = module.embedding.weight.detach().clone()
+    occurring = torch.full((20,), 0.5)
+    occurring[4] = 0.0  # in no text
+    module.begin_training(occurring, 2, None)
+    assert torch.equal(module.embedding.weight, start)
+    module(*pad([[3, 4]])).square().sum().backward()
+    (learned,) = module.embedding.parameters()
+    torch.optim.SGD([learned], 1.0).step()
+    module.end_training()
+    moved = module.embedding.weight - start
+    torch.testing.assert_close(moved[3], -learned.grad[3] * 0.75**0.5)  # type: ignore[index]
+    assert moved[3].any() and not moved[4].any()
+    assert [*module.state_dict()] == [*reader().state_dict()]
 
 
 def test_a_dropped_word_is_read_as_the_unknown_word() -> None:

@@ -1,6 +1,7 @@
 """N-grams and their counts, against slices of lists and strings."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.tasks.classify import ngrams
-from elman.tasks.classify.ngrams import MAX_PHRASE_WORDS, NGrams, build, split, words_of
+from elman.tasks.classify.ngrams import MAX_PHRASE_WORDS, START, NGrams, build, split, words_of
 
 WORDS = ["a", "bb", "ccc", "dog", "don't", "dogs", "狗"]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=7), min_size=1, max_size=8)
@@ -88,3 +89,13 @@ def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             *split(word)
         ]
         assert len(vocabulary._pieces_of) <= 2
+
+
+@given(TEXTS, st.lists(st.sampled_from([*WORDS, "zebra"]), max_size=7))
+@settings(deadline=None)
+def test_the_share_of_words_and_pairs_that_were_seen(texts: list[list[str]], text: list[str]) -> None:
+    vocabulary = build([[START, *one] for one in texts], 3, 1, 1000)
+    known, read = {*names(vocabulary)}, [START, *text]
+    ngrams = [(word,) for word in text] + [(*pair,) for pair in pairwise(read)]
+    expected = sum(ngram in known for ngram in ngrams) / len(ngrams) if ngrams else 0
+    assert vocabulary.share_seen(read) == pytest.approx(expected)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.tasks.classify.scores import LabelEvaluation, calibration_error, label_scores, likeliest
+from elman.tasks.classify.scores import LabelEvaluation, calibration_error, label_scores
 
 
 def test_scores_against_counting() -> None:
@@ -52,13 +52,6 @@ def test_the_table_beside_the_baseline() -> None:
     assert result.notes == ("few",)
     many = replace(result, labels=tuple("abcdefghijklmnopqrstu"))
     assert "predicted" not in str(many)
-
-
-def test_the_likeliest_label_is_the_first_of_the_largest() -> None:
-    assert likeliest([0.2, 0.5, 0.3], "xyz") == "y"
-    assert likeliest([0.4, 0.2, 0.4], "xyz") == "x"
-    assert likeliest([0.4, 0.2, 0.4], "xyz", 0.4) == "x"
-    assert likeliest([0.4, 0.2, 0.4], "xyz", 0.41) is None
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))

@@ -42,7 +42,7 @@ def test_classes_need_not_be_balanced() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "epochs", "patience", "networks", "hidden"),
-    [(1000, 25, 12, 5, 64), (4000, 10, 5, 3, 64), (25_000, 8, 4, 1, 128), (10**6, 3, 3, 1, 128)],
+    [(1000, 25, 12, 5, 64), (4000, 10, 5, 3, 64), (25_000, 4, 3, 1, 128), (10**6, 3, 3, 1, 128)],
 )
 def test_few_texts_are_read_more_often_by_more_networks(
     rows: int, epochs: int, patience: int, networks: int, hidden: int

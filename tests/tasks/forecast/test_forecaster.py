@@ -5,6 +5,7 @@ Trainings here are tiny; how good forecasts are is measured in bench/quality_ser
 
 import json
 import math
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ import pytest
 
 from daily_series import TINY, H, daily, fitted, with_covariates
 from elman import artifact
+from elman.data.series.features import Features
+from elman.data.series.panel import read_panel
 from elman.errors import ArtifactError, DataError, UsageError
+from elman.tasks.forecast.baseline import classical_forecasts
 from elman.tasks.forecast.forecaster import Forecaster
 
 
@@ -195,16 +199,9 @@ def test_a_random_walk_is_called_a_copy() -> None:
     assert "copies of the last value" not in str(Forecaster.fit(daily(), horizon=H, **TINY).validation)
 
 
-def test_pictures_and_answers(model: Forecaster, tmp_path: Path) -> None:
-    answers = list(model.answers(plot=tmp_path / "p.svg"))
-    assert {answer.heading for answer in answers} == {"unique_id,ds,q0.1,q0.5,q0.9"}
-    assert len(answers) == 2 * H
-    lines = [answers[0].heading, *map(str, answers)]
-    assert "\n".join(lines) == model.predict().write_csv().rstrip()
+def test_pictures(model: Forecaster, tmp_path: Path) -> None:
+    assert len(list(model.answers(plot=tmp_path / "p.svg"))) == 2 * H
     assert (tmp_path / "p.svg").read_text().count("<svg") == 1
-    rows = [json.loads(json.dumps(answer.to_dict())) for answer in model.answers(daily(125))]
-    assert rows[0]["ds"] == "2021-05-09"
-    assert list(rows[0]) == ["unique_id", "ds", "q0.1", "q0.5", "q0.9"]
     model.plot(tmp_path / "b.png", series=["b"])
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UsageError, match=r"drawn as .png or .svg, not .gif"):
@@ -238,8 +235,8 @@ def test_short_series_have_classical_forecasts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"horizon": 0}, UsageError, "horizon must be a whole number of at least 1, not 0"),
-        ({"horizon": 10**9}, UsageError, "horizon must be at most 10000 steps, not 1000000000"),
+        ({"horizon": 0}, UsageError, "horizon must be a whole number from 1 to 10000, not 0"),
+        ({"horizon": 10**9}, UsageError, "horizon must be a whole number from 1 to 10000, not 1000000000"),
         ({"horizon": True}, UsageError, "horizon must be a whole number"),
         ({"horizon": 6, "quantile": 0.5}, UsageError, "no setting 'quantile'; did you mean 'quantiles'?"),
         ({"horizon": 6, "value": "x"}, DataError, "has no column 'x'"),
@@ -254,9 +251,88 @@ def test_wrong_calls(options: dict[str, Any], error: type[Exception], words: str
 
 
 def test_wrong_horizons_of_a_forecast(model: Forecaster) -> None:
-    for horizon in (0, H + 1, 2.5):
-        with pytest.raises(UsageError, match=f"from 1 to {H}, which was trained, not {horizon}"):
+    for horizon in (0, 10_001, 2.5):
+        with pytest.raises(UsageError, match=f"from 1 to 10000, not {horizon}"):
             model.predict(horizon=horizon)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.6, 1.0])
+def test_a_longer_horizon_goes_on(covariate_model: Forecaster, weight: float, caplog: Any) -> None:
+    """The first steps stay as they are, and the bands of a random walk widen on."""
+    shares = {"exponential smoothing": 0.5, "Theta": 0.5}
+    model = replace(
+        covariate_model, calibration=replace(covariate_model.calibration, weight=weight, shares=shares)
+    )
+    days = [date(2021, 1, 4) + timedelta(120 + i) for i in range(20)]
+    future = pl.concat(
+        pl.DataFrame({"unique_id": name, "ds": days, "promo": [0] * 20}) for name in ("a", "b")
+    )
+    longer, usual = (model.predict(horizon=steps, future=future) for steps in (20, H))
+    assert caplog.text.count("a horizon of 20 steps is beyond the 6 that were trained") == 1
+    assert longer["ds"].to_list() == days * 2
+    for name in ("a", "b"):
+        one, other = (frame.filter(pl.col("unique_id") == name)[:, 2:] for frame in (longer, usual))
+        np.testing.assert_allclose(one[:H].to_numpy(), other.to_numpy(), rtol=1e-6)
+        assert (one["q0.1"] < one["q0.5"]).all()
+        level = 62 if name == "a" else 124
+        np.testing.assert_allclose(one["q0.5"], level, rtol=0.3)
+
+
+def test_a_longer_horizon_needs_its_covariates(covariate_model: Forecaster) -> None:
+    future = pl.DataFrame({"unique_id": "a", "ds": [date(2021, 5, 4)], "promo": [0]})
+    with pytest.raises(DataError, match="column 'promo' must be known ahead"):
+        covariate_model.predict(horizon=20, future=future)
+
+
+def test_smoothing_goes_on_alone(model: Forecaster) -> None:
+    calibration = replace(model.calibration, weight=0.0, shares={"Theta": 1.0})
+    further = replace(model, calibration=calibration).predict(horizon=30)
+    histories = [series.values for series in model.history.series]
+    expected = classical_forecasts(histories, H, 7, ["Theta"], 30)[0].values
+    np.testing.assert_allclose(further["q0.5"], expected.ravel())
+
+
+def test_holidays_are_known_ahead(tmp_path: Path) -> None:
+    """A saved model knows those of later years."""
+    pytest.importorskip("holidays")
+    frame = daily(360, names=("a",))
+    model = fitted(frame, horizon=H, holidays="DE")
+    christmas = model.predict()
+    model.save(tmp_path / "m")
+    loaded = Forecaster.from_artifact(artifact.load(tmp_path / "m"))
+    assert loaded.predict().equals(christmas)
+    assert loaded.features.holidays == "DE"
+    later = loaded.features.known(loaded.history, loaded.history.series[0], 0, 800)
+    assert later.shape == (800, loaded.features.width)
+    assert later[-400:, -2].sum() >= 8
+    plain = replace(model, features=replace(model.features, holidays="FR"))
+    assert not plain.predict()["q0.5"].equals(christmas["q0.5"]), "26 December is none in France"
+
+
+def test_holidays_begin_at_the_midnight_of_the_series() -> None:
+    """Hours of New York, of which Christmas has 24, from its own midnight on; UTC is five hours ahead."""
+    pytest.importorskip("holidays")
+    hours = pl.datetime_range(
+        datetime(2023, 12, 20), datetime(2023, 12, 27, 23), "1h", time_zone="America/New_York", eager=True
+    )
+    panel = read_panel({"ds": hours, "y": np.arange(len(hours)) % 24})
+    features = Features.fit(panel, [len(hours)], "US")
+    today = features.known(panel, panel.series[0], 0, len(hours))[:, -2]
+    assert hours.filter(pl.Series(today) == 1).to_list() == hours.filter(hours.dt.day() == 25).to_list()
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "words"),
+    [
+        (daily(), "germany", "holidays must be a code such as DE or US-CA, not 'germany'"),
+        (daily(), "XX", "knows no country or region 'XX'"),
+        ([1.0, 2.0, 3.0] * 20, "DE", "holidays need stamps that are dates"),
+    ],
+)
+def test_wrong_holidays(data: Any, code: str, words: str) -> None:
+    pytest.importorskip("holidays")
+    with pytest.raises(UsageError, match=words):
+        Forecaster.fit(data, horizon=H, holidays=code, **TINY)
 
 
 DAYS = pd.date_range("2020-01-01", periods=100)

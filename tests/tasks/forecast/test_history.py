@@ -1,7 +1,5 @@
 """New data goes on where kept history ended; the rest of a forecaster's book-keeping."""
 
-import json
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -13,13 +11,13 @@ from elman.tasks.forecast.history import (
     check_future,
     continued,
     cut_at,
+    ends,
     forecast_frame,
     forget,
-    from_parts,
     later_cutoffs,
     origins,
+    require_calendar,
     tail,
-    to_parts,
     training_end,
 )
 
@@ -123,20 +121,15 @@ def test_frames_have_nixtla_columns_and_the_kind_of_stamp_given() -> None:
     assert forecast_frame(steps, quantiles, (0.1, 0.5, 0.9), ())["ds"].to_list() == [3, 4]
 
 
-@pytest.mark.parametrize("whole", [panel([0.1, None, 0.3], promo=[1, 0, 1]), read_panel({"y": [1 / 3, 2.0]})])
-def test_parts_and_back_are_exact(whole: Panel) -> None:
-    described, tensors = to_parts(whole, [float("nan")])
-    found, scales = from_parts(json.loads(json.dumps(described, allow_nan=False)), tensors)
-    assert np.isnan(scales[0])
-    for one, other in zip(found.series, whole.series, strict=True):
-        assert (one.name, one.start, one.static) == (other.name, other.start, other.static)
-        np.testing.assert_array_equal(one.values, other.values)
-        np.testing.assert_array_equal(one.future, other.future)
-    assert (found.frequency, found.columns, found.kind) == (whole.frequency, whole.columns, whole.kind)
-    assert replace(found, series=(), notes=()).name == whole.name
-
-
 def test_whether_values_were_ever_negative() -> None:
     for first, expected in ((1, True), (-1, False)):
         panel = read_panel({"y": [first, 2, 3]})
         assert forget(panel, panel.series[0], 1).nonnegative is expected
+
+
+def test_a_forecast_stays_in_the_calendar() -> None:
+    late = read_panel({"ds": [date(9999, 12, 1), date(9999, 12, 2)], "y": [1, 2]}, frequency="1d")
+    require_calendar(late, 27)
+    with pytest.raises(UsageError, match="goes beyond the year 9999; give a shorter one"):
+        require_calendar(late, 30)
+    assert ends(late) == [(0, 2)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from elman.tasks.forecast import smoothing
 from elman.tasks.forecast.seasonal import smoothed_steps
-from elman.tasks.forecast.smoothing import BANKS, SMOOTHING, THETA, Bank, forecast
+from elman.tasks.forecast.smoothing import BANKS, MIN_LINE, SMOOTHING, THETA, Bank, forecast
 
 Array = np.ndarray
 Rates = tuple[float, ...]
@@ -42,7 +42,8 @@ def theta(
     values: Array, rates: tuple[float, ...], level: float, _: float, horizon: int
 ) -> tuple[Array, Array]:
     """Return errors and forecasts of the dynamic theta method: at every step the line of least squares so
-    far, and simple smoothing of the theta line that it makes of the values."""
+    far, of values that count less and less, and simple smoothing of the theta line that it makes of the
+    values."""
     alpha, theta = rates
     time = np.arange(1.0, len(values) + 1)
     ahead, errors = level, []
@@ -52,7 +53,12 @@ def theta(
             slope, intercept = (
                 (0.0, values[:now][known.argmax()])
                 if known.sum() < 2
-                else np.polyfit(time[: now - 1][known], values[: now - 1][known], 1)
+                else np.polyfit(
+                    time[: now - 1][known],
+                    values[: now - 1][known],
+                    1,
+                    w=(1 - 1 / max(horizon, MIN_LINE)) ** ((now - 1 - time[: now - 1][known]) / 2),
+                )
             )
             lines = theta * values + (1 - theta) * (intercept + slope * time)
             smooth = theta * level
@@ -73,7 +79,8 @@ def best(method: Callable[..., Any], values: Array, rates: Rates, bank: Bank) ->
     zero = method(scaled, rates, first, 0.0, 5)
     moved = [method(scaled, rates, first + 1, float(trend), 5) for trend in range(len(bank.impulses))]
     design = np.stack([zero[0] - one[0] for one in moved], 1)
-    ridge = np.diag(1 / bank.variances[:, 0])
+    counted = (~np.isnan(values)).sum() - bank.skipped
+    ridge = np.diag(counted / bank.variances[:, 0])
     found = np.linalg.solve(design.T @ design + ridge, design.T @ zero[0])
     changes = [share * (one[1] - zero[1]) for share, one in zip(found, moved, strict=True)]
     return np.asarray(center + spread * (zero[1] + sum(changes)))

@@ -1,6 +1,7 @@
 """Training is reproducible, survives being killed, and calibrates on steps that the network has not seen."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,13 @@ def test_the_same_seed_gives_the_same_model(model: Forecaster) -> None:
 
 def test_a_killed_run_ends_with_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed after the first network was trained and before the second: all that is left is a checkpoint."""
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
     whole = Forecaster.fit(daily(), horizon=H, **TINY)
     with monkeypatch.context() as patch:
-        patch.setattr(Forecaster, "save", lambda self, folder: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Forecaster, "save", stop)
         with pytest.raises(KeyboardInterrupt):
             Forecaster.fit(daily(), horizon=H, folder=tmp_path / "m", **TINY)
     assert (tmp_path / "m" / "checkpoint.pt").exists()

@@ -114,31 +114,6 @@ def test_a_tables_column_is_remembered(tmp_path: Path) -> None:
 # ---- training
 
 
-def test_a_run_resumes_with_its_own_held_out_text_only(
-    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in "ab":
-        (tmp_path / f"{name}.txt").write_text(f"{name} " + sentences(80))
-    run = {"tokenizer": "character", "folder": tmp_path / "run", **SMALL}
-
-    def full(*_: Any) -> None:
-        raise UsageError("the disk is full")
-
-    monkeypatch.setattr(LanguageModel, "save", full)
-    with pytest.raises(UsageError, match="full"):  # the run's checkpoint stays
-        LanguageModel.fit(text, valid=tmp_path / "a.txt", **run)
-    with pytest.raises(elman.TrainingError, match="valid"):
-        LanguageModel.fit(text, valid=tmp_path / "b.txt", resume=True, **run)
-
-
-def test_a_finished_run_leaves_no_checkpoint(text: Path, tmp_path: Path) -> None:
-    model = LanguageModel.fit(text, tokenizer="character", folder=tmp_path / "a", **SMALL)
-    assert not (tmp_path / "a" / "checkpoint.pt").exists()
-    with pytest.raises(elman.TrainingError):
-        LanguageModel.fit(text, tokenizer="character", folder=tmp_path / "b", resume=True, **SMALL)
-    assert model.settings.hidden == 32
-
-
 def test_wrong_data_and_settings(text: Path, tmp_path: Path) -> None:
     short = tmp_path / "short.txt"
     short.write_text("too little")

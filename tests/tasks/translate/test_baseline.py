@@ -144,7 +144,7 @@ def test_only_the_first_pairs_count_and_links_have_a_limit(monkeypatch: pytest.M
 
 
 def test_wrong_calls() -> None:
-    with pytest.raises(UsageError, match="1 source sentences and 2"):
+    with pytest.raises(UsageError, match="1 source and 2 targets"):
         WordDictionary.fit(["a"], ["b", "c"])
     with pytest.raises(UsageError, match="rounds is 0"):
         WordDictionary.fit(["a"], ["b"], rounds=0)

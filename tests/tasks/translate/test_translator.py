@@ -83,7 +83,7 @@ def test_evaluate_takes_the_columns_of_the_training(tmp_path: Path) -> None:
 
 def test_endless_pairs_have_no_perplexity(model: Translator) -> None:
     result = model.evaluate({"source": ["pomon vidas la kato 1.", "la " * 500], "target": ["a", "b " * 500]})
-    assert "1 pairs of more than 400 tokens are left out of the perplexity" in result.notes
+    assert "1 pair of more than 400 tokens is left out of the perplexity" in result.notes
     alone = model.evaluate({"source": ["la " * 500], "target": ["b " * 500]})
     assert alone.scores["perplexity"] is None and json.dumps(alone.to_dict(), allow_nan=False)
 
@@ -135,42 +135,6 @@ def test_answers_as_text_and_as_values(model: Translator, tmp_path: Path) -> Non
 def test_wrong_data_and_settings(data: Any, settings: dict[str, Any], message: str) -> None:
     with pytest.raises((UsageError, DataError), match=message):
         Translator.fit(data, progress=False, **settings)
-
-
-def test_input_feeding_and_a_shared_vocabulary_train(tmp_path: Path) -> None:
-    source, target = language()
-    model = Translator.fit(
-        {"source": source[:60], "target": target[:60]},
-        progress=False,
-        vocabulary=320,
-        hidden=16,
-        embedding=16,
-        epochs=1,
-        batch_size=16,
-        input_feeding=True,
-        shared_vocabulary=True,
-        cell="gru",
-    )
-    model.save(tmp_path / "m")
-    again = elman.load(tmp_path / "m")
-    assert again.predict(source[:3]) == model.predict(source[:3])
-
-
-def test_long_pairs_are_left_out_with_a_note() -> None:
-    source, target = language()
-    source, target = source[:40], target[:40]
-    source[3] = source[3] * 200  # too long to be encoded at all
-    source[5] = " ".join([source[5]] * 20)
-    model = Translator.fit(
-        {"source": source, "target": target},
-        progress=False,
-        vocabulary=320,
-        hidden=8,
-        embedding=8,
-        epochs=1,
-        valid={"source": source[:2], "target": target[:2]},
-    )
-    assert "2 pairs of more than 100 tokens were not trained on" in model.validation.notes
 
 
 def test_answers_to_long_texts_leave_the_attention_out(model: Translator) -> None:

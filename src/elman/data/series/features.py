@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.data.series.frequency import calendar
+from elman.data.series.holidays import check_country, holidays_of_steps
 from elman.data.series.panel import Panel, Series
 from elman.data.series.rows import Array
 from elman.errors import DataError
@@ -22,16 +23,22 @@ class Features:
     future: tuple[tuple[float, float], ...]  # mean and standard deviation of each covariate
     # Texts, of which "" stands for a missing one, or mean and standard deviation, of each static column.
     static: tuple[tuple[str, ...] | tuple[float, float], ...]
+    holidays: str | None = None  # the country whose holidays count, such as "DE" or "US-CA"
 
     @classmethod
-    def fit(cls, panel: Panel, ends: Sequence[int]) -> "Features":
-        """Fit to the steps before `ends[i]` of each series i."""
+    def fit(cls, panel: Panel, ends: Sequence[int], holidays: str | None = None) -> "Features":
+        """Fit to the steps before `ends[i]` of each series i. Raises UsageError for a country that isn't
+        known, or holidays of steps that aren't dates."""
+        if holidays is not None:
+            check_country(holidays)
+            holidays_of_steps(panel.local_stamps(panel.series[0], 0, 2), holidays)
         past = np.concatenate([s.future[:end] for s, end in zip(panel.series, ends, strict=True)])
         columns = zip(*(s.static for s in panel.series), strict=True)
         return cls(
             panel.frequency.cycles(max(ends) * panel.frequency.seconds),
             tuple(_moments(column) for column in past.T),
             tuple(_values(column) for column in columns),
+            holidays,
         )
 
     @property
@@ -42,15 +49,21 @@ class Features:
     def width(self) -> int:
         """Number of columns that `known` returns."""
         dates = calendar(np.zeros(1, "datetime64[us]"), self.cycles)
-        return int(dates.size) + len(self.future) + sum(not _is_texts(values) for values in self.static)
+        days = 0 if self.holidays is None else 2
+        numbers = sum(not _is_texts(values) for values in self.static)
+        return int(dates.size) + days + len(self.future) + numbers
 
     def known(self, panel: Panel, series: Series, first: int, count: int) -> NDArray[np.float32]:
         """Return the inputs (count, F) from step `first` on, which may lie before or after the series.
 
-        A missing covariate takes its last known value, or its mean before the first.
+        A missing covariate takes its last known value, or its mean before the first. Of holidays there are
+        their numbers in a step and in the next.
         """
         stamps = panel.stamps(series, first, count)
         columns = [calendar(stamps, self.cycles)]
+        if self.holidays is not None:
+            days = holidays_of_steps(panel.local_stamps(series, first, count + 2), self.holidays)
+            columns.append(np.stack([days[:-1], days[1:]], 1).astype(np.float32))
         for i, (mean, deviation) in enumerate(self.future):
             covariate = _hold((series.future[:, i] - mean) / deviation)
             steps = np.arange(first, first + count).clip(0, max(len(covariate) - 1, 0))
@@ -75,7 +88,8 @@ class Features:
         return [1 + f.index(_text(v)) if _text(v) in f else 0 for v, f in columns if _is_texts(f)]
 
     def to_json(self) -> dict[str, Any]:
-        return {"cycles": self.cycles, "future": self.future, "static": self.static}
+        holidays = {} if self.holidays is None else {"holidays": self.holidays}
+        return {"cycles": self.cycles, "future": self.future, "static": self.static} | holidays
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Features":

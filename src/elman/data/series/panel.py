@@ -12,9 +12,9 @@ from elman.data.series.frequency import Frequency
 from elman.data.series.infer import choose, first_step, infer_frequency, with_days
 from elman.data.series.rows import Array, Rows, Static
 from elman.data.series.source import is_joined, join_names, series_table
-from elman.data.series.stamps import Clock, Stamps, alike, format_stamp, read_stamps, readable_rows
+from elman.data.series.stamps import Clock, Stamps, alike, format_stamp, read_stamps, readable_rows, to_local
 from elman.data.table.formats import shorten
-from elman.errors import DataError, UsageError
+from elman.errors import DataError, UsageError, counted
 
 # Shares of rows, and of steps, with which a grid is taken for that of the data.
 MOST_STEPS, LEAST_STEPS, MANY_STAMPS = 0.75, 0.1, 20
@@ -53,6 +53,11 @@ class Panel:
     def stamps(self, series: Series, first: int, count: int) -> Stamps:
         """Return the stamps of `count` steps of a series, from step `first` on."""
         return self.frequency.stamps(series.start, np.arange(first, first + count))
+
+    def local_stamps(self, series: Series, first: int, count: int) -> Stamps:
+        """Return such stamps as the clocks on the wall show them, where the series has a time zone."""
+        stamps, clock = self.stamps(series, first, count), self.clock
+        return to_local(stamps, clock.zone) if clock.zone and not clock.local else stamps
 
 
 def read_panel(
@@ -203,8 +208,9 @@ def _refuse_other_step(name: str, frequency: Frequency, stamps: Sequence[Stamps]
             count, steps = count + len(group), steps + len(np.unique(slots))
             length += int(slots[-1] - slots[0]) + 1
     if duplicates == "error" and steps < MOST_STEPS * count:
+        share = "shares" if count - steps == 1 else "share"
         raise DataError(
-            f"{name}: {count - steps} of {count} rows share a step of {frequency} with another; give the "
+            f"{name}: {count - steps} of {count} rows {share} a step of {frequency} with another; give the "
             f"frequency of the data (a longer one for irregular stamps), and {MERGE_ADVICE}."
         )
     if count >= MANY_STAMPS and steps < LEAST_STEPS * length:
@@ -232,8 +238,8 @@ def _refuse_sparse(
 ) -> None:
     if slots[-1] + 1 > 1000 + length + 50 * len(slots):
         raise DataError(
-            f"{rows.table.name}: series {name!r} has {len(slots)} rows but spans {slots[-1] + 1} steps of "
-            f"{frequency}; correct the stamps or give a longer frequency."
+            f"{rows.table.name}: series {name!r} has {counted(len(slots), 'row')} but spans {slots[-1] + 1} "
+            f"steps of {frequency}; correct the stamps or give a longer frequency."
         )
 
 
@@ -247,27 +253,30 @@ def _irregularities(
 ) -> Iterator[str]:
     off = np.flatnonzero(~exact)
     if len(off):
+        first, one = format_stamp(stamps[off[0]]), len(off) == 1
         yield (
-            f"series {series.name!r}: {len(off)} of {len(stamps)} stamps are off the grid of {frequency} "
-            f"(first {format_stamp(stamps[off[0]])}) and were moved to the nearest step"
+            f"series {series.name!r}: {len(off)} of {len(stamps)} stamps {'is' if one else 'are'} off the "
+            f"grid of {frequency} (first {first}) and {'was' if one else 'were'} moved to the nearest step"
         )
     shared = np.flatnonzero(slots[1:] == slots[:-1])
     if len(shared):
         first = format_stamp(stamps[shared[0]])
+        share, were = ("shares", "was") if len(shared) == 1 else ("share", "were")
         merged = "dropped" if duplicates == "error" else f"merged ({duplicates})"
         yield (
-            f"series {series.name!r}: {len(shared)} stamps share a step with a later one "
-            f"(first {first}) and were {merged}"
+            f"series {series.name!r}: {counted(len(shared), 'stamp')} {share} a step with a later one "
+            f"(first {first}) and {were} {merged}"
         )
     missing = np.flatnonzero(np.isnan(series.values))
     if len(missing):
         first = format_stamp(frequency.stamps(series.start, missing[:1])[0])
+        have = "has" if len(missing) == 1 else "have"
         yield (
-            f"series {series.name!r}: {len(missing)} of {len(series.values)} steps have no value "
+            f"series {series.name!r}: {len(missing)} of {len(series.values)} steps {have} no value "
             f"(first {first})"
         )
 
 
 def _shortened(notes: list[str], limit: int = 8) -> tuple[str, ...]:
-    more = [f"and {len(notes) - limit} more notes like these"] if len(notes) > limit else []
+    more = [f"and {counted(len(notes) - limit, 'more note')} like these"] if len(notes) > limit else []
     return tuple(notes[:limit] + more)

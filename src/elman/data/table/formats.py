@@ -5,6 +5,7 @@ Each reader takes the bytes and a name for messages, and returns `Parsed`.
 
 import gzip
 import os
+import signal
 import stat
 import string
 import sys
@@ -12,10 +13,11 @@ import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from io import BytesIO
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Final
 
@@ -28,11 +30,20 @@ from elman.data.table.limits import bounded, pipe_limit, require_memory, unpacke
 from elman.errors import DataError, suggestion
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
+# Of names that are files and no texts.
+FILE_ENDINGS: Final = (*ENDINGS, ".json", ".xlsx", ".xls", ".md", ".html", ".pdf", ".docx")
+LIKENESS: Final = 0.8  # of a mistyped name and that of a file, from which it is meant
+MAX_PATH_CHARACTERS: Final = 1000
+MAX_LISTED: Final = 1000  # files of a folder
 BLOCK_BYTES: Final = 1 << 20  # read at a time
 MAX_LINE_BYTES: Final = 64 << 20  # of a pipe that is read line by line
 STDIN: Final = "standard input"
 MAX_COLUMNS: Final = 100_000  # a table of a million takes minutes
 WRITER_SECONDS: Final = 10.0  # to wait until somebody opens the other end of a named pipe
+
+if hasattr(signal, "siginterrupt"):
+    # polars makes Ctrl-C resume a read, so that Python would not hear of it before the next line came
+    signal.siginterrupt(signal.SIGINT, True)
 
 
 @dataclass(frozen=True)
@@ -146,13 +157,39 @@ def reading(name: str) -> Iterator[None]:
 
 
 def input_lines(data: str) -> Iterable[str]:
-    """Return the lines of standard input ("-") as they arrive, or of a file or pipe, else `data` itself."""
+    """Return the lines of standard input ("-") as they arrive, or of a file or pipe, else `data` itself.
+    Raises DataError for what can only be the name of a file that doesn't exist."""
     if data == "-":
         return (line.decode(errors="replace").rstrip("\r\n") for line in lines_of(sys.stdin.buffer, STDIN))
     # also a pipe, as of a shell's <(...); unlike Path's, these accept any string
     if os.path.exists(data) and not os.path.isdir(data):  # noqa: PTH110, PTH112
         return clean(read_bytes(Path(data)), data).decode().removesuffix("\n").split("\n")
+    if not os.path.exists(data):  # noqa: PTH110
+        _refuse_file_name(data)
     return [data]
+
+
+def _refuse_file_name(text: str) -> None:
+    """Raise DataError for a text that can only be the name of a file, which doesn't exist: one word that ends
+    as files do, that is a path, or that is nearly the name of a file beside it."""
+    if len(text) > MAX_PATH_CHARACTERS or len(text.split()) != 1 or "://" in text or "\0" in text:
+        return
+    folder, name = os.path.split(text)
+    suffix = Path(name).suffix
+    has_suffix, similar = suffix[1:].isalnum() and not suffix[1:].isdigit(), []
+    if has_suffix:
+        with suppress(OSError, ValueError), os.scandir(folder or ".") as entries:
+            names = [entry.name for entry in islice(entries, MAX_LISTED) if entry.is_file()]
+            similar = get_close_matches(name, names, 1, LIKENESS)
+    begins = text.startswith(("/", "./", "../", "~/"))
+    is_path = folder not in ("", "/") and (os.path.isdir(folder) or (begins and has_suffix))  # noqa: PTH112
+    if similar or is_path or ending(Path(name)) in FILE_ENDINGS:
+        advice = (
+            f"did you mean {similar[0]!r}?"
+            if similar
+            else "to answer this text, give it to standard input (-)"
+        )
+        raise DataError(f"there is no file {shorten(text)}; {advice}")
 
 
 def ending(path: Path) -> str:

@@ -101,6 +101,7 @@ def to_series(name: str, values: list[Any]) -> pl.Series:
         DataError: a value is nested too deeply to be written as JSON.
     """
     values = [None if type(value).__name__ in PANDAS_MISSING else value for value in values]
+    values = [value.tolist() if isinstance(value, np.ndarray) and value.ndim else value for value in values]
     try:
         if not any(_is_deep(value, MAX_DEPTH) for value in values):
             return pl.Series(name, values, strict=True)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from elman.data.text.tokenizers import (
     MAX_WAITING_CHARACTERS,
+    RESERVED,
+    UNKNOWN,
     SubwordTokenizer,
     Tokenizer,
     check_size,
@@ -26,8 +28,6 @@ from elman.data.text.unicode import CJK, combining_marks
 from elman.errors import ArtifactError, UsageError, suggestion
 
 END: Final = 0  # between documents, and before the first word of any
-UNKNOWN: Final = 1
-RESERVED: Final = 2
 
 Kind = Literal["character", "word", "space"]
 KINDS: Final = ("character", "word", "space", "subword")

@@ -15,6 +15,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,7 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 WORD: Final = re.compile(r"\w+")
+MAX_NEIGHBOURS: Final = 100  # among which a reply is found again
 DIGITS: Final = 12  # similarities that differ only beyond them differ by rounding
 
 
@@ -76,20 +78,51 @@ class Retrieval:
         order = np.argsort(-rounded, kind="stable")[:count]
         return [(self.replies[best[k]], float(rounded[k])) for k in order]
 
+    @cached_property
+    def _replies_to(self) -> dict[str, Counter[str]]:
+        """The replies to each context, both as their words alone, with their counts."""
+        replies: dict[str, Counter[str]] = defaultdict(Counter)
+        for context, reply in zip(self.contexts, self.replies, strict=True):
+            replies[" ".join(words(context))][" ".join(words(reply))] += 1
+        return replies
+
+    def has_words_of(self, reply: str, context: Sequence[str]) -> bool:
+        """Return whether every word of a reply, numbers aside, is one of the training replies or of the
+        context (texts)."""
+        spoken = {word for text in context for word in words(text)}
+        return all(word in self._reply_idf or word in spoken or not word.isalpha() for word in words(reply))
+
     def rank(self, context: str, candidates: Sequence[str]) -> list[float]:
         """Return the cosine of each candidate with the nearest context's reply, by the idf of replies."""
         ((reply, _),) = self.nearest(context)
         target = _vector(reply, self._reply_idf)
         return [_cosine(target, _vector(candidate, self._reply_idf)) for candidate in candidates]
 
-    def support(self, context: str, candidates: Sequence[str], count: int) -> list[float]:
-        """Return how much each candidate is like a reply to one of the `count` nearest contexts: the largest
-        product of the two cosines, 0 to 1."""
-        nearest = [
-            (_vector(reply, self._reply_idf), cosine) for reply, cosine in self.nearest(context, count)
+    def support(
+        self, context: str, candidates: Sequence[str], count: int = 8, known: bool = True
+    ) -> list[float]:
+        """Return how much each candidate is like the replies to similar contexts, 0 to 1.
+
+        It is the largest product of both cosines for the `count` nearest pairs. A training reply does not
+        speak for itself, as none speaks for the true reply to a new text: the nearest pair whose reply has
+        the candidate's words is left out. But a reply to the very words of the context, if they are `known`,
+        counts at least by its cosine with the counts of the replies to them: 1 if it was the only one.
+        """
+        near = [
+            (" ".join(words(reply)), _vector(reply, self._reply_idf), cosine)
+            for reply, cosine in self.nearest(context, MAX_NEIGHBOURS)
         ]
-        vectors = [_vector(candidate, self._reply_idf) for candidate in candidates]
-        return [max(cosine * _cosine(reply, vector) for reply, cosine in nearest) for vector in vectors]
+        same = self._replies_to.get(" ".join(words(context)), Counter()) if known else Counter()
+        length = math.hypot(*same.values()) or 1.0
+        replies = [reply for reply, _, _ in near]
+        rows = []
+        for text in candidates:
+            candidate, vector = " ".join(words(text)), _vector(text, self._reply_idf)
+            left_out = replies.index(candidate) if candidate in replies else None
+            others = [row for k, row in enumerate(near[: count + 1]) if k != left_out][:count]
+            likeness = [cosine * _cosine(reply, vector) for _, reply, cosine in others]
+            rows.append(max([same[candidate] / length, *likeness]))
+        return rows
 
 
 @dataclass(frozen=True, eq=False)

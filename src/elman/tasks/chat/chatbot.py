@@ -1,50 +1,38 @@
 """A chatbot: turns of a conversation in, replies out, beside retrieval of training replies."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
 
 from elman import artifact
-from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
 from elman.data.table.formats import input_lines
-from elman.data.text.conversations import Conversation, Conversations, read_conversations
-from elman.errors import DataError, UsageError
+from elman.data.text.conversations import read_conversations
+from elman.errors import DataError, UsageError, counted
 from elman.settings import is_number
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
-from elman.tasks.chat.judge import evaluate, ranking_evidence, reply_positions
+from elman.tasks.chat.judge import evaluate
 from elman.tasks.chat.network import DualEncoder
-from elman.tasks.chat.problem import matching, ranker_in_time
-from elman.tasks.chat.ranker import NUMBERS, Ranker, checked_weights, fitted_weights
+from elman.tasks.chat.ranker import Ranker, checked_weights
 from elman.tasks.chat.scores import ChatEvaluation
-from elman.tasks.chat.settings import BYTES_OF_A_TOKEN, RANKER_DROPOUT, Settings, defaults
+from elman.tasks.chat.settings import Settings
 from elman.tasks.chat.speaker import Speaker
 from elman.tasks.chat.stream import ChatStream
+from elman.tasks.chat.train import conversation_hashes, require_replies, train
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.evaluation import failure_note, few_note, overlap_note, sample_rows
+from elman.tasks.evaluation import few_note
 from elman.tasks.generate.network import LanguageNet
-from elman.tasks.generate.problem import NextToken
 from elman.tasks.inputs import check_count, check_seed, check_text, is_table, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
-from elman.training.budget import Trial, in_time, smaller
-from elman.training.loop import Run
-from elman.training.progress import watch
 from elman.typed import RawText, typed
-
-MIN_CONVERSATIONS: Final = 10
-OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
-VALIDATION: Final = {"replies": 200, "talks": 5}  # scored at the end of a training
-INTERRUPTED: Final = {"replies": 10, "talks": 0}  # the same, of an interrupted one
-NO_REPLY: Final = "holds no turn of the assistant after one of the user."
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,7 @@ class ReplyAnswer(Answer):
 
 
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Chatbot(Task):
     """A trained chatbot and its plain baseline. Made by `fit` and by `elman.load`.
 
@@ -117,105 +105,44 @@ class Chatbot(Task):
                 first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         started = monotonic()
-        _, asked = split_choices(settings, Settings)  # before a long file is read
+        split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
         valid_data = None if valid is None else read_conversations(valid, skip_bad)
-        whole = read_conversations(data, skip_bad)
-        if valid_data is None:
-            train, held_out = _split(whole.all, whole.name, asked.seed)
-            held_out_name = f"the tenth of {whole.name} that is held out"
-        else:
-            train, held_out, held_out_name = whole.all, valid_data.all, valid_data.name
-        contexts, replies = _pairs(train)
-        if not replies:
-            raise DataError(f"{whole.name} {NO_REPLY}")
-        if not reply_positions(held_out):
-            raise DataError(f"{held_out_name} {NO_REPLY}")
-        size = sum(len(turn.text.encode(errors="replace")) for turns in train for turn in turns)
-        tokens = size // BYTES_OF_A_TOKEN
-        chosen, _ = split_choices(settings, Settings, defaults(tokens, settings))
-        codec = Codec.learned(train, chosen.vocabulary)
-        text, held_out_text = codec.running(train), codec.running(held_out)
-
-        def ranking(chosen: Settings) -> Trial:
-            torch.manual_seed(asked.seed)
-            encoder = DualEncoder(chosen.ranker_units, len(codec), RANKER_DROPOUT)
-            return matching(encoder, train, held_out, codec, chosen, asked)
-
-        def training(size: Mapping[str, Any]) -> Trial:
-            choices = settings | dict(size)
-            chosen, plan = split_choices(choices, Settings, defaults(tokens, choices))
-            torch.manual_seed(plan.seed)
-            network = LanguageNet(chosen.language, len(codec))
-            return Trial(network, NextToken(text, held_out_text, chosen.language, plan), plan, chosen)
-
-        ranker, rest = ranker_in_time(ranking, chosen, asked.minutes, started)
-        sizes = smaller({"hidden": chosen.hidden, "embedding": chosen.embedding}, settings)
-        network, problem, plan, chosen = in_time(
-            training,
-            asked.minutes,
-            started,
-            [size | ranker for size in sizes],
-            share=rest,
-            folder=folder,
-            resume=resume,
-            progress=progress,
+        conversations = read_conversations(data, skip_bad)
+        trained = train(
+            conversations, valid_data, settings, started, folder=folder, resume=resume, progress=progress
         )
-        identity: dict[str, Any] = {"settings": asdict(chosen), "data": whole.fingerprint}
-        identity["valid"] = None if valid_data is None else valid_data.fingerprint
-        run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
-        encoder = None
-        if chosen.ranker_units:  # a run that is resumed trains it again, to the same weights
-            encoder, matches, ranker_plan, _ = ranking(chosen)
-            ranked = watch(Run(encoder, matches, ranker_plan), progress, "ranker")
-            if ranked.signal is not None:
-                run.stop(ranked.signal)
-            encoder.eval().cpu()
-        outcome = watch(run, progress, "network")
-        run.require_model()
-        network.eval().cpu()  # where single steps are fastest
-        notes = failure_note(outcome.error)
-        hashes = _hashes(held_out)
-        notes += overlap_note(hashes, torch.tensor(_hashes(train)), "conversations")
-        notes += few_note(len(set(hashes)), "conversations")
-        retrieval, scope = Retrieval.fit(contexts, replies), VALIDATION
-        if outcome.signal is not None:
-            answered = sorted({n for n, _ in reply_positions(held_out)})
-            rows, note = sample_rows(len(answered), INTERRUPTED["replies"], "conversations")
-            held_out, notes, scope = [held_out[answered[row]] for row in rows], notes + note, INTERRUPTED
-        speaker, evidence = Speaker(network, codec, chosen), None
-        if encoder is not None:
-            kept = retrieval if chosen.keep_baseline else None
-            speaker.ranker = Ranker(encoder, codec, kept, torch.ones(NUMBERS))
-            evidence = ranking_evidence(speaker, held_out, scope["replies"])
-            speaker.ranker.weights = fitted_weights(evidence)
-        validation = evaluate(speaker, retrieval, held_out, notes, **scope, evidence=evidence)
         model = cls(
-            network=network,
-            settings=chosen,
-            source={"source": whole.name, "fingerprint": whole.fingerprint, "rows": len(whole)},
-            validation=validation,
-            failure=outcome.error,
-            codec=codec,
-            pairs=(retrieval.contexts, retrieval.replies) if chosen.keep_baseline else ([], []),
-            encoder=encoder,
-            rank_weights=None if speaker.ranker is None else speaker.ranker.weights,
+            network=trained.network,
+            settings=trained.settings,
+            source={
+                "source": conversations.name,
+                "fingerprint": conversations.fingerprint,
+                "rows": len(conversations),
+            },
+            validation=trained.validation,
+            failure=trained.failure,
+            codec=trained.codec,
+            pairs=trained.pairs,
+            encoder=trained.encoder,
+            rank_weights=trained.rank_weights,
         )
-        run.keep(model.save)
+        trained.run.keep(partial(model.save, overwrite=True))
         return model
 
     @classmethod
-    def check_data(cls, data: Any, skip_bad: bool = False, **_: Any) -> None:
-        _require_replies(read_conversations(data, skip_bad))
+    def check_data(cls, test: Any, data: Any = None, skip_bad: bool = False, **_: Any) -> None:
+        conversations = read_conversations(test, skip_bad)
+        require_replies(conversations.all, conversations.name)
 
     @entry
     def evaluate(self, data: Any, *, skip_bad: bool = False) -> ChatEvaluation:
         """Score on other conversations, beside retrieval; `skip_bad` as in `fit`. Raises DataError for
         malformed data, or if there is no reply."""
         conversations = read_conversations(data, skip_bad)
-        _require_replies(conversations)
-        notes = few_note(len(set(_hashes(conversations.all))), "conversations")
+        require_replies(conversations.all, conversations.name)
+        notes = few_note(len(set(conversation_hashes(conversations.all))), "conversation")
         if conversations.fingerprint == self.source["fingerprint"]:
             notes += ("these conversations were trained on, which flatters all scores",)
         return evaluate(self._speaker, self.baseline, conversations.all, notes)
@@ -320,7 +247,11 @@ class Chatbot(Task):
             network += (
                 f" A ranker chooses among its replies{' and those of the training data' * (count > 0)}."
             )
-        nearest = f"nearest of {count} training texts, which this folder holds" if count else "nearest text"
+        nearest = (
+            f"nearest of {counted(count, 'training text')}, which this folder holds"
+            if count
+            else "nearest text"
+        )
         return Card(
             title="Chatbot",
             data=f"{self.source['rows']} conversations of {self.source['source']}",
@@ -344,35 +275,6 @@ class Chatbot(Task):
         return [(reply.text, reply.score) for reply in replies[:count]] if count > 1 else replies[0].text
 
 
-def _require_replies(conversations: Conversations) -> None:
-    """Raise DataError if there is no reply to score."""
-    if not reply_positions(conversations.all):
-        raise DataError(f"{conversations.name} {NO_REPLY}")
-
-
 def _is_message(data: Any) -> bool:
     """Return whether a dict is a message rather than a row or the columns of a table."""
     return isinstance(data, dict) and not is_table(data) and not {"role", "content"}.isdisjoint(data)
-
-
-def _split(
-    conversations: list[Conversation], name: str, seed: int
-) -> tuple[list[Conversation], list[Conversation]]:
-    if len(conversations) < MIN_CONVERSATIONS:
-        raise DataError(
-            f"{name} holds {len(conversations)} conversations; a chatbot needs at least {MIN_CONVERSATIONS}."
-        )
-    keys = [normalize(" ".join(turn.text for turn in turns[:OPENING_TURNS])) for turns in conversations]
-    train, held_out = split_groups(keys, HELD_OUT_SHARE, seed, name=name)
-    return [conversations[i] for i in train], [conversations[i] for i in held_out]
-
-
-def _hashes(conversations: Sequence[Conversation]) -> list[int]:
-    return text_hashes([" ".join(turn.text for turn in turns) for turns in conversations])
-
-
-def _pairs(conversations: Sequence[Conversation]) -> tuple[list[str], list[str]]:
-    """Return the turns before replies of the assistant, and the replies."""
-    exchanges = (pair for turns in conversations for pair in pairwise(turns))
-    pairs = [(context.text, reply.text) for context, reply in exchanges if reply.role == "assistant"]
-    return [context for context, _ in pairs], [reply for _, reply in pairs]

@@ -53,8 +53,8 @@ def evaluate(
     openings = [turns[0] for turns in conversations[:talks]]
     loops = [loop_rate([turn.text for turn in talk]) for talk in simulate(speaker, openings)] if talks else []
     ranker = speaker.ranker
-    found = _hits(evidence, 0) if ranker is None else hits([ranker.scores(row) for row in evidence])
-    scores = _scores([reply.text for reply in generated], found, loops)
+    hit_rate = _hits(evidence, 0) if ranker is None else hits([ranker.scores(row) for row in evidence])
+    scores = _scores([reply.text for reply in generated], hit_rate, loops)
     scores["perplexity"] = perplexity(nats(speaker, conversations))
     baselines = {}
     if baseline is not None:
@@ -70,7 +70,7 @@ def evaluate(
 
 def ranking_evidence(speaker: Speaker, conversations: Sequence[Conversation], replies: int) -> list[Tensor]:
     """Return, for at most `replies` true replies, what speaks for each and for others (20, 3), as
-    `Ranker.evidence` does, the true one first."""
+    `Ranker.evidence` does if no text is known, the true one first."""
     places, rivals = _tasks(conversations, replies)
     evidence: list[Tensor] = []
     for position, recent in _moments(speaker, conversations, places):
@@ -190,7 +190,7 @@ def _evidence(
     ranker = speaker.ranker
     if ranker is None:
         return [torch.tensor(row, dtype=torch.float64)[:, None] for row in rows]
-    return [ranker.evidence(*one) for one in zip(recent, rivals, rows, strict=True)]
+    return [ranker.evidence(*one, known=False) for one in zip(recent, rivals, rows, strict=True)]
 
 
 def _hits(evidence: Sequence[Tensor], column: int) -> float:
@@ -213,13 +213,13 @@ def _retrieval_scores(
     return _scores([nearest(text) for text in prompts], hits(ranks), [loop_rate(talk) for talk in talks])
 
 
-def _scores(replies: Sequence[str], found: float, loops: Sequence[float]) -> Scores:
+def _scores(replies: Sequence[str], hit_rate: float, loops: Sequence[float]) -> Scores:
     return {
         "perplexity": None,
         "distinct1": distinct(replies, 1),
         "distinct2": distinct(replies, 2),
         "loops": sum(loops) / len(loops) if loops else None,
-        "hits": found,
+        "hits": hit_rate,
         "language_hits": None,
         "encoder_hits": None,
         "retrieved": None,

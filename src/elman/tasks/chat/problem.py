@@ -4,7 +4,7 @@ In a batch of M replies each is a wrong one for the M - 1 other contexts: "in-ba
 et al., 2017, arXiv:1705.00652.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -28,6 +28,7 @@ VALIDATION_TURNS: Final = 1024  # encoded at once
 MAX_TURNS: Final = 64  # of a conversation in a batch, whose logits are the square of its replies
 MAX_VALIDATION_REPLIES: Final = 3000
 RANKER_SHARE: Final = 0.4  # of the minutes, at most
+RANKER_SIZES: Final = ("ranker_units", "ranker_epochs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +134,25 @@ def matching(
 
 
 def ranker_in_time(
-    training: Callable[[Settings], Trial], settings: Settings, minutes: float | None, started: float
+    training: Callable[[Settings], Trial],
+    settings: Settings,
+    minutes: float | None,
+    started: float,
+    choices: Mapping[str, Any],
+    resume: bool,
 ) -> tuple[dict[str, int], float]:
-    """Return the settings of a ranker that leaves time for the language model, and the share of the time that
-    is left. Where an epoch would take too long, there is no ranker."""
+    """Return the settings of a ranker that leaves time for the language model, without those that are chosen,
+    and the share of the time that is left. Where an epoch would take too long, there is no ranker."""
+    free = {name: getattr(settings, name) for name in RANKER_SIZES if name not in choices}
     if minutes is None or not settings.ranker_units:
         return {}, 1.0
+    if resume:  # the run has chosen
+        return free, 1.0
     seconds = epoch_seconds(training(settings))
     left = seconds_left(minutes, started)
     epochs = min(int(RANKER_SHARE * left / seconds), settings.ranker_epochs)
     sizes = {"ranker_units": settings.ranker_units if epochs > 0 else 0, "ranker_epochs": max(epochs, 1)}
-    return sizes, 1 - max(epochs, 0) * seconds / left
+    sizes = {name: sizes[name] for name in free}
+    if sizes.get("ranker_units", settings.ranker_units):
+        epochs = sizes.get("ranker_epochs", settings.ranker_epochs)
+    return sizes, max(1 - max(epochs, 0) * seconds / left, 0.0) if left > 0 else 1.0

@@ -17,7 +17,7 @@ from elman.tasks.chat.network import CONTEXT_TURNS, DualEncoder, joined
 from elman.tasks.chat.settings import SHORTLIST
 
 NUMBERS: Final = 3  # that speak for a reply
-NEIGHBOURS: Final = 8  # training texts whose replies speak for a reply
+NEIGHBOURS: Final = 8  # training texts whose replies speak for another
 # The weights before any row: what was answered before is right again, unless much speaks against it.
 PRIOR_WEIGHTS: Final = (1.0, 1.0, 5.0)
 MAX_RANK_WEIGHT: Final = 1e6
@@ -37,17 +37,21 @@ class Ranker:
     ) -> None:
         self.encoder, self.codec, self.retrieval, self.weights = encoder, codec, retrieval, weights
 
-    def evidence(self, turns: Sequence[str], replies: Sequence[str], fluency: Sequence[float]) -> Tensor:
+    def evidence(
+        self, turns: Sequence[str], replies: Sequence[str], fluency: Sequence[float], known: bool = True
+    ) -> Tensor:
         """Return the three numbers (N, 3) of N replies to a conversation.
 
         Args:
             turns: those before the reply, of which the last few count; at least one.
             fluency: the language model's score of each reply.
+            known: whether training replies to the very words of the last turn count as such.
         """
-        support = [0.0] * len(replies)
-        if self.retrieval is not None:
-            support = self.retrieval.support(turns[-1], replies, NEIGHBOURS)
-        columns = [torch.tensor(fluency), self._products(turns, replies), torch.tensor(support)]
+        columns = [
+            torch.tensor(fluency),
+            self._products(turns, replies),
+            self._support(turns, replies, known),
+        ]
         return torch.stack([column.double() for column in columns], 1)
 
     def scores(self, evidence: Tensor) -> list[float]:
@@ -55,17 +59,24 @@ class Ranker:
         scores: list[float] = (evidence @ self.weights.double()).tolist()
         return scores
 
+    def has_words(self, turns: Sequence[str], reply: str) -> bool:
+        """Return whether the words of a reply are words, as far as is known: small networks make up some."""
+        return self.retrieval is None or self.retrieval.has_words_of(reply, turns)
+
     def retrieve(self, turns: Sequence[str], count: int) -> list[str]:
         """Return at most `count` different training replies that fit a conversation best, best first."""
         if self.retrieval is None or count < 1:
             return []
-        nearest: dict[str, float] = {}
-        for reply, cosine in self.retrieval.nearest(turns[-1], SHORTLIST):
-            nearest.setdefault(reply, cosine)
-        replies = list(nearest)
-        cosines = torch.tensor(list(nearest.values()), dtype=torch.float32)
-        scores = self.weights[1] * self._products(turns, replies) + self.weights[2] * cosines
+        nearest = self.retrieval.nearest(turns[-1], SHORTLIST)
+        replies = list(dict.fromkeys(reply for reply, _ in nearest))
+        fluency = [0.0] * len(replies)
+        scores = torch.tensor(self.scores(self.evidence(turns, replies, fluency)))
         return [replies[k] for k in scores.argsort(descending=True, stable=True)[:count].tolist()]
+
+    def _support(self, turns: Sequence[str], replies: Sequence[str], known: bool) -> Tensor:
+        if self.retrieval is None:
+            return torch.zeros(len(replies))
+        return torch.tensor(self.retrieval.support(turns[-1], replies, NEIGHBOURS, known))
 
     @torch.no_grad()
     def _products(self, turns: Sequence[str], replies: Sequence[str]) -> Tensor:

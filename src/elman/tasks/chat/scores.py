@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from elman.errors import UsageError
+from elman.errors import UsageError, counted
 from elman.tasks.chat.baseline import words
 from elman.tasks.evaluation import Evaluation, Metric
 
@@ -44,7 +44,7 @@ class ChatEvaluation(Evaluation):
         }
 
     def facts(self) -> list[str]:
-        return [f"{self.replies} replies"]
+        return [counted(self.replies, "reply", "replies")]
 
 
 def distinct(replies: Sequence[str], n: int) -> float:

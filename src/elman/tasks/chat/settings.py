@@ -22,7 +22,7 @@ from elman.training.plan import Plan
 
 # Tokens that a training should read: the fewer there are, the more epochs, within limits.
 TOKENS: Final = 9_000_000
-MIN_EPOCHS, MAX_EPOCHS = 1, 8
+MIN_EPOCHS, MAX_EPOCHS = 1, 4
 BYTES_OF_A_TOKEN: Final = 3  # of UTF-8, about
 # Sizes for this many tokens and more; those for fewer shrink as the cube root.
 FULL_SIZE_TOKENS: Final = 1_600_000
@@ -142,6 +142,7 @@ def ranker_plan(settings: Settings, plan: Plan, replies: int) -> Plan:
     return replace(
         plan,
         epochs=epochs,
+        max_steps=None,
         patience=max(3, epochs // 3),
         batch_size=batch,
         learning_rate=RANKER_LEARNING_RATE,

@@ -194,8 +194,8 @@ class Speaker:
 
     def _ranked(self, pool: _Pool, turns: Sequence[str]) -> list[Reply]:
         """Rank by maximum mutual information (Li et al., arXiv:1510.03055), or by the ranker's sum of that
-        and more, less a penalty for repetition. Silence, repeated turns and replies without an end come last,
-        in this order."""
+        and more, less a penalty for repetition. Silence, repeated turns, replies without an end and, if
+        there is a ranker, those with made-up words come last, in this order."""
         priors = self.log_prior([list(ids) for ids in pool])
         texts = [self.codec.text(ids) if one.text is None else one.text for ids, one in pool.items()]
         ranks = [
@@ -214,7 +214,8 @@ class Speaker:
             rank -= self.settings.repetition_penalty * repeated
             again = says_again(turn, earlier)
             reply = Reply(text or SILENCE, ids, one.score, rank, again, one.text is not None)
-            candidates.append(((not text, again, not one.ended, -rank), reply))
+            made_up = self.ranker is not None and not self.ranker.has_words(turns, text)
+            candidates.append(((not text, again, not one.ended, made_up, -rank), reply))
         return [reply for _, reply in sorted(candidates, key=lambda candidate: candidate[0])]
 
     def _step(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypedDict
 import torch
 from torch import Tensor
 
-from elman.tasks.classify.scores import LINEAR, NETWORK
+from elman.tasks.classify.labels import LINEAR, NETWORK
 from elman.typed import typed
 
 # The standard deviation of a weight around an equal share before a held-out text was seen.
@@ -35,11 +35,11 @@ class Blend(NamedTuple):
     linear: float
 
     def log_probabilities(self, network: Tensor, linear: Tensor) -> Tensor:
-        """Return the log-probabilities (..., K) of the blend of both models'."""
+        """Return the log-probabilities (..., A) of the blend of both models' A answers."""
         return (self.network * network + self.linear * linear).log_softmax(-1)
 
     def probabilities(self, network: Tensor, linear: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the probabilities (N, K) of the blend, and those of both models by name."""
+        """Return the probabilities (..., A) of the blend, and those of both models by name."""
         parts = {LINEAR: linear.exp(), NETWORK: network.exp()}
         return self.log_probabilities(network, linear).exp(), parts
 
@@ -60,10 +60,13 @@ def fit_blend(network: Tensor, linear: Tensor, labels: Tensor, weights: Tensor |
     """Return the weights of least log loss; the network's is 0 where it does not help.
 
     Args:
-        network, linear: log-probabilities (N, K) of texts on which neither model was trained.
-        labels: (N,) the numbers of the true classes.
-        weights: (N,) what each text counts; 1 if None.
+        network, linear: log-probabilities (N, K) of texts on which neither model was trained; (N, K, 2) of
+            several labels, as of N · K texts that have one or not.
+        labels: (N,) the numbers of the true classes, or (N, K).
+        weights: (N,) or (N, K) what each counts; 1 if None.
     """
+    network, linear, labels = network.flatten(0, -2), linear.flatten(0, -2), labels.flatten()
+    weights = None if weights is None else weights.flatten()
     both = fit_weights([network, linear], labels, weights)
     (alone,) = fit_weights([linear], labels, weights)
     blends = Blend(*both), Blend(0.0, alone)
@@ -86,10 +89,10 @@ def fit_weights(
     parts = torch.stack([one.double() for one in models])
     kept, rows = list(range(len(models))), torch.ones(len(labels)) if weights is None else weights
     while kept:
-        found = _newton(parts[kept], labels, rows.double(), 1 / len(models), spread)
-        if min(found) >= 0:
-            return tuple(found[kept.index(i)] if i in kept else 0.0 for i in range(len(models)))
-        kept.remove(kept[found.index(min(found))])
+        fitted = _newton(parts[kept], labels, rows.double(), 1 / len(models), spread)
+        if min(fitted) >= 0:
+            return tuple(fitted[kept.index(i)] if i in kept else 0.0 for i in range(len(models)))
+        kept.remove(kept[fitted.index(min(fitted))])
     return (0.0,) * len(models)
 
 

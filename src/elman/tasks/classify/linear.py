@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.tasks.classify.ngrams import Array, Counts, NGrams, words_of
+from elman.tasks.classify.labels import as_answers
+from elman.tasks.classify.ngrams import Array, Counts, NGrams, check_phrases, words_of
 from elman.tasks.task import Parts
 from elman.typed import typed
 
@@ -28,11 +29,12 @@ class LinearModel(nn.Module):
         idf: (F,) the weights of n-grams that are rare in the training texts are larger.
         weights: (F, K).
         bias: (K,).
+        several: whether a text may have several labels.
     """
 
-    def __init__(self, ngrams: NGrams, classes: int) -> None:
+    def __init__(self, ngrams: NGrams, classes: int, several: bool = False) -> None:
         super().__init__()
-        self.ngrams = ngrams
+        self.ngrams, self.several = ngrams, several
         self.idf = nn.Parameter(torch.zeros(len(ngrams)), requires_grad=False)
         self.weights = nn.Parameter(torch.zeros(len(ngrams), classes), requires_grad=False)
         self.bias = nn.Parameter(torch.zeros(classes), requires_grad=False)
@@ -54,9 +56,16 @@ class LinearModel(nn.Module):
         return logits
 
     def log_probabilities(self, texts: Sequence[str]) -> Tensor:
-        """Return log-probabilities (N, K)."""
-        logits: Tensor = self([words_of(text) for text in texts])
-        return logits.log_softmax(1)
+        """Return log-probabilities (N, K), or (N, K, 2) of several labels."""
+        return self.normalized(self([words_of(text) for text in texts]))
+
+    def familiar(self, texts: Sequence[str]) -> list[float]:
+        """Return the share of each text's words and pairs of words that training has seen."""
+        return [self.ngrams.share_seen(words_of(text)) for text in texts]
+
+    def normalized(self, logits: Tensor) -> Tensor:
+        """Return the log-probabilities of the answers, given logits (..., K)."""
+        return as_answers(logits, self.several).log_softmax(-1)
 
     def files(self) -> dict[str, Any]:
         """Return the JSON that `restore` reads."""
@@ -67,19 +76,16 @@ class LinearModel(nn.Module):
         return {"phrases": self.ngrams.phrases}
 
     @classmethod
-    def restore(cls, parts: Parts, classes: int) -> "LinearModel":
+    def restore(cls, parts: Parts, classes: int, several: bool = False) -> "LinearModel":
         """Return the saved model. Raises ValueError if its parts don't fit each other."""
         lists = typed(Lists, parts.files["ngrams"], "ngrams.json")
         words, pieces = lists["words"], lists["pieces"]
         phrases = parts.tensor("phrases", torch.int64, 1)
-        # a beginning comes before all phrases that are made with it
-        keys, most = phrases.numpy(), np.arange(len(words), len(words) + len(phrases)) * len(words)
-        if bool((keys < 0).any() or (keys >= most).any() or (np.diff(keys) <= 0).any()):
-            raise ValueError("phrases must be numbers of words, in order")
+        check_phrases(phrases, len(words))
         if len(set(words)) < len(words) or len(set(pieces)) < len(pieces):
             raise ValueError("ngrams.json must hold different words and pieces")
         ngrams = NGrams(words, phrases, pieces)
-        return parts.module("baseline", lambda: cls(ngrams, classes))
+        return parts.module("baseline", lambda: cls(ngrams, classes, several))
 
 
 def tfidf(counts: Counts, idf: Array, first_piece: int) -> Array:

@@ -3,7 +3,7 @@
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from elman.data.batches import text_hashes
 from elman.tasks.classify.blend import fit_weights, log_loss
+from elman.tasks.classify.labels import as_answers, strata
 from elman.tasks.classify.linear import LinearModel, tfidf
 from elman.tasks.classify.ngrams import Array, Counts, NGrams, build, words_of
 
@@ -46,12 +47,13 @@ class Fit(NamedTuple):
 
 HINGE_COSTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
 SOFTMAX_COSTS: Final = (1.0, 10.0, 100.0)
+LOGISTIC_COSTS: Final = (0.3, 1.0, 3.0, 10.0)  # where texts have several labels
 Recipe: TypeAlias = "list[tuple[Fit, float]]"  # fits whose logits are added, each times its factor
 
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Texts as counts of n-grams, and their labels and weights (N,)."""
+    """Texts as counts of n-grams, and their labels (N,), or (N, K) of several a text, and weights (N,)."""
 
     counts: Any  # scipy.sparse.csr_array (N, F)
     labels: Array
@@ -59,10 +61,21 @@ class Matrix:
     first_piece: int
     classes: int
 
+    @property
+    def several(self) -> bool:
+        return self.labels.ndim > 1
+
+    @property
+    def members(self) -> Array:
+        """Which text has which label, (N, K)."""
+        return self.labels if self.several else np.eye(self.classes)[self.labels]
+
     def take(self, rows: Array) -> "Matrix":
-        return Matrix(
-            self.counts[rows], self.labels[rows], self.weights[rows], self.first_piece, self.classes
-        )
+        return replace(self, counts=self.counts[rows], labels=self.labels[rows], weights=self.weights[rows])
+
+    def question(self, label: int) -> "Matrix":
+        """Return the texts with the answers, no or yes, whether they have a label."""
+        return replace(self, labels=self.labels[:, label], classes=2)
 
     def idf(self) -> Array:
         """Return the inverse document frequencies (F,) of n-grams, 0 for one that occurs in no text."""
@@ -80,9 +93,11 @@ class Matrix:
         """Return how much each n-gram tells of the classes, (F,): the largest absolute log-count ratio over
         the classes. With two, it is naive Bayes' of Wang, Manning, ACL 2012; its sign is left to the fit."""
         present = type(self.counts)((np.ones(self.counts.nnz), *_structure(self.counts)), self.counts.shape)
-        members = np.eye(self.classes)[self.labels]
+        members = self.members
         inside = np.asarray(present.T @ members) + 1
         outside = inside.sum(1, keepdims=True) - inside
+        if self.several:
+            outside = np.asarray(present.T @ (1 - members)) + 1
         ratios = np.log(inside / inside.sum(0)) - np.log(outside / outside.sum(0))
         return np.asarray(np.abs(ratios).max(1))
 
@@ -105,28 +120,34 @@ def fit_linear(
 
     Args:
         texts: N texts.
-        labels: (N,) the numbers of their classes.
-        weights: (K,) what a text of each class counts.
+        labels: (N,) the numbers of their classes; or (N, K), of several a text, and then the returned
+            log-probabilities are (H, K, 2), those of no and yes.
+        weights: (K,) what a text of each class counts; unused where there are several.
         folds: rows to train on and rows that are held out.
     """
     seen = (train if not refit else chain(train, held_out) for train, held_out in folds)
     rows = _sample(sorted(set(chain.from_iterable(seen))), texts)
     tokens, places = [words_of(text) for text in texts], {row: i for i, row in enumerate(rows)}
     train = [tokens[row] for row in rows]
-    most = min(MAX_NGRAMS, MAX_WEIGHTS // len(weights))
+    classes = labels.shape[1] if labels.dim() > 1 else len(weights)
+    most = min(MAX_NGRAMS, MAX_WEIGHTS // classes)
     longest = SHORT_PHRASE if sum(map(len, train)) < MANY_WORDS else LONG_PHRASE
     vocabulary = build(train, longest, 1 if len(rows) < COMMON_ROWS else 2, most)
-    matrix = _matrix(vocabulary, train, labels[rows], weights)
+    counted = torch.ones(len(rows)) if labels.dim() > 1 else weights[labels[rows]]
+    matrix = Matrix(
+        _counts(vocabulary, train), labels[rows].numpy(), counted.numpy(), vocabulary.first_piece, classes
+    )
     recipe = _choose(matrix, text_hashes([texts[row] for row in rows]))
     model = _fit(matrix, vocabulary, recipe)
-    probabilities, times = torch.zeros(len(texts), len(weights)), torch.zeros(len(texts), 1)
+    sums, times = model.normalized(torch.zeros(len(texts), classes)) * 0, torch.zeros(len(texts))
     for inside, outside in folds:
         own = np.array([places[row] for row in inside if row in places], np.int64)
         fitted = model if len(own) == len(rows) else _fit(matrix.take(own), vocabulary, recipe)
-        probabilities[list(outside)] += fitted([tokens[row] for row in outside]).softmax(1)
+        sums[list(outside)] += fitted.normalized(fitted([tokens[row] for row in outside])).exp()
         times[list(outside)] += 1
-    held_out = (times > 0).squeeze(1)
-    return model, (probabilities / times)[held_out].clamp(min=TINY).log()
+    held_out = times > 0
+    means = (sums.movedim(0, -1) / times).movedim(-1, 0)
+    return model, means[held_out].clamp(min=TINY).log()
 
 
 def _sample(rows: list[int], texts: Sequence[str]) -> list[int]:
@@ -136,27 +157,24 @@ def _sample(rows: list[int], texts: Sequence[str]) -> list[int]:
     return sorted(order[: max(int(np.searchsorted(characters, MAX_CHARACTERS)), MIN_CHOICE_ROWS)].tolist())
 
 
-def _matrix(vocabulary: NGrams, tokens: Sequence[Sequence[str]], labels: Tensor, weights: Tensor) -> Matrix:
+def _counts(vocabulary: NGrams, tokens: Sequence[Sequence[str]]) -> Any:
     from scipy.sparse import csr_array
 
     chunks = [*vocabulary.count(tokens)]
     texts, ngrams, counts = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
     starts = np.searchsorted(texts, np.arange(len(tokens) + 1)).astype(np.int32)
-    counts = csr_array((counts, ngrams.astype(np.int32), starts), (len(tokens), len(vocabulary)))
-    return Matrix(counts, labels.numpy(), weights[labels].numpy(), vocabulary.first_piece, len(weights))
+    return csr_array((counts, ngrams.astype(np.int32), starts), (len(tokens), len(vocabulary)))
 
 
 def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
     """Return the recipe of least log loss on texts that were held out, equal ones together."""
-    folds = _folds(groups, matrix.labels)
+    folds = _folds(groups, strata(torch.from_numpy(matrix.labels)))
     work = matrix.counts.nnz * max(matrix.classes, 4)  # two take more passes over the texts
     if work > CHOICE_WORK:  # one fold is enough then, and in the end a sample
         size = max(len(folds) * FOLDS * CHOICE_WORK // work, MIN_CHOICE_ROWS)
         rows = np.sort(np.random.default_rng(0).permutation(len(folds))[:size])
         matrix, folds = matrix.take(rows), folds[rows]
-    fits = [[Fit("hinge", weighted, cost) for cost in HINGE_COSTS] for weighted in (False, True)]
-    if matrix.classes in SOFTMAX_CLASSES:
-        fits.append([Fit("softmax", True, cost) for cost in SOFTMAX_COSTS])
+    fits = _candidates(matrix)
     logits = {fit: torch.zeros(len(folds), matrix.classes) for kind in fits for fit in kind}
     tried = [0] if work > CHOICE_WORK else sorted({*folds.tolist()})
     for fold in tried:
@@ -169,10 +187,25 @@ def _choose(matrix: Matrix, groups: Sequence[int]) -> Recipe:
             own[outside] = torch.from_numpy(others @ weights + bias).float()
     known = np.isin(folds, tried)
     labels, counts = torch.from_numpy(matrix.labels[known]), torch.from_numpy(matrix.weights[known])
-    logits = {fit: own[torch.from_numpy(known)] for fit, own in logits.items()}
+    # of questions: one a text, or one for each label
+    counts, labels = counts.repeat_interleave(labels[0].numel()), labels.flatten()
+    logits = {
+        fit: as_answers(own[torch.from_numpy(known)], matrix.several).flatten(0, -2)
+        for fit, own in logits.items()
+    }
     best = [min(kind, key=lambda fit: _calibrated_loss(logits[fit], labels, counts)) for kind in fits]
     factors = fit_weights([logits[fit] for fit in best], labels, counts, WIDE)
     return [*zip(best, factors, strict=True)]
+
+
+def _candidates(matrix: Matrix) -> list[list[Fit]]:
+    """Return the fits to choose from: of each list, one is part of the recipe."""
+    if matrix.several:  # most questions have few texts whose answer is yes: margins say less of probabilities
+        return [[Fit("logistic", True, cost) for cost in LOGISTIC_COSTS]]
+    fits = [[Fit("hinge", weighted, cost) for cost in HINGE_COSTS] for weighted in (False, True)]
+    if matrix.classes in SOFTMAX_CLASSES:
+        fits.append([Fit("softmax", True, cost) for cost in SOFTMAX_COSTS])
+    return fits
 
 
 def _calibrated_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> float:
@@ -180,9 +213,9 @@ def _calibrated_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> float:
     return log_loss((factor * logits).log_softmax(1), labels, weights)
 
 
-def _folds(groups: Sequence[int], labels: Array) -> Array:
-    """Return a fold for each text: rows of equal group together, those of each label spread evenly."""
-    first = dict(zip(groups, labels.tolist(), strict=True))
+def _folds(groups: Sequence[int], strata: Sequence[int]) -> Array:
+    """Return a fold for each text: rows of equal group together, those of each stratum spread evenly."""
+    first = dict(zip(groups, strata, strict=True))
     seen: dict[int, int] = defaultdict(int)
     folds = {}
     for group in sorted(first):
@@ -200,7 +233,7 @@ def _fit(matrix: Matrix, vocabulary: NGrams, recipe: Recipe) -> LinearModel:
         if factor > 0:
             weights, offsets = _weights(matrix, values, ratios, fit)
             total, bias = total + factor * weights, bias + factor * offsets
-    model = LinearModel(vocabulary, matrix.classes)
+    model = LinearModel(vocabulary, matrix.classes, matrix.several)
     for parameter, numbers in ((model.idf, idf), (model.weights, total), (model.bias, bias)):
         parameter.data = torch.from_numpy(numbers).float()
     return model.eval()
@@ -208,7 +241,12 @@ def _fit(matrix: Matrix, vocabulary: NGrams, recipe: Recipe) -> LinearModel:
 
 def _weights(matrix: Matrix, values: Any, ratios: Array, fit: Fit) -> tuple[Array, Array]:
     """Return weights (F, K) and biases (K,) of support vector machines with squared hinge loss, one class
-    against the rest, or of softmax regression. A class without texts has the least bias of all."""
+    against the rest, or of softmax regression. A class without texts has the least bias of all; of several
+    labels a text, each is fitted as the answer yes to a question of its own."""
+    if matrix.several:
+        fitted = [_weights(matrix.question(k), values, ratios, fit) for k in range(matrix.classes)]
+        columns = [(weights[:, 1] - weights[:, 0], bias[1] - bias[0]) for weights, bias in fitted]
+        return np.stack([column for column, _ in columns], 1), np.array([offset for _, offset in columns])
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
@@ -219,12 +257,16 @@ def _weights(matrix: Matrix, values: Any, ratios: Array, fit: Fit) -> tuple[Arra
         return np.zeros((values.shape[1], matrix.classes)), np.log(counts + 1)
     scaled = (values.data * scale[values.indices]).astype(np.float32)
     values = type(values)((scaled, *_structure(values)), values.shape)
+    options: dict[str, Any] = {"C": fit.cost, "tol": TOLERANCE, "max_iter": MAX_PASSES}
     if fit.loss == "hinge":
-        model: Any = LinearSVC(C=fit.cost, tol=TOLERANCE, random_state=0, max_iter=MAX_PASSES)
+        model: Any = LinearSVC(**options, random_state=0)
+    elif fit.loss == "logistic":
+        model = LogisticRegression(**options, solver="liblinear", dual=True, random_state=0)
     else:
-        model = LogisticRegression(C=fit.cost, tol=TOLERANCE, max_iter=MAX_PASSES)
+        model = LogisticRegression(**options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
         model.fit(values, matrix.labels, matrix.weights)
     coefficients, offsets = model.coef_.T, model.intercept_
     if len(model.classes_) == 2:

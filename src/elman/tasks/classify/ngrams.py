@@ -94,6 +94,14 @@ class NGrams:
             same = phrases[places] == keys if len(phrases) else np.zeros(len(keys), bool)
             numbers = np.where(same, places + len(self.words), -1)
 
+    def share_seen(self, words: Sequence[str]) -> float:
+        """Return the share of the words and pairs of words that are in the vocabulary, 0 of no words; the
+        first of the words is START."""
+        if len(words) < 2:
+            return 0.0
+        single, pairs = islice(self.phrases_of(self.word_numbers(words)), 2)
+        return float(np.mean(np.concatenate([single[1:], pairs]) >= 0))
+
     def count(self, texts: Sequence[Sequence[str]]) -> Iterator[Counts]:
         """Yield the n-grams of tokenized texts, chunk by chunk of the texts."""
         for start, chunk in _chunks(texts):
@@ -116,6 +124,14 @@ class NGrams:
         once = summed(rows, tokens, None, len(words))  # each different word of a text, with its count
         places, pieces = joined([self.pieces_of(word) for word in words], once.ngrams)
         return summed(once.texts[places], pieces, once.counts[places], len(self))
+
+
+def check_phrases(phrases: Tensor, words: int) -> None:
+    """Raise ValueError if a number in `phrases` (P,) is no phrase of that many words; see `NGrams`."""
+    # a beginning comes before all phrases that are made with it
+    keys, most = phrases.numpy(), np.arange(words, words + len(phrases)) * words
+    if bool((keys < 0).any() or (keys >= most).any() or (np.diff(keys) <= 0).any()):
+        raise ValueError("phrases must be numbers of words, in order")
 
 
 def words_of(text: str) -> list[str]:

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.data.batches import length_batches, pad
+from elman.errors import UsageError
 from elman.tasks.classify.examples import Encoded, Fold, Ids, held_out_rows
 from elman.tasks.classify.network import Ensemble
-from elman.tasks.classify.scores import label_scores
+from elman.tasks.classify.scores import scores_of
 from elman.training.plan import Plan
 from elman.training.problem import device_of, share
 
@@ -26,14 +27,15 @@ SEEDS_APART: Final = 1_000_003  # between the orders of two networks' batches
 @dataclass
 class LabelProblem:
     """Cross entropy on encoded texts, of one network for each fold; the weights with the best score on the
-    held-out texts win."""
+    held-out texts win. Where a text has several labels, each is a question of its own."""
 
     examples: Encoded
     folds: Sequence[Fold]
-    weights: Tensor  # (K,) what a row of each class counts
+    weights: Tensor  # of each answer: what a text of it counts
     plan: Plan
     crop: int | None = None  # tokens of a text that one step reads, from a random place in it; None: all
     score: str = "accuracy"
+    parts: Tensor | None = None  # (N,) of the examples; see `Evidence`
     maximize: bool = True
 
     def batches(self, epoch: int, rank: int, world: int) -> list[list[tuple[int, int]]]:
@@ -50,21 +52,24 @@ class LabelProblem:
         return [[(k, rows[i]) for i in batch] for batch in batches if len(batch) >= world]
 
     def loss(self, model: nn.Module, batch: list[tuple[int, int]], state: Any) -> tuple[Tensor, float, None]:
-        """Return the weighted sum over the texts, and the sum of their weights."""
+        """Return the weighted sum over the texts' labels, and the sum of their weights."""
         device = device_of(model)
         rows = [row for _, row in batch]
         counts = Counter(k for k, _ in batch)
         ids, lengths = pad([self._cropped(self.examples.texts[i]) for i in rows])
         labels, weights = self.examples.labels[rows].to(device), self.weights.to(device)
         sizes = [counts[k] for k in range(len(self.folds))]
-        more = () if len(sizes) == 1 else (sizes,)
-        logits = model(ids.to(device), lengths.to(device), *more).float()
-        return F.cross_entropy(logits, labels, weights, reduction="sum"), float(weights[labels].sum()), None
+        more: dict[str, Any] = {} if len(sizes) == 1 else {"sizes": sizes}
+        if self.parts is not None:
+            more["parts"] = self.parts[rows].to(device)
+        logits = model(ids.to(device), lengths.to(device), **more).float()
+        loss = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), weights, reduction="sum")
+        return loss, float(weights[labels].sum()), None
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         rows = held_out_rows(self.folds)
         logs = held_out_log_probabilities(model, self.examples.texts, self.folds, rows)
-        return label_scores(logs.exp(), self.examples.labels[rows])
+        return scores_of(logs.exp(), self.examples.labels[rows])
 
     def _cropped(self, ids: Ids) -> Ids:
         if self.crop is None or len(ids) <= self.crop:
@@ -74,18 +79,21 @@ class LabelProblem:
 
 
 def class_weights(labels: Tensor, classes: int, balanced: bool) -> Tensor:
-    """Return the weights of the classes, (K,): 1; balanced, N / (K · rows of the class), 1 on average."""
+    """Return what a text of each class counts, (K,): 1; balanced, N / (K · rows of the class), 1 on average.
+    Of several labels, what no and yes count, (2,). Raises UsageError for several that are balanced."""
     if not balanced:
-        return torch.ones(classes)
+        return torch.ones(classes if labels.dim() == 1 else 2)
+    if labels.dim() > 1:
+        raise UsageError("class_weights is for one label a text: leave it out where texts have several")
     return len(labels) / (classes * torch.bincount(labels, minlength=classes))
 
 
 def held_out_log_probabilities(
     model: nn.Module, texts: Sequence[Ids], folds: Sequence[Fold], rows: Sequence[int]
 ) -> Tensor:
-    """Return the log-probabilities (N, K) of N held-out rows. They are those of the network that has not
-    learned from the row, or the mean over several. The model is an ensemble with a network for each fold, or
-    one network."""
+    """Return the log-probabilities (N, K) of N held-out rows; (N, K, 2) of several labels. They are
+    those of the network that has not learned from the row, or the mean over several. The model is an ensemble
+    with a network for each fold, or one network."""
     network = getattr(model, "module", model)  # without Fabric's wrapper
     members = network.members if isinstance(network, Ensemble) else [network]
     each: dict[int, list[Tensor]] = {row: [] for row in rows}
@@ -99,13 +107,14 @@ def held_out_log_probabilities(
 
 
 def class_probabilities(model: nn.Module, texts: Sequence[Ids]) -> Tensor:
-    """Return the probabilities (N, K) of encoded texts, on the CPU. The model is in eval mode."""
-    return _class_logits(model, texts).softmax(1)
+    """Return the probabilities (N, K) of encoded texts, on the CPU; (N, K, 2) of several labels. The model is
+    in eval mode."""
+    return _class_logits(model, texts).softmax(-1)
 
 
 def class_log_probabilities(model: nn.Module, texts: Sequence[Ids]) -> Tensor:
-    """Return the log-probabilities (N, K) of encoded texts, on the CPU. The model is in eval mode."""
-    return _class_logits(model, texts).log_softmax(1)
+    """Return the logarithms of `class_probabilities`."""
+    return _class_logits(model, texts).log_softmax(-1)
 
 
 def _class_logits(model: nn.Module, texts: Sequence[Ids]) -> Tensor:

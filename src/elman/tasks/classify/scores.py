@@ -1,32 +1,29 @@
 """Scores of a text classifier beside those of its baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
 
-from elman.errors import UsageError
+from elman.errors import UsageError, counted
 from elman.settings import is_number
-from elman.tasks.evaluation import Evaluation, Metric
-
-# JSON's kinds of values: what a frame's column of labels held. The labels of a CSV are text.
-Label: TypeAlias = str | int | float | bool
+from elman.tasks.classify.labels import (
+    BAG,
+    BOTH,
+    LIKELY,
+    LINEAR,
+    NETWORK,
+    Label,
+    Labels,
+    best_threshold,
+    shares,
+)
+from elman.tasks.evaluation import Evaluation, Metric, Scores, binned_error
 
 MAX_PRINTED_CLASSES: Final = 20  # of a confusion matrix
 CORNER: Final = "true \\ predicted"
-# Names of columns: of the answer, of its parts, and of the baseline in models that had no linear part.
-NETWORK, LINEAR, BOTH, BAG = "network", "TF-IDF", "network + linear", "bag of words"
-UNSURE: Final = "unsure"  # what is printed in place of a label that is not likely enough
-BINS: Final = 15  # of confidence, for the calibration error
-
-
-def likeliest(row: Sequence[float], classes: Sequence[Label], at_least: float | None = None) -> Any:
-    """Return the label of the largest of one text's probabilities (K,), or None where that is less than
-    `at_least`."""
-    best = max(range(len(row)), key=row.__getitem__)
-    return classes[best] if at_least is None or row[best] >= at_least else None
 
 
 def check_share(at_least: Any, probabilities: bool = False) -> None:
@@ -40,15 +37,24 @@ def check_share(at_least: Any, probabilities: bool = False) -> None:
 
 
 def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
-    """Return the expected calibration error of probabilities (N, K): texts are put in 15 bins by the
-    probability of their likeliest label; it is the mean over texts of the distance between their bin's mean
-    probability and its accuracy. Guo et al. 2017, arXiv:1706.04599."""
-    confidence, predicted = probabilities.double().max(1)
-    bins = (confidence * BINS).ceil().long().clamp(1, BINS)
-    excess = confidence - (predicted == labels).double()
-    return float(torch.zeros(BINS + 1, dtype=torch.float64).index_add_(0, bins, excess).abs().sum()) / len(
-        labels
-    )
+    """Return the expected calibration error of each text's likeliest label.
+
+    Args:
+        probabilities: (N, K), or (N, K, 2) of several labels.
+        labels: (N,) or (N, K).
+    """
+    confidence, predicted = shares(probabilities).double().max(1)
+    right = predicted == labels if labels.dim() == 1 else labels.gather(1, predicted.unsqueeze(1)).squeeze(1)
+    return binned_error(confidence, right)
+
+
+def scores_of(probabilities: Tensor, labels: Tensor, threshold: float | None = None) -> dict[str, float]:
+    """Return the scores of probabilities (N, K) against labels (N,), or of (N, K, 2) against (N, K), with
+    labels answered from a threshold on: the best one if None."""
+    if labels.dim() == 1:
+        return label_scores(probabilities, labels)
+    least = best_threshold(probabilities, labels) if threshold is None else threshold
+    return label_set_scores(shares(probabilities) >= least, labels)
 
 
 def label_scores(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
@@ -60,6 +66,18 @@ def label_scores(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
     return {
         "accuracy": float(classification.multiclass_accuracy(predicted, labels, classes, average="micro")),
         "macro_f1": float(classification.multiclass_f1_score(predicted, labels, classes, average="macro")),
+    }
+
+
+def label_set_scores(predicted: Tensor, labels: Tensor) -> dict[str, float]:
+    """Return micro-F1, macro-F1 and the share of exact matches of the labels that are answered, (N, K),
+    against the true ones. Macro-F1 leaves out a label that is neither true nor answered."""
+    both, either = (predicted * labels).sum(0).double(), (predicted + labels).sum(0).double()
+    each = 2 * both / either  # NaN for a label that is left out
+    return {
+        "micro_f1": float(2 * both.sum() / either.sum().clamp(min=1)),
+        "macro_f1": float(each.nanmean().nan_to_num()),
+        "exact_match": float((predicted == labels).all(1).double().mean()),
     }
 
 
@@ -84,22 +102,22 @@ class LabelEvaluation(Evaluation):
         notes: tuple[str, ...] = (),
     ) -> "LabelEvaluation":
         """Score the probabilities (N, K) of the model and of its parts or baselines against labels (N,)."""
-        ours = label_scores(answer, labels)
-        plain = {name: label_scores(probabilities, labels) for name, probabilities in baselines.items()}
-        for name, scores in plain.items():
-            if all(ours[key] <= scores[key] for key in ours):
-                notes += (_no_better(name),)
+        table, notes = _beside(answer, baselines, labels, notes, {})
         counts = torch.zeros(len(classes), len(classes), dtype=torch.int64)
         counts.index_put_((labels, answer.argmax(1)), torch.tensor(1), accumulate=True)
-        errors = {name: calibration_error(rows, labels) for name, rows in {"": answer, **baselines}.items()}
         return cls(
-            scores={**ours, "ece": errors[""]},
-            baselines={name: {**scores, "ece": errors[name]} for name, scores in plain.items()},
+            scores=table.pop(""),
+            baselines=table,
             notes=notes,
             confusion=tuple(map(tuple, counts.tolist())),
             labels=classes,
             rows=len(labels),
         )
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Any:
+        """Return the saved evaluation, of one label a text or of several."""
+        return LabelSetEvaluation.from_dict(value) if "counts" in value else super().from_dict(value)
 
     @property
     def commonest(self) -> tuple[Label, float]:
@@ -120,17 +138,119 @@ class LabelEvaluation(Evaluation):
 
     def facts(self) -> list[str]:
         label, share = self.commonest
-        line = f"{self.rows} texts; always answering {label!r} would reach an accuracy of {share:.4f}"
+        line = (
+            f"{counted(self.rows, 'text')}; always answering {label!r} would reach an accuracy of {share:.4f}"
+        )
         return [line, "", *self._matrix()] if len(self.labels) <= MAX_PRINTED_CLASSES else [line]
 
     def _matrix(self) -> list[str]:
-        shown = [label if len(label) <= 12 else f"{label[:11]}…" for label in map(str, self.labels)]
+        shown = [_short(label) for label in self.labels]
         width = max(len(str(max(map(max, self.confusion)))), *map(len, shown)) + 2
         left = max(len(CORNER), *map(len, shown))
         lines = [f"{CORNER:{left}}" + "".join(f"{name:>{width}}" for name in shown)]
         for name, row in zip(shown, self.confusion, strict=True):
             lines.append(f"{name:{left}}" + "".join(f"{n:>{width}}" for n in row))
         return lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSetEvaluation(Evaluation):
+    """Micro-F1, macro-F1, exact matches and expected calibration error, 0 to 1, on texts that may have
+    several labels each."""
+
+    counts: tuple[tuple[int, int, int], ...]  # of each label: texts that have it, that are given it, and both
+    labels: tuple[Label, ...]
+    rows: int  # texts scored
+
+    @classmethod
+    def of(
+        cls,
+        answer: Tensor,
+        baselines: Mapping[str, Tensor],
+        labels: Tensor,
+        names: Labels,
+        notes: tuple[str, ...] = (),
+    ) -> "LabelSetEvaluation":
+        """Score the probabilities (N, K, 2) of the model and of its parts against labels (N, K), each with
+        its own threshold."""
+        table, notes = _beside(answer, baselines, labels, notes, names.thresholds)
+        predicted = (shares(answer) >= names.threshold).long()
+        counts = torch.stack([labels.sum(0), predicted.sum(0), (labels * predicted).sum(0)], 1)
+        return cls(
+            scores=table.pop(""),
+            baselines=table,
+            notes=notes,
+            counts=tuple(map(tuple, counts.tolist())),
+            labels=names.classes,
+            rows=len(labels),
+        )
+
+    def metrics(self) -> dict[str, Metric]:
+        return {
+            "micro_f1": Metric("micro-F1", ".4f"),
+            "macro_f1": Metric("macro-F1", ".4f"),
+            "exact_match": Metric("exact match", ".4f"),
+            "ece": Metric("calibration error", ".4f"),
+        }
+
+    @property
+    def column(self) -> str:
+        return BOTH
+
+    def facts(self) -> list[str]:
+        total = sum(true for true, _, _ in self.counts)
+        mean = f"{total / self.rows:.2f} of {counted(len(self.labels), 'label')} each, on average"
+        line = f"{counted(self.rows, 'text')} with {mean}"
+        return [line, "", *self._table()] if len(self.labels) <= MAX_PRINTED_CLASSES else [line]
+
+    def _table(self) -> list[str]:
+        """Return how many texts have each label, and how many are given it, rightly or not."""
+        names = [_short(label) for label in self.labels]
+        left = max(map(len, ["label", *names]))
+        lines = [f"{'label':{left}}{'true':>8}{'answered':>10}{'right':>8}"]
+        for name, (true, answered, right) in zip(names, self.counts, strict=True):
+            lines.append(f"{name:{left}}{true:>8}{answered:>10}{right:>8}")
+        return lines
+
+
+def evaluation_of(
+    answer: Tensor,
+    baselines: Mapping[str, Tensor],
+    labels: Tensor,
+    names: Labels,
+    notes: tuple[str, ...] = (),
+) -> LabelEvaluation | LabelSetEvaluation:
+    """Score probabilities (N, K) against labels (N,), or (N, K, 2) against (N, K), beside those of the parts
+    or baselines."""
+    if names.several:
+        return LabelSetEvaluation.of(answer, baselines, labels, names, notes)
+    return LabelEvaluation.of(answer, baselines, labels, names.classes, notes)
+
+
+def _beside(
+    answer: Tensor,
+    baselines: Mapping[str, Tensor],
+    labels: Tensor,
+    notes: tuple[str, ...],
+    thresholds: Mapping[str, float],
+) -> tuple[dict[str, Scores], tuple[str, ...]]:
+    """Return the scores of the answer, under "", and of the baselines; and the notes, with one about each
+    baseline that is as good as the answer."""
+    each = {"": answer, **baselines}
+    table: dict[str, Any] = {
+        name: scores_of(rows, labels, thresholds.get(name or BOTH, LIKELY)) for name, rows in each.items()
+    }
+    for name in baselines:
+        if all(table[""][key] <= table[name][key] for key in table[""]):
+            notes += (_no_better(name),)
+    for name, rows in each.items():
+        table[name]["ece"] = calibration_error(rows, labels)
+    return table, notes
+
+
+def _short(label: Label) -> str:
+    text = str(label)
+    return text if len(text) <= 12 else f"{text[:11]}…"
 
 
 def _no_better(name: str) -> str:

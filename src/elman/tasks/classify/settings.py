@@ -10,17 +10,15 @@ POOLS: Final = ("mean", "max", "last")
 # A text is read so many times; of few texts each more often, of many less often.
 EPOCHS: Final = 10
 FEW_SEQUENCES, FEW_EPOCHS = 25_000, 30
-MANY_SEQUENCES, MANY_EPOCHS = 200_000, 3
+MANY_SEQUENCES, MANY_EPOCHS = 100_000, 3
 LEARNING_RATE: Final = 2e-3
 EMA_DECAY: Final = 0.98
-# From a language model: the head begins at this rate, lower layers at a fraction of it (ULMFiT); fewer epochs
-# do, and none is left out, since in the first ones only the head learns.
-FINE_TUNING_RATE: Final = 1e-2
-FINE_TUNING_EPOCHS: Final = 8
 # Networks whose answers are averaged, by the number of rows that there must be fewer of; and their units.
 NETWORKS: Final = {3_000: 5, 12_000: 3}
 SMALL_HIDDEN: Final = 64
 WORD_DROPOUT: Final = 0.1
+PHRASE_WORDS: Final = 3
+LONGEST_PHRASE: Final = 5
 # Each network leaves out another tenth of the rows.
 MAX_NETWORKS: Final = 9
 
@@ -33,7 +31,7 @@ class Arguments:
     header: bool = argument(True, "Whether the first line names the columns", bool)
     skip_bad: bool = skip_bad()
     stream: bool = argument(False, "Read forwards only, so that the model can stream", bool)
-    pretrained: Any = argument(None, "Folder of a language model to start from")
+    separator: str | None = argument(None, 'What separates several labels of a text, such as ";"')
 
 
 def _is_pooling(value: Any) -> bool:
@@ -51,7 +49,7 @@ class Settings(TaskSettings):
     """
     ARGUMENTS: ClassVar = Arguments
     DERIVED: ClassVar = (
-        *("networks", "hidden", "word_dropout"),
+        *("networks", "hidden", "word_dropout", "phrase"),
         *("epochs", "patience", "learning_rate", "ema_decay"),
     )
     RENAMED: ClassVar = {"longest": "crop"}
@@ -74,7 +72,13 @@ class Settings(TaskSettings):
     dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers")
     embedding_dropout: float = share(0.4, "Dropout of the words' vectors")
     word_dropout: float = share(0.0, "Share of the words that training replaces by the unknown word")
-    tokenizer: str = choice("word", "What a token is", "word", "subword", "character", "space")
+    phrase: int = whole(
+        0,
+        "Words of the longest phrase whose evidence for each label is read beside the words; 0: none",
+        least=0,
+        most=LONGEST_PHRASE,
+    )
+    tokenizer: str = choice("word", "What a token is", "word", "subword")
     vocabulary: int = whole(30_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
     crop: int = whole(
         400, "Tokens of a text that a training step reads, from a random place in it", most=MAX_STEPS
@@ -88,19 +92,15 @@ class Settings(TaskSettings):
         return tuple(self.pooling.split("+"))
 
 
-def defaults(rows: int, choices: dict[str, Any], pretrained: bool = False) -> dict[str, Any]:
+def defaults(rows: int, choices: dict[str, Any]) -> dict[str, Any]:
     """Return the networks' number and size and the training plan for this number of rows: few texts are read
-    more often, by more and smaller networks, with more patience; fewer times where networks start from a
-    language model."""
-    plan: dict[str, Any] = {"ema_decay": EMA_DECAY}
+    more often, by more and smaller networks, with more patience."""
     networks = next((count for limit, count in NETWORKS.items() if rows < limit), 1)
-    model: dict[str, Any] = {"networks": networks, "word_dropout": WORD_DROPOUT}
+    model: dict[str, Any] = {"networks": networks, "word_dropout": WORD_DROPOUT, "phrase": PHRASE_WORDS}
     if networks > 1:
         model["hidden"] = SMALL_HIDDEN
-    if pretrained:
-        epochs = choices.get("epochs", max(min(FINE_TUNING_EPOCHS, MANY_SEQUENCES // rows), MANY_EPOCHS))
-        return model | plan | {"epochs": epochs, "patience": epochs, "learning_rate": FINE_TUNING_RATE}
     few = min(FEW_SEQUENCES // rows, FEW_EPOCHS)
     epochs = choices.get("epochs", max(few, min(EPOCHS, MANY_SEQUENCES // rows), MANY_EPOCHS))
     patience = max(3, epochs // 2)  # so that the last epochs, of low learning rates, are reached
-    return model | plan | {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE}
+    plan = {"epochs": epochs, "patience": patience, "learning_rate": LEARNING_RATE, "ema_decay": EMA_DECAY}
+    return model | plan

@@ -9,21 +9,22 @@ from torch import Tensor
 from elman.data.text.tokenizers import Tokenizer, WordTokenizer
 from elman.tasks.classify.blend import Blend
 from elman.tasks.classify.examples import start_token
+from elman.tasks.classify.labels import Label, Labels, shares
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.linear_state import LinearState
 from elman.tasks.classify.network import CHUNK_STEPS, Ensemble, States
 from elman.tasks.classify.ngrams import START, WORDS
-from elman.tasks.classify.scores import Label, check_share, likeliest
+from elman.tasks.classify.scores import check_share
 from elman.tasks.entry import entry
 from elman.tasks.inputs import check_text
 from elman.training.problem import device_of
 
 
 class Reading(NamedTuple):
-    """The answer after a token."""
+    """The answer after a token: a label, or a list of several."""
 
     token: str
-    label: Label
+    label: Label | list[Label]
     probabilities: dict[Label, float]
 
 
@@ -34,12 +35,12 @@ class ClassifierStream:
         self,
         network: Ensemble,
         tokenizer: Tokenizer,
-        classes: tuple[Label, ...],
+        labels: Labels,
         linear: LinearModel | None = None,
         blend: Blend | None = None,
     ) -> None:
-        self._network, self._tokenizer, self._classes, self._blend = network, tokenizer, classes, blend
-        self._linear = None if linear is None else LinearState(linear)
+        self._network, self._tokenizer, self._labels, self._blend = network, tokenizer, labels, blend
+        self._model, self._linear = linear, None if linear is None else LinearState(linear)
         if self._linear is not None:
             self._linear.read([START])
         self._rest = ""  # the end of the text, whose tokens may still change
@@ -64,7 +65,7 @@ class ClassifierStream:
                 self._last, evidence if evidence is None or len(evidence) == 1 else evidence[chunk]
             ).tolist()
         return [
-            Reading(token, likeliest(row, self._classes), dict(zip(self._classes, row, strict=True)))
+            Reading(token, self._labels.answer(row), self._labels.named(row))
             for token, row in zip(self._tokenizer.tokens(prefix), rows, strict=True)
         ]
 
@@ -87,8 +88,8 @@ class ClassifierStream:
             linear = rest.logits.unsqueeze(0)
         row = self._answers(logits[-1:], linear)[0].tolist()
         if probabilities:
-            return dict(zip(self._classes, row, strict=True))
-        return likeliest(row, self._classes, at_least)
+            return self._labels.named(row)
+        return self._labels.answer(row, at_least)
 
     def _read_words(self) -> Tensor | None:
         """Read the words that are complete; return the linear model's logits after each of the next tokens:
@@ -109,8 +110,8 @@ class ClassifierStream:
         return logits.float().cpu(), state
 
     def _answers(self, logits: Tensor, evidence: Tensor | None) -> Tensor:
-        """Return probabilities (T, K) of the network's logits and the linear model's."""
-        if self._blend is None or evidence is None:
+        """Return the probabilities (T, K) of labels, given the network's logits and the linear model's."""
+        if self._blend is None or self._model is None or evidence is None:
             return logits.softmax(1)
-        linear = evidence.float().log_softmax(1)
-        return self._blend.log_probabilities(logits.log_softmax(1), linear).exp()
+        linear = self._model.normalized(evidence.float())
+        return shares(self._blend.log_probabilities(logits.log_softmax(-1), linear).exp())

@@ -62,19 +62,25 @@ CLASSICAL: Final = (*POINTS, *BANKS)
 
 
 def classical_forecasts(
-    histories: Sequence[Array], horizon: int, season: int, names: Sequence[str] = CLASSICAL
+    histories: Sequence[Array],
+    horizon: int,
+    season: int,
+    names: Sequence[str] = CLASSICAL,
+    steps: int | None = None,
 ) -> tuple[PointForecasts, ...]:
-    """Return the forecasts of the methods with these names after each history."""
-    steps = np.arange(horizon)
-    growth = {SEASONAL_NAIVE: np.sqrt(1 + steps // season), NAIVE: np.sqrt(1 + steps)}
-    found = []
+    """Return the forecasts of the methods with these names after each history: of a horizon, or of `steps`
+    by methods set for that horizon."""
+    count = horizon if steps is None else steps
+    ahead = np.arange(count)
+    growth = {SEASONAL_NAIVE: np.sqrt(1 + ahead // season), NAIVE: np.sqrt(1 + ahead)}
+    forecasts = []
     for name in names:
         if name in BANKS:
-            found.append(PointForecasts(name, *forecast(BANKS[name], histories, horizon, season)))
+            forecasts.append(PointForecasts(name, *forecast(BANKS[name], histories, horizon, season, steps)))
         else:
-            values = np.stack([POINTS[name](h, horizon, season) for h in histories])
-            found.append(PointForecasts(name, values, growth[name]))
-    return tuple(found)
+            values = np.stack([POINTS[name](h, count, season) for h in histories])
+            forecasts.append(PointForecasts(name, values, growth[name]))
+    return tuple(forecasts)
 
 
 def smoothed(

@@ -4,7 +4,7 @@ forecasts in a blend, and the width of the bands.
 Bands: conformalised quantile regression (Romano, Patterson & Candès 2019, arXiv:1905.03222) in its scaled
 form, which multiplies the distances from the median by a factor (Sesia & Candès 2020, arXiv:1909.05433).
 
-Shapes: N windows, H steps, Q levels. All values are in units of each window's scale.
+Shapes: N windows, H steps, Q levels. All values are in one unit for each window, such as its scale.
 """
 
 import itertools
@@ -263,13 +263,13 @@ def _spread(past: Past, shares: Mapping[str, float], levels: Sequence[float]) ->
     normal = np.array([NormalDist().inv_cdf(q) for q in levels])
     errors = np.abs(past.target - mixed(past.forecasts, shares))
     size = np.broadcast_to(sizes(past.forecasts, shares), errors.shape)
-    known = ~np.isnan(errors) & (size > MIN_SIZE)
-    if not known.any():
+    measured = ~np.isnan(errors) & (size > MIN_SIZE)
+    if not measured.any():
         return tuple(normal.tolist())
-    relative = errors[known] / size[known]
-    found = np.array([np.sign(q - 0.5) * np.quantile(relative, abs(2 * q - 1)) for q in levels])
+    relative = errors[measured] / size[measured]
+    quantiles = np.array([np.sign(q - 0.5) * np.quantile(relative, abs(2 * q - 1)) for q in levels])
     trust = past.horizons / (past.horizons + 1)
-    return tuple((trust * found + (1 - trust) * normal).tolist())
+    return tuple((trust * quantiles + (1 - trust) * normal).tolist())
 
 
 def _error(point: Array, target: Array) -> float:

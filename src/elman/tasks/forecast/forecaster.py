@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, final
@@ -11,36 +11,39 @@ from typing import Any, ClassVar, final
 import polars as pl
 
 from elman import artifact
+from elman.data.series.columns import find_columns
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel, extend, read_panel
 from elman.data.series.source import join_names, series_table
 from elman.data.series.windows import Cutoffs
 from elman.data.table.frames import column_name
-from elman.errors import DataError, UsageError
+from elman.errors import DataError, UsageError, counted
 from elman.tasks.entry import entry, training_entry
+from elman.tasks.forecast.answers import ForecastAnswer
 from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.history import (
-    as_whole,
     check_future,
     check_stamps,
     continued,
     cut_at,
+    ends,
     forecast_frame,
-    from_parts,
     later_cutoffs,
     origins,
+    require_calendar,
     tail,
-    to_parts,
 )
 from elman.tasks.forecast.metrics import mase_scale
-from elman.tasks.forecast.network import Shape
-from elman.tasks.forecast.predictor import Network, Predictor, make_network
+from elman.tasks.forecast.predictor import Network, Predictor, bound_note, make_network
+from elman.tasks.forecast.saved import from_parts, read_calibration, read_shape, to_parts
 from elman.tasks.forecast.scores import ForecastEvaluation
-from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, MAX_WINDOW_STEPS, Settings
+from elman.tasks.forecast.seasonal import smoothed_steps
+from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, Settings
 from elman.tasks.forecast.stream import ForecastStream, start_series
 from elman.tasks.forecast.train import Trained, train
+from elman.tasks.inputs import check_count
 from elman.tasks.settings import renamed, split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, bare_name, network_phrase
+from elman.tasks.task import Card, Parts, Task, bare_name, network_phrase
 from elman.training.plan import Plan
 from elman.typed import RawText, typed
 
@@ -48,22 +51,8 @@ MAX_DRAWN_SERIES = 6
 _log = logging.getLogger("elman")
 
 
-@dataclass(frozen=True)
-class ForecastAnswer(Answer):
-    """The forecast of one step: a line of CSV, and the columns of `Forecaster.predict`."""
-
-    row: pl.DataFrame
-    heading: str
-
-    def __str__(self) -> str:
-        return self.row.write_csv(include_header=False).removesuffix("\n")
-
-    def to_dict(self) -> dict[str, Any]:
-        return self.row.with_columns(pl.col("ds").cast(pl.String)).row(0, named=True)
-
-
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Forecaster(Task):
     """A trained forecaster. Made by `fit` and by `elman.load`.
 
@@ -139,12 +128,7 @@ class Forecaster(Task):
         time = join_names(time)
         value, series = (None if name is None else column_name(name) for name in (value, series))
         future, static = tuple(map(column_name, future)), tuple(map(column_name, static))
-        steps = as_whole(horizon)
-        if steps is None or steps < 1:
-            raise UsageError(f"horizon must be a whole number of at least 1, not {horizon!r}")
-        if steps > MAX_HORIZON_STEPS:
-            raise UsageError(f"horizon must be at most {MAX_HORIZON_STEPS} steps, not {steps}")
-        horizon = steps
+        check_count(horizon, "horizon", most=MAX_HORIZON_STEPS)
         if folder is not None:
             artifact.check_destination(folder)
         table = series_table(data, header=header, time=time, value=value, skip_bad=skip_bad)
@@ -158,6 +142,7 @@ class Forecaster(Task):
             frequency=frequency,
             duplicates=chosen.duplicates,
         )
+        require_calendar(panel, horizon + smoothed_steps(panel.frequency.season))
         _warn(panel.notes)
         trained = train(
             panel,
@@ -172,15 +157,16 @@ class Forecaster(Task):
         source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
         model = _assemble(trained, panel, source)
         if trained.run is not None:
-            trained.run.keep(model.save, trained.signal)
+            trained.run.keep(partial(model.save, overwrite=True), trained.signal)
         elif folder is not None:
-            model.save(folder)
+            model.save(folder, overwrite=True)
         return model
 
     @classmethod
     def check_data(
         cls,
-        data: Any,
+        test: Any,
+        data: Any = None,
         time: str | Sequence[str] | None = None,
         value: str | None = None,
         series: str | None = None,
@@ -188,12 +174,17 @@ class Forecaster(Task):
         static: Sequence[str] = (),
         header: bool = True,
         skip_bad: bool = False,
+        duplicates: str = "error",
         **_: Any,
     ) -> None:
         joined = join_names(time)
-        table = series_table(data, header=header, time=joined, value=value, skip_bad=skip_bad)
-        named = [column for column in (joined, value, series) if column is not None]
-        table.require(*named, *future, *static)
+        reading = partial(series_table, header=header, skip_bad=skip_bad)
+        names = [column for column in (joined, value, series, *future, *static) if column is not None]
+        if data is not None:  # `evaluate` takes the columns of the training data
+            table = reading(data, time=joined, value=value)
+            columns = find_columns(table, joined, value, series, future, static, duplicates)
+            joined, value, names = columns.time, columns.value, list(columns.all)
+        reading(test, time=joined, value=value).require(*names)
 
     @property
     def horizon(self) -> int:
@@ -214,7 +205,8 @@ class Forecaster(Task):
         Args:
             data: series to forecast, with the columns of the training data; training series are continued.
                 If None, the training series.
-            horizon: number of steps, if fewer than trained.
+            horizon: number of steps, if not those trained. Of more, the network forecasts the later ones from
+                its own forecasts, and a warning says so.
             future: a table of the covariates known ahead; they may also be rows of `data` without a value.
             header: whether the first line of a CSV or TSV names the columns.
 
@@ -223,7 +215,7 @@ class Forecaster(Task):
 
         Raises:
             DataError: the data can't be read, or a covariate is missing ahead.
-            UsageError: a horizon that was not trained.
+            UsageError: a horizon that is no number of steps, or above 10,000.
         """
         return self._forecast(self._panel(data, future, header), horizon)
 
@@ -238,10 +230,9 @@ class Forecaster(Task):
             DataError: the data can't be read, have nothing to score, or lack a covariate.
         """
         panel = self._panel(data, None, header, skip_bad)
-        every = self.horizon if step is None else as_whole(step)
-        if every is None or every < 1:
-            raise UsageError(f"step must be a whole number of at least 1, not {step!r}")
-        cutoffs = later_cutoffs(self.history, panel, self.network.shape.context, every)
+        step = self.horizon if step is None else step
+        check_count(step, "step")
+        cutoffs = later_cutoffs(self.history, panel, self.network.shape.context, step)
         if not cutoffs:
             raise DataError(
                 f"{panel.name} has no value after the end of training; give later values, or score on past "
@@ -305,7 +296,7 @@ class Forecaster(Task):
         drawn = tuple(by_name[name] for name in series) or panel.series[:MAX_DRAWN_SERIES]
         panel = tail(replace(panel, series=drawn), max(self.settings.kept_steps, 3 * self.horizon))
         check_future(panel, self.horizon)
-        draw_forecasts(path, panel, self.predictor.quantiles(panel, _ends(panel)), self.settings.levels)
+        draw_forecasts(path, panel, self.predictor.quantiles(panel, ends(panel)), self.settings.levels)
 
     @entry
     def stream(self, series: str | None = None, *, start: Any = None) -> ForecastStream:
@@ -353,20 +344,9 @@ class Forecaster(Task):
 
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
-        if settings.context is None or settings.season is None or settings.hidden is None:
-            raise ValueError("the context, the season or the number of units is missing")
         features = Features.from_json(parts.files["features"])
-        shape = typed(Shape, parts.settings["shape"], "shape")
-        season, levels, texts = settings.network_season, settings.levels, tuple(features.vocabularies)
-        if shape != Shape(settings.context, shape.horizon, season, levels, features.width, texts):
-            raise ValueError("the shape is not that of the settings and features")
-        if not 1 <= shape.horizon <= MAX_HORIZON_STEPS:
-            raise ValueError(f"the horizon must be from 1 to {MAX_HORIZON_STEPS}, not {shape.horizon}")
-        calibration = Calibration.from_json(parts.files["adjustment"], season)
-        if not len(levels) == len(calibration.spread) == len(calibration.conformal_factors):
-            raise ValueError("adjustment.json is not of the quantiles of the settings")
-        if not 1 <= calibration.season <= MAX_WINDOW_STEPS:
-            raise ValueError(f"adjustment.json: there is no season of {calibration.season} steps")
+        shape = read_shape(parts.settings["shape"], settings, features)
+        calibration = read_calibration(parts.files["adjustment"], settings)
         history, scales = from_parts(parts.files["series"], parts.tensors)
         check_stamps(history, settings.kept_steps + shape.horizon)
         for series in history.series:
@@ -383,11 +363,11 @@ class Forecaster(Task):
 
     def card(self) -> Card:
         settings, history, source = self.settings, self.history, self.source
-        series = "1 series" if len(history.series) == 1 else f"{len(history.series)} series"
+        series = counted(len(history.series), "series", "series")
         quantiles = ", ".join(f"{100 * q:g}" for q in settings.quantiles)
         network = (
             f"The network, {network_phrase(settings)}, looks back {settings.context} steps and "
-            f"{self.horizon} steps ahead ({settings.mode}); quantiles: {quantiles} %."
+            f"{counted(self.horizon, 'step')} ahead ({settings.mode}); quantiles: {quantiles} %."
         )
         return Card(
             title=f"Forecaster of {history.columns.value}",
@@ -421,11 +401,18 @@ class Forecaster(Task):
         return panel if future is None else extend(panel, future)
 
     def _forecast(self, panel: Panel, horizon: int | None) -> pl.DataFrame:
-        steps = self.horizon if horizon is None else as_whole(horizon)
-        if steps is None or not 1 <= steps <= self.horizon:
-            raise UsageError(f"horizon must be from 1 to {self.horizon}, which was trained, not {horizon!r}")
+        steps = self.horizon if horizon is None else horizon
+        check_count(steps, "horizon", most=MAX_HORIZON_STEPS)
         check_future(panel, steps)
-        quantiles = self.predictor.quantiles(panel, _ends(panel))[:, :steps]
+        if steps > self.horizon:
+            require_calendar(panel, steps + self.horizon)
+            _log.warning(
+                f"a horizon of {steps} steps is beyond the {self.horizon} that were trained: later ones are "
+                "forecast from forecasts, and their bands were never checked"
+            )
+            quantiles = self.predictor.further(panel, steps)
+        else:
+            quantiles = self.predictor.quantiles(panel, ends(panel))[:, :steps]
         return forecast_frame(panel, quantiles, self.settings.levels, self.settings.quantiles)
 
     def _score(self, panel: Panel, cutoffs: Cutoffs) -> ForecastEvaluation:
@@ -451,23 +438,8 @@ def _assemble(trained: Trained, panel: Panel, source: dict[str, Any]) -> Forecas
         plan=trained.plan,
         history=replace(tail(panel, settings.kept_steps), name=name, notes=()),
         scales=tuple(mase_scale(series.values, season) for series in panel.series),
-        notes=tuple(note.replace(panel.name, name) for note in trained.notes) + _bound_note(panel, settings),
+        notes=tuple(note.replace(panel.name, name) for note in trained.notes) + bound_note(panel, settings),
     )
-
-
-def _bound_note(panel: Panel, settings: Settings) -> tuple[str, ...]:
-    count = sum(not (series.values < 0).any() for series in panel.series)
-    if settings.nonnegative is not None or not count:
-        return ()
-    which = (
-        "no value" if count == len(panel.series) else f"in {count} of {len(panel.series)} series, no value"
-    )
-    return (f"{which} is negative, so no forecast is below 0 (nonnegative=False allows it)",)
-
-
-def _ends(panel: Panel) -> Cutoffs:
-    """Return the cut-offs at the end of each series."""
-    return [(i, len(series.values)) for i, series in enumerate(panel.series)]
 
 
 def _warn(notes: Sequence[str]) -> None:

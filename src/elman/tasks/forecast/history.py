@@ -1,61 +1,22 @@
 """The past that a forecaster keeps of its training series, and how new data continue it."""
 
-import zoneinfo
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from torch import Tensor, float64, from_numpy
 
-from elman.data.series.columns import Columns
-from elman.data.series.frequency import Frequency, Unit
 from elman.data.series.panel import Panel, Series, read_moments
 from elman.data.series.rows import Array
-from elman.data.series.stamps import Clock, format_stamp, with_zone
+from elman.data.series.stamps import format_stamp, with_zone
 from elman.data.series.windows import Cutoffs
 from elman.errors import DataError, UsageError
-from elman.settings import is_whole, plain
-from elman.typed import RawText, typed
 
 CALENDAR: Final = (-62_135_596_800_000_000, 253_402_300_800_000_000)  # years 1 to 9999, in microseconds
 _DAY: Final = 86_400_000_000
 # Unit of a frequency → no less than its length.
 MICROSECONDS: Final = {"us": 1, "business": 2 * _DAY, "month": 31 * _DAY, "integer": 1}
-
-
-class _Entry(TypedDict):
-    name: str
-    start: str | int
-    values: int
-    future: int
-    static: tuple[str | float | None, ...]
-    scale: float | None
-    nonnegative: NotRequired[bool]
-
-
-class _Clock(TypedDict):
-    form: str
-    zone: str | None
-    local: bool
-
-
-class _Description(TypedDict):
-    series: list[_Entry]
-    frequency: tuple[Unit, int, bool | list[int]] | tuple[Unit, int, bool | list[int], bool | str]
-    columns: tuple[str | None, str, str | None, tuple[str, ...], tuple[str, ...]]
-    kind: Literal["integer", "date", "datetime"]
-    name: RawText
-    fingerprint: str
-    clock: NotRequired[_Clock]
-    whole_names: NotRequired[bool]
-
-
-def as_whole(value: Any) -> int | None:
-    """Return a whole number, which may be NumPy's or a tensor, as Python's; None for anything else."""
-    number = plain(value)
-    return number if is_whole(number) else None
 
 
 def tail(panel: Panel, steps: int) -> Panel:
@@ -149,11 +110,11 @@ def origins(panel: Panel, series: Series, horizon: int, cutoffs: int | Sequence[
         UsageError: a number below 1.
         DataError: stamps unlike those of the data.
     """
-    n, count = len(series.values), as_whole(cutoffs)
-    if count is not None or not np.iterable(cutoffs) or isinstance(cutoffs, str):
-        if count is None or count < 1:
+    n = len(series.values)
+    if isinstance(cutoffs, str) or not np.iterable(cutoffs):
+        if not isinstance(cutoffs, int) or isinstance(cutoffs, bool) or cutoffs < 1:
             raise UsageError(f"cutoffs must be a whole number of at least 1, or stamps, not {cutoffs!r}")
-        steps = [n - k * horizon for k in range(count, 0, -1)]
+        steps = [n - k * horizon for k in range(cutoffs, 0, -1)]
     else:
         moments = read_moments(panel, list(cutoffs), "cutoffs")
         steps = np.unique(panel.frequency.slots(series.start, moments)[0]).tolist()
@@ -203,77 +164,6 @@ def forecast_frame(
     return pl.DataFrame({"unique_id": names, "ds": ds, **columns})
 
 
-def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return a history as JSON values and tensors, exact to the bit."""
-    series = [
-        {
-            "name": s.name,
-            "start": int(s.start) if history.kind == "integer" else str(s.start),
-            "values": len(s.values),
-            "future": len(s.future),
-            "static": s.static,
-            "scale": None if np.isnan(scale) else scale,
-            **({"nonnegative": True} if s.nonnegative else {}),
-        }
-        for s, scale in zip(history.series, scales, strict=True)
-    ]
-    frequency, columns = history.frequency, history.columns
-    description: dict[str, Any] = {
-        "series": series,
-        "frequency": frequency.to_json(),
-        "columns": [columns.time, columns.value, columns.series, columns.future, columns.static],
-        "kind": history.kind,
-        "name": history.name,
-        "fingerprint": history.fingerprint,
-    }
-    if history.clock.zone is not None:
-        clock = asdict(history.clock)
-        description["clock"] = {name: clock[name] for name in ("form", "zone", "local")}
-    if history.whole_names:
-        description["whole_names"] = True
-    tensors = {
-        "history.values": from_numpy(np.concatenate([s.values for s in history.series])),
-        "history.future": from_numpy(np.concatenate([s.future for s in history.series])),
-    }
-    return description, tensors
-
-
-def from_parts(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Panel, tuple[float, ...]]:
-    """Invert `to_parts`. Raises ValueError for parts of other kinds or sizes."""
-    parts = typed(_Description, description, "series.json")
-    entries, kind, columns = parts["series"], parts["kind"], Columns(*parts["columns"])
-    values = _split(tensors["history.values"], [one["values"] for one in entries], ())
-    future = _split(tensors["history.future"], [one["future"] for one in entries], (len(columns.future),))
-    for one in entries:
-        if not 1 <= one["values"] <= one["future"] or (one["scale"] is not None and one["scale"] <= 0):
-            raise ValueError(f"series.json: the steps or the scale of series {one['name']!r:.60} can't be")
-    starts = [_start(one["start"], kind) for one in entries]
-    series = tuple(
-        Series(one["name"], start, v, f, one["static"], one.get("nonnegative", False))
-        for one, start, v, f in zip(entries, starts, values, future, strict=True)
-    )
-    frequency = Frequency.from_json(parts["frequency"])
-    if not frequency.is_valid() or (frequency.unit == "integer") != (kind == "integer"):
-        raise ValueError(f"series.json: {parts['frequency']} is no frequency of stamps of kind {kind}")
-    panel = Panel(
-        series,
-        frequency,
-        columns,
-        _clock(kind, parts.get("clock", {"form": "", "zone": None, "local": False})),
-        parts["name"],
-        parts["fingerprint"],
-        whole_names=parts.get("whole_names", False),
-    )
-    return panel, tuple(float("nan") if one["scale"] is None else one["scale"] for one in entries)
-
-
-def _clock(kind: str, entries: _Clock) -> Clock:
-    zone = entries["zone"]
-    if zone and zone not in zoneinfo.available_timezones():
-        raise ValueError(f"series.json: {zone!r:.60} is no time zone")
-    return Clock(kind, entries["form"], zone, entries["local"])
-
-
 def check_stamps(panel: Panel, steps: int) -> None:
     """Raise ValueError if the stamps of a series, or those of `steps` after it, leave the calendar or the
     whole numbers."""
@@ -285,19 +175,14 @@ def check_stamps(panel: Panel, steps: int) -> None:
             raise ValueError(f"series.json: series {series.name!r:.60} leaves the years 1 to 9999")
 
 
-def _split(rows: Tensor, lengths: Sequence[int], shape: tuple[int, ...]) -> list[Array]:
-    """Cut float64 rows (sum of lengths, *shape) into one array for each series."""
-    if rows.dtype != float64 or rows.shape != (sum(lengths), *shape) or min(lengths, default=0) < 0:
-        raise ValueError(f"the history is not as long as series.json says, {sum(lengths)} steps")
-    if bool(rows.isinf().any()):
-        raise ValueError("the history holds infinite values")
-    return np.split(rows.numpy(), np.cumsum(lengths)[:-1])
+def require_calendar(panel: Panel, steps: int) -> None:
+    """Raise UsageError if one step more than these after a series leaves the calendar."""
+    try:
+        check_stamps(panel, steps + 1)
+    except ValueError:
+        raise UsageError("the horizon goes beyond the year 9999; give a shorter one") from None
 
 
-def _start(value: str | int, kind: str) -> np.generic:
-    if isinstance(value, str) == (kind == "integer"):
-        raise ValueError(f"series.json: {value!r:.60} is no stamp of kind {kind}")
-    start: np.generic = np.int64(value) if kind == "integer" else np.datetime64(value, "us")
-    if str(start) != str(value):  # NumPy also reads words such as NaT and today
-        raise ValueError(f"series.json: {value!r:.60} is no stamp")
-    return start
+def ends(panel: Panel) -> Cutoffs:
+    """Return the cut-offs at the end of each series."""
+    return [(i, len(series.values)) for i, series in enumerate(panel.series)]

@@ -72,11 +72,6 @@ def coverage(actual: Array, low: Array, high: Array) -> float:
     return float(inside[observed].mean()) if observed.any() else float("nan")
 
 
-def owa(smape: float, mase: float, smape_naive2: float, mase_naive2: float) -> float:
-    """Return the overall weighted average of the M4 competition: 1 is as good as Naive2, below 1 better."""
-    return (smape / smape_naive2 + mase / mase_naive2) / 2
-
-
 def skill(ours: float, reference: float) -> float:
     """Return 1 - ours / reference: 0 is as good as the reference, 1 perfect, negative worse."""
     if reference == 0:

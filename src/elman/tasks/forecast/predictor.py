@@ -1,7 +1,7 @@
 """From series to calibrated quantiles, with a trained network and the classical forecasts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -13,7 +13,8 @@ from elman.data.series.panel import Panel
 from elman.data.series.rows import Array
 from elman.data.series.windows import Cutoffs, WindowStore
 from elman.tasks.forecast.baseline import CLASSICAL, PointForecasts, classical_forecasts
-from elman.tasks.forecast.calibration import Calibration
+from elman.tasks.forecast.calibration import Calibration, sizes
+from elman.tasks.forecast.history import ends, tail
 from elman.tasks.forecast.network import DirectNet, RecursiveNet, Shape
 from elman.tasks.forecast.settings import Settings
 
@@ -41,8 +42,53 @@ class Predictor:
         classical = classical_after(panel, cutoffs, horizon, calibration.season, tuple(calibration.shares))
         steps = [cutoff for _, cutoff in cutoffs]
         calibrated = calibration.apply(quantiles, classical, self.settings.levels, center, scale, steps)
+        return self._bounded(panel, cutoffs, calibrated)
+
+    def further(self, panel: Panel, steps: int) -> Array:
+        """Return quantiles (N, steps, Q) after the ends of the series, of more steps than were trained.
+
+        Smoothing, Theta and the naive forecasts go on. The network takes the medians of the last horizon as
+        values and forecasts the next; the distances of its quantiles from its median grow as the errors that
+        the rest of the blend expects do.
+        """
+        calibration, horizon, levels = self.calibration, self.network.shape.horizon, self.settings.levels
+        after = ends(panel)
+        blocks = -(-steps // horizon)
+        classical = classical_after(
+            panel, after, horizon, calibration.season, tuple(calibration.shares), blocks * horizon
+        )
+        size = np.broadcast_to(sizes(classical, calibration.shares), (len(after), blocks * horizon))
+        forecasts = np.empty((len(after), 0, len(levels)))
+        extended = panel
+        for block in range(blocks):
+            extended = tail(extended, self.settings.kept_steps)  # all that a forecast depends on
+            part = slice(block * horizon, (block + 1) * horizon)
+            cutoffs = ends(extended)
+            store = make_store(self.network, self.features, extended)
+            quantiles, center, scale = network_quantiles(self.network, store, cutoffs)
+            median = quantiles[..., levels.index(0.5), None]
+            first = size[:, :horizon]
+            growth = np.where(first > 0, size[:, part] / np.where(first > 0, first, 1.0), 1.0)[..., None]
+            points = [replace(o, values=o.values[:, part], growth=o.growth[..., part]) for o in classical]
+            quantiles = median + growth * (quantiles - median)
+            histories = [end for _, end in after]
+            calibrated = calibration.apply(quantiles, points, levels, center, scale, histories)
+            calibrated = self._bounded(panel, after, calibrated)
+            forecasts = np.concatenate([forecasts, calibrated], 1)
+            extended = _appended(extended, calibrated[..., levels.index(0.5)])
+        return forecasts[:, :steps]
+
+    def _bounded(self, panel: Panel, cutoffs: Cutoffs, quantiles: Array) -> Array:
         bounded = nonnegative(panel, cutoffs, self.settings.nonnegative)
-        return np.where(bounded[:, None, None], np.maximum(calibrated, 0.0), calibrated)
+        return np.where(bounded[:, None, None], np.maximum(quantiles, 0.0), quantiles)
+
+
+def _appended(panel: Panel, values: Array) -> Panel:
+    """Return the series with values (N, H) after their ends."""
+    series = zip(panel.series, values, strict=True)
+    return replace(
+        panel, series=tuple(replace(one, values=np.concatenate([one.values, more])) for one, more in series)
+    )
 
 
 def make_network(settings: Settings, shape: Shape) -> Network:
@@ -78,12 +124,29 @@ def nonnegative(panel: Panel, cutoffs: Cutoffs, setting: bool | None) -> NDArray
     return np.array([one.nonnegative and not (one.values[:cutoff] < 0).any() for one, cutoff in series])
 
 
+def bound_note(panel: Panel, settings: Settings) -> tuple[str, ...]:
+    """Return a note that says which forecasts are never below 0, if the data decide it."""
+    count = sum(not (series.values < 0).any() for series in panel.series)
+    if settings.nonnegative is not None or not count:
+        return ()
+    which = (
+        "no value" if count == len(panel.series) else f"in {count} of {len(panel.series)} series, no value"
+    )
+    return (f"{which} is negative, so no forecast is below 0 (nonnegative=False allows it)",)
+
+
 def classical_after(
-    panel: Panel, cutoffs: Cutoffs, horizon: int, season: int, names: Sequence[str] = CLASSICAL
+    panel: Panel,
+    cutoffs: Cutoffs,
+    horizon: int,
+    season: int,
+    names: Sequence[str] = CLASSICAL,
+    steps: int | None = None,
 ) -> tuple[PointForecasts, ...]:
-    """Return the classical forecasts of these names after the cut-offs, in units of the data."""
+    """Return the classical forecasts of these names after the cut-offs, in units of the data; see
+    `classical_forecasts`."""
     histories = [panel.series[series].values[:cutoff] for series, cutoff in cutoffs]
-    return classical_forecasts(histories, horizon, season, names)
+    return classical_forecasts(histories, horizon, season, names, steps)
 
 
 def scaled_classical(

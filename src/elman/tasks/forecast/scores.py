@@ -9,6 +9,7 @@ import numpy as np
 
 from elman.data.series.panel import Panel, Series
 from elman.data.series.rows import Array
+from elman.errors import counted
 from elman.tasks.evaluation import Evaluation, Metric
 from elman.tasks.forecast import metrics
 from elman.tasks.forecast.baseline import BASELINES, NAIVE, SEASONAL_NAIVE, smoothed
@@ -101,7 +102,7 @@ class ForecastEvaluation(Evaluation):
         }
 
     def facts(self) -> list[str]:
-        return [f"{self.windows} forecasts of up to {self.horizon} steps"]
+        return [f"{counted(self.windows, 'forecast')} of up to {counted(self.horizon, 'step')}"]
 
 
 def copy_note(forecast: Array, last: Array, actual: Array, skill: float) -> tuple[str, ...]:

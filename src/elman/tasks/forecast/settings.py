@@ -39,6 +39,12 @@ def _are_levels(value: Any) -> bool:
     return are_shares and len(set(value)) == len(value) > 0
 
 
+def _is_country(value: Any) -> bool:
+    from elman.data.series.holidays import CODE  # brings polars, which `--help` does without
+
+    return isinstance(value, str) and CODE.fullmatch(value) is not None
+
+
 @dataclass(frozen=True)
 class Settings(TaskSettings):
     """The network and the quantiles of a forecaster; None is derived from the data."""
@@ -66,6 +72,14 @@ class Settings(TaskSettings):
         None, "Steps of the past that the network sees", most=MAX_WINDOW_STEPS, auto="from the data"
     )
     season: int | None = whole(None, "Steps of a season", most=MAX_WINDOW_STEPS, auto="from the frequency")
+    holidays: str | None = custom(
+        None,
+        "Country, or its region, whose public holidays are known in advance; needs the extra holidays",
+        str,
+        "a code such as DE or US-CA",
+        lambda value: value is None or _is_country(value),
+        "none",
+    )
     nonnegative: bool | None = custom(
         None,
         "No forecast below 0; by default, where no value is",

@@ -29,8 +29,11 @@ ALPHAS: Final = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
 TREND_RATES: Final = (0.0, 0.1, 0.3)  # beta / alpha
 DAMPING: Final = (0.85, 0.93, 0.98, 1.0)
 THETAS: Final = (1.0, 1.5, 2.0, 3.0, 5.0, 20.0)
-# Of the initial level about the first value, and of the initial trend about 0, in units of a series.
-LEVEL_VARIANCE, TREND_VARIANCE, NO_VARIANCE = 100.0, 0.1, 1e-12
+# Of the initial level about the first value, and of the initial trend about 0, in units of a series: for one
+# value; for n values, an n-th of it, as the trend of a short series is a larger part of all that it moves.
+LEVEL_VARIANCE, TREND_VARIANCE, NO_VARIANCE = 1000.0, 15.0, 1e-10
+# Values whose line Theta follows: about a horizon, since it is carried so far; but these at least.
+MIN_LINE, MIN_LINE_SEASONS = 6, 3
 TREND_COST: Final = 4.0  # of the two parameters of a trend, in log-likelihood
 TEMPER: Final = 0.7  # of the weights: errors of neighbours are alike, and less evidence than they seem
 MIN_ERROR: Final = 1e-9  # of one step, in units of a series
@@ -45,9 +48,10 @@ class Bank:
     Attributes:
         weights: of the cell by name, (K,) each.
         costs: (K,) of the parameters of each unit, in log-likelihood.
-        inputs: values (T, R), 0 where they are not known, and where they are → inputs of the cell (T, R, I).
+        inputs: values (T, R), 0 where they are not known, where they are, and about how many of the last
+            ones count → inputs of the cell (T, R, I).
         impulses: (P - 1, S) initial states that are parameters, a number for each state of the cell.
-        variances: (P - 1, K) of these parameters.
+        variances: (P - 1, K) of these parameters for one value.
         first: the state that begins at the first value.
         skipped: first steps whose errors don't count.
         ahead: weights, final states (S, R, K), last inputs (R, I) and H → forecasts (R, K, H).
@@ -57,7 +61,7 @@ class Bank:
     cell: Cell
     weights: Weights
     costs: Array
-    inputs: Callable[[Array, Array], Array]
+    inputs: Callable[[Array, Array, int], Array]
     impulses: tuple[tuple[float, ...], ...]
     variances: Array
     first: int
@@ -78,19 +82,23 @@ class Bank:
         return layer
 
 
-def forecast(bank: Bank, histories: Sequence[Array], horizon: int, season: int) -> tuple[Array, Array]:
+def forecast(
+    bank: Bank, histories: Sequence[Array], horizon: int, season: int, steps: int | None = None
+) -> tuple[Array, Array]:
     """Return the forecasts (R, H) after each history (n,), and the standard deviations (R, H) of their
-    errors, as far as the bank can tell."""
-    values, deviations = np.empty((2, len(histories), horizon))
+    errors, as far as the bank can tell. H is `steps`, by default the horizon for which a bank is set."""
+    steps = horizon if steps is None else steps
+    memory = max(horizon, MIN_LINE_SEASONS * season if season > 1 else MIN_LINE)
+    values, deviations = np.empty((2, len(histories), steps))
     adjusted, units = [], np.empty(len(histories))
     for row, history in enumerate(histories):
         recent = history[-smoothed_steps(season) :]
-        known = np.abs(recent[~np.isnan(recent)])
-        units[row] = known.max() if known.any() else 1.0
-        adjusted.append(adjust(recent / units[row], horizon, season))
+        sizes = np.abs(recent[~np.isnan(recent)])
+        units[row] = sizes.max() if sizes.any() else 1.0
+        adjusted.append(adjust(recent / units[row], steps, season))
     for rows in _chunks([one.history for one in adjusted], bank):
         center, scale, scaled = _standardised([adjusted[row].history for row in rows])
-        means, spreads = _smooth(bank, scaled, horizon)
+        means, spreads = _smooth(bank, scaled, memory, steps)
         factors = np.stack([adjusted[row].factors for row in rows])
         offsets = np.stack([adjusted[row].offsets for row in rows])
         unit = units[rows, None]
@@ -120,27 +128,28 @@ def _standardised(histories: Sequence[Array]) -> tuple[Array, Array, Array]:
     values = np.full((max(map(len, histories)), len(histories)), np.nan)
     for row, history in enumerate(histories):
         values[: len(history), row] = history
-    known = ~np.isnan(values)
-    count = np.maximum(known.sum(0), 1)
-    first = values[known.argmax(0), np.arange(len(histories))]
-    center = first + np.where(known, values - first, 0.0).sum(0) / count  # exact for a constant
+    observed = ~np.isnan(values)
+    count = np.maximum(observed.sum(0), 1)
+    first = values[observed.argmax(0), np.arange(len(histories))]
+    center = first + np.where(observed, values - first, 0.0).sum(0) / count  # exact for a constant
     center = np.nan_to_num(center)
-    scale = np.sqrt(np.where(known, values - center, 0.0).__pow__(2).sum(0) / count)
+    scale = np.sqrt(np.where(observed, values - center, 0.0).__pow__(2).sum(0) / count)
     scale = np.where(scale > 1e-12, scale, 1.0)
     return center[:, None], scale[:, None], (values - center) / scale
 
 
-def _smooth(bank: Bank, values: Array, horizon: int) -> tuple[Array, Array]:
+def _smooth(bank: Bank, values: Array, memory: int, steps: int) -> tuple[Array, Array]:
     """Return forecasts (R, H) and deviations (R, H) after standardised values (T, R)."""
-    known = ~np.isnan(values)
-    lengths = np.where(known.any(0), len(values) - known[::-1].argmax(0), 1)
-    known_values = np.nan_to_num(values)
-    first = known_values[known.argmax(0), np.arange(len(lengths))]
-    inputs = torch.from_numpy(bank.inputs(known_values, known.astype(np.float64)))
+    observed = ~np.isnan(values)
+    lengths = np.where(observed.any(0), len(values) - observed[::-1].argmax(0), 1)
+    filled = np.nan_to_num(values)
+    first = filled[observed.argmax(0), np.arange(len(lengths))]
+    inputs = torch.from_numpy(bank.inputs(filled, observed.astype(np.float64), memory))
     errors, state, impulses, answers = _scan(bank, inputs, torch.from_numpy(first), torch.from_numpy(lengths))
-    counted = torch.from_numpy(known & (known.cumsum(0) > bank.skipped))
+    counted = torch.from_numpy(observed & (observed.cumsum(0) > bank.skipped))
     masked = counted[:, : impulses.shape[2], None]
-    squares, parameters = _fit(bank, errors.mul_(counted[..., None]), impulses * masked)
+    counts = masked[..., 0].sum(0).clamp(min=1)
+    squares, parameters = _fit(bank, errors.mul_(counted[..., None]), impulses * masked, counts)
     state = state + (answers * parameters).sum(1)
     last = inputs[torch.from_numpy(lengths) - 1, torch.arange(len(lengths))]
     count = counted.sum(0)[:, None].double()
@@ -148,9 +157,9 @@ def _smooth(bank: Bank, values: Array, horizon: int) -> tuple[Array, Array]:
     # as Akaike's correction: with 4 values or fewer there is no evidence of a trend
     few = 1 + 1 / (count - 4).clamp(min=0.1)
     weights = torch.softmax(TEMPER * (likelihood - few * torch.from_numpy(bank.costs)), 1)[..., None]
-    ahead = bank.ahead(bank.weights, state, last, horizon)
+    ahead = bank.ahead(bank.weights, state, last, steps)
     mean = (weights * ahead).sum(1)
-    responses = torch.from_numpy(bank.responses(bank.weights, horizon - 1))
+    responses = torch.from_numpy(bank.responses(bank.weights, steps - 1))
     growth = 1 + torch.cat([torch.zeros(len(bank.costs), 1), (responses**2).cumsum(1)], 1)
     variance = (squares / (count - 1 - len(bank.impulses)).clamp(min=1))[..., None] * growth
     variance = (weights * (variance + (ahead - mean[:, None]) ** 2)).sum(1)
@@ -179,20 +188,20 @@ def _scan(bank: Bank, inputs: Tensor, first: Tensor, lengths: Tensor) -> tuple[T
     return errors, states[:, :rows], impulses, states[:, rows:].reshape(-1, parts, groups, units)
 
 
-def _fit(bank: Bank, errors: Tensor, impulses: Tensor) -> tuple[Tensor, Tensor]:
+def _fit(bank: Bank, errors: Tensor, impulses: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     """Return the least sum of squared errors (R, K), and the parameters of the initial state (P - 1, R, K)
-    with which errors (T, R, K) and those of impulses (P - 1, T, G, K) have it."""
+    with which errors (T, R, K) and those of impulses (P - 1, T, G, K), of so many values (G,), have it."""
     matrix = torch.stack([torch.stack([(a * b).sum(0) for a in impulses], -1) for b in impulses], -1)
     vector = torch.stack([(errors * impulse).sum(0) for impulse in impulses], -1)
-    ridge = torch.diag_embed(torch.from_numpy(1 / bank.variances.T))
+    ridge = counts[:, None, None, None] * torch.diag_embed(torch.from_numpy(1 / bank.variances.T))
     parameters = torch.linalg.solve((matrix + ridge).expand(*vector.shape, -1), -vector)
     squares = (errors**2).sum(0) + 2 * (vector * parameters).sum(-1)
     squares += torch.einsum("...p,...pq,...q->...", parameters, matrix.expand(*vector.shape, -1), parameters)
     return squares.clamp(min=0), parameters.permute(2, 0, 1)
 
 
-def _trend_inputs(values: Array, known: Array) -> Array:
-    return np.stack([values, known], -1)
+def _trend_inputs(values: Array, observed: Array, horizon: int) -> Array:
+    return np.stack([values, observed], -1)
 
 
 def _trend_ahead(weights: Weights, state: Tensor, last: Tensor, horizon: int) -> Tensor:
@@ -207,15 +216,24 @@ def _trend_responses(weights: Weights, horizon: int) -> Array:
     return np.asarray(alpha + beta * np.cumsum(phi ** np.arange(1, horizon + 1), 1))
 
 
-def _line_inputs(values: Array, known: Array) -> Array:
-    """Return value, known, and the line of least squares through the values so far at every step."""
+def _line_inputs(values: Array, observed: Array, memory: int) -> Array:
+    """Return value, observed, and at every step the line of least squares through the values so far, of which
+    those of the last `memory` steps decide it: earlier ones count less and less."""
+    fade = 1 - 1 / memory
     now = np.broadcast_to(np.arange(1.0, len(values) + 1)[:, None], values.shape)
-    count = np.maximum(known.cumsum(0), 1)
-    mean, mean_step = (values * known).cumsum(0) / count, (now * known).cumsum(0) / count
-    power = (now**2 * known).cumsum(0) - count * mean_step**2
-    slope = (now * values * known).cumsum(0) - count * mean_step * mean
-    slope = np.divide(slope, power, out=np.zeros_like(slope), where=known.cumsum(0) > 1)
-    return np.stack([values, known, mean - slope * mean_step, slope, now], -1)
+    intercept, slope = np.zeros((2, *values.shape))
+    count, mean, distance, power, product = np.zeros((5, values.shape[1]))
+    for step, (value, is_observed) in enumerate(zip(values, observed, strict=True)):
+        # the weighted means of the values and of their distances from today, and the moments about them
+        count, distance, power, product = fade * count, distance - 1, fade * power, fade * product
+        share = is_observed / np.maximum(count + is_observed, 1e-300)
+        gap, count = (1 - share) * is_observed, count + is_observed
+        power = power + gap * distance**2
+        product = product - gap * distance * (value - mean)
+        mean, distance = mean + share * (value - mean), distance * (1 - share)
+        slope[step] = np.divide(product, power, out=np.zeros_like(power), where=power > 1e-9 * count)
+        intercept[step] = mean - slope[step] * (step + 1 + distance)
+    return np.stack([values, observed, intercept, slope, now], -1)
 
 
 def _line_ahead(weights: Weights, state: Tensor, last: Tensor, horizon: int) -> Tensor:

@@ -90,7 +90,8 @@ def trainable(panel: Panel, horizon: int) -> Panel:
     kept = tuple(s for s in panel.series if len(s.values) >= need)
     short = [s for s in panel.series if len(s.values) < need]
     names = ", ".join(repr(s.name) for s in short[:5]) + (", ..." if len(short) > 5 else "")
-    note = f"{len(short)} series shorter than {need} steps have forecasts without a network: {names}"
+    verb = "has" if len(short) == 1 else "have"
+    note = f"{len(short)} series shorter than {need} steps {verb} forecasts without a network: {names}"
     return replace(panel, series=kept, notes=panel.notes + ((note,) if short else ()))
 
 

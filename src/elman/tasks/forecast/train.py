@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,11 +11,13 @@ import torch
 
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel
+from elman.data.series.rows import Array
 from elman.data.series.windows import Cutoffs, WindowStore, center_and_scale
 from elman.errors import TrainingError
-from elman.tasks.evaluation import failure_note
+from elman.tasks.evaluation import training_notes
 from elman.tasks.forecast.baseline import PointForecasts
 from elman.tasks.forecast.calibration import Calibration, Past
+from elman.tasks.forecast.metrics import mase_scale
 from elman.tasks.forecast.network import Shape
 from elman.tasks.forecast.predictor import (
     Network,
@@ -32,11 +34,12 @@ from elman.tasks.forecast.settings import Settings, defaults, resolve
 from elman.tasks.forecast.smoothing import BANKS
 from elman.tasks.forecast.split import Split, divide, short_cutoffs, shortest, spanned, trainable
 from elman.tasks.settings import split_choices
-from elman.training.budget import Trial, in_time, smaller
+from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.progress import watch
 
+MIN_UNIT: Final = 0.03  # of a window's scale
 _log = logging.getLogger("elman")
 # Of the minutes, for the first of two trainings: the second has more windows, so that its epochs are longer.
 SHARE: Final = 0.4
@@ -82,47 +85,56 @@ def train(
         _log.warning(note)
     if not panel.series:
         return _without_network(whole, horizon, choices)
-    whole, panel = panel, trainable(panel, horizon)
-    if not panel.series:
-        return _without_network(whole, horizon, choices)
-    for note in panel.notes[len(whole.notes) :]:
-        _log.warning(note)
     lengths = [len(series.values) for series in panel.series]
     asked, plan = split_choices(choices, Settings)
     settings, minutes = resolve(asked, panel, horizon), plan.minutes
     split = divide(lengths, horizon, settings.network_season)
-    features = Features.fit(panel, [last + horizon for last in split.last])
+    features = Features.fit(panel, [last + horizon for last in split.last], settings.holidays)
 
-    def training(size: Mapping[str, Any]) -> Trial:
+    def trial(size: Mapping[str, Any]) -> Trial:
         chosen = replace(settings, hidden=size.get("hidden", settings.hidden))
         _, plan = split_choices(choices | dict(size), Settings, defaults(split.windows))
         network = _untrained(chosen, features, horizon, plan)
         problem = WindowProblem(make_store(network, features, panel), split, network.levels, plan)
         return Trial(network, problem, plan, chosen)
 
-    sizes = smaller({"hidden": settings.hidden or 0}, choices)
-    network, problem, plan, settings = in_time(
-        training, minutes, started, sizes, share=SHARE, folder=folder, resume=resume, progress=progress
+    run, (network, problem, plan, settings) = run_in_time(
+        trial,
+        minutes,
+        started,
+        smaller({"hidden": settings.hidden or 0}, choices),
+        {"horizon": horizon, "data": fingerprint},
+        share=SHARE,
+        folder=folder,
+        resume=resume,
+        progress=progress,
     )
-    store = problem.store
-    identity = {"settings": asdict(settings), "horizon": horizon, "data": fingerprint}
-    run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
     outcome = watch(run, progress, "training, all but the last horizons")
     run.require_model()
     network.cpu().eval()
-    calibration = _calibrate(network, store, panel, split, settings)
+    calibration = _calibrate(network, problem.store, panel, split, settings)
     predictor = Predictor(network, settings, features, calibration)
-    validation = _validate(predictor, panel, split.valid)
-    stopped = failure_note(outcome.error)
-    number = outcome.signal
-    if not stopped and number is None and calibration.weight:
-        final = _untrained(settings, features, horizon, plan)
-        problem = WindowProblem(store, split.whole(lengths, horizon), network.levels, plan)
-        second = watch(Run(final, problem, plan), progress, "training, everything")
-        number = second.signal
-        if second.stopped == "finished":
-            predictor = replace(predictor, network=final.cpu().eval())
-    return Trained(predictor, plan, validation, panel.notes + stopped, run, number, outcome.error)
+    notes = training_notes(outcome, plan, choices)
+    failed = notes if outcome.error is not None else ()  # the others stand beside the scores
+    validation = _validate(predictor, panel, split.valid, () if failed else notes)
+    signal = outcome.signal
+    if outcome.error is None and signal is None and calibration.weight:
+        problem = WindowProblem(problem.store, split.whole(lengths, horizon), network.levels, plan)
+        network, signal = _trained_on_all(predictor, problem, progress)
+        predictor = replace(predictor, network=network)
+    return Trained(predictor, plan, validation, panel.notes + failed, run, signal, outcome.error)
+
+
+def _trained_on_all(
+    predictor: Predictor, problem: WindowProblem, progress: bool
+) -> tuple[Network, int | None]:
+    """Return a network that is trained anew on the problem of all steps, or that of the predictor if a signal
+    or an error stops it; and the signal."""
+    horizon = predictor.network.shape.horizon
+    network = _untrained(predictor.settings, predictor.features, horizon, problem.plan)
+    outcome = watch(Run(network, problem, problem.plan), progress, "training, everything")
+    finished = outcome.stopped == "finished"
+    return network.cpu().eval() if finished else predictor.network, outcome.signal
 
 
 def _without_network(panel: Panel, horizon: int, choices: dict[str, Any]) -> Trained:
@@ -131,7 +143,7 @@ def _without_network(panel: Panel, horizon: int, choices: dict[str, Any]) -> Tra
     _, plan = split_choices(choices, Settings, defaults(1))
     assert settings.season is not None
     lengths = [len(series.values) for series in panel.series]
-    features = Features.fit(panel, lengths)
+    features = Features.fit(panel, lengths, settings.holidays)
     network = _untrained(settings, features, horizon, plan).eval()
     cutoffs = short_cutoffs(lengths)
     past = _short_past(panel, cutoffs, horizon, settings.season)
@@ -153,12 +165,21 @@ def _short_past(panel: Panel, cutoffs: Cutoffs, horizon: int, season: int) -> Pa
         ahead = series[cutoff : cutoff + horizon]
         target[row, : len(ahead)] = ahead
         scale[row] = center_and_scale(torch.from_numpy(series[None, :cutoff]))[1]
+    unit = _units(panel, cutoffs, season, scale)
     forecasts = [
-        PointForecasts(one.name, one.values / scale, one.sizes(scale))
+        PointForecasts(one.name, one.values / unit, one.sizes(unit))
         for one in classical_after(panel, cutoffs, horizon, season, tuple(BANKS))
     ]
     lengths = [len(series.values) for series in panel.series]
-    return Past(forecasts, target / scale, spanned(cutoffs, lengths, horizon) / len(lengths))
+    return Past(forecasts, target / unit, spanned(cutoffs, lengths, horizon) / len(lengths))
+
+
+def _units(panel: Panel, cutoffs: Cutoffs, season: int, scale: Array) -> Array:
+    """Return the units (N, 1) in which windows of these scales are compared: the mean change over a season,
+    as in MASE, so that series that climb count as much as those that turn back; a small share of the scale,
+    where there is hardly a change."""
+    changes = [mase_scale(panel.series[i].values[:cutoff], season) for i, cutoff in cutoffs]
+    return np.asarray(np.fmax(np.array(changes)[:, None], MIN_UNIT * scale))
 
 
 def _untrained(settings: Settings, features: Features, horizon: int, plan: Plan) -> Network:
@@ -175,8 +196,10 @@ def _calibrate(
     assert settings.season is not None
     lengths, horizon, season = store.lengths.tolist(), network.shape.horizon, settings.season
     quantiles, center, scale = network_quantiles(network, store, split.valid)
-    classical = scaled_classical(panel, split.valid, horizon, season, center, scale)
-    target, horizons = store.targets(split.valid), split.horizons(lengths, horizon)
+    unit = _units(panel, split.valid, season, scale)
+    classical = scaled_classical(panel, split.valid, horizon, season, center, unit)
+    target, horizons = store.targets(split.valid) * (scale / unit), split.horizons(lengths, horizon)
+    quantiles = quantiles * (scale / unit)[..., None]
     past = _past(store, panel, split, horizon, season)
     least = min(shortest(horizon), settings.kept_steps)
     return Calibration.fit(quantiles, classical, target, settings.levels, horizons, past, season, least)
@@ -187,15 +210,21 @@ def _past(store: WindowStore, panel: Panel, split: Split, horizon: int, season: 
     spaced = split.spaced(lengths, horizon)
     windows = store.cut(spaced)
     center, scale = windows.center.numpy(), windows.scale.numpy()
-    forecasts = scaled_classical(panel, spaced, horizon, season, center, scale)
-    return Past(forecasts, store.targets(spaced), spanned(spaced, lengths, horizon) / len(lengths))
+    unit = _units(panel, spaced, season, scale)
+    forecasts = scaled_classical(panel, spaced, horizon, season, center, unit)
+    return Past(
+        forecasts, store.targets(spaced) * (scale / unit), spanned(spaced, lengths, horizon) / len(lengths)
+    )
 
 
-def _validate(predictor: Predictor, panel: Panel, cutoffs: Cutoffs) -> ForecastEvaluation:
-    settings, notes = predictor.settings, predictor.calibration.notes
+def _validate(
+    predictor: Predictor, panel: Panel, cutoffs: Cutoffs, notes: tuple[str, ...] = ()
+) -> ForecastEvaluation:
+    settings = predictor.settings
     assert settings.season is not None
-    for note in notes:
+    for note in predictor.calibration.notes:
         _log.warning(note)
+    notes = predictor.calibration.notes + notes
     quantiles = predictor.quantiles(panel, cutoffs)
     scales: Sequence[None] = [None] * len(panel.series)
     return ForecastEvaluation.of(panel, cutoffs, quantiles, settings.levels, settings.season, scales, notes)

@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elman.data.text.vocabulary import AnyVocabulary
 from elman.errors import UsageError
+from elman.tasks.generate.settings import ORDERS
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -90,6 +92,11 @@ class NGram:
             contexts = grams
             grams = level.find(contexts[..., :-1] * self.words + ids[..., n:])
             yield level, contexts, grams
+
+
+def ngram_of(tokens: NDArray[Any], vocabulary: AnyVocabulary) -> NGram:
+    """Return the n-gram beside a language model with this vocabulary, made from a text (N,) of its ids."""
+    return NGram.fit(tokens, len(vocabulary), ORDERS[vocabulary.kind])
 
 
 @dataclass(frozen=True)

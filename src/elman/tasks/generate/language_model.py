@@ -1,14 +1,13 @@
 """Next-word prediction and text generation, beside an n-gram."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, final
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,28 +17,20 @@ from elman.data.table.table import read_table
 from elman.data.text.corpus import is_table_path, read_corpus, read_ids
 from elman.data.text.sources import open_text
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
-from elman.errors import DataError
+from elman.errors import DataError, counted
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.evaluation import failure_note, sample_rows
-from elman.tasks.generate.baseline import NGram
-from elman.tasks.generate.cache import Blend, tuned
+from elman.tasks.generate.baseline import NGram, ngram_of
+from elman.tasks.generate.cache import Blend
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.next_words import Words
-from elman.tasks.generate.problem import NextToken
 from elman.tasks.generate.scores import LanguageEvaluation, evaluate
-from elman.tasks.generate.settings import ORDERS, Settings, defaults
+from elman.tasks.generate.settings import Settings
 from elman.tasks.generate.stream import LanguageStream
+from elman.tasks.generate.train import train
 from elman.tasks.inputs import check_count, check_text, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
-from elman.training.budget import Trial, in_time, smaller
-from elman.training.loop import Run
-from elman.training.progress import watch
 from elman.typed import typed
-
-INTERRUPTED_TOKENS: Final = 1000  # scored after an interrupted training
-# Tokens at the end of the training text from which the n-gram is made.
-MAX_NGRAM_TOKENS: Final = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ class NextWords(Answer):
 
 
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class LanguageModel(Task):
     """A trained language model and its plain baseline. Made by `fit` and by `elman.load`.
 
@@ -86,7 +77,7 @@ class LanguageModel(Task):
     @cached_property
     def baseline(self) -> NGram | None:
         """An interpolated Kneser–Ney n-gram; None if the model was saved without."""
-        return _ngram(self.ngram_tokens.numpy(), self.vocabulary) if len(self.ngram_tokens) else None
+        return ngram_of(self.ngram_tokens.numpy(), self.vocabulary) if len(self.ngram_tokens) else None
 
     @classmethod
     @training_entry
@@ -112,7 +103,7 @@ class LanguageModel(Task):
                 first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         started = monotonic()
-        chosen, plan = split_choices(settings, Settings)  # before a long file is read
+        chosen, _ = split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
         corpus = read_corpus(
@@ -124,58 +115,29 @@ class LanguageModel(Task):
             min_count=chosen.min_count,
             skip_bad=skip_bad,
         )
-
-        def training(size: Mapping[str, Any]) -> Trial:
-            choices = settings | dict(size)
-            chosen, plan = split_choices(choices, Settings, defaults(len(corpus.train), choices))
-            torch.manual_seed(plan.seed)
-            network = LanguageNet(chosen, len(corpus.vocabulary))
-            return Trial(network, NextToken(corpus.train, corpus.held_out, chosen, plan), plan, chosen)
-
-        sizes = smaller({"hidden": chosen.hidden, "embedding": chosen.embedding}, settings)
-        network, problem, plan, chosen = in_time(
-            training, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
-        )
-        identity = {"settings": asdict(chosen), "data": corpus.source["fingerprint"]}
-        identity["valid"] = corpus.source.get("valid")
-        run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
-        outcome = watch(run, progress, "network")
-        run.require_model()
-        network.eval()
-        end = np.asarray(corpus.train[-MAX_NGRAM_TOKENS:]).astype(np.int32)
-        notes = failure_note(outcome.error)
-        if corpus.source.get("valid") == corpus.source["fingerprint"]:
-            notes += ("the held-out text is the training text, which flatters both scores",)
-        held_out, characters = corpus.held_out, corpus.characters_held_out
-        baseline = None
-        if outcome.signal is None:
-            baseline = _ngram(end, corpus.vocabulary)
-        elif len(held_out) > INTERRUPTED_TOKENS:
-            characters = characters * INTERRUPTED_TOKENS // len(held_out)
-            notes += sample_rows(len(held_out), INTERRUPTED_TOKENS, "tokens")[1]
-            held_out = held_out[:INTERRUPTED_TOKENS]
-        validation = evaluate(network, baseline, held_out, characters, corpus.vocabulary, notes)
-        blend = tuned(network, held_out)
+        trained = train(corpus, settings, started, folder=folder, resume=resume, progress=progress)
         model = cls(
-            network=network.cpu(),  # where single steps are fastest
-            settings=chosen,
+            network=trained.network,
+            settings=trained.settings,
             source=corpus.source | ({} if text is None else {"column": text}),
-            validation=validation,
-            failure=outcome.error,
+            validation=trained.validation,
+            failure=trained.failure,
             vocabulary=corpus.vocabulary,
-            ngram_tokens=torch.from_numpy(end if chosen.keep_baseline else end[:0]),
-            blend=blend,
+            ngram_tokens=trained.ngram_tokens,
+            blend=trained.blend,
         )
-        run.keep(model.save)
+        trained.run.keep(partial(model.save, overwrite=True))
         return model
 
     @classmethod
-    def check_data(cls, data: Any, text: str | None = None, skip_bad: bool = False, **_: Any) -> None:
-        if is_table_path(data) or text is not None:
-            read_table(data, skip_bad=skip_bad).complete("text" if text is None else text)
+    def check_data(
+        cls, test: Any, data: Any = None, text: str | None = None, skip_bad: bool = False, **_: Any
+    ) -> None:
+        if is_table_path(test):
+            read_table(test, skip_bad=skip_bad).complete("text" if text is None else text)
         else:
             with ExitStack() as stack:
-                open_text(data, stack)
+                open_text(test, stack)
 
     @entry
     def evaluate(
@@ -193,7 +155,7 @@ class LanguageModel(Task):
         column = self.source.get("column") if text is None and is_table_path(data) else text
         ids, characters, fingerprint = read_ids(data, self.vocabulary, text=column, skip_bad=skip_bad)
         if len(ids) < 2:
-            raise DataError(f"{data} holds {len(ids)} tokens; a text to score needs at least 2")
+            raise DataError(f"{data} holds {counted(len(ids), 'token')}; a text to score needs at least 2")
         same = (fingerprint, column) == (self.source["fingerprint"], self.source.get("column"))
         notes = ("this text was trained on, which flatters both scores",) if same else ()
         blend = self.blend if adapt else None
@@ -273,7 +235,7 @@ class LanguageModel(Task):
 
     def card(self) -> Card:
         kind, count = self.vocabulary.kind, len(self.ngram_tokens)
-        of = f" of the text's last {count} tokens, which this folder holds" if count else ""
+        of = f" of the text's last {counted(count, 'token')}, which this folder holds" if count else ""
         return Card(
             title="Language model",
             data=f"{self.source['characters']} characters of {self.source['source']}",
@@ -283,7 +245,3 @@ class LanguageModel(Task):
             usage='model.predict("a text that")               # likeliest next words\n'
             'print("".join(model.generate("a text ")))  # a continuation',
         )
-
-
-def _ngram(ids: Any, vocabulary: AnyVocabulary) -> NGram:
-    return NGram.fit(ids, len(vocabulary), ORDERS[vocabulary.kind])

@@ -4,7 +4,6 @@ T steps, B sequences, V tokens, E values of an embedding vector, H hidden units.
 al., "Regularizing and optimizing LSTM language models", arXiv:1708.02182.
 """
 
-import math
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from elman.cells import CELLS
 from elman.nn import Recurrent
 from elman.nn.call_cache import lookup
 from elman.nn.dropout import variational_dropout
+from elman.nn.embedding import scaled_vectors
 from elman.tasks.generate.settings import MAX_FULL_VOCABULARY, Settings
 
 State = tuple[Any, ...]  # one entry a layer
@@ -35,11 +35,10 @@ class LanguageNet(nn.Module):
         self.logit_scale = s.logit_scale
         self.embedding = nn.Embedding(tokens, s.embedding)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        bias = 1.0 if "f" in cell.gates and "c" in cell.state else None  # elsewhere f may be an update gate
         weight_dropout = s.weight_dropout if cell.recurrent else 0.0
         sizes = [s.embedding, *[s.hidden] * s.layers]
         self.layers = nn.ModuleList(
-            Recurrent(cell, size, s.hidden, weight_dropout=weight_dropout, forget_bias=bias)
+            Recurrent(cell, size, s.hidden, weight_dropout=weight_dropout, forget_bias=cell.forget_bias)
             for size in sizes[:-1]
         )
         self.narrow = nn.Linear(s.hidden, s.embedding) if s.hidden != s.embedding else nn.Identity()
@@ -79,10 +78,8 @@ class LanguageNet(nn.Module):
         return F.cross_entropy(logits.float(), targets, reduction="sum")
 
     def vectors(self, ids: Tensor) -> Tensor:
-        """Return the inputs (..., E) of the first layer. They are scaled to a size of about 1: the weights,
-        which the output layer shares, are too small for the gates to tell apart."""
-        x: Tensor = self.embedding(ids)
-        return x * math.sqrt(self.embedding.embedding_dim)
+        """Return the inputs (..., E) of the first layer."""
+        return scaled_vectors(self.embedding, ids)
 
     def _embed(self, ids: Tensor) -> Tensor:
         """Return the inputs of ids (T, B). A dropped word is missing wherever it occurs: Gal, Ghahramani,

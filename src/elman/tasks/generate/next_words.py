@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from elman import decode
+from elman.data.text.tokenizers import RESERVED
 from elman.data.text.unicode import combining_marks
-from elman.data.text.vocabulary import RESERVED, AnyVocabulary
+from elman.data.text.vocabulary import AnyVocabulary
 
 BEAM_WIDTH: Final = 24  # prefixes of words that are extended
 BRANCHES: Final = 24  # tokens that extend each

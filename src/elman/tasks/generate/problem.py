@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from elman.errors import counted
 from elman.tasks.generate.network import LanguageNet, State
 from elman.tasks.generate.settings import Settings
 from elman.training.plan import Plan
@@ -58,9 +59,8 @@ class NextToken:
         """Return windows in the order of the text; every epoch but the first has a random offset."""
         rows = range(rank, self.rows, world)
         if len(rows) == 0 or self.rows < world:
-            raise DeadEnd(
-                f"{world} processes can't share {self.rows} rows of text: choose another batch_size"
-            )
+            shared = counted(self.rows, "row")
+            raise DeadEnd(f"{world} processes can't share {shared} of text: choose another batch_size")
         length = (len(self.train) - 1) // self.rows
         steps = min(self.settings.bptt, length)
         shift = np.random.default_rng((self.plan.seed, epoch)).integers(steps) if epoch else 0

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elman.data.text.vocabulary import RESERVED, UNKNOWN, AnyVocabulary, Vocabulary
+from elman.data.text.tokenizers import RESERVED, UNKNOWN
+from elman.data.text.vocabulary import AnyVocabulary, Vocabulary
+from elman.errors import counted
 from elman.tasks.evaluation import Evaluation, Metric, Scores, perplexity
 from elman.tasks.generate.baseline import NGram
 from elman.tasks.generate.cache import Blend, distributions
@@ -59,7 +61,7 @@ class LanguageEvaluation(Evaluation):
         }
 
     def facts(self) -> list[str]:
-        return [f"{self.tokens} tokens ({self.kind}), {self.characters} characters"]
+        return [f"{counted(self.tokens, 'token')} ({self.kind}), {counted(self.characters, 'character')}"]
 
 
 @torch.no_grad()

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from elman import decode
 from elman.atomic import as_path, read_regular, replace_file, writing
-from elman.data.text.vocabulary import END, UNKNOWN, AnyVocabulary
+from elman.data.text.tokenizers import UNKNOWN
+from elman.data.text.vocabulary import END, AnyVocabulary
 from elman.errors import ArtifactError, UsageError
 from elman.nn.states import select_rows
 from elman.settings import is_whole

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.data.text.tokenizers import WordTokenizer
-from elman.errors import ArtifactError, UsageError
+from elman.errors import ArtifactError, UsageError, counted
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -53,7 +53,9 @@ class WordDictionary:
         """Learn from the first MAX_PAIRS sentence pairs, by `rounds` rounds of EM. Raises UsageError if the
         numbers of sources and targets differ, or `rounds` is below 1."""
         if len(source) != len(target):
-            raise UsageError(f"there are {len(source)} source sentences and {len(target)} target sentences.")
+            raise UsageError(
+                f"there are {counted(len(source), 'source')} and {counted(len(target), 'target')}."
+            )
         if rounds < 1:
             raise UsageError(f"rounds is {rounds}; it must be at least 1.")
         sources, targets = _Side.of(source[:MAX_PAIRS], null=True), _Side.of(target[:MAX_PAIRS])

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from elman.cells import CELLS
 from elman.nn import Recurrent
 from elman.nn.dropout import variational_dropout
+from elman.nn.embedding import scaled_vectors
 from elman.nn.states import select_rows
 from elman.tasks.translate.settings import Settings
 
@@ -71,7 +72,7 @@ class EncoderDecoder(nn.Module):
         self.source = self.target if s.shared_vocabulary else nn.Embedding(sources, s.embedding)
         for table in (self.target, self.source):
             nn.init.uniform_(table.weight, -0.1, 0.1)
-        bias = 1.0 if "f" in cell.gates and "c" in cell.state else None  # elsewhere f may be an update gate
+        bias = cell.forget_bias
         self.encoder = nn.ModuleList(
             Recurrent(cell, inputs, s.hidden // 2, bidirectional=True, forget_bias=bias)
             for inputs in [s.embedding, *[s.hidden] * (s.layers - 1)]
@@ -89,7 +90,7 @@ class EncoderDecoder(nn.Module):
         """Return features (T, B, E) of every target token, from padded sources (S, B) of `lengths` (B,) and
         the token before each target token, (T, B)."""
         encoded, state = self.encode(source, lengths)
-        x = self._embed(self.target, target)
+        x = scaled_vectors(self.target, target)
         masks = self._masks(x)
         if not self.input_feeding:
             return self._decode(x, state, encoded, masks)[0]
@@ -101,7 +102,7 @@ class EncoderDecoder(nn.Module):
 
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[EncoderOutput, DecoderState]:
         """Return what the decoder attends to, and its first state."""
-        x = variational_dropout(self._embed(self.source, source), self.dropout, self.training)
+        x = variational_dropout(scaled_vectors(self.source, source), self.dropout, self.training)
         final: Any = None
         for layer in self.encoder:
             x, final = layer(x, lengths=lengths)
@@ -124,7 +125,7 @@ class EncoderDecoder(nn.Module):
     ) -> tuple[Tensor, DecoderState]:
         """Read one token of each row (B,); return features (B, E) and the next state, without gradients."""
         with torch.no_grad():
-            x = self._embed(self.target, tokens[None])
+            x = scaled_vectors(self.target, tokens[None])
             features, state = self._decode(x, state, encoded, None)
         return features[0], state
 
@@ -150,11 +151,6 @@ class EncoderDecoder(nn.Module):
         if masks is not None:
             features = features * masks.features
         return features, DecoderState(query_state, output_state, features[-1], weights[:, -1])
-
-    def _embed(self, table: nn.Embedding, ids: Tensor) -> Tensor:
-        # scaled to about 1: embeddings that also serve as output weights are small for an input
-        x: Tensor = table(ids)
-        return x * math.sqrt(table.embedding_dim)
 
     def _masks(self, x: Tensor) -> DropoutMasks | None:
         if not (self.training and self.dropout):

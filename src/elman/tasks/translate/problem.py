@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from elman.data.batches import HELD_OUT_SHARE, length_batches, normalize, pad, split_groups
 from elman.data.text.pairs import Pairs
-from elman.errors import DataError
+from elman.errors import DataError, counted
 from elman.tasks import evaluation
 from elman.tasks.translate.codec import END, Codec, Ids
 from elman.tasks.translate.network import EncoderDecoder
@@ -45,7 +45,9 @@ def split_pairs(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
     """Return pairs to train on and to hold out; a sentence with several translations stays on one side.
     Raises DataError for too few pairs."""
     if len(pairs) < MIN_PAIRS:
-        raise DataError(f"{pairs.name} holds {len(pairs)} pairs; a translator needs at least {MIN_PAIRS}.")
+        raise DataError(
+            f"{pairs.name} holds {counted(len(pairs), 'pair')}; a translator needs at least {MIN_PAIRS}."
+        )
     part = min(HELD_OUT_SHARE, MAX_HELD_OUT_PAIRS / len(pairs))
     train, held_out = split_groups([normalize(text) for text in pairs.source], part, seed, name=pairs.name)
     return pairs.take(train), pairs.take(held_out)

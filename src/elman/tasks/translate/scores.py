@@ -13,8 +13,15 @@ from typing import Any, ClassVar, Self
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from elman.errors import UsageError
+from elman.data.text.pairs import Pairs
+from elman.errors import UsageError, counted
 from elman.tasks.evaluation import Evaluation, Metric
+from elman.tasks.translate.baseline import WordDictionary
+from elman.tasks.translate.codec import Codec
+from elman.tasks.translate.network import EncoderDecoder
+from elman.tasks.translate.problem import MAX_SCORED_TOKENS, at_most, encode_pairs, perplexity
+from elman.tasks.translate.search import translate
+from elman.tasks.translate.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +71,32 @@ class TranslationEvaluation(Evaluation):
 
     def facts(self) -> list[str]:
         bleu, chrf = self.signatures
-        return [f"{self.pairs} sentence pairs", f"BLEU|{bleu}", f"chrF2|{chrf}"]
+        return [counted(self.pairs, "sentence pair"), f"BLEU|{bleu}", f"chrF2|{chrf}"]
+
+
+def evaluate(
+    network: EncoderDecoder,
+    codec: Codec,
+    baseline: WordDictionary,
+    settings: Settings,
+    pairs: Pairs,
+    notes: tuple[str, ...],
+) -> TranslationEvaluation:
+    """Score the translations of pairs beside the dictionary's."""
+    best = translate(
+        network, codec, pairs.source, beam_width=settings.beam_width, length_penalty=settings.length_penalty
+    )
+    encoded = at_most(encode_pairs(codec, pairs), MAX_SCORED_TOKENS)
+    if left := len(pairs) - len(encoded):
+        number, verb = counted(left, "pair"), "is" if left == 1 else "are"
+        notes += (f"{number} of more than {MAX_SCORED_TOKENS} tokens {verb} left out of the perplexity",)
+    return TranslationEvaluation.of(
+        [first.text for first, *_ in best],
+        {"dictionary": [baseline.translate(text) for text in pairs.source]},
+        pairs.target,
+        perplexity(network, encoded),
+        notes,
+    )
 
 
 def corpus_scores(
@@ -81,7 +113,8 @@ def corpus_scores(
     rows = [[row] if isinstance(row, str) else list(row) for row in references]
     if not translations or len(translations) != len(rows):
         raise UsageError(
-            f"there are {len(translations)} translations and {len(rows)} references to score them by."
+            f"there are {counted(len(translations), 'translation')} and {counted(len(rows), 'reference')} to "
+            "score them by."
         )
     if lacking := [k for k, row in enumerate(rows, start=1) if not row]:
         raise UsageError(f"translation {lacking[0]} has no reference to score it by.")

@@ -1,7 +1,8 @@
 """Translation of sentences, beside a word-for-word dictionary."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, Final, final
@@ -12,39 +13,22 @@ from torch import Tensor
 from elman import artifact
 from elman.data.batches import text_hashes
 from elman.data.table.formats import input_lines
-from elman.data.text.pairs import Pairs, read_pairs
+from elman.data.text.pairs import read_pairs
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.evaluation import failure_note, few_note, overlap_note, sample_rows
+from elman.tasks.evaluation import few_note, overlap_note
 from elman.tasks.inputs import Texts, check_count, check_text, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.tasks.translate.baseline import WordDictionary
 from elman.tasks.translate.codec import Codec
 from elman.tasks.translate.network import EncoderDecoder
-from elman.tasks.translate.problem import (
-    MAX_HELD_OUT_PAIRS,
-    MAX_SCORED_TOKENS,
-    MAX_TRAIN_TOKENS,
-    TranslationProblem,
-    at_most,
-    encode_pairs,
-    evenly_spaced,
-    perplexity,
-    split_pairs,
-    trainable,
-    without_long_texts,
-)
-from elman.tasks.translate.scores import TranslationEvaluation, corpus_scores
+from elman.tasks.translate.scores import TranslationEvaluation, evaluate
 from elman.tasks.translate.search import Translation, translate
-from elman.tasks.translate.settings import Settings, defaults
+from elman.tasks.translate.settings import Settings
 from elman.tasks.translate.stream import TranslationStream
-from elman.training.budget import Trial, in_time, smaller
-from elman.training.loop import Run
-from elman.training.progress import watch
+from elman.tasks.translate.train import train
 
-VALIDATION_PAIRS: Final = 500  # translated after each epoch
 COLUMNS: Final = ("source", "target")  # of a table, where the training data had none
-INTERRUPTED_PAIRS: Final = 20  # translated for the scores of an interrupted training
 MAX_TRANSLATIONS: Final = 100  # of a text
 MAX_ATTENTION_PARTS: Final = 1000  # of a text whose attention stands in JSON
 
@@ -65,7 +49,7 @@ class TranslationAnswer(Answer):
 
 
 @final
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Translator(Task):
     """A trained translator and its plain baseline. Made by `fit` and by `elman.load`.
 
@@ -118,73 +102,42 @@ class Translator(Task):
                 first, rather than to raise DataError for it; refused where they are more than half of all.
         """
         started = monotonic()
-        chosen, plan = split_choices(settings, Settings)  # before a long file is read
+        split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
         valid_pairs = None if valid is None else read_pairs(valid, source, target, skip_bad)
-        whole = read_pairs(data, source, target, skip_bad)
-        pairs, held_out = split_pairs(whole, plan.seed) if valid_pairs is None else (whole, valid_pairs)
-        short = without_long_texts(pairs)
-        codec = Codec.fit(short.source, short.target, chosen.vocabulary, chosen.shared_vocabulary)
-        train = trainable(encode_pairs(codec, short), whole.name)
-        held_out = evenly_spaced(held_out, MAX_HELD_OUT_PAIRS)
-        shown = evenly_spaced(held_out, VALIDATION_PAIRS)
-
-        def chrf(network: EncoderDecoder) -> float:
-            # greedy, which is faster than the beam and chooses the same model
-            greedy = translate(network, codec, shown.source, beam_width=1)
-            return corpus_scores([best[0].text for best in greedy], shown.target)[0]["chrf"]
-
-        scored = at_most(encode_pairs(codec, held_out), MAX_SCORED_TOKENS)
-
-        def training(size: Mapping[str, Any]) -> Trial:
-            choices = settings | dict(size)
-            chosen, plan = split_choices(choices, Settings, defaults(len(short), choices))
-            problem = TranslationProblem(train, scored, chosen.label_smoothing, plan, chrf)
-            torch.manual_seed(plan.seed)
-            return Trial(EncoderDecoder(chosen, *codec.sizes), problem, plan, chosen)
-
-        sizes = smaller({"hidden": chosen.hidden, "embedding": chosen.embedding}, settings)
-        network, problem, plan, chosen = in_time(
-            training, plan.minutes, started, sizes, folder=folder, resume=resume, progress=progress
+        pairs = read_pairs(data, source, target, skip_bad)
+        trained = train(
+            pairs, valid_pairs, settings, started, folder=folder, resume=resume, progress=progress
         )
-        identity: dict[str, Any] = {"settings": asdict(chosen), "data": whole.fingerprint}
-        identity["valid"] = None if valid_pairs is None else valid_pairs.fingerprint
-        # made first: it refuses a checkpoint that doesn't fit
-        run = Run(network, problem, plan, folder=folder, resume=resume, identity=identity)
-        baseline = WordDictionary.fit(short.source, short.target)
-        outcome = watch(run, progress, "network")
-        run.require_model()
-        network.eval()
-        train_hashes = torch.tensor(sorted(set(text_hashes(short.source))))
-        notes = failure_note(outcome.error)
-        if left := len(pairs) - len(train):
-            notes += (f"{left} pairs of more than {MAX_TRAIN_TOKENS} tokens were not trained on",)
-        notes += overlap_note(text_hashes(held_out.source), train_hashes, "sentences")
-        notes += few_note(len(set(text_hashes(held_out.source))), "sentences")
-        if outcome.signal is not None:
-            rows, note = sample_rows(len(held_out), INTERRUPTED_PAIRS, "pairs")
-            held_out, notes = held_out.take(rows), notes + note
-        validation = _score(network, codec, baseline, chosen, held_out, notes)
-        origin = {"source": whole.name, "fingerprint": whole.fingerprint, "rows": len(whole)}
+        origin = {"source": pairs.name, "fingerprint": pairs.fingerprint, "rows": len(pairs)}
         model = cls(
-            network=network.cpu(),  # the fastest place for single sentences
-            settings=chosen,
-            source=origin | ({"columns": whole.columns} if whole.columns else {}),
-            validation=validation,
-            failure=outcome.error,
-            baseline=baseline,
-            codec=codec,
-            train_hashes=train_hashes,
+            network=trained.network,
+            settings=trained.settings,
+            source=origin | ({"columns": pairs.columns} if pairs.columns else {}),
+            validation=trained.validation,
+            failure=trained.failure,
+            baseline=trained.baseline,
+            codec=trained.codec,
+            train_hashes=trained.train_hashes,
         )
-        run.keep(model.save)
+        trained.run.keep(partial(model.save, overwrite=True))
         return model
 
     @classmethod
     def check_data(
-        cls, data: Any, source: str | None = None, target: str | None = None, skip_bad: bool = False, **_: Any
+        cls,
+        test: Any,
+        data: Any = None,
+        source: str | None = None,
+        target: str | None = None,
+        skip_bad: bool = False,
+        **_: Any,
     ) -> None:
-        read_pairs(data, source, target, skip_bad)
+        names = source, target
+        if data is not None:  # `evaluate` takes the columns of the training data
+            names = read_pairs(data, source, target, skip_bad).columns or (None, None)
+        read_pairs(test, *(names if isinstance(test, str) else (None, None)), skip_bad)
 
     @entry
     def evaluate(
@@ -206,8 +159,8 @@ class Translator(Task):
             source, target = self.source.get("columns", (None, None))
         pairs = read_pairs(data, source, target, skip_bad)
         hashes = text_hashes(pairs.source)
-        notes = overlap_note(hashes, self.train_hashes, "sentences") + few_note(len(set(hashes)), "sentences")
-        return _score(self.network, self.codec, self.baseline, self.settings, pairs, notes)
+        notes = overlap_note(hashes, self.train_hashes, "sentence") + few_note(len(set(hashes)), "sentence")
+        return evaluate(self.network, self.codec, self.baseline, self.settings, pairs, notes)
 
     @entry
     def predict(self, data: Any, count: int = 1) -> Any:
@@ -305,29 +258,6 @@ class Translator(Task):
             baseline="a word-for-word dictionary (IBM model 1) learned from the same pairs",
             usage='model.predict("a sentence")',
         )
-
-
-def _score(
-    network: EncoderDecoder,
-    codec: Codec,
-    baseline: WordDictionary,
-    settings: Settings,
-    pairs: Pairs,
-    notes: tuple[str, ...],
-) -> TranslationEvaluation:
-    best = translate(
-        network, codec, pairs.source, beam_width=settings.beam_width, length_penalty=settings.length_penalty
-    )
-    encoded = at_most(encode_pairs(codec, pairs), MAX_SCORED_TOKENS)
-    if left := len(pairs) - len(encoded):
-        notes += (f"{left} pairs of more than {MAX_SCORED_TOKENS} tokens are left out of the perplexity",)
-    return TranslationEvaluation.of(
-        [first.text for first, *_ in best],
-        {"dictionary": [baseline.translate(text) for text in pairs.source]},
-        pairs.target,
-        perplexity(network, encoded),
-        notes,
-    )
 
 
 def _json_values(one: Translation) -> dict[str, Any]:

@@ -1,0 +1,191 @@
+"""Speech recognition on public recordings (variable ELMAN_DATA), through the public API with its defaults.
+
+The test recordings are scored once, at the end; the best network is chosen on a tenth of the others.
+
+    ELMAN_DATA=... python bench/quality_speech.py                # all
+    ELMAN_DATA=... python bench/quality_speech.py fsdd digit_strings
+"""
+
+import json
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import elman
+from elman.data.audio.read import read_audio
+from elman.tasks.transcribe.scores import error_scores
+from elman.tasks.transcribe.text import Word
+
+Samples = NDArray[np.float32]
+SEEDS: Final = (0, 1, 2)
+RATE: Final = 8000
+DIGITS: Final = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+STRINGS: Final = 200
+PAUSES, SNR = (0.1, 0.5), 20.0  # seconds around digits of a string; dB of its white noise
+PUSH_SECONDS: Final = 0.1
+
+
+class Clip(NamedTuple):
+    path: Path
+    digit: str
+    speaker: str
+    index: int
+
+
+def clips() -> list[Clip]:
+    """The Free Spoken Digit Dataset: 3,000 recordings of six speakers, named digit_speaker_index.wav."""
+    folder = Path(os.environ["ELMAN_DATA"]) / "speech" / "fsdd"
+    paths = sorted(folder.rglob("*.wav"))
+    parts = [path.stem.split("_") for path in paths]
+    return [Clip(p, DIGITS[int(d)], s, int(n)) for p, (d, s, n) in zip(paths, parts, strict=True)]
+
+
+def table(chosen: Sequence[Clip]) -> list[dict[str, Any]]:
+    return [{"audio": str(clip.path), "text": clip.digit, "speaker": clip.speaker} for clip in chosen]
+
+
+def fsdd(**settings: Any) -> dict[str, Any]:
+    """The official split: indices 0 to 4 of each digit and speaker are the test."""
+    train, test = official()
+    runs = []
+    for seed in SEEDS:
+        started = time.monotonic()
+        model = elman.Transcriber.fit(table(train), seed=seed, progress=False, **settings)
+        seconds = time.monotonic() - started
+        runs.append((model.evaluate(table(test)), seconds))
+    return summary(runs)
+
+
+def fsdd_speakers(**settings: Any) -> dict[str, Any]:
+    """Each speaker in turn is the test, whom the network has never heard."""
+    everything = clips()
+    each = {}
+    for speaker in sorted({clip.speaker for clip in everything}):
+        started = time.monotonic()
+        train = [clip for clip in everything if clip.speaker != speaker]
+        model = elman.Transcriber.fit(table(train), progress=False, **settings)
+        seconds = time.monotonic() - started
+        scored = model.evaluate(table([clip for clip in everything if clip.speaker == speaker]))
+        each[speaker] = scored, seconds
+    return {
+        "speakers": {name: scored.scores["exact"] for name, (scored, _) in each.items()},
+        **summary(list(each.values())),
+    }
+
+
+def live(**settings: Any) -> dict[str, Any]:
+    """Strings of three to eight test digits with pauses and noise, transcribed as they arrive."""
+    train, test = official()
+    runs = []
+    for seed in SEEDS:
+        started = time.monotonic()
+        model = elman.Transcriber.fit(table(train), live=True, seed=seed, progress=False, **settings)
+        seconds = time.monotonic() - started
+        runs.append(live_scores(model, strings(test)) | {"seconds": seconds})
+        runs[-1]["single digits"] = model.evaluate(table(test)).scores["exact"]
+    names = runs[0].keys()
+    return {name: statistics.mean(run[name] for run in runs) for name in names} | {"seeds": len(SEEDS)}
+
+
+def official() -> tuple[list[Clip], list[Clip]]:
+    everything = clips()
+    return [clip for clip in everything if clip.index >= 5], [clip for clip in everything if clip.index < 5]
+
+
+class Spoken(NamedTuple):
+    """A string of digits, and when each ends in it, in seconds."""
+
+    samples: Samples
+    text: str
+    ends: list[float]
+
+
+def strings(test: Sequence[Clip]) -> list[Spoken]:
+    draw, each = random.Random(0), []
+    for number in range(STRINGS):
+        chosen = [draw.choice(test) for _ in range(draw.randint(3, 8))]
+        parts, ends, at = [], [], 0
+        for clip in chosen:
+            pause = np.zeros(int(RATE * draw.uniform(*PAUSES)), np.float32)
+            samples = read_audio(clip.path, RATE)
+            parts += [pause, samples]
+            at += len(pause) + len(samples)
+            ends.append(at / RATE)
+        whole = np.concatenate([*parts, np.zeros(RATE // 2, np.float32)])
+        power = float(np.mean(np.square(np.concatenate(parts[1::2]))))
+        noise = np.random.default_rng(number).normal(size=len(whole)) * (power / 10 ** (SNR / 10)) ** 0.5
+        each.append(Spoken((whole + noise).astype(np.float32), " ".join(c.digit for c in chosen), ends))
+    return each
+
+
+def live_scores(model: Any, spoken: Sequence[Spoken]) -> dict[str, float]:
+    """Return the word error rate live and of whole recordings, how many differ, and the seconds from a word's
+    end to its commitment."""
+    size, answers, whole, delays = int(RATE * PUSH_SECONDS), [], [], list[float]()
+    computing = audio = 0.0
+    for one in spoken:
+        stream, words, times = model.stream(rate=RATE), list[Word](), list[float]()
+        started = time.monotonic()
+        for at in range(0, len(one.samples), size):
+            new = stream.push(one.samples[at : at + size])
+            words += new
+            times += [(at + size) / RATE] * len(new)
+        rest = stream.finish()
+        computing, audio = computing + time.monotonic() - started, audio + len(one.samples) / RATE
+        words, times = words + rest, times + [len(one.samples) / RATE] * len(rest)
+        answers.append(" ".join(word.text for word in words))
+        whole.append(model.predict(one.samples, rate=RATE))
+        if answers[-1] == one.text:
+            delays += [when - end for when, end in zip(times, one.ends, strict=True)]
+    truths = [one.text for one in spoken]
+    return {
+        "live WER": error_scores(answers, truths)["wer"] or 0.0,
+        "whole WER": error_scores(whole, truths)["wer"] or 0.0,
+        "live differs from whole": sum(a != b for a, b in zip(answers, whole, strict=True)),
+        "median delay": statistics.median(delays) if delays else float("nan"),
+        "95 % delay": sorted(delays)[int(0.95 * len(delays))] if delays else float("nan"),
+        "real-time factor": computing / audio,
+    }
+
+
+def asterisk(**settings: Any) -> dict[str, Any]:
+    """Telephone prompts of one speaker, an open vocabulary; each tenth is the test."""
+    folder = Path(os.environ["ELMAN_DATA"]) / "speech" / "asterisk_en"
+    lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t")[:2] for line in lines if "\t" in line]
+    named = [{"audio": str(folder / name), "text": text} for name, text in rows if (folder / name).exists()]
+    test = named[::10]
+    started = time.monotonic()
+    train = [row for k, row in enumerate(named) if k % 10]
+    model = elman.Transcriber.fit(train, progress=False, **settings)
+    return summary([(model.evaluate(test), time.monotonic() - started)])
+
+
+def summary(runs: Sequence[tuple[Any, float]]) -> dict[str, Any]:
+    """Return the means over runs of the scores, the baseline's and the seconds of training."""
+    scores = {name: statistics.mean(s.scores[name] for s, _ in runs) for name in ("wer", "cer", "exact")}
+    exact = [scored.scores["exact"] for scored, _ in runs]
+    (name, _), *_ = runs[0][0].baselines.items()
+    baseline = statistics.mean(scored.baselines[name]["wer"] for scored, _ in runs)
+    seconds = statistics.mean(seconds for _, seconds in runs)
+    return {**scores, "runs": exact, f"wer of {name}": baseline, "seconds": round(seconds)}
+
+
+RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
+    "fsdd": fsdd,
+    "fsdd_speakers": fsdd_speakers,
+    "digit_strings": live,
+    "asterisk": asterisk,
+}
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or RUNS:
+        print(json.dumps({"figure": chosen} | RUNS[chosen]()), flush=True)

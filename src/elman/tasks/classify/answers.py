@@ -1,0 +1,89 @@
+"""Answers of a classifier for a terminal and for machines, and the texts that they answer."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from elman.data.table.formats import ENDINGS, ending, input_lines
+from elman.data.table.table import Table, arriving_texts, read_table
+from elman.tasks.classify.labels import NONE, UNSURE, Label, Labels
+from elman.tasks.inputs import read_texts, texts_of
+from elman.tasks.task import Answer
+
+
+@dataclass(frozen=True)
+class LabelAnswer(Answer):
+    """The label of a text, None if none is likely enough; the probabilities of all labels; and how familiar
+    the text is, None where the model can't tell."""
+
+    label: Label | None
+    probabilities: dict[Label, float]
+    familiar: float | None = None
+
+    def __str__(self) -> str:
+        label = UNSURE if self.label is None else self.label
+        return f"{label}\t{max(self.probabilities.values()):.4f}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return _with_familiar({"label": self.label, "probabilities": self.probabilities}, self.familiar)
+
+
+@dataclass(frozen=True)
+class LabelsAnswer(Answer):
+    """The labels of a text that may have several, the likeliest first; the probabilities of all; and how
+    familiar the text is, None where the model can't tell."""
+
+    labels: list[Label]
+    probabilities: dict[Label, float]
+    separator: str = ", "  # of labels in print
+    familiar: float | None = None
+
+    def __str__(self) -> str:
+        if not self.labels:
+            return f"{NONE}\t{max(self.probabilities.values()):.4f}"
+        shares = (f"{self.probabilities[label]:.4f}" for label in self.labels)
+        return f"{self.separator.join(map(str, self.labels))}\t{self.separator.join(shares)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return _with_familiar({"labels": self.labels, "probabilities": self.probabilities}, self.familiar)
+
+
+def make_answer(
+    labels: Labels,
+    probabilities: Mapping[Label, float],
+    at_least: float | None,
+    familiar: float | None = None,
+) -> LabelAnswer | LabelsAnswer:
+    """Return the answer to a text, given the probability of each label and how familiar the text is."""
+    answer, named = labels.answer([*probabilities.values()], at_least), dict(probabilities)
+    if labels.several:
+        return LabelsAnswer(answer, named, labels.separator or ", ", familiar)
+    return LabelAnswer(answer, named, familiar)
+
+
+def _with_familiar(answer: dict[str, Any], familiar: float | None) -> dict[str, Any]:
+    return answer if familiar is None else {**answer, "familiar": familiar}
+
+
+def arriving(data: Any, header: bool, column: Any) -> Iterator[list[str]]:
+    """Yield the texts of a table, the lines of a file or, as they arrive, of standard input; any other string
+    is a text itself."""
+    if not isinstance(data, str):
+        yield read_texts(data, column).texts
+    elif data != "-":
+        is_named = _names_a_table(data)
+        yield texts_of(read_table(data, header=header), column) if is_named else list(input_lines(data))
+    elif isinstance(texts := arriving_texts(header), Table):
+        yield texts_of(texts, column)
+    else:
+        yield from ([line] for line in texts)
+
+
+def _names_a_table(data: str) -> bool:
+    """Return whether a string is a name of a table rather than a text, which may end in one."""
+    one_word = len(data.split()) == 1
+    # unlike Path.exists, it accepts any string
+    has_ending = ending(Path(data)) in ENDINGS and (one_word or os.path.exists(data))  # noqa: PTH110
+    return data.startswith("hf:") or has_ending

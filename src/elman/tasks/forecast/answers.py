@@ -1,0 +1,35 @@
+"""The forecast of one step, as a line and as JSON."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from elman.tasks.task import Answer
+
+DIGITS: Final = 4  # that are printed of a number, at least
+
+
+def _rounded(value: float) -> float:
+    """Return a number without digits after the point beyond DIGITS in all."""
+    if not value or not math.isfinite(value):
+        return value
+    return round(value, max(DIGITS - 1 - math.floor(math.log10(abs(value))), 0))
+
+
+@dataclass(frozen=True)
+class ForecastAnswer(Answer):
+    """The forecast of one step: a line of CSV, and the columns of `Forecaster.predict`."""
+
+    row: pl.DataFrame
+    heading: str
+
+    def __str__(self) -> str:
+        """Return the line, whose numbers have at least four digits, and all before the point."""
+        numbers = {name: _rounded(self.row[name][0]) for name in self.row.columns[2:]}
+        row = self.row.with_columns(pl.Series(name, [value]) for name, value in numbers.items())
+        return row.write_csv(include_header=False).removesuffix("\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.row.with_columns(pl.col("ds").cast(pl.String)).row(0, named=True)

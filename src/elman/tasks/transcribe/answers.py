@@ -1,0 +1,26 @@
+"""Answers of a transcriber for a terminal and for machines."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from elman.tasks.task import Answer
+from elman.tasks.transcribe.text import Word, text_of
+
+
+@dataclass(frozen=True)
+class Transcript(Answer):
+    """What is said in a recording, and its words with their times."""
+
+    name: str | None  # of the recording, where there are several
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        return text_of(self.words)
+
+    def __str__(self) -> str:
+        return self.text if self.name is None else f"{self.name}\t{self.text}"
+
+    def to_dict(self) -> dict[str, Any]:
+        words = [word._asdict() for word in self.words]
+        return {"name": self.name, "text": self.text, "words": words}

@@ -1,0 +1,171 @@
+"""Log-probabilities → words: the network's likeliest labels, or a search with a language model of the
+training texts, a closed list of phrases, or words that are expected."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.decode.ctc import GreedyStream, Token
+from elman.decode.ctc_beam import BeamStream
+from elman.decode.hot_words import HotWords
+from elman.decode.lexicon import Phrases, Words
+from elman.decode.scorers import History, Scorer, Weighted
+from elman.errors import UsageError
+from elman.tasks.generate.baseline import NGram
+from elman.tasks.transcribe.text import BLANK, SPACE, Alphabet, spoken
+from elman.typed import typed
+
+ORDER: Final = 3  # of the n-gram
+END: Final = 0  # of a text, in the n-gram; word k of the lexicon is k + 1 there
+MAX_WEIGHT: Final = 100.0
+CERTAINTY: Final = 0.98  # share of the search's probability with which words are committed, live
+DELAY_STEPS: Final = 40  # after which a label is committed at the latest, live
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much the language model counts, chosen on held-out recordings."""
+
+    weight: float
+    bonus: float  # of each word
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """The words of the training texts, and the texts as their numbers."""
+
+    words: tuple[str, ...]
+    ids: NDArray[np.int64]  # (N,) the texts one after another, END before each and after the last
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "Lexicon":
+        words = tuple(sorted({word for text in texts for word in text.split()}))
+        numbers = {word: k for k, word in enumerate(words, 1)}
+        ids = [n for text in texts for n in (END, *(numbers[word] for word in text.split()))]
+        return cls(words, np.array([*ids, END], np.int64))
+
+    @classmethod
+    def restore(cls, words: Any, ids: Tensor) -> "Lexicon":
+        """Raises ValueError for words and numbers that don't fit each other."""
+        listed = typed(tuple[str, ...], words, "words")
+        valid = len(ids) > 0 and len(set(listed)) == len(listed)
+        valid = valid and all(word and SPACE not in word and spoken(word) == word for word in listed)
+        valid = valid and int(ids[0]) == int(ids[-1]) == END
+        if not valid or not 0 <= int(ids.min()) <= int(ids.max()) <= len(listed):
+            raise ValueError("the words of the training texts don't fit their numbers")
+        return cls(listed, ids.numpy())
+
+    @property
+    def says_sentences(self) -> bool:
+        """Whether texts have several words, so that a model of word order can help."""
+        texts = int((self.ids == END).sum()) - 1
+        return len(self.ids) - 1 - texts > 1.5 * texts
+
+    def model(self, weights: Weights) -> Scorer:
+        """Return a scorer of the words."""
+        return Weighted(self._history, weights.weight, weights.bonus, range(1, len(self.words) + 1))
+
+    @cached_property
+    def _history(self) -> History:
+        ngram = NGram.fit(self.ids, len(self.words) + 1, ORDER)
+        return History(ngram.distribution, ORDER - 1, first=(END,), end=END)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """Makes words of log-probabilities.
+
+    Attributes:
+        lexicon: of the training texts.
+        weights: of its language model; None: any text may come out, and no language model counts.
+    """
+
+    alphabet: Alphabet
+    lexicon: Lexicon
+    weights: Weights | None = None
+    beam_width: int = 8
+    scorers: tuple[Scorer, ...] = ()  # of the caller: phrases and expected words
+    closed: bool = False  # whether the caller's phrases are all that can be said
+
+    @classmethod
+    def restore(cls, alphabet: Alphabet, lexicon: Lexicon, weights: Any, beam_width: int) -> "Decoder":
+        """Return a saved decoder. Raises ValueError for weights or words that it could not search with."""
+        chosen = typed(Weights | None, weights, "weights")
+        if chosen is not None:
+            valid = 0 <= chosen.weight <= MAX_WEIGHT and abs(chosen.bonus) <= MAX_WEIGHT
+            if not valid or not lexicon.words or any(alphabet.encode(w) is None for w in lexicon.words):
+                raise ValueError("the language model's weights or words are out of range")
+        return cls(alphabet, lexicon, chosen, beam_width)
+
+    @property
+    def searches(self) -> bool:
+        return bool(self.scorers) or (self.weights is not None and not self.closed)
+
+    def with_options(self, phrases: Any = None, hot_words: Any = None, boost: float = 1.5) -> "Decoder":
+        """Return the decoder of a closed list of phrases, or with words and phrases that are expected.
+
+        Raises UsageError for one that holds nothing, or a character or word that the network can't write.
+        """
+        if phrases is hot_words is None:
+            return self
+        labels, separator = len(self.alphabet), self.alphabet.separator
+        scorers = list[Scorer]()
+        if phrases is not None:
+            sequences = self._labels(phrases, "phrases")
+            scorers.append(Phrases(sequences, labels, repeat=True, separator=separator))
+        if hot_words is not None:
+            sequences = self._labels(hot_words, "hot_words")
+            scorers.append(HotWords(sequences, labels, boost=boost, separator=separator))
+        return replace(self, scorers=tuple(scorers), closed=phrases is not None)
+
+    def start(self, live: bool) -> "GreedyStream | BeamStream":
+        """Start a stream of log-probabilities; live, labels are committed before the end."""
+        if not self.searches:
+            return GreedyStream(blank=BLANK)
+        scorers = list(self.scorers)
+        if self.weights is not None and not self.closed:
+            scorers.append(self._language_model)
+        certainty, delay = (CERTAINTY, DELAY_STEPS) if live else (1.0, None)
+        return BeamStream(
+            blank=BLANK, beam_width=self.beam_width, scorers=scorers, certainty=certainty, delay=delay
+        )
+
+    def tokens(self, log_probs: Tensor) -> list[Token]:
+        """Return the labels of a whole recording's log-probabilities (steps, labels)."""
+        stream = self.start(live=False)
+        return [*stream.push(log_probs), *ended(stream)]
+
+    @cached_property
+    def _language_model(self) -> Scorer:
+        assert self.weights is not None
+        alphabet, model = self.alphabet, self.lexicon.model(self.weights)
+        if alphabet.unit == "word":
+            numbers = {word: k for k, word in enumerate(self.lexicon.words)}
+            return Weighted(model, 1.0, ids=[-1, *(numbers.get(word, -1) for word in alphabet.labels)])
+        spellings = [alphabet.known(word) for word in self.lexicon.words]
+        return Words(spellings, len(alphabet), model, separator=alphabet.separator)
+
+    def _labels(self, phrases: Any, name: str) -> list[list[int]]:
+        listed = [phrases] if isinstance(phrases, str) else list(phrases)
+        if not listed or not all(isinstance(one, str) and spoken(one) for one in listed):
+            raise UsageError(f"{name} must be a list of phrases, each with a word at least")
+        sequences = list[list[int]]()
+        for phrase in dict.fromkeys(map(spoken, listed)):
+            ids = self.alphabet.encode(phrase)
+            if ids is None:
+                parts = phrase.split() if self.alphabet.unit == "word" else phrase
+                strange = next(part for part in parts if self.alphabet.encode(part) is None)
+                what = f"the {self.alphabet.unit} {strange!r}"
+                raise UsageError(f"{name}: {phrase!r} has {what}, which this model has never heard")
+            sequences.append(ids)
+        return sequences
+
+
+def ended(stream: GreedyStream | BeamStream) -> list[Token]:
+    """End an utterance and return the rest of its tokens."""
+    return stream.finish() if isinstance(stream, GreedyStream) else stream.finish()[0].tokens

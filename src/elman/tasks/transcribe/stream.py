@@ -1,0 +1,172 @@
+"""Speech that is transcribed as it arrives, in constant memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from elman.data.audio.features import SHIFT_SECONDS, FeatureStream, FilterBank
+from elman.data.audio.normalise import Normaliser, NormaliserStream
+from elman.data.audio.resample import Resampler
+from elman.data.audio.samples import require_rate, to_samples
+from elman.decode.ctc import Token
+from elman.errors import UsageError
+from elman.settings import is_number
+from elman.tasks.entry import entry
+from elman.tasks.transcribe.confidence import Confidence
+from elman.tasks.transcribe.decoder import Decoder, ended
+from elman.tasks.transcribe.examples import EDGE_FRAMES, LOG_FLOOR
+from elman.tasks.transcribe.network import FrontStream, TranscriberNet
+from elman.tasks.transcribe.recogniser import EDGE_SECONDS, as_word
+from elman.tasks.transcribe.text import BLANK, SPACE, Word, text_of
+
+CHUNK_STEPS: Final = 64  # read at once: an utterance that ends among them costs no more than that again
+EMPTY_SECONDS: Final = 5.0  # without a word, after which the network begins anew
+MAX_PAUSE: Final = 10.0
+LONGEST: Final = 120.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where utterances end.
+
+    Attributes:
+        pause: seconds without a label after the last, that end an utterance.
+        longest: seconds after which the next short gap between two words ends it.
+    """
+
+    pause: float = 0.5
+    longest: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name, most in (("pause", MAX_PAUSE), ("longest", LONGEST)):
+            value = getattr(self, name)
+            if not is_number(value) or not 0.1 <= value <= most:
+                raise UsageError(f"{name} must be a number of seconds from 0.1 to {most:g}, not {value!r}")
+
+
+class TranscriberStream:
+    """Speech that arrives in pieces. Made by `Transcriber.stream`.
+
+    A word that `push` has returned is never taken back. `tentative` is what may still change.
+    """
+
+    def __init__(
+        self,
+        network: TranscriberNet,
+        bank: FilterBank,
+        normaliser: Normaliser,
+        decoder: Decoder,
+        confidence: Confidence,
+        rate: int,
+        endpoint: Endpoint,
+    ) -> None:
+        self._network, self._bank, self._normaliser = network, bank, normaliser
+        self._decoder, self._confidence, self._endpoint = decoder, confidence, endpoint
+        self._rate = require_rate(rate, "the stream")
+        self._step_seconds = network.stride * SHIFT_SECONDS
+        self._pause_steps = max(round(endpoint.pause / self._step_seconds), 1)
+        self._empty_steps = round(EMPTY_SECONDS / self._step_seconds)
+        self._most_steps = round(endpoint.longest / self._step_seconds)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin another recording, and forget what was not finished."""
+        self._resampler = Resampler(self._rate, self._bank.rate)
+        self._features = FeatureStream(self._bank)
+        self._normal = NormaliserStream(self._normaliser)
+        self._front = FrontStream(self._network)
+        self._search = self._decoder.start(live=True)
+        self._tokens: list[Token] = []  # committed ones of a word that may go on
+        self._utterances, self._begun = 0, False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin an utterance."""
+        self._state: Any = None
+        self._steps, self._silent, self._spoken = 0, 0, False
+        self._said: list[Word] = []
+
+    @property
+    def tentative(self) -> str:
+        """What has been said beyond the words that were returned; it may change."""
+        alphabet = self._decoder.alphabet
+        return alphabet.decode([token.token for token in [*self._tokens, *self._search.tentative()]])
+
+    def result(self) -> str:
+        """Return what has been said since the last pause, `tentative` with it."""
+        return SPACE.join(filter(None, [text_of(self._said), self.tentative]))
+
+    @property
+    def utterances(self) -> int:
+        """How many utterances have ended."""
+        return self._utterances
+
+    @entry
+    def push(self, samples: Any) -> list[Word]:
+        """Read samples as in `to_samples`; return the words that are certain now, with their seconds from the
+        start. Raises UsageError and DataError as `to_samples` does; the stream stays as it was."""
+        values = to_samples(samples, "the piece of samples", self._rate)
+        return self._read(self._features.push(self._resampler.push(values)), end=False)
+
+    @entry
+    def finish(self) -> list[Word]:
+        """End the recording: return its last words. Afterwards, another may be pushed."""
+        features = torch.cat([self._features.push(self._resampler.finish()), self._features.finish()])
+        return self.read_features(features)
+
+    def read_features(self, features: Tensor) -> list[Word]:
+        """Return the words of a whole recording, given its features (frames, features)."""
+        words = self._read(features, end=True) + self._end_utterance()
+        self.reset()
+        return words
+
+    def _read(self, features: Tensor, end: bool) -> list[Word]:
+        if not len(features) and not (end and self._begun):
+            return []
+        edge = torch.full((EDGE_FRAMES, self._bank.bins), LOG_FLOOR)
+        parts = [*([] if self._begun else [edge]), features, *([edge] if end else [])]
+        self._begun, words = True, list[Word]()
+        with torch.no_grad():
+            x = self._front.push(self._normal.push(torch.cat(parts)), end)
+            while len(x):
+                log_probs, state = self._network.run(x[:CHUNK_STEPS], self._state)
+                used, ends = self._until_endpoint(log_probs.argmax(1).tolist())
+                words += self._words(self._search.push(log_probs[:used]))
+                x = x[used:]
+                if ends:
+                    words += self._end_utterance()
+                else:
+                    self._state = state
+        return words
+
+    def _until_endpoint(self, labels: Sequence[int]) -> tuple[int, bool]:
+        """Return how many steps belong to this utterance, and whether it ends there."""
+        for k, label in enumerate(labels, 1):
+            self._steps += 1
+            self._silent = self._silent + 1 if label == BLANK else 0
+            self._spoken = self._spoken or label != BLANK
+            limit = self._pause_steps if self._spoken else self._empty_steps
+            if self._steps > self._most_steps:
+                limit = min(limit, 1 + self._pause_steps // 5)
+            if self._silent >= limit:
+                return k, True
+        return len(labels), False
+
+    def _end_utterance(self) -> list[Word]:
+        words = self._words(ended(self._search), complete=True)
+        self._utterances += self._spoken
+        self._begin()
+        return words
+
+    def _words(self, tokens: list[Token], complete: bool = False) -> list[Word]:
+        words, rest = self._decoder.alphabet.split([*self._tokens, *tokens])
+        self._tokens = [] if complete else rest
+        if complete and rest:
+            words = [*words, rest]
+        step = self._step_seconds
+        said = [as_word(tokens, self._decoder, self._confidence, step, -EDGE_SECONDS) for tokens in words]
+        self._said += said
+        return said

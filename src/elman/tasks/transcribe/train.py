@@ -1,0 +1,233 @@
+"""Training: the features, the labels and the network; then, on held-out recordings, how words are found."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from elman.data.audio.features import SHIFT_SECONDS
+from elman.data.audio.files import native_rate
+from elman.data.audio.normalise import Normaliser
+from elman.data.audio.recordings import Recordings
+from elman.data.batches import HELD_OUT_SHARE, split_groups
+from elman.errors import DataError, TrainingError
+from elman.tasks.evaluation import sample_rows, training_notes
+from elman.tasks.settings import split_choices
+from elman.tasks.transcribe.baseline import Templates
+from elman.tasks.transcribe.confidence import Confidence
+from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
+from elman.tasks.transcribe.examples import Utterances, filter_bank, with_edges
+from elman.tasks.transcribe.network import TranscriberNet
+from elman.tasks.transcribe.problem import SpeechProblem
+from elman.tasks.transcribe.recogniser import EDGE_SECONDS, log_probabilities, words_of
+from elman.tasks.transcribe.scores import SpeechEvaluation, all_right, edits
+from elman.tasks.transcribe.settings import MAX_STRIDE, RATES, STRIDES, Facts, Settings, defaults
+from elman.tasks.transcribe.text import Alphabet, fitting, spoken
+from elman.training.budget import Trial, run_in_time, smaller
+from elman.training.loop import Run
+from elman.training.progress import watch
+
+PEEKED: Final = 20  # recordings whose rate is looked at
+MIN_SPEAKERS: Final = 10  # from which on whole speakers are held out
+SHORT_FRAMES: Final = 150  # a median below that, of recordings of words that are labels, has them joined
+MIN_REPEATS: Final = 5
+ROOMY_SHARE: Final = 0.99
+SLACK: Final = 1.25  # steps for each that the labels of a recording need
+INTERRUPTED_RECORDINGS: Final = 50  # transcribed for the scores of an interrupted training
+MAX_TRIED: Final = 200  # recordings on which the language model is tried
+WEIGHTS: Final = (0.0, 0.4, 0.8, 1.2)  # of the language model, tried on held-out recordings
+BONUSES: Final = (0.0, 1.5, 3.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Recordings as features and spoken texts, divided."""
+
+    rate: int
+    train: Utterances
+    held_out: Utterances
+    alphabet: Alphabet
+    source: dict[str, Any]
+
+    def defaults(self, choices: Mapping[str, Any]) -> dict[str, Any]:
+        lengths = sorted(map(len, self.train.features))
+        short = self.alphabet.unit == "word" and lengths[len(lengths) // 2] < SHORT_FRAMES
+        return defaults(len(lengths), choices, Facts(self.alphabet.unit, self.rate, self.stride, short))
+
+    @property
+    def stride(self) -> int:
+        """The longest stride at which nearly all recordings have room for their labels."""
+        for stride in sorted((one for one in STRIDES if one <= MAX_STRIDE), reverse=True):
+            room = [
+                fitting(ids, int(len(features) / (SLACK * stride)))
+                for features, ids in zip(self.train.features, self.train.ids, strict=True)
+            ]
+            if sum(room) >= ROOMY_SHARE * len(room):
+                return stride
+        return 1
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    network: TranscriberNet
+    settings: Settings
+    normaliser: Normaliser
+    decoder: Decoder
+    confidence: Confidence
+    baseline: Templates
+    validation: SpeechEvaluation
+    failure: TrainingError | None
+    run: Run
+
+
+def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mapping[str, Any]) -> Corpus:
+    """Compute the features of all recordings. Raises DataError where there is nothing to learn from."""
+    settings, plan = split_choices(dict(choices), Settings)
+    rate = settings.rate if "rate" in choices else usual_rate(recordings)
+    bank = filter_bank(rate, settings.bins)
+    used, features = recordings.load(rate, bank.features)
+    texts = [spoken(text) for text in used.texts]
+    require_texts(texts, used)
+    if valid is None:
+        train, held_out = divided(used, texts, plan.seed)
+    else:
+        train, held_out = list(range(len(texts))), []
+    alphabet = Alphabet.of([texts[row] for row in train], choices.get("unit"))
+    learned = utterances([features[row] for row in train], [texts[row] for row in train], alphabet)
+    if valid is not None:
+        others, other_features = valid.load(rate, bank.features)
+        other_texts = [spoken(text) for text in others.texts]
+        require_texts(other_texts, others)
+        checked = utterances(other_features, other_texts, alphabet)
+    else:
+        checked = utterances([features[row] for row in held_out], [texts[row] for row in held_out], alphabet)
+    source = {"source": used.name, "rows": len(used), "fingerprint": used.fingerprint}
+    return Corpus(rate, learned, checked, alphabet, source)
+
+
+def usual_rate(recordings: Recordings) -> int:
+    """Return the rate of the features: the lowest that keeps all that these recordings hold."""
+    step = max(len(recordings) // PEEKED, 1)
+    rates = [0]
+    for one in recordings.all[::step]:
+        try:
+            rates.append(native_rate(one.audio, one.name))
+        except DataError:
+            continue  # `load` will say so
+    return next((rate for rate in RATES if max(rates) <= rate), RATES[-1])
+
+
+def require_texts(texts: Sequence[str], recordings: Recordings) -> None:
+    for text, recording in zip(texts, recordings.all, strict=True):
+        if not text:
+            problem = f"its text {recording.text[:40]!r} holds no letter or digit; write what is said"
+            raise DataError(f"{recording.name}: {problem}.")
+
+
+def divided(recordings: Recordings, texts: Sequence[str], seed: int) -> tuple[list[int], list[int]]:
+    """Return the rows of training and of held-out recordings: of other speakers, where there are many."""
+    speakers = [one.speaker for one in recordings.all]
+    if None not in speakers and len(set(speakers)) >= MIN_SPEAKERS:
+        return split_groups(speakers, HELD_OUT_SHARE, seed, name=recordings.name)
+    # of texts that are said again and again, each is held out now and then
+    repeated = len(set(texts)) * MIN_REPEATS <= len(texts)
+    return split_groups(
+        range(len(texts)), HELD_OUT_SHARE, seed, list(texts) if repeated else None, name=recordings.name
+    )
+
+
+def utterances(features: Sequence[Tensor], texts: Sequence[str], alphabet: Alphabet) -> Utterances:
+    """Return recordings with their labels. What held-out texts have that no label writes is an error in the
+    scores, which no network could avoid."""
+    return Utterances(list(features), [alphabet.known(text) for text in texts], list(texts))
+
+
+def train(
+    corpus: Corpus,
+    choices: Mapping[str, Any],
+    identity: Mapping[str, Any],
+    started: float,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> Trained:
+    """Train on a corpus; `choices` are fields of `Settings` and `Plan`, and `identity` says which data they
+    are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
+    normaliser = Normaliser.fit(corpus.train.features)
+
+    def trial(size: Mapping[str, Any]) -> Trial:
+        own = dict(choices) | dict(size)
+        settings, plan = split_choices(own, Settings, corpus.defaults(own))
+        torch.manual_seed(plan.seed)
+        network = TranscriberNet(settings, settings.bins, len(corpus.alphabet))
+        problem = SpeechProblem(
+            corpus.train, corpus.held_out, normaliser, plan, settings.joined, settings.augment
+        )
+        return Trial(network, problem, plan, settings)
+
+    settings, plan = split_choices(dict(choices), Settings, corpus.defaults(choices))
+    sizes = smaller({"hidden": settings.hidden, "front": settings.front}, dict(choices))
+    run, (network, _, plan, settings) = run_in_time(
+        trial, plan.minutes, started, sizes, identity, folder=folder, resume=resume, progress=progress
+    )
+    outcome = watch(run, progress, "network")
+    run.require_model()
+    network.eval().cpu()
+    notes = training_notes(outcome, plan, choices)
+    if outcome.signal is not None:
+        some, note = sample_rows(len(corpus.held_out), INTERRUPTED_RECORDINGS, "recording")
+        corpus, notes = replace(corpus, held_out=corpus.held_out.take(some)), notes + note
+    decoder, confidence, baseline, scores = scored(corpus, network, settings, normaliser, notes)
+    return Trained(network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run)
+
+
+def scored(
+    corpus: Corpus,
+    network: TranscriberNet,
+    settings: Settings,
+    normaliser: Normaliser,
+    notes: tuple[str, ...],
+) -> tuple[Decoder, Confidence, Templates, SpeechEvaluation]:
+    """Return how words are found and how sure they are, chosen on the held-out recordings; and the scores."""
+    started, truths = monotonic(), corpus.held_out.texts
+    held_out = corpus.held_out.features
+    log_probs = log_probabilities(network, [normaliser(with_edges(features)) for features in held_out])
+    computing = monotonic() - started
+    plain = Decoder(corpus.alphabet, Lexicon.of(corpus.train.texts), None, settings.beam_width)
+    decoder = best_decoder(plain, log_probs, truths)
+    if decoder.weights is None:  # the model need not hold what was said in its training
+        decoder = replace(decoder, lexicon=Lexicon.of([]))
+    started, step = monotonic(), settings.stride * SHIFT_SECONDS
+    answers = [words_of(decoder.tokens(one), decoder, Confidence(), step, -EDGE_SECONDS) for one in log_probs]
+    computing += monotonic() - started
+    raw = [word.confidence for words in answers for word in words]
+    confidence = Confidence.fit(raw, all_right(answers, truths))
+    answers = [[w._replace(confidence=confidence.of(w.confidence)) for w in words] for words in answers]
+    baseline = Templates.of(corpus.train.texts, corpus.train.features, normaliser)
+    plain_texts = [baseline.answer(normaliser(features)) for features in held_out]
+    seconds = sum(map(len, held_out)) * SHIFT_SECONDS
+    evaluation = SpeechEvaluation.of(answers, truths, {baseline.name: plain_texts}, seconds, computing, notes)
+    return decoder, confidence, baseline, evaluation
+
+
+def best_decoder(plain: Decoder, log_probs: Sequence[Tensor], truths: Sequence[str]) -> Decoder:
+    """Return the decoder with the fewest word errors; the plain one, unless another has fewer."""
+    candidates = [plain]
+    if len(plain.lexicon.ids) > 2 * len(plain.lexicon.words) and plain.lexicon.says_sentences:
+        pairs = itertools.product(WEIGHTS, BONUSES)
+        candidates += [replace(plain, weights=Weights(weight, bonus)) for weight, bonus in pairs]
+    some, _ = sample_rows(len(truths), MAX_TRIED, "recording")
+    tried, said = [log_probs[row] for row in some], [truths[row] for row in some]
+    errors = [word_errors(decoder, tried, said) for decoder in candidates]
+    return candidates[min(range(len(candidates)), key=errors.__getitem__)]
+
+
+def word_errors(decoder: Decoder, log_probs: Sequence[Tensor], truths: Sequence[str]) -> int:
+    texts = (decoder.alphabet.decode(token.token for token in decoder.tokens(one)) for one in log_probs)
+    return sum(edits(text.split(), truth.split()) for text, truth in zip(texts, truths, strict=True))

@@ -1,0 +1,354 @@
+"""Speech to text: recordings, and live speech as it arrives."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from time import monotonic
+from typing import Any, ClassVar, Final, TypedDict, final
+
+import torch
+
+from elman import artifact
+from elman.data.audio.features import SHIFT_SECONDS, FilterBank
+from elman.data.audio.normalise import PRIOR_FRAMES, WINDOW_FRAMES, Normaliser
+from elman.data.audio.read import read_audio
+from elman.data.audio.recordings import read_recordings
+from elman.errors import UsageError
+from elman.tasks.entry import entry, training_entry
+from elman.tasks.settings import split_choices
+from elman.tasks.task import Card, Parts, Task, network_phrase
+from elman.tasks.transcribe.answers import Transcript
+from elman.tasks.transcribe.baseline import Templates
+from elman.tasks.transcribe.confidence import Confidence
+from elman.tasks.transcribe.decoder import Decoder, Lexicon
+from elman.tasks.transcribe.examples import filter_bank, with_edges
+from elman.tasks.transcribe.inputs import read_inputs
+from elman.tasks.transcribe.network import TranscriberNet
+from elman.tasks.transcribe.recogniser import transcribed
+from elman.tasks.transcribe.scores import SpeechEvaluation
+from elman.tasks.transcribe.settings import Settings
+from elman.tasks.transcribe.stream import Endpoint, TranscriberStream
+from elman.tasks.transcribe.text import Alphabet, Word, spoken, text_of
+from elman.tasks.transcribe.train import read_corpus, require_texts, train
+from elman.typed import typed
+
+MAX_DEVIATION: Final = 1e6
+
+
+class DecoderFile(TypedDict):
+    weights: dict[str, float] | None
+
+
+class Reading(TypedDict):
+    """How the training data were read; other data to score are read the same way."""
+
+    audio: str | None
+    text: str | None
+    pattern: str | None
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Transcriber(Task):
+    """A trained transcriber. Made by `fit` and by `elman.load`.
+
+    Attributes:
+        normaliser: of the features.
+        decoder: finds words in what the network says.
+        confidence: how likely a word is to be right.
+        baseline: recordings to compare with.
+        reading: how recordings and their texts were found.
+    """
+
+    task: ClassVar = "transcribe"
+    SETTINGS: ClassVar = Settings
+    EVALUATION: ClassVar = SpeechEvaluation
+    OPTIONS: ClassVar = {
+        "evaluate": frozenset({"audio", "text", "pattern", "skip_bad"}),
+        "predict": frozenset({"rate", "phrases", "hot_words"}),
+        "generate": frozenset(),
+    }
+    SAVED_BESIDE: ClassVar = frozenset({"reading"})
+
+    network: TranscriberNet
+    settings: Settings
+    validation: SpeechEvaluation
+    normaliser: Normaliser
+    decoder: Decoder
+    confidence: Confidence
+    baseline: Templates
+    reading: Reading
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """What the network writes: characters, or words."""
+        return self.decoder.alphabet
+
+    @cached_property
+    def _bank(self) -> FilterBank:
+        return filter_bank(self.settings.rate, self.settings.bins)
+
+    @classmethod
+    @training_entry
+    def fit(
+        cls,
+        data: Any,
+        *,
+        audio: str | None = None,
+        text: str | None = None,
+        pattern: str | None = None,
+        valid: Any = None,
+        skip_bad: bool = False,
+        live: bool = False,
+        folder: str | Path | None = None,
+        resume: bool = False,
+        progress: bool = True,
+        **settings: Any,
+    ) -> "Transcriber":
+        """Train on recordings and what is said in them; see `Task` for the common arguments.
+
+        Args:
+            data: a folder of recordings with their texts, or a table of them; see
+                `elman.data.audio.recordings.read_recordings`.
+            audio, text: names of the table's columns, if they can't be told.
+            pattern: of the names of a folder's files, which hold the text: "{label}_{speaker}_{n}.wav".
+            valid: such data on which to choose the best model; if None, a tenth of the recordings, of other
+                speakers where they are known and 10 or more.
+            skip_bad: whether to skip recordings that can't be used, with one warning that counts them and
+                names the first, rather than to raise DataError for it; refused where they are most.
+            live: whether to read forwards only (`bidirectional=False`), so that the model can transcribe
+                speech while it is spoken.
+        """
+        started = monotonic()
+        if live and settings.setdefault("bidirectional", False):
+            raise UsageError("a model that reads speech from both ends can't be live: leave one of them out")
+        split_choices(settings, Settings)  # before recordings are read
+        if folder is not None:
+            artifact.check_destination(folder)
+        recordings = read_recordings(data, audio, text, pattern, skip_bad=skip_bad)
+        checked = None
+        if valid is not None:
+            checked = read_recordings(valid, audio, text, in_folder(valid, pattern), skip_bad=skip_bad)
+        corpus = read_corpus(recordings, checked, settings)
+        identity: dict[str, Any] = {"data": recordings.fingerprint}
+        identity["valid"] = None if checked is None else checked.fingerprint
+        trained = train(corpus, settings, identity, started, folder=folder, resume=resume, progress=progress)
+        model = cls(
+            network=trained.network,
+            settings=trained.settings,
+            source=corpus.source,
+            validation=trained.validation,
+            failure=trained.failure,
+            normaliser=trained.normaliser,
+            decoder=trained.decoder,
+            confidence=trained.confidence,
+            baseline=trained.baseline,
+            reading={"audio": audio, "text": text, "pattern": pattern},
+        )
+        trained.run.keep(partial(model.save, overwrite=True))
+        return model
+
+    @classmethod
+    def check_data(
+        cls,
+        test: Any,
+        data: Any = None,
+        audio: str | None = None,
+        text: str | None = None,
+        pattern: str | None = None,
+        skip_bad: bool = False,
+        **_: Any,
+    ) -> None:
+        for one in (test, data):
+            if one is not None:
+                read_recordings(one, audio, text, in_folder(one, pattern), skip_bad=skip_bad)
+
+    @entry
+    def evaluate(
+        self,
+        data: Any,
+        *,
+        audio: str | None = None,
+        text: str | None = None,
+        pattern: str | None = None,
+        skip_bad: bool = False,
+    ) -> SpeechEvaluation:
+        """Score on recordings whose texts are known, beside the plain baseline. Arguments are those of `fit`,
+        by default as they were for the training."""
+        recordings = read_recordings(
+            data,
+            audio or self.reading["audio"],
+            text or self.reading["text"],
+            pattern or in_folder(data, self.reading["pattern"]),
+            skip_bad=skip_bad,
+        )
+        used, each = recordings.load(self.settings.rate, self._bank.features)
+        texts = [spoken(text) for text in used.texts]
+        require_texts(texts, used)
+        started = monotonic()
+        answers = [self._words(features, self.decoder) for features in each]
+        computing = monotonic() - started
+        plain = [self.baseline.answer(self.normaliser(features)) for features in each]
+        seconds = sum(map(len, each)) * SHIFT_SECONDS
+        same = used.fingerprint == self.source["fingerprint"]
+        notes = ("these recordings were trained on, which flatters all scores",) if same else ()
+        return SpeechEvaluation.of(
+            answers, texts, {self.baseline.name: plain}, seconds, computing, notes + self._unknown(texts)
+        )
+
+    def _unknown(self, texts: list[str]) -> tuple[str, ...]:
+        """Return a note on texts that the model can't write."""
+        count = sum(self.alphabet.encode(text) is None for text in texts)
+        if not count:
+            return ()
+        unit = f"{self.alphabet.unit}s"
+        return (f"{count} of {len(texts)} texts hold {unit} that training had not, which cost errors",)
+
+    @entry
+    def predict(
+        self,
+        data: Any,
+        rate: int | None = None,
+        words: bool = False,
+        phrases: Any = None,
+        hot_words: Any = None,
+    ) -> Any:
+        """Return the text of a recording, or the list of texts of several.
+
+        Args:
+            data: a path of a recording; of a folder or a table of them; the bytes of one; an array or tensor
+                of samples; "-" for standard input; or a list of such.
+            rate: samples per second of arrays, and of raw PCM.
+            words: whether to return, in place of the text, the list of its words, each a `Word` with its
+                seconds and the probability that it is right.
+            phrases: all that can be said: phrases one after another. None: anything.
+            hot_words: words and phrases that are expected, which are preferred where they are likely.
+
+        Raises DataError for a recording that can't be read, UsageError for anything else.
+        """
+        decoder = self.decoder.with_options(phrases, hot_words)
+        inputs, single = read_inputs(data)
+        answers = list[Any]()
+        for source, name in inputs:
+            samples = read_audio(source, self.settings.rate, rate, name or "")
+            found = self._words(self._bank.features(samples), decoder)
+            answers.append(found if words else text_of(found))
+        return answers[0] if single else answers
+
+    def _words(self, features: torch.Tensor, decoder: Decoder) -> list[Word]:
+        if not self.settings.bidirectional:  # as it would be live
+            stream = self._stream(decoder, self.settings.rate, Endpoint())
+            return stream.read_features(features)
+        return transcribed(self.network, self.normaliser(with_edges(features)), decoder, self.confidence)
+
+    @entry
+    def stream(
+        self,
+        rate: int | None = None,
+        phrases: Any = None,
+        hot_words: Any = None,
+        pause: float = Endpoint.pause,
+        longest: float = Endpoint.longest,
+    ) -> TranscriberStream:
+        """Start speech that arrives in pieces, in constant memory. Raises UsageError unless it was trained
+        with `live`.
+
+        Args:
+            rate: samples per second of the pieces; None: those of the model.
+            phrases, hot_words: as for `predict`.
+            pause: seconds without speech that end an utterance.
+            longest: seconds after which an utterance ends at the next gap.
+        """
+        if self.settings.bidirectional:
+            raise UsageError(
+                "this transcriber reads recordings from both ends and can't be live: train one with "
+                "live=True, which reads forwards only"
+            )
+        decoder = self.decoder.with_options(phrases, hot_words)
+        return self._stream(decoder, rate or self.settings.rate, Endpoint(pause, longest))
+
+    def _stream(self, decoder: Decoder, rate: int, endpoint: Endpoint) -> TranscriberStream:
+        return TranscriberStream(
+            self.network, self._bank, self.normaliser, decoder, self.confidence, rate, endpoint
+        )
+
+    def answers(
+        self, data: Any, *, rate: int | None = None, phrases: Any = None, hot_words: Any = None
+    ) -> Iterator[Transcript]:
+        """Yield the transcript of every recording in `data`. Raises UsageError if there are no data."""
+        self.require_input(data)
+        inputs, single = read_inputs(data)
+        for source, name in inputs:
+            words = self.predict(source, rate, True, phrases, hot_words)
+            yield Transcript(None if single else name, tuple(words))
+
+    def parts(self) -> Parts:
+        weights = self.decoder.weights
+        return Parts(
+            modules={"network": self.network},
+            tensors={
+                "feature_mean": self.normaliser.mean,
+                "feature_deviation": self.normaliser.deviation,
+                "said": torch.from_numpy(self.decoder.lexicon.ids),
+                **self.baseline.tensors(),
+            },
+            files={
+                "alphabet": self.alphabet.to_json(),
+                "words": list(self.decoder.lexicon.words),
+                "templates": list(self.baseline.texts),
+                "decoder": {"weights": None if weights is None else asdict(weights)},
+                "confidence": asdict(self.confidence),
+            },
+            settings={"reading": dict(self.reading)},
+        )
+
+    @classmethod
+    def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
+        alphabet = Alphabet.from_json(parts.files["alphabet"])
+        lexicon = Lexicon.restore(parts.files["words"], parts.tensor("said", torch.int64, 1))
+        saved = typed(DecoderFile, parts.files["decoder"], "decoder")
+        normaliser = restored_normaliser(parts, settings.bins)
+        if alphabet.unit != settings.unit:
+            raise ValueError(f"the alphabet is of {alphabet.unit}s, not of {settings.unit}s")
+        return {
+            "network": parts.module(
+                "network", lambda: TranscriberNet(settings, settings.bins, len(alphabet))
+            ),
+            "normaliser": normaliser,
+            "decoder": Decoder.restore(alphabet, lexicon, saved["weights"], settings.beam_width),
+            "confidence": Confidence.from_json(parts.files["confidence"]),
+            "baseline": Templates.restore(parts.files["templates"], parts.tensors, settings.bins),
+            "reading": typed(Reading, parts.settings["reading"], "reading"),
+        }
+
+    def card(self) -> Card:
+        source, ways = self.source, "both ways" if self.settings.bidirectional else "forwards"
+        labels = f"{len(self.alphabet) - 1} {self.alphabet.unit}s"
+        search = "by its likeliest labels"
+        if self.decoder.weights is not None:
+            search = "with a 3-gram of the training texts, which this folder holds"
+        return Card(
+            title="Transcriber",
+            data=f"{source['rows']} recordings of {source['source']}",
+            network=f"The network, {network_phrase(self.settings)}, reads speech {ways} and writes {labels}, "
+            f"found {search}.",
+            held_out="held-out recordings",
+            baseline=f"the {self.baseline.name}",
+            usage='model.predict("speech.wav")',
+        )
+
+
+def in_folder(data: Any, pattern: str | None) -> str | None:
+    """Return the pattern of the training's file names if `data` is a folder, too; tables have none."""
+    return pattern if isinstance(data, str | Path) and Path(data).is_dir() else None
+
+
+def restored_normaliser(parts: Parts, bins: int) -> Normaliser:
+    """Return the saved normaliser. Raises ValueError for one that can't be used."""
+    mean = parts.tensor("feature_mean", torch.float32, 1)
+    deviation = parts.tensor("feature_deviation", torch.float32, 1)
+    valid = len(mean) == len(deviation) == bins and bool((mean.abs() <= MAX_DEVIATION).all())
+    if not valid or not bool(((deviation > 1e-6) & (deviation <= MAX_DEVIATION)).all()):
+        raise ValueError("the mean and deviation of the features are out of range")
+    return Normaliser(mean, deviation, PRIOR_FRAMES, WINDOW_FRAMES)
