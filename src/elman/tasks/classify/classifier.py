@@ -19,8 +19,7 @@ from elman.errors import UsageError
 from elman.tasks.classify.answers import LabelAnswer, LabelsAnswer, arriving, make_answer
 from elman.tasks.classify.baseline import BagOfWords
 from elman.tasks.classify.blend import Blend
-from elman.tasks.classify.examples import encode, read_corpus, read_examples, scoring_notes, start_token
-from elman.tasks.classify.label_column import require_one_kind
+from elman.tasks.classify.examples import corpus_of, encode, read_examples, scoring_notes, start_token
 from elman.tasks.classify.labels import BAG, Label, Labels, check_separator, shares
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.network import Ensemble
@@ -123,19 +122,13 @@ class Classifier(Task):
                 needs none. An empty list, or with a separator an empty cell, is a text without a label.
         """
         started = monotonic()
-        check_separator(separator)
         if stream and settings.setdefault("bidirectional", False):
             raise UsageError("a model that reads texts from both ends can't stream: leave one of them out")
         split_choices(settings, Settings)  # before a long file is read
         if folder is not None:
             artifact.check_destination(folder)
-        require_one_kind(data, label)
-        valid_table = None if valid is None else read_table(valid, header=header, skip_bad=skip_bad)
-        table = read_table(data, header=header, skip_bad=skip_bad)
-        corpus = read_corpus(table, valid_table, text, label, separator)
-        identity = {"data": table.fingerprint, "separator": separator}
-        identity["valid"] = None if valid_table is None else valid_table.fingerprint
-        trained = train(corpus, settings, identity, started, folder=folder, resume=resume, progress=progress)
+        corpus = corpus_of(data, valid, text, label, separator, header=header, skip_bad=skip_bad)
+        trained = train(corpus, settings, started, folder=folder, resume=resume, progress=progress)
         model = cls(
             network=trained.network,
             settings=trained.settings,
@@ -167,9 +160,8 @@ class Classifier(Task):
         table = read_table(test, header=header, skip_bad=skip_bad)
         table.require(text, label)
         if data is not None:
-            check_separator(separator)
-            train_table = read_table(data, header=header, skip_bad=skip_bad)
-            read_examples(table, text, label, read_corpus(train_table, None, text, label, separator).labels)
+            corpus = corpus_of(data, None, text, label, separator, header=header, skip_bad=skip_bad)
+            read_examples(table, text, label, corpus.labels)
 
     @entry
     def evaluate(

@@ -134,15 +134,14 @@ class TrainingData:
 def train(
     corpus: Corpus,
     choices: Mapping[str, Any],
-    identity: Mapping[str, Any],
     started: float,
     *,
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = False,
 ) -> Trained:
-    """Train on a corpus; `choices` are fields of `Settings` and `Plan`, and `identity` says which data they
-    are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
+    """Train on a corpus; `choices` are fields of `Settings` and `Plan`, whose minutes count since `started`,
+    in seconds of `time.monotonic`."""
     data = TrainingData.of(corpus, choices)
     settings, plan = split_choices(dict(choices), Settings, defaults(corpus.rows, dict(choices)))
     chosen_before(plan.minutes, folder, resume)  # refuses what can't be, before the linear model takes time
@@ -155,7 +154,8 @@ def train(
         plan.minutes,
         started,
         sizes,
-        identity,
+        {name: corpus.source[name] for name in ("fingerprint", "valid")}
+        | {"separator": corpus.labels.separator},
         least=1,  # the linear model answers, too
         folder=folder,
         resume=resume,
