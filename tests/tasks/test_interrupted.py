@@ -43,6 +43,10 @@ FITS: dict[str, Callable[..., Any]] = {
         {"text": TEXTS, "label": [text.split()[3] for text in TEXTS]},
         folder=folder, batch_size=16, **SMALL, **more,
     ),
+    "classify from a language model": lambda folder, **more: elman.Classifier.fit(
+        {"text": TEXTS, "label": [text.split()[3] for text in TEXTS]},
+        folder=folder, batch_size=16, pretrained=LANGUAGE(), epochs=3, progress=False, **more,
+    ),
     "forecast": lambda folder, **more: elman.Forecaster.fit(
         SERIES, horizon=4, batch_size=16, folder=folder, **SMALL, **more
     ),

@@ -22,7 +22,6 @@ from elman.atomic import writing
 from elman.errors import TrainingError, UsageError
 from elman.training import checkpoint, distributed
 from elman.training.checkpoint import Progress, journal
-from elman.training.groups import Pace, even, parameter_groups, set_learning_rate
 from elman.training.malloc import retain_freed_memory
 from elman.training.matching import check_position, matched, matched_moments
 from elman.training.plan import Plan
@@ -74,7 +73,6 @@ class Run:
         resume: continue from the folder's checkpoint.
         identity: what must be equal for a checkpoint to fit: settings, the data's fingerprint.
         checkpoint_seconds: interval of checkpoints between validations.
-        pace: how fast each parameter learns, by its name, and from when.
 
     Under `torchrun` every process takes its share of each batch and gradients are averaged.
 
@@ -98,7 +96,6 @@ class Run:
         resume: bool = False,
         identity: Mapping[str, Any] | None = None,
         checkpoint_seconds: float = 30.0,
-        pace: Callable[[str], Pace] = even,
     ) -> None:
         self.problem, self.plan, self.checkpoint_seconds = problem, plan, checkpoint_seconds
         self.folder = Path(folder) if folder is not None else None
@@ -106,9 +103,7 @@ class Run:
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         self.module = model
         self.identity = {"plan": asdict(plan), "processes": self.world, **(identity or {})}
-        self.optimizer: Any = torch.optim.AdamW(
-            parameter_groups(model, plan.weight_decay, pace), lr=plan.learning_rate
-        )
+        self.optimizer: Any = torch.optim.AdamW(_groups(model, plan.weight_decay), lr=plan.learning_rate)
         self.model, self.optimizer = self.fabric.setup(model, self.optimizer)
         self.progress, self._rate = Progress(), 0.0
         self.outcome: Outcome | None = None
@@ -258,7 +253,8 @@ class Run:
         progress, epoch, start = self.progress, self.progress.epoch, time.monotonic()
         middle = self._done(epoch + (index + 0.5) / len(batches), progress.step + 0.5)
         learning_rate = self.plan.learning_rate * schedule(middle, self.plan.warmup)
-        set_learning_rate(self.optimizer.param_groups, learning_rate, middle)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
         loss, due, stop = self._step(batches[index], due, signal)
         rate = self.world * len(batches[index]) / (time.monotonic() - start)
         self._rate = 0.9 * self._rate + 0.1 * rate if self._rate else rate
@@ -414,6 +410,14 @@ def schedule(done: float, warmup: float) -> float:
     if done < warmup:
         return done / warmup
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Return AdamW's parameter groups: matrices with weight decay, biases and gains without."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    matrices, vectors = [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [g for g in groups if g["params"]]
 
 
 def _validation_due(taken: int, total: int, validations: int) -> bool:

@@ -13,14 +13,13 @@ from elman.data.text.vocabulary import END
 from elman.errors import ArtifactError, ElmanError, UsageError
 from elman.tasks.classify.examples import encode
 from elman.tasks.classify.network import ClassifierNet
-from elman.tasks.classify.pretrained import DECAY, STAGE, Start, read_start
+from elman.tasks.classify.pretrained import read_start
 from elman.tasks.classify.settings import Settings
-from elman.training.groups import Pace
 from saved_models import SAVED
 
 TEXTS = [f"the film was {'good' if k % 2 else 'bad'} {k % 5}" for k in range(60)]
 ROWS = {"text": TEXTS, "label": [text.split()[3] for text in TEXTS]}
-QUICK: dict[str, Any] = {"epochs": 1, "networks": 2, "progress": False}
+QUICK: dict[str, Any] = {"epochs": 1, "progress": False}
 
 
 def language(tokenizer: str = "word", **settings: Any) -> elman.LanguageModel:
@@ -38,29 +37,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def begun(start: Start) -> ClassifierNet:
-    network = ClassifierNet(Settings(**start.settings), len(start.tokenizer) + 1, 2)
+@pytest.mark.parametrize("settings", [{"layers": 2}, {"cell": "gru"}, {"cell": "indrnn"}, {"hidden": 4}])
+@pytest.mark.parametrize("phrase", [0, 2])
+def test_its_first_outputs_are_those_of_the_language_model(settings: Any, phrase: int) -> None:
+    model = language(**settings)
+    start = read_start(model)
+    network = ClassifierNet(Settings(**start.fixed, phrase=phrase), len(start.tokenizer) + 1, 2)
     start.begin(network)
-    return network.eval()
-
-
-@pytest.mark.parametrize(
-    ("tokenizer", "settings"),
-    [
-        ("word", {"layers": 2}),
-        ("character", {"cell": "gru"}),
-        ("space", {"cell": "indrnn"}),
-        ("subword", {"hidden": 4}),
-    ],
-)
-def test_its_first_outputs_are_those_of_the_language_model(tokenizer: str, settings: Any) -> None:
-    model = language(tokenizer, **settings)
-    start = Start(model)
     text = "the film was quite good, not bad"
     ids = encode(start.tokenizer, text)
     with torch.no_grad():
-        network = begun(start)
-        outputs, _ = network.layers(network.embedding(pad([ids])[0]))
+        if network.evidence is not None:
+            network.evidence.values += 1
+        outputs, _ = network.eval().layers(network._inputs(pad([ids])[0]))
         theirs = torch.tensor([END, *model.vocabulary.encode(text).tolist()]).unsqueeze(1)
         expected, _, _ = model.network.eval()(theirs)
     assert len(ids) == len(theirs)
@@ -83,15 +72,6 @@ def test_the_model_needs_no_folder_of_the_language_model_and_streams(folder: Pat
     assert (loaded.settings.hidden, loaded.settings.layers, loaded.settings.bidirectional) == (6, 2, False)
 
 
-@pytest.mark.parametrize("tokenizer", ["character", "space"])
-def test_the_tokens_of_a_language_model_can_be_learned_from_scratch(tokenizer: str, tmp_path: Path) -> None:
-    model = elman.Classifier.fit(ROWS, tokenizer=tokenizer, hidden=4, stream=True, **QUICK)
-    model.save(tmp_path)
-    assert elman.load(tmp_path).predict(TEXTS[0], probabilities=True) == pytest.approx(
-        model.predict(TEXTS[0], probabilities=True)
-    )
-
-
 def test_a_model_in_memory_does_as_well_as_its_folder(folder: Path) -> None:
     loaded = elman.load(folder)
     assert read_start(loaded).fingerprint == read_start(folder).fingerprint
@@ -100,23 +80,13 @@ def test_a_model_in_memory_does_as_well_as_its_folder(folder: Path) -> None:
     assert read_start(loaded).fingerprint != read_start(folder).fingerprint
 
 
-def test_lower_layers_learn_later_and_more_slowly(folder: Path) -> None:
-    start = read_start(folder)
-    names = ("head.bias", "layers.weight_hh_l1", "layers.bias_ih_l0", "embedding.weight")
-    assert [start.pace(f"members.3.{name}") for name in names] == [
-        Pace(1.0, 0.0),
-        Pace(DECAY**-1, STAGE),
-        Pace(DECAY**-2, 2 * STAGE),
-        Pace(DECAY**-3, 2 * STAGE),
-    ]
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"hidden": 9}, "hidden=9 contradicts the language model to start from, which has hidden=6: leave"),
         ({"bidirectional": True}, "which has bidirectional=False"),
         ({"tokenizer": "subword"}, "which has tokenizer='word'"),
+        ({"cell": "gru", "epochs": 1}, "cell='gru' contradicts .* cell='lstm'"),
     ],
 )
 def test_a_setting_that_contradicts_the_language_model_is_refused(
@@ -127,21 +97,38 @@ def test_a_setting_that_contradicts_the_language_model_is_refused(
 
 
 def test_a_setting_that_agrees_with_the_language_model_is_taken(folder: Path) -> None:
-    elman.Classifier.fit(ROWS, pretrained=folder, hidden=6, cell="LSTM", stream=True, **QUICK)
+    model = elman.Classifier.fit(
+        ROWS, pretrained=folder, hidden=6, cell="LSTM", stream=True, networks=2, **QUICK
+    )
+    assert len(model.network.members) == 2
 
 
 @pytest.mark.parametrize(
     ("pretrained", "kind", "message"),
     [
-        (SAVED / "classify", UsageError, "is no language model to start from, but one for 'classify'"),
-        (SAVED / "forecast", UsageError, "but one for 'forecast'"),
+        (SAVED / "classify", UsageError, "or the folder of one, not one of a Classifier"),
+        (SAVED / "forecast", UsageError, "not one of a Forecaster"),
         ("runs/missing", UsageError, "there is no model at runs/missing"),
-        (7, UsageError, "pretrained must be a language model or the folder of one, not int"),
+        (7, UsageError, "pretrained must be a LanguageModel or the folder of one, not a int"),
     ],
 )
 def test_what_is_no_language_model_is_refused(pretrained: Any, kind: type[ElmanError], message: str) -> None:
     with pytest.raises(kind, match=message):
         elman.Classifier.fit(ROWS, pretrained=pretrained)
+
+
+@pytest.mark.parametrize("tokenizer", ["character", "subword", "space"])
+def test_a_language_model_that_reads_no_words_is_refused(tokenizer: str) -> None:
+    with pytest.raises(
+        UsageError, match=f"has tokenizer='{tokenizer}'; a classifier starts from one of words"
+    ):
+        elman.Classifier.fit(ROWS, pretrained=language(tokenizer))
+
+
+def test_a_language_model_of_another_language_is_refused(folder: Path) -> None:
+    texts = [text.replace("the film was", "der Streifen ist wohl") for text in TEXTS]
+    with pytest.raises(UsageError, match="knows only 33 % of the words of dict"):
+        elman.Classifier.fit(ROWS | {"text": texts}, pretrained=folder)
 
 
 def test_a_damaged_language_model_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -197,8 +197,8 @@ AnyVocabulary = Vocabulary | SubwordVocabulary
 
 @dataclass(frozen=True)
 class VocabularyTokenizer:
-    """A language model's characters or words as the `Tokenizer` of another task. Id 0, which no text holds,
-    is padding there."""
+    """A language model's words as the `Tokenizer` of another task. Id 0, which no text holds, is padding
+    there."""
 
     vocabulary: Vocabulary
 
@@ -219,18 +219,13 @@ class VocabularyTokenizer:
         return self.vocabulary.to_json()
 
 
-def as_tokenizer(vocabulary: AnyVocabulary) -> Tokenizer:
-    """Return the tokenizer with the ids of a language model's vocabulary."""
-    if isinstance(vocabulary, SubwordVocabulary):
-        return vocabulary.tokenizer
-    return VocabularyTokenizer(vocabulary)
-
-
 def any_tokenizer_from_json(value: Any) -> Tokenizer:
     """Return the tokenizer whose `to_json` returned `value`, of a classifier's own or of a language model's.
     Raises ArtifactError for anything else."""
     if isinstance(value, dict) and "tokens" in value:
-        return as_tokenizer(vocabulary_from_json(value))
+        vocabulary = vocabulary_from_json(value)
+        if isinstance(vocabulary, Vocabulary):
+            return VocabularyTokenizer(vocabulary)
     return tokenizer_from_json(value)
 
 

@@ -14,7 +14,8 @@ from elman import artifact
 from elman.data.batches import text_hashes
 from elman.data.table.frames import column_name
 from elman.data.table.table import read_table
-from elman.data.text.tokenizers import Tokenizer, tokenizer_from_json
+from elman.data.text.tokenizers import Tokenizer
+from elman.data.text.vocabulary import any_tokenizer_from_json
 from elman.errors import UsageError
 from elman.tasks.classify.answers import LabelAnswer, LabelsAnswer, arriving, make_answer
 from elman.tasks.classify.baseline import BagOfWords
@@ -24,11 +25,12 @@ from elman.tasks.classify.labels import BAG, Label, Labels, check_separator, sha
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.network import Ensemble
 from elman.tasks.classify.ngrams import check_phrases
+from elman.tasks.classify.pretrained import read_start
 from elman.tasks.classify.problem import class_log_probabilities, class_probabilities
 from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, check_share, evaluation_of
 from elman.tasks.classify.settings import Settings
 from elman.tasks.classify.stream import ClassifierStream
-from elman.tasks.classify.train import train
+from elman.tasks.classify.train import Trained, train
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import overlap_note
 from elman.tasks.inputs import read_texts
@@ -102,6 +104,7 @@ class Classifier(Task):
         skip_bad: bool = False,
         stream: bool = False,
         separator: str | None = None,
+        pretrained: Any = None,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -120,30 +123,41 @@ class Classifier(Task):
             stream: whether to read texts forwards only (`bidirectional=False`), so that the model can stream.
             separator: what separates several labels of a text in its cell, such as ";". A column of lists
                 needs none. An empty list, or with a separator an empty cell, is a text without a label.
+            pretrained: a `LanguageModel` of words, or the folder of one, whose vocabulary, embedding and
+                layers the networks start from, so that they read forwards. The classifier does without it.
         """
         started = monotonic()
         if stream and settings.setdefault("bidirectional", False):
             raise UsageError("a model that reads texts from both ends can't stream: leave one of them out")
         split_choices(settings, Settings)  # before a long file is read
+        start = None if pretrained is None else read_start(pretrained)
+        if start is not None:
+            settings = start.choices(settings)
         if folder is not None:
             artifact.check_destination(folder)
         corpus = corpus_of(data, valid, text, label, separator, header=header, skip_bad=skip_bad)
-        trained = train(corpus, settings, started, folder=folder, resume=resume, progress=progress)
-        model = cls(
+        options: dict[str, Any] = {"folder": folder, "resume": resume, "progress": progress}
+        trained = train(corpus, settings, started, start=start, **options)
+        source = corpus.source | ({} if start is None else {"pretrained": start.name})
+        model = cls._of(trained, source, (column_name(text), column_name(label)))
+        trained.run.keep(partial(model.save, overwrite=True))
+        return model
+
+    @classmethod
+    def _of(cls, trained: Trained, source: dict[str, Any], columns: tuple[str, str]) -> "Classifier":
+        return cls(
             network=trained.network,
             settings=trained.settings,
-            source=corpus.source,
+            source=source,
             validation=trained.validation,
             failure=trained.failure,
             baseline=trained.linear,
             blend=trained.blend,
             tokenizer=trained.tokenizer,
             labels=trained.labels,
-            columns=(column_name(text), column_name(label)),
+            columns=columns,
             train_hashes=trained.train_hashes,
         )
-        trained.run.keep(partial(model.save, overwrite=True))
-        return model
 
     @classmethod
     def check_data(
@@ -316,7 +330,7 @@ class Classifier(Task):
 
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
-        tokenizer = tokenizer_from_json(parts.files["vocabulary"])
+        tokenizer = any_tokenizer_from_json(parts.files["vocabulary"])
         labels = Labels.from_json(parts.files["labels"])
         columns = typed(Columns, parts.settings["columns"], "columns")
         sizes = start_token(tokenizer) + 1, len(labels.classes)
@@ -352,7 +366,10 @@ class Classifier(Task):
         count = self.settings.networks
         kind = network_phrase(self.settings)
         which = f"The network, {kind}," if count == 1 else f"The mean of {count} networks, each {kind},"
-        facts = [str(self.blend)] if self.blend else []
+        facts = (
+            [f"It started from a language model of {source['pretrained']}."] if "pretrained" in source else []
+        )
+        facts += [str(self.blend)] if self.blend else []
         if self.labels.several:
             facts.append(
                 f"A text has any number of {len(self.labels.classes)} labels: those with a probability of at "
