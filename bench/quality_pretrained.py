@@ -1,8 +1,8 @@
-"""A classifier of few labelled film reviews, started from a language model of 12,000 reviews without their labels,
-and one of the same settings started from nothing; on 1,000 of the official test reviews.
+"""A classifier of few labelled film reviews, started from a language model of 12,000 reviews, and one of the
+same settings started from nothing; on 1,000 of the official test reviews.
 
     ELMAN_DATA=... python bench/quality.py pretrained
-    ELMAN_DATA=... python bench/quality_pretrained.py runs/lm 200 500    # with a saved language model; sizes
+    ELMAN_DATA=... python bench/quality_pretrained.py runs/lm 1 200 500    # a saved language model; draws; sizes
 """
 
 import json
@@ -66,4 +66,5 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {"pretrained": pretraine
 
 if __name__ == "__main__":
     folder, *counts = sys.argv[1:]
-    print(json.dumps(pretrained(elman.load(folder), [int(count) for count in counts] or SIZES)))
+    draws, *sizes = map(int, counts or [DRAWS])
+    print(json.dumps(pretrained(elman.load(folder), sizes or SIZES, draws)))
