@@ -2,7 +2,7 @@
 same settings started from nothing; on 1,000 of the official test reviews.
 
     ELMAN_DATA=... python bench/quality.py pretrained
-    ELMAN_DATA=... python bench/quality_pretrained.py runs/lm 1 200 500    # a saved language model; draws; sizes
+    ELMAN_DATA=... python bench/quality_pretrained.py runs/lm 1 200 500    # a saved model; draws; sizes
 """
 
 import json

@@ -261,7 +261,8 @@ class Classifier(Task):
     @entry
     def familiar(self, data: Any) -> Any:
         """Return how familiar a text is, or a list for several texts: the share of its words and pairs of
-        neighbouring words that training has seen, from 0 to 1; 0 of an empty text. It is low for a text about
+        neighbouring words that training has seen, from 0 to 1; 0 of an empty text. The start of a text counts
+        as a neighbour of its first word, since it tells much in short texts. It is low for a text about
         something else. A text of the usual kind that none of the labels fits may have a high one; there the
         probability of the answer tells more.
 
@@ -366,9 +367,8 @@ class Classifier(Task):
         count = self.settings.networks
         kind = network_phrase(self.settings)
         which = f"The network, {kind}," if count == 1 else f"The mean of {count} networks, each {kind},"
-        facts = (
-            [f"It started from a language model of {source['pretrained']}."] if "pretrained" in source else []
-        )
+        begun = source.get("pretrained")
+        facts = [] if begun is None else [f"It started from a language model of {begun}."]
         facts += [str(self.blend)] if self.blend else []
         if self.labels.several:
             facts.append(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.tasks.classify.labels import as_answers
-from elman.tasks.classify.ngrams import WORDS, Array, Counts, NGrams, check_phrases, words_of
+from elman.tasks.classify.ngrams import Array, Counts, NGrams, check_phrases, words_of
 from elman.tasks.task import Parts
 from elman.typed import typed
 
@@ -61,7 +61,7 @@ class LinearModel(nn.Module):
 
     def familiar(self, texts: Sequence[str]) -> list[float]:
         """Return the share of each text's words and pairs of words that training has seen."""
-        return [self.ngrams.share_seen(WORDS.tokens(text)) for text in texts]
+        return [self.ngrams.share_seen(words_of(text)) for text in texts]
 
     def normalized(self, logits: Tensor) -> Tensor:
         """Return the log-probabilities of the answers, given logits (..., K)."""

@@ -95,12 +95,12 @@ class NGrams:
             numbers = np.where(same, places + len(self.words), -1)
 
     def share_seen(self, words: Sequence[str]) -> float:
-        """Return the share of the words and pairs of neighbouring words that are in the vocabulary, 0 of no
-        words."""
-        if not words:
+        """Return the share of the words and pairs of words that are in the vocabulary, 0 of no words; the
+        first of the words is START."""
+        if len(words) < 2:
             return 0.0
-        numbers = islice(self.phrases_of(self.word_numbers(words)), 2)
-        return float(np.mean(np.concatenate([*numbers]) >= 0))
+        single, pairs = islice(self.phrases_of(self.word_numbers(words)), 2)
+        return float(np.mean(np.concatenate([single[1:], pairs]) >= 0))
 
     def count(self, texts: Sequence[Sequence[str]]) -> Iterator[Counts]:
         """Yield the n-grams of tokenized texts, chunk by chunk of the texts."""
