@@ -106,10 +106,10 @@ def test_a_setting_that_agrees_with_the_language_model_is_taken(folder: Path) ->
 @pytest.mark.parametrize(
     ("pretrained", "kind", "message"),
     [
-        (SAVED / "classify", UsageError, "or the folder of one, not one of a Classifier"),
-        (SAVED / "forecast", UsageError, "not one of a Forecaster"),
+        (SAVED / "classify", UsageError, "or the folder of one, not the folder of a Classifier"),
+        (SAVED / "forecast", UsageError, "not the folder of a Forecaster"),
         ("runs/missing", UsageError, "there is no model at runs/missing"),
-        (7, UsageError, "pretrained must be a LanguageModel or the folder of one, not a int"),
+        (7, UsageError, "pretrained must be a LanguageModel or the folder of one, not int"),
     ],
 )
 def test_what_is_no_language_model_is_refused(pretrained: Any, kind: type[ElmanError], message: str) -> None:

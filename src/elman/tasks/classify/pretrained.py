@@ -105,7 +105,7 @@ def read_start(pretrained: Any) -> Start:
     and ArtifactError for a damaged folder."""
     model = load(pretrained) if isinstance(pretrained, str | Path) else pretrained
     if getattr(model, "task", None) != "generate":
-        kind = f"a {type(model).__name__}" if model is pretrained else f"one of a {type(model).__name__}"
+        kind = ("" if model is pretrained else "the folder of a ") + type(model).__name__
         raise UsageError(f"pretrained must be a LanguageModel or the folder of one, not {kind}")
     if model.vocabulary.kind != "word":
         raise UsageError(
