@@ -1,13 +1,20 @@
 """`elman evaluate`, `elman predict` and `elman generate`, with trained models and with one that records."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from audio_files import save
 from command_line import Done, Run, Trained
+from saved_models import SAVED
+from tones import RATE, sentence
 
 
 class Word:
@@ -256,3 +263,16 @@ def test_a_damaged_model_is_said_to_be_damaged(
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     refused("predict copy 'a text'", "model.safetensors is damaged", code=1)
+
+
+def test_many_recordings_show_how_many_are_done(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        save(tmp_path, name, sentence("one two", 5), RATE)
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-m", "elman", "predict", str(SAVED / "transcribe"), str(tmp_path)]
+    with os.fdopen(terminal, "wb") as stream:
+        done = subprocess.run([*command, "--output", "out.txt"], cwd=tmp_path, stderr=stream, timeout=120)
+    shown = os.read(ours, 100_000).decode()
+    assert done.returncode == 0 and "answering" in shown and "100%" in shown
+    lines = (tmp_path / "out.txt").read_text().splitlines()
+    assert [line.split("\t")[1] for line in lines] == ["one two"] * 2

@@ -1,6 +1,7 @@
 """Use a trained model: `elman evaluate`, `elman predict`, `elman generate`."""
 
 import json
+import operator
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -106,6 +107,9 @@ def predict(
     hot_words: Annotated[
         Path | None, typer.Option(help="Speech: file of words and phrases that are expected, one a line")
     ] = None,
+    vad: Annotated[
+        bool, typer.Option("--vad", help="Speech: leave out words where no voice is heard")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write here instead of to standard output")
     ] = None,
@@ -146,8 +150,12 @@ def predict(
         rate=rate,
         phrases=lines_of(phrases),
         hot_words=lines_of(hot_words),
+        vad=vad or None,
     )
-    lines = _lines(loaded.answers(data, **options), as_json)
+    answers = loaded.answers(data, **options)
+    if output is not None or not sys.stdout.isatty():
+        answers = _watched(answers)
+    lines = _lines(answers, as_json)
     if output is None:
         for line in lines:
             print(line, flush=not sys.stdout.isatty())
@@ -155,6 +163,19 @@ def predict(
     with writing(output, UsageError), replace_file(output) as file:
         for line in lines:
             file.write(f"{line}\n".encode(errors=ESCAPES))
+
+
+def _watched(answers: Iterable[Any]) -> Iterable[Any]:
+    """Show a progress bar of answers whose number is known, in a terminal that does not show them."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from elman.training.stderr import stderr
+
+    total = operator.length_hint(answers)
+    if total < 2 or not stderr().isatty():
+        return answers
+    return track(answers, "answering", total, console=Console(file=stderr()))
 
 
 def _lines(answers: Iterable[Any], as_json: bool) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Answers of a transcriber for a terminal and for machines."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,3 +25,18 @@ class Transcript(Answer):
     def to_dict(self) -> dict[str, Any]:
         words = [word._asdict() for word in self.words]
         return {"name": self.name, "text": self.text, "words": words}
+
+
+class Transcripts(Iterator[Transcript]):
+    """Transcripts as they are made, of recordings whose number is known (`operator.length_hint`)."""
+
+    def __init__(self, transcripts: Iterable[Transcript], count: int) -> None:
+        self._transcripts, self._left = iter(transcripts), count
+
+    def __next__(self) -> Transcript:
+        transcript = next(self._transcripts)
+        self._left -= 1
+        return transcript
+
+    def __length_hint__(self) -> int:
+        return self._left

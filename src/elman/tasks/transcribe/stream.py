@@ -1,5 +1,7 @@
 """Speech that is transcribed as it arrives, in constant memory."""
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +13,7 @@ from elman.data.audio.features import SHIFT_SECONDS, FeatureStream, FilterBank
 from elman.data.audio.normalise import Normaliser, NormaliserStream
 from elman.data.audio.resample import Resampler
 from elman.data.audio.samples import require_rate, to_samples
+from elman.data.audio.voice import VoiceActivity
 from elman.decode.ctc import Token
 from elman.errors import UsageError
 from elman.settings import is_number
@@ -19,7 +22,7 @@ from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, ended
 from elman.tasks.transcribe.examples import EDGE_FRAMES, LOG_FLOOR
 from elman.tasks.transcribe.network import FrontStream, TranscriberNet
-from elman.tasks.transcribe.recogniser import EDGE_SECONDS, as_word
+from elman.tasks.transcribe.recogniser import EDGE_SECONDS, VOICE_MARGIN, as_word, has_voice
 from elman.tasks.transcribe.text import BLANK, SPACE, Word, text_of
 
 CHUNK_STEPS: Final = 64  # read at once: an utterance that ends among them costs no more than that again
@@ -62,10 +65,11 @@ class TranscriberStream:
         confidence: Confidence,
         rate: int,
         endpoint: Endpoint,
+        voice: VoiceActivity | None = None,
     ) -> None:
         self._network, self._bank, self._normaliser = network, bank, normaliser
         self._decoder, self._confidence, self._endpoint = decoder, confidence, endpoint
-        self._rate = require_rate(rate, "the stream")
+        self._rate, self._voice = require_rate(rate, "the stream"), voice
         self._step_seconds = network.stride * SHIFT_SECONDS
         self._pause_steps = max(round(endpoint.pause / self._step_seconds), 1)
         self._empty_steps = round(EMPTY_SECONDS / self._step_seconds)
@@ -79,6 +83,9 @@ class TranscriberStream:
         self._normal = NormaliserStream(self._normaliser)
         self._front = FrontStream(self._network)
         self._search = self._decoder.start(live=True)
+        self._unvoiced: list[Word] = []  # whose voice is not known yet
+        if self._voice is not None:
+            self._voice.reset()
         self._tokens: list[Token] = []  # committed ones of a word that may go on
         self._utterances, self._begun = 0, False
         self._begin()
@@ -109,7 +116,11 @@ class TranscriberStream:
         """Read samples as in `to_samples`; return the words that are certain now, with their seconds from the
         start. Raises UsageError and DataError as `to_samples` does; the stream stays as it was."""
         values = to_samples(samples, "the piece of samples", self._rate)
-        return self._read(self._features.push(self._resampler.push(values)), end=False)
+        words = self._read(self._features.push(self._resampler.push(values)), end=False)
+        if self._voice is None:
+            return words
+        self._voice.push(values)
+        return self._voiced(words, self._voice.seconds)
 
     @entry
     def finish(self) -> list[Word]:
@@ -118,10 +129,24 @@ class TranscriberStream:
         return self.read_features(features)
 
     def read_features(self, features: Tensor) -> list[Word]:
-        """Return the words of a whole recording, given its features (frames, features)."""
+        """Return the words of the rest of a recording, or of a whole one, given its features (frames,
+        features)."""
         words = self._read(features, end=True) + self._end_utterance()
+        if self._voice is not None:
+            self._voice.finish()
+            words = self._voiced(words, math.inf)
         self.reset()
         return words
+
+    def _voiced(self, words: list[Word], known: float) -> list[Word]:
+        """Return the words so far that a voice has said; those whose voice isn't known yet have to wait."""
+        assert self._voice is not None
+        waiting = [*self._unvoiced, *words]
+        ready = [word for word in waiting if word.end + VOICE_MARGIN <= known]
+        self._unvoiced = waiting[len(ready) :]
+        heard = [has_voice(word, self._voice) for word in ready]
+        self._said = [word for word in self._said if word not in ready or heard[ready.index(word)]]
+        return list(itertools.compress(ready, heard))
 
     def _read(self, features: Tensor, end: bool) -> list[Word]:
         if not len(features) and not (end and self._begun):

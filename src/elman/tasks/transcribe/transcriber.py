@@ -1,5 +1,6 @@
 """Speech to text: recordings, and live speech as it arrives."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
@@ -14,18 +15,20 @@ from elman.data.audio.features import SHIFT_SECONDS, FilterBank
 from elman.data.audio.normalise import PRIOR_FRAMES, WINDOW_FRAMES, Normaliser
 from elman.data.audio.read import read_audio
 from elman.data.audio.recordings import read_recordings
+from elman.data.audio.samples import require_rate
+from elman.data.audio.voice import VoiceActivity
 from elman.errors import UsageError
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Parts, Task, network_phrase
-from elman.tasks.transcribe.answers import Transcript
+from elman.tasks.transcribe.answers import Transcript, Transcripts
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon
 from elman.tasks.transcribe.examples import filter_bank, with_edges
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
-from elman.tasks.transcribe.recogniser import transcribed
+from elman.tasks.transcribe.recogniser import transcribed, voiced
 from elman.tasks.transcribe.scores import SpeechEvaluation
 from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.stream import Endpoint, TranscriberStream
@@ -34,6 +37,7 @@ from elman.tasks.transcribe.train import read_corpus, require_texts, train
 from elman.typed import typed
 
 MAX_DEVIATION: Final = 1e6
+KEPT_SECONDS: Final = 180.0  # of voice activity, live: longer than a word
 
 
 class DecoderFile(TypedDict):
@@ -66,7 +70,7 @@ class Transcriber(Task):
     EVALUATION: ClassVar = SpeechEvaluation
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"audio", "text", "pattern", "skip_bad"}),
-        "predict": frozenset({"rate", "phrases", "hot_words"}),
+        "predict": frozenset({"rate", "phrases", "hot_words", "vad"}),
         "generate": frozenset(),
     }
     SAVED_BESIDE: ClassVar = frozenset({"reading"})
@@ -213,6 +217,7 @@ class Transcriber(Task):
         words: bool = False,
         phrases: Any = None,
         hot_words: Any = None,
+        vad: bool = False,
     ) -> Any:
         """Return the text of a recording, or the list of texts of several.
 
@@ -224,6 +229,7 @@ class Transcriber(Task):
                 seconds and the probability that it is right.
             phrases: all that can be said: phrases one after another. None: anything.
             hot_words: words and phrases that are expected, which are preferred where they are likely.
+            vad: whether to leave out words where Silero's voice activity detection hears no voice.
 
         Raises DataError for a recording that can't be read, UsageError for anything else.
         """
@@ -233,6 +239,8 @@ class Transcriber(Task):
         for source, name in inputs:
             samples = read_audio(source, self.settings.rate, rate, name or "")
             found = self._words(self._bank.features(samples), decoder)
+            if vad:
+                found = voiced(found, samples, self.settings.rate)
             answers.append(found if words else text_of(found))
         return answers[0] if single else answers
 
@@ -250,13 +258,14 @@ class Transcriber(Task):
         hot_words: Any = None,
         pause: float = Endpoint.pause,
         longest: float = Endpoint.longest,
+        vad: bool = False,
     ) -> TranscriberStream:
         """Start speech that arrives in pieces, in constant memory. Raises UsageError unless it was trained
         with `live`.
 
         Args:
             rate: samples per second of the pieces; None: those of the model.
-            phrases, hot_words: as for `predict`.
+            phrases, hot_words, vad: as for `predict`; with `vad`, a word is certain 0.3 s later.
             pause: seconds without speech that end an utterance.
             longest: seconds after which an utterance ends at the next gap.
         """
@@ -266,22 +275,36 @@ class Transcriber(Task):
                 "live=True, which reads forwards only"
             )
         decoder = self.decoder.with_options(phrases, hot_words)
-        return self._stream(decoder, rate or self.settings.rate, Endpoint(pause, longest))
+        rate = rate or self.settings.rate
+        voice = VoiceActivity(require_rate(rate, "the stream"), KEPT_SECONDS) if vad else None
+        return self._stream(decoder, rate, Endpoint(pause, longest), voice)
 
-    def _stream(self, decoder: Decoder, rate: int, endpoint: Endpoint) -> TranscriberStream:
+    def _stream(
+        self, decoder: Decoder, rate: int, endpoint: Endpoint, voice: VoiceActivity | None = None
+    ) -> TranscriberStream:
         return TranscriberStream(
-            self.network, self._bank, self.normaliser, decoder, self.confidence, rate, endpoint
+            self.network, self._bank, self.normaliser, decoder, self.confidence, rate, endpoint, voice
         )
 
     def answers(
-        self, data: Any, *, rate: int | None = None, phrases: Any = None, hot_words: Any = None
+        self,
+        data: Any,
+        *,
+        rate: int | None = None,
+        phrases: Any = None,
+        hot_words: Any = None,
+        vad: bool = False,
     ) -> Iterator[Transcript]:
-        """Yield the transcript of every recording in `data`. Raises UsageError if there are no data."""
+        """Return the transcripts of all recordings in `data`, made as they are asked for. Raises
+        UsageError if there are no data."""
         self.require_input(data)
         inputs, single = read_inputs(data)
-        for source, name in inputs:
-            words = self.predict(source, rate, True, phrases, hot_words)
-            yield Transcript(None if single else name, tuple(words))
+
+        def transcript(source: Any, name: str | None) -> Transcript:
+            words = self.predict(source, rate, True, phrases, hot_words, vad)
+            return Transcript(None if single else name, tuple(words))
+
+        return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
 
     def parts(self) -> Parts:
         weights = self.decoder.weights
