@@ -18,7 +18,13 @@ from quality_text import imdb
 SIZES: Final = (200, 500, 1000)
 DRAWS: Final = 3  # of the labelled reviews
 UNLABELLED, TESTED = 12_000, 1000
-LANGUAGE: Final[dict[str, Any]] = {"tokenizer": "word", "hidden": 256, "bptt": 64, "epochs": 1}
+LANGUAGE: Final[dict[str, Any]] = {
+    "tokenizer": "word",
+    "vocabulary": 30_000,
+    "hidden": 256,
+    "bptt": 64,
+    "epochs": 1,
+}
 SETTINGS: Final[dict[str, Any]] = {"networks": 1, "crop": 200}
 Rows = dict[str, list[str]]
 

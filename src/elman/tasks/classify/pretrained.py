@@ -12,13 +12,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from elman import artifact
 from elman.data.text.tokenizers import PADDING, UNKNOWN
-from elman.data.text.vocabulary import END, VocabularyTokenizer
-from elman.errors import UsageError
-from elman.tasks import load
+from elman.data.text.vocabulary import END, Vocabulary, VocabularyTokenizer
+from elman.errors import ArtifactError, UsageError
 from elman.tasks.classify.examples import Corpus
 from elman.tasks.classify.network import ClassifierNet
 from elman.tasks.classify.settings import Settings
+from elman.tasks.generate.language_model import LanguageModel
 from elman.tasks.settings import split_choices
 
 # Each network is a copy of the language model, which is larger than a classifier's own and takes longer.
@@ -31,10 +32,11 @@ MAX_UNKNOWN: Final = 0.5
 class Start:
     """What a classifier takes from a language model of words: vocabulary, embedding and recurrent layers."""
 
-    model: Any  # an `elman.LanguageModel`
+    model: LanguageModel
 
     @cached_property
     def tokenizer(self) -> VocabularyTokenizer:
+        assert isinstance(self.model.vocabulary, Vocabulary)  # as `read_start` makes sure
         return VocabularyTokenizer(self.model.vocabulary)
 
     @cached_property
@@ -103,9 +105,19 @@ class Start:
 def read_start(pretrained: Any) -> Start:
     """Return the start that a language model is, or the folder of one. Raises UsageError for anything else,
     and ArtifactError for a damaged folder."""
-    model = load(pretrained) if isinstance(pretrained, str | Path) else pretrained
-    if getattr(model, "task", None) != "generate":
-        kind = ("" if model is pretrained else "the folder of a ") + type(model).__name__
+    model = pretrained
+    if isinstance(pretrained, str | Path):
+        saved = artifact.load(pretrained)
+        if saved.task != LanguageModel.task:
+            raise UsageError(
+                f"{pretrained} is no language model to start from, but one for {saved.task!r:.60}"
+            )
+        try:
+            model = LanguageModel.from_artifact(saved)
+        except ArtifactError as error:
+            raise ArtifactError(f"{pretrained} can't be used: {error}") from error
+    if not isinstance(model, LanguageModel):
+        kind = type(model).__name__
         raise UsageError(f"pretrained must be a LanguageModel or the folder of one, not {kind}")
     if model.vocabulary.kind != "word":
         raise UsageError(
