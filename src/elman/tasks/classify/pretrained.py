@@ -23,7 +23,7 @@ from elman.tasks.generate.language_model import LanguageModel
 from elman.tasks.settings import split_choices
 
 # Each network is a copy of the language model, which is larger than a classifier's own and takes longer.
-USUAL: Final = {"networks": 1, "epochs": 8}
+USUAL: Final = {"networks": 1}
 # Of the words of the labelled texts. In a text of the usual kind it is some hundredths.
 MAX_UNKNOWN: Final = 0.5
 
@@ -83,8 +83,8 @@ class Start:
 
     def begin(self, network: ClassifierNet) -> None:
         """Copy the layers into a network of their sizes. The token before a text is the end of the document
-        before; vectors are scaled as the language model scales them; evidence of phrases, which it does not
-        read, has no weight at first."""
+        before; vectors are scaled as the language model scales them. The weights of the evidence of phrases,
+        which it does not read, stay as they were drawn."""
         language = self.model.network
         with torch.no_grad():
             vectors = language.vectors(
@@ -96,10 +96,7 @@ class Start:
             for k, layer in enumerate(language.layers):
                 for name, value in layer.named_parameters():
                     own = network.layers.get_parameter(f"{name.removesuffix('_l0')}_l{k}")
-                    if own.shape == value.shape:
-                        own.copy_(value)
-                    else:
-                        own.zero_()[:, : value.shape[1]].copy_(value)
+                    own.narrow(-1, 0, value.shape[-1]).copy_(value)
 
 
 def read_start(pretrained: Any) -> Start:
