@@ -36,7 +36,7 @@ def test_a_long_recording_is_cut_where_it_is_quiet() -> None:
 
 def test_times_of_parts_go_on() -> None:
     features = torch.randn(4_100, 8)
-    words = transcribed(network(), features, DECODER, Confidence())
+    words = transcribed(network(), features, DECODER, Confidence(), 0.01)
     starts = [word.start for word in words]
     assert starts == sorted(starts) and all(0 <= word.start < word.end <= 41.1 for word in words)
 

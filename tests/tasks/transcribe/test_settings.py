@@ -7,7 +7,16 @@ from elman.tasks.transcribe.settings import Settings
 
 
 @pytest.mark.parametrize(
-    "change", [{"stride": 5}, {"stride": True}, {"rate": 44100}, {"unit": "phone"}, {"bins": 4}]
+    "change",
+    [
+        {"stride": 5},
+        {"stride": True},
+        {"rate": 44100},
+        {"unit": "phone"},
+        {"bins": 0},
+        {"input": "text"},
+        {"frame_ms": 0},
+    ],
 )
 def test_a_value_out_of_range_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=next(iter(change))):

@@ -6,7 +6,6 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from elman.data.audio.features import SHIFT_SECONDS
 from elman.decode.ctc import Token
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder
@@ -16,7 +15,6 @@ from elman.tasks.transcribe.problem import by_length
 from elman.tasks.transcribe.text import Word
 from elman.training.problem import device_of
 
-EDGE_SECONDS: Final = EDGE_FRAMES * SHIFT_SECONDS
 # A recording is read in parts of at most so many frames, cut where it is quietest in the second half.
 PART_FRAMES: Final = 2_000
 
@@ -48,14 +46,15 @@ def parts_of(features: Tensor) -> Iterator[Tensor]:
 
 
 def transcribed(
-    network: TranscriberNet, features: Tensor, decoder: Decoder, confidence: Confidence
+    network: TranscriberNet, features: Tensor, decoder: Decoder, confidence: Confidence, seconds: float
 ) -> list[Word]:
-    """Return the words of a recording's normalised features (frames, features), with edges."""
-    step, start, words = network.stride * SHIFT_SECONDS, -EDGE_SECONDS, list[Word]()
+    """Return the words of a recording's normalised features (frames, features), with edges; from frame to
+    frame there are so many seconds."""
+    step, start, words = network.stride * seconds, -EDGE_FRAMES * seconds, list[Word]()
     parts = [part for part in parts_of(features) if len(part)]
     for part, log_probs in zip(parts, log_probabilities(network, parts), strict=True):
         words += words_of(decoder.tokens(log_probs), decoder, confidence, step, start)
-        start += len(part) * SHIFT_SECONDS
+        start += len(part) * seconds
     return words
 
 

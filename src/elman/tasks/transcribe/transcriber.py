@@ -11,9 +11,7 @@ from typing import Any, ClassVar, Final, TypedDict, final
 import torch
 
 from elman import artifact
-from elman.data.audio.features import SHIFT_SECONDS, FilterBank
 from elman.data.audio.normalise import PRIOR_FRAMES, WINDOW_FRAMES, Normaliser
-from elman.data.audio.read import read_audio
 from elman.data.audio.recordings import read_recordings
 from elman.errors import UsageError
 from elman.tasks.entry import entry, training_entry
@@ -23,7 +21,7 @@ from elman.tasks.transcribe.answers import Transcript, Transcripts
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon
-from elman.tasks.transcribe.examples import filter_bank, with_edges
+from elman.tasks.transcribe.features import Features, features_of, with_edges
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.recogniser import transcribed
@@ -87,8 +85,8 @@ class Transcriber(Task):
         return self.decoder.alphabet
 
     @cached_property
-    def _bank(self) -> FilterBank:
-        return filter_bank(self.settings.rate, self.settings.bins)
+    def _features(self) -> Features:
+        return features_of(self.settings, self.normaliser.deviation)
 
     @classmethod
     @training_entry
@@ -184,14 +182,14 @@ class Transcriber(Task):
             pattern or in_folder(data, self.reading["pattern"]),
             skip_bad=skip_bad,
         )
-        used, each = recordings.load(self.settings.rate, self._bank.features)
+        used, each = self._features.load(recordings)
         texts = [spoken(text) for text in used.texts]
         require_texts(texts, used)
         started = monotonic()
-        answers = [self._words(features, self.decoder) for features in each]
+        answers = [self._words(one, self.decoder) for one in each]
         computing = monotonic() - started
-        plain = [self.baseline.answer(self.normaliser(features)) for features in each]
-        seconds = sum(map(len, each)) * SHIFT_SECONDS
+        plain = [self.baseline.answer(self.normaliser(one)) for one in each]
+        seconds = sum(map(len, each)) * self._features.seconds
         same = used.fingerprint == self.source["fingerprint"]
         notes = ("these recordings were trained on, which flatters all scores",) if same else ()
         return SpeechEvaluation.of(
@@ -219,7 +217,8 @@ class Transcriber(Task):
 
         Args:
             data: a path of a recording; of a folder or a table of them; the bytes of one; an array or tensor
-                of samples; "-" for standard input; or a list of such.
+                of samples, or of frames (frames, features) if the model was trained on such; "-" for standard
+                input; or a list of such.
             rate: samples per second of arrays, and of raw PCM.
             words: whether to return, in place of the text, the list of its words, each a `Word` with its
                 seconds and the probability that it is right.
@@ -229,19 +228,18 @@ class Transcriber(Task):
         Raises DataError for a recording that can't be read, UsageError for anything else.
         """
         decoder = self.decoder.with_options(phrases, hot_words)
-        inputs, single = read_inputs(data)
+        inputs, single = read_inputs(data, self.settings.input)
         answers = list[Any]()
         for source, name in inputs:
-            samples = read_audio(source, self.settings.rate, rate, name or "")
-            found = self._words(self._bank.features(samples), decoder)
+            found = self._words(self._features.read(source, rate, name or ""), decoder)
             answers.append(found if words else text_of(found))
         return answers[0] if single else answers
 
     def _words(self, features: torch.Tensor, decoder: Decoder) -> list[Word]:
         if not self.settings.bidirectional:  # as it would be live
-            stream = self._stream(decoder, self.settings.rate, Endpoint())
-            return stream.read_features(features)
-        return transcribed(self.network, self.normaliser(with_edges(features)), decoder, self.confidence)
+            return self._stream(decoder, None, Endpoint()).read_features(features)
+        normalised = self.normaliser(with_edges(features, self._features))
+        return transcribed(self.network, normalised, decoder, self.confidence, self._features.seconds)
 
     @entry
     def stream(
@@ -256,7 +254,7 @@ class Transcriber(Task):
         with `live`.
 
         Args:
-            rate: samples per second of the pieces; None: those of the model.
+            rate: samples per second of the pieces; None: those of the model. Frames have none.
             phrases, hot_words: as for `predict`.
             pause: seconds without speech that end an utterance.
             longest: seconds after which an utterance ends at the next gap.
@@ -267,11 +265,11 @@ class Transcriber(Task):
                 "live=True, which reads forwards only"
             )
         decoder = self.decoder.with_options(phrases, hot_words)
-        return self._stream(decoder, rate or self.settings.rate, Endpoint(pause, longest))
+        return self._stream(decoder, rate, Endpoint(pause, longest))
 
-    def _stream(self, decoder: Decoder, rate: int, endpoint: Endpoint) -> TranscriberStream:
+    def _stream(self, decoder: Decoder, rate: int | None, endpoint: Endpoint) -> TranscriberStream:
         return TranscriberStream(
-            self.network, self._bank, self.normaliser, decoder, self.confidence, rate, endpoint
+            self.network, self._features, self.normaliser, decoder, self.confidence, rate, endpoint
         )
 
     def answers(
@@ -280,7 +278,7 @@ class Transcriber(Task):
         """Return the transcripts of all recordings in `data`, made as they are asked for. Raises
         UsageError if there are no data."""
         self.require_input(data)
-        inputs, single = read_inputs(data)
+        inputs, single = read_inputs(data, self.settings.input)
 
         def transcript(source: Any, name: str | None) -> Transcript:
             words = self.predict(source, rate, True, phrases, hot_words)
