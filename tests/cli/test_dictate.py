@@ -14,7 +14,7 @@ import pytest
 from audio_files import save
 from command_line import Call
 from elman.cli import dictate
-from elman.data.audio import microphone
+from elman.data.audio import microphone, voice
 from saved_models import SAVED
 from tones import RATE, sentence
 
@@ -40,6 +40,14 @@ def test_a_recording_in_every_format(call: Call, recording: str) -> None:
     assert [row["text"] for row in rows] == ["one", "two"] and rows[0]["end"] <= rows[1]["start"]
     assert call("dictate", MODEL, recording, "--format", "srt")[1].startswith("1\n00:00:00,")
     assert call("dictate", MODEL, recording, "--format", "vtt")[1].startswith("WEBVTT\n\n00:00:00.")
+
+
+def test_words_without_a_voice_are_left_out(
+    call: Call, recording: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voice.VoiceActivity, "heard", lambda self, start, end: start > 0)
+    assert call("dictate", MODEL, recording, "--vad")[1].split() == ["two"]
+    assert call("predict", MODEL, recording, "--vad")[1].split() == ["two"]
 
 
 def test_a_pipe_of_samples(call: Call) -> None:

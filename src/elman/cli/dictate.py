@@ -50,6 +50,7 @@ def dictate(
     hot_words: Annotated[
         Path | None, typer.Option(help="File of words and phrases that are expected, one a line")
     ] = None,
+    vad: Annotated[bool, typer.Option("--vad", help="Leave out words where no voice is heard")] = False,
     pause: Annotated[float, typer.Option(help="Seconds of silence that end an utterance")] = 0.5,
 ) -> None:
     """Type what is said: words that are certain plainly, those that may change dimly.
@@ -67,7 +68,7 @@ def dictate(
     loaded: Any = load(model)
     if loaded.task != "transcribe":
         raise UsageError(f"{model} is a {loaded.task!r} model, not a transcriber")
-    options = {"phrases": lines_of(phrases), "hot_words": lines_of(hot_words)}
+    options = {"phrases": lines_of(phrases), "hot_words": lines_of(hot_words), "vad": vad}
     if source not in (None, "-") and loaded.settings.bidirectional:
         heard = iter([Heard(loaded.predict(Path(str(source)), words=True, **options), "")])
     else:

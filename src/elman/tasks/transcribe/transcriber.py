@@ -13,6 +13,7 @@ import torch
 from elman import artifact
 from elman.data.audio.normalise import PRIOR_FRAMES, WINDOW_FRAMES, Normaliser
 from elman.data.audio.recordings import read_recordings
+from elman.data.audio.voice import VoiceActivity
 from elman.errors import UsageError
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.settings import split_choices
@@ -24,7 +25,7 @@ from elman.tasks.transcribe.decoder import Decoder, Lexicon
 from elman.tasks.transcribe.features import Features, features_of, with_edges
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
-from elman.tasks.transcribe.recogniser import transcribed
+from elman.tasks.transcribe.recogniser import transcribed, voiced
 from elman.tasks.transcribe.scores import SpeechEvaluation
 from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.stream import Endpoint, TranscriberStream
@@ -33,6 +34,7 @@ from elman.tasks.transcribe.train import read_corpus, require_texts, train
 from elman.typed import typed
 
 MAX_DEVIATION: Final = 1e6
+KEPT_SECONDS: Final = 180.0  # of voice activity, live: longer than a word
 
 
 class DecoderFile(TypedDict):
@@ -65,7 +67,7 @@ class Transcriber(Task):
     EVALUATION: ClassVar = SpeechEvaluation
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"audio", "text", "pattern", "skip_bad"}),
-        "predict": frozenset({"rate", "phrases", "hot_words"}),
+        "predict": frozenset({"rate", "phrases", "hot_words", "vad"}),
         "generate": frozenset(),
     }
     SAVED_BESIDE: ClassVar = frozenset({"reading"})
@@ -212,6 +214,7 @@ class Transcriber(Task):
         words: bool = False,
         phrases: Any = None,
         hot_words: Any = None,
+        vad: bool = False,
     ) -> Any:
         """Return the text of a recording, or the list of texts of several.
 
@@ -224,6 +227,7 @@ class Transcriber(Task):
                 seconds and the probability that it is right.
             phrases: all that can be said: phrases one after another. None: anything.
             hot_words: words and phrases that are expected, which are preferred where they are likely.
+            vad: whether to leave out words where Silero's voice activity detection hears no voice.
 
         Raises DataError for a recording that can't be read, UsageError for anything else.
         """
@@ -231,7 +235,10 @@ class Transcriber(Task):
         inputs, single = read_inputs(data, self.settings.input)
         answers = list[Any]()
         for source, name in inputs:
-            found = self._words(self._features.read(source, rate, name or ""), decoder)
+            voice = self._features.voice() if vad else None
+            found = self._words(self._features.read(source, rate, name or "", voice), decoder)
+            if voice is not None:
+                found = voiced(found, voice)
             answers.append(found if words else text_of(found))
         return answers[0] if single else answers
 
@@ -249,13 +256,14 @@ class Transcriber(Task):
         hot_words: Any = None,
         pause: float = Endpoint.pause,
         longest: float = Endpoint.longest,
+        vad: bool = False,
     ) -> TranscriberStream:
         """Start speech that arrives in pieces, in constant memory. Raises UsageError unless it was trained
         with `live`.
 
         Args:
             rate: samples per second of the pieces; None: those of the model. Frames have none.
-            phrases, hot_words: as for `predict`.
+            phrases, hot_words, vad: as for `predict`; with `vad`, a word is certain 0.3 s later.
             pause: seconds without speech that end an utterance.
             longest: seconds after which an utterance ends at the next gap.
         """
@@ -265,15 +273,24 @@ class Transcriber(Task):
                 "live=True, which reads forwards only"
             )
         decoder = self.decoder.with_options(phrases, hot_words)
-        return self._stream(decoder, rate, Endpoint(pause, longest))
+        voice = self._features.voice(rate, KEPT_SECONDS) if vad else None
+        return self._stream(decoder, rate, Endpoint(pause, longest), voice)
 
-    def _stream(self, decoder: Decoder, rate: int | None, endpoint: Endpoint) -> TranscriberStream:
+    def _stream(
+        self, decoder: Decoder, rate: int | None, endpoint: Endpoint, voice: VoiceActivity | None = None
+    ) -> TranscriberStream:
         return TranscriberStream(
-            self.network, self._features, self.normaliser, decoder, self.confidence, rate, endpoint
+            self.network, self._features, self.normaliser, decoder, self.confidence, rate, endpoint, voice
         )
 
     def answers(
-        self, data: Any, *, rate: int | None = None, phrases: Any = None, hot_words: Any = None
+        self,
+        data: Any,
+        *,
+        rate: int | None = None,
+        phrases: Any = None,
+        hot_words: Any = None,
+        vad: bool = False,
     ) -> Iterator[Transcript]:
         """Return the transcripts of all recordings in `data`, made as they are asked for. Raises
         UsageError if there are no data."""
@@ -281,7 +298,7 @@ class Transcriber(Task):
         inputs, single = read_inputs(data, self.settings.input)
 
         def transcript(source: Any, name: str | None) -> Transcript:
-            words = self.predict(source, rate, True, phrases, hot_words)
+            words = self.predict(source, rate, True, phrases, hot_words, vad)
             return Transcript(None if single else name, tuple(words))
 
         return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
