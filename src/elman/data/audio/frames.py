@@ -25,6 +25,8 @@ COUNT_COLUMNS: Final = ("frame_count", "frames")
 MAX_FEATURES: Final = 1024  # of a frame
 MAX_FRAMES: Final = 1_440_000  # of a recording that is read whole; 4 hours of 10 ms
 MAX_VALUE: Final = 1e6
+# What NumPy raises for a header that it can't read, or that promises more than there is.
+DAMAGED: Final = (ValueError, TypeError, OverflowError, EOFError, SyntaxError, RecursionError, TokenError)
 MAX_NUMBER: Final = 2**53  # of a frame; a table holds its numbers as floats
 
 
@@ -136,15 +138,7 @@ def mapped(path: Path) -> NDArray[Any]:
     try:
         with reading(str(path)):
             return np.lib.format.open_memmap(path, mode="r")
-    except (
-        ValueError,
-        TypeError,
-        OverflowError,
-        EOFError,
-        SyntaxError,
-        RecursionError,
-        TokenError,
-    ) as problem:
+    except DAMAGED as problem:
         if "empty file" in str(problem):
             raise DataError(f"{path} holds no frames; leave it out.") from None
         reason = "it holds Python objects" if "Python objects" in str(problem) else "damaged or cut off"

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from elman.data.audio.frames import MAX_FEATURES
 from elman.settings import argument, choice, custom, flag, is_number, is_whole, share, whole
 from elman.tasks.settings import (
     MAX_BEAM_WIDTH,
@@ -19,6 +18,7 @@ from elman.tasks.settings import (
 RATES: Final = (8_000, 16_000)
 FRAME_MS: Final = 10.0  # from one frame to the next, in features that are computed
 MIN_FRAME_MS, MAX_FRAME_MS = 1.0, 200.0
+MAX_FEATURES: Final = 1024  # of a frame, as in elman.data.audio.frames, which imports torch
 # Frames for each step of the network → the strides of its convolutions.
 STRIDES: Final = {1: (1, 1), 2: (2, 1), 3: (3, 1), 4: (2, 2), 6: (3, 2)}
 LEARNING_RATE: Final = 2e-3
