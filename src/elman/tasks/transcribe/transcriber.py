@@ -23,6 +23,7 @@ from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon
 from elman.tasks.transcribe.features import Features, features_of, with_edges
+from elman.tasks.transcribe.fusion import language_model_of
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.recogniser import transcribed, voiced
@@ -67,7 +68,7 @@ class Transcriber(Task):
     EVALUATION: ClassVar = SpeechEvaluation
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"audio", "text", "pattern", "skip_bad"}),
-        "predict": frozenset({"rate", "phrases", "hot_words", "vad"}),
+        "predict": frozenset({"rate", "phrases", "hot_words", "vad", "language_model"}),
         "generate": frozenset(),
     }
     SAVED_BESIDE: ClassVar = frozenset({"reading"})
@@ -174,9 +175,12 @@ class Transcriber(Task):
         text: str | None = None,
         pattern: str | None = None,
         skip_bad: bool = False,
+        language_model: Any = None,
+        language_weight: float | None = None,
     ) -> SpeechEvaluation:
         """Score on recordings whose texts are known, beside the plain baseline. Arguments are those of `fit`,
-        by default as they were for the training."""
+        by default as they were for the training, and of `predict`."""
+        decoder = self.decoder.with_options(None, None, language_model, language_weight)
         recordings = read_recordings(
             data,
             audio or self.reading["audio"],
@@ -188,7 +192,7 @@ class Transcriber(Task):
         texts = [spoken(text) for text in used.texts]
         require_texts(texts, used)
         started = monotonic()
-        answers = [self._words(one, self.decoder) for one in each]
+        answers = [self._words(one, decoder) for one in each]
         computing = monotonic() - started
         plain = [self.baseline.answer(self.normaliser(one)) for one in each]
         seconds = sum(map(len, each)) * self._features.seconds
@@ -215,6 +219,8 @@ class Transcriber(Task):
         phrases: Any = None,
         hot_words: Any = None,
         vad: bool = False,
+        language_model: Any = None,
+        language_weight: float | None = None,
     ) -> Any:
         """Return the text of a recording, or the list of texts of several.
 
@@ -228,10 +234,13 @@ class Transcriber(Task):
             phrases: all that can be said: phrases one after another. None: anything.
             hot_words: words and phrases that are expected, which are preferred where they are likely.
             vad: whether to leave out words where Silero's voice activity detection hears no voice.
+            language_model: a `LanguageModel` of words, or its folder, in place of the n-gram of the training
+                texts: its words are all that can be said.
+            language_weight: how much it counts; None: as much as that n-gram, or else FUSED.
 
         Raises DataError for a recording that can't be read, UsageError for anything else.
         """
-        decoder = self.decoder.with_options(phrases, hot_words)
+        decoder = self.decoder.with_options(phrases, hot_words, language_model, language_weight)
         inputs, single = read_inputs(data, self.settings.input)
         answers = list[Any]()
         for source, name in inputs:
@@ -257,13 +266,16 @@ class Transcriber(Task):
         pause: float = Endpoint.pause,
         longest: float = Endpoint.longest,
         vad: bool = False,
+        language_model: Any = None,
+        language_weight: float | None = None,
     ) -> TranscriberStream:
         """Start speech that arrives in pieces, in constant memory. Raises UsageError unless it was trained
         with `live`.
 
         Args:
             rate: samples per second of the pieces; None: those of the model. Frames have none.
-            phrases, hot_words, vad: as for `predict`; with `vad`, a word is certain 0.3 s later.
+            phrases, hot_words, vad, language_model, language_weight: as for `predict`; with `vad`, a word is
+                certain 0.3 s later.
             pause: seconds without speech that end an utterance.
             longest: seconds after which an utterance ends at the next gap.
         """
@@ -272,7 +284,7 @@ class Transcriber(Task):
                 "this transcriber reads recordings from both ends and can't be live: train one with "
                 "live=True, which reads forwards only"
             )
-        decoder = self.decoder.with_options(phrases, hot_words)
+        decoder = self.decoder.with_options(phrases, hot_words, language_model, language_weight)
         voice = self._features.voice(rate, KEPT_SECONDS) if vad else None
         return self._stream(decoder, rate, Endpoint(pause, longest), voice)
 
@@ -291,14 +303,17 @@ class Transcriber(Task):
         phrases: Any = None,
         hot_words: Any = None,
         vad: bool = False,
+        language_model: Any = None,
     ) -> Iterator[Transcript]:
         """Return the transcripts of all recordings in `data`, made as they are asked for. Raises
         UsageError if there are no data."""
         self.require_input(data)
         inputs, single = read_inputs(data, self.settings.input)
+        if language_model is not None:  # loaded once
+            language_model = language_model_of(language_model)
 
         def transcript(source: Any, name: str | None) -> Transcript:
-            words = self.predict(source, rate, True, phrases, hot_words, vad)
+            words = self.predict(source, rate, True, phrases, hot_words, vad, language_model)
             return Transcript(None if single else name, tuple(words))
 
         return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
