@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elman import artifact
 from elman.data.text.tokenizers import UNKNOWN
 from elman.data.text.vocabulary import END
 from elman.decode.loop import Model
 from elman.decode.scorers import Scorer, Stepped
 from elman.errors import UsageError
 from elman.nn.states import join_rows, select_rows
-from elman.tasks import load
 from elman.tasks.generate.language_model import LanguageModel
 from elman.tasks.generate.network import IncrementalDecoder
 from elman.tasks.transcribe.text import Alphabet, spoken
@@ -91,7 +91,10 @@ class LanguageWords:
 def language_model_of(model: Any) -> LanguageModel:
     """Return a language model, or that in a folder. Raises as `LanguageWords.of` does."""
     if isinstance(model, str | os.PathLike):
-        model = load(Path(model))
+        saved = artifact.load(Path(model))
+        if saved.task != LanguageModel.task:
+            raise UsageError(f"{model} is a model for {saved.task!r:.60}, not a language model")
+        model = LanguageModel.from_artifact(saved)
     if not isinstance(model, LanguageModel):
         raise UsageError(f"language_model must be one or the folder of one, not {type(model).__name__}")
     return model
