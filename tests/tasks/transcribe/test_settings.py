@@ -14,6 +14,8 @@ from elman.tasks.transcribe.settings import Settings
         {"rate": 44100},
         {"unit": "phone"},
         {"bins": 0},
+        {"bins": 4},
+        {"bins": 200},
         {"input": "text"},
         {"frame_ms": 0},
     ],

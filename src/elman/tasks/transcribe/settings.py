@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from elman.errors import UsageError
 from elman.settings import argument, choice, custom, flag, is_number, is_whole, share, whole
 from elman.tasks.settings import (
     MAX_BEAM_WIDTH,
@@ -18,6 +19,7 @@ from elman.tasks.settings import (
 RATES: Final = (8_000, 16_000)
 FRAME_MS: Final = 10.0  # from one frame to the next, in features that are computed
 MIN_FRAME_MS, MAX_FRAME_MS = 1.0, 200.0
+MIN_FILTERS, MAX_FILTERS = 8, 128
 MAX_FEATURES: Final = 1024  # of a frame, as in elman.data.audio.frames, which imports torch
 # Frames for each step of the network → the strides of its convolutions.
 STRIDES: Final = {1: (1, 1), 2: (2, 1), 3: (3, 1), 4: (2, 2), 6: (3, 2)}
@@ -84,11 +86,17 @@ class Settings(TaskSettings):
         f"one of {', '.join(map(str, RATES))}",
         lambda value: is_whole(value) and value in RATES,
     )
-    bins: int = whole(40, "Features of a frame: filters, if they are computed", most=MAX_FEATURES)
+    bins: int = whole(40, f"Features of a frame; of sound {MIN_FILTERS} to {MAX_FILTERS}", most=MAX_FEATURES)
     dropout: float = share(0.3, "Dropout before, between and after the recurrent layers")
     joined: int = whole(1, "Recordings, at most, that training joins to one, with pauses", most=100)
     augment: bool = flag(True, "Vary speed, pitch and noise of recordings and hide parts of them in training")
     beam_width: int = whole(8, "Texts that the search keeps", most=MAX_BEAM_WIDTH)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.input == "audio" and not MIN_FILTERS <= self.bins <= MAX_FILTERS:
+            limits = f"from {MIN_FILTERS} to {MAX_FILTERS} for sound"
+            raise UsageError(f"bins must be a whole number {limits}, not {self.bins}")
 
 
 @dataclass(frozen=True)
