@@ -144,6 +144,13 @@ def test_edges_are_silent_or_go_on() -> None:
     assert torch.equal(ready[EDGE_FRAMES:-EDGE_FRAMES], features)
 
 
+def test_what_differs_from_the_beginning_is_loud() -> None:
+    features = torch.tensor([[5.0, 5.0], [5.0, 4.0], [0.0, 5.0]])
+    ready = features_of(Settings(input="frames", bins=2))
+    assert ready.loudness(features).tolist() == [0.0, 1.0, 5.0]
+    assert Sound(RATE, 2).loudness(features).tolist() == [5.0, 4.5, 2.5]
+
+
 def test_sound_of_another_model_is_refused() -> None:
     ready = ReadyFrames(WIDTH, 0.01, torch.ones(WIDTH))
     with pytest.raises(UsageError, match="holds no ready frames; this model reads frames of 5 features"):

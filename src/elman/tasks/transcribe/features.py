@@ -67,6 +67,9 @@ class Features(Protocol):
         """Return silence (EDGE_FRAMES, features) for before the first or after the last frame (1, features)
         of a recording."""
 
+    def loudness(self, features: Tensor) -> Tensor:
+        """Return how loud frames are (frames,), given the normalised features of a recording with edges."""
+
     def varied(self, utterances: Utterances, rows: Sequence[int], pause: int, strength: float) -> Tensor:
         """Return the features of recordings as training varies and joins them; see `examples.varied`."""
 
@@ -105,6 +108,9 @@ class Sound:
 
     def edge(self, frame: Tensor) -> Tensor:
         return torch.full((EDGE_FRAMES, self.width), LOG_FLOOR)
+
+    def loudness(self, features: Tensor) -> Tensor:
+        return features.mean(1)
 
     def varied(self, utterances: Utterances, rows: Sequence[int], pause: int, strength: float) -> Tensor:
         return varied(utterances, rows, pause, strength)
@@ -170,6 +176,9 @@ class ReadyFrames:
     def edge(self, frame: Tensor) -> Tensor:
         # What silence is in them is not known; most recordings begin and end with some.
         return frame.expand(EDGE_FRAMES, -1)
+
+    def loudness(self, features: Tensor) -> Tensor:
+        return (features - features[:1]).norm(dim=1)
 
     def varied(self, utterances: Utterances, rows: Sequence[int], pause: int, strength: float) -> Tensor:
         return varied_frames(utterances, rows, pause, strength, self.deviation)

@@ -11,6 +11,7 @@ from elman.decode.ctc import Token
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder
 from elman.tasks.transcribe.examples import EDGE_FRAMES, pad_features
+from elman.tasks.transcribe.features import Features
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import by_length
 from elman.tasks.transcribe.text import Word
@@ -34,26 +35,26 @@ def log_probabilities(network: TranscriberNet, each: Sequence[Tensor]) -> list[T
     return [results[row] for row in range(len(each))]
 
 
-def parts_of(features: Tensor) -> Iterator[Tensor]:
-    """Yield a recording's features (frames, features) in parts that a network reads at once."""
+def parts_of(features: Tensor, loudness: Tensor) -> Iterator[Tensor]:
+    """Yield a recording's features (frames, features) in parts that a network reads at once, cut where the
+    loudness (frames,) is low."""
     while len(features) > PART_FRAMES:
         half = PART_FRAMES // 2
-        loudness = features[half:PART_FRAMES].mean(1)
         # the quietest third of a second
-        quiet = torch.nn.functional.avg_pool1d(loudness[None, None], 33, 1)[0, 0]
+        quiet = torch.nn.functional.avg_pool1d(loudness[None, None, half:PART_FRAMES], 33, 1)[0, 0]
         cut = half + int(quiet.argmin()) + 16
         yield features[:cut]
-        features = features[cut:]
+        features, loudness = features[cut:], loudness[cut:]
     yield features
 
 
 def transcribed(
-    network: TranscriberNet, features: Tensor, decoder: Decoder, confidence: Confidence, seconds: float
+    network: TranscriberNet, features: Tensor, of: Features, decoder: Decoder, confidence: Confidence
 ) -> list[Word]:
-    """Return the words of a recording's normalised features (frames, features), with edges; from frame to
-    frame there are so many seconds."""
+    """Return the words of a recording's normalised features (frames, features), with edges."""
+    seconds = of.seconds
     step, start, words = network.stride * seconds, -EDGE_FRAMES * seconds, list[Word]()
-    parts = [part for part in parts_of(features) if len(part)]
+    parts = [part for part in parts_of(features, of.loudness(features)) if len(part)]
     for part, log_probs in zip(parts, log_probabilities(network, parts), strict=True):
         words += words_of(decoder.tokens(log_probs), decoder, confidence, step, start)
         start += len(part) * seconds

@@ -255,7 +255,7 @@ class Transcriber(Task):
         if not self.settings.bidirectional:  # as it would be live
             return self._stream(decoder, None, Endpoint()).read_features(features)
         normalised = self.normaliser(with_edges(features, self._features))
-        return transcribed(self.network, normalised, decoder, self.confidence, self._features.seconds)
+        return transcribed(self.network, normalised, self._features, decoder, self.confidence)
 
     @entry
     def stream(
