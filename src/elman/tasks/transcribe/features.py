@@ -178,7 +178,8 @@ class ReadyFrames:
         return frame.expand(EDGE_FRAMES, -1)
 
     def loudness(self, features: Tensor) -> Tensor:
-        return (features - features[:1]).norm(dim=1)
+        distances: Tensor = (features - features[:1]).norm(dim=1)
+        return distances
 
     def varied(self, utterances: Utterances, rows: Sequence[int], pause: int, strength: float) -> Tensor:
         return varied_frames(utterances, rows, pause, strength, self.deviation)
