@@ -56,6 +56,11 @@ def test_columns_in_fortran_order_and_other_forms(tmp_path: Path) -> None:
     assert to_frames(MANY[:0], "a", 3).shape == (0, 3)
 
 
+def test_a_file_that_python_2_wrote(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(header("(50L, 3L)") + MANY.tobytes())
+    assert torch.equal(Frames(tmp_path / "a.npy").read("a"), torch.from_numpy(MANY))
+
+
 def test_the_digest_is_that_of_the_values(big: Path) -> None:
     assert Frames(big, 3, 4).digest == Frames(MANY[3:7]).digest != Frames(MANY[3:8]).digest
     assert Frames(MANY[0]).digest == Frames(MANY[0]).digest  # of what can't be read, too

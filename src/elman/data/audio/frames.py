@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,8 @@ def mapped(path: Path) -> NDArray[Any]:
     if not path.is_file():
         raise DataError(f"{path} is no file; frames are read in parts, which a pipe can't give.")
     try:
-        with reading(str(path)):
+        with reading(str(path)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that Python 2 wrote
             return np.lib.format.open_memmap(path, mode="r")
     except DAMAGED as problem:
         if "empty file" in str(problem):
