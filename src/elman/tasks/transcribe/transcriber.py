@@ -361,6 +361,7 @@ class Transcriber(Task):
         source, ways = self.source, "both ways" if self.settings.bidirectional else "forwards"
         labels = f"{len(self.alphabet) - 1} {self.alphabet.unit}s"
         search = "by its likeliest labels"
+        ending = "npy" if self.settings.input == "frames" else "wav"
         if self.decoder.weights is not None:
             search = "with a 3-gram of the training texts, which this folder holds"
         return Card(
@@ -370,7 +371,7 @@ class Transcriber(Task):
             f"found {search}.",
             held_out="held-out recordings",
             baseline=f"the {self.baseline.name}",
-            usage='model.predict("speech.wav")',
+            usage=f'model.predict("speech.{ending}")',
         )
 
 
