@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from elman.data.audio.augment import add_noise_floor, mask, stretch, warp
+from elman.data.audio.augment import add_noise_frames, mask, stretch, warp
 from elman.data.audio.features import DITHER_FLOOR, FilterBank
 
 LOG_FLOOR: Final = math.log(DITHER_FLOOR)
@@ -66,15 +66,18 @@ def pad_features(each: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return torch.nn.utils.rnn.pad_sequence(list(each)), lengths
 
 
-def varied(utterances: Utterances, rows: Sequence[int], pause: int, strength: float) -> Tensor:
+def varied(
+    utterances: Utterances, rows: Sequence[int], pause: int, strength: float, noises: Sequence[Tensor]
+) -> Tensor:
     """Return the features of recordings, each varied at random, joined with pauses of up to `pause` frames
-    before, between and after them. A strength of 0 leaves them as they are, 1 varies them fully."""
+    before, between and after them, and some of them with noise. A strength of 0 leaves them as they are, 1
+    varies them fully."""
     each = [utterances.features[row] for row in rows]
     if strength:
         each = [_another_voice(features, strength) for features in each]
     features = torch.cat(_with_pauses(each, pause) if pause else each)
     noisy = _uniform(0, 1) < NOISY_SHARE * strength
-    return add_noise_floor(features, torch.default_generator, SNR) if noisy else features
+    return add_noise_frames(features, noises, torch.default_generator, SNR) if noisy else features
 
 
 def hide(features: Tensor, lengths: Tensor, strength: float) -> Tensor:

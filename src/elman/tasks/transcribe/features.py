@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from elman.data.audio.augment import noise_frames
 from elman.data.audio.features import SHIFT_SECONDS, FeatureStream, FilterBank
 from elman.data.audio.frames import Frames, to_frames
 from elman.data.audio.read import read_audio
@@ -25,6 +26,8 @@ from elman.tasks.transcribe.examples import (
     varied_frames,
 )
 from elman.tasks.transcribe.settings import Settings
+
+NOISES, NOISE_SECONDS = 12, 4.0  # that training adds
 
 
 class Pieces(Protocol):
@@ -86,6 +89,10 @@ class Sound:
     def bank(self) -> FilterBank:
         return filter_bank(self.rate, self.width)
 
+    @cached_property
+    def noises(self) -> list[Tensor]:
+        return noise_frames(self.bank, NOISES, NOISE_SECONDS)
+
     def load(self, recordings: Recordings) -> tuple[Recordings, list[Tensor]]:
         if recordings.of_frames:
             raise DataError(f"{recordings.name} names ready frames; this model reads sound.")
@@ -113,7 +120,7 @@ class Sound:
         return features.mean(1)
 
     def varied(self, utterances: Utterances, rows: Sequence[int], pause: int, strength: float) -> Tensor:
-        return varied(utterances, rows, pause, strength)
+        return varied(utterances, rows, pause, strength, self.noises)
 
 
 class SoundPieces:

@@ -27,6 +27,7 @@ LEARNING_RATE: Final = 2e-3
 MAX_STRIDE: Final = 4  # by default, of frames of FRAME_MS
 JOINED: Final = 6
 BATCH_SIZE: Final = 16
+SMALL: Final = 96  # units and channels, for a few short words
 # Steps of the optimizer, and the passes over the recordings that come nearest to it.
 UPDATES: Final = 3_000
 MIN_EPOCHS, MAX_EPOCHS = 15, 300
@@ -54,7 +55,7 @@ class Settings(TaskSettings):
     """
     ARGUMENTS: ClassVar = Arguments
     DERIVED: ClassVar = (
-        *("input", "unit", "rate", "bins", "stride", "joined", "batch_size"),
+        *("hidden", "front", "input", "unit", "rate", "bins", "stride", "joined", "batch_size"),
         *("epochs", "patience", "learning_rate", "ema_decay"),
     )
 
@@ -119,6 +120,8 @@ def defaults(recordings: int, choices: Mapping[str, Any], facts: Facts = Facts()
     batches = max(recordings / together / batch_size, 1)
     epochs = choices.get("epochs", round(min(max(UPDATES / batches, MIN_EPOCHS), MAX_EPOCHS)))
     return {
+        "hidden": SMALL if facts.short else Settings.hidden,
+        "front": SMALL if facts.short else Settings.front,
         "unit": facts.unit,
         "input": facts.input,
         "rate": facts.rate,
