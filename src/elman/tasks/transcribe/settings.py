@@ -27,7 +27,7 @@ LEARNING_RATE: Final = 2e-3
 MAX_STRIDE: Final = 4  # by default, of frames of FRAME_MS
 JOINED: Final = 6
 BATCH_SIZE: Final = 16
-SMALL: Final = 96  # units and channels, for a few short words
+SMALL: Final = 96  # units, of each direction, and channels, for a few short words
 # Steps of the optimizer, and the passes over the recordings that come nearest to it.
 UPDATES: Final = 3_000
 MIN_EPOCHS, MAX_EPOCHS = 15, 300
@@ -119,9 +119,10 @@ def defaults(recordings: int, choices: Mapping[str, Any], facts: Facts = Facts()
     together = 1 if joined == 1 else (1 + (2 + joined) / 2) / 2  # on average
     batches = max(recordings / together / batch_size, 1)
     epochs = choices.get("epochs", round(min(max(UPDATES / batches, MIN_EPOCHS), MAX_EPOCHS)))
+    small = facts.short and choices.get("bidirectional", Settings.bidirectional)
     return {
-        "hidden": SMALL if facts.short else Settings.hidden,
-        "front": SMALL if facts.short else Settings.front,
+        "hidden": SMALL if small else Settings.hidden,
+        "front": SMALL if small else Settings.front,
         "unit": facts.unit,
         "input": facts.input,
         "rate": facts.rate,
