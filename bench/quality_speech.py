@@ -166,8 +166,8 @@ def asterisk(**settings: Any) -> dict[str, Any]:
     """Telephone prompts of one speaker, an open vocabulary; each tenth is the test."""
     folder = Path(os.environ["ELMAN_DATA"]) / "speech" / "asterisk_en"
     lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t")[:2] for line in lines if "\t" in line]
-    named = [{"audio": str(folder / name), "text": text} for name, text in rows if (folder / name).exists()]
+    rows = [line.split("\t") for line in lines[1:]]  # file, seconds, text
+    named = [{"audio": str(folder / name), "text": text} for name, _, text in rows if (folder / name).exists()]
     test = named[::10]
     started = time.monotonic()
     train = [row for k, row in enumerate(named) if k % 10]
