@@ -167,7 +167,8 @@ def asterisk(**settings: Any) -> dict[str, Any]:
     folder = Path(os.environ["ELMAN_DATA"]) / "speech" / "asterisk_en"
     lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines[1:]]  # file, seconds, text
-    named = [{"audio": str(folder / name), "text": text} for name, _, text in rows if (folder / name).exists()]
+    paths = [(folder / name, text) for name, _, text in rows]
+    named = [{"audio": str(path), "text": text} for path, text in paths if path.exists()]
     test = named[::10]
     started = time.monotonic()
     train = [row for k, row in enumerate(named) if k % 10]
