@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def is_first() -> bool:
-    """Return whether this process is the first of those that train together."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def processes() -> int:
     """Return the number of processes that train together. Raises UsageError for a variable that torchrun
     would not set so."""
@@ -57,6 +52,7 @@ def fabric(device: str, precision: Any) -> "Fabric":
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
     world, local = processes(), _local_processes()
     accelerator = _accelerator(device, precision, local)
@@ -64,7 +60,8 @@ def fabric(device: str, precision: Any) -> "Fabric":
     with warnings.catch_warnings(action="ignore"):  # about SLURM and worker counts, which do not apply here
         launched = Fabric(
             accelerator=accelerator,
-            strategy="ddp" if world > 1 else "auto",
+            # buffers are tables of the data, the same in all processes: too large to send at every step
+            strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
             devices=local,
             num_nodes=world // local,
             precision=precision,
