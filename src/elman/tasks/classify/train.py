@@ -12,6 +12,7 @@ from torch import Tensor
 from elman.data.batches import text_hashes
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer
 from elman.errors import TrainingError
+from elman.ranks import is_first
 from elman.tasks.classify.blend import Blend, fit_blend
 from elman.tasks.classify.evidence import Tables, learn_evidence, occurring, parts_of
 from elman.tasks.classify.examples import (
@@ -35,7 +36,6 @@ from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.evaluation import overlap_note, sample_rows, training_notes
 from elman.tasks.settings import split_choices
 from elman.training.budget import Trial, chosen_before, run_in_time, smaller
-from elman.training.distributed import is_first
 from elman.training.loop import Outcome, Run
 from elman.training.progress import watch
 from elman.training.stderr import say
