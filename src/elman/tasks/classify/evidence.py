@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from elman.data.batches import text_hashes
 from elman.data.text.tokenizers import PADDING
 from elman.tasks.classify.examples import Encoded, Fold, Ids
-from elman.tasks.classify.labels import members
+from elman.tasks.classify.labels import membership
 
 PARTS: Final = 5
 MAX_PHRASES: Final = 800_000
@@ -150,13 +150,12 @@ def count(examples: Encoded, parts: Tensor, evidence: Evidence) -> Tables:
     occurs: Any = csr_array((np.ones(len(places[0]), np.float32), places), shape)
     occurs.data[:] = 1  # a phrase counts once a text
     width = evidence.values.shape[1]
-    labels = examples.labels.clamp(max=width) if examples.labels.dim() == 1 else examples.labels
-    has = members(labels, width + 1)[:, :width].float()
+    has = membership(examples.labels.numpy(), width)
     counts, sizes = [], []
     for part in range(PARTS):
         inside = (parts == part).numpy()
-        counts.append(torch.from_numpy(occurs[inside].T @ has[inside].numpy()))
-        sizes.append(has[inside].sum(0))
+        counts.append(torch.from_numpy((occurs[inside].T @ has[inside]).toarray("C")))
+        sizes.append(torch.from_numpy(np.asarray(has[inside].sum(0))))
     counted, size = torch.stack(counts), torch.stack(sizes)
     total, whole = counted.sum(0), size.sum(0)
     others = [ratios(total - own, whole - texts) for own, texts in zip(counted, size, strict=True)]

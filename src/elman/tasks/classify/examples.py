@@ -22,7 +22,7 @@ from elman.tasks.classify.label_column import (
     require_one_kind,
     whole_lists,
 )
-from elman.tasks.classify.labels import Labels, check_separator, members, strata
+from elman.tasks.classify.labels import Labels, check_separator, membership, strata
 from elman.tasks.evaluation import few_note
 
 MIN_ROWS: Final = 10
@@ -93,8 +93,8 @@ class Corpus:
             advice = "add texts, or give data to choose the best model on (valid)"
         labels = self.examples.labels[held_out_rows(folds)]
         if bool((labels == labels[0]).all()):
-            present = members(labels[:1], len(self.labels.classes))[0].tolist()
-            names = [repr(label) for label, has in zip(self.labels.classes, present, strict=True) if has]
+            present = membership(labels[:1].numpy(), len(self.labels.classes)).indices
+            names = [repr(self.labels.classes[k]) for k in present]
             raise DataError(
                 f"{name}: {which} hold only {self.labels.noun(names)}, "
                 f"for which scores mean nothing; {advice}."
@@ -210,7 +210,8 @@ def divide(examples: Examples, count: int, seed: int, name: str) -> list[Fold]:
 def scoring_notes(examples: Examples, labels: Labels) -> tuple[str, ...]:
     """Return what a reader of scores on these examples must know of the examples."""
     notes = few_note(len(set(text_hashes(examples.texts))), "text")
-    present = members(examples.labels.unique(dim=0), len(labels.classes)).any(0).tolist()
+    sizes = membership(examples.labels.numpy(), len(labels.classes)).sum(0)
+    present = (sizes > 0).tolist()
     if sum(present) == 1 and not labels.several:
         label = labels.classes[present.index(True)]
         return (
