@@ -1,9 +1,10 @@
-"""What each word and phrase tells of the labels, counted in the training texts: inputs of a network, beside
+"""Evidence of words and phrases for each label, counted in the training texts: inputs of a network, beside
 the vectors of words.
 
-Naive Bayes' log-count ratios: Wang, Manning, ACL 2012. What a network reads of a training text must not be
-counted in the text itself, or it learns to trust phrases that tell nothing of other texts. So training texts
-are divided into parts, and what is read in one is counted in all others.
+The evidence is naive Bayes' log-count ratios: Wang, Manning, ACL 2012. That of a training text must not be
+counted in the text itself, or the network learns to trust phrases that say nothing about other texts. So the
+training texts are divided into parts, and the evidence that is read in one part is counted in all others
+(cross-fitting, as in target encoding). The vocabulary of phrases is of all of them: no label decides it.
 """
 
 from collections.abc import Sequence
@@ -163,9 +164,14 @@ def count(examples: Encoded, parts: Tensor, evidence: Evidence) -> Tables:
 
 
 def ratios(counts: Tensor, sizes: Tensor) -> Tensor:
-    """Return the logs of how much more often phrases occur in each class than classes do, less the mean over
-    classes: (N, K), given the number of texts in which they occur, (N, K), and of all texts, (K,). Each
-    phrase is counted in one more text a class on average, as if it told nothing."""
+    """Return the logarithms of each class's share of a phrase's texts over its share of all texts, less their
+    mean over the classes, (N, K).
+
+    Args:
+        counts: (N, K) texts of each class in which each phrase occurs.
+        sizes: (K,) texts of each class. Each phrase is counted in K more texts, which are divided among the
+            classes as all texts are, so that a rare phrase has little evidence.
+    """
     shares = (sizes + 1) / (sizes.sum() + len(sizes))
     logs = (counts / shares + len(sizes)).log()
     return logs - logs.mean(1, keepdim=True)
