@@ -208,7 +208,7 @@ def divide(examples: Examples, count: int, seed: int, name: str) -> list[Fold]:
 
 
 def scoring_notes(examples: Examples, labels: Labels) -> tuple[str, ...]:
-    """Return what a reader of scores on these examples must know of the examples."""
+    """Return notes on what scores on these examples do not cover: few texts, missing labels."""
     notes = few_note(len(set(text_hashes(examples.texts))), "text")
     sizes = membership(examples.labels.numpy(), len(labels.classes)).sum(0)
     present = (sizes > 0).tolist()

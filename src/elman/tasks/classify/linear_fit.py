@@ -23,7 +23,7 @@ SHORT_PHRASE, MANY_WORDS = 2, 1_000_000
 FOLDS: Final = 3
 TOLERANCE: Final = 0.01
 MAX_PASSES: Final = 200
-# Of classes that have an order, or a neutral one among them, few tell any one from all the rest by a plane.
+# A class in the middle of an order, or a neutral one, is hard to separate from all the rest by a plane.
 SOFTMAX_CLASSES: Final = range(3, 11)
 MAX_NGRAMS: Final = 800_000
 MAX_WEIGHTS: Final = 1 << 23
@@ -111,7 +111,8 @@ def fit_linear(
 ) -> tuple[LinearModel, Tensor]:
     """Train on all rows that a fold trains on, with `refit` also on those that it holds out. Return the
     model, and log-probabilities (H, K) of the H texts that some fold holds out, in ascending order of rows,
-    by models trained on the folds' other rows alone.
+    by models whose weights are trained on the folds' other rows alone; the vocabulary and the recipe, a few
+    numbers, are those of all rows that are trained on.
 
     Args:
         texts: N texts.
