@@ -3,6 +3,7 @@
 import logging
 import os
 import warnings
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -60,8 +61,7 @@ def fabric(device: str, precision: Any) -> "Fabric":
     with warnings.catch_warnings(action="ignore"):  # about SLURM and worker counts, which do not apply here
         launched = Fabric(
             accelerator=accelerator,
-            # buffers are tables of the data, the same in all processes: too large to send at every step
-            strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
+            strategy=DDPStrategy(**_without_buffers()) if world > 1 else "auto",
             devices=local,
             num_nodes=world // local,
             precision=precision,
@@ -70,6 +70,14 @@ def fabric(device: str, precision: Any) -> "Fabric":
         )
         launched.launch()
     return launched
+
+
+def _without_buffers() -> dict[str, Any]:
+    """Return DistributedDataParallel's argument by which a step sends no buffers: they are tables of the data,
+    the same in all processes, and large. Its name is new in PyTorch 2.13."""
+    names = signature(torch.nn.parallel.DistributedDataParallel).parameters
+    new = "forward_sync_buffers"
+    return {new if new in names else "broadcast_buffers": False}
 
 
 def _accelerator(device: str, precision: Any, local: int) -> str:

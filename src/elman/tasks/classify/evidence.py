@@ -63,8 +63,14 @@ class Evidence(nn.Module):
         return self.longest * self.values.shape[1]
 
     def learn(self, tables: Tables) -> None:
-        """Take the evidence of texts; the values outside the parts serve training and are not saved."""
-        self.values, self.others = tables.values.clone(), tables.others
+        """Take the evidence of the training texts. Checkpoints hold none: a resumed training counts it again."""
+        self.register_buffer("values", tables.values.clone(), persistent=False)
+        self.others = tables.others
+
+    def end_training(self) -> None:
+        """Save the evidence of all texts from now on, and drop that of the texts outside each part."""
+        self.register_buffer("values", self.values)
+        self.others = None
 
     def numbers(self, ids: Tensor) -> Tensor:
         """Return the numbers (T, B, longest) of the word and the phrases that end at each step of ids (T, B),
