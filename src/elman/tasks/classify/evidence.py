@@ -63,7 +63,7 @@ class Evidence(nn.Module):
         return self.longest * self.values.shape[1]
 
     def learn(self, tables: Tables) -> None:
-        """Take the evidence of the training texts. Checkpoints hold none: a resumed training counts it again."""
+        """Take the evidence of the training texts. Checkpoints hold none: to resume counts it anew."""
         self.register_buffer("values", tables.values.clone(), persistent=False)
         self.others = tables.others
 
