@@ -107,6 +107,9 @@ def predict(
     hot_words: Annotated[
         Path | None, typer.Option(help="Speech: file of words and phrases that are expected, one a line")
     ] = None,
+    language_model: Annotated[
+        str | None, typer.Option(help="Speech: folder of a language model of words, which the search uses")
+    ] = None,
     vad: Annotated[
         bool, typer.Option("--vad", help="Speech: leave out words where no voice is heard")
     ] = False,
@@ -150,6 +153,7 @@ def predict(
         rate=rate,
         phrases=lines_of(phrases),
         hot_words=lines_of(hot_words),
+        language_model=language_model,
         vad=vad or None,
     )
     answers = loaded.answers(data, **options)
