@@ -73,8 +73,8 @@ def fabric(device: str, precision: Any) -> "Fabric":
 
 
 def _without_buffers() -> dict[str, Any]:
-    """Return DistributedDataParallel's argument by which a step sends no buffers: they are large tables of the
-    data, the same in all processes. Newer releases of PyTorch warn of the old name."""
+    """Return DistributedDataParallel's argument by which a step sends no buffers: they are large tables of
+    the data, the same in all processes. Newer releases of PyTorch warn of the old name."""
     names = signature(torch.nn.parallel.DistributedDataParallel).parameters
     new = "forward_sync_buffers"
     return {new if new in names else "broadcast_buffers": False}
