@@ -28,6 +28,7 @@ class View:
         unit: of `scale` steps, for people, such as "words" or "ms".
         scale: how many units a step is.
         notes: what people should know, each a sentence.
+        cut: from a number of steps to the input of only the first steps; None if there is no such input.
     """
 
     module: nn.Module
@@ -39,6 +40,7 @@ class View:
     unit: str = "steps"
     scale: float = 1.0
     notes: tuple[str, ...] = ()
+    cut: Callable[[int], Any] | None = None
 
     def labels_of(self, layer: str) -> Labels:
         """Return the labels of the steps of a layer's sequences; () if they have none."""
