@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from elman.errors import UsageError
 from elman.lens.figures import finished, lines
+from elman.lens.notebook import InNotebook
 from elman.lens.recording import Layer, call, go_backward, outputs_of, recording
 from elman.lens.view import view_of
 
@@ -59,7 +60,7 @@ class LayerMemory:
 
 
 @dataclass(frozen=True, eq=False)
-class MemoryHorizon:
+class MemoryHorizon(InNotebook):
     """How far back a model remembers; made by `memory_horizon`."""
 
     layers: tuple[LayerMemory, ...]

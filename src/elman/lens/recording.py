@@ -119,8 +119,9 @@ def _goes_on(before: LayerPass, after: LayerPass) -> bool:
 
 
 def call(model: nn.Module, input: Any) -> Any:
-    """Return the output of a model for a tensor, or for a tuple of its arguments."""
-    return model(*input) if isinstance(input, tuple) else model(input)
+    """Return the output of a model for a tensor, a PackedSequence, or a tuple of its arguments."""
+    several = isinstance(input, tuple) and not isinstance(input, PackedSequence)
+    return model(*input) if several else model(input)
 
 
 def passes_of(model: nn.Module, input: Any) -> list[Layer]:
