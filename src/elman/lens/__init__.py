@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from elman.lens.horizon import MemoryHorizon, memory_horizon
     from elman.lens.jacobians import jacobian, lyapunov_exponents
     from elman.lens.shuffling import Shuffled, order
+    from elman.lens.view import View, view_of
 
 __all__ = [
     "BadStep",
@@ -20,6 +21,7 @@ __all__ = [
     "MemoryHorizon",
     "Shuffled",
     "States",
+    "View",
     "first_bad_step",
     "gradient_flow",
     "jacobian",
@@ -27,6 +29,7 @@ __all__ = [
     "memory_horizon",
     "order",
     "states",
+    "view_of",
 ]
 
 _HOME: Final = {
@@ -36,6 +39,7 @@ _HOME: Final = {
     "horizon": ("MemoryHorizon", "memory_horizon"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
     "shuffling": ("Shuffled", "order"),
+    "view": ("View", "view_of"),
 }
 
 
