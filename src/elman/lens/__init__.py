@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from elman.lens.activity import States, states
     from elman.lens.bad_step import BadStep, first_bad_step
+    from elman.lens.diagnosis import Diagnosis, diagnose
+    from elman.lens.finding import Finding
     from elman.lens.flow import GradientFlow, gradient_flow
     from elman.lens.horizon import MemoryHorizon, memory_horizon
     from elman.lens.jacobians import jacobian, lyapunov_exponents
@@ -17,11 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BadStep",
+    "Diagnosis",
+    "Finding",
     "GradientFlow",
     "MemoryHorizon",
     "Shuffled",
     "States",
     "View",
+    "diagnose",
     "first_bad_step",
     "gradient_flow",
     "jacobian",
@@ -35,6 +40,8 @@ __all__ = [
 _HOME: Final = {
     "activity": ("States", "states"),
     "bad_step": ("BadStep", "first_bad_step"),
+    "diagnosis": ("Diagnosis", "diagnose"),
+    "finding": ("Finding",),
     "flow": ("GradientFlow", "gradient_flow"),
     "horizon": ("MemoryHorizon", "memory_horizon"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
