@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from elman.lens.activity import States, states
     from elman.lens.bad_step import BadStep, first_bad_step
+    from elman.lens.diagnosis import Diagnosis, diagnose
+    from elman.lens.finding import Finding
     from elman.lens.flow import GradientFlow, gradient_flow
     from elman.lens.horizon import MemoryHorizon, memory_horizon
     from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Attribution",
     "BadStep",
+    "Diagnosis",
+    "Finding",
     "GradientFlow",
     "MemoryHorizon",
     "PrefixAttribution",
@@ -27,6 +31,7 @@ __all__ = [
     "View",
     "attribution",
     "attribution_by_prefix",
+    "diagnose",
     "first_bad_step",
     "gradient_flow",
     "jacobian",
@@ -41,6 +46,8 @@ _HOME: Final = {
     "activity": ("States", "states"),
     "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "bad_step": ("BadStep", "first_bad_step"),
+    "diagnosis": ("Diagnosis", "diagnose"),
+    "finding": ("Finding",),
     "flow": ("GradientFlow", "gradient_flow"),
     "horizon": ("MemoryHorizon", "memory_horizon"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
