@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
     from elman.lens.shuffling import Shuffled, order
+    from elman.lens.unrolled import Unrolled, unroll
     from elman.lens.view import View, view_of
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "PrefixAttribution",
     "Shuffled",
     "States",
+    "Unrolled",
     "View",
     "attribution",
     "attribution_by_prefix",
@@ -34,6 +36,7 @@ __all__ = [
     "memory_horizon",
     "order",
     "states",
+    "unroll",
     "view_of",
 ]
 
@@ -45,6 +48,7 @@ _HOME: Final = {
     "horizon": ("MemoryHorizon", "memory_horizon"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
     "shuffling": ("Shuffled", "order"),
+    "unrolled": ("Unrolled", "unroll"),
     "view": ("View", "view_of"),
 }
 
