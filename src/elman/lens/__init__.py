@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from elman.lens.bad_step import BadStep, first_bad_step
     from elman.lens.flow import GradientFlow, gradient_flow
     from elman.lens.horizon import MemoryHorizon, memory_horizon
+    from elman.lens.information import Dependency, dependency
     from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
     from elman.lens.shuffling import Shuffled, order
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Attribution",
     "BadStep",
+    "Dependency",
     "GradientFlow",
     "MemoryHorizon",
     "PrefixAttribution",
@@ -29,6 +31,7 @@ __all__ = [
     "View",
     "attribution",
     "attribution_by_prefix",
+    "dependency",
     "first_bad_step",
     "gradient_flow",
     "jacobian",
@@ -42,6 +45,7 @@ __all__ = [
 
 _HOME: Final = {
     "activity": ("States", "states"),
+    "information": ("Dependency", "dependency"),
     "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "bad_step": ("BadStep", "first_bad_step"),
     "flow": ("GradientFlow", "gradient_flow"),

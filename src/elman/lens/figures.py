@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -26,14 +27,19 @@ def finished(figure: Figure, path: str | Path | None) -> Figure:
 
 
 def lines(
-    curves: Sequence[tuple[str, Tensor]], across: str, up: str, shares: Sequence[float] = ()
+    curves: Sequence[tuple[str, Tensor | Sequence[float]]],
+    across: str,
+    up: str,
+    shares: Sequence[float] = (),
+    at: Sequence[int] | None = None,
 ) -> tuple[Figure, Axes]:
-    """Draw curves (steps,) by name on a logarithmic axis; NaN and 0 leave gaps. `shares` are marked."""
+    """Draw curves (steps,) by name on a logarithmic axis, over numbers `at`, or from 0; NaN and 0 leave gaps.
+    `shares` are marked."""
     figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
     axis = figure.subplots()
     for name, values in curves:
-        positive = values.double().where(values > 0, float("nan"))
-        axis.plot(range(len(values)), positive.tolist(), label=name, linewidth=1.5)
+        positive = [value if value > 0 else float("nan") for value in torch.as_tensor(values).tolist()]
+        axis.plot(at or range(len(positive)), positive, label=name, linewidth=1.5)
     right = ("axes fraction", "data")
     for share in shares:
         axis.axhline(share, color="#888888", linewidth=0.8, linestyle="--")
