@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from elman.lens.activity import States, states
     from elman.lens.bad_step import BadStep, first_bad_step
+    from elman.lens.diagnosis import Diagnosis, diagnose
+    from elman.lens.finding import Finding
     from elman.lens.flow import GradientFlow, gradient_flow
     from elman.lens.horizon import MemoryHorizon, memory_horizon
     from elman.lens.information import Dependency, dependency
@@ -22,6 +24,8 @@ __all__ = [
     "Attribution",
     "BadStep",
     "Dependency",
+    "Diagnosis",
+    "Finding",
     "GradientFlow",
     "MemoryHorizon",
     "PrefixAttribution",
@@ -32,6 +36,7 @@ __all__ = [
     "attribution",
     "attribution_by_prefix",
     "dependency",
+    "diagnose",
     "first_bad_step",
     "gradient_flow",
     "jacobian",
@@ -45,11 +50,13 @@ __all__ = [
 
 _HOME: Final = {
     "activity": ("States", "states"),
-    "information": ("Dependency", "dependency"),
-    "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "bad_step": ("BadStep", "first_bad_step"),
+    "diagnosis": ("Diagnosis", "diagnose"),
+    "finding": ("Finding",),
     "flow": ("GradientFlow", "gradient_flow"),
     "horizon": ("MemoryHorizon", "memory_horizon"),
+    "information": ("Dependency", "dependency"),
+    "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
     "shuffling": ("Shuffled", "order"),
     "unrolled": ("Unrolled", "unroll"),

@@ -84,15 +84,11 @@ class Dependency(InNotebook):
         across = f"{self.unit} apart"
         curves = [("data", self.information), ("chance (1 %)", self.level)]
         figure, axis = lines(curves, across, "mutual information, bits", at=self.lags)
+        axis.lines[0].set_marker(".")
         if self.length:
             axis.axvline(self.length, color="#888888", linewidth=0.8, linestyle="--")
-            axis.annotate(
-                f"{self.length}",
-                (self.length, 1),
-                xycoords=("data", "axes fraction"),
-                va="bottom",
-                ha="center",
-            )
+            top = ("data", "axes fraction")
+            axis.annotate(f"{self.length}", (self.length, 1), xycoords=top, va="bottom", ha="center")
         return finished(figure, path)
 
 

@@ -22,6 +22,7 @@ class View:
         module: in eval mode, with recurrent layers that can be looked into.
         input: a tensor that it takes, or a tuple of its arguments.
         score: from what the module returns to how much speaks for each answer, (B,), in units of `scored`.
+        last: likewise, what the last step alone says; None: `score`.
         scored: what a score is, such as "log-odds of the answer".
         answers: what the model says of each sequence; empty where it has no words for it.
         labels: of the steps, such as words, by how the names of the layers begin that take them.
@@ -34,6 +35,7 @@ class View:
     module: nn.Module
     input: Any
     score: Callable[[Any], Tensor] | None = None
+    last: Callable[[Any], Tensor] | None = None
     scored: str = "score"
     answers: tuple[str, ...] = ()
     labels: Mapping[str, Labels] = field(default_factory=dict)
@@ -53,6 +55,10 @@ class View:
         if self.score is None:
             return outputs_of(result).square().sum() / 2
         return -self.score(result).sum()
+
+    def at_end(self, result: Any) -> Tensor:
+        """Return `loss`, of the last steps alone."""
+        return self.loss(result) if self.last is None else -self.last(result).sum()
 
 
 def view_of(model: Any, input: Any) -> View:
