@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from elman.lens.information import Dependency, dependency
     from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
+    from elman.lens.matches import Match, Neighbours, neighbours
     from elman.lens.shuffling import Shuffled, order
+    from elman.lens.units import UnitColours, unit_colours
     from elman.lens.unrolled import Unrolled, unroll
     from elman.lens.view import View, view_of
 
@@ -27,10 +29,13 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "GradientFlow",
+    "Match",
     "MemoryHorizon",
+    "Neighbours",
     "PrefixAttribution",
     "Shuffled",
     "States",
+    "UnitColours",
     "Unrolled",
     "View",
     "attribution",
@@ -42,8 +47,10 @@ __all__ = [
     "jacobian",
     "lyapunov_exponents",
     "memory_horizon",
+    "neighbours",
     "order",
     "states",
+    "unit_colours",
     "unroll",
     "view_of",
 ]
@@ -58,7 +65,9 @@ _HOME: Final = {
     "information": ("Dependency", "dependency"),
     "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
+    "matches": ("Match", "Neighbours", "neighbours"),
     "shuffling": ("Shuffled", "order"),
+    "units": ("UnitColours", "unit_colours"),
     "unrolled": ("Unrolled", "unroll"),
     "view": ("View", "view_of"),
 }
