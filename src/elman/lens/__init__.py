@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from elman.lens.activity import States, states
+    from elman.lens.attached import Attached, attach
     from elman.lens.bad_step import BadStep, first_bad_step
     from elman.lens.diagnosis import Diagnosis, diagnose
     from elman.lens.finding import Finding
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from elman.lens.information import Dependency, dependency
     from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
+    from elman.lens.looking import Report, look
     from elman.lens.matches import Match, Neighbours, neighbours
     from elman.lens.shuffling import Shuffled, order
     from elman.lens.units import UnitColours, unit_colours
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from elman.lens.view import View, view_of
 
 __all__ = [
+    "Attached",
     "Attribution",
     "BadStep",
     "Dependency",
@@ -33,11 +36,13 @@ __all__ = [
     "MemoryHorizon",
     "Neighbours",
     "PrefixAttribution",
+    "Report",
     "Shuffled",
     "States",
     "UnitColours",
     "Unrolled",
     "View",
+    "attach",
     "attribution",
     "attribution_by_prefix",
     "dependency",
@@ -45,6 +50,7 @@ __all__ = [
     "first_bad_step",
     "gradient_flow",
     "jacobian",
+    "look",
     "lyapunov_exponents",
     "memory_horizon",
     "neighbours",
@@ -57,6 +63,7 @@ __all__ = [
 
 _HOME: Final = {
     "activity": ("States", "states"),
+    "attached": ("Attached", "attach"),
     "bad_step": ("BadStep", "first_bad_step"),
     "diagnosis": ("Diagnosis", "diagnose"),
     "finding": ("Finding",),
@@ -65,6 +72,7 @@ _HOME: Final = {
     "information": ("Dependency", "dependency"),
     "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
+    "looking": ("Report", "look"),
     "matches": ("Match", "Neighbours", "neighbours"),
     "shuffling": ("Shuffled", "order"),
     "units": ("UnitColours", "unit_colours"),
