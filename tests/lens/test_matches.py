@@ -83,6 +83,24 @@ def test_a_list_for_a_task_is_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch
     assert {one.sequence for one in seen.matches} <= set(range(5)) and len(seen.matches) == 10
 
 
+def test_sequences_that_a_batch_cuts_are_whole() -> None:
+    layer = elman.GRU(1, 4)
+
+    class Task:
+        def view(self, data: list[str]) -> lens.View:
+            shortest = min(map(len, data))
+            x = torch.tensor([[float(ord(letter)) for letter in text[:shortest]] for text in data])
+            return lens.View(layer, x.T.unsqueeze(2) / 100, labels={"": tuple(map(tuple, data))})
+
+    class Cutting(Task):
+        def view(self, data: list[str]) -> lens.View:
+            shortest = min(map(len, data))
+            return super().view([text[:shortest] for text in data])
+
+    seen = neighbours(Cutting(), ["ab", "learning", "deep learning"], (0, 8), sequence=1)
+    assert len(seen.here.labels) == 8 and seen.matches[0].sequence == 2
+
+
 def test_a_named_layer() -> None:
     layer, x = nn.LSTM(3, 4, 2, bidirectional=True), torch.randn(8, 2, 3)
     assert neighbours(layer, x, (0, 2)).layer == "LSTM l1"

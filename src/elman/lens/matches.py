@@ -239,7 +239,17 @@ def _views(model: Any, data: Any) -> Iterator[View]:
         yield from (view_of(model, one) for one in data)
     else:
         for start in range(0, len(data), BATCH_INPUTS):
-            yield view_of(model, data[start : start + BATCH_INPUTS])
+            part = data[start : start + BATCH_INPUTS]
+            view = view_of(model, part)
+            if len(part) > 1 and _are_equally_long(view):
+                yield from (view_of(model, [one]) for one in part)
+            else:
+                yield view
+
+
+def _are_equally_long(view: View) -> bool:
+    """Return whether all sequences are: they may be cut, as some tasks do, to the shortest of a batch."""
+    return any(len({*map(len, labels)}) == 1 for labels in view.labels.values())
 
 
 def base_name(passes: Sequence[Layer], layer: str | None) -> str:
