@@ -22,9 +22,11 @@ from elman.lens.view import View
 # 2 to 24. Below a step, a state hardly depends on the one before.
 SHORTEST_HORIZON: Final = 1.0
 MIN_STEPS: Final = 10  # of sequences in which a short memory is worth a word
-# Of the influence, at the lag of the dependency: what reaches so far is lost among the other steps.
-NOTHING: Final = 1e-3
-SHORT: Final = 0.1  # likewise; above it the dependency is within the horizon
+# Of the influence, at the lag of the dependency: below it what reaches so far is lost among the other steps.
+NOTHING: Final = 1e-4
+# Likewise: networks that had learned to recall a symbol kept more, those that had not, less.
+SHORT: Final = 0.003
+LEFT: Final = 0.05  # of the influence, where a window ends: more is cut away too early
 # Growth backward to call an explosion: a fresh network of any built-in cell has none at all.
 GROWTH: Final = 10.0
 EXPONENT: Final = 0.01  # per step: a growth of 10 in 230 steps
@@ -100,13 +102,15 @@ def _too_short(view: View, memory: Memory, dependency: int | None) -> Iterator[F
     if steps >= dependency or influence >= SHORT:
         return
     figures = {"horizon": steps, "dependency": dependency, "influence": influence, "length": length}
-    facts = f"10 % of the influence on the loss reaches {span(view, steps)} back, and {influence:.1g} of it the "
-    facts += f"{span(view, dependency)} over which the data depend on their past"
+    facts = f"going back, the influence on the loss falls to 10 % within {span(view, steps)}; "
+    facts += f"{span(view, dependency)} back, as far as the data depend on their past, it is {influence:.1g}"
     advice = _gates_advice(memory, dependency)
     if influence < NOTHING:
         yield Finding("vanishing", f"The gradient vanishes: {facts}", figures, advice)
     else:
-        yield Finding("short_horizon", f"The memory is shorter than the data ask for: {facts}", figures, advice)
+        yield Finding(
+            "short_horizon", f"The memory is shorter than the data ask for: {facts}", figures, advice
+        )
 
 
 def _gates_advice(memory: Memory, dependency: int) -> str:
@@ -114,7 +118,8 @@ def _gates_advice(memory: Memory, dependency: int) -> str:
     cells = {layer.run.cell.name for layer in memory.passes}
     if any(layer.run.cell.forget_bias is not None for layer in memory.passes):
         return f"{bias}, or train longer: an LSTM learns to keep what it needs"
-    return f"an LSTM with {bias} in place of {' and '.join(sorted(cells))}, or a mean over all outputs"
+    other = f"an LSTM with {bias} in place of {' and '.join(sorted(cells))}"
+    return f"{other}, or the mean of all outputs in place of the last, if the answer is one for a sequence"
 
 
 def _exploding(view: View, memory: Memory) -> Iterator[Finding]:
@@ -127,8 +132,8 @@ def _exploding(view: View, memory: Memory) -> Iterator[Finding]:
                 f"{span(view, int(curve.argmax()))}, and a small change of the state grows by "
                 f"{math.expm1(exponent):.1%} a step (Lyapunov exponent {exponent:.3g})",
                 {"layer": name, "growth": growth, "steps": int(curve.argmax()), "exponent": exponent},
-                f'draw the recurrent weights anew with recurrent_init="orthogonal", or multiply them by '
-                f"{math.exp(-exponent):.2g} or less; clip gradients; lower learning_rate",
+                'draw the recurrent weights anew with recurrent_init="orthogonal"; then clip gradients, at a norm '
+                "of 1, and lower learning_rate, so that they stay so",
             )
 
 
@@ -163,7 +168,7 @@ def _cut(view: View, memory: Memory, dependency: int | None, window: int) -> Ite
             {"window": window, "dependency": dependency, "better": better},
             f"windows of {better} steps, so that most of these dependencies lie within one",
         )
-    elif dependency is None and memory.horizon.length > window and (influence := memory.at(window)) >= SHORT:
+    elif dependency is None and memory.horizon.length > window and (influence := memory.at(window)) >= LEFT:
         one_percent = max(one.horizons[1].steps for one in memory.horizon.layers)
         better = math.ceil(one_percent) if math.isfinite(one_percent) else memory.horizon.length
         yield Finding(

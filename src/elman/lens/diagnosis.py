@@ -86,7 +86,9 @@ def diagnose(
             raise UsageError(f"{name} must be a whole number of steps from 1, not {value!r}")
     view = view_of(model, data)
     if (bad := first_bad_step(view)) is not None:
-        advice = "lower learning_rate, a smaller norm to clip gradients at, and a look at the data at that step"
+        advice = (
+            "lower learning_rate, a smaller norm to clip gradients at, and a look at the data at that step"
+        )
         sentence = f"{str(bad)[0].upper()}{str(bad)[1:]}"
         return Diagnosis((Finding("bad_step", sentence, dict(vars(bad)), advice),))
     return Diagnosis(tuple(_findings(view, loss, dependency, window, begins, forecasts)))

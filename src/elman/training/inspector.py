@@ -33,7 +33,8 @@ class Unwrapped(nn.Module):
     def forward(self, *arguments: Any, **named: Any) -> Any:
         arguments, named = self._precision.convert_input((arguments, named))
         with self._precision.forward_context():
-            return self._precision.convert_output(self.module(*arguments, **named))
+            result = self.module(*arguments, **named)
+        return self._precision.convert_output(result)
 
 
 def look_due(epoch: int, index: int, batches: int) -> bool:
