@@ -1,4 +1,4 @@
-"""The simple recurrent network that public tutorials train on IMDB, which hardly learns: diagnosed and mended.
+"""The simple recurrent network that public tutorials train on IMDB and that hardly learns: diagnosed, mended.
 
     ELMAN_DATA=... python bench/sick_imdb.py --seeds 3
 
@@ -30,8 +30,8 @@ EPOCHS = 4
 
 
 class Reader(nn.Module):
-    """Reviews (T, B) → logits (B, 2): embedding, a recurrent layer, and a linear one on its last output, or on
-    the mean of all."""
+    """Reviews (T, B) → logits (B, 2): embedding, a recurrent layer, and a linear one on its last output, or
+    on the mean of all."""
 
     def __init__(self, knows_lengths: bool, mean: bool) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ class Next(nn.Module):
 
 
 def forecast(values: NDArray[np.float64], train: int) -> NDArray[np.float64]:
-    """Train to forecast the next of the values, standardised; return the forecasts after the training part."""
+    """Train to forecast the next of the values, standardised; return the forecasts after training."""
     mean, spread = values[:train].mean(), values[:train].std()
     x = torch.tensor((values - mean) / spread, dtype=torch.float32)[:, None, None]
     model = Next()

@@ -30,7 +30,7 @@ class Echo(nn.Module):
 
 
 def rows(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return rows (T, 16, 4) of sequences of 8 symbols, the first of each at every step, and where they begin."""
+    """Return rows (T, 16, 4) of sequences of 8 symbols, the first of each at every step, and their starts."""
     generator = torch.Generator().manual_seed(seed)
     symbols = torch.randint(SYMBOLS, (count, STEPS, 16), generator=generator)
     first = symbols[:, :1].expand(-1, STEPS, -1).flatten(0, 1)

@@ -57,6 +57,7 @@ def test_everything_at_once_is_plain_data() -> None:
     x = 100 * questions(40)[0]
     found = diagnose(model, x, answer, dependency=40, window=10, begins=torch.zeros(41, 32))
     assert {"forget_bias", "window", "saturated"} <= {*found.kinds}
+    assert found._repr_html_().count("<p>") == len(found.findings)
     read = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert read["healthy"] is False
     assert [one["kind"] for one in read["findings"]] == [one.kind for one in found.findings]

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def test_it_is_due_at_ends_of_epochs_that_are_far_apart() -> None:
     for batches in (1, 7, 99, 100, 101, 1000):
         due = [(e, i) for e in range(250) for i in range(batches) if look_due(e, i, batches)]
         assert due[0] == (0, batches - 1) and all(index == batches - 1 for _, index in due)
-        gaps = {(b - a) * batches for (a, _), (b, _) in zip(due, due[1:], strict=False)}
+        gaps = {(b - a) * batches for (a, _), (b, _) in pairwise(due)}
         assert all(LOOK_STEPS <= gap < LOOK_STEPS + batches for gap in gaps)
 
 

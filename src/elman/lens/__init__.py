@@ -13,19 +13,24 @@ if TYPE_CHECKING:
     from elman.lens.finding import Finding
     from elman.lens.flow import GradientFlow, gradient_flow
     from elman.lens.horizon import MemoryHorizon, memory_horizon
+    from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
     from elman.lens.shuffling import Shuffled, order
     from elman.lens.view import View, view_of
 
 __all__ = [
+    "Attribution",
     "BadStep",
     "Diagnosis",
     "Finding",
     "GradientFlow",
     "MemoryHorizon",
+    "PrefixAttribution",
     "Shuffled",
     "States",
     "View",
+    "attribution",
+    "attribution_by_prefix",
     "diagnose",
     "first_bad_step",
     "gradient_flow",
@@ -39,6 +44,7 @@ __all__ = [
 
 _HOME: Final = {
     "activity": ("States", "states"),
+    "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "bad_step": ("BadStep", "first_bad_step"),
     "diagnosis": ("Diagnosis", "diagnose"),
     "finding": ("Finding",),

@@ -11,8 +11,8 @@ from elman.lens.finding import Finding
 MIN_FORECASTS: Final = 10
 # Of the naive error: a forecast that is hardly better than the last value.
 SKILL: Final = 0.05
-# Of its own error: nearer to the last value than so, a forecast is more a copy of that than anything else. With
-# noise of its own as large as the true changes it is just as near.
+# Of its own error: nearer to the last value than so, a forecast is more a copy of it than anything else. With
+# noise as large as the true changes it is just as near.
 NEAR: Final = 0.7
 
 
@@ -44,8 +44,8 @@ def check_forecast(forecast: Any, truth: Any, last: Any) -> Iterator[Finding]:
     yield Finding(
         "copies_last",
         f"The forecast copies the last value: it is {distance:.3g} away from it, while the truth is "
-        f"{naive:.3g} away, and its error of {error:.3g} is no better than that of repeating the last value; its changes have "
-        f"a correlation of {correlation:.2f} with the true ones",
+        f"{naive:.3g} away, and its error of {error:.3g} is no better than that of repeating the last value; "
+        f"its changes have a correlation of {correlation:.2f} with the true ones",
         {"error": float(error), "naive": float(naive), "distance": float(distance)}
         | {"correlation": float(correlation), "forecasts": int(known.sum())},
         "forecast changes in place of values: train on differences, divided by their standard deviation. If "

@@ -39,7 +39,7 @@ WINDOW_FACTOR: Final = 2  # windows of twice the dependency hold at least half o
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """What is known of a network's memory: `horizon` and `passes` of the same layers, `exponents` by layer."""
+    """What is known of a network's memory: `horizon` and `passes` of the same layers, and `exponents`."""
 
     horizon: MemoryHorizon
     passes: Sequence[Layer]
@@ -51,8 +51,11 @@ class Memory:
         return max(one.horizons[0].steps for one in self.horizon.layers)
 
     def at(self, lag: int) -> float:
-        """Return the median influence, or the last if there are fewer steps, of the layer with the largest."""
+        """Return the median influence so far back, or at the beginning, of the layer with the largest."""
         return max(float(curve[min(lag, len(curve) - 1)]) for curve in self.curves().values())
+
+    def too_short(self, dependency: int) -> bool:
+        return self.steps() < dependency and self.at(dependency) < SHORT
 
     def curves(self) -> dict[str, Tensor]:
         """Return the median influence of each layer over the steps back, without steps that none has."""
@@ -91,15 +94,15 @@ def _too_short(view: View, memory: Memory, dependency: int | None) -> Iterator[F
         if steps < SHORTEST_HORIZON and length >= MIN_STEPS:
             yield Finding(
                 "vanishing",
-                f"The gradient vanishes: going back it falls to 10 % within {span(view, steps)}, in sequences "
-                f"of up to {span(view, length)}, so that each state hardly depends on the one before",
+                f"The gradient vanishes: going back it falls to 10 % within {span(view, steps)}, in "
+                f"sequences of up to {span(view, length)}, so that each state hardly depends on the one before",
                 {"horizon": steps, "length": length},
                 "inputs of mean 0 and standard deviation 1; layer_norm=True; or draw the recurrent weights "
                 'anew with recurrent_init="orthogonal"',
             )
         return
     influence = memory.at(dependency)
-    if steps >= dependency or influence >= SHORT:
+    if not memory.too_short(dependency):
         return
     figures = {"horizon": steps, "dependency": dependency, "influence": influence, "length": length}
     facts = f"going back, the influence on the loss falls to 10 % within {span(view, steps)}; "
@@ -119,7 +122,7 @@ def _gates_advice(memory: Memory, dependency: int) -> str:
     if any(layer.run.cell.forget_bias is not None for layer in memory.passes):
         return f"{bias}, or train longer: an LSTM learns to keep what it needs"
     other = f"an LSTM with {bias} in place of {' and '.join(sorted(cells))}"
-    return f"{other}, or the mean of all outputs in place of the last, if the answer is one for a sequence"
+    return f"the mean of all outputs in place of the last, if the answer is one for a sequence; or {other}"
 
 
 def _exploding(view: View, memory: Memory) -> Iterator[Finding]:
@@ -132,15 +135,15 @@ def _exploding(view: View, memory: Memory) -> Iterator[Finding]:
                 f"{span(view, int(curve.argmax()))}, and a small change of the state grows by "
                 f"{math.expm1(exponent):.1%} a step (Lyapunov exponent {exponent:.3g})",
                 {"layer": name, "growth": growth, "steps": int(curve.argmax()), "exponent": exponent},
-                'draw the recurrent weights anew with recurrent_init="orthogonal"; then clip gradients, at a norm '
-                "of 1, and lower learning_rate, so that they stay so",
+                'draw the recurrent weights anew with recurrent_init="orthogonal"; then clip gradients, at a '
+                "norm of 1, and lower learning_rate, so that they stay so",
             )
 
 
 def _low_forget_gates(view: View, memory: Memory, dependency: int) -> Iterator[Finding]:
     needed = KEPT ** (1 / dependency)
     for layer, states in zip(memory.passes, memory.states, strict=True):
-        if layer.run.cell.forget_bias is None or "f" not in states.gates or memory.steps() >= dependency:
+        if layer.run.cell.forget_bias is None or "f" not in states.gates or not memory.too_short(dependency):
             continue
         by_unit = states.gates["f"][states.taken].double().mean(0)
         best = float(torch.quantile(by_unit, BEST_UNITS))
@@ -150,8 +153,8 @@ def _low_forget_gates(view: View, memory: Memory, dependency: int) -> Iterator[F
         yield Finding(
             "forget_bias",
             f"The forget gates of layer {layer.name} are too low: their mean is {by_unit.mean():.2f}, and "
-            f"{best:.2f} in the best tenth of the units, which keep 10 % of a state for {span(view, kept)}; the "
-            f"data's {span(view, dependency)} ask for {needed:.3f}",
+            f"{best:.2f} in the best tenth of the units, which keep 10 % of a state for {span(view, kept)}; "
+            f"the data's {span(view, dependency)} ask for {needed:.3f}",
             {"layer": layer.name, "mean": float(by_unit.mean()), "best": best, "needed": needed}
             | {"dependency": dependency},
             f"forget_bias={chrono_bias(dependency):g} when the network is made (ln(dependency - 1))",

@@ -68,9 +68,9 @@ def _saturated(layer: Layer, states: LayerStates) -> Iterator[Finding]:
     listed = ", ".join(f"{name} ({share:.0%} of its values)" for name, share in shares.items())
     yield Finding(
         "saturated",
-        f"Layer {layer.name} is saturated: {listed} within 1 % of an end of the range, where nearly no gradient "
-        f"passes. The input (root mean square {inputs:.2g}) adds {by_input:.2g} to the sums of the gates, the "
-        f"state before {by_state:.2g}",
+        f"Layer {layer.name} is saturated: {listed} within 1 % of an end of the range, where nearly no "
+        f"gradient passes. The input (root mean square {inputs:.2g}) adds {by_input:.2g} to the sums of the "
+        f"gates, the state before {by_state:.2g}",
         {"layer": layer.name, "shares": shares, "input_rms": inputs}
         | {"from_input": by_input, "from_state": by_state},
         _smaller(inputs, by_input, by_state),
@@ -138,6 +138,6 @@ def _idle(layer: Layer, states: LayerStates) -> Iterator[Finding]:
             kind,
             f"{len(numbers)} of {units} units of {state} in layer {layer.name} {words[kind]}: {listed}",
             {"layer": layer.name, "units": numbers, "of": units, "share": len(numbers) / units},
-            "set the biases of these units to 0 and draw their weights anew; then lower learning_rate, at which "
-            "they would get there again",
+            "set the biases of these units to 0 and draw their weights anew; then lower learning_rate, at "
+            "which they would get there again",
         )
