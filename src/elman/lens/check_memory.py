@@ -59,12 +59,15 @@ class Memory:
 
     def curves(self) -> dict[str, Tensor]:
         """Return the median influence of each layer over the steps back, without steps that none has."""
-        curves = {one.name: one.influence.nanmedian(dim=1).values for one in self.horizon.layers}
-        return {name: curve[~curve.isnan()] for name, curve in curves.items()}
+        medians = {one.name: one.influence.nanmedian(dim=1).values for one in self.horizon.layers}
+        curves = {name: curve[~curve.isnan()] for name, curve in medians.items()}
+        return {name: curve for name, curve in curves.items() if len(curve)}
 
 
 def check_memory(view: View, memory: Memory, dependency: int | None, window: int | None) -> Iterator[Finding]:
-    """Yield what is wrong with the memory."""
+    """Yield what is wrong with the memory; nothing where the loss depends on no state."""
+    if not memory.curves():
+        return
     exploding = [*_exploding(view, memory)]
     yield from exploding
     if not exploding:
@@ -95,7 +98,7 @@ def _too_short(view: View, memory: Memory, dependency: int | None) -> Iterator[F
             yield Finding(
                 "vanishing",
                 f"The gradient vanishes: going back it falls to 10 % within {span(view, steps)}, in "
-                f"sequences of up to {span(view, length)}, so that each state hardly depends on the one before",
+                f"sequences of up to {span(view, length)}: each state hardly depends on the one before",
                 {"horizon": steps, "length": length},
                 "inputs of mean 0 and standard deviation 1; layer_norm=True; or draw the recurrent weights "
                 'anew with recurrent_init="orthogonal"',
