@@ -2,8 +2,8 @@
 
     python bench/watch_memory.py
 
-A language model of characters and a classifier of texts of 60 words are trained for two epochs. Prints the CPU
-seconds of all steps with their validations, those of the looks among them, and the looks' share of the rest.
+A language model of characters and a classifier of texts of 60 words are trained for two epochs. Prints the
+CPU seconds of all steps with validations, those of the looks among them, and their share of the rest.
 """
 
 import json
