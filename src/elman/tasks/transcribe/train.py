@@ -16,13 +16,15 @@ from elman.data.audio.normalise import Normaliser
 from elman.data.audio.recordings import Recordings
 from elman.data.batches import HELD_OUT_SHARE, split_groups
 from elman.errors import DataError, TrainingError, UsageError
+from elman.lens.watching import Watcher
 from elman.tasks.evaluation import sample_rows, training_notes
 from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
-from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
+from elman.tasks.transcribe.decoder import FUSED, Decoder, Lexicon, Weights
 from elman.tasks.transcribe.examples import EDGE_FRAMES, Utterances
 from elman.tasks.transcribe.features import Features, features_of, with_edges
+from elman.tasks.transcribe.fusion import LanguageWords
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import SpeechProblem
 from elman.tasks.transcribe.recogniser import log_probabilities, words_of
@@ -40,7 +42,8 @@ MIN_REPEATS: Final = 5
 ROOMY_SHARE: Final = 0.99
 SLACK: Final = 1.25  # steps for each that the labels of a recording need
 INTERRUPTED_RECORDINGS: Final = 50  # transcribed for the scores of an interrupted training
-MAX_TRIED: Final = 200  # recordings on which the language model is tried
+MAX_TRIED: Final = 200  # recordings on which the n-gram is tried
+MAX_TRIED_FUSED: Final = 50  # likewise, a language model, which takes longer
 WEIGHTS: Final = (0.0, 0.4, 0.8, 1.2)  # of the language model, tried on held-out recordings
 BONUSES: Final = (0.0, 1.5, 3.0)
 
@@ -170,13 +173,15 @@ def train(
     choices: Mapping[str, Any],
     identity: Mapping[str, Any],
     started: float,
+    language: LanguageWords | None = None,
     *,
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = False,
 ) -> Trained:
     """Train on a corpus; `choices` are fields of `Settings` and `Plan`, and `identity` says which data they
-    are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
+    are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`. At the
+    end, the weights of a `language` model are chosen."""
     normaliser = Normaliser.fit(corpus.train.features)
     features = features_of(corpus.settings, normaliser.deviation)
 
@@ -193,7 +198,15 @@ def train(
     settings, plan = split_choices(dict(choices), Settings, corpus.defaults(choices))
     sizes = smaller({"hidden": settings.hidden, "front": settings.front}, dict(choices))
     run, (network, _, plan, settings) = run_in_time(
-        trial, plan.minutes, started, sizes, identity, folder=folder, resume=resume, progress=progress
+        trial,
+        plan.minutes,
+        started,
+        sizes,
+        identity,
+        folder=folder,
+        resume=resume,
+        progress=progress,
+        inspector=Watcher("ms", 1000 * settings.stride * features.seconds),
     )
     outcome = watch(run, progress, "network")
     run.require_model()
@@ -202,7 +215,9 @@ def train(
     if outcome.signal is not None:
         some, note = sample_rows(len(corpus.held_out), INTERRUPTED_RECORDINGS, "recording")
         corpus, notes = replace(corpus, held_out=corpus.held_out.take(some)), notes + note
-    decoder, confidence, baseline, scores = scored(corpus, network, settings, normaliser, features, notes)
+    decoder, confidence, baseline, scores = scored(
+        corpus, network, settings, normaliser, features, notes, language
+    )
     return Trained(network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run)
 
 
@@ -213,6 +228,7 @@ def scored(
     normaliser: Normaliser,
     features: Features,
     notes: tuple[str, ...],
+    language: LanguageWords | None = None,
 ) -> tuple[Decoder, Confidence, Templates, SpeechEvaluation]:
     """Return how words are found and how sure they are, chosen on the held-out recordings; and the scores."""
     started, truths = monotonic(), corpus.held_out.texts
@@ -223,6 +239,8 @@ def scored(
     decoder = best_decoder(plain, log_probs, truths)
     if decoder.weights is None:  # the model need not hold what was said in its training
         decoder = replace(decoder, lexicon=Lexicon.of([]))
+    if language is not None:
+        decoder = replace(decoder, fused_weights=fused_weights(decoder, language, log_probs, truths))
     started, step, start = monotonic(), settings.stride * features.seconds, -EDGE_FRAMES * features.seconds
     answers = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in log_probs]
     computing += monotonic() - started
@@ -242,10 +260,28 @@ def best_decoder(plain: Decoder, log_probs: Sequence[Tensor], truths: Sequence[s
     if len(plain.lexicon.ids) > 2 * len(plain.lexicon.words) and plain.lexicon.says_sentences:
         pairs = itertools.product(WEIGHTS, BONUSES)
         candidates += [replace(plain, weights=Weights(weight, bonus)) for weight, bonus in pairs]
-    some, _ = sample_rows(len(truths), MAX_TRIED, "recording")
+    return candidates[fewest_errors(candidates, log_probs, truths, MAX_TRIED)]
+
+
+def fused_weights(
+    decoder: Decoder, language: LanguageWords, log_probs: Sequence[Tensor], truths: Sequence[str]
+) -> Weights:
+    """Return the weights with which a language model makes the fewest word errors; those that it has by
+    default, unless others make fewer."""
+    pairs = itertools.product(WEIGHTS[1:], BONUSES)
+    weights = [FUSED, *(Weights(weight, bonus) for weight, bonus in pairs)]
+    candidates = [replace(decoder, fused=language, weights=one) for one in weights]
+    return weights[fewest_errors(candidates, log_probs, truths, MAX_TRIED_FUSED)]
+
+
+def fewest_errors(
+    candidates: Sequence[Decoder], log_probs: Sequence[Tensor], truths: Sequence[str], most: int
+) -> int:
+    """Return which decoder makes the fewest word errors on `most` recordings, the first of equals."""
+    some, _ = sample_rows(len(truths), most, "recording")
     tried, said = [log_probs[row] for row in some], [truths[row] for row in some]
     errors = [word_errors(decoder, tried, said) for decoder in candidates]
-    return candidates[min(range(len(candidates)), key=errors.__getitem__)]
+    return min(range(len(candidates)), key=errors.__getitem__)
 
 
 def word_errors(decoder: Decoder, log_probs: Sequence[Tensor], truths: Sequence[str]) -> int:

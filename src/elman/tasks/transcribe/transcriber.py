@@ -15,15 +15,18 @@ from elman.data.audio.normalise import PRIOR_FRAMES, WINDOW_FRAMES, Normaliser
 from elman.data.audio.recordings import read_recordings
 from elman.data.audio.voice import VoiceActivity
 from elman.errors import UsageError
+from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
+from elman.tasks.inputs import require_inputs
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Parts, Task, network_phrase
+from elman.tasks.transcribe import look
 from elman.tasks.transcribe.answers import Transcript, Transcripts
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon
 from elman.tasks.transcribe.features import Features, features_of, with_edges
-from elman.tasks.transcribe.fusion import language_model_of
+from elman.tasks.transcribe.fusion import LanguageWords, language_model_of
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.recogniser import transcribed, voiced
@@ -36,10 +39,6 @@ from elman.typed import typed
 
 MAX_DEVIATION: Final = 1e6
 KEPT_SECONDS: Final = 180.0  # of voice activity, live: longer than a word
-
-
-class DecoderFile(TypedDict):
-    weights: dict[str, float] | None
 
 
 class Reading(TypedDict):
@@ -102,6 +101,7 @@ class Transcriber(Task):
         pattern: str | None = None,
         valid: Any = None,
         skip_bad: bool = False,
+        language_model: Any = None,
         live: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
@@ -119,6 +119,8 @@ class Transcriber(Task):
                 speakers where they are known and 10 or more.
             skip_bad: whether to skip recordings that can't be used, with one warning that counts them and
                 names the first, rather than to raise DataError for it; refused where they are most.
+            language_model: a `LanguageModel` of words, or its folder, to choose on held-out recordings how
+                much it counts when `predict` and others get it. It is not kept with the transcriber.
             live: whether to read forwards only (`bidirectional=False`), so that the model can transcribe
                 speech while it is spoken.
         """
@@ -128,6 +130,8 @@ class Transcriber(Task):
         split_choices(settings, Settings)  # before recordings are read
         if folder is not None:
             artifact.check_destination(folder)
+        if language_model is not None:
+            language_model = language_model_of(language_model)
         recordings = read_recordings(data, audio, text, pattern, skip_bad=skip_bad)
         checked = None
         if valid is not None:
@@ -135,7 +139,10 @@ class Transcriber(Task):
         corpus = read_corpus(recordings, checked, settings)
         identity: dict[str, Any] = {"data": recordings.fingerprint}
         identity["valid"] = None if checked is None else checked.fingerprint
-        trained = train(corpus, settings, identity, started, folder=folder, resume=resume, progress=progress)
+        language = None if language_model is None else LanguageWords.of(language_model, corpus.alphabet)
+        trained = train(
+            *(corpus, settings, identity, started, language), folder=folder, resume=resume, progress=progress
+        )
         model = cls(
             network=trained.network,
             settings=trained.settings,
@@ -236,7 +243,8 @@ class Transcriber(Task):
             vad: whether to leave out words where Silero's voice activity detection hears no voice.
             language_model: a `LanguageModel` of words, or its folder, in place of the n-gram of the training
                 texts: its words are all that can be said.
-            language_weight: how much it counts; None: as much as that n-gram, or else FUSED.
+            language_weight: how much it counts; None: as much as `fit` chose with one, or else as that
+                n-gram, or else FUSED.
 
         Raises DataError for a recording that can't be read, UsageError for anything else.
         """
@@ -256,6 +264,15 @@ class Transcriber(Task):
             return self._stream(decoder, None, Endpoint()).read_features(features)
         normalised = self.normaliser(with_edges(features, self._features))
         return transcribed(self.network, normalised, self._features, decoder, self.confidence)
+
+    @entry
+    def view(self, data: Any, rate: int | None = None) -> View:
+        inputs, _ = read_inputs(data, self.settings.input)
+        require_inputs(inputs)
+        each = [self._features.read(source, rate, name or "") for source, name in inputs]
+        answers = [text_of(self._words(one, self.decoder)) for one in each]
+        normalised = [self.normaliser(with_edges(one, self._features)) for one in each]
+        return look.view(self.network, normalised, self._features.seconds, answers)
 
     @entry
     def stream(
@@ -319,7 +336,6 @@ class Transcriber(Task):
         return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
 
     def parts(self) -> Parts:
-        weights = self.decoder.weights
         return Parts(
             modules={"network": self.network},
             tensors={
@@ -332,7 +348,7 @@ class Transcriber(Task):
                 "alphabet": self.alphabet.to_json(),
                 "words": list(self.decoder.lexicon.words),
                 "templates": list(self.baseline.texts),
-                "decoder": {"weights": None if weights is None else asdict(weights)},
+                "decoder": self.decoder.to_json(),
                 "confidence": asdict(self.confidence),
             },
             settings={"reading": dict(self.reading)},
@@ -342,7 +358,6 @@ class Transcriber(Task):
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         alphabet = Alphabet.from_json(parts.files["alphabet"])
         lexicon = Lexicon.restore(parts.files["words"], parts.tensor("said", torch.int64, 1))
-        saved = typed(DecoderFile, parts.files["decoder"], "decoder")
         normaliser = restored_normaliser(parts, settings.bins)
         if alphabet.unit != settings.unit:
             raise ValueError(f"the alphabet is of {alphabet.unit}s, not of {settings.unit}s")
@@ -351,7 +366,7 @@ class Transcriber(Task):
                 "network", lambda: TranscriberNet(settings, settings.bins, len(alphabet))
             ),
             "normaliser": normaliser,
-            "decoder": Decoder.restore(alphabet, lexicon, saved["weights"], settings.beam_width),
+            "decoder": Decoder.restore(alphabet, lexicon, parts.files["decoder"], settings.beam_width),
             "confidence": Confidence.from_json(parts.files["confidence"]),
             "baseline": Templates.restore(parts.files["templates"], parts.tensors, settings.bins),
             "reading": typed(Reading, parts.settings["reading"], "reading"),
