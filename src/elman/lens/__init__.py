@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
     from elman.lens.shuffling import Shuffled, order
+    from elman.lens.unrolled import Unrolled, unroll
     from elman.lens.view import View, view_of
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "PrefixAttribution",
     "Shuffled",
     "States",
+    "Unrolled",
     "View",
     "attribution",
     "attribution_by_prefix",
@@ -39,6 +41,7 @@ __all__ = [
     "memory_horizon",
     "order",
     "states",
+    "unroll",
     "view_of",
 ]
 
@@ -52,6 +55,7 @@ _HOME: Final = {
     "horizon": ("MemoryHorizon", "memory_horizon"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
     "shuffling": ("Shuffled", "order"),
+    "unrolled": ("Unrolled", "unroll"),
     "view": ("View", "view_of"),
 }
 
