@@ -25,12 +25,14 @@ def lesson(
 
     Example: elman lesson --output pictures
     """
-    from elman.atomic import make_folder
+    from elman.atomic import writing
+    from elman.errors import UsageError
     from elman.lesson.pages import chosen_pages
 
     chosen = chosen_pages(pages)
     if output is not None:
-        make_folder(output)
+        with writing(output, UsageError):
+            output.mkdir(parents=True, exist_ok=True)
     # the pictures are looked at after the command, unless it prints figures for a machine
     folder = output or (None if as_json else Path(tempfile.mkdtemp(prefix="elman-lesson-")))
     with tempfile.TemporaryDirectory() if folder is None else nullcontext(folder) as place:

@@ -85,10 +85,11 @@ class Sentiment:
             self.network,
             (words, lengths),
             score,
-            "log-odds of the answer",
-            tuple(ANSWERS[int(k)] for k in answers),
-            {"layer": tuple(tuple(text.split()) for text in texts)},
-            "words",
+            scored="log-odds of the answer",
+            answers=tuple(ANSWERS[int(k)] for k in answers),
+            labels={"layer": tuple(tuple(text.split()) for text in texts)},
+            unit="words",
+            cut=lambda steps: (words[:steps], lengths.clamp(max=steps)),
         )
 
     def _read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -141,7 +142,7 @@ class Reaching:
         for name, each in self.shares.items():
             axis.semilogy([max(share, TINY) for share in each], color=COLOURS[name], marker="o", markersize=3)
         axis.set_xticks(range(len(self.words)), self.words, rotation=60, ha="right")
-        axis.set_ylabel("gradient, as a share of the last word's")
+        axis.set_ylabel("gradient / that at the last word")
         axis.legend(axis.get_lines(), list(self.shares), frameon=False, fontsize="small")
         return finished(figure, path)
 
