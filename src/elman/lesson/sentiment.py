@@ -21,7 +21,7 @@ from elman.lesson.networks import CELLS, Reader, learn
 from elman.lesson.pictures import COLOURS, finished, panels
 
 ANSWERS: Final = ("bad", "good")
-STEPS, BATCH, HIDDEN = 200, 64, 16
+STEPS, BATCH, HIDDEN = 400, 64, 16
 REMEMBER: Final = 12  # words: about as long as the longest review
 CUT: Final = 0.25  # share of the training texts that are cut off
 TINY: Final = 1e-30
@@ -42,7 +42,7 @@ class Sentiment:
         self.network = Reader(CELLS[cell], size, len(ANSWERS), HIDDEN, REMEMBER).eval()
 
     def fit(self) -> "Sentiment":
-        """Train on 12,800 draws from the generated reviews; return the model itself.
+        """Train on 25,600 draws from the generated reviews; return the model itself.
 
         A quarter of them are cut off somewhere, so that it learns where nothing is said yet.
         """
