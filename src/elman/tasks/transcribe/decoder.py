@@ -204,7 +204,7 @@ class Decoder:
             if ids is None:
                 parts = phrase.split() if self.alphabet.unit == "word" else phrase
                 strange = next(part for part in parts if self.alphabet.encode(part) is None)
-                what = f"the {self.alphabet.unit} {strange!r}"
+                what = f"the {self.alphabet.symbol} {strange!r}"
                 raise UsageError(f"{name}: {phrase!r} has {what}, which this model has never heard")
             sequences.append(ids)
         return sequences
