@@ -18,6 +18,7 @@ from elman.engine.program import LEAVES, Program
 from elman.engine.trace import trace
 from elman.errors import UsageError
 from elman.lens.figures import finished, maps
+from elman.lens.notebook import InNotebook
 from elman.lens.recording import Layer, passes_of
 from elman.lens.view import View, view_of
 
@@ -90,7 +91,7 @@ class LayerStates:
 
 
 @dataclass(frozen=True, eq=False)
-class States:
+class States(InNotebook):
     """What recurrent layers compute at every step; made by `states`."""
 
     layers: tuple[LayerStates, ...]

@@ -15,6 +15,7 @@ from torch import Tensor
 from elman.engine import eager
 from elman.engine.call import State, Weights, flatten, unflatten
 from elman.lens.figures import finished, lines
+from elman.lens.notebook import InNotebook
 from elman.lens.recording import Layer, call, go_backward, recording
 from elman.lens.view import View, view_of
 
@@ -45,7 +46,7 @@ class LayerFlow:
 
 
 @dataclass(frozen=True, eq=False)
-class GradientFlow:
+class GradientFlow(InNotebook):
     """How a loss's gradient flows back through time; made by `gradient_flow`."""
 
     loss: float

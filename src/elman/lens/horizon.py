@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from elman.errors import UsageError
 from elman.lens.figures import finished, lines
+from elman.lens.notebook import InNotebook
 from elman.lens.recording import Layer, call, go_backward, outputs_of, recording
 from elman.lens.view import view_of
 
@@ -59,7 +60,7 @@ class LayerMemory:
 
 
 @dataclass(frozen=True, eq=False)
-class MemoryHorizon:
+class MemoryHorizon(InNotebook):
     """How far back a model remembers; made by `memory_horizon`."""
 
     layers: tuple[LayerMemory, ...]
@@ -88,9 +89,15 @@ class MemoryHorizon:
         """Return a line for each layer: the horizons, and their confidence intervals."""
         return "\n".join(
             f"{one.name}: "
-            + ", ".join(f"{_shown(h, self.scale)} {self.unit} to {h.share:.0%}" for h in one.horizons)
+            + ", ".join(f"{self._shown(h)} {self.unit} to {h.share:.0%}" for h in one.horizons)
             for one in self.layers
         )
+
+    def _shown(self, horizon: Horizon) -> str:
+        if not math.isfinite(horizon.steps):
+            return f"more than all {self.scale * self.length:.4g}"
+        steps, low, high = (self.scale * steps for steps in (horizon.steps, horizon.low, horizon.high))
+        return f"{steps:.1f} ({low:.1f} to {high:.1f})"
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draw the median influence over the steps back, as .png or .svg if there is a path."""
@@ -99,13 +106,6 @@ class MemoryHorizon:
             curves, "steps back" if self.scale != 1 else f"{self.unit} back", "influence on the loss", SHARES
         )
         return finished(figure, path)
-
-
-def _shown(horizon: Horizon, scale: float) -> str:
-    if not math.isfinite(horizon.steps):
-        return "more than all"
-    steps, low, high = (scale * steps for steps in (horizon.steps, horizon.low, horizon.high))
-    return f"{steps:.1f} ({low:.1f} to {high:.1f})"
 
 
 def memory_horizon(
@@ -134,7 +134,7 @@ def memory_horizon(
     with torch.enable_grad(), recording(view.module) as layers:
         result = call(view.module, view.input)
         if loss is None:
-            value = _projection(view.module, result, generator) if view.score is None else view.loss(result)
+            value = _projection(view.module, result, generator) if view.score is None else view.at_end(result)
         else:
             value = loss(result)
         go_backward(view.module, value)
@@ -154,16 +154,23 @@ def _projection(model: nn.Module, result: Any, generator: torch.Generator) -> Te
     return (last * direction.to(last.device)).sum()
 
 
-def _memory(layer: Layer, rng: np.random.Generator) -> LayerMemory:
+def influence(layer: Layer) -> Tensor:
+    """Return what `LayerMemory.influence` is, after a backward pass."""
     run = layer.run
     squares = torch.stack([g.square().sum(2) for g in run.gradients]).sum(0)
     norms = torch.where(layer.taken, squares.sqrt(), torch.nan).cpu().double()
     if not run.reverse:
         norms = norms.flip(0)
+    # neither steps that a sequence does not take nor those after the last that the loss depends on
+    norms = norms.masked_fill((norms.nan_to_num() != 0).cumsum(0) == 0, torch.nan)
     norms = _from_the_end(norms)
-    influence = norms / norms[0].clamp_min(TINY)
-    each = influence.numpy()
-    return LayerMemory(layer.name, influence, tuple(_horizon(each, share, rng) for share in SHARES))
+    return norms / norms[0].clamp_min(TINY)
+
+
+def _memory(layer: Layer, rng: np.random.Generator) -> LayerMemory:
+    curves = influence(layer)
+    horizons = tuple(_horizon(curves.numpy(), share, rng) for share in SHARES)
+    return LayerMemory(layer.name, curves, horizons)
 
 
 def _from_the_end(norms: Tensor) -> Tensor:
@@ -172,22 +179,22 @@ def _from_the_end(norms: Tensor) -> Tensor:
     return norms.gather(0, order)
 
 
-def _horizon(influence: NDArray[np.float64], share: float, rng: np.random.Generator) -> Horizon:
-    falls = np.array([fall(column[~np.isnan(column)], share) for column in influence.T])
+def _horizon(curves: NDArray[np.float64], share: float, rng: np.random.Generator) -> Horizon:
+    falls = np.array([fall(column[~np.isnan(column)], share) for column in curves.T])
     draws = rng.integers(0, len(falls), (SAMPLES, len(falls)))
     medians = np.median(falls[draws], axis=1)
     low, high = np.quantile(medians, INTERVAL, method="nearest")
     return Horizon(share, float(np.median(falls)), float(low), float(high))
 
 
-def fall(influence: NDArray[np.float64], share: float) -> float:
+def fall(curve: NDArray[np.float64], share: float) -> float:
     """Return after how many steps an influence falls below a share for good, between two steps by its
     logarithm; infinite if it does not, 0 where there is none at all."""
-    above = np.flatnonzero(influence >= share)
+    above = np.flatnonzero(curve >= share)
     if not len(above):
         return 0.0
     last = int(above[-1])
-    if last + 1 == len(influence):
+    if last + 1 == len(curve):
         return math.inf
-    a, b = np.log(influence[last]), np.log(max(influence[last + 1], TINY))
+    a, b = np.log(curve[last]), np.log(max(curve[last + 1], TINY))
     return last + float((a - math.log(share)) / (a - b))

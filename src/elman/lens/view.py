@@ -22,23 +22,27 @@ class View:
         module: in eval mode, with recurrent layers that can be looked into.
         input: a tensor that it takes, or a tuple of its arguments.
         score: from what the module returns to how much speaks for each answer, (B,), in units of `scored`.
+        last: likewise, what the last step alone says; None: `score`.
         scored: what a score is, such as "log-odds of the answer".
         answers: what the model says of each sequence; empty where it has no words for it.
         labels: of the steps, such as words, by how the names of the layers begin that take them.
         unit: of `scale` steps, for people, such as "words" or "ms".
         scale: how many units a step is.
         notes: what people should know, each a sentence.
+        cut: from a number of steps to the input of only the first steps; None if there is no such input.
     """
 
     module: nn.Module
     input: Any
     score: Callable[[Any], Tensor] | None = None
+    last: Callable[[Any], Tensor] | None = None
     scored: str = "score"
     answers: tuple[str, ...] = ()
     labels: Mapping[str, Labels] = field(default_factory=dict)
     unit: str = "steps"
     scale: float = 1.0
     notes: tuple[str, ...] = ()
+    cut: Callable[[int], Any] | None = None
 
     def labels_of(self, layer: str) -> Labels:
         """Return the labels of the steps of a layer's sequences; () if they have none."""
@@ -51,6 +55,10 @@ class View:
         if self.score is None:
             return outputs_of(result).square().sum() / 2
         return -self.score(result).sum()
+
+    def at_end(self, result: Any) -> Tensor:
+        """Return `loss`, of the last steps alone."""
+        return self.loss(result) if self.last is None else -self.last(result).sum()
 
 
 def view_of(model: Any, input: Any) -> View:

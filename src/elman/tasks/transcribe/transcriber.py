@@ -15,9 +15,12 @@ from elman.data.audio.normalise import PRIOR_FRAMES, WINDOW_FRAMES, Normaliser
 from elman.data.audio.recordings import read_recordings
 from elman.data.audio.voice import VoiceActivity
 from elman.errors import UsageError
+from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
+from elman.tasks.inputs import require_inputs
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Parts, Task, network_phrase
+from elman.tasks.transcribe import look
 from elman.tasks.transcribe.answers import Transcript, Transcripts
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
@@ -261,6 +264,15 @@ class Transcriber(Task):
             return self._stream(decoder, None, Endpoint()).read_features(features)
         normalised = self.normaliser(with_edges(features, self._features))
         return transcribed(self.network, normalised, self._features, decoder, self.confidence)
+
+    @entry
+    def view(self, data: Any, rate: int | None = None) -> View:
+        inputs, _ = read_inputs(data, self.settings.input)
+        require_inputs(inputs)
+        each = [self._features.read(source, rate, name or "") for source, name in inputs]
+        answers = [text_of(self._words(one, self.decoder)) for one in each]
+        normalised = [self.normaliser(with_edges(one, self._features)) for one in each]
+        return look.view(self.network, normalised, self._features.seconds, answers)
 
     @entry
     def stream(
