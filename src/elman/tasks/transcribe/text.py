@@ -100,6 +100,11 @@ class Alphabet:
         """What all texts are made of that the labels can write."""
         return "word" if self.unit == "word" else "character"
 
+    @property
+    def durations(self) -> tuple[int, ...] | None:
+        """How long each label lasts beside others, the blank first; None: equally long, as far as is known."""
+        return (1, *map(len, self.labels)) if self.unit == "subword" else None
+
     def encode(self, text: str) -> list[int] | None:
         """Return the labels of a spoken text, or None if it holds a part that is no label."""
         parts = self._parts(text)
@@ -181,7 +186,7 @@ def is_part(character: str) -> bool:
 def merged(texts: Sequence[str], characters: Sequence[str]) -> tuple[str, ...]:
     """Return the subwords of two characters or more, in the order in which they are made."""
     library = Library(models.BPE())
-    library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     trainer = trainers.BpeTrainer(
         vocab_size=len(characters) + MAX_SUBWORDS,
         min_frequency=MIN_MERGES,
