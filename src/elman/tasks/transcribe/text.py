@@ -102,7 +102,7 @@ class Alphabet:
 
     @property
     def durations(self) -> tuple[int, ...] | None:
-        """How long each label lasts beside others, the blank first; None: equally long, as far as is known."""
+        """How long each label lasts beside others, the blank first; None: equally long."""
         return (1, *map(len, self.labels)) if self.unit == "subword" else None
 
     def encode(self, text: str) -> list[int] | None:
