@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from elman.lens.activity import States, states
+    from elman.lens.attached import Attached, attach
     from elman.lens.bad_step import BadStep, first_bad_step
     from elman.lens.diagnosis import Diagnosis, diagnose
     from elman.lens.finding import Finding
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from elman.lens.horizon import MemoryHorizon, memory_horizon
     from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
+    from elman.lens.looking import Report, look
     from elman.lens.shuffling import Shuffled, order
     from elman.lens.view import View, view_of
 
 __all__ = [
+    "Attached",
     "Attribution",
     "BadStep",
     "Diagnosis",
@@ -26,15 +29,18 @@ __all__ = [
     "GradientFlow",
     "MemoryHorizon",
     "PrefixAttribution",
+    "Report",
     "Shuffled",
     "States",
     "View",
+    "attach",
     "attribution",
     "attribution_by_prefix",
     "diagnose",
     "first_bad_step",
     "gradient_flow",
     "jacobian",
+    "look",
     "lyapunov_exponents",
     "memory_horizon",
     "order",
@@ -44,6 +50,7 @@ __all__ = [
 
 _HOME: Final = {
     "activity": ("States", "states"),
+    "attached": ("Attached", "attach"),
     "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "bad_step": ("BadStep", "first_bad_step"),
     "diagnosis": ("Diagnosis", "diagnose"),
@@ -51,6 +58,7 @@ _HOME: Final = {
     "flow": ("GradientFlow", "gradient_flow"),
     "horizon": ("MemoryHorizon", "memory_horizon"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
+    "looking": ("Report", "look"),
     "shuffling": ("Shuffled", "order"),
     "view": ("View", "view_of"),
 }
