@@ -5,6 +5,7 @@ T steps, B sequences.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import torch
@@ -48,6 +49,9 @@ class Diagnosis(InNotebook):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.findings)) or "Nothing wrong is found."
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(line)}</p>" for line in str(self).splitlines())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -77,9 +77,12 @@ def bars(
 
 
 def label_steps(axis: Axes, labels: Sequence[str], across: str) -> None:
-    """Name the steps along the horizontal axis if there is room for their labels, or number them."""
-    if labels and len(labels) <= MAX_TICKS:
-        axis.set_xticks(range(len(labels)), list(labels), rotation=90, parse_math=False)
+    """Name the steps along the horizontal axis, some of them where there is no room for all; or number
+    them."""
+    if labels:
+        stride = -(-len(labels) // MAX_TICKS)
+        steps = range(0, len(labels), stride)
+        axis.set_xticks(steps, [labels[k] for k in steps], rotation=90, parse_math=False)
     else:
         axis.set_xlabel(across)
 
@@ -97,9 +100,7 @@ def maps(each: Sequence[tuple[str, Tensor]], labels: Sequence[str] | None, acros
         )
         axis.set_ylabel(f"{name}\nunit", fontsize=8)
         axis.tick_params(labelsize=7)
-    if labels is not None and len(labels) <= MAX_TICKS:
-        axes[-1].set_xticks(range(len(labels)), labels, rotation=90, parse_math=False)
-    axes[-1].set_xlabel(across)
+    label_steps(axes[-1], labels or (), across)
     figure.colorbar(image, ax=list(axes), shrink=0.6, label="value")
     return figure
 
