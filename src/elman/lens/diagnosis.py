@@ -21,13 +21,14 @@ from elman.lens.check_units import check_padding, check_units
 from elman.lens.finding import Finding
 from elman.lens.horizon import memory_horizon
 from elman.lens.jacobians import lyapunov_exponents
+from elman.lens.notebook import InNotebook
 from elman.lens.recording import outputs_of, passes_of
 from elman.lens.view import View, view_of
 from elman.settings import is_whole
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(InNotebook):
     """What is wrong, the gravest first; made by `diagnose`. As text, a paragraph for each finding.
 
     Kinds of findings: "bad_step" (a value is NaN, infinite or exploded), "copies_last", "carried_state",
