@@ -107,6 +107,9 @@ def predict(
     hot_words: Annotated[
         Path | None, typer.Option(help="Speech: file of words and phrases that are expected, one a line")
     ] = None,
+    false_alarms: Annotated[
+        float | None, typer.Option(help="Speech: spot the phrases of the training, so many alarms an hour")
+    ] = None,
     vad: Annotated[
         bool, typer.Option("--vad", help="Speech: leave out words where no voice is heard")
     ] = False,
@@ -151,6 +154,7 @@ def predict(
         phrases=lines_of(phrases),
         hot_words=lines_of(hot_words),
         vad=vad or None,
+        false_alarms=false_alarms,
     )
     answers = loaded.answers(data, **options)
     if output is not None or not sys.stdout.isatty():

@@ -123,6 +123,12 @@ class Decoder:
             scorers.append(HotWords(sequences, labels, boost=boost, separator=separator))
         return replace(self, scorers=tuple(scorers), closed=phrases is not None)
 
+    def of_phrases(self, phrases: Sequence[str]) -> "Decoder":
+        """Return the decoder of the phrases that a model was trained for. If each is one label, all that the
+        network can write is phrases, and no search is needed."""
+        single = all(len(self.alphabet.encode(phrase) or ()) == 1 for phrase in phrases)
+        return self if single else self.with_options(phrases)
+
     def start(self, live: bool) -> "GreedyStream | BeamStream":
         """Start a stream of log-probabilities; live, labels are committed before the end."""
         if not self.searches:

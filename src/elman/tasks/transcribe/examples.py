@@ -58,6 +58,15 @@ class Utterances:
         return Utterances(features, ids, [self.texts[row] for row in rows])
 
 
+def together(*parts: Utterances) -> Utterances:
+    """Return the recordings of all parts."""
+    return Utterances(
+        [one for part in parts for one in part.features],
+        [one for part in parts for one in part.ids],
+        [one for part in parts for one in part.texts],
+    )
+
+
 def with_edges(features: Tensor) -> Tensor:
     """Return a recording's features (frames, features) with silence before and after."""
     return F.pad(features, (0, 0, EDGE_FRAMES, EDGE_FRAMES), value=LOG_FLOOR)

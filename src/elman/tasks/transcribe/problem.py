@@ -149,7 +149,8 @@ def flat_loss(
     for k, (count, labels) in enumerate(zip(steps, ids, strict=True)):
         inner = max(count - 2 * silent, 1)
         path = torch.full((count,), BLANK)
-        path[silent : silent + inner] = torch.tensor(labels)[torch.arange(inner) * len(labels) // inner]
+        if labels:
+            path[silent : silent + inner] = torch.tensor(labels)[torch.arange(inner) * len(labels) // inner]
         path = path.to(log_probs.device)
         total = total + F.nll_loss(log_probs[:count, k].float(), path) * len(labels)
     return total

@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from elman.data.audio.features import SHIFT_SECONDS
+from elman.data.audio.features import SHIFT_SECONDS, FilterBank
 from elman.data.audio.files import native_rate
 from elman.data.audio.normalise import Normaliser
 from elman.data.audio.recordings import Recordings
@@ -21,7 +21,7 @@ from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
-from elman.tasks.transcribe.examples import Utterances, filter_bank, with_edges
+from elman.tasks.transcribe.examples import Utterances, filter_bank, together, with_edges
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import SpeechProblem
 from elman.tasks.transcribe.recogniser import EDGE_SECONDS, log_probabilities, words_of
@@ -42,6 +42,8 @@ INTERRUPTED_RECORDINGS: Final = 50  # transcribed for the scores of an interrupt
 MAX_TRIED: Final = 200  # recordings on which the language model is tried
 WEIGHTS: Final = (0.0, 0.4, 0.8, 1.2)  # of the language model, tried on held-out recordings
 BONUSES: Final = (0.0, 1.5, 3.0)
+MAX_OTHERS: Final = 100  # recordings of other speech on which the best network is chosen
+NONE: Final = Utterances([], [], [])
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,9 @@ class Corpus:
     held_out: Utterances
     alphabet: Alphabet
     source: dict[str, Any]
+    # speech of which nothing is to be written, for the training and held out
+    others: tuple[Utterances, Utterances] = (NONE, NONE)
+    phrases: tuple[str, ...] = ()  # all that is to be recognised; none: anything
 
     def defaults(self, choices: Mapping[str, Any]) -> dict[str, Any]:
         lengths = sorted(map(len, self.train.features))
@@ -100,14 +105,19 @@ def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mappi
     alphabet = Alphabet.of([texts[row] for row in train], choices.get("unit"))
     learned = utterances([features[row] for row in train], [texts[row] for row in train], alphabet)
     if valid is not None:
-        others, other_features = valid.load(rate, bank.features)
-        other_texts = [spoken(text) for text in others.texts]
-        require_texts(other_texts, others)
-        checked = utterances(other_features, other_texts, alphabet)
+        checked = to_check(valid, bank, alphabet)
     else:
         checked = utterances([features[row] for row in held_out], [texts[row] for row in held_out], alphabet)
     source = {"source": used.name, "rows": len(used), "fingerprint": used.fingerprint}
     return Corpus(rate, learned, checked, alphabet, source)
+
+
+def to_check(valid: Recordings, bank: FilterBank, alphabet: Alphabet) -> Utterances:
+    """Return recordings on which the best network is to be chosen."""
+    used, features = valid.load(bank.rate, bank.features)
+    texts = [spoken(text) for text in used.texts]
+    require_texts(texts, used)
+    return utterances(features, texts, alphabet)
 
 
 def usual_rate(recordings: Recordings) -> int:
@@ -160,15 +170,16 @@ def train(
     """Train on a corpus; `choices` are fields of `Settings` and `Plan`, and `identity` says which data they
     are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
     normaliser = Normaliser.fit(corpus.train.features)
+    others, others_held_out = corpus.others
+    others_held_out = others_held_out.take(range(min(len(others_held_out), MAX_OTHERS)))
 
     def trial(size: Mapping[str, Any]) -> Trial:
         own = dict(choices) | dict(size)
         settings, plan = split_choices(own, Settings, corpus.defaults(own))
         torch.manual_seed(plan.seed)
         network = TranscriberNet(settings, settings.bins, len(corpus.alphabet))
-        problem = SpeechProblem(
-            corpus.train, corpus.held_out, normaliser, plan, settings.joined, settings.augment
-        )
+        training, held_out = together(corpus.train, others), together(corpus.held_out, others_held_out)
+        problem = SpeechProblem(training, held_out, normaliser, plan, settings.joined, settings.augment)
         return Trial(network, problem, plan, settings)
 
     settings, plan = split_choices(dict(choices), Settings, corpus.defaults(choices))
@@ -200,7 +211,7 @@ def scored(
     log_probs = log_probabilities(network, [normaliser(with_edges(features)) for features in held_out])
     computing = monotonic() - started
     plain = Decoder(corpus.alphabet, Lexicon.of(corpus.train.texts), None, settings.beam_width)
-    decoder = best_decoder(plain, log_probs, truths)
+    decoder = plain.of_phrases(corpus.phrases) if corpus.phrases else best_decoder(plain, log_probs, truths)
     if decoder.weights is None:  # the model need not hold what was said in its training
         decoder = replace(decoder, lexicon=Lexicon.of([]))
     started, step = monotonic(), settings.stride * SHIFT_SECONDS
