@@ -4,6 +4,9 @@ The test recordings are scored once, at the end; the best network is chosen on a
 
     ELMAN_DATA=... python bench/quality_speech.py                # all
     ELMAN_DATA=... python bench/quality_speech.py fsdd digit_strings
+
+PocketSphinx (extra `bench`) stands beside where a vocabulary or a grammar can be given: with the US-English
+model and, for open speech, the language model of its wheel.
 """
 
 import json
@@ -22,7 +25,8 @@ from numpy.typing import NDArray
 import elman
 from elman.data.audio.read import read_audio
 from elman.tasks.transcribe.scores import error_scores
-from elman.tasks.transcribe.text import Word
+from elman.tasks.transcribe.text import Word, spoken
+from sphinx import Sphinx
 
 Samples = NDArray[np.float32]
 SEEDS: Final = (0, 1, 2)
@@ -31,6 +35,8 @@ DIGITS: Final = ["zero", "one", "two", "three", "four", "five", "six", "seven", 
 STRINGS: Final = 200
 PAUSES, SNR = (0.1, 0.5), 20.0  # seconds around digits of a string; dB of its white noise
 PUSH_SECONDS: Final = 0.1
+ADAPTED: Final = 5  # real recordings of each digit that are added to synthesised ones
+ALARMS: Final = (1.0, 10.0)  # false alarms an hour that are asked for
 
 
 class Clip(NamedTuple):
@@ -158,15 +164,72 @@ def live_scores(model: Any, spoken: Sequence[Spoken]) -> dict[str, float]:
 
 def asterisk(**settings: Any) -> dict[str, Any]:
     """Telephone prompts of one speaker, an open vocabulary; each tenth is the test."""
-    folder = Path(os.environ["ELMAN_DATA"]) / "speech" / "asterisk_en"
-    lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t")[:2] for line in lines if "\t" in line]
-    named = [{"audio": str(folder / name), "text": text} for name, text in rows if (folder / name).exists()]
+    named = prompts()
     test = named[::10]
     started = time.monotonic()
     train = [row for k, row in enumerate(named) if k % 10]
     model = elman.Transcriber.fit(train, progress=False, **settings)
-    return summary([(model.evaluate(test), time.monotonic() - started)])
+    seconds = time.monotonic() - started
+    sphinx = error_scores(
+        Sphinx().texts([row["audio"] for row in test]), [spoken(row["text"]) for row in test]
+    )
+    return summary([(model.evaluate(test), seconds)]) | {"PocketSphinx": sphinx}
+
+
+def prompts() -> list[dict[str, str]]:
+    folder = Path(os.environ["ELMAN_DATA"]) / "speech" / "asterisk_en"
+    lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines[1:]]  # file, seconds, text
+    return [{"audio": str(folder / name), "text": text} for name, _, text in rows if (folder / name).exists()]
+
+
+def phrases(**settings: Any) -> dict[str, Any]:
+    """The ten digits, learned from synthesised speech alone: real recordings, of 8 kHz, are the test. Beside
+    it PocketSphinx with the digits as its grammar. Spotting is tried on telephone prompts without digits."""
+    return of_phrases(0, **settings)
+
+
+def phrases_adapted(**settings: Any) -> dict[str, Any]:
+    """The same with a few real recordings of each digit added."""
+    return of_phrases(ADAPTED, **settings)
+
+
+def of_phrases(each: int, **settings: Any) -> dict[str, Any]:
+    train, test = official()
+    runs, spotting = [], []
+    for seed in SEEDS:
+        draw = random.Random(seed)
+        own = [c for d in DIGITS for c in draw.sample([clip for clip in train if clip.digit == d], each)]
+        adapt = table(own) if own else None
+        started = time.monotonic()
+        model = elman.Transcriber.fit(
+            phrases=DIGITS, adapt=adapt, rate=RATE, seed=seed, progress=False, **settings
+        )
+        runs.append((model.evaluate(table(test)), time.monotonic() - started))
+        spotting.append(spotting_scores(model, test))
+    sphinx = Sphinx(DIGITS).texts([clip.path for clip in test])
+    return (
+        summary(runs)
+        | {name: statistics.mean(run[name] for run in spotting) for name in spotting[0]}
+        | {"PocketSphinx": error_scores(sphinx, [clip.digit for clip in test])["exact"]}
+    )
+
+
+def spotting_scores(model: Any, test: Sequence[Clip]) -> dict[str, float]:
+    """Return the misses in test recordings, and the false alarms an hour in prompts without a digit, both at
+    thresholds for so many false alarms an hour."""
+    others = [row["audio"] for row in prompts() if not set(DIGITS) & set(spoken(row["text"]).split())]
+    hours = sum(len(read_audio(path, RATE)) for path in others) / RATE / 3600
+    scores = {"hours of prompts": hours}
+    for rate in ALARMS:
+        heard = model.predict([str(clip.path) for clip in test], false_alarms=rate)
+        wrong = model.predict(others, words=True, false_alarms=rate)
+        missed = sum(clip.digit not in text.split() for clip, text in zip(test, heard, strict=True))
+        scores |= {
+            f"missed at {rate:g}": missed / len(test),
+            f"alarms at {rate:g}": sum(map(len, wrong)) / hours,
+        }
+    return scores
 
 
 def summary(runs: Sequence[tuple[Any, float]]) -> dict[str, Any]:
@@ -184,6 +247,8 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "fsdd_speakers": fsdd_speakers,
     "digit_strings": live,
     "asterisk": asterisk,
+    "phrases": phrases,
+    "phrases_adapted": phrases_adapted,
 }
 
 if __name__ == "__main__":

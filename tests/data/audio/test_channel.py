@@ -20,9 +20,9 @@ def power(samples: Samples) -> float:
 def test_silence_around_speech_is_cut() -> None:
     speech = tone(440)[1:]
     padded = np.concatenate([np.zeros(50, np.float32), speech, np.full(70, 1e-3, np.float32)])
-    cut = trimmed(padded)
+    cut = trimmed(padded, 0.01)
     assert len(speech) - 3 <= len(cut) <= len(speech)
-    assert len(trimmed(np.zeros(9, np.float32))) == len(trimmed(np.zeros(0, np.float32))) == 0
+    assert len(trimmed(np.zeros(9, np.float32), 0.1)) == len(trimmed(np.zeros(0, np.float32), 0.1)) == 0
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -10,18 +10,18 @@ from elman.data.audio.samples import Samples
 DECAY: Final = (0.1, 0.6)  # seconds in which the sound of a room falls by 60 dB
 DIRECT: Final = (0.0, 15.0)  # dB of the sound that comes straight from the mouth over that of the room
 KEPT_SECONDS: Final = 0.1  # of the room's sound, after the end
-COLOUR: Final = 8.0  # dB that a microphone's response deviates by, at most
+COLOUR: Final = 16.0  # dB between the most and the least that a microphone may favour
 POINTS: Final = 8  # of the response, which is a smooth curve between them
 LOW_HZ: Final = (50.0, 400.0)  # where a line begins to let sound through, and ends to
 MIN_HIGH_HZ, MAX_HIGH_HZ = 2_800.0, 8_000.0
 EDGE: Final = 0.1  # width of these limits, as a share of their frequency
-LOUD: Final = 0.01  # of the peak: what is quieter, before and after, is no speech
 
 
-def trimmed(samples: Samples) -> Samples:
-    """Return the recording (samples,) without silence before and after it."""
-    loud = np.flatnonzero(np.abs(samples) > LOUD * np.abs(samples).max(initial=0.0))
-    return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]
+def trimmed(samples: Samples, loud: float) -> Samples:
+    """Return the recording (samples,) from the first to the last of the samples that are louder than a share
+    of the peak."""
+    loud_ones = np.flatnonzero(np.abs(samples) > loud * np.abs(samples).max(initial=0.0))
+    return samples[loud_ones[0] : loud_ones[-1] + 1] if len(loud_ones) else samples[:0]
 
 
 def in_room(samples: Samples, rate: int, draw: np.random.Generator) -> Samples:

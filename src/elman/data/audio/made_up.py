@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import torch
 
+from elman.data.audio.augment import add_noise
 from elman.data.audio.channel import MIN_HIGH_HZ, in_room, through_line, trimmed
 from elman.data.audio.resample import resample
 from elman.data.audio.samples import MIN_SECONDS, Samples
@@ -15,7 +17,9 @@ from elman.errors import DataError
 
 SPEEDS: Final = (110, 260)  # words a minute
 PITCHES, RANGES = (10, 90), (10, 90)  # of a speaker's 0 to 99
-ROOM_SHARE, LINE_SHARE = 0.4, 0.7  # of the recordings
+ROOM_SHARE, NOISE_SHARE, LINE_SHARE = 0.4, 0.8, 0.7  # of the recordings
+NOISE: Final = (3.0, 35.0)  # dB of the speech over the noise
+LOUD: Final = (0.005, 0.1)  # of the peak: what is quieter, before and after, is cut off
 MARGIN: Final = 0.1  # seconds, at most, before and after the speech
 NOISE_SECONDS: Final = (0.3, 3.0)  # of a recording without speech
 LEVEL: Final = 0.01  # of its noise; 1 is full scale
@@ -50,6 +54,9 @@ class Studio:
             samples = self._spoken(text, draw) if text else self._noise(draw)
             if draw.random() < ROOM_SHARE:
                 samples = in_room(samples, self.rate, draw)
+            if draw.random() < NOISE_SHARE:
+                generator = torch.Generator().manual_seed(int(draw.integers(1 << 62)))
+                samples = add_noise(samples, generator, decibels=NOISE)
             if draw.random() < LINE_SHARE and self.rate > 2 * MIN_HIGH_HZ:
                 samples = through_line(samples, self.rate, draw)
             yield samples
@@ -57,7 +64,8 @@ class Studio:
     def _spoken(self, text: str, draw: np.random.Generator) -> Samples:
         voice = self.voices[int(draw.integers(len(self.voices)))]
         speed, pitch, pitch_range = (int(draw.integers(*limits)) for limits in (SPEEDS, PITCHES, RANGES))
-        speech = trimmed(self.speaker.say(text, voice, speed, pitch, pitch_range))
+        loud = float(np.exp(draw.uniform(*np.log(LOUD))))
+        speech = trimmed(self.speaker.say(text, voice, speed, pitch, pitch_range), loud)
         if len(speech) < MIN_SECONDS * self.speaker.rate:
             raise DataError(f"the voice {voice.name} is silent on {text[:40]!r}; write what it shall say.")
         margins = [np.zeros(int(self.rate * draw.uniform(0, MARGIN)), np.float32) for _ in range(2)]

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from elman.data.audio.augment import bend, blur
 from elman.data.audio.features import SHIFT_SECONDS, FilterBank
 from elman.data.audio.made_up import Studio, made_up_texts
 from elman.data.audio.recordings import Recordings
@@ -34,6 +37,9 @@ OTHER_SHARE, NOISE_SHARE = 0.25, 0.1  # of as many again: other speech, and how 
 OTHER_HELD_OUT: Final = 1_000  # recordings of other speech to count false alarms in
 ADAPTED_SHARE: Final = 1 / 3  # of the training that the user's own recordings make up
 MAX_REPEATS: Final = 50
+PART_FRAMES, LENGTHS = 12, 1.8  # frames of a part whose sounds all last longer or shorter, and how much
+PARTS, RESONANCES = 6, 1.35  # parts of the filters in which resonances move, and how much
+BLUR: Final = 0.8  # of the power of a filter that comes from its neighbours, at most
 MIN_ADAPTED: Final = 50  # of the user's own recordings, from which on some are held out
 
 
@@ -174,8 +180,20 @@ class _Maker:
         self, voices: Sequence[Voice], written: Sequence[str], texts: Sequence[str], part: int
     ) -> Utterances:
         studio = Studio(self.speaker, voices, self.bank.rate, self.seed)
-        features = [self.bank.features(samples) for samples in studio.recordings(written, part)]
+        generator = torch.Generator().manual_seed(self.seed + part)
+        features = [
+            uneven(self.bank.features(samples), generator) for samples in studio.recordings(written, part)
+        ]
         return utterances(features, texts, self.alphabet)
+
+
+def uneven(features: Tensor, generator: torch.Generator) -> Tensor:
+    """Return the features (frames, features) of a voice less regular than a synthesised one: its sounds last
+    longer or shorter, its resonances lie higher or lower and are wider, each for itself."""
+    parts = max(round(len(features) / PART_FRAMES), 1)
+    features = bend(features, parts, LENGTHS, generator)
+    features = bend(features.T, PARTS, RESONANCES, generator).T
+    return blur(features, BLUR * float(torch.rand((), generator=generator))).contiguous()
 
 
 def _adapted(
