@@ -82,6 +82,7 @@ def forecasters() -> Iterator[Any]:
         "day": days * 2,
         "sold": [float(i % 7 + i % 3) for i in range(2 * len(days))],
         "sale": [float(i % 5 == 0) for i in range(2 * len(days))],
+        "sky": ["sun" if i % 3 else "rain" for i in range(2 * len(days))],
         "town": ["Ulm"] * len(days) + ["Bonn"] * len(days),
         "size": [3.0] * len(days) + [5.0] * len(days),
     }
@@ -89,7 +90,7 @@ def forecasters() -> Iterator[Any]:
         "time": "day",
         "value": "sold",
         "series": "shop",
-        "future": ("sale",),
+        "future": ("sale", "sky"),
         "static": ("town", "size"),
     }
     yield elman.Forecaster.fit(frame, horizon=3, **roles, **QUIET)

@@ -24,6 +24,8 @@ from elman.tasks.forecast import metrics as scores
 from elman.tasks.forecast.baseline import classical_forecasts, naive2
 
 LEVELS: Final = (0.1, 0.5, 0.9)
+# Month → the holiday of Walmart's four that lies in it.
+HOLIDAYS: Final = {2: "Super Bowl", 9: "Labor Day", 11: "Thanksgiving", 12: "Christmas"}
 
 
 def m4_hourly(**settings: Any) -> dict[str, Any]:
@@ -50,18 +52,38 @@ def etth1(**settings: Any) -> dict[str, Any]:
 
 def walmart(**settings: Any) -> dict[str, Any]:
     """Weekly sales of 45 shops with the holidays known ahead; the last 39 weeks, 13 ahead."""
+    return _walmart("Holiday_Flag", **settings)
+
+
+def walmart_names(**settings: Any) -> dict[str, Any]:
+    """The same with the names of the four holidays as a text rather than a flag; its month tells which."""
+    return _walmart("Holiday", **settings)
+
+
+def _walmart(covariate: str, **settings: Any) -> dict[str, Any]:
     frame = pl.read_csv(_data("walmart_weekly/walmart_weekly_sales.csv"), try_parse_dates=True)
+    month = pl.col("Date").dt.month().replace_strict(HOLIDAYS, default=None, return_dtype=pl.String)
+    frame = frame.with_columns(Holiday=pl.when(pl.col("Holiday_Flag") == 1).then(month))
     first = frame["Date"].unique().sort()[-39]
-    columns = {"time": "Date", "value": "Weekly_Sales", "series": "Store", "future": ["Holiday_Flag"]}
+    columns = {"time": "Date", "value": "Weekly_Sales", "series": "Store", "future": [covariate]}
     train, test = frame.filter(pl.col("Date") < first), frame.filter(pl.col("Date") >= first)
     return _measure(train, test, step=1, horizon=13, **columns, **settings)
 
 
 def seattle(**settings: Any) -> dict[str, Any]:
     """Highest temperature of 1,461 days; the last fifth, 14 days ahead."""
-    frame = pl.read_csv(_data("vega_datasets/seattle-weather.csv")).select("date", "temp_max")
+    return _seattle(**settings)
+
+
+def seattle_sky(**settings: Any) -> dict[str, Any]:
+    """The same with the text column of the weather (rain, sun, ...) known ahead, as if foreseen rightly."""
+    return _seattle("weather", **settings)
+
+
+def _seattle(*future: str, **settings: Any) -> dict[str, Any]:
+    frame = pl.read_csv(_data("vega_datasets/seattle-weather.csv")).select("date", "temp_max", *future)
     cut = len(frame) * 4 // 5
-    return _measure(frame[:cut], frame[cut:], step=1, horizon=14, **settings)
+    return _measure(frame[:cut], frame[cut:], step=1, horizon=14, value="temp_max", future=future, **settings)
 
 
 def m3(period: str, **settings: Any) -> dict[str, Any]:
@@ -112,7 +134,9 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "m4_weekly": m4_weekly,
     "etth1": etth1,
     "walmart": walmart,
+    "walmart_names": walmart_names,
     "seattle": seattle,
+    "seattle_sky": seattle_sky,
     **{f"m3_{period.lower()}": partial(m3, period) for period in ("YEARLY", "QUARTERLY", "MONTHLY", "OTHER")},
 }
 

@@ -88,7 +88,8 @@ def fsdd_speakers(**settings: Any) -> dict[str, Any]:
 
 
 def live(**settings: Any) -> dict[str, Any]:
-    """Strings of three to eight test digits with pauses and noise, transcribed as they arrive."""
+    """Strings of three to eight test digits of one speaker, with pauses and noise, transcribed as they arrive;
+    and, as "mixed", of different speakers, whose levels differ by up to 20 dB."""
     train, test = official()
     runs = []
     for seed in SEEDS:
@@ -96,6 +97,7 @@ def live(**settings: Any) -> dict[str, Any]:
         model = elman.Transcriber.fit(table(train), live=True, seed=seed, progress=False, **settings)
         seconds = time.monotonic() - started
         runs.append(live_scores(model, strings(test)) | {"seconds": seconds})
+        runs[-1]["mixed live WER"] = live_scores(model, strings(test, mixed=True))["live WER"]
         runs[-1]["single digits"] = model.evaluate(table(test)).scores["exact"]
     names = runs[0].keys()
     return {name: statistics.mean(run[name] for run in runs) for name in names} | {"seeds": len(SEEDS)}
@@ -114,10 +116,12 @@ class Spoken(NamedTuple):
     ends: list[float]
 
 
-def strings(test: Sequence[Clip]) -> list[Spoken]:
+def strings(test: Sequence[Clip], mixed: bool = False) -> list[Spoken]:
     draw, each = random.Random(0), []
     for number in range(STRINGS):
-        chosen = [draw.choice(test) for _ in range(draw.randint(3, 8))]
+        speaker = draw.choice(test).speaker
+        own = [clip for clip in test if mixed or clip.speaker == speaker]
+        chosen = [draw.choice(own) for _ in range(draw.randint(3, 8))]
         parts, ends, at = [], [], 0
         for clip in chosen:
             pause = np.zeros(int(RATE * draw.uniform(*PAUSES)), np.float32)

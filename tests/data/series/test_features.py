@@ -50,7 +50,7 @@ def test_a_missing_covariate_keeps_its_last_value() -> None:
     np.testing.assert_allclose(known, [0, -1, -1, 1])
 
 
-def test_a_constant_covariate_and_an_unseen_text() -> None:
+def test_a_constant_covariate_and_an_unseen_text(caplog: pytest.LogCaptureFixture) -> None:
     constant = read_panel(FRAME | {"price": [3.0] * 80}, value="y", future=["price"])
     assert (Features.fit(constant, [40, 40]).known(constant, constant.series[0], 0, 40)[:, -1] == 0).all()
     features = Features.fit(PANEL, [40, 40])
@@ -58,6 +58,27 @@ def test_a_constant_covariate_and_an_unseen_text() -> None:
         FRAME | {"town": ["X"] * 40 + ["Z"] * 40}, value="y", future=["price"], static=["town", "size"]
     )
     assert [features.codes(s) for s in other.series] == [[1], [0]]
+    features.warn_of_new(PANEL)
+    assert not caplog.records
+    features.warn_of_new(other)
+    assert "column 'town' holds 'Z', which is no category of the model" in caplog.text
+
+
+def test_categories_are_inputs_of_0_and_1() -> None:
+    sky = ["sun", "rain", "sun", None, "fog", "rain", None, "sun", "new", "SUN"]
+    table = {"ds": [d.item() for d in DAYS[:10]], "y": [*range(8), None, None], "sky": sky}
+    panel = read_panel(table, value="y", future=["sky"])
+    features = Features.fit(panel, [8])
+    assert features.texts == (("sun", "rain", ""),)
+    known = features.known(panel, panel.series[0], -1, 12)[:, -features.width :].argmax(1)
+    assert known.tolist() == [0, 0, 1, 0, 2, 3, 1, 2, 0, 3, 0, 0], "before and after: the first and last"
+    encoded = features.encoded(panel)
+    assert encoded.series[0].future[:, 0].tolist() == [0, 1, 0, 2, 3, 1, 2, 0, 3, 0]
+    assert features.encoded(encoded) is encoded
+    again = read_panel(table, value="y", future=["sky"], texts=features.texts)
+    np.testing.assert_array_equal(again.series[0].future, encoded.series[0].future)
+    assert features.described(panel.columns) == ["Known ahead: sky ('sun', 'rain', empty, 1 other)."]
+    assert Features.from_json(json.loads(json.dumps(features.to_json()))) == features
 
 
 def test_json_and_back() -> None:

@@ -118,3 +118,13 @@ def test_years_become_dates_for_a_frequency_of_dates() -> None:
     read.check_unit(Frequency.parse("1y"))
     with pytest.raises(DataError, match="are dates, so the frequency cannot be '1'"):
         read.check_unit(Frequency.parse("1"))
+
+
+@pytest.mark.parametrize(("duplicates", "expected"), [("mean", "sun"), ("first", "rain"), ("last", "fog")])
+def test_texts_of_a_step_are_merged(duplicates: str, expected: str) -> None:
+    table = {"ds": [1, 1, 1, 1, 2], "y": [1.0, 2, 3, 4, 5], "p": ["rain", "sun", "sun", "fog", None]}
+    read = rows(table, duplicates=duplicates)
+    _, _, future = read.merged(read.groups()["y"], np.array([0, 0, 0, 0, 1]))
+    texts = read.texts[0]
+    assert texts is not None
+    assert [texts[int(code)] for code in future[:, 0]] == [expected, ""]

@@ -20,7 +20,7 @@ WITH_A_COVARIATE = read_panel(
 @pytest.mark.parametrize("whole", [WITH_A_COVARIATE, read_panel({"y": [1 / 3, 2.0]})])
 def test_parts_and_back_are_exact(whole: Panel) -> None:
     described, tensors = to_parts(whole, [float("nan")])
-    found, scales = from_parts(json.loads(json.dumps(described, allow_nan=False)), tensors)
+    found, scales = from_parts(json.loads(json.dumps(described, allow_nan=False)), tensors, whole.texts)
     assert np.isnan(scales[0])
     for one, other in zip(found.series, whole.series, strict=True):
         assert (one.name, one.start, one.static) == (other.name, other.start, other.static)

@@ -76,6 +76,14 @@ def test_a_pause_ends_an_utterance(live: Transcriber) -> None:
     assert texts(patient.push(samples) + patient.finish()) == "one two three"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_how_long_a_pause_ends_an_utterance_changes_no_word(live: Transcriber, seed: int) -> None:
+    """The end of an utterance, soon after a label, may lie within the next word."""
+    samples = sentence(SAID, seed)
+    patient = run(live.stream(rate=RATE, pause=5.0), samples, [800])
+    assert run(live.stream(rate=RATE, pause=0.1), samples, [800]) == patient
+
+
 def test_time_goes_on_between_utterances_and_begins_anew_after_the_end(live: Transcriber) -> None:
     samples, stream = sentence("one", 1), live.stream(rate=RATE)
     first = stream.push(samples) + stream.finish()

@@ -1,12 +1,14 @@
 """Inputs known for each step besides its value: calendar, covariates known ahead and static values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elman.data.series.categories import Categories, Texts, recoded, warn_of_new
+from elman.data.series.columns import Columns
 from elman.data.series.frequency import calendar
 from elman.data.series.holidays import check_country, holidays_of_steps
 from elman.data.series.panel import Panel, Series
@@ -20,7 +22,8 @@ class Features:
     """Scaling and encoding of stamps, covariates and static values, fitted on the past only."""
 
     cycles: tuple[str, ...]
-    future: tuple[tuple[float, float], ...]  # mean and standard deviation of each covariate
+    # Of each covariate, the categories, or mean and standard deviation.
+    future: tuple[Categories | tuple[float, float], ...]
     # Texts, of which "" stands for a missing one, or mean and standard deviation, of each static column.
     static: tuple[tuple[str, ...] | tuple[float, float], ...]
     holidays: str | None = None  # the country whose holidays count, such as "DE" or "US-CA"
@@ -33,10 +36,14 @@ class Features:
             check_country(holidays)
             holidays_of_steps(panel.local_stamps(panel.series[0], 0, 2), holidays)
         past = np.concatenate([s.future[:end] for s, end in zip(panel.series, ends, strict=True)])
+        covariates = zip(past.T, panel.texts, panel.columns.future, strict=True)
         columns = zip(*(s.static for s in panel.series), strict=True)
         return cls(
             panel.frequency.cycles(max(ends) * panel.frequency.seconds),
-            tuple(_moments(column) for column in past.T),
+            tuple(
+                _moments(past) if texts is None else Categories.fit(past, texts, column)
+                for past, texts, column in covariates
+            ),
             tuple(_values(column) for column in columns),
             holidays,
         )
@@ -51,23 +58,53 @@ class Features:
         dates = calendar(np.zeros(1, "datetime64[us]"), self.cycles)
         days = 0 if self.holidays is None else 2
         numbers = sum(not _is_texts(values) for values in self.static)
-        return int(dates.size) + days + len(self.future) + numbers
+        covariates = sum(one.width if isinstance(one, Categories) else 1 for one in self.future)
+        return int(dates.size) + days + covariates + numbers
+
+    @property
+    def texts(self) -> tuple[Texts | None, ...]:
+        """The texts of each covariate that is texts; None of one of numbers."""
+        return tuple(one.texts if isinstance(one, Categories) else None for one in self.future)
+
+    def described(self, columns: Columns) -> list[str]:
+        """Return sentences that name the covariates and their categories, as the user did."""
+        pairs = zip(columns.future, self.future, strict=True)
+        ahead = [f"{name} ({one})" if isinstance(one, Categories) else name for name, one in pairs]
+        parts = {"Known ahead": ahead, "Constant in a series": columns.static}
+        return [f"{title}: {', '.join(names)}." for title, names in parts.items() if names]
+
+    def encoded(self, panel: Panel) -> Panel:
+        """Return the panel with codes of these categories."""
+        if panel.texts == self.texts:
+            return panel
+        series = tuple(replace(s, future=self._recoded(panel, s)) for s in panel.series)
+        return replace(panel, series=series, texts=self.texts)
+
+    def _recoded(self, panel: Panel, series: Series) -> Array:
+        future = series.future.copy()
+        for i, (old, new) in enumerate(zip(panel.texts, self.texts, strict=True)):
+            if old is not None and new is not None:
+                future[:, i] = recoded(future[:, i], old, new)
+        return future
 
     def known(self, panel: Panel, series: Series, first: int, count: int) -> NDArray[np.float32]:
         """Return the inputs (count, F) from step `first` on, which may lie before or after the series.
 
-        A missing covariate takes its last known value, or its mean before the first. Of holidays there are
-        their numbers in a step and in the next.
+        A missing covariate takes its last known value, or before the first its mean or no category. Of
+        holidays there are their numbers in a step and in the next.
         """
         stamps = panel.stamps(series, first, count)
         columns = [calendar(stamps, self.cycles)]
         if self.holidays is not None:
             days = holidays_of_steps(panel.local_stamps(series, first, count + 2), self.holidays)
             columns.append(np.stack([days[:-1], days[1:]], 1).astype(np.float32))
-        for i, (mean, deviation) in enumerate(self.future):
-            covariate = _hold((series.future[:, i] - mean) / deviation)
-            steps = np.arange(first, first + count).clip(0, max(len(covariate) - 1, 0))
-            columns.append(covariate[steps, None].astype(np.float32))
+        steps = np.arange(first, first + count).clip(0, max(len(series.future) - 1, 0))
+        for one, covariate in zip(self.future, self._recoded(panel, series).T, strict=True):
+            if isinstance(one, Categories):
+                columns.append(one.inputs(_hold(covariate, -1.0)[steps]))
+            else:
+                held = _hold((covariate - one[0]) / one[1], 0.0)
+                columns.append(held[steps, None].astype(np.float32))
         for i, (value, fitted) in enumerate(zip(series.static, self.static, strict=True)):
             if isinstance(value, str) and not _is_texts(fitted):
                 column = panel.columns.static[i]
@@ -87,15 +124,27 @@ class Features:
         columns = zip(series.static, self.static, strict=True)
         return [1 + f.index(_text(v)) if _text(v) in f else 0 for v, f in columns if _is_texts(f)]
 
+    def warn_of_new(self, panel: Panel) -> None:
+        """Log a warning that names the static texts that training has not seen."""
+        cells = zip(*(series.static for series in panel.series), strict=True)
+        for column, texts, fitted in zip(panel.columns.static, cells, self.static, strict=True):
+            if _is_texts(fitted):
+                new = {_text(text) for text in texts} - {*map(str, fitted), ""}
+                warn_of_new(sorted(new), column, f"{panel.name}: ")
+
     def to_json(self) -> dict[str, Any]:
         holidays = {} if self.holidays is None else {"holidays": self.holidays}
-        return {"cycles": self.cycles, "future": self.future, "static": self.static} | holidays
+        future = [asdict(one) if isinstance(one, Categories) else one for one in self.future]
+        return {"cycles": self.cycles, "future": future, "static": self.static} | holidays
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Features":
         """Return the features whose `to_json` gave `value`. Raises ValueError for anything else."""
         features: Features = typed(cls, value, "features.json")
-        numbers = [*features.future, *(values for values in features.static if not _is_texts(values))]
+        covariates = [one for one in features.future if not isinstance(one, Categories)]
+        numbers = [*covariates, *(values for values in features.static if not _is_texts(values))]
+        if any(one.rest < 0 for one in features.future if isinstance(one, Categories)):
+            raise ValueError("features.json: a number of other texts must not be below 0")
         if not all(deviation > 0 for _, deviation in numbers):  # type: ignore[operator]  # no texts are left
             raise ValueError("features.json: a standard deviation must be above 0")
         return features
@@ -129,8 +178,8 @@ def _is_texts(fitted: tuple[str, ...] | tuple[float, float]) -> bool:
     return isinstance(fitted[0], str)
 
 
-def _hold(values: Array) -> Array:
-    """Fill missing values with the last known one, or 0 (the mean) before the first."""
+def _hold(values: Array, first: float) -> Array:
+    """Fill missing values with the last known one, or `first` before it."""
     observed = ~np.isnan(values)
     last = np.maximum.accumulate(np.where(observed, np.arange(len(values)), -1))
-    return np.asarray(np.where(last < 0, 0.0, values[last.clip(0)]))
+    return np.asarray(np.where(last < 0, first, values[last.clip(0)]))

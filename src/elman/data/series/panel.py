@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elman.data.series.categories import Texts
 from elman.data.series.columns import MERGE_ADVICE, Columns, find_columns, find_time
 from elman.data.series.frequency import Frequency
 from elman.data.series.infer import choose, first_step, infer_frequency, with_days
@@ -27,7 +28,7 @@ class Series:
     name: str
     start: np.generic
     values: Array  # (n,) NaN where missing; the first and the last are known
-    future: Array  # (m, F) covariates known ahead, with m >= n; NaN where missing
+    future: Array  # (m, F) covariates known ahead, or codes of texts, with m >= n; NaN where missing
     static: Static = ()  # one text or number per static column; None if missing
     nonnegative: bool = True  # whether no value before the first step was negative, as far as is known
 
@@ -43,6 +44,7 @@ class Panel:
     name: str
     fingerprint: str
     notes: tuple[str, ...] = ()  # sentences about irregular, missing or ambiguous data
+    texts: tuple[Texts | None, ...] = ()  # that codes of each covariate stand for; None: it is numbers
     whole_names: bool = False  # whether the names of the series are whole numbers, as forecasts return them
 
     @property
@@ -71,6 +73,7 @@ def read_panel(
     frequency: str | Frequency | None = None,
     duplicates: str = "error",
     clock: Clock | None = None,
+    texts: Sequence[Texts | None] | None = None,
 ) -> Panel:
     """Read series from a table in long form, with one row per series and stamp.
 
@@ -79,11 +82,13 @@ def read_panel(
         time, value, series: names of columns. They can be omitted if they are `ds`, `y` and `unique_id` or if
             only one column is possible. A table without a time column is one series of steps. Several columns
             may hold the parts of the time: `["year", "month"]`.
-        future: columns known ahead of time (holidays, prices), also in rows after the last value.
+        future: columns known ahead of time (holidays, prices), also in rows after the last value; numbers, or
+            texts, where fewer than half of the cells are numbers.
         static: columns with one value per series, text or number.
         frequency: as in `Frequency.parse`; inferred if None.
         duplicates: what several rows of one series and stamp become, a key of `AGGREGATES` or "error".
         clock: how to read the stamps, where they leave it open.
+        texts: the categories of each column of `future` that a model takes as texts.
 
     Raises:
         DataError: two rows hold the same stamp of one series, a stamp or number cannot be read, all values
@@ -100,7 +105,7 @@ def read_panel(
         frequency = Frequency.parse(frequency)
     if table.bad.skip:
         table = readable_rows(table, columns.time, columns.series)
-    rows = Rows.of(table, columns, clock, duplicates, frequency)
+    rows = Rows.of(table, columns, clock, duplicates, frequency, texts)
     table.bad.report(table.name, total - len(table.bad))
     groups = rows.groups()
     stamps = [rows.time.stamps[group] for group in groups.values()]
@@ -127,6 +132,7 @@ def read_panel(
         table.name,
         table.fingerprint,
         _shortened(notes),
+        rows.texts,
         columns.series is not None and table.frame[columns.series].dtype.is_integer(),
     )
 
@@ -142,7 +148,7 @@ def extend(panel: Panel, source: Any) -> Panel:
     table = series_table(source, time=panel.columns.time)
     columns = replace(panel.columns, value=panel.columns.future[0], static=())
     table.require(*columns.all)
-    rows = Rows.of(table, columns, panel.clock)
+    rows = Rows.of(table, columns, panel.clock, texts=panel.texts)
     rows.check_unit(panel.frequency)
     groups = rows.groups()
     if panel.columns.series is None and groups:

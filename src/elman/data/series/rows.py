@@ -1,7 +1,7 @@
 """Rows of a table in long form as arrays: stamps, values, covariates, names and static values."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from elman.data.series.categories import Texts, are_categories, read_codes, truth
 from elman.data.series.columns import MERGE_ADVICE, Columns, is_numeric
 from elman.data.series.frequency import Frequency
 from elman.data.series.infer import choose
@@ -42,7 +43,8 @@ class Rows:
 
     Attributes:
         values: (rows,) NaN where missing.
-        future: (rows, F) covariates known ahead.
+        future: (rows, F) covariates known ahead; codes of those that are texts.
+        texts: of each covariate that is texts, those that its codes stand for; None of one of numbers.
         names: of the series, None for a single one.
         static: a column of texts or numbers for each static column.
         duplicates: a key of `AGGREGATES`, or "error".
@@ -53,6 +55,7 @@ class Rows:
     time: StampColumn
     values: Array
     future: Array
+    texts: tuple[Texts | None, ...]
     names: pl.Series | None
     static: tuple[list[str | float | None], ...]
     duplicates: str
@@ -65,19 +68,23 @@ class Rows:
         clock: Clock | None,
         duplicates: str = "error",
         frequency: Frequency | None = None,
+        texts: Sequence[Texts | None] | None = None,
     ) -> "Rows":
-        """Read the rows; `clock` and `frequency` tell how to read stamps whose meaning is open."""
+        """Read the rows; `clock` and `frequency` tell how to read stamps whose meaning is open, and `texts`
+        which covariates are texts, and of which categories."""
         names = None if columns.series is None else pl.Series(table.texts(columns.series))
         codes = None if names is None else names.rank("dense").to_numpy().astype(np.int64) - 1
-        future = np.zeros((len(table), len(columns.future)))
-        for i, column in enumerate(columns.future):
-            future[:, i] = exact_numbers(table, column)
+        future, texts = _covariates(table, columns.future, texts)
+        is_covariate = columns.value in columns.future
         return cls(
             table,
             columns,
             _read_time(table, columns.time, codes, clock, frequency),
-            exact_numbers(table, columns.value),
+            future[:, columns.future.index(columns.value)]
+            if is_covariate
+            else exact_numbers(table, columns.value),
             future,
+            texts,
             names,
             tuple(_static_column(table, column) for column in columns.static),
             duplicates,
@@ -129,12 +136,15 @@ class Rows:
             last = np.append(first[1:], len(slots)) - 1
             return single, values[last], future[last]
         merge = AGGREGATES[self.duplicates]
-        merge_future = merge if self.duplicates in ("first", "last") else AGGREGATES["mean"]
+        one = self.duplicates in ("first", "last")
+        merges = [
+            merge if one else AGGREGATES["mean"] if texts is None else _most_frequent for texts in self.texts
+        ]
         frame = pl.DataFrame(
             {"slot": slots, "y": values, **{str(i): column for i, column in enumerate(future.T)}}
         )
         steps = frame.fill_nan(None).group_by("slot", maintain_order=True)
-        columns = [merge_future(pl.col(str(i))).alias(str(i)) for i in range(future.shape[1])]
+        columns = [merge_one(pl.col(str(i))).alias(str(i)) for i, merge_one in enumerate(merges)]
         found = steps.agg(merge(pl.col("y")).alias("y"), *columns).drop("slot")
         table = found.cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return single, table[:, 0].copy(), table[:, 1:].copy()
@@ -190,6 +200,30 @@ def exact_numbers(table: Table, column: str) -> Array:
                 "column, or round it."
             )
     return numbers
+
+
+def _covariates(
+    table: Table, columns: Sequence[str], fitted: Sequence[Texts | None] | None
+) -> tuple[Array, tuple[Texts | None, ...]]:
+    """Return the covariates (rows, F), and the texts of those that are texts: which these are, `fitted` or
+    else the cells tell."""
+    covariates = np.zeros((len(table), len(columns)))
+    texts: list[Texts | None] = []
+    for i, column in enumerate(columns):
+        as_texts = are_categories(table.frame[column]) if fitted is None else fitted[i] is not None
+        if as_texts:
+            covariates[:, i], own = read_codes(table, column, None if fitted is None else fitted[i])
+            texts.append(own)
+        else:
+            cells = truth(table.frame[column])
+            numeric = replace(table, frame=table.frame.with_columns(cells.alias(column)))
+            covariates[:, i] = exact_numbers(numeric, column)
+            texts.append(None)
+    return covariates, tuple(texts)
+
+
+def _most_frequent(cells: pl.Expr) -> pl.Expr:
+    return cells.drop_nulls().mode().min()
 
 
 def _read_time(

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, final
 import polars as pl
 
 from elman import artifact
+from elman.data.series.categories import Texts
 from elman.data.series.columns import find_columns
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel, extend, read_panel
@@ -115,7 +116,8 @@ class Forecaster(Task):
             time, value, series: columns of the stamps, the values and the names of the series; recognised
                 where only one column is possible. `time` may name the index, or several columns that hold the
                 parts of the time, such as `["year", "month"]`.
-            future: columns known ahead of time, such as holidays or prices; a forecast needs them ahead.
+            future: columns known ahead of time, such as holidays or prices; a forecast needs them ahead. They
+                hold numbers or categories, such as "rain" and "sun".
             static: columns with one text or number for each series.
             frequency: such as "1h", "30min", "1d", "1bd", "1mo"; inferred if None.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
@@ -260,7 +262,7 @@ class Forecaster(Task):
         Raises:
             DataError: the data can't be read, or have too little before the first cut-off.
         """
-        panel = self._read(data, header, skip_bad)
+        panel = self._read(data, header, skip_bad, None)
         starts = [origins(panel, series, self.horizon, cutoffs) for series in panel.series]
         past = cut_at(panel, [steps[0] if steps else None for steps in starts])
         choices = asdict(self.settings) | asdict(self.plan) | {"minutes": None}
@@ -347,7 +349,7 @@ class Forecaster(Task):
         features = Features.from_json(parts.files["features"])
         shape = read_shape(parts.settings["shape"], settings, features)
         calibration = read_calibration(parts.files["adjustment"], settings)
-        history, scales = from_parts(parts.files["series"], parts.tensors)
+        history, scales = from_parts(parts.files["series"], parts.tensors, features.texts)
         check_stamps(history, settings.kept_steps + shape.horizon)
         for series in history.series:
             features.known(history, series, 0, 1)  # raises for values of another kind or number
@@ -369,19 +371,21 @@ class Forecaster(Task):
             f"The network, {network_phrase(settings)}, looks back {settings.context} steps and "
             f"{counted(self.horizon, 'step')} ahead ({settings.mode}); quantiles: {quantiles} %."
         )
+        covariates = self.features.described(history.columns)
+        covariates.append(f"The forecast is {self.calibration.contributions}.")
         return Card(
             title=f"Forecaster of {history.columns.value}",
             data=f"{source['rows']} rows of {source['source']}: {series}, step {history.frequency}, "
             f"season {settings.season}",
-            network="\n- ".join([network, f"The forecast is {self.calibration.contributions}.", *self.notes]),
+            network="\n- ".join([network, *covariates, *self.notes]),
             held_out="the last horizons of every series",
             baseline="the naive forecasts, the last season and the last value; exponential smoothing; Theta",
             usage="model.predict()             # the steps after the training data\n"
             'model.predict("newer.csv")  # the steps after newer values',
         )
 
-    def _read(self, data: Any, header: bool, skip_bad: bool = False) -> Panel:
-        """Read series with the columns of the training data."""
+    def _read(self, data: Any, header: bool, skip_bad: bool, texts: Sequence[Texts | None] | None) -> Panel:
+        """Read series with the columns of the training data, and the categories `texts`."""
         history = self.history
         time, value = history.columns.time, history.columns.value
         table = series_table(data, header=header, time=time, value=value, skip_bad=skip_bad)
@@ -391,13 +395,17 @@ class Forecaster(Task):
             frequency=history.frequency,
             duplicates=self.settings.duplicates,
             clock=history.clock,
+            texts=texts,
         )
         _warn(panel.notes)
         return replace(panel, clock=history.clock)
 
     def _panel(self, data: Any, future: Any, header: bool, skip_bad: bool = False) -> Panel:
         """Read the series to forecast, each after its kept past; the training series if `data` is None."""
-        panel = self.history if data is None else continued(self.history, self._read(data, header, skip_bad))
+        panel = self.history
+        if data is not None:
+            panel = continued(panel, self._read(data, header, skip_bad, panel.texts))
+            self.features.warn_of_new(panel)
         return panel if future is None else extend(panel, future)
 
     def _forecast(self, panel: Panel, horizon: int | None) -> pl.DataFrame:
@@ -429,14 +437,14 @@ def _assemble(trained: Trained, panel: Panel, source: dict[str, Any]) -> Forecas
     settings = trained.predictor.settings
     season = settings.season
     assert season is not None
-    name = bare_name(panel.name)
+    name, encoded = bare_name(panel.name), trained.predictor.features.encoded(panel)
     return Forecaster(
         **vars(trained.predictor),
         source=source,
         validation=trained.validation,
         failure=trained.failure,
         plan=trained.plan,
-        history=replace(tail(panel, settings.kept_steps), name=name, notes=()),
+        history=replace(tail(encoded, settings.kept_steps), name=name, notes=()),
         scales=tuple(mase_scale(series.values, season) for series in panel.series),
         notes=tuple(note.replace(panel.name, name) for note in trained.notes) + bound_note(panel, settings),
     )

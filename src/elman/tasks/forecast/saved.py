@@ -8,6 +8,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 import numpy as np
 from torch import Tensor, float64, from_numpy
 
+from elman.data.series.categories import Texts
 from elman.data.series.columns import Columns
 from elman.data.series.features import Features
 from elman.data.series.frequency import Frequency, Unit
@@ -82,12 +83,17 @@ def to_parts(history: Panel, scales: Sequence[float]) -> tuple[dict[str, Any], d
     return description, tensors
 
 
-def from_parts(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Panel, tuple[float, ...]]:
-    """Invert `to_parts`. Raises ValueError for parts of other kinds or sizes."""
+def from_parts(
+    description: dict[str, Any], tensors: Mapping[str, Tensor], texts: tuple[Texts | None, ...]
+) -> tuple[Panel, tuple[float, ...]]:
+    """Invert `to_parts`; `texts` are those that codes of each covariate stand for, which the features know.
+    Raises ValueError for parts of other kinds or sizes."""
     parts = typed(_Description, description, "series.json")
     entries, kind, columns = parts["series"], parts["kind"], Columns(*parts["columns"])
     values = _split(tensors["history.values"], [one["values"] for one in entries], ())
     future = _split(tensors["history.future"], [one["future"] for one in entries], (len(columns.future),))
+    if len(columns.future) != len(texts):
+        raise ValueError(f"series.json has {len(columns.future)} covariates known ahead, not {len(texts)}")
     for one in entries:
         if not 1 <= one["values"] <= one["future"] or (one["scale"] is not None and one["scale"] <= 0):
             raise ValueError(f"series.json: the steps or the scale of series {one['name']!r:.60} can't be")
@@ -106,6 +112,7 @@ def from_parts(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> tu
         _clock(kind, parts.get("clock", {"form": "", "zone": None, "local": False})),
         parts["name"],
         parts["fingerprint"],
+        texts=texts,
         whole_names=parts.get("whole_names", False),
     )
     return panel, tuple(float("nan") if one["scale"] is None else one["scale"] for one in entries)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from elman.data.series.categories import code, warn_of_new
 from elman.data.series.panel import Panel, Series, extend, read_moments
 from elman.data.series.rows import MAX_SIZE
 from elman.data.series.stamps import format_stamp
@@ -39,12 +40,12 @@ class ForecastStream:
         return self._panel.series[0]
 
     @entry
-    def push(self, value: float | None, stamp: Any = None, **future: float) -> None:
+    def push(self, value: float | None, stamp: Any = None, **future: float | str | None) -> None:
         """Append a value, or None if it is missing.
 
         Args:
             stamp: its time stamp, if it is not the next step; the steps between have no value.
-            future: this step's covariates known ahead, by column.
+            future: this step's covariates known ahead, by column: numbers, or texts of categories.
 
         Raises:
             DataError: a value that is not finite, or a stamp that is not after the last.
@@ -55,7 +56,7 @@ class ForecastStream:
             names = ", ".join(columns) or "none"
             raise UsageError(f"there is no covariate {unknown[0]!r} known ahead; there are: {names}.")
         number = float("nan") if value is None else _finite(value)
-        covariates = {columns.index(name): _finite(covariate) for name, covariate in future.items()}
+        covariates = {columns.index(name): self._covariate(name, one) for name, one in future.items()}
         slot = self._slot(stamp)
         self._make_room(slot)
         values, ahead = self._series.values, self._series.future
@@ -78,6 +79,15 @@ class ForecastStream:
             raise DataError("the stream has no value yet; push at least one before asking for a forecast.")
         panel = self._panel if future is None else extend(self._panel, future)
         return self._forecast(panel, horizon)
+
+    def _covariate(self, column: str, value: Any) -> float:
+        """Return a covariate as a number, or the code of a text."""
+        texts = self._panel.texts[self._panel.columns.future.index(column)]
+        if texts is None:
+            return _finite(value)
+        number = code(value, texts)
+        warn_of_new([str(value)] if number == len(texts) else [], column)
+        return number
 
     def _slot(self, stamp: Any) -> int:
         """Return the step in memory of a stamp."""

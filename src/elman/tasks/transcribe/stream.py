@@ -25,8 +25,9 @@ from elman.tasks.transcribe.network import FrontStream, TranscriberNet
 from elman.tasks.transcribe.recogniser import EDGE_SECONDS, VOICE_MARGIN, as_word, has_voice
 from elman.tasks.transcribe.text import BLANK, SPACE, Word, text_of
 
-CHUNK_STEPS: Final = 64  # read at once: an utterance that ends among them costs no more than that again
-EMPTY_SECONDS: Final = 5.0  # without a word, after which the network begins anew
+CHUNK_STEPS: Final = 64  # read at once; where the network begins anew, at most so many are read twice
+# Without a label, after which the network begins anew. Sooner it might be in a word, whose label comes late.
+EMPTY_SECONDS: Final = 5.0
 MAX_PAUSE: Final = 10.0
 LONGEST: Final = 120.0
 
@@ -88,12 +89,13 @@ class TranscriberStream:
             self._voice.reset()
         self._tokens: list[Token] = []  # committed ones of a word that may go on
         self._utterances, self._begun = 0, False
+        self._state: Any = None
+        self._silent = 0  # steps since the last label
         self._begin()
 
     def _begin(self) -> None:
         """Begin an utterance."""
-        self._state: Any = None
-        self._steps, self._silent, self._spoken = 0, 0, False
+        self._steps, self._spoken = 0, False
         self._said: list[Word] = []
 
     @property
@@ -158,27 +160,35 @@ class TranscriberStream:
             x = self._front.push(self._normal.push(torch.cat(parts)), end)
             while len(x):
                 log_probs, state = self._network.run(x[:CHUNK_STEPS], self._state)
-                used, ends = self._until_endpoint(log_probs.argmax(1).tolist())
-                words += self._words(self._search.push(log_probs[:used]))
-                x = x[used:]
-                if ends:
-                    words += self._end_utterance()
-                else:
-                    self._state = state
+                labels = log_probs.argmax(1).tolist()
+                empty = self._until_empty(labels)
+                used = len(labels) if empty is None else empty
+                words += self._heard(log_probs[:used], labels[:used])
+                self._state, x = (state if empty is None else None), x[used:]
         return words
 
-    def _until_endpoint(self, labels: Sequence[int]) -> tuple[int, bool]:
-        """Return how many steps belong to this utterance, and whether it ends there."""
+    def _until_empty(self, labels: Sequence[int]) -> int | None:
+        """Return after how many steps the network begins anew, None if not among these."""
+        silent = self._silent
+        for k, label in enumerate(labels, 1):
+            silent = silent + 1 if label == BLANK else 0
+            if silent and silent % self._empty_steps == 0:
+                return k
+        return None
+
+    def _heard(self, log_probs: Tensor, labels: Sequence[int]) -> list[Word]:
+        """Return the words that steps make certain; an utterance may end among them."""
+        words, start = list[Word](), 0
         for k, label in enumerate(labels, 1):
             self._steps += 1
             self._silent = self._silent + 1 if label == BLANK else 0
             self._spoken = self._spoken or label != BLANK
-            limit = self._pause_steps if self._spoken else self._empty_steps
-            if self._steps > self._most_steps:
-                limit = min(limit, 1 + self._pause_steps // 5)
-            if self._silent >= limit:
-                return k, True
-        return len(labels), False
+            too_long = self._steps > self._most_steps
+            limit = 1 + self._pause_steps // 5 if too_long else self._pause_steps
+            if self._spoken and self._silent >= limit:
+                words += self._words(self._search.push(log_probs[start:k])) + self._end_utterance()
+                start = k
+        return words + self._words(self._search.push(log_probs[start:]))
 
     def _end_utterance(self) -> list[Word]:
         words = self._words(ended(self._search), complete=True)
