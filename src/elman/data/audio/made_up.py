@@ -27,7 +27,8 @@ LEVEL: Final = 0.01  # of its noise; 1 is full scale
 ONSETS: Final = ("", *"bdfghklmnprstvwz", "ch", "sh", "br", "dr", "fl", "gr", "kl", "pl", "st", "tr")
 VOWELS: Final = ("a", "e", "i", "o", "u", "ai", "ee", "oo", "ou")
 CODAS: Final = ("", "", "", *"bdgklmnprst", "nd", "st")
-SYLLABLES, WORDS = (1, 3), (1, 5)
+# Of a word, and words of a text. A shorter word may sound like a phrase, which then was not to be written.
+SYLLABLES, WORDS = (2, 4), (1, 4)
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class SpeechProblem:
         if flat:
             stride = unwrapped(model, TranscriberNet).stride
             loss = loss + flat * flat_loss(log_probs, steps.tolist(), ids, EDGE_FRAMES // stride)
-        return loss, float(sum(map(len, ids))), None
+        return loss, float(max(sum(map(len, ids)), 1)), None
 
     def normalised(self, features: Tensor) -> Tensor:
         return self.normaliser(with_edges(features))
