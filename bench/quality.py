@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import quality_chat
 import quality_language
+import quality_pretrained
 import quality_scope
 import quality_series
 import quality_speech
@@ -21,7 +22,7 @@ import quality_text
 import quality_translate
 
 MODULES: Final = (
-    *(quality_text, quality_scope, quality_series, quality_speech),
+    *(quality_text, quality_pretrained, quality_scope, quality_series, quality_speech),
     *(quality_language, quality_translate, quality_chat),
 )
 RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {

@@ -88,8 +88,8 @@ def fsdd_speakers(**settings: Any) -> dict[str, Any]:
 
 
 def live(**settings: Any) -> dict[str, Any]:
-    """Strings of three to eight test digits of one speaker, with pauses and noise, transcribed as they arrive;
-    and, as "mixed", of different speakers, whose levels differ by up to 20 dB."""
+    """Strings of three to eight test digits of one speaker, with pauses and noise, transcribed live; and, as
+    "mixed", of different speakers, whose levels differ by up to 20 dB."""
     train, test = official()
     runs = []
     for seed in SEEDS:

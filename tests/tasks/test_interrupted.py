@@ -5,6 +5,7 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,20 @@ def fit_text(folder: Path, **more: Any) -> Any:
     )
 
 
+@cache
+def language() -> elman.LanguageModel:
+    texts = {"text": [f"{text} {k}" for k, text in enumerate(TEXTS * 3)]}
+    return elman.LanguageModel.fit(texts, text="text", tokenizer="word", embedding=4, bptt=8, **SMALL)
+
+
 FITS: dict[str, Callable[..., Any]] = {
     "classify": lambda folder, **more: elman.Classifier.fit(
         {"text": TEXTS, "label": [text.split()[3] for text in TEXTS]},
         folder=folder, batch_size=16, **SMALL, **more,
+    ),
+    "classify from a language model": lambda folder, **more: elman.Classifier.fit(
+        {"text": TEXTS, "label": [text.split()[3] for text in TEXTS]},
+        folder=folder, batch_size=16, pretrained=language(), epochs=3, progress=False, **more,
     ),
     "forecast": lambda folder, **more: elman.Forecaster.fit(
         SERIES, horizon=4, batch_size=16, folder=folder, **SMALL, **more

@@ -81,6 +81,7 @@ class Source(TypedDict):
     valid: NotRequired[str | None]  # the fingerprint of the validation data
     column: NotRequired[str]
     columns: NotRequired[tuple[str, str]]
+    pretrained: NotRequired[RawText]  # likewise, of the model that training started from
 
 
 DRAWS: Final = (Tensor.normal_, Tensor.uniform_)

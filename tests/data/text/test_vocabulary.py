@@ -11,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.data.text import vocabulary as module
+from elman.data.text.tokenizers import WordTokenizer
 from elman.data.text.vocabulary import (
     END,
     MAX_WORD_LETTERS,
     UNKNOWN,
     AnyVocabulary,
     Vocabulary,
+    VocabularyTokenizer,
+    any_tokenizer_from_json,
     build_vocabulary,
     empty_vocabulary,
     vocabulary_from_json,
@@ -306,15 +309,16 @@ def test_a_text_with_its_own_unknown_word_keeps_its_rare_ones() -> None:
     assert build_vocabulary("space", ["once twice twice"], 9, 2).encode("once").tolist() == [UNKNOWN]
 
 
-@pytest.mark.parametrize(
-    "vocabulary",
-    [vocabulary_of("character", "ab"), vocabulary_of("word", "a b"), vocabulary_of("space", "a b"), SUBWORDS],
-)
-def test_json_gives_the_vocabulary_back(vocabulary: AnyVocabulary) -> None:
-    again = vocabulary_from_json(vocabulary.to_json())
-    assert again.to_json() == vocabulary.to_json()
-    assert (again.kind, len(again)) == (vocabulary.kind, len(vocabulary))
-    assert again.encode("b a").tolist() == vocabulary.encode("b a").tolist()
+def test_a_tokenizer_of_another_task_gives_the_same_ids() -> None:
+    text, vocabulary = "b a, ab ", Vocabulary("word", (" a", " b", ","))
+    tokenizer = VocabularyTokenizer(vocabulary)
+    for same in (tokenizer, any_tokenizer_from_json(tokenizer.to_json())):
+        assert same.encode(text) == vocabulary.encode(text).tolist()
+        assert same.tokens(text) == vocabulary.pieces(text)
+        assert same.stable_prefix(text) == vocabulary.stable_prefix(text)
+        assert len(same) == len(vocabulary)
+    words = WordTokenizer(("a", "b"))
+    assert any_tokenizer_from_json(words.to_json()) == words
 
 
 @pytest.mark.parametrize(

@@ -159,9 +159,10 @@ def test_damaged_phrases_are_refused(model: Classifier, tmp_path: Path) -> None:
 
 
 def test_familiar_texts(model: Classifier) -> None:
-    texts = ["the plot was not bad", "the plot was zebra", "zebra quagga", ""]
+    texts = ["the plot was not bad", "bad", "the plot was zebra", "zebra quagga", ""]
     shares = model.familiar(texts)
-    assert shares[0] == 1 and 0 < shares[1] < 1 and shares[2:] == [0, 0]
+    assert shares[:2] == [1, 0.5], "no training text begins with bad"
+    assert 0 < shares[2] < 1 and shares[3:] == [0, 0]
     assert model.familiar({"text": texts}) == shares and model.familiar(texts[1]) == shares[1]
     with pytest.raises(UsageError):
         model.familiar(3)

@@ -19,6 +19,7 @@ from elman.data.text.tokenizers import (
     RESERVED,
     UNKNOWN,
     SubwordTokenizer,
+    Tokenizer,
     check_size,
     commonest,
     tokenizer_from_json,
@@ -192,6 +193,40 @@ class SubwordVocabulary:
 
 
 AnyVocabulary = Vocabulary | SubwordVocabulary
+
+
+@dataclass(frozen=True)
+class VocabularyTokenizer:
+    """A language model's words as the `Tokenizer` of another task. Id 0, which no text holds, is padding
+    there."""
+
+    vocabulary: Vocabulary
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self.vocabulary.encode(text).tolist()
+        return ids
+
+    def tokens(self, text: str) -> list[str]:
+        return self.vocabulary.pieces(text)
+
+    def stable_prefix(self, text: str) -> int:
+        return self.vocabulary.stable_prefix(text)
+
+    def to_json(self) -> dict[str, Any]:
+        return self.vocabulary.to_json()
+
+
+def any_tokenizer_from_json(value: Any) -> Tokenizer:
+    """Return the tokenizer whose `to_json` returned `value`, of a classifier's own or of a language model's.
+    Raises ArtifactError for anything else."""
+    if isinstance(value, dict) and "tokens" in value:
+        vocabulary = vocabulary_from_json(value)
+        if isinstance(vocabulary, Vocabulary):
+            return VocabularyTokenizer(vocabulary)
+    return tokenizer_from_json(value)
 
 
 def vocabulary_from_json(value: Any) -> AnyVocabulary:

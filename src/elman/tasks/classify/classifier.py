@@ -14,22 +14,23 @@ from elman import artifact
 from elman.data.batches import text_hashes
 from elman.data.table.frames import column_name
 from elman.data.table.table import read_table
-from elman.data.text.tokenizers import Tokenizer, tokenizer_from_json
+from elman.data.text.tokenizers import Tokenizer
+from elman.data.text.vocabulary import any_tokenizer_from_json
 from elman.errors import UsageError
 from elman.tasks.classify.answers import LabelAnswer, LabelsAnswer, arriving, make_answer
 from elman.tasks.classify.baseline import BagOfWords
 from elman.tasks.classify.blend import Blend
-from elman.tasks.classify.examples import encode, read_corpus, read_examples, scoring_notes, start_token
-from elman.tasks.classify.label_column import require_one_kind
+from elman.tasks.classify.examples import corpus_of, encode, read_examples, scoring_notes, start_token
 from elman.tasks.classify.labels import BAG, Label, Labels, check_separator, shares
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.network import Ensemble
 from elman.tasks.classify.ngrams import check_phrases
+from elman.tasks.classify.pretrained import read_start
 from elman.tasks.classify.problem import class_log_probabilities, class_probabilities
 from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, check_share, evaluation_of
 from elman.tasks.classify.settings import Settings
 from elman.tasks.classify.stream import ClassifierStream
-from elman.tasks.classify.train import train
+from elman.tasks.classify.train import Trained, train
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import overlap_note
 from elman.tasks.inputs import read_texts
@@ -103,6 +104,7 @@ class Classifier(Task):
         skip_bad: bool = False,
         stream: bool = False,
         separator: str | None = None,
+        pretrained: Any = None,
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -121,36 +123,41 @@ class Classifier(Task):
             stream: whether to read texts forwards only (`bidirectional=False`), so that the model can stream.
             separator: what separates several labels of a text in its cell, such as ";". A column of lists
                 needs none. An empty list, or with a separator an empty cell, is a text without a label.
+            pretrained: a `LanguageModel` of words, or the folder of one, whose vocabulary, embedding and
+                layers the networks start from, so that they read forwards. The classifier does without it.
         """
         started = monotonic()
-        check_separator(separator)
         if stream and settings.setdefault("bidirectional", False):
             raise UsageError("a model that reads texts from both ends can't stream: leave one of them out")
         split_choices(settings, Settings)  # before a long file is read
+        start = None if pretrained is None else read_start(pretrained)
+        if start is not None:
+            settings = start.choices(settings)
         if folder is not None:
             artifact.check_destination(folder)
-        require_one_kind(data, label)
-        valid_table = None if valid is None else read_table(valid, header=header, skip_bad=skip_bad)
-        table = read_table(data, header=header, skip_bad=skip_bad)
-        corpus = read_corpus(table, valid_table, text, label, separator)
-        identity = {"data": table.fingerprint, "separator": separator}
-        identity["valid"] = None if valid_table is None else valid_table.fingerprint
-        trained = train(corpus, settings, identity, started, folder=folder, resume=resume, progress=progress)
-        model = cls(
+        corpus = corpus_of(data, valid, text, label, separator, header=header, skip_bad=skip_bad)
+        options: dict[str, Any] = {"folder": folder, "resume": resume, "progress": progress}
+        trained = train(corpus, settings, started, start=start, **options)
+        source = corpus.source | ({} if start is None else {"pretrained": start.name})
+        model = cls._of(trained, source, (column_name(text), column_name(label)))
+        trained.run.keep(partial(model.save, overwrite=True))
+        return model
+
+    @classmethod
+    def _of(cls, trained: Trained, source: dict[str, Any], columns: tuple[str, str]) -> "Classifier":
+        return cls(
             network=trained.network,
             settings=trained.settings,
-            source=corpus.source,
+            source=source,
             validation=trained.validation,
             failure=trained.failure,
             baseline=trained.linear,
             blend=trained.blend,
             tokenizer=trained.tokenizer,
             labels=trained.labels,
-            columns=(column_name(text), column_name(label)),
+            columns=columns,
             train_hashes=trained.train_hashes,
         )
-        trained.run.keep(partial(model.save, overwrite=True))
-        return model
 
     @classmethod
     def check_data(
@@ -167,9 +174,8 @@ class Classifier(Task):
         table = read_table(test, header=header, skip_bad=skip_bad)
         table.require(text, label)
         if data is not None:
-            check_separator(separator)
-            train_table = read_table(data, header=header, skip_bad=skip_bad)
-            read_examples(table, text, label, read_corpus(train_table, None, text, label, separator).labels)
+            corpus = corpus_of(data, None, text, label, separator, header=header, skip_bad=skip_bad)
+            read_examples(table, text, label, corpus.labels)
 
     @entry
     def evaluate(
@@ -255,7 +261,8 @@ class Classifier(Task):
     @entry
     def familiar(self, data: Any) -> Any:
         """Return how familiar a text is, or a list for several texts: the share of its words and pairs of
-        neighbouring words that training has seen, from 0 to 1; 0 of an empty text. It is low for a text about
+        neighbouring words that training has seen, from 0 to 1; 0 of an empty text. The start of a text counts
+        as a neighbour of its first word, since it tells much in short texts. It is low for a text about
         something else. A text of the usual kind that none of the labels fits may have a high one; there the
         probability of the answer tells more.
 
@@ -324,7 +331,7 @@ class Classifier(Task):
 
     @classmethod
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
-        tokenizer = tokenizer_from_json(parts.files["vocabulary"])
+        tokenizer = any_tokenizer_from_json(parts.files["vocabulary"])
         labels = Labels.from_json(parts.files["labels"])
         columns = typed(Columns, parts.settings["columns"], "columns")
         sizes = start_token(tokenizer) + 1, len(labels.classes)
@@ -360,7 +367,9 @@ class Classifier(Task):
         count = self.settings.networks
         kind = network_phrase(self.settings)
         which = f"The network, {kind}," if count == 1 else f"The mean of {count} networks, each {kind},"
-        facts = [str(self.blend)] if self.blend else []
+        begun = source.get("pretrained")
+        facts = [] if begun is None else [f"It started from a language model of {begun}."]
+        facts += [str(self.blend)] if self.blend else []
         if self.labels.several:
             facts.append(
                 f"A text has any number of {len(self.labels.classes)} labels: those with a probability of at "

@@ -10,11 +10,18 @@ import torch
 from torch import Tensor
 
 from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
-from elman.data.table.table import Table
+from elman.data.table.table import Table, read_table
 from elman.data.text.tokenizers import Tokenizer
 from elman.errors import DataError, counted
-from elman.tasks.classify.label_column import by_value, has_lists, in_order, read_cells, whole_lists
-from elman.tasks.classify.labels import Labels, members, strata
+from elman.tasks.classify.label_column import (
+    by_value,
+    has_lists,
+    in_order,
+    read_cells,
+    require_one_kind,
+    whole_lists,
+)
+from elman.tasks.classify.labels import Labels, check_separator, members, strata
 from elman.tasks.evaluation import few_note
 
 MIN_ROWS: Final = 10
@@ -61,7 +68,7 @@ class Corpus:
     Attributes:
         examples: those of the table, and after them those of `valid`.
         rows: number of those of the table.
-        source: name, fingerprint and rows of the table.
+        source: name, fingerprint and rows of the table, and the fingerprint of `valid`.
         valid: name of the validation table, if there is one.
     """
 
@@ -94,6 +101,17 @@ class Corpus:
         return folds
 
 
+def corpus_of(
+    data: Any, valid: Any, text: str, label: str, separator: str | None, *, header: bool, skip_bad: bool
+) -> Corpus:
+    """Read what `Classifier.fit` is given."""
+    check_separator(separator)
+    require_one_kind(data, label)
+    held_out = None if valid is None else read_table(valid, header=header, skip_bad=skip_bad)
+    table = read_table(data, header=header, skip_bad=skip_bad)
+    return read_corpus(table, held_out, text, label, separator)
+
+
 def read_corpus(
     table: Table, valid: Table | None, text: str, label: str, separator: str | None = None
 ) -> Corpus:
@@ -116,7 +134,8 @@ def read_corpus(
     if valid is not None:
         held_out = read_examples(valid, text, label, labels)
         examples = Examples(train.texts + held_out.texts, torch.cat([train.labels, held_out.labels]))
-    source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
+    source: dict[str, Any] = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
+    source["valid"] = None if valid is None else valid.fingerprint
     return Corpus(labels, examples, len(train.texts), source, None if valid is None else valid.name)
 
 

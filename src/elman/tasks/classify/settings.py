@@ -31,6 +31,7 @@ class Arguments:
     header: bool = argument(True, "Whether the first line names the columns", bool)
     skip_bad: bool = skip_bad()
     stream: bool = argument(False, "Read forwards only, so that the model can stream", bool)
+    pretrained: Any = argument(None, "Folder of a language model of words to start from")
     separator: str | None = argument(None, 'What separates several labels of a text, such as ";"')
 
 

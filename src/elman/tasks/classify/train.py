@@ -28,6 +28,7 @@ from elman.tasks.classify.labels import BOTH, Labels
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.linear_fit import fit_linear
 from elman.tasks.classify.network import Ensemble
+from elman.tasks.classify.pretrained import Start
 from elman.tasks.classify.problem import LabelProblem, class_weights, held_out_log_probabilities
 from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, evaluation_of
 from elman.tasks.classify.settings import Settings, defaults
@@ -65,6 +66,7 @@ class TrainingData:
     Attributes:
         learned: the texts that some network learns from.
         weights: of each answer: what a text of it counts.
+        start: the language model from which the networks start, if they do.
     """
 
     corpus: Corpus
@@ -74,16 +76,20 @@ class TrainingData:
     tokenizer: Tokenizer
     encoded: Encoded
     weights: Tensor
+    start: Start | None
 
     @classmethod
-    def of(cls, corpus: Corpus, choices: Mapping[str, Any]) -> "TrainingData":
+    def of(cls, corpus: Corpus, choices: Mapping[str, Any], start: Start | None) -> "TrainingData":
         settings, plan = split_choices(dict(choices), Settings, defaults(corpus.rows, dict(choices)))
         folds = corpus.folds(settings.networks, plan.seed)
         learned = corpus.examples.take(sorted(set().union(*(fold.train for fold in folds))))
-        tokenizer = make_tokenizer(settings, learned.texts)
+        if start is not None:
+            start.check(corpus)
+        tokenizer = make_tokenizer(settings, learned.texts) if start is None else start.tokenizer
         balanced = settings.class_weights == "balanced"
         weights = class_weights(learned.labels, len(corpus.labels.classes), balanced)
-        return cls(corpus, choices, folds, learned, tokenizer, corpus.examples.encoded(tokenizer), weights)
+        encoded = corpus.examples.encoded(tokenizer)
+        return cls(corpus, choices, folds, learned, tokenizer, encoded, weights, start)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -120,6 +126,8 @@ class TrainingData:
         phrases, tables = self.evidence
         network = Ensemble(settings, *self.sizes, labels.several, phrases)
         for member, fold, own in zip(network.members, self.folds, tables, strict=True):
+            if self.start is not None:
+                self.start.begin(member)
             texts = self.encoded.take(fold.train).texts
             member.begin_training(occurring(texts, self.sizes[0]), plan.batch_size, own)
         score = "macro_f1" if settings.class_weights == "balanced" else "accuracy"
@@ -134,21 +142,24 @@ class TrainingData:
 def train(
     corpus: Corpus,
     choices: Mapping[str, Any],
-    identity: Mapping[str, Any],
     started: float,
     *,
+    start: Start | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = False,
 ) -> Trained:
-    """Train on a corpus; `choices` are fields of `Settings` and `Plan`, and `identity` says which data they
-    are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
-    data = TrainingData.of(corpus, choices)
+    """Train on a corpus; `choices` are fields of `Settings` and `Plan`, whose minutes count since `started`,
+    in seconds of `time.monotonic`."""
+    data = TrainingData.of(corpus, choices, start)
     settings, plan = split_choices(dict(choices), Settings, defaults(corpus.rows, dict(choices)))
     chosen_before(plan.minutes, folder, resume)  # refuses what can't be, before the linear model takes time
     # in minutes, the network gets the time that is left
     linear_first = None if plan.minutes is None else data.linear(progress)
     sizes = smaller({"hidden": settings.hidden}, dict(choices))
+    identity = {name: corpus.source[name] for name in ("fingerprint", "valid")}
+    identity |= {"separator": corpus.labels.separator}
+    identity |= {} if start is None else {"pretrained": start.fingerprint}
     # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
     run, (network, _, plan, settings) = run_in_time(
         data.trial,
