@@ -42,8 +42,8 @@ def test_a_line_keeps_the_middle(seed: int) -> None:
         return power(through_line(tone(hertz), RATE, np.random.default_rng(seed))) / power(tone(hertz))
 
     assert kept(20) < 1e-3
-    assert 0.3 < kept(1_000) < 3
-    assert kept(2_500) > 0.3
+    assert 0.1 < kept(1_000) < 10
+    assert kept(2_500) > 0.1
 
 
 def test_the_same_draws_give_the_same_sound() -> None:
