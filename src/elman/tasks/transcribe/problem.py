@@ -75,13 +75,14 @@ class SpeechProblem:
         return share([[groups[i] for i in batch] for batch in batches if len(batch) >= world], rank, world)
 
     def _groups(self, epoch: int) -> list[Group]:
-        """Return each recording once. From single ones as they are, labels are learned fast."""
+        """Return each recording once. From single ones as they are, labels are learned fast; those without
+        a label come after that."""
         grown = min(max((epoch / self.plan.epochs - PLAIN) / GROWING, 0.0), 1.0)
         strength, most = grown if self.augment else 0.0, 1 + round((self.joined - 1) * grown)
         pause = round(PAUSE_FRAMES * grown) if self.joined > 1 else 0
         flat = max(1 - epoch / (PLAIN * self.plan.epochs), 0.0)
         rng = np.random.default_rng([self.plan.seed, epoch, 1])
-        rows = rng.permutation(len(self.train)).tolist()
+        rows = [row for row in rng.permutation(len(self.train)).tolist() if not flat or self.train.ids[row]]
         groups = []
         while rows:
             count = 1 if most == 1 or rng.random() < 0.5 else int(rng.integers(2, most + 1))
