@@ -59,6 +59,7 @@ class Call(NamedTuple):
     reset: Tensor | None = None  # (T, B) bool: a new sequence starts here
     batch_sizes: Tensor | None = None  # (T) int64 on the CPU
     every_state: bool = False
+    note: Any = None  # an `elman.engine.record.LayerPass` of one layer in one direction, with every_state
 
 
 class Noise(NamedTuple):

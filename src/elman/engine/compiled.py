@@ -12,6 +12,7 @@ from elman.cells import Cell
 from elman.engine import eager, operator, recompute, torch_internals
 from elman.engine.call import Arguments, Call, Noise, Result, Spec, Stack, State, Weights, flatten, taken
 from elman.engine.cpu import host, passes
+from elman.engine.record import LayerPass
 
 HALVES: Final = (torch.float16, torch.bfloat16)
 
@@ -81,6 +82,8 @@ def scan(
         return operator.scan(spec, arguments, keep)
     if not keep:
         return passes.forward(spec, arguments, keep=False)[0]
+    if call.note is not None:
+        return spec.result(_NotedScan.apply(spec, call.note, *flatten(arguments)))  # type: ignore[no-untyped-call]
     function = recompute.Scan if recomputed else _Scan
     return spec.result(function.apply(spec, *flatten(arguments)))  # type: ignore[no-untyped-call]
 
@@ -105,13 +108,40 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     @torch_internals.without_autocast
     def backward(ctx: Any, *upstream: Any) -> Any:
-        spec, saved = ctx.spec, ctx.saved_tensors  # once: reading it may compute it
-        arguments, trace = spec.arguments(saved[: ctx.count]), spec.trace(saved[ctx.count :])
-        request = spec.result(upstream), spec.arguments(ctx.needs_input_grad[1:])
-        if torch.is_grad_enabled():  # the gradients will be differentiated, for which there is no kernel
-            return (None, *flatten(eager.gradients(spec, arguments, *request)))
-        try:
-            ctx.fresh.pop()  # which one of several threads can do
-        except IndexError:  # the first backward pass has overwritten what the forward pass kept
-            trace = passes.forward(spec, arguments, keep=True)[1]
-        return (None, *flatten(passes.backward(spec, arguments, trace, *request)))
+        return (None, *flatten(_gradients(ctx, upstream, ctx.needs_input_grad[1:])))
+
+
+class _NotedScan(torch.autograd.Function):
+    """(spec, where to note, *flat Arguments) → flat Result."""
+
+    @staticmethod
+    def forward(ctx: Any, spec: Spec, note: LayerPass, *tensors: Any) -> tuple[Tensor, ...]:
+        result, trace = passes.forward(spec, spec.arguments(tensors), keep=True)
+        ctx.spec, ctx.note, ctx.count, ctx.fresh = spec, note, len(tensors), [True]
+        ctx.save_for_backward(*tensors, *flatten(trace))
+        ctx.set_materialize_grads(False)
+        return tuple(flatten(result))
+
+    @staticmethod
+    @torch_internals.without_autocast
+    def backward(ctx: Any, *upstream: Any) -> Any:
+        needed, noted = ctx.needs_input_grad[2:], list[Tensor]()
+        gradients = _gradients(ctx, upstream, needed, None if torch.is_grad_enabled() else noted)
+        if noted:
+            ctx.note.note(tuple(noted))
+        return (None, None, *flatten(gradients))
+
+
+def _gradients(
+    ctx: Any, upstream: tuple[Any, ...], needed: tuple[bool, ...], noted: list[Tensor] | None = None
+) -> Arguments[Tensor | None]:
+    spec, saved = ctx.spec, ctx.saved_tensors  # once: reading it may compute it
+    arguments, trace = spec.arguments(saved[: ctx.count]), spec.trace(saved[ctx.count :])
+    request = spec.result(upstream), spec.arguments(needed)
+    if torch.is_grad_enabled():  # the gradients will be differentiated, for which there is no kernel
+        return eager.gradients(spec, arguments, *request)
+    try:
+        ctx.fresh.pop()  # which one of several threads can do
+    except IndexError:  # the first backward pass has overwritten what the forward pass kept
+        trace = passes.forward(spec, arguments, keep=True)[1]
+    return passes.backward(spec, arguments, trace, *request, noted=noted)

@@ -21,8 +21,9 @@ class Pair:
 
     Beside a cell's inputs, the forward Program may read a.g = x.g + u.g, the sum of both products, and z.c,
     the share of state c that zoneout keeps. The backward Program reads kept.v (value v of the forward pass),
-    s.c, w.p, z.c, new.c (state c after the step) and d.c (the gradient of new.c); its outputs are the
-    gradients of the inputs in `gradients`, in that order.
+    s.c, w.p, z.c, new.c (state c after the step) and d.c (the gradient of new.c from later steps and the
+    output); its outputs are the gradients of the inputs in `gradients`, in that order, and those of new.c by
+    all ways if they are to be noted.
     """
 
     forward: Program
@@ -39,8 +40,9 @@ class Pair:
 
 
 @functools.cache
-def derive(cell: Cell, zoneout: bool = False, joined: bool = True) -> Pair:
-    """Return the Programs of a cell's kernels; unless `joined`, x.g and u.g are inputs of their own."""
+def derive(cell: Cell, zoneout: bool = False, joined: bool = True, noted: bool = False) -> Pair:
+    """Return the Programs of a cell's kernels; unless `joined`, x.g and u.g are inputs of their own. If
+    `noted`, the backward Program's outputs also have the gradient of every new state, by all ways."""
     program = trace(cell)
     if zoneout:
         program = _zoned_out(program)
@@ -48,7 +50,7 @@ def derive(cell: Cell, zoneout: bool = False, joined: bool = True) -> Pair:
         program = _joined(program)
     tape = Tape(program.cell)
     values = [tape.add(node) for node in program.nodes]
-    gradients = _gradients(program, tape, values)
+    gradients = _gradients(program, tape, values, noted)
     return _cut(program, tape.nodes, gradients)
 
 
@@ -85,7 +87,9 @@ def _pruned(program: Program, nodes: Sequence[Node], outputs: Sequence[int]) -> 
     return prune(program.cell, nodes, outputs, dict(enumerate(program.names)), program.results)
 
 
-def _gradients(program: Program, tape: Tape, values: Sequence[Symbol]) -> dict[tuple[str, str], int]:
+def _gradients(
+    program: Program, tape: Tape, values: Sequence[Symbol], noted: bool
+) -> dict[tuple[str, str], int]:
     """Append the gradients of all inputs to the tape: input → number of its gradient."""
     gradients: dict[int, Any] = {}  # value of the Program → symbol
 
@@ -103,7 +107,13 @@ def _gradients(program: Program, tape: Tape, values: Sequence[Symbol]) -> dict[t
             if g is not None and program.nodes[a].op != "constant":
                 collect(a, g)
     leaves = {n.args: k for k, n in enumerate(program.nodes) if n.op == "input" and n.args[0] != "z"}
-    return {leaf: gradients[k].number for leaf, k in leaves.items() if k in gradients}
+    numbers = {leaf: gradients[k].number for leaf, k in leaves.items() if k in gradients}
+    if noted:
+        numbers |= {
+            ("new", name): gradients[k].number
+            for name, k in zip(program.cell.state, program.outputs, strict=True)
+        }
+    return numbers
 
 
 class _Cut:

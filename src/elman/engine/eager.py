@@ -46,6 +46,8 @@ def scan(
         if start is not None:
             state = tuple(torch.where(start[t], 0.0, s) for s in state)
         new = _zoned_out(step(cell, x[t].clone(), state, weights, noise.recurrent), state, t, noise)
+        if call.note is not None:
+            call.note.retain(new)
         outputs.append(new[0] if active is None else torch.where(active[t], new[0], 0.0))
         if active is not None:
             new = tuple(torch.where(active[t], n, s.to(n.dtype)) for n, s in zip(new, state, strict=True))
@@ -63,14 +65,18 @@ def step(
 ) -> State:
     """Take one step on x (B, I) from state ((B, P), (B, H), ...) to the next state."""
     h = state[0] if recurrent_mask is None else state[0] * recurrent_mask
-    from_input = _product(x, weights.weight_ih, weights.bias_ih, weights.gain_ih)
-    gates = Named(cell.gates, from_input.chunk(len(cell.gates), 1))
-    recurrent = gates
-    if weights.weight_hh is not None:
-        from_state = _product(h, weights.weight_hh, weights.bias_hh, weights.gain_hh)
-        recurrent = Named(cell.gates, from_state.chunk(len(cell.gates), 1))
+    gates, recurrent = (Named(cell.gates, sums) for sums in products(cell, x, h, weights))
     new = cell(gates, recurrent, Named(cell.state, state), Named(cell.weights, weights.units))
     return new if weights.weight_hr is None else (F.linear(new[0], weights.weight_hr), *new[1:])
+
+
+def products(cell: Cell, x: Tensor, h: Tensor, weights: Weights[Tensor]) -> tuple[State, State]:
+    """Return W x + b and U h + b' of every gate, (B, H) each; a cell without U has W x + b in both places."""
+    from_input = _product(x, weights.weight_ih, weights.bias_ih, weights.gain_ih)
+    from_state = from_input
+    if weights.weight_hh is not None:
+        from_state = _product(h, weights.weight_hh, weights.bias_hh, weights.gain_hh)
+    return from_input.chunk(len(cell.gates), 1), from_state.chunk(len(cell.gates), 1)
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:

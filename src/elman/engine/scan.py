@@ -10,8 +10,20 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from elman.engine import compiled, eager, torch_kernels
-from elman.engine.call import Call, Engine, Noise, Result, Stack, State, flatten, unflatten
+from elman.cells import Cell
+from elman.engine import compiled, eager, record, torch_kernels
+from elman.engine.call import (
+    Call,
+    Engine,
+    Noise,
+    Result,
+    Stack,
+    State,
+    Weights,
+    flatten,
+    taken,
+    unflatten,
+)
 from elman.errors import UsageError
 
 ENGINES: Final = get_args(Engine)
@@ -67,9 +79,12 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
         return _in_float32(stack, x, state, call)
     if stack.training and stack.weight_dropout:
         stack = _drop_weights(stack)
+    recording = record.is_recording()
+    if choice.engine == "vendor" and recording:  # PyTorch's kernels don't tell what happens at each step
+        choice = Choice("eager", "recorded")
     if choice.engine == "vendor":
         return torch_kernels.scan(stack, x, state, call)
-    if stack.engine == "auto" and choice.engine == "eager" and 0 not in x.shape[:2]:
+    if stack.engine == "auto" and choice.engine == "eager" and not recording and 0 not in x.shape[:2]:
         _warn(choice.reason)
     along: Callable[..., Result[Tensor]] = eager.scan
     if choice.engine == "compiled":
@@ -105,12 +120,36 @@ def _layer_by_layer(
         for k in range(first, first + stack.directions):
             start = tuple(s[k] for s in state)
             noise = _noise(stack, x, start)
-            results.append(along(stack.cell, x, start, stack.weights[k], call, noise, reverse=k > first))
+            one = _noted(along) if record.is_recording() else along
+            results.append(one(stack.cell, x, start, stack.weights[k], call, noise, reverse=k > first))
         outputs = [result.output for result in results[first:]]
         x = torch.cat(outputs, 2) if len(outputs) > 1 else outputs[0]
     final = tuple(_stacked(s) for s in zip(*(r.state for r in results), strict=True))
     every = tuple(torch.stack(s, 1) for s in zip(*(r.every for r in results), strict=True))
     return Result(x, final, every)
+
+
+def _noted(along: Callable[..., Result[Tensor]]) -> Callable[..., Result[Tensor]]:
+    """Return the same scan, which is recorded."""
+
+    def scan(
+        cell: Cell,
+        x: Tensor,
+        state: State,
+        weights: Weights[Tensor],
+        call: Call,
+        noise: Noise,
+        reverse: bool,
+    ) -> Result[Tensor]:
+        active = None if call.lengths is None else taken(call.lengths, len(x))
+        clear = None if call.reset is None else eager.starts(call.reset, active, reverse)
+        note = record.LayerPass(cell, weights, x, state, noise, reverse, active, clear)
+        record.begin(note)
+        result = along(cell, x, state, weights, call._replace(every_state=True, note=note), noise, reverse)
+        note.states = tuple(s.detach() for s in result.every)
+        return result if call.every_state else result._replace(every=())
+
+    return scan
 
 
 def _stacked(states: tuple[Tensor, ...]) -> Tensor:

@@ -1,0 +1,50 @@
+"""Look inside recurrent networks: `elman.lens.states`, `gradient_flow`, `memory_horizon`, `order` and more.
+
+Names are imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from elman.lens.activity import States, states
+    from elman.lens.bad_step import BadStep, first_bad_step
+    from elman.lens.flow import GradientFlow, gradient_flow
+    from elman.lens.horizon import MemoryHorizon, memory_horizon
+    from elman.lens.jacobians import jacobian, lyapunov_exponents
+    from elman.lens.shuffling import Shuffled, order
+
+__all__ = [
+    "BadStep",
+    "GradientFlow",
+    "MemoryHorizon",
+    "Shuffled",
+    "States",
+    "first_bad_step",
+    "gradient_flow",
+    "jacobian",
+    "lyapunov_exponents",
+    "memory_horizon",
+    "order",
+    "states",
+]
+
+_HOME: Final = {
+    "activity": ("States", "states"),
+    "bad_step": ("BadStep", "first_bad_step"),
+    "flow": ("GradientFlow", "gradient_flow"),
+    "horizon": ("MemoryHorizon", "memory_horizon"),
+    "jacobians": ("jacobian", "lyapunov_exponents"),
+    "shuffling": ("Shuffled", "order"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"elman.lens.{module}"), name)
+    raise AttributeError(f"module 'elman.lens' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

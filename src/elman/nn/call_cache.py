@@ -17,6 +17,7 @@ from elman.engine.cpu import host
 from elman.engine.cpu.lookup import Lookup
 from elman.engine.cpu.prepared import Prepared
 from elman.engine.cpu.weights import Snapshot, is_countable, padded
+from elman.engine.record import is_recording
 from elman.errors import UsageError
 from elman.nn.arguments import Sizes
 
@@ -105,7 +106,7 @@ class CallCache(dict[Any, CachedCall | None]):
 
 
 def is_traced(x: Tensor) -> bool:
-    """Return whether the call is being compiled, traced, transformed or differentiated, or x is not plain."""
+    """Return whether the call is compiled, traced, transformed, differentiated, recorded, or x not plain."""
     return (
         torch.compiler.is_compiling()  # first: the rest can't be compiled
         or torch.is_grad_enabled()
@@ -115,6 +116,7 @@ def is_traced(x: Tensor) -> bool:
         or not x.is_cpu
         or type(x) is not Tensor
         or torch_internals.is_transformed()
+        or is_recording()
     )
 
 

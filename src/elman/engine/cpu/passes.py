@@ -107,14 +107,17 @@ def backward(
     upstream: Result[Tensor | None],
     needed: Arguments[bool],
     spare: bool = False,
+    noted: list[Tensor] | None = None,
 ) -> Arguments[Tensor | None]:
     """Run the backward kernel on the gradients of the result; it overwrites `trace.kept`, or spares it.
 
-    Returns the gradients of the arguments, None where none is needed or none exists. Raises UsageError for a
-    tensor that a kernel can't read: hooks may replace what was saved for this pass.
+    Returns the gradients of the arguments, None where none is needed or exists; with `every_state`, `noted`
+    receives those of every state after every step, (T, B, H) each, by all ways. Raises UsageError for what
+    a kernel can't read: hooks may replace what was saved for this pass.
     """
     arguments = plain.arguments(spec, arguments)
-    plan, x = _plan(spec, arguments, backward=True, every=spec.every_state), arguments.x
+    plan = _plan(spec, arguments, backward=True, every=spec.every_state, noted=noted is not None)
+    x = arguments.x
     trace = plain.trace(spec, trace, _kept_shapes(spec, plan, x), x.dtype)
     if spare and trace.kept is not None:
         trace = trace._replace(kept=trace.kept.clone())
@@ -124,13 +127,20 @@ def backward(
         output = weights.zeros(spec.hidden, x.dtype).expand(*x.shape[:2], spec.hidden)
     idle: Gradients = ()
     if spec.every_state:
-        zero = x.new_zeros(*x.shape[:2], spec.hidden)
-        each = tuple(zero if g is None else g for g in every)
-        every = tuple(weights.pad_units(g, weights.padded(spec.hidden, plan), 2).contiguous() for g in each)
+        shape = (*x.shape[:2], spec.hidden)
+        if noted is None:
+            zero = x.new_zeros(shape)
+            each = tuple(zero if g is None else g for g in every)
+        else:  # the kernel writes there
+            each = tuple(x.new_zeros(shape) if g is None else g.clone() for g in every)
+        padded = [weights.pad_units(g, weights.padded(spec.hidden, plan), 2).contiguous() for g in each]
+        every = tuple(padded)
         idle = _idle(each, arguments.lengths)
     if not spec.reverse:
         final, idle = _sum(final, idle), ()
     kernel = launch.backward(plan, spec, arguments, trace, Result(output, final, every))
+    if noted is not None:
+        noted += [_where_taken(_real(g, spec.hidden), arguments.lengths) for g in padded]
     products = WeightGradients(plan, spec, arguments, trace, kernel)
     needed_weights = needed.weights
     return Arguments(
@@ -147,6 +157,11 @@ def backward(
         ),
         zoneout=(None,) * len(arguments.zoneout),
     )
+
+
+def _where_taken(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return values (T, B, H) with 0 for the steps that a row does not take."""
+    return values if lengths is None else torch.where(taken(lengths, len(values)).unsqueeze(2), values, 0.0)
 
 
 def _idle(every: State, lengths: Tensor | None) -> Gradients:

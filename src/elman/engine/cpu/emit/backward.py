@@ -93,6 +93,9 @@ class Backward(Kernel):
             self._store_gates(gates, piece, results, unit)
             self._store_carry(carry, results, starts, unit)
             self._add_weights(piece, results, unit)
+            if plan.noted:
+                for c in cell.state:
+                    f.store(results["new", c], up[c], unit)
         if self.norm:
             sums = self._sum(piece, plan.sums - len(plan.slots))
             for side in self.norm.sides:

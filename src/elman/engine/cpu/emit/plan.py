@@ -39,11 +39,12 @@ class Plan:
     masked: bool = False  # recurrent dropout: U reads h times a mask
     int8: bool = False  # forward: weights are 8-bit integers with a scale a column
     every: bool = False  # backward: all states at all steps have gradients
+    noted: bool = False  # backward, with `every`: what reaches a state by all ways replaces its gradient
     norm: bool = False  # layer normalisation of both products, each over all gates
 
     @functools.cached_property
     def pair(self) -> Pair:
-        return derive(self.cell, self.zoneout, joined=not self.norm)
+        return derive(self.cell, self.zoneout, joined=not self.norm, noted=self.noted)
 
     @functools.cached_property
     def fields(self) -> tuple[str, ...]:

@@ -1,0 +1,94 @@
+"""Notes of what layers compute in a block of code: every state of every step, and, after a backward pass, the
+gradient of the loss for each.
+
+T steps, B sequences, I inputs, H units.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from elman.cells import Cell
+from elman.engine.call import Noise, State, Weights
+
+
+@dataclass(eq=False)
+class LayerPass:
+    """One layer in one direction, along a batch of sequences.
+
+    Attributes:
+        x: (T, B, I)
+        initial: the states before the first step, (B, H) each.
+        active: (T, B) bool, which steps are taken; None: all.
+        clear: (T, B) bool, before which steps the state is cleared; None: none.
+        states: after every step, (T, B, H) each.
+    """
+
+    cell: Cell
+    weights: Weights[Tensor]
+    x: Tensor
+    initial: State
+    noise: Noise
+    reverse: bool
+    active: Tensor | None
+    clear: Tensor | None
+    states: State = ()
+    _noted: State = ()  # by the compiled engine: gradients for the states
+    _retained: list[State] = field(default_factory=list)  # by the eager one: states that keep their gradients
+
+    @property
+    def gradients(self) -> State:
+        """The gradients of the loss for the state after every step, by all ways, (T, B, H) each; 0 where no
+        step is taken. () before a backward pass."""
+        if self._retained and any(s.grad is not None for s in self._retained[0]):
+            steps = reversed(self._retained) if self.reverse else self._retained
+            each = zip(*steps, strict=True)
+            self._noted = tuple(torch.stack([_grad(s) for s in one]) for one in each)
+            self._retained = []
+        return self._noted
+
+    def note(self, gradients: State) -> None:
+        """Keep the gradients of a backward pass."""
+        self._noted = gradients
+
+    def retain(self, state: State) -> None:
+        """Let the state after a step of the eager engine keep its gradient."""
+        for s in state:
+            if s.requires_grad:
+                s.retain_grad()
+        self._retained.append(state)
+
+
+def _grad(state: Tensor) -> Tensor:
+    return torch.zeros_like(state) if state.grad is None else state.grad
+
+
+_PASSES: Final[ContextVar[list[LayerPass] | None]] = ContextVar("passes", default=None)
+
+
+@contextmanager
+def recorded() -> Iterator[list[LayerPass]]:
+    """Note every pass of a layer within the block, in the order of calls."""
+    passes: list[LayerPass] = []
+    token = _PASSES.set(passes)
+    try:
+        yield passes
+    finally:
+        _PASSES.reset(token)
+
+
+def is_recording() -> bool:
+    # first: a compiled graph can't read the variable, and records nothing
+    return not torch.compiler.is_compiling() and _PASSES.get() is not None
+
+
+def begin(layer: LayerPass) -> None:
+    """Note that a layer is about to run."""
+    passes = _PASSES.get()
+    assert passes is not None
+    passes.append(layer)

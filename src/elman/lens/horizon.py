@@ -1,0 +1,185 @@
+"""How far back a recurrent network remembers: the memory horizon.
+
+T steps, B sequences.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from elman.errors import UsageError
+from elman.lens.figures import finished, lines
+from elman.lens.recording import Layer, call, outputs_of, prepared, recording
+
+SHARES: Final = (0.1, 0.01)  # of the influence on the loss, down to which the horizon reaches
+SAMPLES: Final = 1_000  # of the bootstrap
+INTERVAL: Final = (0.025, 0.975)
+TINY: Final = 1e-30
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """How many steps back the influence falls to a share of that of the last step.
+
+    Attributes:
+        share: such as 0.1.
+        steps: the median over sequences; infinite where most are too short to see it fall so far.
+        low, high: the 95 % confidence interval of the median, by bootstrap over sequences.
+    """
+
+    share: float
+    steps: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class LayerMemory:
+    """The memory of one layer in one direction.
+
+    Attributes:
+        name: of the layer.
+        influence: ‖∂loss/∂state‖ of the state k steps before the last, as a share of the last one's, (T, B);
+            NaN before the beginning of a sequence.
+        horizons: for each of `SHARES`.
+    """
+
+    name: str
+    influence: Tensor
+    horizons: tuple[Horizon, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryHorizon:
+    """How far back a model remembers; made by `memory_horizon`."""
+
+    layers: tuple[LayerMemory, ...]
+    length: int  # of the longest sequence: no horizon beyond it can be seen
+    unit: str  # of a step
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers; None stands for a horizon beyond the sequences."""
+        layers = {
+            one.name: [
+                {
+                    "share": h.share,
+                    **{
+                        name: value if math.isfinite(value) else None
+                        for name, value in (("steps", h.steps), ("low", h.low), ("high", h.high))
+                    },
+                }
+                for h in one.horizons
+            ]
+            for one in self.layers
+        }
+        return {"unit": self.unit, "length": self.length, "layers": layers}
+
+    def __str__(self) -> str:
+        """Return a line for each layer: the horizons, and their confidence intervals."""
+        return "\n".join(
+            f"{one.name}: " + ", ".join(f"{_shown(h)} {self.unit} to {h.share:.0%}" for h in one.horizons)
+            for one in self.layers
+        )
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw the median influence over the steps back, as .png or .svg if there is a path."""
+        curves = [(one.name, one.influence.nanmedian(dim=1).values) for one in self.layers]
+        figure, _ = lines(curves, f"{self.unit} back", "influence on the loss", SHARES)
+        return finished(figure, path)
+
+
+def _shown(horizon: Horizon) -> str:
+    if not math.isfinite(horizon.steps):
+        return "more than all"
+    return f"{horizon.steps:.1f} ({horizon.low:.1f} to {horizon.high:.1f})"
+
+
+def memory_horizon(
+    model: nn.Module,
+    input: Any,
+    loss: Callable[[Any], Tensor] | None = None,
+    *,
+    unit: str = "steps",
+    seed: int = 0,
+) -> MemoryHorizon:
+    """Measure how many steps back states still influence what a model says at the end of its sequences.
+
+    Args:
+        model: with recurrent layers; those that read backwards are measured from a sequence's beginning.
+        input: a tensor that the model takes, or a tuple of arguments.
+        loss: from what the model returns to the loss at the end of the sequences; None: a random projection
+            of its outputs at the last step, along axis 0, or axis 1 if its layers have the batch first.
+        unit: of a step, for people.
+        seed: of the random projection and of the bootstrap.
+
+    Raises:
+        UsageError: the model has no recurrent layer, or the loss does not depend on it.
+    """
+    model = prepared(model)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.enable_grad(), recording(model) as layers:
+        result = call(model, input)
+        value = _projection(model, result, generator) if loss is None else loss(result)
+        if not isinstance(value, Tensor) or not value.requires_grad or value.numel() != 1:
+            raise UsageError("loss must return one number, a tensor that depends on the model's weights")
+        torch.autograd.grad(value, [p for p in model.parameters() if p.requires_grad], allow_unused=True)
+    memories = tuple(_memory(layer, np.random.default_rng(seed)) for layer in layers() if layer.run.gradients)
+    if not memories:
+        raise UsageError("the loss does not depend on a recurrent layer")
+    longest = max(int(layer.taken.sum(0).max()) for layer in layers())
+    return MemoryHorizon(memories, longest, unit)
+
+
+def _projection(model: nn.Module, result: Any, generator: torch.Generator) -> Tensor:
+    outputs = outputs_of(result)
+    first = any(getattr(module, "batch_first", False) for module in model.modules())
+    last = outputs.select(1 if first and outputs.dim() == 3 else 0, -1)
+    direction = torch.randn(last.shape, generator=generator, dtype=last.dtype)
+    return (last * direction.to(last.device)).sum()
+
+
+def _memory(layer: Layer, rng: np.random.Generator) -> LayerMemory:
+    run = layer.run
+    squares = torch.stack([g.square().sum(2) for g in run.gradients]).sum(0)
+    norms = torch.where(layer.taken, squares.sqrt(), torch.nan).cpu().double()
+    if not run.reverse:
+        norms = norms.flip(0)
+    norms = _from_the_end(norms)
+    influence = norms / norms[0].clamp_min(TINY)
+    each = influence.numpy()
+    return LayerMemory(layer.name, influence, tuple(_horizon(each, share, rng) for share in SHARES))
+
+
+def _from_the_end(norms: Tensor) -> Tensor:
+    """Move NaN, of steps that a sequence does not take, behind the others."""
+    order = norms.isnan().to(torch.int8).argsort(dim=0, stable=True)
+    return norms.gather(0, order)
+
+
+def _horizon(influence: NDArray[np.float64], share: float, rng: np.random.Generator) -> Horizon:
+    falls = np.array([fall(column[~np.isnan(column)], share) for column in influence.T])
+    draws = rng.integers(0, len(falls), (SAMPLES, len(falls)))
+    medians = np.median(falls[draws], axis=1)
+    low, high = np.quantile(medians, INTERVAL, method="nearest")
+    return Horizon(share, float(np.median(falls)), float(low), float(high))
+
+
+def fall(influence: NDArray[np.float64], share: float) -> float:
+    """Return after how many steps an influence falls below a share for good, between two steps by its
+    logarithm; infinite if it does not, 0 where there is none at all."""
+    above = np.flatnonzero(influence >= share)
+    if not len(above):
+        return 0.0
+    last = int(above[-1])
+    if last + 1 == len(influence):
+        return math.inf
+    a, b = np.log(influence[last]), np.log(max(influence[last + 1], TINY))
+    return last + float((a - math.log(share)) / (a - b))

@@ -1,0 +1,110 @@
+"""Run a model and note what its recurrent layers do."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from elman.engine.call import State
+from elman.engine.record import LayerPass, recorded
+from elman.errors import UsageError
+from elman.nn import Recurrent
+from elman.nn.replace import replace
+
+FOREIGN: Final = (nn.RNN, nn.LSTM, nn.GRU)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer in one direction, along a batch of sequences: T steps, B sequences.
+
+    Attributes:
+        name: of its module, and which layer and direction of that it is.
+        run: what it computed.
+    """
+
+    name: str
+    run: LayerPass
+
+    @property
+    def taken(self) -> Tensor:
+        """Which steps each sequence takes, (T, B) bool."""
+        if self.run.active is not None:
+            return self.run.active
+        return torch.ones(self.run.x.shape[:2], dtype=torch.bool, device=self.run.x.device)
+
+    @property
+    def before(self) -> State:
+        """The states that each step begins from, (T, B, H) each: cleared where a new sequence starts."""
+        run, each = self.run, []
+        for initial, states in zip(run.initial, run.states, strict=True):
+            first = initial.detach().unsqueeze(0)
+            rest = states[1:] if run.reverse else states[:-1]
+            previous = torch.cat([rest, first]) if run.reverse else torch.cat([first, rest])
+            if run.reverse and run.active is not None:
+                # a shorter sequence begins at its own end
+                begins = run.active & ~torch.cat([run.active[1:], torch.zeros_like(run.active[:1])])
+                previous = torch.where(begins.unsqueeze(2), first, previous)
+            if run.clear is not None:
+                previous = torch.where(run.clear.unsqueeze(2), 0.0, previous)
+            each.append(previous)
+        return tuple(each)
+
+
+def prepared(model: nn.Module) -> nn.Module:
+    """Return a model whose recurrent layers can be looked into: the model itself, or a copy in which elman's
+    layers stand for torch.nn's. Raises UsageError for a model without recurrent layers."""
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"the lens looks into models and torch.nn.Modules, not into {type(model).__name__}")
+    if any(isinstance(module, FOREIGN) for module in model.modules()):
+        model = replace(copy.deepcopy(model))
+    if not any(isinstance(module, Recurrent) for module in model.modules()):
+        raise UsageError(f"{type(model).__name__} has no recurrent layer that the lens could look into")
+    return model
+
+
+@contextmanager
+def recording(model: nn.Module) -> Iterator[Callable[[], list[Layer]]]:
+    """Note the passes of a prepared model's layers within the block; yields a function that returns them."""
+    starts: list[tuple[int, str, int]] = []
+    handles = []
+    with recorded() as passes:
+
+        def starter(name: str) -> Callable[[Any, Any], None]:
+            return lambda module, _: starts.append((len(passes), name, module.directions))
+
+        for name, module in model.named_modules():
+            if isinstance(module, Recurrent):
+                handles.append(module.register_forward_pre_hook(starter(name or type(module).__name__)))
+        try:
+            yield lambda: _named(passes, starts)
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _named(passes: list[LayerPass], starts: list[tuple[int, str, int]]) -> list[Layer]:
+    layers = []
+    for number, run in enumerate(passes):
+        start, name, directions = max((s for s in starts if s[0] <= number), default=(0, "layer", 1))
+        layer = (number - start) // directions
+        layers.append(Layer(f"{name} l{layer}{' reverse' if run.reverse else ''}", run))
+    return layers
+
+
+def call(model: nn.Module, input: Any) -> Any:
+    """Return the output of a model for a tensor, or for a tuple of its arguments."""
+    return model(*input) if isinstance(input, tuple) else model(input)
+
+
+def outputs_of(result: Any) -> Tensor:
+    """Return the outputs of a model, the first of what it returns."""
+    first = result[0] if isinstance(result, tuple | list) else result
+    data = getattr(first, "data", first)
+    if not isinstance(data, Tensor):
+        raise UsageError(f"the lens needs outputs that are tensors, not {type(first).__name__}")
+    return first if isinstance(first, Tensor) else data

@@ -1,0 +1,80 @@
+"""What order is worth: how a score falls as the steps of sequences are shuffled."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Final, TypeVar
+
+from elman.errors import UsageError
+
+T = TypeVar("T")
+REPEATS: Final = 3
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Scores of sequences whose neighbours have changed places.
+
+    Attributes:
+        within: how many neighbours are shuffled among themselves: 1, none; 0, all.
+        score: the mean over repeats.
+        baseline: the plain baseline's likewise, which can't see order; None if there is none.
+    """
+
+    within: int
+    score: float
+    baseline: float | None
+
+
+def shuffled(sequence: Sequence[T], within: int, rng: random.Random) -> list[T]:
+    """Return a sequence with its items shuffled within blocks of so many neighbours; 0: as a whole."""
+    items = list(sequence)
+    size = within or max(len(items), 1)
+    result: list[T] = []
+    for start in range(0, len(items), size):
+        block = items[start : start + size]
+        rng.shuffle(block)
+        result += block
+    return result
+
+
+def order(
+    score: Callable[[list[list[T]]], tuple[float, float | None]],
+    sequences: Sequence[Sequence[T]],
+    *,
+    within: Sequence[int] = (1, 2, 4, 8, 0),
+    repeats: int = REPEATS,
+    seed: int = 0,
+) -> tuple[Shuffled, ...]:
+    """Return how a score changes as the order of sequences is lost.
+
+    Args:
+        score: from sequences to the model's score and the plain baseline's, or None.
+        sequences: of words, tokens or steps.
+        within: how many neighbours change places; 1 leaves all as it is, 0 shuffles whole sequences.
+        repeats: shuffles over which scores are averaged.
+        seed: of the shuffles.
+
+    Raises:
+        UsageError: there are no sequences, or a number of neighbours or repeats that makes no sense.
+    """
+    if not sequences:
+        raise UsageError("there are no sequences to shuffle")
+    if repeats < 1 or not within or any(n < 0 for n in within):
+        raise UsageError("repeats must be 1 or more, and within a list of numbers from 0")
+    results = []
+    for number in within:
+        rng = random.Random(seed)
+        pairs = [
+            score([shuffled(one, number, rng) for one in sequences])
+            for _ in range(1 if number == 1 else repeats)
+        ]
+        plain = [base for _, base in pairs if base is not None]
+        results.append(Shuffled(number, fmean(s for s, _ in pairs), fmean(plain) if plain else None))
+    return tuple(results)
+
+
+def to_dict(rows: Sequence[Shuffled]) -> dict[str, Any]:
+    """Return plain numbers."""
+    return {str(row.within or "all"): {"score": row.score, "baseline": row.baseline} for row in rows}

@@ -1,0 +1,52 @@
+"""Passes are named by their modules, and begin where their sequences do."""
+
+import pytest
+import torch
+from torch import nn
+
+import elman
+from elman import UsageError
+from elman.lens.recording import call, outputs_of, prepared, recording
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = elman.GRU(3, 4, bidirectional=True)
+        self.decoder = elman.LSTM(8, 5, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.decoder(self.encoder(x)[0])[0]
+        return output
+
+
+def test_names_and_beginnings() -> None:
+    model = prepared(Two())
+    x = torch.randn(6, 2, 3)
+    with torch.no_grad(), recording(model) as layers:
+        call(model, x)
+        call(model, (x,))
+    found = layers()
+    names = ["encoder l0", "encoder l0 reverse", "decoder l0", "decoder l1"]
+    assert [one.name for one in found] == names * 2
+    forwards, backwards = found[:2]
+    assert not forwards.before[0][0].any() and not backwards.before[0][-1].any()
+    torch.testing.assert_close(forwards.before[0][1:], forwards.run.states[0][:-1])
+    torch.testing.assert_close(backwards.before[0][:-1], backwards.run.states[0][1:])
+    assert forwards.taken.shape == (6, 2) and forwards.taken.all()
+
+
+def test_no_hook_stays() -> None:
+    model = Two()
+    with pytest.raises(UsageError), recording(model):
+        model(torch.randn(6, 2, 9))
+    assert not model.encoder._forward_pre_hooks and not model.decoder._forward_pre_hooks
+
+
+def test_what_can_not_be_looked_into() -> None:
+    with pytest.raises(UsageError, match="not into dict"):
+        prepared({})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="outputs that are tensors, not str"):
+        outputs_of("text")
+    packed = nn.utils.rnn.pack_sequence([torch.ones(2, 1)])
+    assert outputs_of((packed, None)).shape == (2, 1)
