@@ -9,6 +9,7 @@ PocketSphinx (extra `bench`) stands beside where a vocabulary or a grammar can b
 model and, for open speech, the language model of its wheel.
 """
 
+import csv
 import json
 import os
 import random
@@ -16,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -236,6 +238,35 @@ def spotting_scores(model: Any, test: Sequence[Clip]) -> dict[str, float]:
     return scores
 
 
+def an4(live: bool = False, **settings: Any) -> dict[str, Any]:
+    """CMU AN4's published cepstra, its official split: with the n-gram of the training texts, which was
+    weighed on held-out speakers, and without."""
+    train, test = an4_rows("train"), an4_rows("test")
+    started = time.monotonic()
+    model = elman.Transcriber.fit(train, live=live, progress=False, **settings)
+    seconds = time.monotonic() - started
+    plain = replace(model, decoder=replace(model.decoder, weights=None))
+    scores = {"with n-gram": model.evaluate(test).scores, "without": plain.evaluate(test).scores}
+    return {
+        **{f"{score} {how}": one[score] for how, one in scores.items() for score in ("wer", "cer")},
+        "held-out wer": model.validation.scores["wer"],
+        "weights": None if model.decoder.weights is None else asdict(model.decoder.weights),
+        "seconds": round(seconds),
+    }
+
+
+def an4_live(**settings: Any) -> dict[str, Any]:
+    return an4(live=True, **settings)
+
+
+def an4_rows(part: str) -> list[dict[str, Any]]:
+    folder = Path(os.environ["ELMAN_DATA"]) / "speech" / "an4_mfcc"
+    with (folder / f"{part}.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    path = str(folder / f"{part}_mfcc13.npy")
+    return [row | {"path": path, "speaker": row["id"].split("/")[1]} for row in rows]
+
+
 def summary(runs: Sequence[tuple[Any, float]]) -> dict[str, Any]:
     """Return the means over runs of the scores, the baseline's and the seconds of training."""
     scores = {name: statistics.mean(s.scores[name] for s, _ in runs) for name in ("wer", "cer", "exact")}
@@ -253,6 +284,8 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "asterisk": asterisk,
     "phrases": phrases,
     "phrases_adapted": phrases_adapted,
+    "an4": an4,
+    "an4_live": an4_live,
 }
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import elman
 from audio_files import save
 from command_line import Call
 from elman.cli import dictate
@@ -161,3 +162,19 @@ def test_predict_and_evaluate(call: Call, recording: str, tmp_path: Path) -> Non
     save(folder, "one_1.wav", sentence("one", 1), RATE)
     out = call("evaluate", MODEL, str(folder), "--pattern", "{label}_{n}.wav", "--json")[1]
     assert json.loads(out)["recordings"] == 1
+
+
+def test_a_model_of_ready_frames_hears_nothing(call: Call, recording: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [{"frames": rng.normal(size=(30, 3)), "text": text} for text in ("one", "two") * 5]
+    model = elman.Transcriber.fit(rows, live=True, hidden=4, front=4, epochs=1, progress=False)
+    model.save(tmp_path / "model")
+    code, _, err = call("dictate", str(tmp_path / "model"), recording)
+    assert code == 2 and "was trained on ready frames" in err
+    np.save(tmp_path / "a.npy", rows[0]["frames"])
+    assert call("predict", str(tmp_path / "model"), str(tmp_path / "a.npy"))[0] == 0
+    code, _, err = call("predict", str(tmp_path / "model"), recording)
+    assert code == 2 and "holds no ready frames" in err
+    language = str(SAVED / "generate")
+    code, _, err = call("predict", MODEL, recording, "--language-model", language)
+    assert code == 2 and "language model" in err

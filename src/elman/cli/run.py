@@ -110,6 +110,9 @@ def predict(
     false_alarms: Annotated[
         float | None, typer.Option(help="Speech: spot the phrases of the training, so many alarms an hour")
     ] = None,
+    language_model: Annotated[
+        str | None, typer.Option(help="Speech: folder of a language model of words, which the search uses")
+    ] = None,
     vad: Annotated[
         bool, typer.Option("--vad", help="Speech: leave out words where no voice is heard")
     ] = False,
@@ -153,6 +156,7 @@ def predict(
         rate=rate,
         phrases=lines_of(phrases),
         hot_words=lines_of(hot_words),
+        language_model=language_model,
         vad=vad or None,
         false_alarms=false_alarms,
     )

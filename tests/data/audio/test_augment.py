@@ -10,13 +10,16 @@ from audio_files import noise
 from elman.data.audio.augment import (
     SPEEDS,
     add_noise,
+    add_noise_frames,
     bend,
     blur,
     change_speed,
     mask,
+    noise_frames,
     random_speed,
     stretch,
 )
+from elman.data.audio.features import FilterBank
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -120,3 +123,29 @@ def test_blurring_spreads_power_to_both_sides() -> None:
     torch.testing.assert_close(blur(features, 0.5).exp()[:, 1:4], wanted[:, 1:])
     torch.testing.assert_close(blur(features, 0.0), features)
     assert blur(torch.randn(3, 1), 0.7).isfinite().all()
+
+
+def test_noise_frames_are_those_of_noise_from_white_to_brown() -> None:
+    bank = FilterBank(8_000, 20)
+    noises = noise_frames(bank, 3, 2.0)
+    assert all(len(one) == 200 for one in noises)
+    for one in noises:
+        assert float(one.exp().mean()) == pytest.approx(1.0, rel=1e-4)
+    white = bank.features((0.1 * np.random.default_rng(1).standard_normal(16_000)).astype(np.float32))
+    profile = white.mean(0) - white.exp().mean().log()
+    torch.testing.assert_close(noises[0].mean(0), profile, atol=0.25, rtol=0.0)
+    falls = [float(one[:, -1].mean() - one[:, 0].mean()) for one in noises]
+    assert falls == sorted(falls, reverse=True)
+
+
+def test_noise_is_added_at_its_level_as_if_to_the_samples() -> None:
+    bank = FilterBank(8_000, 20)
+    noises = noise_frames(bank, 1, 1.0)
+    speech = bank.features((0.05 * np.random.default_rng(2).standard_normal(12_000)).astype(np.float32))
+    noisy = add_noise_frames(speech, noises, generator(), (10.0, 10.0))
+    added = noisy.exp() - speech.exp()
+    ratio = 10 * float((speech.exp().mean() / added.mean()).log10())
+    assert ratio == pytest.approx(10.0, abs=0.3) and bool((noisy >= speech).all())
+    assert len(noisy) == 150 > len(noises[0])  # which is repeated
+    again = add_noise_frames(speech, noises, generator(), (10.0, 10.0))
+    assert torch.equal(again, noisy)

@@ -38,6 +38,11 @@ def test_the_most_frequent_texts_are_categories() -> None:
     assert (categories.rest, categories.width) == (3, MAX_CATEGORIES + 2)
 
 
+def test_an_accent_may_be_a_character_of_its_own() -> None:
+    assert fit(["caf\u00e9", "caf\u00e9", "cafe\u0301", "CAFE\u0301"]).texts == ("caf\u00e9",)
+    assert code("Cafe\u0301", ("tea", "caf\u00e9")) == 1
+
+
 def test_an_input_for_each_category_and_one_for_the_rest() -> None:
     codes = np.array([0.0, 2.0, np.nan, 1.0])
     expected = [[1, 0, 0], [0, 0, 1], [0, 0, 0], [0, 1, 0]]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -70,3 +71,33 @@ def test_a_stream_remembers_what_was_known_before_a_silence() -> None:
     gap = pl.concat([data, pl.DataFrame({"unique_id": ["a"], "ds": [day], "y": [7.0]})])
     assert stream.result().equals(model.predict(gap))
     assert stream.result()["q0.5"].to_list() == pytest.approx([data["y"][-1]] * 3)
+
+
+def test_covariates_are_read_as_those_of_a_table(caplog: pytest.LogCaptureFixture) -> None:
+    data = daily(42, ("a",)).with_columns(
+        pl.Series("sky", ["sun", "rain", "fog"] * 14), pl.Series("open", [1, 0] * 21)
+    )
+    options: dict[str, Any] = {
+        "future": ("sky", "open"),
+        "horizon": 1,
+        "hidden": 8,
+        "epochs": 1,
+        "progress": False,
+    }
+    model = Forecaster.fit(data, **options)
+    cells = [("Rain ", "no"), (None, None), (float("nan"), float("nan")), ("sun", True), (3.0, 0)]
+    days = [data["ds"][-1] + timedelta(k + 1) for k in range(len(cells) + 1)]
+    stream, names = model.stream(), ["a"] * len(days)
+    table: dict[str, Any] = {"unique_id": names, "ds": days, "y": [50.0] * len(cells) + [None]}
+    for sky, is_open in cells:
+        stream.push(50.0, sky=sky, open=is_open)
+    table["sky"] = ["Rain ", None, None, "sun", "3", "fog"]
+    table["open"] = ["no", None, None, "yes", "no", "yes"]
+    ahead = {"unique_id": ["a"], "ds": days[-1:], "sky": ["fog"], "open": ["yes"]}
+    assert stream.result(future=ahead).equals(model.predict(pl.DataFrame(table)))
+    assert "column 'sky' holds '3'" in caplog.text
+    for value in (["sun"], b"sun"):
+        with pytest.raises(DataError, match="column 'sky' of dict holds lists or bytes"):
+            stream.push(50.0, sky=value)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="column 'open' holds 'perhaps', which is not a number"):
+        stream.push(50.0, open="perhaps")

@@ -96,7 +96,7 @@ def test_the_corpus() -> None:
     counts = Counter(corpus.train.texts)
     assert counts == {"turn left": 12, "turn right": 12, "stop": 12}
     assert Counter(corpus.held_out.texts) == dict.fromkeys(counts, 2)
-    assert corpus.alphabet.labels == ("left", "right", "stop", "turn") and corpus.rate == 16_000
+    assert corpus.alphabet.labels == ("left", "right", "stop", "turn") and corpus.settings.rate == 16_000
     for others, count in zip(corpus.others, (9, 10), strict=True):
         assert len(others) == count and not any(others.ids) and not any(others.texts)
     again = phrase_corpus(Phrases.of(PHRASES), "en", None, None, {})
@@ -110,7 +110,7 @@ def test_own_recordings_are_a_third(each: int, tmp_path: Path) -> None:
     corpus = phrase_corpus(Phrases.of(PHRASES), "en", adapt, None, {})
     added = len(corpus.train) - 36
     assert added % (6 if each == 3 else 54) == 0 and 0.25 < added / len(corpus.train) <= 0.6
-    assert len(corpus.held_out) == (6 if each == 3 else 12) and corpus.rate == 16_000
+    assert len(corpus.held_out) == (6 if each == 3 else 12) and corpus.settings.rate == 16_000
     valid = read_recordings(tmp_path, pattern="{label}_{n}.wav")
     assert len(phrase_corpus(Phrases.of(PHRASES), "en", None, valid, {}).held_out) == 2 * each
 

@@ -8,6 +8,7 @@ import torch
 
 from elman.data.audio.normalise import Normaliser
 from elman.tasks.transcribe.examples import Utterances
+from elman.tasks.transcribe.features import Sound
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import SpeechProblem, by_length, collapsed, ctc, flat_loss
 from elman.tasks.transcribe.settings import Settings
@@ -19,7 +20,7 @@ SAID = Utterances(FEATURES, [[1], [2, 1], [1, 1, 2], [3], [2, 3]], ["a", "b a", 
 
 def problem(**options: object) -> SpeechProblem:
     plan = Plan(epochs=10, batch_size=2)
-    return SpeechProblem(SAID, SAID, Normaliser.fit(FEATURES), plan, **options)  # type: ignore[arg-type]
+    return SpeechProblem(SAID, SAID, Normaliser.fit(FEATURES), plan, Sound(8_000, 8), **options)  # type: ignore[arg-type]
 
 
 def small() -> TranscriberNet:

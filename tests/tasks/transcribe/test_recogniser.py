@@ -6,6 +6,7 @@ from elman.decode.ctc import Token
 from elman.tasks.transcribe import recogniser
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon
+from elman.tasks.transcribe.features import Sound
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.recogniser import log_probabilities, parts_of, transcribed, words_of
 from elman.tasks.transcribe.settings import Settings
@@ -29,14 +30,14 @@ def test_together_as_alone() -> None:
 def test_a_long_recording_is_cut_where_it_is_quiet() -> None:
     features = torch.full((5_000, 8), 10.0)
     features[1_500:1_540] = 0.0
-    parts = list(parts_of(features))
+    parts = list(parts_of(features, features.mean(1)))
     assert torch.equal(torch.cat(parts), features)
     assert 1_500 < len(parts[0]) < 1_540 and all(len(part) <= recogniser.PART_FRAMES for part in parts)
 
 
 def test_times_of_parts_go_on() -> None:
     features = torch.randn(4_100, 8)
-    words = transcribed(network(), features, DECODER, Confidence())
+    words = transcribed(network(), features, Sound(8_000, 8), DECODER, Confidence())
     starts = [word.start for word in words]
     assert starts == sorted(starts) and all(0 <= word.start < word.end <= 41.1 for word in words)
 

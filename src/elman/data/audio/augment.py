@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from elman.data.audio.features import FilterBank
 from elman.data.audio.packages import speech_package
 from elman.data.audio.resample import QUALITY
 from elman.data.audio.samples import Samples
 
 SPEEDS: Final = (0.9, 1.0, 1.1)
 MIN_SNR, MAX_SNR = 5.0, 30.0  # of speech to noise, in dB
-NOISE_TILT: Final = 4.0  # of a noise's log power from the lowest to the highest bin, at most
-NOISE_SPREAD: Final = 0.4  # standard deviation of a noise's log power in a frame and bin
+NOISE_LEVEL: Final = 0.1  # of the samples, far above the features' floor
 MAX_SLOPE: Final = 2.0  # of noise whose power falls as frequency to minus this: from white to brown
 
 
@@ -127,23 +127,37 @@ def warp(features: Tensor, factor: float) -> Tensor:
     return torch.lerp(features[:, before], features[:, after], places - before)
 
 
-def add_noise_floor(
-    features: Tensor, generator: torch.Generator, decibels: tuple[float, float] = (MIN_SNR, MAX_SNR)
+def noise_frames(bank: FilterBank, count: int, seconds: float) -> list[Tensor]:
+    """Return the features (frames, bins) of Gaussian noises, from white to brown, of a mean power of 1."""
+    generator, samples = torch.Generator().manual_seed(0), round(seconds * bank.rate)
+    noises = []
+    for k in range(count):
+        slope = MAX_SLOPE * k / max(count - 1, 1)
+        features = bank.features(NOISE_LEVEL * _coloured(samples, slope, generator))
+        noises.append(features - features.logsumexp((0, 1)) + math.log(features.numel()))
+    return noises
+
+
+def add_noise_frames(
+    features: Tensor,
+    noises: Sequence[Tensor],
+    generator: torch.Generator,
+    decibels: tuple[float, float] = (MIN_SNR, MAX_SNR),
 ) -> Tensor:
-    """Add steady noise of a random colour and level to log-mel features (frames, bins), in power.
+    """Add noise to log-mel features (frames, bins), in power, at a random level.
 
     Args:
         features: as `FilterBank` computes them.
-        generator: draws the noise.
+        noises: of `noise_frames`, of which one is taken, from a random place on and repeated as needed.
+        generator: draws the noise and its level.
         decibels: lowest and highest ratio of the power of the recording to that of the noise.
     """
-    ratio, tilt, bend = torch.rand(3, generator=generator).tolist()
+    choice, place, ratio = torch.rand(3, generator=generator).tolist()
+    noise = noises[int(choice * len(noises))]
+    rows = (torch.arange(len(features)) + int(place * len(noise))) % len(noise)
     loudness = features.logsumexp((0, 1)) - math.log(features.numel())
     level = loudness - math.log(10) / 10 * (decibels[0] + (decibels[1] - decibels[0]) * ratio)
-    place = torch.linspace(-1, 1, features.shape[1])
-    colour = NOISE_TILT * (tilt - 0.5) * place + NOISE_TILT * (bend - 0.5) * (place.square() - 1 / 3)
-    flutter = NOISE_SPREAD * torch.randn(features.shape, generator=generator)
-    return torch.logaddexp(features, level + colour + flutter)
+    return torch.logaddexp(features, noise[rows] + level)
 
 
 def stretch(features: Tensor, factor: float) -> Tensor:

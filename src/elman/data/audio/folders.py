@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from elman.data.audio.files import ENDINGS
+from elman.data.audio.frames import is_frames
 from elman.data.audio.names import SPEAKER, NamePattern
 from elman.data.table.encoding import clean
 from elman.data.table.formats import ending, read_bytes
@@ -40,7 +41,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.files = sorted(Path(at, name) for at, _, names in os.walk(path) for name in names)
-        self.audio = [file for file in self.files if file.suffix.lower() in ENDINGS]
+        self.audio = [file for file in self.files if file.suffix.lower() in ENDINGS or is_frames(file)]
 
     def table(self) -> Path | None:
         """Return the one table in the folder itself that may name the recordings, or None."""

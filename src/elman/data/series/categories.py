@@ -5,6 +5,7 @@ row has NaN. An empty cell is a text of its own, "", where training has seen som
 """
 
 import logging
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,11 +81,9 @@ class Categories:
         return ", ".join([*named, f"{self.rest} other"] if self.rest else named)
 
 
-def code(value: object, texts: Texts) -> float:
-    """Return the code of a text, or of a number as text; NaN for an empty one or None that is not among
-    `texts`."""
-    whole = isinstance(value, float) and value.is_integer()
-    key = _key("" if value is None else str(int(value) if whole else value))  # type: ignore[call-overload]
+def code(text: str, texts: Texts) -> float:
+    """Return the code of a text; NaN for an empty one that is not among `texts`."""
+    key = _key(text)
     codes = [i for i, one in enumerate(texts) if _key(one) == key]
     return float(codes[0]) if codes else float(len(texts)) if key else float("nan")
 
@@ -156,6 +155,6 @@ def truth(cells: pl.Series) -> pl.Series:
 
 
 def _key(text: str) -> str:
-    """Return what is the same for all spellings of a text."""
-    word = text.strip().casefold()
+    """Return what is the same for all spellings of a text: an accent may be a character of its own."""
+    word = unicodedata.normalize("NFC", text.strip().casefold())
     return _TRUTH.get(word, word)

@@ -74,7 +74,7 @@ class Rows:
         which covariates are texts, and of which categories."""
         names = None if columns.series is None else pl.Series(table.texts(columns.series))
         codes = None if names is None else names.rank("dense").to_numpy().astype(np.int64) - 1
-        future, texts = _covariates(table, columns.future, texts)
+        future, texts = read_covariates(table, columns.future, texts)
         is_covariate = columns.value in columns.future
         return cls(
             table,
@@ -202,7 +202,7 @@ def exact_numbers(table: Table, column: str) -> Array:
     return numbers
 
 
-def _covariates(
+def read_covariates(
     table: Table, columns: Sequence[str], fitted: Sequence[Texts | None] | None
 ) -> tuple[Array, tuple[Texts | None, ...]]:
     """Return the covariates (rows, F), and the texts of those that are texts: which these are, `fitted` or

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from elman.data.series.categories import code, warn_of_new
 from elman.data.series.panel import Panel, Series, extend, read_moments
-from elman.data.series.rows import MAX_SIZE
+from elman.data.series.rows import MAX_SIZE, read_covariates
 from elman.data.series.stamps import format_stamp
+from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
 from elman.tasks.entry import entry
 from elman.tasks.forecast.history import forget
@@ -45,7 +45,8 @@ class ForecastStream:
 
         Args:
             stamp: its time stamp, if it is not the next step; the steps between have no value.
-            future: this step's covariates known ahead, by column: numbers, or texts of categories.
+            future: this step's covariates known ahead, by column: numbers, or texts of categories; None if
+                missing.
 
         Raises:
             DataError: a value that is not finite, or a stamp that is not after the last.
@@ -81,13 +82,13 @@ class ForecastStream:
         return self._forecast(panel, horizon)
 
     def _covariate(self, column: str, value: Any) -> float:
-        """Return a covariate as a number, or the code of a text."""
+        """Return a covariate as a number, or the code of a text, read as a cell of a table is."""
         texts = self._panel.texts[self._panel.columns.future.index(column)]
-        if texts is None:
-            return _finite(value)
-        number = code(value, texts)
-        warn_of_new([str(value)] if number == len(texts) else [], column)
-        return number
+        missing = value is None or (isinstance(value, float | np.floating) and np.isnan(value))
+        if texts is None and not isinstance(value, str):
+            return float("nan") if missing else _finite(value)
+        table = read_table({column: [None if missing else value]})
+        return float(read_covariates(table, (column,), (texts,))[0][0, 0])
 
     def _slot(self, stamp: Any) -> int:
         """Return the step in memory of a stamp."""

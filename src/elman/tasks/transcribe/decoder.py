@@ -16,7 +16,9 @@ from elman.decode.hot_words import HotWords
 from elman.decode.lexicon import Phrases, Words
 from elman.decode.scorers import History, Scorer, Weighted
 from elman.errors import UsageError
+from elman.settings import is_number
 from elman.tasks.generate.baseline import NGram
+from elman.tasks.transcribe.fusion import LanguageWords
 from elman.tasks.transcribe.text import BLANK, SPACE, Alphabet, spoken
 from elman.typed import typed
 
@@ -33,6 +35,9 @@ class Weights:
 
     weight: float
     bonus: float  # of each word
+
+
+FUSED: Final = Weights(0.4, 1.5)  # of a caller's language model, where none were chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,7 @@ class Decoder:
     beam_width: int = 8
     scorers: tuple[Scorer, ...] = ()  # of the caller: phrases and expected words
     closed: bool = False  # whether the caller's phrases are all that can be said
+    fused: LanguageWords | None = None  # the caller's language model, in place of the training texts'
 
     @classmethod
     def restore(cls, alphabet: Alphabet, lexicon: Lexicon, weights: Any, beam_width: int) -> "Decoder":
@@ -106,11 +112,24 @@ class Decoder:
     def searches(self) -> bool:
         return bool(self.scorers) or (self.weights is not None and not self.closed)
 
-    def with_options(self, phrases: Any = None, hot_words: Any = None, boost: float = 1.5) -> "Decoder":
-        """Return the decoder of a closed list of phrases, or with words and phrases that are expected.
+    def with_options(
+        self,
+        phrases: Any = None,
+        hot_words: Any = None,
+        language_model: Any = None,
+        language_weight: float | None = None,
+        boost: float = 1.5,
+    ) -> "Decoder":
+        """Return the decoder of a closed list of phrases, or with words and phrases that are expected; or
+        with a language model of words in place of that of the training texts.
 
-        Raises UsageError for one that holds nothing, or a character or word that the network can't write.
+        Raises UsageError for one that holds nothing, or a character or word that the network can't write; and
+        as `LanguageWords.of` does.
         """
+        if language_model is not None:
+            return self._fused(language_model, language_weight).with_options(phrases, hot_words, boost=boost)
+        if language_weight is not None:
+            raise UsageError("language_weight is that of language_model: give it, too")
         if phrases is hot_words is None:
             return self
         labels, separator = len(self.alphabet), self.alphabet.separator
@@ -128,6 +147,14 @@ class Decoder:
         network can write is phrases, and no search is needed."""
         single = all(len(self.alphabet.encode(phrase) or ()) == 1 for phrase in phrases)
         return self if single else self.with_options(phrases)
+
+    def _fused(self, model: Any, weight: float | None) -> "Decoder":
+        weights = self.weights or FUSED
+        if weight is not None:
+            if not is_number(weight) or not 0 <= weight <= MAX_WEIGHT:
+                raise UsageError(f"language_weight must be a number from 0 to {MAX_WEIGHT:g}, not {weight!r}")
+            weights = Weights(weight, weights.bonus)
+        return replace(self, fused=LanguageWords.of(model, self.alphabet), weights=weights)
 
     def start(self, live: bool) -> "GreedyStream | BeamStream":
         """Start a stream of log-probabilities; live, labels are committed before the end."""
@@ -149,11 +176,15 @@ class Decoder:
     @cached_property
     def _language_model(self) -> Scorer:
         assert self.weights is not None
-        alphabet, model = self.alphabet, self.lexicon.model(self.weights)
+        alphabet, w = self.alphabet, self.weights
+        if self.fused is None:
+            words, model = self.lexicon.words, self.lexicon.model(w)
+        else:
+            words, model = self.fused.words, Weighted(self.fused, w.weight, w.bonus)
         if alphabet.unit == "word":
-            numbers = {word: k for k, word in enumerate(self.lexicon.words)}
+            numbers = {word: k for k, word in enumerate(words)}
             return Weighted(model, 1.0, ids=[-1, *(numbers.get(word, -1) for word in alphabet.labels)])
-        spellings = [alphabet.known(word) for word in self.lexicon.words]
+        spellings = [alphabet.known(word) for word in words]
         return Words(spellings, len(alphabet), model, separator=alphabet.separator)
 
     def _labels(self, phrases: Any, name: str) -> list[list[int]]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from elman.data.audio.augment import add_noise_floor, mask, stretch, warp
+from elman.data.audio.augment import add_noise_frames, mask, stretch, warp
 from elman.data.audio.features import DITHER_FLOOR, FilterBank
 
 LOG_FLOOR: Final = math.log(DITHER_FLOOR)
@@ -18,6 +17,8 @@ WARPS: Final = (0.85, 1.18)
 GAINS: Final = (-4.0, 4.0)  # of the log power: 17 dB
 TILTS: Final = (-1.5, 1.5)  # of the log power from the lowest to the highest filter: another microphone
 SNR: Final = (5.0, 45.0)  # dB
+FRAME_SPEEDS: Final = (0.9, 1.1)  # of ready frames
+FRAME_NOISE: Final = (0.0, 0.2)  # in deviations of each feature
 NOISY_SHARE: Final = 0.5  # of the recordings that training adds noise to
 # Of digital silence before and after every recording: a word at its very end has time to be written, and the
 # normalisation begins the same for all.
@@ -27,7 +28,8 @@ NO_PAUSE_SHARE: Final = 0.4  # of the places for a pause that get none
 SILENT_SHARE: Final = 0.3  # of the joined recordings, whose pauses are digital silence
 FLUTTER: Final = 0.3  # standard deviation of a background's log power
 QUIET: Final = 0.1  # share of a recording's frames that are taken for its background
-BANDS, SPANS = (2, 6), (2, 20)  # hidden parts: how many, and the largest: bins, frames
+BANDS, SPANS = 2, (2, 20)  # hidden parts: how many of each, and the longest, in frames
+BAND_SHARE: Final = 0.15  # of the features that one band hides at most
 SPAN_SHARE: Final = 0.12  # of a recording that one span hides at most
 
 
@@ -67,31 +69,30 @@ def together(*parts: Utterances) -> Utterances:
     )
 
 
-def with_edges(features: Tensor) -> Tensor:
-    """Return a recording's features (frames, features) with silence before and after."""
-    return F.pad(features, (0, 0, EDGE_FRAMES, EDGE_FRAMES), value=LOG_FLOOR)
-
-
 def pad_features(each: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return features padded with zeros (frames, recordings, features), and the frames of each."""
     lengths = torch.tensor([len(one) for one in each])
     return torch.nn.utils.rnn.pad_sequence(list(each)), lengths
 
 
-def varied(utterances: Utterances, rows: Sequence[int], pause: int, strength: float) -> Tensor:
+def varied(
+    utterances: Utterances, rows: Sequence[int], pause: int, strength: float, noises: Sequence[Tensor]
+) -> Tensor:
     """Return the features of recordings, each varied at random, joined with pauses of up to `pause` frames
-    before, between and after them. A strength of 0 leaves them as they are, 1 varies them fully."""
+    before, between and after them, and some of them with noise. A strength of 0 leaves them as they are, 1
+    varies them fully."""
     each = [utterances.features[row] for row in rows]
     if strength:
         each = [_another_voice(features, strength) for features in each]
     features = torch.cat(_with_pauses(each, pause) if pause else each)
     noisy = _uniform(0, 1) < NOISY_SHARE * strength
-    return add_noise_floor(features, torch.default_generator, SNR) if noisy else features
+    return add_noise_frames(features, noises, torch.default_generator, SNR) if noisy else features
 
 
 def hide(features: Tensor, lengths: Tensor, strength: float) -> Tensor:
     """Hide parts of normalised, padded features (frames, recordings, features)."""
-    bands, spans = (BANDS[0], round(BANDS[1] * strength)), (SPANS[0], round(SPANS[1] * strength))
+    widest = max(round(BAND_SHARE * features.shape[2]), 1)
+    bands, spans = (BANDS, round(widest * strength)), (SPANS[0], round(SPANS[1] * strength))
     return mask(features, lengths, torch.default_generator, bands, spans, share=SPAN_SHARE)
 
 
@@ -102,12 +103,33 @@ def _another_voice(features: Tensor, strength: float) -> Tensor:
     return varied.clamp_min(LOG_FLOOR)
 
 
+def varied_frames(
+    utterances: Utterances, rows: Sequence[int], pause: int, strength: float, deviation: Tensor
+) -> Tensor:
+    """Return the same of ready frames, of which nothing is known but the `deviation` (features,) of each
+    feature: they are resampled in time and get noise; pauses go on as a recording begins or ends."""
+    parts: list[Tensor] = []
+    for features in (utterances.features[row] for row in rows):
+        if strength:
+            features = stretch(features, _around_one(FRAME_SPEEDS, strength))
+        before, after = (_pause(pause) for _ in range(2))
+        parts += [features[:1].expand(before, -1), features, features[-1:].expand(after, -1)]
+    features = torch.cat(parts)
+    if strength:
+        features = features + strength * _uniform(*FRAME_NOISE) * deviation * torch.randn(features.shape)
+    return features
+
+
+def _pause(longest: int) -> int:
+    return 0 if not longest or _uniform(0, 1) < NO_PAUSE_SHARE else int(_uniform(0, longest + 1))
+
+
 def _with_pauses(each: Sequence[Tensor], longest: int) -> list[Tensor]:
     """Return recordings with pauses before, between and after them, in digital silence or background."""
     silent = _uniform(0, 1) < SILENT_SHARE
     parts: list[Tensor] = []
     for features in [*each, each[-1]]:
-        frames = 0 if _uniform(0, 1) < NO_PAUSE_SHARE else int(_uniform(0, longest + 1))
+        frames = _pause(longest)
         quiet = features.quantile(QUIET, 0)
         pause = quiet + FLUTTER * torch.randn(frames, len(quiet))
         parts += [torch.full_like(pause, LOG_FLOOR) if silent else pause, features]

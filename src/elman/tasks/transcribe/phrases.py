@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from elman.data.audio.augment import bend, blur
-from elman.data.audio.features import SHIFT_SECONDS, FilterBank
 from elman.data.audio.made_up import Studio, made_up_texts
 from elman.data.audio.recordings import Recordings
 from elman.data.audio.synthesis import EspeakNG, Speaker, Voice, divided_voices
@@ -20,8 +19,9 @@ from elman.data.table.encoding import clean
 from elman.data.table.formats import read_bytes
 from elman.errors import DataError, ElmanError, UsageError
 from elman.tasks.settings import split_choices
-from elman.tasks.transcribe.examples import Utterances, filter_bank, together, with_edges
-from elman.tasks.transcribe.recogniser import EDGE_SECONDS, log_probabilities, words_of
+from elman.tasks.transcribe.examples import EDGE_FRAMES, Utterances, together
+from elman.tasks.transcribe.features import Sound, features_of, with_edges
+from elman.tasks.transcribe.recogniser import log_probabilities, words_of
 from elman.tasks.transcribe.scores import SpeechEvaluation
 from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.spotting import USUAL_RATE, Spotting
@@ -108,14 +108,14 @@ def phrase_corpus(
     a language without voices, or if there is no speech synthesis.
     """
     settings, plan = split_choices(dict(choices), Settings)
-    rate = settings.rate if "rate" in choices or adapt is None else usual_rate(adapt)
-    bank = filter_bank(rate, settings.bins)
+    settings = sound_settings(settings, adapt, choices)
+    sound = Sound(settings.rate, settings.bins)
     alphabet = Alphabet.of(list(phrases.texts) * phrases.each, choices.get("unit"))
-    own = None if adapt is None else _adapted(adapt, bank, alphabet, plan.seed)
-    checked = None if valid is None else to_check(valid, bank, alphabet)
+    own = None if adapt is None else _adapted(adapt, sound, alphabet, plan.seed)
+    checked = None if valid is None else to_check(valid, sound, alphabet)
     with EspeakNG() as speaker:
         voices, other_voices = divided_voices(speaker.voices(language), HELD_OUT_SHARE)
-        maker = _Maker(phrases, speaker, bank, alphabet, plan.seed)
+        maker = _Maker(phrases, speaker, sound, alphabet, plan.seed)
         train = maker.phrases(voices, phrases.each, 0)
         held_out = maker.phrases(other_voices, max(round(HELD_OUT_SHARE * phrases.each), 2), 1)
         others = maker.others(voices, round(OTHER_SHARE * len(train)), 2)
@@ -128,7 +128,19 @@ def phrase_corpus(
         held_out = together(held_out, kept)
         rows, fingerprint = rows + len(used), f"{fingerprint}{used.fingerprint}"
     source = {"source": phrases.name, "rows": rows, "fingerprint": fingerprint}
-    return Corpus(rate, train, checked or held_out, alphabet, source, (others, elsewhere), phrases.texts)
+    return Corpus(settings, train, checked or held_out, alphabet, source, (others, elsewhere), phrases.texts)
+
+
+def sound_settings(settings: Settings, adapt: Recordings | None, choices: Mapping[str, Any]) -> Settings:
+    """Return the settings of the features. Raises UsageError for ready frames, and DataError for recordings
+    that are such."""
+    if settings.input != "audio" or "frame_ms" in choices:
+        raise UsageError("phrases are learned from sound: leave out the settings of ready frames")
+    if adapt is None or "rate" in choices:
+        return settings
+    if adapt.of_frames:
+        raise DataError(f"{adapt.name} names ready frames; phrases are learned from sound.")
+    return replace(settings, rate=usual_rate(adapt))
 
 
 def spotted(corpus: Corpus, trained: Trained) -> tuple[Spotting | None, SpeechEvaluation]:
@@ -137,15 +149,17 @@ def spotted(corpus: Corpus, trained: Trained) -> tuple[Spotting | None, SpeechEv
     if not corpus.phrases:
         return None, trained.validation
 
+    sound = features_of(trained.settings)
+
     def heard(utterances: Utterances) -> list[list[Word]]:
-        each = [trained.normaliser(with_edges(features)) for features in utterances.features]
+        each = [trained.normaliser(with_edges(features, sound)) for features in utterances.features]
         decoder, confidence = trained.decoder, trained.confidence
-        step = trained.settings.stride * SHIFT_SECONDS
+        step, start = trained.settings.stride * sound.seconds, -EDGE_FRAMES * sound.seconds
         log_probs = log_probabilities(trained.network, each)
-        return [words_of(decoder.tokens(one), decoder, confidence, step, -EDGE_SECONDS) for one in log_probs]
+        return [words_of(decoder.tokens(one), decoder, confidence, step, start) for one in log_probs]
 
     elsewhere = corpus.others[1]
-    hours = sum(map(len, elsewhere.features)) * SHIFT_SECONDS / 3600
+    hours = sum(map(len, elsewhere.features)) * sound.seconds / 3600
     spotting = Spotting.measure(corpus.phrases, heard(elsewhere), hours)
     rows = [row for row, text in enumerate(corpus.held_out.texts) if text in corpus.phrases]
     said = corpus.held_out.take(rows)
@@ -160,7 +174,7 @@ class _Maker:
 
     of: Phrases
     speaker: Speaker
-    bank: FilterBank
+    sound: Sound
     alphabet: Alphabet
     seed: int
 
@@ -179,10 +193,11 @@ class _Maker:
     def _utterances(
         self, voices: Sequence[Voice], written: Sequence[str], texts: Sequence[str], part: int
     ) -> Utterances:
-        studio = Studio(self.speaker, voices, self.bank.rate, self.seed)
+        studio = Studio(self.speaker, voices, self.sound.rate, self.seed)
         generator = torch.Generator().manual_seed(self.seed + part)
         features = [
-            uneven(self.bank.features(samples), generator) for samples in studio.recordings(written, part)
+            uneven(self.sound.bank.features(samples), generator)
+            for samples in studio.recordings(written, part)
         ]
         return utterances(features, texts, self.alphabet)
 
@@ -197,10 +212,10 @@ def uneven(features: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _adapted(
-    recordings: Recordings, bank: FilterBank, alphabet: Alphabet, seed: int
+    recordings: Recordings, sound: Sound, alphabet: Alphabet, seed: int
 ) -> tuple[Utterances, Utterances, Recordings]:
     """Return the user's own recordings for training, those that are held out, and all that can be used."""
-    used, features = recordings.load(bank.rate, bank.features)
+    used, features = sound.load(recordings)
     texts = [spoken(text) for text in used.texts]
     for text, one in zip(texts, used.all, strict=True):
         if not text or alphabet.encode(text) is None:

@@ -17,9 +17,8 @@ from elman.tasks.transcribe.examples import (
     Utterances,
     hide,
     pad_features,
-    varied,
-    with_edges,
 )
+from elman.tasks.transcribe.features import Features, with_edges
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.scores import edits
 from elman.tasks.transcribe.text import BLANK
@@ -51,6 +50,7 @@ class SpeechProblem:
     held_out: Utterances
     normaliser: Normaliser
     plan: Plan
+    features: Features
     joined: int = 1
     augment: bool = True
     score: str = "errors"
@@ -62,7 +62,8 @@ class SpeechProblem:
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(self.plan.seed)
                 pause = PAUSE_FRAMES if self.joined > 1 else 0
-                features += [varied(self.held_out, [row], pause, 1.0) for row in range(len(self.held_out))]
+                rows = range(len(self.held_out))
+                features += [self.features.varied(self.held_out, [row], pause, 1.0) for row in rows]
             ids *= 2
         self._held_out = [self.normalised(one) for one in features]
         self._held_out_ids = ids
@@ -93,7 +94,7 @@ class SpeechProblem:
     def loss(self, model: nn.Module, batch: list[Group], state: Any) -> tuple[Tensor, float, None]:
         """Return the loss summed over the labels of a batch, and their number."""
         device, train = device_of(model), self.train
-        each = [varied(train, group.rows, group.pause, group.strength) for group in batch]
+        each = [self.features.varied(train, group.rows, group.pause, group.strength) for group in batch]
         features, lengths = pad_features([self.normalised(one) for one in each])
         _, _, strength, flat = batch[0]  # all are of one epoch
         if strength:
@@ -107,7 +108,7 @@ class SpeechProblem:
         return loss, float(max(sum(map(len, ids)), 1)), None
 
     def normalised(self, features: Tensor) -> Tensor:
-        return self.normaliser(with_edges(features))
+        return self.normaliser(with_edges(features, self.features))
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         wrong, said, loss = 0, 0, 0.0

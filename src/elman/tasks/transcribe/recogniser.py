@@ -6,19 +6,17 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from elman.data.audio.features import SHIFT_SECONDS
-from elman.data.audio.samples import Samples
 from elman.data.audio.voice import VoiceActivity
 from elman.decode.ctc import Token
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder
 from elman.tasks.transcribe.examples import EDGE_FRAMES, pad_features
+from elman.tasks.transcribe.features import Features
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import by_length
 from elman.tasks.transcribe.text import Word
 from elman.training.problem import device_of
 
-EDGE_SECONDS: Final = EDGE_FRAMES * SHIFT_SECONDS
 # A recording is read in parts of at most so many frames, cut where it is quietest in the second half.
 PART_FRAMES: Final = 2_000
 VOICE_MARGIN: Final = 0.3  # seconds around a word in which there must be a voice
@@ -37,28 +35,29 @@ def log_probabilities(network: TranscriberNet, each: Sequence[Tensor]) -> list[T
     return [results[row] for row in range(len(each))]
 
 
-def parts_of(features: Tensor) -> Iterator[Tensor]:
-    """Yield a recording's features (frames, features) in parts that a network reads at once."""
+def parts_of(features: Tensor, loudness: Tensor) -> Iterator[Tensor]:
+    """Yield a recording's features (frames, features) in parts that a network reads at once, cut where the
+    loudness (frames,) is low."""
     while len(features) > PART_FRAMES:
         half = PART_FRAMES // 2
-        loudness = features[half:PART_FRAMES].mean(1)
         # the quietest third of a second
-        quiet = torch.nn.functional.avg_pool1d(loudness[None, None], 33, 1)[0, 0]
+        quiet = torch.nn.functional.avg_pool1d(loudness[None, None, half:PART_FRAMES], 33, 1)[0, 0]
         cut = half + int(quiet.argmin()) + 16
         yield features[:cut]
-        features = features[cut:]
+        features, loudness = features[cut:], loudness[cut:]
     yield features
 
 
 def transcribed(
-    network: TranscriberNet, features: Tensor, decoder: Decoder, confidence: Confidence
+    network: TranscriberNet, features: Tensor, of: Features, decoder: Decoder, confidence: Confidence
 ) -> list[Word]:
     """Return the words of a recording's normalised features (frames, features), with edges."""
-    step, start, words = network.stride * SHIFT_SECONDS, -EDGE_SECONDS, list[Word]()
-    parts = [part for part in parts_of(features) if len(part)]
+    seconds = of.seconds
+    step, start, words = network.stride * seconds, -EDGE_FRAMES * seconds, list[Word]()
+    parts = [part for part in parts_of(features, of.loudness(features)) if len(part)]
     for part, log_probs in zip(parts, log_probabilities(network, parts), strict=True):
         words += words_of(decoder.tokens(log_probs), decoder, confidence, step, start)
-        start += len(part) * SHIFT_SECONDS
+        start += len(part) * seconds
     return words
 
 
@@ -79,11 +78,8 @@ def as_word(
     return Word(text, begin, end, confidence.of(min(token.confidence for token in tokens)))
 
 
-def voiced(words: Sequence[Word], samples: Samples, rate: int) -> list[Word]:
-    """Return the words of a recording (samples,) that a voice has said."""
-    voice = VoiceActivity(rate)
-    voice.push(samples)
-    voice.finish()
+def voiced(words: Sequence[Word], voice: VoiceActivity) -> list[Word]:
+    """Return the words of a recording that a voice has said, which has followed all of it."""
     return [word for word in words if has_voice(word, voice)]
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from elman.settings import argument, choice, custom, flag, is_whole, share, whole
+from elman.errors import UsageError
+from elman.settings import argument, choice, custom, flag, is_number, is_whole, share, whole
 from elman.tasks.settings import (
     MAX_BEAM_WIDTH,
     MAX_LAYERS,
@@ -16,12 +17,17 @@ from elman.tasks.settings import (
 )
 
 RATES: Final = (8_000, 16_000)
+FRAME_MS: Final = 10.0  # from one frame to the next, in features that are computed
+MIN_FRAME_MS, MAX_FRAME_MS = 1.0, 200.0
+MIN_FILTERS, MAX_FILTERS = 8, 128
+MAX_FEATURES: Final = 1024  # of a frame, as in elman.data.audio.frames, which imports torch
 # Frames for each step of the network → the strides of its convolutions.
 STRIDES: Final = {1: (1, 1), 2: (2, 1), 3: (3, 1), 4: (2, 2), 6: (3, 2)}
 LEARNING_RATE: Final = 2e-3
-MAX_STRIDE: Final = 4  # by default
+MAX_STRIDE: Final = 4  # by default, of frames of FRAME_MS
 JOINED: Final = 6
 BATCH_SIZE: Final = 16
+SMALL: Final = 96  # units, of each direction, and channels, for a few short words
 # Steps of the optimizer, and the passes over the recordings that come nearest to it.
 UPDATES: Final = 3_000
 MIN_EPOCHS, MAX_EPOCHS = 15, 300
@@ -54,7 +60,7 @@ class Settings(TaskSettings):
     """
     ARGUMENTS: ClassVar = Arguments
     DERIVED: ClassVar = (
-        *("unit", "rate", "stride", "joined", "batch_size"),
+        *("hidden", "front", "input", "unit", "rate", "bins", "stride", "joined", "batch_size"),
         *("epochs", "patience", "learning_rate", "ema_decay"),
     )
 
@@ -65,10 +71,18 @@ class Settings(TaskSettings):
     front: int = whole(128, "Channels of the convolutions before the recurrent layers", most=MAX_UNITS)
     stride: int = custom(
         MAX_STRIDE,
-        "Frames of 10 ms for each step of the recurrent layers",
+        "Frames for each step of the recurrent layers",
         int,
         f"one of {', '.join(map(str, STRIDES))}",
         lambda value: is_whole(value) and value in STRIDES,
+    )
+    input: str = choice("audio", "What recordings hold: sound, or ready features", "audio", "frames")
+    frame_ms: float = custom(
+        FRAME_MS,
+        "Milliseconds from one ready frame to the next",
+        float,
+        f"a number from {MIN_FRAME_MS:g} to {MAX_FRAME_MS:g}",
+        lambda value: is_number(value) and MIN_FRAME_MS <= value <= MAX_FRAME_MS,
     )
     unit: str = choice("character", "What the network writes", "word", "character")
     rate: int = custom(
@@ -78,11 +92,17 @@ class Settings(TaskSettings):
         f"one of {', '.join(map(str, RATES))}",
         lambda value: is_whole(value) and value in RATES,
     )
-    bins: int = whole(40, "Filters of the features", least=8, most=128)
+    bins: int = whole(40, f"Features of a frame; of sound {MIN_FILTERS} to {MAX_FILTERS}", most=MAX_FEATURES)
     dropout: float = share(0.3, "Dropout before, between and after the recurrent layers")
     joined: int = whole(1, "Recordings, at most, that training joins to one, with pauses", most=100)
     augment: bool = flag(True, "Vary speed, pitch and noise of recordings and hide parts of them in training")
     beam_width: int = whole(8, "Texts that the search keeps", most=MAX_BEAM_WIDTH)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.input == "audio" and not MIN_FILTERS <= self.bins <= MAX_FILTERS:
+            limits = f"from {MIN_FILTERS} to {MAX_FILTERS} for sound"
+            raise UsageError(f"bins must be a whole number {limits}, not {self.bins}")
 
 
 @dataclass(frozen=True)
@@ -90,7 +110,9 @@ class Facts:
     """What the recordings tell beside their number."""
 
     unit: str = "character"
+    input: str = "audio"
     rate: int = RATES[-1]
+    bins: int = 40
     stride: int = MAX_STRIDE
     short: bool = False  # most hold a word or two
 
@@ -102,9 +124,14 @@ def defaults(recordings: int, choices: Mapping[str, Any], facts: Facts = Facts()
     together = 1 if joined == 1 else (1 + (2 + joined) / 2) / 2  # on average
     batches = max(recordings / together / batch_size, 1)
     epochs = choices.get("epochs", round(min(max(UPDATES / batches, MIN_EPOCHS), MAX_EPOCHS)))
+    small = facts.short and choices.get("bidirectional", Settings.bidirectional)
     return {
+        "hidden": SMALL if small else Settings.hidden,
+        "front": SMALL if small else Settings.front,
         "unit": facts.unit,
+        "input": facts.input,
         "rate": facts.rate,
+        "bins": facts.bins,
         "stride": facts.stride,
         "joined": joined,
         "batch_size": batch_size,

@@ -9,10 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from elman.data.audio.features import SHIFT_SECONDS, FeatureStream, FilterBank
 from elman.data.audio.normalise import Normaliser, NormaliserStream
-from elman.data.audio.resample import Resampler
-from elman.data.audio.samples import require_rate, to_samples
 from elman.data.audio.voice import VoiceActivity
 from elman.decode.ctc import Token
 from elman.errors import UsageError
@@ -20,9 +17,10 @@ from elman.settings import is_number
 from elman.tasks.entry import entry
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, ended
-from elman.tasks.transcribe.examples import EDGE_FRAMES, LOG_FLOOR
+from elman.tasks.transcribe.examples import EDGE_FRAMES
+from elman.tasks.transcribe.features import Features
 from elman.tasks.transcribe.network import FrontStream, TranscriberNet
-from elman.tasks.transcribe.recogniser import EDGE_SECONDS, VOICE_MARGIN, as_word, has_voice
+from elman.tasks.transcribe.recogniser import VOICE_MARGIN, as_word, has_voice
 from elman.tasks.transcribe.text import BLANK, SPACE, Word, text_of
 
 CHUNK_STEPS: Final = 64  # read at once; where the network begins anew, at most so many are read twice
@@ -60,18 +58,18 @@ class TranscriberStream:
     def __init__(
         self,
         network: TranscriberNet,
-        bank: FilterBank,
+        features: Features,
         normaliser: Normaliser,
         decoder: Decoder,
         confidence: Confidence,
-        rate: int,
+        rate: int | None,
         endpoint: Endpoint,
         voice: VoiceActivity | None = None,
     ) -> None:
-        self._network, self._bank, self._normaliser = network, bank, normaliser
+        self._network, self._of, self._normaliser = network, features, normaliser
         self._decoder, self._confidence, self._endpoint = decoder, confidence, endpoint
-        self._rate, self._voice = require_rate(rate, "the stream"), voice
-        self._step_seconds = network.stride * SHIFT_SECONDS
+        self._rate, self._voice = rate, voice
+        self._step_seconds = network.stride * features.seconds
         self._pause_steps = max(round(endpoint.pause / self._step_seconds), 1)
         self._empty_steps = round(EMPTY_SECONDS / self._step_seconds)
         self._most_steps = round(endpoint.longest / self._step_seconds)
@@ -79,8 +77,8 @@ class TranscriberStream:
 
     def reset(self) -> None:
         """Begin another recording, and forget what was not finished."""
-        self._resampler = Resampler(self._rate, self._bank.rate)
-        self._features = FeatureStream(self._bank)
+        self._pieces = self._of.pieces(self._rate, self._voice)
+        self._last = torch.zeros(1, self._of.width)  # frame so far
         self._normal = NormaliserStream(self._normaliser)
         self._front = FrontStream(self._network)
         self._search = self._decoder.start(live=True)
@@ -115,20 +113,16 @@ class TranscriberStream:
 
     @entry
     def push(self, samples: Any) -> list[Word]:
-        """Read samples as in `to_samples`; return the words that are certain now, with their seconds from the
-        start. Raises UsageError and DataError as `to_samples` does; the stream stays as it was."""
-        values = to_samples(samples, "the piece of samples", self._rate)
-        words = self._read(self._features.push(self._resampler.push(values)), end=False)
-        if self._voice is None:
-            return words
-        self._voice.push(values)
-        return self._voiced(words, self._voice.seconds)
+        """Read samples as in `to_samples`, or frames as in `to_frames`; return the words that are certain
+        now, with their seconds from the start. Raises UsageError and DataError as these do; the stream stays
+        as it was."""
+        words = self._read(self._pieces.push(samples), end=False)
+        return words if self._voice is None else self._voiced(words, self._voice.seconds)
 
     @entry
     def finish(self) -> list[Word]:
         """End the recording: return its last words. Afterwards, another may be pushed."""
-        features = torch.cat([self._features.push(self._resampler.finish()), self._features.finish()])
-        return self.read_features(features)
+        return self.read_features(self._pieces.finish())
 
     def read_features(self, features: Tensor) -> list[Word]:
         """Return the words of the rest of a recording, or of a whole one, given its features (frames,
@@ -153,8 +147,10 @@ class TranscriberStream:
     def _read(self, features: Tensor, end: bool) -> list[Word]:
         if not len(features) and not (end and self._begun):
             return []
-        edge = torch.full((EDGE_FRAMES, self._bank.bins), LOG_FLOOR)
-        parts = [*([] if self._begun else [edge]), features, *([edge] if end else [])]
+        if len(features):
+            self._last = features[-1:].clone()
+        parts = [] if self._begun else [self._of.edge(features[:1])]
+        parts += [features, *([self._of.edge(self._last)] if end else [])]
         self._begun, words = True, list[Word]()
         with torch.no_grad():
             x = self._front.push(self._normal.push(torch.cat(parts)), end)
@@ -201,7 +197,7 @@ class TranscriberStream:
         self._tokens = [] if complete else rest
         if complete and rest:
             words = [*words, rest]
-        step = self._step_seconds
-        said = [as_word(tokens, self._decoder, self._confidence, step, -EDGE_SECONDS) for tokens in words]
+        step, start = self._step_seconds, -EDGE_FRAMES * self._of.seconds
+        said = [as_word(tokens, self._decoder, self._confidence, step, start) for tokens in words]
         self._said += said
         return said

@@ -10,23 +10,24 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from elman.data.audio.features import SHIFT_SECONDS, FilterBank
 from elman.data.audio.files import native_rate
+from elman.data.audio.frames import Frames
 from elman.data.audio.normalise import Normaliser
 from elman.data.audio.recordings import Recordings
 from elman.data.batches import HELD_OUT_SHARE, split_groups
-from elman.errors import DataError, TrainingError
+from elman.errors import DataError, TrainingError, UsageError
 from elman.tasks.evaluation import sample_rows, training_notes
 from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
-from elman.tasks.transcribe.examples import Utterances, filter_bank, together, with_edges
+from elman.tasks.transcribe.examples import EDGE_FRAMES, Utterances, together
+from elman.tasks.transcribe.features import Features, features_of, with_edges
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import SpeechProblem
-from elman.tasks.transcribe.recogniser import EDGE_SECONDS, log_probabilities, words_of
+from elman.tasks.transcribe.recogniser import log_probabilities, words_of
 from elman.tasks.transcribe.scores import SpeechEvaluation, all_right, edits
-from elman.tasks.transcribe.settings import MAX_STRIDE, RATES, STRIDES, Facts, Settings, defaults
+from elman.tasks.transcribe.settings import FRAME_MS, MAX_STRIDE, RATES, STRIDES, Facts, Settings, defaults
 from elman.tasks.transcribe.text import Alphabet, fitting, spoken
 from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Run
@@ -50,7 +51,7 @@ NONE: Final = Utterances([], [], [])
 class Corpus:
     """Recordings as features and spoken texts, divided."""
 
-    rate: int
+    settings: Settings  # of the features
     train: Utterances
     held_out: Utterances
     alphabet: Alphabet
@@ -61,13 +62,17 @@ class Corpus:
 
     def defaults(self, choices: Mapping[str, Any]) -> dict[str, Any]:
         lengths = sorted(map(len, self.train.features))
-        short = self.alphabet.unit == "word" and lengths[len(lengths) // 2] < SHORT_FRAMES
-        return defaults(len(lengths), choices, Facts(self.alphabet.unit, self.rate, self.stride, short))
+        typical = lengths[len(lengths) // 2] * self.settings.frame_ms / FRAME_MS
+        short = self.alphabet.unit == "word" and typical < SHORT_FRAMES
+        s = self.settings
+        facts = Facts(self.alphabet.unit, s.input, s.rate, s.bins, self.stride, short)
+        return defaults(len(lengths), choices, facts)
 
     @property
     def stride(self) -> int:
         """The longest stride at which nearly all recordings have room for their labels."""
-        for stride in sorted((one for one in STRIDES if one <= MAX_STRIDE), reverse=True):
+        longest = MAX_STRIDE * FRAME_MS / self.settings.frame_ms
+        for stride in sorted((one for one in STRIDES if one <= longest), reverse=True):
             room = [
                 fitting(ids, int(len(features) / (SLACK * stride)))
                 for features, ids in zip(self.train.features, self.train.ids, strict=True)
@@ -93,9 +98,8 @@ class Trained:
 def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mapping[str, Any]) -> Corpus:
     """Compute the features of all recordings. Raises DataError where there is nothing to learn from."""
     settings, plan = split_choices(dict(choices), Settings)
-    rate = settings.rate if "rate" in choices else usual_rate(recordings)
-    bank = filter_bank(rate, settings.bins)
-    used, features = recordings.load(rate, bank.features)
+    settings = of_input(settings, recordings, choices)
+    used, features = features_of(settings).load(recordings)
     texts = [spoken(text) for text in used.texts]
     require_texts(texts, used)
     if valid is None:
@@ -105,16 +109,29 @@ def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mappi
     alphabet = Alphabet.of([texts[row] for row in train], choices.get("unit"))
     learned = utterances([features[row] for row in train], [texts[row] for row in train], alphabet)
     if valid is not None:
-        checked = to_check(valid, bank, alphabet)
+        checked = to_check(valid, features_of(settings), alphabet)
     else:
         checked = utterances([features[row] for row in held_out], [texts[row] for row in held_out], alphabet)
     source = {"source": used.name, "rows": len(used), "fingerprint": used.fingerprint}
-    return Corpus(rate, learned, checked, alphabet, source)
+    return Corpus(settings, learned, checked, alphabet, source)
 
 
-def to_check(valid: Recordings, bank: FilterBank, alphabet: Alphabet) -> Utterances:
+def of_input(settings: Settings, recordings: Recordings, choices: Mapping[str, Any]) -> Settings:
+    """Return the settings of the features that these recordings have. Raises UsageError for others."""
+    kind = "frames" if recordings.of_frames else "audio"
+    if choices.get("input", kind) != kind:
+        raise UsageError(f"input={settings.input!r}, but {recordings.name} holds {kind}: leave it out")
+    if kind == "frames":
+        width = settings.bins if "bins" in choices else recordings.features
+        return replace(settings, input=kind, bins=width)
+    if "frame_ms" in choices:
+        raise UsageError("frame_ms is of ready frames; frames of sound are 10 ms apart: leave it out")
+    return replace(settings, rate=settings.rate if "rate" in choices else usual_rate(recordings))
+
+
+def to_check(valid: Recordings, of: Features, alphabet: Alphabet) -> Utterances:
     """Return recordings on which the best network is to be chosen."""
-    used, features = valid.load(bank.rate, bank.features)
+    used, features = of.load(valid)
     texts = [spoken(text) for text in used.texts]
     require_texts(texts, used)
     return utterances(features, texts, alphabet)
@@ -125,6 +142,7 @@ def usual_rate(recordings: Recordings) -> int:
     step = max(len(recordings) // PEEKED, 1)
     rates = [0]
     for one in recordings.all[::step]:
+        assert not isinstance(one.audio, Frames)
         try:
             rates.append(native_rate(one.audio, one.name))
         except DataError:
@@ -170,6 +188,7 @@ def train(
     """Train on a corpus; `choices` are fields of `Settings` and `Plan`, and `identity` says which data they
     are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
     normaliser = Normaliser.fit(corpus.train.features)
+    features = features_of(corpus.settings, normaliser.deviation)
     others, others_held_out = corpus.others
     others_held_out = others_held_out.take(range(min(len(others_held_out), MAX_OTHERS)))
 
@@ -179,7 +198,9 @@ def train(
         torch.manual_seed(plan.seed)
         network = TranscriberNet(settings, settings.bins, len(corpus.alphabet))
         training, held_out = together(corpus.train, others), together(corpus.held_out, others_held_out)
-        problem = SpeechProblem(training, held_out, normaliser, plan, settings.joined, settings.augment)
+        problem = SpeechProblem(
+            training, held_out, normaliser, plan, features, settings.joined, settings.augment
+        )
         return Trial(network, problem, plan, settings)
 
     settings, plan = split_choices(dict(choices), Settings, corpus.defaults(choices))
@@ -194,7 +215,7 @@ def train(
     if outcome.signal is not None:
         some, note = sample_rows(len(corpus.held_out), INTERRUPTED_RECORDINGS, "recording")
         corpus, notes = replace(corpus, held_out=corpus.held_out.take(some)), notes + note
-    decoder, confidence, baseline, scores = scored(corpus, network, settings, normaliser, notes)
+    decoder, confidence, baseline, scores = scored(corpus, network, settings, normaliser, features, notes)
     return Trained(network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run)
 
 
@@ -203,26 +224,27 @@ def scored(
     network: TranscriberNet,
     settings: Settings,
     normaliser: Normaliser,
+    features: Features,
     notes: tuple[str, ...],
 ) -> tuple[Decoder, Confidence, Templates, SpeechEvaluation]:
     """Return how words are found and how sure they are, chosen on the held-out recordings; and the scores."""
     started, truths = monotonic(), corpus.held_out.texts
     held_out = corpus.held_out.features
-    log_probs = log_probabilities(network, [normaliser(with_edges(features)) for features in held_out])
+    log_probs = log_probabilities(network, [normaliser(with_edges(one, features)) for one in held_out])
     computing = monotonic() - started
     plain = Decoder(corpus.alphabet, Lexicon.of(corpus.train.texts), None, settings.beam_width)
     decoder = plain.of_phrases(corpus.phrases) if corpus.phrases else best_decoder(plain, log_probs, truths)
     if decoder.weights is None:  # the model need not hold what was said in its training
         decoder = replace(decoder, lexicon=Lexicon.of([]))
-    started, step = monotonic(), settings.stride * SHIFT_SECONDS
-    answers = [words_of(decoder.tokens(one), decoder, Confidence(), step, -EDGE_SECONDS) for one in log_probs]
+    started, step, start = monotonic(), settings.stride * features.seconds, -EDGE_FRAMES * features.seconds
+    answers = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in log_probs]
     computing += monotonic() - started
     raw = [word.confidence for words in answers for word in words]
     confidence = Confidence.fit(raw, all_right(answers, truths))
     answers = [[w._replace(confidence=confidence.of(w.confidence)) for w in words] for words in answers]
     baseline = Templates.of(corpus.train.texts, corpus.train.features, normaliser)
-    plain_texts = [baseline.answer(normaliser(features)) for features in held_out]
-    seconds = sum(map(len, held_out)) * SHIFT_SECONDS
+    plain_texts = [baseline.answer(normaliser(one)) for one in held_out]
+    seconds = sum(map(len, held_out)) * features.seconds
     evaluation = SpeechEvaluation.of(answers, truths, {baseline.name: plain_texts}, seconds, computing, notes)
     return decoder, confidence, baseline, evaluation
 

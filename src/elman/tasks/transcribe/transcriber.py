@@ -11,11 +11,8 @@ from typing import Any, ClassVar, Final, TypedDict, final
 import torch
 
 from elman import artifact
-from elman.data.audio.features import SHIFT_SECONDS, FilterBank
 from elman.data.audio.normalise import PRIOR_FRAMES, WINDOW_FRAMES, Normaliser
-from elman.data.audio.read import read_audio
 from elman.data.audio.recordings import read_recordings
-from elman.data.audio.samples import require_rate
 from elman.data.audio.voice import VoiceActivity
 from elman.errors import UsageError
 from elman.tasks.entry import entry, training_entry
@@ -25,7 +22,8 @@ from elman.tasks.transcribe.answers import Transcript, Transcripts
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon
-from elman.tasks.transcribe.examples import filter_bank, with_edges
+from elman.tasks.transcribe.features import Features, features_of, with_edges
+from elman.tasks.transcribe.fusion import language_model_of
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.phrases import LANGUAGE, Phrases, phrase_corpus, spotted
@@ -74,7 +72,7 @@ class Transcriber(Task):
     EVALUATION: ClassVar = SpeechEvaluation
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"audio", "text", "pattern", "skip_bad"}),
-        "predict": frozenset({"rate", "phrases", "hot_words", "vad", "false_alarms"}),
+        "predict": frozenset({"rate", "phrases", "hot_words", "vad", "language_model", "false_alarms"}),
         "generate": frozenset(),
     }
     SAVED_BESIDE: ClassVar = frozenset({"reading"})
@@ -95,8 +93,8 @@ class Transcriber(Task):
         return self.decoder.alphabet
 
     @cached_property
-    def _bank(self) -> FilterBank:
-        return filter_bank(self.settings.rate, self.settings.bins)
+    def _features(self) -> Features:
+        return features_of(self.settings, self.normaliser.deviation)
 
     @classmethod
     @training_entry
@@ -195,9 +193,12 @@ class Transcriber(Task):
         text: str | None = None,
         pattern: str | None = None,
         skip_bad: bool = False,
+        language_model: Any = None,
+        language_weight: float | None = None,
     ) -> SpeechEvaluation:
         """Score on recordings whose texts are known, beside the plain baseline. Arguments are those of `fit`,
-        by default as they were for the training."""
+        by default as they were for the training, and of `predict`."""
+        decoder = self.decoder.with_options(None, None, language_model, language_weight)
         recordings = read_recordings(
             data,
             audio or self.reading["audio"],
@@ -205,14 +206,14 @@ class Transcriber(Task):
             pattern or in_folder(data, self.reading["pattern"]),
             skip_bad=skip_bad,
         )
-        used, each = recordings.load(self.settings.rate, self._bank.features)
+        used, each = self._features.load(recordings)
         texts = [spoken(text) for text in used.texts]
         require_texts(texts, used)
         started = monotonic()
-        answers = [self._words(features, self.decoder) for features in each]
+        answers = [self._words(one, decoder) for one in each]
         computing = monotonic() - started
-        plain = [self.baseline.answer(self.normaliser(features)) for features in each]
-        seconds = sum(map(len, each)) * SHIFT_SECONDS
+        plain = [self.baseline.answer(self.normaliser(one)) for one in each]
+        seconds = sum(map(len, each)) * self._features.seconds
         same = used.fingerprint == self.source["fingerprint"]
         notes = ("these recordings were trained on, which flatters all scores",) if same else ()
         return SpeechEvaluation.of(
@@ -236,13 +237,16 @@ class Transcriber(Task):
         phrases: Any = None,
         hot_words: Any = None,
         vad: bool = False,
+        language_model: Any = None,
+        language_weight: float | None = None,
         false_alarms: float | None = None,
     ) -> Any:
         """Return the text of a recording, or the list of texts of several.
 
         Args:
             data: a path of a recording; of a folder or a table of them; the bytes of one; an array or tensor
-                of samples; "-" for standard input; or a list of such.
+                of samples, or of frames (frames, features) if the model was trained on such; "-" for standard
+                input; or a list of such.
             rate: samples per second of arrays, and of raw PCM.
             words: whether to return, in place of the text, the list of its words, each a `Word` with its
                 seconds and the probability that it is right.
@@ -250,41 +254,46 @@ class Transcriber(Task):
                 anything.
             hot_words: words and phrases that are expected, which are preferred where they are likely.
             vad: whether to leave out words where Silero's voice activity detection hears no voice.
+            language_model: a `LanguageModel` of words, or its folder, in place of the n-gram of the training
+                texts: its words are all that can be said.
+            language_weight: how much it counts; None: as much as that n-gram, or else FUSED.
             false_alarms: to spot the phrases of the training in any speech: how many, an hour, may be heard
                 that were not said. Each phrase is then one `Word`.
 
         Raises DataError for a recording that can't be read, UsageError for anything else.
         """
-        decoder, spotter = self._search(phrases, hot_words), self._spotter(false_alarms, phrases)
-        inputs, single = read_inputs(data)
+        decoder = self._search(phrases, hot_words, language_model, language_weight)
+        spotter = self._spotter(false_alarms, phrases, language_model)
+        inputs, single = read_inputs(data, self.settings.input)
         answers = list[Any]()
         for source, name in inputs:
-            samples = read_audio(source, self.settings.rate, rate, name or "")
-            found = self._words(self._bank.features(samples), decoder)
-            if vad:
-                found = voiced(found, samples, self.settings.rate)
+            voice = self._features.voice() if vad else None
+            found = self._words(self._features.read(source, rate, name or "", voice), decoder)
+            if voice is not None:
+                found = voiced(found, voice)
             if spotter is not None:
                 found = spotter.push(found, complete=True)
             answers.append(found if words else text_of(found))
         return answers[0] if single else answers
 
-    def _search(self, phrases: Any, hot_words: Any) -> Decoder:
+    def _search(self, phrases: Any, hot_words: Any, language_model: Any, language_weight: Any) -> Decoder:
+        options = (phrases, hot_words, language_model, language_weight)
         if phrases is None and hot_words is not None and self.spotting is not None:
-            phrases = self.spotting.phrases
-        return self.decoder.with_options(phrases, hot_words)
+            options = (self.spotting.phrases, *options[1:])
+        return self.decoder.with_options(*options)
 
-    def _spotter(self, false_alarms: float | None, phrases: Any) -> Spotter | None:
+    def _spotter(self, false_alarms: float | None, phrases: Any, language_model: Any) -> Spotter | None:
         if false_alarms is None:
             return None
-        if self.spotting is None or phrases is not None:
+        if self.spotting is None or phrases is not None or language_model is not None:
             raise UsageError("false_alarms is for a model that was trained with phrases, and for all of them")
         return Spotter(self.spotting.phrases, self.spotting.threshold(false_alarms))
 
     def _words(self, features: torch.Tensor, decoder: Decoder) -> list[Word]:
         if not self.settings.bidirectional:  # as it would be live
-            stream = self._stream(decoder, self.settings.rate, Endpoint())
-            return stream.read_features(features)
-        return transcribed(self.network, self.normaliser(with_edges(features)), decoder, self.confidence)
+            return self._stream(decoder, None, Endpoint()).read_features(features)
+        normalised = self.normaliser(with_edges(features, self._features))
+        return transcribed(self.network, normalised, self._features, decoder, self.confidence)
 
     @entry
     def stream(
@@ -295,15 +304,17 @@ class Transcriber(Task):
         pause: float = Endpoint.pause,
         longest: float = Endpoint.longest,
         vad: bool = False,
+        language_model: Any = None,
+        language_weight: float | None = None,
         false_alarms: float | None = None,
     ) -> TranscriberStream | SpottingStream:
         """Start speech that arrives in pieces, in constant memory. Raises UsageError unless it was trained
         with `live`.
 
         Args:
-            rate: samples per second of the pieces; None: those of the model.
-            phrases, hot_words, vad, false_alarms: as for `predict`; with `vad`, a word is certain 0.3 s
-                later.
+            rate: samples per second of the pieces; None: those of the model. Frames have none.
+            phrases, hot_words, vad, language_model, language_weight, false_alarms: as for `predict`; with
+                `vad`, a word is certain 0.3 s later.
             pause: seconds without speech that end an utterance.
             longest: seconds after which an utterance ends at the next gap.
         """
@@ -312,17 +323,17 @@ class Transcriber(Task):
                 "this transcriber reads recordings from both ends and can't be live: train one with "
                 "live=True, which reads forwards only"
             )
-        decoder, spotter = self._search(phrases, hot_words), self._spotter(false_alarms, phrases)
-        rate = rate or self.settings.rate
-        voice = VoiceActivity(require_rate(rate, "the stream"), KEPT_SECONDS) if vad else None
+        decoder = self._search(phrases, hot_words, language_model, language_weight)
+        spotter = self._spotter(false_alarms, phrases, language_model)
+        voice = self._features.voice(rate, KEPT_SECONDS) if vad else None
         stream = self._stream(decoder, rate, Endpoint(pause, longest), voice)
         return stream if spotter is None else SpottingStream(stream, spotter)
 
     def _stream(
-        self, decoder: Decoder, rate: int, endpoint: Endpoint, voice: VoiceActivity | None = None
+        self, decoder: Decoder, rate: int | None, endpoint: Endpoint, voice: VoiceActivity | None = None
     ) -> TranscriberStream:
         return TranscriberStream(
-            self.network, self._bank, self.normaliser, decoder, self.confidence, rate, endpoint, voice
+            self.network, self._features, self.normaliser, decoder, self.confidence, rate, endpoint, voice
         )
 
     def answers(
@@ -333,15 +344,20 @@ class Transcriber(Task):
         phrases: Any = None,
         hot_words: Any = None,
         vad: bool = False,
+        language_model: Any = None,
         false_alarms: float | None = None,
     ) -> Iterator[Transcript]:
         """Return the transcripts of all recordings in `data`, made as they are asked for. Raises
         UsageError if there are no data."""
         self.require_input(data)
-        inputs, single = read_inputs(data)
+        inputs, single = read_inputs(data, self.settings.input)
+        if language_model is not None:  # loaded once
+            language_model = language_model_of(language_model)
 
         def transcript(source: Any, name: str | None) -> Transcript:
-            words = self.predict(source, rate, True, phrases, hot_words, vad, false_alarms)
+            words = self.predict(
+                source, rate, True, phrases, hot_words, vad, language_model, false_alarms=false_alarms
+            )
             return Transcript(None if single else name, tuple(words))
 
         return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
@@ -396,6 +412,7 @@ class Transcriber(Task):
         labels = f"{len(self.alphabet) - 1} {self.alphabet.unit}s"
         made = "" if self.spotting is None else "synthesised "
         search = "by its likeliest labels"
+        ending = "npy" if self.settings.input == "frames" else "wav"
         if self.decoder.weights is not None:
             search = "with a 3-gram of the training texts, which this folder holds"
         return Card(
@@ -405,7 +422,7 @@ class Transcriber(Task):
             f"found {search}.",
             held_out="held-out recordings",
             baseline=f"the {self.baseline.name}",
-            usage='model.predict("speech.wav")',
+            usage=f'model.predict("speech.{ending}")',
         )
 
 
