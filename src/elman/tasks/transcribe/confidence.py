@@ -12,6 +12,7 @@ from elman.typed import typed
 
 EDGE: Final = 1e-4  # the raw confidence lies between this and 1 less this
 LIMIT: Final = 100.0
+MAX_LOGIT: Final = 700.0  # whose exponential is finite
 
 
 class ConfidenceFile(TypedDict):
@@ -30,7 +31,8 @@ class Confidence:
     def of(self, raw: float) -> float:
         """Return the probability of a word whose least likely label has the probability `raw`."""
         raw = min(max(raw, EDGE), 1 - EDGE)
-        return 1 / (1 + math.exp(-self.slope * math.log(raw / (1 - raw)) - self.offset))
+        logit = self.slope * math.log(raw / (1 - raw)) + self.offset
+        return 1 / (1 + math.exp(min(-logit, MAX_LOGIT)))
 
     @classmethod
     def fit(cls, raw: Sequence[float], right: Sequence[bool]) -> "Confidence":

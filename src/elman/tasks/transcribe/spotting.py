@@ -4,6 +4,8 @@ A threshold of the confidence follows from the false alarms in speech that holds
 """
 
 import bisect
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, TypedDict
@@ -19,6 +21,7 @@ MAX_ALARMS: Final = 1_000  # kept, the most confident ones
 MAX_PHRASES: Final = 1_000
 MAX_HOURS: Final = 1_000.0
 USUAL_RATE: Final = 1.0  # false alarms an hour, for the scores
+EDGE: Final = 1e-9  # confidences lie between this and 1 less this
 
 
 class SpottingFile(TypedDict):
@@ -82,7 +85,7 @@ class Spotter:
     """Makes phrases of words that arrive."""
 
     def __init__(self, phrases: Sequence[str], threshold: float = -1.0) -> None:
-        """`threshold`: a confidence that a phrase must exceed; it has that of its least certain word."""
+        """`threshold`: a confidence that a phrase must exceed."""
         self._phrases = sorted(tuple(phrase.split()) for phrase in phrases)
         self._threshold = threshold
         self._words: list[Word] = []
@@ -102,10 +105,8 @@ class Spotter:
             if waits and not complete:
                 break
             phrase, self._words = self._words[:count], self._words[max(count, 1) :]
-            confidence = min((word.confidence for word in phrase), default=-1.0)
-            if confidence > self._threshold and phrase:
-                text = SPACE.join(word.text for word in phrase)
-                heard.append(Word(text, phrase[0].start, phrase[-1].end, confidence))
+            if phrase and (one := joined(phrase)).confidence > self._threshold:
+                heard.append(one)
         return heard
 
     def _longest(self) -> tuple[int, bool]:
@@ -119,6 +120,14 @@ class Spotter:
                 longest = max(longest, len(phrase))
             waits = waits or (len(phrase) > len(said) and phrase[: len(said)] == said)
         return longest, waits
+
+
+def joined(phrase: Sequence[Word]) -> Word:
+    """Return the words of a phrase as one, as sure as these are on average: the mean of their log odds, so
+    that long phrases are no less sure than short ones."""
+    sure = [min(max(word.confidence, EDGE), 1 - EDGE) for word in phrase]
+    odds = math.exp(statistics.fmean(math.log(p / (1 - p)) for p in sure))
+    return Word(SPACE.join(word.text for word in phrase), phrase[0].start, phrase[-1].end, odds / (1 + odds))
 
 
 class SpottingStream:

@@ -239,8 +239,12 @@ def scored(
     started, step, start = monotonic(), settings.stride * features.seconds, -EDGE_FRAMES * features.seconds
     answers = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in log_probs]
     computing += monotonic() - started
-    raw = [word.confidence for words in answers for word in words]
-    confidence = Confidence.fit(raw, all_right(answers, truths))
+    # what is heard in as many recordings of other speech is wrong
+    others = corpus.others[1].features[: len(held_out)]
+    other_probs = log_probabilities(network, [normaliser(with_edges(one, features)) for one in others])
+    false = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in other_probs]
+    raw = [word.confidence for words in [*answers, *false] for word in words]
+    confidence = Confidence.fit(raw, all_right([*answers, *false], [*truths, *[""] * len(false)]))
     answers = [[w._replace(confidence=confidence.of(w.confidence)) for w in words] for words in answers]
     baseline = Templates.of(corpus.train.texts, corpus.train.features, normaliser)
     plain_texts = [baseline.answer(normaliser(one)) for one in held_out]
