@@ -19,13 +19,13 @@ from elman.data.table.encoding import clean
 from elman.data.table.formats import read_bytes
 from elman.errors import DataError, ElmanError, UsageError
 from elman.tasks.settings import split_choices
-from elman.tasks.transcribe.examples import EDGE_FRAMES, Utterances, together
+from elman.tasks.transcribe.examples import Utterances, together
 from elman.tasks.transcribe.features import Sound, features_of, with_edges
 from elman.tasks.transcribe.recogniser import log_probabilities, words_of
 from elman.tasks.transcribe.scores import SpeechEvaluation
 from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.spotting import USUAL_RATE, Spotting
-from elman.tasks.transcribe.text import Alphabet, Word, spoken
+from elman.tasks.transcribe.text import Alphabet, spoken
 from elman.tasks.transcribe.train import Corpus, Trained, divided, to_check, usual_rate, utterances
 
 LANGUAGE: Final = "en"
@@ -149,21 +149,15 @@ def spotted(corpus: Corpus, trained: Trained) -> tuple[Spotting | None, SpeechEv
     if not corpus.phrases:
         return None, trained.validation
 
-    sound = features_of(trained.settings)
-
-    def heard(utterances: Utterances) -> list[list[Word]]:
-        each = [trained.normaliser(with_edges(features, sound)) for features in utterances.features]
-        decoder, confidence = trained.decoder, trained.confidence
-        step, start = trained.settings.stride * sound.seconds, -EDGE_FRAMES * sound.seconds
-        log_probs = log_probabilities(trained.network, each)
-        return [words_of(decoder.tokens(one), decoder, confidence, step, start) for one in log_probs]
-
-    elsewhere = corpus.others[1]
-    hours = sum(map(len, elsewhere.features)) * sound.seconds / 3600
-    spotting = Spotting.measure(corpus.phrases, heard(elsewhere), hours)
+    sound, decoder = features_of(trained.settings), trained.decoder
+    hours = sum(map(len, corpus.others[1].features)) * sound.seconds / 3600
+    spotting = Spotting.measure(corpus.phrases, trained.false, hours)
     rows = [row for row, text in enumerate(corpus.held_out.texts) if text in corpus.phrases]
     said = corpus.held_out.take(rows)
-    missed = spotting.missed(heard(said), said.texts, spotting.threshold(USUAL_RATE))
+    each = [trained.normaliser(with_edges(features, sound)) for features in said.features]
+    log_probs, step = log_probabilities(trained.network, each), trained.settings.stride * sound.seconds
+    heard = [words_of(decoder.tokens(one), decoder, trained.confidence, step) for one in log_probs]
+    missed = spotting.missed(heard, said.texts, spotting.threshold(USUAL_RATE))
     scores = trained.validation.scores | {"false_alarms": len(spotting.alarms) / hours, "missed": missed}
     return spotting, replace(trained.validation, scores=scores)
 

@@ -28,7 +28,7 @@ from elman.tasks.transcribe.problem import SpeechProblem
 from elman.tasks.transcribe.recogniser import log_probabilities, words_of
 from elman.tasks.transcribe.scores import SpeechEvaluation, all_right, edits
 from elman.tasks.transcribe.settings import FRAME_MS, MAX_STRIDE, RATES, STRIDES, Facts, Settings, defaults
-from elman.tasks.transcribe.text import Alphabet, fitting, spoken
+from elman.tasks.transcribe.text import Alphabet, Word, fitting, spoken
 from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Run
 from elman.training.progress import watch
@@ -93,6 +93,7 @@ class Trained:
     validation: SpeechEvaluation
     failure: TrainingError | None
     run: Run
+    false: list[list[Word]]  # heard in the held-out recordings of other speech
 
 
 def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mapping[str, Any]) -> Corpus:
@@ -215,8 +216,12 @@ def train(
     if outcome.signal is not None:
         some, note = sample_rows(len(corpus.held_out), INTERRUPTED_RECORDINGS, "recording")
         corpus, notes = replace(corpus, held_out=corpus.held_out.take(some)), notes + note
-    decoder, confidence, baseline, scores = scored(corpus, network, settings, normaliser, features, notes)
-    return Trained(network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run)
+    decoder, confidence, baseline, scores, false = scored(
+        corpus, network, settings, normaliser, features, notes
+    )
+    return Trained(
+        network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run, false
+    )
 
 
 def scored(
@@ -226,8 +231,9 @@ def scored(
     normaliser: Normaliser,
     features: Features,
     notes: tuple[str, ...],
-) -> tuple[Decoder, Confidence, Templates, SpeechEvaluation]:
-    """Return how words are found and how sure they are, chosen on the held-out recordings; and the scores."""
+) -> tuple[Decoder, Confidence, Templates, SpeechEvaluation, list[list[Word]]]:
+    """Return how words are found and how sure they are, chosen on the held-out recordings; the scores; and
+    what is heard in other speech."""
     started, truths = monotonic(), corpus.held_out.texts
     held_out = corpus.held_out.features
     log_probs = log_probabilities(network, [normaliser(with_edges(one, features)) for one in held_out])
@@ -239,18 +245,20 @@ def scored(
     started, step, start = monotonic(), settings.stride * features.seconds, -EDGE_FRAMES * features.seconds
     answers = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in log_probs]
     computing += monotonic() - started
-    # what is heard in as many recordings of other speech is wrong
-    others = corpus.others[1].features[: len(held_out)]
-    other_probs = log_probabilities(network, [normaliser(with_edges(one, features)) for one in others])
+    others = [normaliser(with_edges(one, features)) for one in corpus.others[1].features]
+    other_probs = log_probabilities(network, others)
     false = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in other_probs]
     raw = [word.confidence for words in [*answers, *false] for word in words]
     confidence = Confidence.fit(raw, all_right([*answers, *false], [*truths, *[""] * len(false)]))
-    answers = [[w._replace(confidence=confidence.of(w.confidence)) for w in words] for words in answers]
+    answers, false = (
+        [[w._replace(confidence=confidence.of(w.confidence)) for w in words] for words in each]
+        for each in (answers, false)
+    )
     baseline = Templates.of(corpus.train.texts, corpus.train.features, normaliser)
     plain_texts = [baseline.answer(normaliser(one)) for one in held_out]
     seconds = sum(map(len, held_out)) * features.seconds
     evaluation = SpeechEvaluation.of(answers, truths, {baseline.name: plain_texts}, seconds, computing, notes)
-    return decoder, confidence, baseline, evaluation
+    return decoder, confidence, baseline, evaluation, false
 
 
 def best_decoder(plain: Decoder, log_probs: Sequence[Tensor], truths: Sequence[str]) -> Decoder:
