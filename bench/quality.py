@@ -2,13 +2,14 @@
 
     ELMAN_DATA=... python bench/quality.py imdb          # one figure, or several names
     ELMAN_DATA=... python bench/quality.py               # all of them
+    ELMAN_DATA=... python bench/quality.py trec6 --seed 1
 
 Prints one line of JSON per figure: score, baseline's score, wall time. `ELMAN_DATA` is a folder with the data
 sets, as `sentiment/imdb`, `timeseries/m4` and so on; the modules beside this one say what each holds.
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -30,13 +31,18 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
 }
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Compute the named figures, or all."""
-    if unknown := [name for name in names if name not in RUNS]:
-        sys.exit(f"there is no figure {unknown[0]!r}: there are {', '.join(RUNS)}")
-    for name in names or RUNS:
-        print(json.dumps({"figure": name} | RUNS[name]()), flush=True)
+    parser = argparse.ArgumentParser(description="Scores on public data, a line of JSON each.")
+    parser.add_argument("names", nargs="*", help=", ".join(RUNS))
+    parser.add_argument("--seed", type=int, help="of the training; some figures have seeds of their own")
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.names if name not in RUNS]:
+        parser.error(f"there is no figure {unknown[0]!r}: there are {', '.join(RUNS)}")
+    settings = {} if arguments.seed is None else {"seed": arguments.seed}
+    for name in arguments.names or RUNS:
+        print(json.dumps({"figure": name} | settings | RUNS[name](**settings)), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -186,7 +186,8 @@ def prompts() -> list[dict[str, str]]:
     folder = Path(os.environ["ELMAN_DATA"]) / "speech" / "asterisk_en"
     lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines[1:]]  # file, seconds, text
-    return [{"audio": str(folder / name), "text": text} for name, _, text in rows if (folder / name).exists()]
+    paths = [(folder / name, text) for name, _, text in rows]
+    return [{"audio": str(path), "text": text} for path, text in paths if path.exists()]
 
 
 def phrases(**settings: Any) -> dict[str, Any]:

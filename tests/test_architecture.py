@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = "errors version atomic lock settings typed artifact, cells, engine, nn training decode data, "
+ROOMS = "errors version atomic lock ranks settings typed artifact, cells, engine, nn training decode data, "
 ROOMS += "lens export, tasks"
 LEVEL = {name: k for k, room in enumerate(ROOMS.split(", ")) for name in room.split()}
 LEVEL |= {"demo": 6, "serve": 6, "cli": 7, "__init__": 8, "__main__": 9}

@@ -91,6 +91,7 @@ def test_another_process_until_it_is_killed(tmp_path: Path) -> None:
 def test_other_ranks_of_a_training_do_not_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = lock.acquire(tmp_path)
     monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     lock.check(tmp_path)
     lock.release(file)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from elman.errors import UsageError
+from elman.ranks import is_first
 
 try:
     import fcntl
@@ -72,7 +73,7 @@ def release(file: Path) -> None:
 def check(folder: Path) -> None:
     """Raise UsageError if a folder is locked. Of several processes that train together the first holds the
     lock; the others need not ask."""
-    if os.environ.get("RANK", "0") != "0" or not (folder / LOCK_FILE).exists():
+    if not is_first() or not (folder / LOCK_FILE).exists():
         return
     with suppress(OSError):
         release(acquire(folder))

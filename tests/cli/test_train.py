@@ -313,8 +313,11 @@ def test_only_the_first_process_scores_and_prints(
     run: Run, recorder: type[Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     assert run("train classify data.csv --test new.csv").out == ""
     assert recorder.fits and not recorder.tests
+    monkeypatch.delenv("WORLD_SIZE")  # left behind by a cluster, a rank alone silences nothing
+    assert run("train classify data.csv --test new.csv --force").out and recorder.tests
 
 
 # ---- the folder of the model

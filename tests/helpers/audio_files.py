@@ -38,3 +38,8 @@ def pieces(samples: NDArray[np.float32], sizes: list[int]) -> list[NDArray[np.fl
         at += sizes[len(cuts) % len(sizes)]
         cuts.append(min(at, len(samples)))
     return [samples[a:b] for a, b in pairwise(cuts)]
+
+
+def name_of(value: object) -> str | None:
+    """Return the name of a parameter of a test: files of floats hold the time at which they were made."""
+    return "file" if isinstance(value, bytes) else None

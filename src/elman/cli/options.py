@@ -1,13 +1,13 @@
 """Options and helpers that several commands share."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from elman.errors import UsageError
+from elman.ranks import is_first
 
 Data = Annotated[
     str, typer.Argument(help="CSV, TSV, JSONL, Parquet or text file; - for standard input; hf:user/name")
@@ -53,12 +53,7 @@ def lines_of(path: Path | None) -> list[str] | None:
     return [line for line in clean(read_bytes(path), str(path)).decode().splitlines() if line.strip()]
 
 
-def first_process() -> bool:
-    """Return whether this is the process that prints, where torchrun started several."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def show_result(result: Any, text: str, as_json: bool) -> None:
     """Print a result, once for all processes."""
-    if first_process():
+    if is_first():
         print(json.dumps(result, ensure_ascii=False) if as_json else text)

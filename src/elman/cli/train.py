@@ -13,8 +13,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from elman.cli.options import Data, Json, OptionalData, Translations, first_process, show_result
+from elman.cli.options import Data, Json, OptionalData, Translations, show_result
 from elman.errors import UsageError
+from elman.ranks import is_first
 from elman.settings import Row, rows
 from elman.tasks import TASKS, task_class
 from elman.tasks.settings import TaskSettings
@@ -50,7 +51,7 @@ def _command(task: str) -> Callable[..., None]:
         trained: Any = task_class(task)
         test = _test(values["test"], data, settings.FILES)
         whole = data if second is None else (data, second)
-        if _can_be_read_twice(test) and first_process():
+        if _can_be_read_twice(test) and is_first():
             with _silence():  # `fit` and `evaluate` will read the same rows and warn of the same
                 trained.check_data(test, whole if _can_be_read_twice(whole) else None, **options)
         model = trained.fit(
@@ -188,7 +189,7 @@ def _report(model: Any, folder: Path, test: Any, options: dict[str, Any], as_jso
     result: dict[str, Any] = {"model": str(folder), "validation": model.validation.to_dict()}
     text = str(model.validation)
     try:
-        if test is not None and first_process():
+        if test is not None and is_first():
             reading = {name: options[name] for name in ("header", "skip_bad") if name in options}
             tested = model.evaluate(test, **reading)
             result["test"] = tested.to_dict()
@@ -206,7 +207,7 @@ def _folder(save: Path | None, data: str, resume: bool, force: bool) -> Path:
     name = Path(data).stem if data != "-" else "stdin"
     folder = save or Path("runs") / name.replace(":", "-").replace("/", "-")
     artifact.check_destination(folder)
-    if resume or force or not first_process():
+    if resume or force or not is_first():
         return folder
     has_model, unfinished = artifact.is_artifact(folder), (folder / "checkpoint.pt").exists()
     if has_model and unfinished:

@@ -3,6 +3,7 @@
 import logging
 import os
 import warnings
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -16,11 +17,6 @@ ADVICE: Final = "unset it, or start the training with torchrun"
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-
-def is_first() -> bool:
-    """Return whether this process is the first of those that train together."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def processes() -> int:
@@ -57,6 +53,7 @@ def fabric(device: str, precision: Any) -> "Fabric":
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
     world, local = processes(), _local_processes()
     accelerator = _accelerator(device, precision, local)
@@ -64,7 +61,7 @@ def fabric(device: str, precision: Any) -> "Fabric":
     with warnings.catch_warnings(action="ignore"):  # about SLURM and worker counts, which do not apply here
         launched = Fabric(
             accelerator=accelerator,
-            strategy="ddp" if world > 1 else "auto",
+            strategy=DDPStrategy(**_without_buffers()) if world > 1 else "auto",
             devices=local,
             num_nodes=world // local,
             precision=precision,
@@ -73,6 +70,14 @@ def fabric(device: str, precision: Any) -> "Fabric":
         )
         launched.launch()
     return launched
+
+
+def _without_buffers() -> dict[str, Any]:
+    """Return DistributedDataParallel's argument by which a step sends no buffers: they are large tables of
+    the data, the same in all processes. Newer releases of PyTorch warn of the old name."""
+    names = signature(torch.nn.parallel.DistributedDataParallel).parameters
+    new = "forward_sync_buffers"
+    return {new if new in names else "broadcast_buffers": False}
 
 
 def _accelerator(device: str, precision: Any, local: int) -> str:

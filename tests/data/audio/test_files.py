@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio_files import encoded, noise, save
+from audio_files import encoded, name_of, noise, save
 from elman.data.audio import files
 from elman.data.audio.files import encoded_blocks, file_blocks, is_encoded
 from elman.data.audio.resample import resample
@@ -94,6 +94,7 @@ def with_rate(rate: int) -> bytes:
         (encoded(np.array([0, np.nan], "f"), code="FLOAT"), r"a.wav has a sample that is NaN .* at 0.000 s"),
         (encoded(noise(4000), kind="FLAC")[:3000], "a.wav (cannot be decoded|is cut off after)"),
     ],
+    ids=name_of,
 )
 def test_broken_files_are_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.wav"

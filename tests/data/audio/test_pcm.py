@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_files import encoded, noise
+from audio_files import encoded, name_of, noise
 from elman.data.audio import pcm
 from elman.data.audio.pcm import Form, pcm_samples, pipe_blocks
 from elman.data.audio.resample import resample
@@ -74,6 +74,7 @@ def test_wav_of_several_channels_and_more_chunks() -> None:
         (b"RIFF\0\0\0\0WAVEdata\0\0\0\0", None, DataError, "pipe has a damaged WAV header"),
         (b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\xff" + b"a" * 99, None, DataError, "damaged WAV header"),
     ],
+    ids=name_of,
 )
 def test_other_content_is_named(data: bytes, source_rate: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):

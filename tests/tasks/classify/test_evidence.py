@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from elman.tasks.classify.evidence import (
     PARTS,
     Evidence,
+    Tables,
     count,
     find_phrases,
     learn_evidence,
@@ -96,6 +97,15 @@ def test_a_training_text_is_not_counted_in_its_own_evidence(several: bool) -> No
     )
     assert not read[1, 1, 2:].any()  # the phrase 2 4 is in one text alone
     torch.testing.assert_close(evidence(numbers)[1, 0, :2], tables.values[3])
+
+
+def test_a_checkpoint_is_without_evidence_and_a_model_is_not() -> None:
+    evidence = Evidence(torch.tensor([2 * WORDS + 3]), WORDS, 2, 2)
+    tables = Tables(torch.rand(WORDS + 1, 2), torch.rand(PARTS, WORDS + 1, 2))
+    evidence.learn(tables)
+    assert not evidence.state_dict()
+    evidence.end_training()
+    assert torch.equal(evidence.state_dict()["values"], tables.values) and evidence.others is None
 
 
 def test_ratios_are_logs_of_shares() -> None:

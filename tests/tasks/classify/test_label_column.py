@@ -76,6 +76,19 @@ def test_a_lone_label_is_skipped_with_its_row(caplog: pytest.LogCaptureFixture) 
     assert "skipped 1 of 13 rows" in caplog.text
 
 
+@pytest.mark.parametrize(("one", "other", "bad"), [(1.0, 2.5, np.inf), ([1.0], [2.5], [1.0, -np.inf])])
+def test_an_infinite_label_is_skipped_or_refused(
+    one: Any, other: Any, bad: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = rows([*[one, other] * 6, bad])
+    with pytest.raises(DataError, match=r"row 12 .* infinite"):
+        read_corpus(read_table(data), None, "text", "label")
+    corpus = read_corpus(read_table(data, skip_bad=True), None, "text", "label")
+    assert corpus.labels.classes == (1.0, 2.5) and corpus.rows == 12
+    assert "skipped 1 of 13 rows" in caplog.text and "infinite" in caplog.text
+    assert len(read_examples(read_table(data, skip_bad=True), "text", "label", corpus.labels).texts) == 12
+
+
 @pytest.mark.parametrize(
     "bad", [[["a", ""]], [[" "]], [["a", None]], [[""], None]], ids=["empty", "blank", "null", "two"]
 )

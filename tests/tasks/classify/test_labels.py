@@ -12,7 +12,7 @@ from elman.tasks.classify.labels import (
     as_answers,
     best_threshold,
     check_separator,
-    members,
+    membership,
     shares,
     strata,
 )
@@ -40,10 +40,13 @@ def test_yes_has_the_probability_of_a_sigmoid() -> None:
     assert as_answers(logits, False) is logits and shares(logits) is logits
 
 
-def test_members_and_strata() -> None:
-    assert members(torch.tensor([1, 0]), 3).tolist() == [[0, 1, 0], [1, 0, 0]]
+def test_membership_and_strata() -> None:
+    labels = torch.tensor([1, 0, 2])
+    assert membership(labels.numpy(), 3).toarray().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
+    assert membership(labels.numpy(), 2).toarray().tolist() == [[0, 1], [1, 0], [0, 0]]
     several = torch.tensor([[1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 0, 1]])
-    assert members(several, 3) is several
+    assert membership(several.numpy(), 3).toarray().tolist() == several.tolist()
+    assert membership(several.numpy(), 2).toarray().tolist() == several[:, :2].tolist()
     assert strata(several) == [1, 0, -1, 2] and strata(torch.tensor([2, 0])) == [2, 0]
 
 

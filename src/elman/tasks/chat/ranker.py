@@ -1,8 +1,8 @@
 """Rank replies to a conversation, whether the network wrote them or they are replies of the training data.
 
-Three numbers speak for a reply: what the language model thinks of it (per token), the product of the dual
-encoder's vectors, and how much it is like the training replies to similar texts. Their weights are those of a
-logistic regression that tells the true replies of held-out conversations from others.
+A reply has three scores: the language model's (per token), the product of the dual encoder's vectors, and its
+similarity to the training replies to similar texts. Their weights are those of a conditional logit model of
+the true replies of held-out conversations among others (McFadden 1974).
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.network import CONTEXT_TURNS, DualEncoder, joined
 from elman.tasks.chat.settings import SHORTLIST
 
-NUMBERS: Final = 3  # that speak for a reply
+NUMBERS: Final = 3  # scores of a reply
 NEIGHBOURS: Final = 8  # training texts whose replies speak for another
 # The weights before any row: what was answered before is right again, unless much speaks against it.
 PRIOR_WEIGHTS: Final = (1.0, 1.0, 5.0)
@@ -44,7 +44,8 @@ class Ranker:
 
         Args:
             turns: those before the reply, of which the last few count; at least one.
-            fluency: the language model's score of each reply.
+            replies: N.
+            fluency: (N,) the language model's score of each reply.
             known: whether training replies to the very words of the last turn count as such.
         """
         columns = [

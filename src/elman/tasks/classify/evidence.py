@@ -1,9 +1,10 @@
-"""What each word and phrase tells of the labels, counted in the training texts: inputs of a network, beside
+"""Evidence of words and phrases for each label, counted in the training texts: inputs of a network, beside
 the vectors of words.
 
-Naive Bayes' log-count ratios: Wang, Manning, ACL 2012. What a network reads of a training text must not be
-counted in the text itself, or it learns to trust phrases that tell nothing of other texts. So training texts
-are divided into parts, and what is read in one is counted in all others.
+The evidence is naive Bayes' log-count ratios: Wang, Manning, ACL 2012. That of a training text must not be
+counted in the text itself, or the network learns to trust phrases that say nothing about other texts. So the
+training texts are divided into parts, and the evidence that is read in one part is counted in all others
+(cross-fitting, as in target encoding). The vocabulary of phrases is of all of them: no label decides it.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from elman.data.batches import text_hashes
 from elman.data.text.tokenizers import PADDING
 from elman.tasks.classify.examples import Encoded, Fold, Ids
-from elman.tasks.classify.labels import members
+from elman.tasks.classify.labels import membership
 
 PARTS: Final = 5
 MAX_PHRASES: Final = 800_000
@@ -62,8 +63,14 @@ class Evidence(nn.Module):
         return self.longest * self.values.shape[1]
 
     def learn(self, tables: Tables) -> None:
-        """Take the evidence of texts; the values outside the parts serve training and are not saved."""
-        self.values, self.others = tables.values.clone(), tables.others
+        """Take the evidence of the training texts. Checkpoints hold none: to resume counts it anew."""
+        self.register_buffer("values", tables.values.clone(), persistent=False)
+        self.others = tables.others
+
+    def end_training(self) -> None:
+        """Save the evidence of all texts from now on, and drop that of the texts outside each part."""
+        self.register_buffer("values", self.values)
+        self.others = None
 
     def numbers(self, ids: Tensor) -> Tensor:
         """Return the numbers (T, B, longest) of the word and the phrases that end at each step of ids (T, B),
@@ -150,13 +157,12 @@ def count(examples: Encoded, parts: Tensor, evidence: Evidence) -> Tables:
     occurs: Any = csr_array((np.ones(len(places[0]), np.float32), places), shape)
     occurs.data[:] = 1  # a phrase counts once a text
     width = evidence.values.shape[1]
-    labels = examples.labels.clamp(max=width) if examples.labels.dim() == 1 else examples.labels
-    has = members(labels, width + 1)[:, :width].float()
+    has = membership(examples.labels.numpy(), width)
     counts, sizes = [], []
     for part in range(PARTS):
         inside = (parts == part).numpy()
-        counts.append(torch.from_numpy(occurs[inside].T @ has[inside].numpy()))
-        sizes.append(has[inside].sum(0))
+        counts.append(torch.from_numpy((occurs[inside].T @ has[inside]).toarray("C")))
+        sizes.append(torch.from_numpy(np.asarray(has[inside].sum(0))))
     counted, size = torch.stack(counts), torch.stack(sizes)
     total, whole = counted.sum(0), size.sum(0)
     others = [ratios(total - own, whole - texts) for own, texts in zip(counted, size, strict=True)]
@@ -164,9 +170,14 @@ def count(examples: Encoded, parts: Tensor, evidence: Evidence) -> Tables:
 
 
 def ratios(counts: Tensor, sizes: Tensor) -> Tensor:
-    """Return the logs of how much more often phrases occur in each class than classes do, less the mean over
-    classes: (N, K), given the number of texts in which they occur, (N, K), and of all texts, (K,). Each
-    phrase is counted in one more text a class on average, as if it told nothing."""
+    """Return the logarithms of each class's share of a phrase's texts over its share of all texts, less their
+    mean over the classes, (N, K).
+
+    Args:
+        counts: (N, K) texts of each class in which each phrase occurs.
+        sizes: (K,) texts of each class. Each phrase is counted in K more texts, which are divided among the
+            classes as all texts are, so that a rare phrase has little evidence.
+    """
     shares = (sizes + 1) / (sizes.sum() + len(sizes))
     logs = (counts / shares + len(sizes)).log()
     return logs - logs.mean(1, keepdim=True)

@@ -15,13 +15,14 @@ from elman.data.text.tokenizers import Tokenizer
 from elman.errors import DataError, counted
 from elman.tasks.classify.label_column import (
     by_value,
+    finite,
     has_lists,
     in_order,
     read_cells,
     require_one_kind,
     whole_lists,
 )
-from elman.tasks.classify.labels import Labels, check_separator, members, strata
+from elman.tasks.classify.labels import Labels, check_separator, membership, strata
 from elman.tasks.evaluation import few_note
 
 MIN_ROWS: Final = 10
@@ -90,10 +91,10 @@ class Corpus:
             folds = divide(self.examples, count, seed, name)
             which = "the rows that can be held out, with equal texts on one side,"
             advice = "add texts, or give data to choose the best model on (valid)"
-        has_labels = members(self.examples.labels[held_out_rows(folds)], len(self.labels.classes))
-        if bool((has_labels == has_labels[0]).all()):
-            present = has_labels[0].tolist()
-            names = [repr(label) for label, has in zip(self.labels.classes, present, strict=True) if has]
+        labels = self.examples.labels[held_out_rows(folds)]
+        if bool((labels == labels[0]).all()):
+            present = membership(labels[:1].numpy(), len(self.labels.classes)).indices
+            names = [repr(self.labels.classes[k]) for k in present]
             raise DataError(
                 f"{name}: {which} hold only {self.labels.noun(names)}, "
                 f"for which scores mean nothing; {advice}."
@@ -172,7 +173,7 @@ def read_examples(table: Table, text: str, label: str, labels: Labels) -> Exampl
 def _usable(table: Table, text: str, label: str, several: bool, separator: str | None) -> Table:
     """Return the rows with a text and labels, if bad rows are skipped, else the table itself."""
     table = table.usable(text) if separator else table.usable(text, label)
-    return whole_lists(table, label, separator) if several else table
+    return whole_lists(table, label, separator) if several else finite(table, label)
 
 
 def _without_lone_labels(table: Table, column: str, several: bool, separator: str | None) -> Table:
@@ -207,9 +208,10 @@ def divide(examples: Examples, count: int, seed: int, name: str) -> list[Fold]:
 
 
 def scoring_notes(examples: Examples, labels: Labels) -> tuple[str, ...]:
-    """Return what a reader of scores on these examples must know of the examples."""
+    """Return notes on what scores on these examples do not cover: few texts, missing labels."""
     notes = few_note(len(set(text_hashes(examples.texts))), "text")
-    present = members(examples.labels, len(labels.classes)).any(0).tolist()
+    sizes = membership(examples.labels.numpy(), len(labels.classes)).sum(0)
+    present = (sizes > 0).tolist()
     if sum(present) == 1 and not labels.several:
         label = labels.classes[present.index(True)]
         return (

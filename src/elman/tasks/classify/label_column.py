@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from elman.data.table.frames import column_name
 from elman.data.table.jsonl import PANDAS_MISSING
@@ -65,9 +66,19 @@ def read_cells(table: Table, column: Any, several: bool, separator: str | None =
     return Cells(flat, _typed(flat, column) if len(flat) else [], rows.tolist())
 
 
+def finite(table: Table, column: Any) -> Table:
+    """Return the rows whose label is not infinite, if bad rows are skipped, else the table itself. Raises
+    DataError for the first infinite label, if they are not."""
+    cells = table.frame[column_name(column)]
+    if not cells.dtype.is_float():
+        return table
+    infinite = cells.is_infinite().fill_null(False).to_numpy()
+    return _without(table, infinite, f"the label in column {column!r} is infinite.")
+
+
 def whole_lists(table: Table, column: Any, separator: str | None = None) -> Table:
-    """Return the rows whose lists hold no empty label, if bad rows are skipped, else the table itself. Raises
-    DataError for the first list that does, if they are not."""
+    """Return the rows whose lists hold no empty or infinite label, if bad rows are skipped, else the table
+    itself. Raises DataError for the first list that does, if they are not."""
     lists, label = _lists(table, column, separator), pl.element()
     kind = lists.dtype.inner  # type: ignore[attr-defined]
     empty = label.is_null()
@@ -75,10 +86,19 @@ def whole_lists(table: Table, column: Any, separator: str | None = None) -> Tabl
         empty |= label == ""
     elif kind.is_float():
         empty |= label.is_nan()
+        infinite = lists.list.eval(label.is_infinite()).list.any().to_numpy()
+        what = f"a list in column {column!r} holds an infinite label."
+        table, lists = _without(table, infinite, what), lists.filter(pl.Series(~infinite))
     bad = lists.list.eval(empty).list.any().to_numpy()
+    what = f"a list in column {column!r} holds an empty label; fill it in or remove it."
+    return _without(table, bad, what)
+
+
+def _without(table: Table, bad: NDArray[np.bool_], what: str) -> Table:
+    """Return the rows that are not bad, if bad rows are skipped. Raises DataError for the first that is, if
+    they are not."""
     for row in np.flatnonzero(bad).tolist():
-        what = f"a list in column {column!r} holds an empty label; fill it in or remove it"
-        table.bad.add(table.line(row), DataError(f"{table.row(row)}: {what}."))
+        table.bad.add(table.line(row), DataError(f"{table.row(row)}: {what}"))
     return table.select(np.flatnonzero(~bad).tolist()) if bad.any() else table
 
 
@@ -115,9 +135,6 @@ def _typed(table: Table, column: Any) -> list[Label]:
     if not cells.dtype.is_float():
         kind = str(cells.dtype).partition("(")[0]
         raise DataError(f"column {column!r} of {table.name} holds labels of type {kind}; write them as text.")
-    infinite = cells.is_infinite().arg_true()
-    if len(infinite):
-        raise DataError(f"{table.row(int(infinite[0]))}: the label in column {column!r} is infinite.")
     return cells.to_list()
 
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias, TypedDict
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import UsageError
@@ -126,9 +127,15 @@ def shares(probabilities: Tensor) -> Tensor:
     return probabilities[..., 1] if probabilities.dim() == 3 else probabilities
 
 
-def members(labels: Tensor, classes: int) -> Tensor:
-    """Return which text has which label, (N, K): 0 or 1."""
-    return labels if labels.dim() == 2 else F.one_hot(labels, classes)
+def membership(labels: NDArray[Any], classes: int) -> Any:
+    """Return which text has which of the first K labels, as a sparse array (N, K) of 0 and 1: dense, it is
+    too large for thousands of labels."""
+    from scipy.sparse import csr_array
+
+    if labels.ndim == 2:
+        return csr_array(labels[:, :classes].astype(np.float32))
+    rows = np.flatnonzero(labels < classes)
+    return csr_array((np.ones(len(rows), np.float32), (rows, labels[rows])), (len(labels), classes))
 
 
 def strata(labels: Tensor) -> list[int]:

@@ -1,4 +1,4 @@
-"""A linear classifier on TF-IDF n-grams: all evidence that lies in which words and pieces of words occur."""
+"""A linear classifier on TF-IDF n-grams of words and of characters, which ignores the order of a text."""
 
 from collections.abc import Sequence
 from typing import Any, TypedDict
@@ -26,7 +26,7 @@ class LinearModel(nn.Module):
     phrases are divided by their Euclidean norm, and so are those of pieces. Salton, Buckley 1988.
 
     Attributes:
-        idf: (F,) the weights of n-grams that are rare in the training texts are larger.
+        idf: (F,) inverse document frequencies in the training texts.
         weights: (F, K).
         bias: (K,).
         several: whether a text may have several labels.

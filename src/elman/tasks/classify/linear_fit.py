@@ -13,17 +13,17 @@ from torch import Tensor
 
 from elman.data.batches import text_hashes
 from elman.tasks.classify.blend import fit_weights, log_loss
-from elman.tasks.classify.labels import as_answers, strata
+from elman.tasks.classify.labels import as_answers, membership, strata
 from elman.tasks.classify.linear import LinearModel, tfidf
-from elman.tasks.classify.ngrams import Array, Counts, NGrams, build, words_of
+from elman.tasks.classify.ngrams import MAX_PHRASE_WORDS, Array, Counts, NGrams, build, words_of
 
-# Words of a phrase, in few words of text and in many. On 20,000 of IMDB's reviews phrases of three lower the
-# log loss of others from 0.227 to 0.218; on sets of short texts they raise it a little.
-SHORT_PHRASE, LONG_PHRASE, MANY_WORDS = 2, 3, 1_000_000
+# Words of a phrase in few words of text; in many, MAX_PHRASE_WORDS. On 20,000 of IMDB's reviews phrases of
+# three lower the log loss of others from 0.227 to 0.218; on sets of short texts they raise it a little.
+SHORT_PHRASE, MANY_WORDS = 2, 1_000_000
 FOLDS: Final = 3
 TOLERANCE: Final = 0.01
 MAX_PASSES: Final = 200
-# Of classes that have an order, or a neutral one among them, few tell any one from all the rest by a plane.
+# A class in the middle of an order, or a neutral one, is hard to separate from all the rest by a plane.
 SOFTMAX_CLASSES: Final = range(3, 11)
 MAX_NGRAMS: Final = 800_000
 MAX_WEIGHTS: Final = 1 << 23
@@ -65,11 +65,6 @@ class Matrix:
     def several(self) -> bool:
         return self.labels.ndim > 1
 
-    @property
-    def members(self) -> Array:
-        """Which text has which label, (N, K)."""
-        return self.labels if self.several else np.eye(self.classes)[self.labels]
-
     def take(self, rows: Array) -> "Matrix":
         return replace(self, counts=self.counts[rows], labels=self.labels[rows], weights=self.weights[rows])
 
@@ -93,11 +88,11 @@ class Matrix:
         """Return how much each n-gram tells of the classes, (F,): the largest absolute log-count ratio over
         the classes. With two, it is naive Bayes' of Wang, Manning, ACL 2012; its sign is left to the fit."""
         present = type(self.counts)((np.ones(self.counts.nnz), *_structure(self.counts)), self.counts.shape)
-        members = self.members
-        inside = np.asarray(present.T @ members) + 1
+        counts = (present.T @ membership(self.labels, self.classes)).toarray("C")
+        inside = counts + 1
         outside = inside.sum(1, keepdims=True) - inside
         if self.several:
-            outside = np.asarray(present.T @ (1 - members)) + 1
+            outside = present.sum(0)[:, None] - counts + 1
         ratios = np.log(inside / inside.sum(0)) - np.log(outside / outside.sum(0))
         return np.asarray(np.abs(ratios).max(1))
 
@@ -116,7 +111,8 @@ def fit_linear(
 ) -> tuple[LinearModel, Tensor]:
     """Train on all rows that a fold trains on, with `refit` also on those that it holds out. Return the
     model, and log-probabilities (H, K) of the H texts that some fold holds out, in ascending order of rows,
-    by models trained on the folds' other rows alone.
+    by models whose weights are trained on the folds' other rows alone; the vocabulary and the recipe, a few
+    numbers, are those of all rows that are trained on.
 
     Args:
         texts: N texts.
@@ -131,7 +127,7 @@ def fit_linear(
     train = [tokens[row] for row in rows]
     classes = labels.shape[1] if labels.dim() > 1 else len(weights)
     most = min(MAX_NGRAMS, MAX_WEIGHTS // classes)
-    longest = SHORT_PHRASE if sum(map(len, train)) < MANY_WORDS else LONG_PHRASE
+    longest = SHORT_PHRASE if sum(map(len, train)) < MANY_WORDS else MAX_PHRASE_WORDS
     vocabulary = build(train, longest, 1 if len(rows) < COMMON_ROWS else 2, most)
     counted = torch.ones(len(rows)) if labels.dim() > 1 else weights[labels[rows]]
     matrix = Matrix(
@@ -215,12 +211,12 @@ def _calibrated_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> float:
 
 def _folds(groups: Sequence[int], strata: Sequence[int]) -> Array:
     """Return a fold for each text: rows of equal group together, those of each stratum spread evenly."""
-    first = dict(zip(groups, strata, strict=True))
-    seen: dict[int, int] = defaultdict(int)
+    stratum_of = dict(zip(groups, strata, strict=True))
+    sizes: dict[int, int] = defaultdict(int)  # of the strata so far
     folds = {}
-    for group in sorted(first):
-        folds[group] = seen[first[group]] % FOLDS
-        seen[first[group]] += 1
+    for group, stratum in sorted(stratum_of.items()):
+        folds[group] = sizes[stratum] % FOLDS
+        sizes[stratum] += 1
     return np.array([folds[group] for group in groups])
 
 

@@ -15,7 +15,7 @@ class LinearState:
     """The sums of a text, in memory that is bounded by the vocabulary's size.
 
     A text's logits are sums over its n-grams, divided by the norm of their values, which is a sum, too. One
-    more occurrence of an n-gram changes both by what its count tells.
+    more occurrence of an n-gram changes both, by an amount that depends on its count.
     """
 
     def __init__(self, model: LinearModel) -> None:

@@ -111,7 +111,7 @@ class ClassifierNet(nn.Module):
         """Keep what is learned, and drop what only training needs."""
         parametrize.remove_parametrizations(self.embedding, "weight")
         if self.evidence is not None:
-            self.evidence.others = None
+            self.evidence.end_training()
 
     @property
     def reach(self) -> int:

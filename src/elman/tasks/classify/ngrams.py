@@ -17,7 +17,7 @@ from elman.data.text.tokenizers import WordTokenizer
 WORDS: Final = WordTokenizer(())  # any word, in lower case
 START: Final = ""  # a word before the first, so that phrases tell what a text begins with
 PIECE_CHARACTERS: Final = range(2, 6)  # of a piece of a word, with the spaces around the word
-MAX_PHRASE_WORDS: Final = 3
+MAX_PHRASE_WORDS: Final = 3  # in any vocabulary, so that a stream need keep no more words
 CHUNK_TOKENS: Final = 1 << 18  # of texts that are counted at once
 MAX_CACHED_WORDS: Final = 1 << 17  # whose pieces are remembered
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from elman.data.batches import text_hashes
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer
 from elman.errors import TrainingError
+from elman.ranks import is_first
 from elman.tasks.classify.blend import Blend, fit_blend
 from elman.tasks.classify.evidence import Tables, learn_evidence, occurring, parts_of
 from elman.tasks.classify.examples import (
@@ -35,8 +36,8 @@ from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.evaluation import overlap_note, sample_rows, training_notes
 from elman.tasks.settings import split_choices
 from elman.training.budget import Trial, chosen_before, run_in_time, smaller
-from elman.training.distributed import is_first
 from elman.training.loop import Outcome, Run
+from elman.training.plan import Plan
 from elman.training.progress import watch
 from elman.training.stderr import say
 
@@ -64,13 +65,17 @@ class TrainingData:
     """What is learned from: the texts of a corpus, encoded and divided.
 
     Attributes:
+        choices: the caller's settings, from which those of each trial follow.
+        settings, plan: those of the largest trial.
         learned: the texts that some network learns from.
         weights: of each answer: what a text of it counts.
         start: the language model from which the networks start, if they do.
     """
 
     corpus: Corpus
-    choices: Mapping[str, Any]  # of the caller
+    choices: Mapping[str, Any]
+    settings: Settings
+    plan: Plan
     folds: list[Fold]
     learned: Examples
     tokenizer: Tokenizer
@@ -89,7 +94,7 @@ class TrainingData:
         balanced = settings.class_weights == "balanced"
         weights = class_weights(learned.labels, len(corpus.labels.classes), balanced)
         encoded = corpus.examples.encoded(tokenizer)
-        return cls(corpus, choices, folds, learned, tokenizer, encoded, weights, start)
+        return cls(corpus, choices, settings, plan, folds, learned, tokenizer, encoded, weights, start)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -103,12 +108,9 @@ class TrainingData:
     @cached_property
     def evidence(self) -> tuple[Tensor | None, Sequence[Tables | None]]:
         """The phrases that the networks read, and the evidence of each one's texts."""
-        settings, _ = split_choices(
-            dict(self.choices), Settings, defaults(self.corpus.rows, dict(self.choices))
-        )
-        if not settings.phrase:
+        if not self.settings.phrase:
             return None, [None] * len(self.folds)
-        return learn_evidence(self.encoded, self.folds, self.parts, *self.sizes, settings.phrase)
+        return learn_evidence(self.encoded, self.folds, self.parts, *self.sizes, self.settings.phrase)
 
     def linear(self, progress: bool) -> tuple[LinearModel, Tensor]:
         """Return the linear model, and its log-probabilities of the held-out texts."""
@@ -152,18 +154,18 @@ def train(
     """Train on a corpus; `choices` are fields of `Settings` and `Plan`, whose minutes count since `started`,
     in seconds of `time.monotonic`."""
     data = TrainingData.of(corpus, choices, start)
-    settings, plan = split_choices(dict(choices), Settings, defaults(corpus.rows, dict(choices)))
-    chosen_before(plan.minutes, folder, resume)  # refuses what can't be, before the linear model takes time
+    minutes = data.plan.minutes
+    chosen_before(minutes, folder, resume)  # refuses what can't be, before the linear model takes time
     # in minutes, the network gets the time that is left
-    linear_first = None if plan.minutes is None else data.linear(progress)
-    sizes = smaller({"hidden": settings.hidden}, dict(choices))
+    linear_first = None if minutes is None else data.linear(progress)
+    sizes = smaller({"hidden": data.settings.hidden}, dict(choices))
     identity = {name: corpus.source[name] for name in ("fingerprint", "valid")}
     identity |= {"separator": corpus.labels.separator}
     identity |= {} if start is None else {"pretrained": start.fingerprint}
     # made before the linear model, where there is time: it refuses a checkpoint that doesn't fit
     run, (network, _, plan, settings) = run_in_time(
         data.trial,
-        plan.minutes,
+        minutes,
         started,
         sizes,
         identity,

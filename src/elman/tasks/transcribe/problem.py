@@ -87,7 +87,8 @@ class SpeechProblem:
         groups = []
         while rows:
             count = 1 if most == 1 or rng.random() < 0.5 else int(rng.integers(2, most + 1))
-            groups.append(Group(tuple(rows[:count]), pause, strength, flat))
+            # some hardly, some fully: voices like those of the training, and others
+            groups.append(Group(tuple(rows[:count]), pause, strength * rng.random(), flat))
             rows = rows[count:]
         return groups
 
@@ -96,7 +97,7 @@ class SpeechProblem:
         device, train = device_of(model), self.train
         each = [self.features.varied(train, group.rows, group.pause, group.strength) for group in batch]
         features, lengths = pad_features([self.normalised(one) for one in each])
-        _, _, strength, flat = batch[0]  # all are of one epoch
+        _, _, strength, flat = batch[0]
         if strength:
             features = hide(features, lengths, strength)
         ids = [[label for row in group.rows for label in train.ids[row]] for group in batch]

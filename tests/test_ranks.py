@@ -1,0 +1,28 @@
+"""Which process prints, saves and asks for the lock."""
+
+import pytest
+
+from elman import ranks
+
+
+@pytest.mark.parametrize(
+    ("variables", "first"),
+    [
+        ({}, True),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, True),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, False),
+        ({"RANK": "10", "WORLD_SIZE": " 16 "}, False),
+        ({"RANK": "1"}, True),
+        ({"RANK": "1", "WORLD_SIZE": "1"}, True),
+        ({"RANK": "1", "WORLD_SIZE": ""}, True),
+        ({"RANK": "1", "WORLD_SIZE": "two"}, True),  # which training refuses
+    ],
+)
+def test_only_other_ranks_of_several_processes_are_not_the_first(
+    variables: dict[str, str], first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ranks.is_first() is first
