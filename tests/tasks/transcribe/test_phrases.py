@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import elman
 from audio_files import save
@@ -15,7 +16,8 @@ from elman.data.audio.recordings import read_recordings
 from elman.errors import DataError, UsageError
 from elman.tasks.transcribe import phrases as module
 from elman.tasks.transcribe.phrases import MAX_PHRASES, Phrases, phrase_corpus
-from elman.tasks.transcribe.spotting import Spotting
+from elman.tasks.transcribe.spotting import Spotter, Spotting
+from elman.tasks.transcribe.train import NONE, Corpus, scored, utterances
 from elman.tasks.transcribe.transcriber import Transcriber
 from speaking import SILENT, Chords
 from tones import RATE, SMALL, sentence
@@ -153,6 +155,37 @@ def test_a_model_of_phrases_alone(tmp_path: Path) -> None:
     replace(model, spotting=Spotting(("halt",))).save(tmp_path / "other")
     with pytest.raises(elman.ArtifactError, match="never heard"):
         elman.load(tmp_path / "other")
+
+
+def test_other_speech_counts_as_wrong(live: Transcriber) -> None:
+    phrases, bank = ("one two", "three"), live._features.bank
+
+    def other(k: int, seed: int) -> NDArray[np.float32]:
+        """Phrases in a voice so high or low that they are none."""
+        samples = sentence(phrases[k % 2], seed + k)
+        pitch = (0.7, 0.8, 1.2, 1.3, 1.4)[k % 5]
+        return np.interp(np.arange(0, len(samples), pitch), np.arange(len(samples)), samples).astype(
+            np.float32
+        )
+
+    texts = [*phrases] * 10
+    said = [bank.features(sentence(text, 50 + k)) for k, text in enumerate(texts)]
+    held_out = utterances(said, texts, live.alphabet)
+    elsewhere = utterances([bank.features(other(k, 70)) for k in range(20)], [""] * 20, live.alphabet)
+    corpus = Corpus(live.settings, held_out, held_out, live.alphabet, {}, (NONE, elsewhere), phrases)
+    of = (live.network, live.settings, live.normaliser, live._features, ())
+    decoder, confidence, _, evaluation, false = scored(corpus, *of)
+    alone = scored(replace(corpus, others=(NONE, NONE)), *of)[1]
+    spotting = Spotting.measure(phrases, false, 1.0)
+    model = replace(live, decoder=decoder, confidence=confidence, spotting=spotting)
+    spotter = Spotter(phrases, spotting.threshold(4.0))
+    heard = [phrase for words in false for phrase in spotter.push(words, complete=True)]
+    surest = [model.predict(sentence(text, 50 + k), RATE, words=True) for k, text in enumerate(texts)]
+    right = [word.confidence for words in surest for word in words]
+    assert decoder.closed and evaluation.scores["exact"] > 0.8 and any(false)
+    assert confidence.of(0.7) < alone.of(0.7) and confidence.of(0.7) < confidence.of(0.999)
+    assert len(set(spotting.alarms)) == len(spotting.alarms) > 4 == len(heard)
+    assert sum(right) / len(right) > sum(spotting.alarms) / len(spotting.alarms) + 0.1
 
 
 def test_spotting(live: Transcriber) -> None:

@@ -19,6 +19,7 @@ from elman.decode.scorers import History, Scorer, Weighted
 from elman.errors import UsageError
 from elman.settings import is_number
 from elman.tasks.generate.baseline import NGram
+from elman.tasks.transcribe.confidence import CLOSED_EDGE, EDGE
 from elman.tasks.transcribe.fusion import LanguageWords
 from elman.tasks.transcribe.text import BLANK, SPACE, Alphabet, spoken
 from elman.typed import typed
@@ -112,6 +113,11 @@ class Decoder:
             if not valid or not lexicon.words or any(alphabet.encode(w) is None for w in lexicon.words):
                 raise ValueError("the language model's weights or words are out of range")
         return cls(alphabet, lexicon, chosen, beam_width)
+
+    @property
+    def edge(self) -> float:
+        """How near to 0 and 1 the confidences of its labels count."""
+        return CLOSED_EDGE if self.closed else EDGE
 
     @property
     def searches(self) -> bool:

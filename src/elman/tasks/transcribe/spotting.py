@@ -21,7 +21,7 @@ MAX_ALARMS: Final = 1_000  # kept, the most confident ones
 MAX_PHRASES: Final = 1_000
 MAX_HOURS: Final = 1_000.0
 USUAL_RATE: Final = 1.0  # false alarms an hour, for the scores
-EDGE: Final = 1e-9  # confidences lie between this and 1 less this
+EDGE: Final = 1e-15  # confidences lie between this and 1 less this
 
 
 class SpottingFile(TypedDict):

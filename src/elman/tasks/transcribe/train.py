@@ -249,9 +249,10 @@ def scored(
     other_probs = log_probabilities(network, others)
     false = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in other_probs]
     raw = [word.confidence for words in [*answers, *false] for word in words]
-    confidence = Confidence.fit(raw, all_right([*answers, *false], [*truths, *[""] * len(false)]))
+    right = all_right([*answers, *false], [*truths, *[""] * len(false)])
+    confidence = Confidence.fit(raw, right, decoder.edge)
     answers, false = (
-        [[w._replace(confidence=confidence.of(w.confidence)) for w in words] for words in each]
+        [[w._replace(confidence=confidence.of(w.confidence, decoder.edge)) for w in words] for words in each]
         for each in (answers, false)
     )
     baseline = Templates.of(corpus.train.texts, corpus.train.features, normaliser)
