@@ -21,6 +21,7 @@ ADDED: Final[dict[str, dict[str, Any]]] = {
     "classify": {"networks": 1, "word_dropout": 0.0, "phrase": 0},
     "forecast": {"nonnegative": None, "duplicates": "error", "holidays": None},
     "chat": {"ranker_units": 128, "ranker_epochs": 8, "num_retrieved": 8},
+    "transcribe": {"input": "audio", "frame_ms": 10.0},
 }
 
 
