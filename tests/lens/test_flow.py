@@ -95,6 +95,21 @@ def test_a_foreign_model_and_its_gradients_stay_as_they_are() -> None:
     assert len(plain) == 6 and len(plain[0]) == 2
 
 
+def test_the_eager_engine_gives_the_same() -> None:
+    x, norms = torch.randn(6, 2, 3, dtype=torch.float64), []
+    for engine in ("compiled", "eager"):
+        torch.manual_seed(0)
+        layer = elman.Recurrent("lstm", 3, 4, dtype=torch.float64, engine=engine)  # type: ignore[arg-type]
+        norms.append(gradient_flow(layer, x, lambda result: result[0].square().sum()).layers[0].norms)
+    torch.testing.assert_close(norms[0], norms[1])
+
+
+def test_frozen_weights_have_no_loss_to_follow() -> None:
+    layer = elman.LSTM(3, 2).requires_grad_(False)
+    with pytest.raises(UsageError, match="depends on the model's weights"):
+        gradient_flow(layer, torch.randn(4, 1, 3, requires_grad=True), lambda result: result[0].sum())
+
+
 @pytest.mark.parametrize(
     ("model", "loss", "message"),
     [

@@ -28,10 +28,11 @@ def test_exponents_of_a_known_diagonal_come_in_falling_order() -> None:
     torch.testing.assert_close(found["Recurrent l0"], expected, rtol=0.02, atol=0.0)
 
 
+@pytest.mark.parametrize("zoneout", [0.0, 0.3])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "elman"])
-def test_jacobians_are_those_of_autograd(cell: str) -> None:
+def test_jacobians_are_those_of_autograd(cell: str, zoneout: float) -> None:
     torch.manual_seed(0)
-    layer = elman.Recurrent(cell, 2, 3, dtype=torch.float64)
+    layer = elman.Recurrent(cell, 2, 3, dtype=torch.float64, zoneout=zoneout).eval()
     x = torch.randn(6, 2, 2, dtype=torch.float64)
     found = jacobian(layer, x, 1, 4)["Recurrent l0"]
 

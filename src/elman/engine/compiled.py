@@ -116,11 +116,8 @@ class _NotedScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, spec: Spec, note: LayerPass, *tensors: Any) -> tuple[Tensor, ...]:
-        result, trace = passes.forward(spec, spec.arguments(tensors), keep=True)
-        ctx.spec, ctx.note, ctx.count, ctx.fresh = spec, note, len(tensors), [True]
-        ctx.save_for_backward(*tensors, *flatten(trace))
-        ctx.set_materialize_grads(False)
-        return tuple(flatten(result))
+        ctx.note = note
+        return _Scan.forward(ctx, spec, *tensors)
 
     @staticmethod
     @torch_internals.without_autocast

@@ -113,6 +113,8 @@ def _cast(value: S, dtype: torch.dtype) -> S:
 def _layer_by_layer(
     along: Callable[..., Result[Tensor]], stack: Stack, x: Tensor, state: State, call: Call
 ) -> Result[Tensor]:
+    if record.is_recording():
+        along = functools.partial(_noted, along)
     results: list[Result[Tensor]] = []
     for first in range(0, len(stack.weights), stack.directions):
         if first and stack.dropout:
@@ -120,8 +122,7 @@ def _layer_by_layer(
         for k in range(first, first + stack.directions):
             start = tuple(s[k] for s in state)
             noise = _noise(stack, x, start)
-            one = _noted(along) if record.is_recording() else along
-            results.append(one(stack.cell, x, start, stack.weights[k], call, noise, reverse=k > first))
+            results.append(along(stack.cell, x, start, stack.weights[k], call, noise, reverse=k > first))
         outputs = [result.output for result in results[first:]]
         x = torch.cat(outputs, 2) if len(outputs) > 1 else outputs[0]
     final = tuple(_stacked(s) for s in zip(*(r.state for r in results), strict=True))
@@ -129,27 +130,24 @@ def _layer_by_layer(
     return Result(x, final, every)
 
 
-def _noted(along: Callable[..., Result[Tensor]]) -> Callable[..., Result[Tensor]]:
-    """Return the same scan, which is recorded."""
-
-    def scan(
-        cell: Cell,
-        x: Tensor,
-        state: State,
-        weights: Weights[Tensor],
-        call: Call,
-        noise: Noise,
-        reverse: bool,
-    ) -> Result[Tensor]:
-        active = None if call.lengths is None else taken(call.lengths, len(x))
-        clear = None if call.reset is None else eager.starts(call.reset, active, reverse)
-        note = record.LayerPass(cell, weights, x, state, noise, reverse, active, clear)
-        record.begin(note)
-        result = along(cell, x, state, weights, call._replace(every_state=True, note=note), noise, reverse)
-        note.states = tuple(s.detach() for s in result.every)
-        return result if call.every_state else result._replace(every=())
-
-    return scan
+def _noted(
+    along: Callable[..., Result[Tensor]],
+    cell: Cell,
+    x: Tensor,
+    state: State,
+    weights: Weights[Tensor],
+    call: Call,
+    noise: Noise,
+    reverse: bool,
+) -> Result[Tensor]:
+    """Do the same as `along`, and note it."""
+    active = None if call.lengths is None else taken(call.lengths, len(x))
+    clear = None if call.reset is None else eager.starts(call.reset, active, reverse)
+    note = record.LayerPass(cell, weights, x, state, noise, reverse, active, clear)
+    record.begin(note)
+    result = along(cell, x, state, weights, call._replace(every_state=True, note=note), noise, reverse)
+    note.states = tuple(s.detach() for s in result.every)
+    return result if call.every_state else result._replace(every=())
 
 
 def _stacked(states: tuple[Tensor, ...]) -> Tensor:

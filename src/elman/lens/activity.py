@@ -18,7 +18,7 @@ from elman.engine.program import LEAVES, Program
 from elman.engine.trace import trace
 from elman.errors import UsageError
 from elman.lens.figures import finished, maps
-from elman.lens.recording import Layer, call, prepared, recording
+from elman.lens.recording import Layer, passes_of, prepared
 
 SQUASHING: Final = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 SATURATED: Final = 0.1  # of its range, from either end, where a gate counts as saturated
@@ -130,10 +130,7 @@ def states(model: nn.Module, input: Any) -> States:
     Raises:
         UsageError: the model has no recurrent layer.
     """
-    model = prepared(model)
-    with torch.no_grad(), recording(model) as layers:
-        call(model, input)
-    return States(tuple(layer_states(layer) for layer in layers()))
+    return States(tuple(layer_states(layer) for layer in passes_of(prepared(model), input)))
 
 
 def layer_states(layer: Layer) -> LayerStates:

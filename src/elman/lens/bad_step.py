@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from elman.engine.trace import trace
 from elman.lens.activity import evaluate
-from elman.lens.recording import Layer, call, prepared, recording
+from elman.lens.recording import Layer, passes_of, prepared
 
 HUGE: Final = 1e4  # beyond it a value counts as exploded
 
@@ -61,9 +61,7 @@ def first_bad_step(model: nn.Module, input: Any) -> BadStep | None:
     for name, parameter in model.named_parameters():
         if (kind := _kind(parameter.detach())) in ("NaN", "infinite"):
             return BadStep(name, None, None, "", None, kind)
-    with torch.no_grad(), recording(model) as layers:
-        call(model, input)
-    found = (_first(layer) for layer in layers())
+    found = (_first(layer) for layer in passes_of(model, input))
     return next((bad for bad in found if bad is not None), None)
 
 

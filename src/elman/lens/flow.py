@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from elman.engine import eager
 from elman.engine.call import State, Weights, flatten, unflatten
-from elman.errors import UsageError
 from elman.lens.figures import finished, lines
-from elman.lens.recording import Layer, call, prepared, recording
+from elman.lens.recording import Layer, call, go_backward, prepared, recording
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,16 +83,8 @@ def gradient_flow(model: nn.Module, input: Any, loss: Callable[[Any], Tensor]) -
     model = prepared(model)
     with torch.enable_grad(), recording(model) as layers:
         value = loss(call(model, input))
-        if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
-            raise UsageError("loss must return one number, a tensor that depends on the model's weights")
-        _backward(model, value)
+        go_backward(model, value)
     return GradientFlow(float(value.detach()), tuple(_flow(layer) for layer in layers()))
-
-
-def _backward(model: nn.Module, value: Tensor) -> None:
-    """Go backward from a loss without touching the gradients of parameters."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    torch.autograd.grad(value, parameters, allow_unused=True)
 
 
 def _flow(layer: Layer) -> LayerFlow:

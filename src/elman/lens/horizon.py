@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from elman.errors import UsageError
 from elman.lens.figures import finished, lines
-from elman.lens.recording import Layer, call, outputs_of, prepared, recording
+from elman.lens.recording import Layer, call, go_backward, outputs_of, prepared, recording
 
 SHARES: Final = (0.1, 0.01)  # of the influence on the loss, down to which the horizon reaches
 SAMPLES: Final = 1_000  # of the bootstrap
@@ -128,9 +128,7 @@ def memory_horizon(
     with torch.enable_grad(), recording(model) as layers:
         result = call(model, input)
         value = _projection(model, result, generator) if loss is None else loss(result)
-        if not isinstance(value, Tensor) or not value.requires_grad or value.numel() != 1:
-            raise UsageError("loss must return one number, a tensor that depends on the model's weights")
-        torch.autograd.grad(value, [p for p in model.parameters() if p.requires_grad], allow_unused=True)
+        go_backward(model, value)
     memories = tuple(_memory(layer, np.random.default_rng(seed)) for layer in layers() if layer.run.gradients)
     if not memories:
         raise UsageError("the loss does not depend on a recurrent layer")

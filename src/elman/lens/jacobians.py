@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from elman.engine import eager
 from elman.engine.call import State
 from elman.errors import UsageError
-from elman.lens.recording import Layer, call, prepared, recording
+from elman.lens.recording import Layer, passes_of, prepared
 
 MAX_SEQUENCES: Final = 8  # for exponents
 WARM_UP: Final = 0.1  # share of the steps in which directions turn to the ones that grow most
@@ -33,7 +33,7 @@ def jacobian(model: nn.Module, input: Any, begin: int, end: int) -> dict[str, Te
     Raises:
         UsageError: the model has no recurrent layer, or there are no such steps.
     """
-    layers = [layer for layer in _passes(model, input) if not layer.run.reverse]
+    layers = [layer for layer in passes_of(prepared(model), input) if not layer.run.reverse]
     steps = min((len(layer.run.x) for layer in layers), default=0)
     if not 0 <= begin <= end < steps:
         raise UsageError(
@@ -58,14 +58,7 @@ def lyapunov_exponents(model: nn.Module, input: Any, count: int = 3) -> dict[str
     """
     if count < 1:
         raise UsageError(f"count must be 1 or more, not {count}")
-    return {layer.name: _exponents(layer, count) for layer in _passes(model, input)}
-
-
-def _passes(model: nn.Module, input: Any) -> list[Layer]:
-    model = prepared(model)
-    with torch.no_grad(), recording(model) as layers:
-        call(model, input)
-    return layers()
+    return {layer.name: _exponents(layer, count) for layer in passes_of(prepared(model), input)}
 
 
 def _jacobian(layer: Layer, begin: int, end: int) -> Tensor:
@@ -102,20 +95,28 @@ def _forward(layer: Layer, t: int, tangents: Tensor) -> Tensor:
     """Return the product of the Jacobian of step t and tangents (B, N, count), for the first B sequences."""
     run, count = layer.run, tangents.shape[2]
     batch = len(tangents)
-    before = tuple(s[t, :batch].repeat_interleave(count, 0) for s in layer.before)
-    x = run.x[t, :batch].detach().repeat_interleave(count, 0)
+    before = [_rows(s[t, :batch], count) for s in layer.before]
+    x = _rows(run.x[t, :batch].detach(), count)
     mask = run.noise.recurrent
-    mask = None if mask is None else mask[:batch].repeat_interleave(count, 0)
+    mask = None if mask is None else _rows(mask[:batch], count)
     sizes = [s.shape[1] for s in before]
     rows = tangents.transpose(1, 2).reshape(batch * count, -1)
     directions = torch.split(rows, sizes, 1)
     with torch.enable_grad():
         leaves = tuple(s.detach().requires_grad_() for s in before)
         new = eager.step(run.cell, x, leaves, run.weights, mask)
+        if run.noise.zoneout is not None:
+            kept = [z if isinstance(z, float) else _rows(z[t, :batch], count) for z in run.noise.zoneout]
+            new = tuple(k * o + (1 - k) * n for k, o, n in zip(kept, leaves, new, strict=True))
         moved = _along(new, leaves, directions)
     if run.clear is not None:  # nothing of the state before is left
         moved = torch.where(run.clear[t, :batch].repeat_interleave(count).unsqueeze(1), 0.0, moved)
     return moved.view(batch, count, -1).transpose(1, 2)
+
+
+def _rows(values: Tensor, count: int) -> Tensor:
+    """Return the values of every sequence, once for each of its tangents."""
+    return values.repeat_interleave(count, 0)
 
 
 def _along(new: State, leaves: State, directions: tuple[Tensor, ...]) -> Tensor:

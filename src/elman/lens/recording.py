@@ -4,10 +4,12 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from elman.engine.call import State
 from elman.engine.record import LayerPass, recorded
@@ -30,14 +32,14 @@ class Layer:
     name: str
     run: LayerPass
 
-    @property
+    @cached_property
     def taken(self) -> Tensor:
         """Which steps each sequence takes, (T, B) bool."""
         if self.run.active is not None:
             return self.run.active
         return torch.ones(self.run.x.shape[:2], dtype=torch.bool, device=self.run.x.device)
 
-    @property
+    @cached_property
     def before(self) -> State:
         """The states that each step begins from, (T, B, H) each: cleared where a new sequence starts."""
         run, each = self.run, []
@@ -101,10 +103,29 @@ def call(model: nn.Module, input: Any) -> Any:
     return model(*input) if isinstance(input, tuple) else model(input)
 
 
+def passes_of(model: nn.Module, input: Any) -> list[Layer]:
+    """Run a prepared model without gradients and return the passes of its layers."""
+    with torch.no_grad(), recording(model) as layers:
+        call(model, input)
+    return layers()
+
+
+def go_backward(model: nn.Module, loss: Any) -> None:
+    """Go backward from a loss without touching the gradients of parameters. Raises UsageError for a loss that
+    is no number, or that no parameter with a gradient has a part in."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    number = isinstance(loss, Tensor) and loss.numel() == 1 and loss.requires_grad
+    if not number or not parameters:
+        raise UsageError("loss must return one number, a tensor that depends on the model's weights")
+    torch.autograd.grad(loss, parameters, allow_unused=True)
+
+
 def outputs_of(result: Any) -> Tensor:
     """Return the outputs of a model, the first of what it returns."""
-    first = result[0] if isinstance(result, tuple | list) else result
-    data = getattr(first, "data", first)
-    if not isinstance(data, Tensor):
+    packed = isinstance(result, PackedSequence)
+    first = result[0] if isinstance(result, tuple | list) and not packed else result
+    if isinstance(first, PackedSequence):
+        return first.data
+    if not isinstance(first, Tensor):
         raise UsageError(f"the lens needs outputs that are tensors, not {type(first).__name__}")
-    return first if isinstance(first, Tensor) else data
+    return first
