@@ -63,6 +63,9 @@ class Library:
         self.rate = int(library.espeak_Initialize(SYNCHRONOUS, 0, where, DONT_EXIT))
         if self.rate <= 0:
             raise OSError("it can't be started; is its folder espeak-ng-data there?")
+        if hasattr(library, "espeak_ng_SetRandSeed"):  # newer ones begin with the time
+            library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+            library.espeak_ng_SetRandSeed(1)
         self._samples = bytearray()
         self._callback = CALLBACK(self._receive)  # the library keeps a pointer to it
         library.espeak_SetSynthCallback(self._callback)
