@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from elman.data.audio.made_up import Studio, made_up_texts
+from elman.data.audio.made_up import Studio, made_up_texts, mixed_texts
 from elman.errors import DataError
 from speaking import SILENT, Chords
 
@@ -40,3 +40,11 @@ def test_made_up_words_are_not_taken() -> None:
     again = made_up_texts(200, words, np.random.default_rng(0))
     assert len(texts) == len(again) == 200 and all(again)
     assert not words & {word for text in again for word in text.split()}
+
+
+def test_known_words_among_others() -> None:
+    texts = mixed_texts(200, ["turn", "left"], np.random.default_rng(0))
+    assert len(texts) == 200 and {len(text.split()) for text, _ in texts} == {2, 3, 4, 5}
+    for text, held in texts:
+        assert [word for word in text.split() if word in ("turn", "left")] == held.split()
+    assert {"turn left", "left turn", "left", ""} <= {held for _, held in texts}

@@ -29,6 +29,7 @@ VOWELS: Final = ("a", "e", "i", "o", "u", "ai", "ee", "oo", "ou")
 CODAS: Final = ("", "", "", *"bdgklmnprst", "nd", "st")
 # Of a word, and words of a text. A shorter word may sound like a phrase, which then was not to be written.
 SYLLABLES, WORDS = (2, 4), (1, 4)
+MIXED, KNOWN_SHARE = (2, 5), 0.5  # words of a mixed text, and how many of them are known
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,18 @@ def made_up_texts(count: int, taken: set[str], draw: np.random.Generator) -> lis
     while len(texts) < count:
         words = [_word(draw) for _ in range(int(draw.integers(WORDS[0], WORDS[1] + 1)))]
         texts += filter(None, [" ".join(word for word in words if word not in taken)])
+    return texts
+
+
+def mixed_texts(count: int, words: Sequence[str], draw: np.random.Generator) -> list[tuple[str, str]]:
+    """Return texts in which `words` stand in any order among words that do not exist, and what each holds of
+    `words`."""
+    texts = list[tuple[str, str]]()
+    for _ in range(count):
+        known = draw.random(int(draw.integers(MIXED[0], MIXED[1] + 1))) < KNOWN_SHARE
+        text = [str(draw.choice(words)) if one else _word(draw) for one in known]
+        held = [word for word, one in zip(text, known, strict=True) if one]
+        texts.append((" ".join(text), " ".join(held)))
     return texts
 
 

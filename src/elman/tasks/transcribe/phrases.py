@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from elman.data.audio.augment import bend, blur
-from elman.data.audio.made_up import Studio, made_up_texts
+from elman.data.audio.made_up import Studio, made_up_texts, mixed_texts
 from elman.data.audio.recordings import Recordings
 from elman.data.audio.synthesis import EspeakNG, Speaker, Voice, divided_voices
 from elman.data.table.encoding import clean
@@ -34,6 +34,7 @@ RECORDINGS: Final = 2_000  # of all phrases together
 MIN_EACH, MAX_EACH = 12, 200  # recordings of a phrase
 HELD_OUT_SHARE: Final = 0.1  # of as many again, in voices that training does not hear
 OTHER_SHARE, NOISE_SHARE = 1.0, 0.1  # of as many again: other speech, and how much of that is noise alone
+MIXED_SHARE: Final = 0.4  # of other speech: words of phrases, in other orders and among words of no phrase
 OTHER_HELD_OUT: Final = 2_000  # recordings of other speech, an hour, to count false alarms in
 ADAPTED_SHARE: Final = 1 / 3  # of the training that the user's own recordings make up
 MAX_REPEATS: Final = 50
@@ -83,6 +84,10 @@ class Phrases:
             kept.setdefault(spoken(written), written)
         return cls(name, tuple(kept.values()), tuple(kept))
 
+    def inside(self, text: str) -> bool:
+        """Whether the text holds one of the phrases."""
+        return any(f" {phrase} " in f" {text} " for phrase in self.texts)
+
     @property
     def each(self) -> int:
         """How many recordings of each there are to be."""
@@ -119,7 +124,7 @@ def phrase_corpus(
         train = maker.phrases(voices, phrases.each, 0)
         held_out = maker.phrases(other_voices, max(round(HELD_OUT_SHARE * phrases.each), 2), 1)
         others = maker.others(voices, round(OTHER_SHARE * len(train)), 2)
-        elsewhere = maker.others(other_voices, OTHER_HELD_OUT, 3)
+        elsewhere = maker.others(other_voices, OTHER_HELD_OUT, 3, without=True)
     rows, fingerprint = len(train) + len(held_out), _fingerprint(train, held_out, others, elsewhere)
     if own is not None:
         learned, kept, used = own
@@ -176,13 +181,18 @@ class _Maker:
         written, texts = list(self.of.written) * each, list(self.of.texts) * each
         return self._utterances(voices, written, texts, part)
 
-    def others(self, voices: Sequence[Voice], count: int, part: int) -> Utterances:
-        """Return what holds none of the phrases: words that do not exist, and noise."""
+    def others(self, voices: Sequence[Voice], count: int, part: int, without: bool = False) -> Utterances:
+        """Return other speech: noise, words that do not exist, and words of phrases among such words, in
+        other orders; of the phrases' words all are written. `without`: nowhere a phrase as a whole."""
         draw = np.random.default_rng([self.seed, part])
-        taken = {word for text in self.of.texts for word in text.split()}
-        written = made_up_texts(count, taken, draw)
-        written[: round(NOISE_SHARE * count)] = [""] * round(NOISE_SHARE * count)
-        return self._utterances(voices, written, [""] * count, part)
+        words = sorted({word for text in self.of.texts for word in text.split()})
+        mixed = mixed_texts(round(MIXED_SHARE * count), words, draw)
+        if without:
+            mixed = [(text, held) for text, held in mixed if not self.of.inside(held)]
+        noise = round(NOISE_SHARE * count)
+        made_up = made_up_texts(count - noise - len(mixed), set(words), draw)
+        texts = [*mixed, *[("", "")] * noise, *((text, "") for text in made_up)]
+        return self._utterances(voices, *map(list, zip(*texts, strict=True)), part)
 
     def _utterances(
         self, voices: Sequence[Voice], written: Sequence[str], texts: Sequence[str], part: int

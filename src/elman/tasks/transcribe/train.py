@@ -64,9 +64,9 @@ class Corpus:
         lengths = sorted(map(len, self.train.features))
         typical = lengths[len(lengths) // 2] * self.settings.frame_ms / FRAME_MS
         short = self.alphabet.unit == "word" and typical < SHORT_FRAMES
-        s = self.settings
+        s, count = self.settings, len(self.train) + len(self.others[0])
         facts = Facts(self.alphabet.unit, s.input, s.rate, s.bins, self.stride, short)
-        return defaults(len(lengths), choices, facts)
+        return defaults(count, choices, facts)
 
     @property
     def stride(self) -> int:
@@ -191,7 +191,7 @@ def train(
     normaliser = Normaliser.fit(corpus.train.features)
     features = features_of(corpus.settings, normaliser.deviation)
     others, others_held_out = corpus.others
-    others_held_out = others_held_out.take(range(min(len(others_held_out), MAX_OTHERS)))
+    others_held_out = others_held_out.take(sample_rows(len(others_held_out), MAX_OTHERS, "recording")[0])
 
     def trial(size: Mapping[str, Any]) -> Trial:
         own = dict(choices) | dict(size)
