@@ -10,6 +10,7 @@ model and, for open speech, the language model of its wheel.
 """
 
 import csv
+import itertools
 import json
 import os
 import random
@@ -147,24 +148,34 @@ def strings(test: Sequence[Clip], mixed: bool = False) -> list[Spoken]:
 
 
 def live_scores(model: Any, spoken: Sequence[Spoken]) -> dict[str, float]:
-    """Return the word error rate live and of whole recordings, how many differ, and the seconds from a word's
-    end to its commitment."""
+    """Return the word error rate live and of whole recordings; how many differ; the seconds from a word's end
+    to its commitment; the words that were shown after a push and then taken back, for each of the answers
+    (see `retracted`); the share of last words that are lost where the sound stops as they end; and the
+    seconds of processor time for a second of sound."""
     size, answers, whole, delays = int(RATE * PUSH_SECONDS), [], [], list[float]()
     computing = audio = 0.0
+    taken_back = said = lost = 0
     for one in spoken:
-        stream, words, times = model.stream(rate=RATE), list[Word](), list[float]()
-        started = time.monotonic()
+        stream, words, times, shown = model.stream(rate=RATE), list[Word](), list[float](), list[list[str]]()
         for at in range(0, len(one.samples), size):
+            started = time.process_time()
             new = stream.push(one.samples[at : at + size])
+            computing += time.process_time() - started
             words += new
             times += [(at + size) / RATE] * len(new)
+            shown.append([*(word.text for word in words), *stream.tentative.split()])
+        started = time.process_time()
         rest = stream.finish()
-        computing, audio = computing + time.monotonic() - started, audio + len(one.samples) / RATE
+        computing, audio = computing + time.process_time() - started, audio + len(one.samples) / RATE
         words, times = words + rest, times + [len(one.samples) / RATE] * len(rest)
+        shown.append([word.text for word in words])
+        taken_back, said = taken_back + retracted(shown), said + len(words)
         answers.append(" ".join(word.text for word in words))
         whole.append(model.predict(one.samples, rate=RATE))
         if answers[-1] == one.text:
             delays += [when - end for when, end in zip(times, one.ends, strict=True)]
+        stopped = model.predict(one.samples[: int(RATE * one.ends[-1])], rate=RATE)
+        lost += stopped.split()[-1:] != answers[-1].split()[-1:]
     truths = [one.text for one in spoken]
     return {
         "live WER": error_scores(answers, truths)["wer"] or 0.0,
@@ -172,8 +183,22 @@ def live_scores(model: Any, spoken: Sequence[Spoken]) -> dict[str, float]:
         "live differs from whole": sum(a != b for a, b in zip(answers, whole, strict=True)),
         "median delay": statistics.median(delays) if delays else float("nan"),
         "95 % delay": sorted(delays)[int(0.95 * len(delays))] if delays else float("nan"),
+        "retracted words": taken_back / max(said, 1),
+        "tail loss": lost / len(spoken),
         "real-time factor": computing / audio,
     }
+
+
+def retracted(shown: Sequence[Sequence[str]]) -> int:
+    """Return how many words were taken back, given all words shown after each push. A last word that only
+    grew counts as kept (Shangguan et al., arXiv:2006.01416)."""
+    count = 0
+    for before, after in itertools.pairwise(shown):
+        gone = [word != new for word, new in itertools.zip_longest(before, after[: len(before)])]
+        if gone and gone[-1] and len(after) >= len(before):
+            gone[-1] = not after[len(before) - 1].startswith(before[-1])
+        count += sum(gone)
+    return count
 
 
 def asterisk(**settings: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import elman
-from elman import UsageError
+from elman import UsageError, lens
 from elman.lens.recording import call, outputs_of, prepared, recording
 
 
@@ -50,3 +50,47 @@ def test_what_can_not_be_looked_into() -> None:
         outputs_of("text")
     packed = nn.utils.rnn.pack_sequence([torch.ones(2, 1)])
     assert outputs_of((packed, None)).shape == (2, 1)
+
+
+class StepByStep(nn.Module):
+    """Calls its layer once for every step, or for so many."""
+
+    def __init__(self, layer: elman.Recurrent, size: int) -> None:
+        super().__init__()
+        self.layer, self.size = layer, size
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        state, outputs = None, []
+        for part in x.split(self.size):
+            output, state = self.layer(part, state)
+            outputs.append(output)
+        return torch.cat(outputs)
+
+
+@pytest.mark.parametrize("cell", ["elman", "lstm", "gru"])
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_layer_that_is_called_step_by_step_has_one_pass(cell: str, size: int) -> None:
+    torch.manual_seed(0)
+    layer, x = elman.Recurrent(cell, 3, 4, 2), torch.randn(7, 2, 3)
+    whole = lens.gradient_flow(layer, x, lambda result: result[0][-1].sum())
+    parts = lens.gradient_flow(StepByStep(layer, size), x, lambda outputs: outputs[-1].sum())
+    for one, other in zip(whole.layers, parts.layers, strict=True):
+        for name, norms in one.norms.items():
+            torch.testing.assert_close(other.norms[name], norms)
+        shares = other.shares()
+        for name, share in one.shares().items():
+            torch.testing.assert_close(shares[name], share, rtol=1e-4, atol=1e-5)
+
+
+def test_other_sequences_have_passes_of_their_own() -> None:
+    layer = elman.Recurrent("lstm", 3, 4)
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x)[0] + self.layer(x)[0]
+
+    assert len(lens.states(Twice(), torch.randn(5, 2, 3)).layers) == 2

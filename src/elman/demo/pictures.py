@@ -1,6 +1,5 @@
 """The demo's figures as SVG."""
 
-import io
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from elman.demo.series import Shown
+from elman.lens import plot
 
 # Text keeps its size on a narrow screen if a figure is not much wider than one.
 WIDTH: Final = 5.6
@@ -97,7 +97,4 @@ def gradients(result: Mapping[str, Any]) -> str:
 
 def svg(figure: Figure) -> str:
     """Return the figure as a transparent <svg> element whose ink has the colour of the text around it."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :].replace(INK, "currentColor")
+    return plot.svg(figure, transparent=True).replace(INK, "currentColor")

@@ -4,10 +4,10 @@ gradient of the loss for each.
 T steps, B sequences, I inputs, H units.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import torch
@@ -62,6 +62,34 @@ class LayerPass:
             if s.requires_grad:
                 s.retain_grad()
         self._retained.append(state)
+
+
+def join(passes: Sequence[LayerPass]) -> LayerPass:
+    """Return passes that follow each other in time as one."""
+    first = passes[0]
+    if len(passes) == 1:
+        return first
+    states = tuple(torch.cat(each) for each in zip(*(one.states for one in passes), strict=True))
+    noted: State = ()
+    if all(one.gradients for one in passes):
+        noted = tuple(torch.cat(each) for each in zip(*(one.gradients for one in passes), strict=True))
+    return replace(
+        first,
+        x=torch.cat([one.x for one in passes]),
+        active=_masks(passes, "active", True),
+        clear=_masks(passes, "clear", False),
+        states=states,
+        _noted=noted,
+        _retained=[],
+    )
+
+
+def _masks(passes: Sequence[LayerPass], name: str, default: bool) -> Tensor | None:
+    masks = [getattr(one, name) for one in passes]
+    if all(mask is None for mask in masks):
+        return None
+    full = [one.x.new_full(one.x.shape[:2], default, dtype=torch.bool) for one in passes]
+    return torch.cat([other if mask is None else mask for mask, other in zip(masks, full, strict=True)])
 
 
 def _grad(state: Tensor) -> Tensor:

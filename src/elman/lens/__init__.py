@@ -11,15 +11,22 @@ if TYPE_CHECKING:
     from elman.lens.bad_step import BadStep, first_bad_step
     from elman.lens.flow import GradientFlow, gradient_flow
     from elman.lens.horizon import MemoryHorizon, memory_horizon
+    from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
     from elman.lens.shuffling import Shuffled, order
+    from elman.lens.view import View, view_of
 
 __all__ = [
+    "Attribution",
     "BadStep",
     "GradientFlow",
     "MemoryHorizon",
+    "PrefixAttribution",
     "Shuffled",
     "States",
+    "View",
+    "attribution",
+    "attribution_by_prefix",
     "first_bad_step",
     "gradient_flow",
     "jacobian",
@@ -27,15 +34,18 @@ __all__ = [
     "memory_horizon",
     "order",
     "states",
+    "view_of",
 ]
 
 _HOME: Final = {
     "activity": ("States", "states"),
+    "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "bad_step": ("BadStep", "first_bad_step"),
     "flow": ("GradientFlow", "gradient_flow"),
     "horizon": ("MemoryHorizon", "memory_horizon"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
     "shuffling": ("Shuffled", "order"),
+    "view": ("View", "view_of"),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
 from elman.engine.eager import products
 from elman.engine.ops import OPS
@@ -18,7 +18,9 @@ from elman.engine.program import LEAVES, Program
 from elman.engine.trace import trace
 from elman.errors import UsageError
 from elman.lens.figures import finished, maps
-from elman.lens.recording import Layer, passes_of, prepared
+from elman.lens.notebook import InNotebook
+from elman.lens.recording import Layer, passes_of
+from elman.lens.view import View, view_of
 
 SQUASHING: Final = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 SATURATED: Final = 0.1  # of its range, from either end, where a gate counts as saturated
@@ -89,10 +91,11 @@ class LayerStates:
 
 
 @dataclass(frozen=True, eq=False)
-class States:
+class States(InNotebook):
     """What recurrent layers compute at every step; made by `states`."""
 
     layers: tuple[LayerStates, ...]
+    view: View
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers: of each layer, states and gates (T, B, H)."""
@@ -117,20 +120,20 @@ class States:
         return finished(maps(each, labels, "step"), path)
 
 
-def states(model: nn.Module, input: Any) -> States:
+def states(model: Any, input: Any = None) -> States:
     """Run a model and return every state and gate of every step of its recurrent layers.
 
     Gates are the values that a cell's equations squash into a range by sigmoid or tanh, by the names that the
     equations give them.
 
     Args:
-        model: with recurrent layers; torch.nn's are looked into in a copy with elman's in their place.
-        input: a tensor that the model takes, or a tuple of arguments.
+        model, input: see `view_of`.
 
     Raises:
         UsageError: the model has no recurrent layer.
     """
-    return States(tuple(layer_states(layer) for layer in passes_of(prepared(model), input)))
+    view = view_of(model, input)
+    return States(tuple(layer_states(layer) for layer in passes_of(view.module, view.input)), view)
 
 
 def layer_states(layer: Layer) -> LayerStates:

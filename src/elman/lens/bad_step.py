@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from elman.engine.trace import trace
 from elman.lens.activity import evaluate
-from elman.lens.recording import Layer, passes_of, prepared
+from elman.lens.recording import Layer, passes_of
+from elman.lens.view import view_of
 
 HUGE: Final = 1e4  # beyond it a value counts as exploded
 
@@ -44,24 +45,23 @@ class BadStep:
         return f"{what} of layer {self.place} is {self.kind}, first at {where}"
 
 
-def first_bad_step(model: nn.Module, input: Any) -> BadStep | None:
+def first_bad_step(model: Any, input: Any = None) -> BadStep | None:
     """Run a model and return where a number first became NaN, infinite or exploded; None if none did.
 
     Parameters come first, as nothing can be right after them; then layers in the order of their calls, each
     in the order in which it takes its steps, and within a step its input before its sums, gates and states.
 
     Args:
-        model: with recurrent layers; torch.nn's are looked into in a copy with elman's in their place.
-        input: a tensor that the model takes, or a tuple of arguments.
+        model, input: see `view_of`.
 
     Raises:
         UsageError: the model has no recurrent layer.
     """
-    model = prepared(model)
-    for name, parameter in model.named_parameters():
+    view = view_of(model, input)
+    for name, parameter in view.module.named_parameters():
         if (kind := _kind(parameter.detach())) in ("NaN", "infinite"):
             return BadStep(name, None, None, "", None, kind)
-    found = (_first(layer) for layer in passes_of(model, input))
+    found = (_first(layer) for layer in passes_of(view.module, view.input))
     return next((bad for bad in found if bad is not None), None)
 
 

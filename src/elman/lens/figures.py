@@ -15,6 +15,7 @@ WIDTH: Final = 7.0
 MAX_TICKS: Final = 40  # labels of steps that have room side by side
 MAX_MAPS: Final = 24
 STYLE: Final[dict[str, Any]] = {"aspect": "auto", "interpolation": "nearest"}
+ABOVE, BELOW = "#2166ac", "#b2182b"  # the ends of the map of colours from negative to positive
 
 
 def finished(figure: Figure, path: str | Path | None) -> Figure:
@@ -45,6 +46,34 @@ def lines(
     return figure, axis
 
 
+def bars(
+    values: Tensor, dots: Tensor, labels: Sequence[str], across: str, up: str, names: tuple[str, str]
+) -> tuple[Figure, Axes]:
+    """Draw a bar (steps,) for each step, in one colour above 0 and another below, and a dot for the check."""
+    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    axis = figure.subplots()
+    steps = range(len(values))
+    colours = [ABOVE if value >= 0 else BELOW for value in values.tolist()]
+    axis.bar(steps, values.tolist(), color=colours, width=0.8, label=names[0])
+    axis.plot(
+        steps, dots.tolist(), "o", color="#222222", markerfacecolor="none", markersize=4, label=names[1]
+    )
+    axis.axhline(0, color="#888888", linewidth=0.8)
+    label_steps(axis, labels, across)
+    axis.set_ylabel(up)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize="small")
+    return figure, axis
+
+
+def label_steps(axis: Axes, labels: Sequence[str], across: str) -> None:
+    """Name the steps along the horizontal axis if there is room for their labels, or number them."""
+    if labels and len(labels) <= MAX_TICKS:
+        axis.set_xticks(range(len(labels)), list(labels), rotation=90, parse_math=False)
+    else:
+        axis.set_xlabel(across)
+
+
 def maps(each: Sequence[tuple[str, Tensor]], labels: Sequence[str] | None, across: str) -> Figure:
     """Draw values (steps, units) by name, from -1 to 1, one heat map each, a row a unit."""
     if len(each) > MAX_MAPS:
@@ -61,4 +90,27 @@ def maps(each: Sequence[tuple[str, Tensor]], labels: Sequence[str] | None, acros
         axes[-1].set_xticks(range(len(labels)), labels, rotation=90, parse_math=False)
     axes[-1].set_xlabel(across)
     figure.colorbar(image, ax=list(axes), shrink=0.6, label="value")
+    return figure
+
+
+def triangle(values: Tensor, labels: Sequence[str], first: int, name: str) -> Figure:
+    """Draw values (rows, steps) as a heat map, a row after each step from number `first`; NaN stays empty."""
+    rows, steps = values.shape
+    size = min(WIDTH, 2.4 + 0.3 * steps)
+    figure = Figure(figsize=(size, 0.3 + 0.75 * size), layout="constrained")
+    axis = figure.subplots()
+    largest = max(float(values.nan_to_num().abs().max()), 1e-12) if values.numel() else 1.0
+    image = axis.imshow(values.numpy(), **STYLE, cmap="RdBu", vmin=-largest, vmax=largest)
+    if labels and steps <= MAX_TICKS:
+        small = 9 if steps <= MAX_TICKS // 2 else 7
+        axis.set_xticks(range(steps), list(labels), rotation=90, parse_math=False, fontsize=small)
+        axis.set_yticks(range(rows), list(labels)[-rows:], parse_math=False, fontsize=small)
+    else:
+        axis.set_xticks(axis.get_xticks(), [f"{tick + first:.0f}" for tick in axis.get_xticks()])
+        axis.set_yticks(axis.get_yticks(), [f"{tick + first:.0f}" for tick in axis.get_yticks()])
+        axis.set(xlim=(-0.5, steps - 0.5), ylim=(rows - 0.5, -0.5))
+    axis.set_xlabel("adds to the score")
+    axis.set_ylabel("after reading")
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.colorbar(image, ax=axis, shrink=0.8, label=name)
     return figure

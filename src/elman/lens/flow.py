@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
 from elman.engine import eager
 from elman.engine.call import State, Weights, flatten, unflatten
 from elman.lens.figures import finished, lines
-from elman.lens.recording import Layer, call, go_backward, prepared, recording
+from elman.lens.notebook import InNotebook
+from elman.lens.recording import Layer, call, go_backward, recording
+from elman.lens.view import View, view_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +46,12 @@ class LayerFlow:
 
 
 @dataclass(frozen=True, eq=False)
-class GradientFlow:
+class GradientFlow(InNotebook):
     """How a loss's gradient flows back through time; made by `gradient_flow`."""
 
     loss: float
     layers: tuple[LayerFlow, ...]
+    view: View
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers: of each layer and state, the norms (T, B)."""
@@ -66,25 +69,25 @@ class GradientFlow:
         return finished(figure, path)
 
 
-def gradient_flow(model: nn.Module, input: Any, loss: Callable[[Any], Tensor]) -> GradientFlow:
+def gradient_flow(model: Any, input: Any = None, loss: Callable[[Any], Tensor] | None = None) -> GradientFlow:
     """Run a model forward and backward once, and return the gradient at every step of its recurrent layers.
 
     elman's layers take it from the backward kernel. torch.nn's are looked into in a copy of the model, with
     elman's in their place. Parameters' own gradients are left as they were.
 
     Args:
-        model: with recurrent layers.
-        input: a tensor that the model takes, or a tuple of arguments.
-        loss: from what the model returns to a number, such as `lambda output: output[0].sum()`.
+        model, input: see `view_of`.
+        loss: from what the module returns to a number, such as `lambda output: output[0].sum()`; None: minus
+            what speaks for the answers of a task's model, half the sum of the squared outputs of a module.
 
     Raises:
         UsageError: the model has no recurrent layer, or the loss is no number that depends on it.
     """
-    model = prepared(model)
-    with torch.enable_grad(), recording(model) as layers:
-        value = loss(call(model, input))
-        go_backward(model, value)
-    return GradientFlow(float(value.detach()), tuple(_flow(layer) for layer in layers()))
+    view = view_of(model, input)
+    with torch.enable_grad(), recording(view.module) as layers:
+        value = (loss or view.loss)(call(view.module, view.input))
+        go_backward(view.module, value)
+    return GradientFlow(float(value.detach()), tuple(_flow(layer) for layer in layers()), view)
 
 
 def _flow(layer: Layer) -> LayerFlow:

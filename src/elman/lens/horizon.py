@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from elman.errors import UsageError
 from elman.lens.figures import finished, lines
-from elman.lens.recording import Layer, call, go_backward, outputs_of, prepared, recording
+from elman.lens.notebook import InNotebook
+from elman.lens.recording import Layer, call, go_backward, outputs_of, recording
+from elman.lens.view import view_of
 
 SHARES: Final = (0.1, 0.01)  # of the influence on the loss, down to which the horizon reaches
 SAMPLES: Final = 1_000  # of the bootstrap
@@ -58,12 +60,13 @@ class LayerMemory:
 
 
 @dataclass(frozen=True, eq=False)
-class MemoryHorizon:
+class MemoryHorizon(InNotebook):
     """How far back a model remembers; made by `memory_horizon`."""
 
     layers: tuple[LayerMemory, ...]
     length: int  # of the longest sequence: no horizon beyond it can be seen
-    unit: str  # of a step
+    unit: str  # of `scale` steps, for people
+    scale: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers; None stands for a horizon beyond the sequences."""
@@ -80,60 +83,67 @@ class MemoryHorizon:
             ]
             for one in self.layers
         }
-        return {"unit": self.unit, "length": self.length, "layers": layers}
+        return {"unit": self.unit, "scale": self.scale, "length": self.length, "layers": layers}
 
     def __str__(self) -> str:
         """Return a line for each layer: the horizons, and their confidence intervals."""
         return "\n".join(
-            f"{one.name}: " + ", ".join(f"{_shown(h)} {self.unit} to {h.share:.0%}" for h in one.horizons)
+            f"{one.name}: "
+            + ", ".join(f"{self._shown(h)} {self.unit} to {h.share:.0%}" for h in one.horizons)
             for one in self.layers
         )
+
+    def _shown(self, horizon: Horizon) -> str:
+        if not math.isfinite(horizon.steps):
+            return f"more than all {self.scale * self.length:.4g}"
+        steps, low, high = (self.scale * steps for steps in (horizon.steps, horizon.low, horizon.high))
+        return f"{steps:.1f} ({low:.1f} to {high:.1f})"
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draw the median influence over the steps back, as .png or .svg if there is a path."""
         curves = [(one.name, one.influence.nanmedian(dim=1).values) for one in self.layers]
-        figure, _ = lines(curves, f"{self.unit} back", "influence on the loss", SHARES)
+        figure, _ = lines(
+            curves, "steps back" if self.scale != 1 else f"{self.unit} back", "influence on the loss", SHARES
+        )
         return finished(figure, path)
 
 
-def _shown(horizon: Horizon) -> str:
-    if not math.isfinite(horizon.steps):
-        return "more than all"
-    return f"{horizon.steps:.1f} ({horizon.low:.1f} to {horizon.high:.1f})"
-
-
 def memory_horizon(
-    model: nn.Module,
-    input: Any,
+    model: Any,
+    input: Any = None,
     loss: Callable[[Any], Tensor] | None = None,
     *,
-    unit: str = "steps",
+    unit: str | None = None,
     seed: int = 0,
 ) -> MemoryHorizon:
     """Measure how many steps back states still influence what a model says at the end of its sequences.
 
     Args:
-        model: with recurrent layers; those that read backwards are measured from a sequence's beginning.
-        input: a tensor that the model takes, or a tuple of arguments.
-        loss: from what the model returns to the loss at the end of the sequences; None: a random projection
-            of its outputs at the last step, along axis 0, or axis 1 if its layers have the batch first.
-        unit: of a step, for people.
+        model, input: see `view_of`. Layers that read backwards are measured from a sequence's beginning.
+        loss: from what the module returns to the loss at the end of the sequences. None: minus what speaks
+            for the answers of a task's model; of a module, a random projection of its outputs at the last
+            step, along axis 0, or axis 1 if its layers have the batch first.
+        unit: of a step, for people; None: as the task has it.
         seed: of the random projection and of the bootstrap.
 
     Raises:
         UsageError: the model has no recurrent layer, or the loss does not depend on it.
     """
-    model = prepared(model)
+    view = view_of(model, input)
     generator = torch.Generator().manual_seed(seed)
-    with torch.enable_grad(), recording(model) as layers:
-        result = call(model, input)
-        value = _projection(model, result, generator) if loss is None else loss(result)
-        go_backward(model, value)
+    with torch.enable_grad(), recording(view.module) as layers:
+        result = call(view.module, view.input)
+        if loss is None:
+            value = _projection(view.module, result, generator) if view.score is None else view.at_end(result)
+        else:
+            value = loss(result)
+        go_backward(view.module, value)
     memories = tuple(_memory(layer, np.random.default_rng(seed)) for layer in layers() if layer.run.gradients)
     if not memories:
         raise UsageError("the loss does not depend on a recurrent layer")
     longest = max(int(layer.taken.sum(0).max()) for layer in layers())
-    return MemoryHorizon(memories, longest, unit)
+    scale = view.scale if unit is None else 1.0
+    return MemoryHorizon(memories, longest, view.unit if unit is None else unit, scale)
 
 
 def _projection(model: nn.Module, result: Any, generator: torch.Generator) -> Tensor:
@@ -150,6 +160,8 @@ def _memory(layer: Layer, rng: np.random.Generator) -> LayerMemory:
     norms = torch.where(layer.taken, squares.sqrt(), torch.nan).cpu().double()
     if not run.reverse:
         norms = norms.flip(0)
+    # neither steps that a sequence does not take nor those after the last that the loss depends on
+    norms = norms.masked_fill((norms.nan_to_num() != 0).cumsum(0) == 0, torch.nan)
     norms = _from_the_end(norms)
     influence = norms / norms[0].clamp_min(TINY)
     each = influence.numpy()

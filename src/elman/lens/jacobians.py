@@ -6,19 +6,20 @@ T steps, B sequences, N numbers of all states of a layer.
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from elman.engine import eager
 from elman.engine.call import State
 from elman.errors import UsageError
-from elman.lens.recording import Layer, passes_of, prepared
+from elman.lens.recording import Layer, passes_of
+from elman.lens.view import view_of
 
 MAX_SEQUENCES: Final = 8  # for exponents
 WARM_UP: Final = 0.1  # share of the steps in which directions turn to the ones that grow most
 TINY: Final = 1e-30
 
 
-def jacobian(model: nn.Module, input: Any, begin: int, end: int) -> dict[str, Tensor]:
+def jacobian(model: Any, input: Any, begin: int, end: int) -> dict[str, Tensor]:
     """Return ∂(state after step `end`)/∂(state after step `begin`) of every layer that reads forwards, by its
     name, (B, N, N) each.
 
@@ -26,14 +27,14 @@ def jacobian(model: nn.Module, input: Any, begin: int, end: int) -> dict[str, Te
     one after another: h and c of an LSTM.
 
     Args:
-        model: with recurrent layers; torch.nn's are looked into in a copy with elman's in their place.
-        input: a tensor that the model takes, or a tuple of arguments.
+        model, input: see `view_of`.
         begin, end: steps from 0, in this order.
 
     Raises:
         UsageError: the model has no recurrent layer, or there are no such steps.
     """
-    layers = [layer for layer in passes_of(prepared(model), input) if not layer.run.reverse]
+    view = view_of(model, input)
+    layers = [layer for layer in passes_of(view.module, view.input) if not layer.run.reverse]
     steps = min((len(layer.run.x) for layer in layers), default=0)
     if not 0 <= begin <= end < steps:
         raise UsageError(
@@ -42,7 +43,7 @@ def jacobian(model: nn.Module, input: Any, begin: int, end: int) -> dict[str, Te
     return {layer.name: _jacobian(layer, begin, end) for layer in layers}
 
 
-def lyapunov_exponents(model: nn.Module, input: Any, count: int = 3) -> dict[str, Tensor]:
+def lyapunov_exponents(model: Any, input: Any, count: int = 3) -> dict[str, Tensor]:
     """Return the largest Lyapunov exponents of every layer, by name, (count,): logarithms of the factor by
     which nearby states part in a step. Below 0 they come together.
 
@@ -58,7 +59,8 @@ def lyapunov_exponents(model: nn.Module, input: Any, count: int = 3) -> dict[str
     """
     if count < 1:
         raise UsageError(f"count must be 1 or more, not {count}")
-    return {layer.name: _exponents(layer, count) for layer in passes_of(prepared(model), input)}
+    view = view_of(model, input)
+    return {layer.name: _exponents(layer, count) for layer in passes_of(view.module, view.input)}
 
 
 def _jacobian(layer: Layer, begin: int, end: int) -> Tensor:

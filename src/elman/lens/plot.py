@@ -1,5 +1,6 @@
 """Pictures as PNG or SVG, drawn without a display."""
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +46,14 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a picture, as PNG or SVG by its ending. Raises UsageError if it can't be written."""
     with writing(path, UsageError), replace_file(path) as file:
         figure.savefig(file, dpi=150, format=path.suffix.lower().removeprefix("."))
+
+
+def svg(figure: Figure, transparent: bool = False) -> str:
+    """Return a picture as an <svg> element, to stand in a page."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=transparent, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
 
 
 def picture_path(path: str | Path) -> Path:

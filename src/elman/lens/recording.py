@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.engine.call import State
-from elman.engine.record import LayerPass, recorded
+from elman.engine.record import LayerPass, join, recorded
 from elman.errors import UsageError
 from elman.nn import Recurrent
 from elman.nn.replace import replace
@@ -95,12 +95,33 @@ def _named(passes: list[LayerPass], starts: list[tuple[int, str, int]]) -> list[
         start, name, directions = max((s for s in starts if s[0] <= number), default=(0, "layer", 1))
         layer = (number - start) // directions
         layers.append(Layer(f"{name} l{layer}{' reverse' if run.reverse else ''}", run))
-    return layers
+    return _joined(layers)
+
+
+def _joined(layers: list[Layer]) -> list[Layer]:
+    """Return layers with passes that go on where one before them ended as one: of a model that calls a layer
+    step by step."""
+    joined: list[list[Layer]] = []
+    for layer in layers:
+        earlier = next((each for each in reversed(joined) if each[-1].name == layer.name), None)
+        if earlier is not None and _goes_on(earlier[-1].run, layer.run):
+            earlier.append(layer)
+        else:
+            joined.append([layer])
+    return [Layer(each[0].name, join([one.run for one in each])) for each in joined]
+
+
+def _goes_on(before: LayerPass, after: LayerPass) -> bool:
+    if before.reverse or before.cell is not after.cell or before.x.shape[1:] != after.x.shape[1:]:
+        return False
+    ends = zip(before.states, after.initial, strict=True)
+    return all(torch.equal(states[-1].detach(), initial.detach()) for states, initial in ends)
 
 
 def call(model: nn.Module, input: Any) -> Any:
-    """Return the output of a model for a tensor, or for a tuple of its arguments."""
-    return model(*input) if isinstance(input, tuple) else model(input)
+    """Return the output of a model for a tensor, a PackedSequence, or a tuple of its arguments."""
+    several = isinstance(input, tuple) and not isinstance(input, PackedSequence)
+    return model(*input) if several else model(input)
 
 
 def passes_of(model: nn.Module, input: Any) -> list[Layer]:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -52,6 +52,12 @@ def read_texts(data: Any, column: Any = "text") -> Texts:
         if not isinstance(text, str):
             raise UsageError(f"data: text {i} must be a string, not {_kind(text)}")
     return Texts(list(map(_plain, values)), False)
+
+
+def require_inputs(inputs: Sequence[Any]) -> None:
+    """Raise UsageError where there is nothing to look at."""
+    if not inputs:
+        raise UsageError("there is nothing to look at: give a text, a recording or a series")
 
 
 def check_text(text: Any, argument: str) -> str:

@@ -19,6 +19,7 @@ from elman import artifact, lock
 from elman.artifact import Artifact
 from elman.atomic import as_path, writing
 from elman.errors import ArtifactError, TrainingError, UsageError, counted
+from elman.lens.view import View
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import renamed
 from elman.typed import RawText, typed
@@ -221,6 +222,16 @@ class Task(ABC):
     @abstractmethod
     def stream(self) -> Any:
         """Start a stream: `push` input piece by piece, `result` at any time."""
+
+    @abstractmethod
+    def view(self, data: Any) -> View:
+        """Return what `elman.lens` looks at: the network, and `data` as it reads them.
+
+        Args:
+            data: as for `predict`; several inputs are several sequences of one batch.
+
+        Raises UsageError or DataError as `predict` does, and UsageError for nothing at all.
+        """
 
     @final
     def require_input(self, data: Any) -> None:

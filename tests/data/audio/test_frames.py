@@ -1,9 +1,10 @@
 """Ready frames in arrays, files and parts of files; and what is none."""
 
 import contextlib
+import os
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from elman.data.audio import frames as frames_module
 from elman.data.audio.frames import Frames, to_frames
 from elman.data.audio.recordings import Recordings, read_recordings
 from elman.errors import DataError
@@ -50,10 +52,30 @@ def test_a_part_of_a_file_is_that_of_the_array(
 def test_columns_in_fortran_order_and_other_forms(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.asfortranarray(MANY))
     assert torch.equal(Frames(tmp_path / "a.npy").read("a"), torch.from_numpy(MANY))
+    assert torch.equal(Frames(tmp_path / "a.npy", 7, 9).read("a"), torch.from_numpy(MANY[7:16]))
     assert torch.equal(to_frames(MANY.tolist(), "a"), torch.from_numpy(MANY))
     brief = torch.from_numpy(MANY).bfloat16()
     assert torch.equal(to_frames(brief, "a"), brief.float())
     assert to_frames(MANY[:0], "a", 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_file_that_is_cut_off_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Literal["C", "F"]
+) -> None:
+    """Mapped memory would end the process here."""
+    path, real = tmp_path / "a.npy", frames_module.mapped
+    np.save(path, np.array(np.zeros((9_000, 3), np.float32), order=order))
+
+    def cut(of: Path) -> Any:
+        array = real(of)
+        os.truncate(of, 9_000)
+        return array
+
+    assert len(Frames(path, 8_000, 9).read("a")) == 9
+    monkeypatch.setattr(frames_module, "mapped", cut)
+    with pytest.raises(DataError, match=r"a\.npy was cut off while it was read"):
+        Frames(path, 8_000, 9).read("a")
 
 
 def test_a_file_that_python_2_wrote(tmp_path: Path) -> None:

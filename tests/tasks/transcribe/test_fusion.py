@@ -14,7 +14,8 @@ from elman.tasks.transcribe.decoder import Decoder, Lexicon
 from elman.tasks.transcribe.fusion import LanguageWords
 from elman.tasks.transcribe.text import Alphabet
 from elman.tasks.transcribe.transcriber import Transcriber
-from tones import RATE, sentence
+from tones import PATTERN, RATE, sentence, write_words
+from tones import SMALL as TINY
 
 TEXT = "one three\ntwo three\none two\nOne three.\n" * 30
 SMALL: dict[str, Any] = {"hidden": 12, "embedding": 8, "epochs": 1, "progress": False, "min_count": 1}
@@ -83,6 +84,21 @@ def test_a_transcriber_answers_with_it(live: Transcriber, language: Any, tmp_pat
     stream = live.stream(rate=RATE, language_model=language, language_weight=0.1)
     words = stream.push(samples) + stream.finish()
     assert " ".join(word.text for word in words) == heard
+
+
+def test_a_training_that_gets_it_chooses_how_much_it_counts(language: Any, tmp_path: Path) -> None:
+    folder, settings = write_words(tmp_path / "words", 6), {"epochs": 1, "unit": "word", "live": True}
+    language.save(tmp_path / "language")
+    model = Transcriber.fit(folder, pattern=PATTERN, language_model=tmp_path / "language", **settings, **TINY)
+    chosen = model.decoder.fused_weights
+    assert chosen is not None and model.decoder.with_options(language_model=language).weights == chosen
+    model.save(tmp_path / "model")
+    again = elman.load(tmp_path / "model").decoder
+    assert again.fused_weights == chosen and again.weights == model.decoder.weights
+    file = again.to_json() | {"fused_weights": {"weight": -1.0, "bonus": 0.0}}
+    with pytest.raises(ValueError, match="out of range"):
+        Decoder.restore(again.alphabet, again.lexicon, file, 8)
+    assert Decoder.restore(again.alphabet, again.lexicon, {"weights": None}, 8).fused_weights is None
 
 
 def test_what_is_no_language_model_is_refused(live: Transcriber, language: Any, tmp_path: Path) -> None:

@@ -35,16 +35,19 @@ def test_padding_changes_nothing(stride: int, bidirectional: bool) -> None:
 def test_pieces_are_the_whole(count: int, sizes: list[int], stride: int) -> None:
     net, features = network(stride), torch.randn(count, 8)
     stream, outputs, at, k, state = FrontStream(net), [], 0, 0, None
+    passed = []
     with torch.no_grad():
         whole, _ = net(features.unsqueeze(1), torch.tensor([count]))
         while at < count:
             size = max(sizes[k % len(sizes)], 1 if k > 20 else 0)
             steps, at, k = stream.push(features[at : at + size]), at + size, k + 1
+            passed.append(steps)
             if len(steps):
                 log_probs, state = net.run(steps, state)
                 outputs.append(log_probs)
         if len(rest := stream.push(features[:0], end=True)):
             outputs.append(net.run(rest, state)[0])
+        assert torch.equal(torch.cat([*passed, rest]), FrontStream(net).push(features, end=True))
     torch.testing.assert_close(torch.cat(outputs), whole[:, 0], atol=1e-5, rtol=1e-5)
 
 

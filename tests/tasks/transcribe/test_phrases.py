@@ -133,6 +133,7 @@ def test_recordings_of_something_else_are_refused(tmp_path: Path) -> None:
         ({"data": "a.csv", "phrases": ["a"]}, "add recordings of them with adapt"),
         ({"data": "a.csv", "adapt": "b.csv"}, "adapt is for a training from phrases"),
         ({"data": "a.csv", "language": "de"}, "language is for a training from phrases"),
+        ({"phrases": ["a"], "language_model": "model"}, "leave the language_model out"),
         ({"phrases": ["a"], "language": "xx"}, "no voice for the language 'xx'"),
     ],
 )

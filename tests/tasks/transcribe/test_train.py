@@ -1,7 +1,9 @@
 """What is derived from recordings before a network learns from them."""
 
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,11 +12,13 @@ from audio_files import encoded, noise, save
 from elman.data.audio.recordings import Recording, Recordings, read_recordings
 from elman.data.table.bad_rows import BadRows
 from elman.errors import DataError
-from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
+from elman.tasks.transcribe.decoder import FUSED, Decoder, Lexicon, Weights
+from elman.tasks.transcribe.fusion import LanguageWords
 from elman.tasks.transcribe.text import Alphabet
 from elman.tasks.transcribe.train import (
     best_decoder,
     divided,
+    fused_weights,
     read_corpus,
     usual_rate,
     utterances,
@@ -77,6 +81,39 @@ def test_what_no_label_writes_stays_in_the_text_that_is_scored() -> None:
     features = [torch.zeros(5, 3)] * 2
     kept = utterances(features, ["a", "za"], Alphabet("character", (" ", "a")))
     assert kept.texts == ["a", "za"] and kept.ids == [[2], [2]]
+
+
+class Words:
+    """A language model that has read one text only."""
+
+    words = ("call", "me", "mum", "now")
+
+    def start(self) -> tuple[np.ndarray, int]:
+        return self._scores("call"), 0
+
+    def step(self, states: list[int], tokens: list[int]) -> tuple[np.ndarray, list[int]]:
+        return np.stack([self._scores("mum")] * len(states)), states
+
+    def end(self, state: int) -> float:
+        return 0.0
+
+    def _scores(self, expected: str) -> np.ndarray:
+        return np.log([0.997 if word == expected else 0.001 for word in self.words])
+
+
+def test_a_language_model_gets_the_weight_of_fewest_errors() -> None:
+    alphabet, language = Alphabet.of(["call mum now me"], "word"), cast(LanguageWords, Words())
+    plain = Decoder(alphabet, Lexicon.of([]))
+
+    def said(share: float) -> Tensor:
+        """Return log-probabilities of "call", and of "now" or, by a share of that, "mum"."""
+        rows = torch.full((3, len(alphabet)), 1e-4)
+        rows[0, alphabet.encode("call")] = rows[1, 0] = rows[2, alphabet.encode("now")] = 1.0
+        rows[2, alphabet.encode("mum")] = share
+        return (rows / rows.sum(1, keepdim=True)).log()
+
+    assert fused_weights(plain, language, [said(0.001)], ["call now"]) == FUSED
+    assert fused_weights(plain, language, [said(0.02)], ["call mum"]).weight > FUSED.weight
 
 
 def test_a_language_model_is_taken_only_where_it_helps() -> None:

@@ -148,15 +148,15 @@ class FeatureStream:
     def _features(self, samples: Samples, count: int) -> Tensor:
         """Return the features of the next `count` frames, of which `samples` are the first."""
         bank = self._bank
-        features = torch.empty(count, bank.bins)
-        if count:
-            frames = torch.from_numpy(samples).unfold(0, bank.length, bank.shift)
-        done = 0
-        while done < count:
-            row = self._frame % BLOCK_FRAMES
-            step = min(BLOCK_FRAMES - row, count - done)
-            self._block[row : row + step] = frames[done : done + step]
-            features[done : done + step] = bank.log_mel(self._block)[row : row + step]
-            done += step
+        if not count:
+            return torch.zeros(0, bank.bins)
+        frames, parts = torch.from_numpy(samples).unfold(0, bank.length, bank.shift), []
+        for start in range(0, count, BLOCK_FRAMES):
+            row, step = self._frame % BLOCK_FRAMES, min(BLOCK_FRAMES, count - start)
+            fits = min(BLOCK_FRAMES - row, step)  # the others go on at the top of the block
+            self._block[row : row + fits] = frames[start : start + fits]
+            self._block[: step - fits] = frames[start + fits : start + step]
+            features = bank.log_mel(self._block)
+            parts += [features[row : row + fits], features[: step - fits]]
             self._frame += step
-        return features
+        return torch.cat(parts)

@@ -57,15 +57,16 @@ class Frames:
             DataError: the file is missing, damaged or holds something else; there are no frames or too many;
                 or they are not as `to_frames` needs them.
         """
-        is_file = isinstance(self.source, str | os.PathLike)
-        array = mapped(Path(self.source)) if is_file else as_array(self.source)
-        frames = require_frames(array, name)
+        file = mapped(Path(self.source)) if isinstance(self.source, str | os.PathLike) else None
+        frames = require_frames(as_array(self.source) if file is None else file, name)
         count = len(frames) - self.first if self.count is None else self.count
         if self.first + count > len(frames):
             last = f"{self.first + count - 1:,}"
             raise DataError(f"{name} ends with frame {last}, but the file has {len(frames):,}, from 0.")
         if not 0 < count <= most:
             raise DataError(f"{name} has {max(count, 0):,} frames; it may have 1 to {most:,}.")
+        if file is not None:
+            return to_frames(rows_of(Path(self.source), file, self.first, count), name, features)
         return to_frames(frames[self.first : self.first + count], name, features)
 
     @property
@@ -127,8 +128,8 @@ def require_frames(array: NDArray[Any], name: str) -> NDArray[Any]:
     return array
 
 
-def mapped(path: Path) -> NDArray[Any]:
-    """Return the array in a .npy file, of which only the parts that are used are read.
+def mapped(path: Path) -> np.memmap[Any, Any]:
+    """Return the array in a .npy file, whose memory nobody may touch; see `rows_of`.
 
     Raises DataError for a file that is missing, damaged, cut off, pickled or none of NumPy's.
     """
@@ -145,6 +146,27 @@ def mapped(path: Path) -> NDArray[Any]:
             raise DataError(f"{path} holds no frames; leave it out.") from None
         reason = "it holds Python objects" if "Python objects" in str(problem) else "damaged or cut off"
         raise DataError(f"{path} is no .npy file of floats ({reason}); write it with numpy.save.") from None
+
+
+def rows_of(path: Path, array: np.memmap[Any, Any], first: int, count: int) -> NDArray[Any]:
+    """Read `count` rows of the array in a file from row `first` on. Through the mapped memory itself, a file
+    that another program cuts off meanwhile would end the process.
+
+    Raises DataError for a file that is shorter by now, or can't be read.
+    """
+    total, width = array.shape
+    by_rows = array.flags.c_contiguous
+    # of numbers that lie together: where each run begins, and how many they are
+    starts = [first * width] if by_rows else [column * total + first for column in range(width)]
+    size = count * width if by_rows else count
+    with reading(str(path)), path.open("rb") as file:
+        runs = []
+        for start in starts:
+            file.seek(array.offset + start * array.dtype.itemsize)
+            runs.append(np.fromfile(file, array.dtype, size))
+    if any(len(run) < size for run in runs):
+        raise DataError(f"{path} was cut off while it was read; write it again.")
+    return runs[0].reshape(count, width) if by_rows else np.stack(runs, 1)
 
 
 def parts(table: Table, paths: Sequence[Path], column: str) -> dict[int, Frames]:

@@ -4,8 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Array = NDArray[np.float64]
 
 WINDOW_FRAMES: Final = 300  # over which the mean and the variance of a recording are taken: 3 s
 PRIOR_FRAMES: Final = 100  # that the mean and the variance of the training data count for
@@ -52,44 +56,50 @@ class Normaliser:
 
 
 class NormaliserStream:
-    """Normalises frames as they arrive, with the same bits however they are cut into pushes."""
+    """Normalises frames as they arrive, with the same bits however they are cut into pushes. In NumPy, whose
+    operations on a few frames cost less than PyTorch's."""
 
     def __init__(self, normaliser: Normaliser) -> None:
-        self._of = normaliser
-        self._mean, self._deviation = normaliser.mean.double(), normaliser.deviation.double()
+        self._prior, self._window = normaliser.prior, normaliser.window
+        self._mean, self._deviation = normaliser.mean.double().numpy(), normaliser.deviation.double().numpy()
+        self._prior_squares = self._prior * np.square(self._deviation)
+        self._floor = MIN_DEVIATION * self._deviation
         self.reset()
 
     def reset(self) -> None:
         """Forget the frames so far, before another recording."""
         self._frames = 0
-        self._sum = torch.zeros(1, 2, len(self._mean), dtype=torch.float64)  # of all frames and their squares
+        self._sum = np.zeros((2, len(self._mean)))  # of all frames and their squares
         # (window, 2, features): the sum before frame t in row t % window, and 0 before the first
-        self._sums = self._sum.repeat(self._of.window, 1, 1)
+        self._sums = np.zeros((self._window, 2, len(self._mean)))
 
     def push(self, frames: Tensor) -> Tensor:
         """Return the next frames (frames, features), normalised."""
-        values = frames.double() - self._mean
-        window = self._of.window
-        if not window or not len(frames):
-            return (values / self._deviation).float()
-        starts = range(0, len(frames), window)
-        return torch.cat([self._normalised(values[start : start + window]) for start in starts])
+        values = frames.numpy().astype(np.float64) - self._mean
+        if not self._window or not len(frames):
+            return torch.from_numpy((values / self._deviation).astype(np.float32))
+        starts = range(0, len(frames), self._window)
+        parts = [self._normalised(values[start : start + self._window]) for start in starts]
+        return torch.from_numpy(np.concatenate(parts).astype(np.float32))
 
-    def _normalised(self, values: Tensor) -> Tensor:
+    def _normalised(self, values: Array) -> Array:
         """Return at most a window of frames, normalised; `values` is around the mean of the training data."""
         # `cumsum` adds one after another, so that the sum so far may stand before
-        sums = torch.cat([self._sum, torch.stack([values, values.square()], 1)]).cumsum(0)[1:]
-        ends = torch.arange(self._frames + 1, self._frames + len(values) + 1)
-        rows, counts = ends % self._of.window, ends.clamp_max(self._of.window)
+        sums = np.empty((len(values) + 1, 2, len(self._mean)))
+        sums[0] = self._sum
+        sums[1:, 0], sums[1:, 1] = values, np.square(values)
+        sums = sums.cumsum(0)[1:]
+        ends = np.arange(self._frames + 1, self._frames + len(values) + 1)
+        rows, counts = ends % self._window, np.minimum(ends, self._window)
         mean, square = self._with_prior(sums - self._sums[rows], counts[:, None])
         self._sums[rows] = sums
-        self._sum, self._frames = sums[-1:].clone(), self._frames + len(values)
-        floor = MIN_DEVIATION * self._deviation
-        deviation = (square - mean.square()).clamp_min(0).sqrt().maximum(floor)
-        return ((values - mean) / deviation).float()
+        self._sum, self._frames = sums[-1].copy(), self._frames + len(values)
+        deviation = np.sqrt(np.maximum(square - np.square(mean), 0.0))
+        normalised: Array = (values - mean) / np.maximum(deviation, self._floor)
+        return normalised
 
-    def _with_prior(self, sums: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    def _with_prior(self, sums: Array, counts: NDArray[np.int64]) -> tuple[Array, Array]:
         """Return the mean and the mean square (frames, features) of the window and the prior, around the
         mean of the training data; `sums` is (frames, 2, features) and `counts` (frames, 1)."""
-        prior, total = self._of.prior, self._of.prior + counts
-        return sums[:, 0] / total, (sums[:, 1] + prior * self._deviation.square()) / total
+        total = self._prior + counts
+        return sums[:, 0] / total, (sums[:, 1] + self._prior_squares) / total

@@ -15,7 +15,9 @@ from elman import artifact
 from elman.data.table.formats import input_lines
 from elman.data.text.conversations import read_conversations
 from elman.errors import DataError, UsageError, counted
+from elman.lens.view import View
 from elman.settings import is_number
+from elman.tasks.chat import look
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.judge import evaluate
@@ -176,6 +178,23 @@ class Chatbot(Task):
             )
         replies = [self._reply([{"role": "user", "content": text}], count) for text in texts]
         return replies[0] if single else replies
+
+    @entry
+    def view(self, data: Any) -> View:
+        """Return what `elman.lens` looks at: the network, as it reads a conversation and the reply to it.
+
+        Args:
+            data: one text, a message, or a list of messages.
+
+        Raises UsageError or DataError as `predict` does.
+        """
+        messages = [data] if _is_message(data) else data
+        if isinstance(data, str):
+            messages = [{"role": "user", "content": data}]
+        stream = self.stream()
+        stream.tell(messages)
+        reply = stream.candidates()[0]
+        return look.view(self.network, self.codec, stream.turns, reply.text)
 
     @entry
     def stream(self, *, fallback: float | None = None, seed: int = 0) -> ChatStream:

@@ -17,6 +17,8 @@ from elman.data.table.table import read_table
 from elman.data.text.tokenizers import Tokenizer
 from elman.data.text.vocabulary import any_tokenizer_from_json
 from elman.errors import UsageError
+from elman.lens.view import View
+from elman.tasks.classify import look
 from elman.tasks.classify.answers import LabelAnswer, LabelsAnswer, arriving, make_answer
 from elman.tasks.classify.baseline import BagOfWords
 from elman.tasks.classify.blend import Blend
@@ -33,7 +35,7 @@ from elman.tasks.classify.stream import ClassifierStream
 from elman.tasks.classify.train import Trained, train
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import overlap_note
-from elman.tasks.inputs import read_texts
+from elman.tasks.inputs import read_texts, require_inputs
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Parts, Task, network_phrase
 from elman.typed import typed
@@ -285,6 +287,15 @@ class Classifier(Task):
             return class_probabilities(self.network, ids), {BAG: class_probabilities(self.baseline, ids)}
         linear = self.baseline.log_probabilities(texts)
         return self.blend.probabilities(class_log_probabilities(self.network, ids), linear)
+
+    @entry
+    def view(self, data: Any) -> View:
+        texts, _ = read_texts(data, self.columns[0])
+        require_inputs(texts)
+        probabilities = shares(self._answers(texts)[0])
+        answers = [f"{self.labels.answer(row)} ({max(row):.0%})" for row in probabilities.tolist()]
+        rows = probabilities.argmax(1).tolist()
+        return look.view(self.network, self.blend, self.tokenizer, texts, rows, answers)
 
     @entry
     def stream(self) -> ClassifierStream:

@@ -19,7 +19,9 @@ from elman.data.series.source import join_names, series_table
 from elman.data.series.windows import Cutoffs
 from elman.data.table.frames import column_name
 from elman.errors import DataError, UsageError, counted
+from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
+from elman.tasks.forecast import look
 from elman.tasks.forecast.answers import ForecastAnswer
 from elman.tasks.forecast.calibration import Calibration
 from elman.tasks.forecast.history import (
@@ -42,7 +44,7 @@ from elman.tasks.forecast.seasonal import smoothed_steps
 from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, Settings
 from elman.tasks.forecast.stream import ForecastStream, start_series
 from elman.tasks.forecast.train import Trained, train
-from elman.tasks.inputs import check_count
+from elman.tasks.inputs import check_count, require_inputs
 from elman.tasks.settings import renamed, split_choices
 from elman.tasks.task import Card, Parts, Task, bare_name, network_phrase
 from elman.training.plan import Plan
@@ -220,6 +222,13 @@ class Forecaster(Task):
             UsageError: a horizon that is no number of steps, or above 10,000.
         """
         return self._forecast(self._panel(data, future, header), horizon)
+
+    @entry
+    def view(self, data: Any = None) -> View:
+        panel = self._panel(data, None, True)
+        require_inputs(panel.series)
+        check_future(panel, self.horizon)
+        return look.view(self.predictor, panel)
 
     @entry
     def evaluate(

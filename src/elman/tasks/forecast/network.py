@@ -104,7 +104,7 @@ class RecursiveNet(nn.Module):
         self.head = QuantileHead(self.encoder.hidden_size, count, self.levels, settings.dropout)
 
     @property
-    def _first(self) -> int:
+    def lead(self) -> int:
         """The first step with enough steps before it."""
         return self.shape.season * self.seasons + 1
 
@@ -115,12 +115,18 @@ class RecursiveNet(nn.Module):
         observed = torch.cat([windows.observed, (~windows.target.isnan()).float()], 1)
         return self._run(values, observed, self.static(windows), values.shape[1], None)[0]
 
+    def first_ahead(self, windows: Windows) -> tuple[Tensor, Any]:
+        """Return quantiles (B, S, Q) of the last steps of the context and of the first ahead, each from the
+        values before it, and the state after them."""
+        known = self.static(windows)
+        return self._run(windows.values, windows.observed, known, self.shape.context + 1, None)
+
     def ahead(self, windows: Windows) -> Tensor:
         """Return quantiles (B, H, Q) ahead for the levels of the shape, of `PATHS` sampled futures. All calls
         draw the same numbers."""
         generator = torch.Generator().manual_seed(0)
         known = self.static(windows)
-        quantiles, state = self._run(windows.values, windows.observed, known, self.shape.context + 1, None)
+        quantiles, state = self.first_ahead(windows)
         values, observed, known, quantiles = (
             part.repeat_interleave(PATHS, 0) for part in (windows.values, windows.observed, known, quantiles)
         )
@@ -141,8 +147,8 @@ class RecursiveNet(nn.Module):
         self, values: Tensor, observed: Tensor, known: Tensor, end: int, state: Any
     ) -> tuple[Tensor, Any]:
         """Return quantiles (B, S, Q) of the steps up to `end`, each from the values before it, and the state:
-        of all steps from `self._first` on if there is no state yet, else of step `end - 1` alone."""
-        lead = self._first
+        of all steps from `self.lead` on if there is no state yet, else of step `end - 1` alone."""
+        lead = self.lead
         first = lead if state is None else end - 1
         steps = torch.arange(lead, lead + end - first, device=values.device)
         part = slice(first - lead, end - 1)

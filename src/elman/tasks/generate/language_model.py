@@ -18,7 +18,9 @@ from elman.data.text.corpus import is_table_path, read_corpus, read_ids
 from elman.data.text.sources import open_text
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
 from elman.errors import DataError, counted
+from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
+from elman.tasks.generate import look
 from elman.tasks.generate.baseline import NGram, ngram_of
 from elman.tasks.generate.cache import Blend
 from elman.tasks.generate.network import LanguageNet
@@ -27,7 +29,7 @@ from elman.tasks.generate.scores import LanguageEvaluation, evaluate
 from elman.tasks.generate.settings import Settings
 from elman.tasks.generate.stream import LanguageStream
 from elman.tasks.generate.train import train
-from elman.tasks.inputs import check_count, check_text, read_texts
+from elman.tasks.inputs import check_count, check_text, read_texts, require_inputs
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.typed import typed
@@ -186,6 +188,13 @@ class LanguageModel(Task):
         stream = self.stream()
         stream.push(check_text(prompt, "prompt"))
         return stream.generate(length, **options)
+
+    @entry
+    def view(self, data: Any) -> View:
+        texts, _ = read_texts(data, self.source.get("column", "text"))
+        require_inputs(texts)
+        likeliest = [", ".join(f"{word} ({p:.0%})" for word, p in words) for words in self.predict(texts, 3)]
+        return look.view(self.network, self.vocabulary, texts, likeliest)
 
     @entry
     def stream(self, adapt: bool = False, saved: str | Path | None = None) -> LanguageStream:

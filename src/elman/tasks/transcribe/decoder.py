@@ -2,9 +2,9 @@
 training texts, a closed list of phrases, or words that are expected."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,11 @@ class Weights:
 
     weight: float
     bonus: float  # of each word
+
+
+class DecoderFile(TypedDict):
+    weights: dict[str, float] | None
+    fused_weights: NotRequired[dict[str, float] | None]  # since 0.2
 
 
 FUSED: Final = Weights(0.4, 1.5)  # of a caller's language model, where none were chosen
@@ -103,16 +108,24 @@ class Decoder:
     scorers: tuple[Scorer, ...] = ()  # of the caller: phrases and expected words
     closed: bool = False  # whether phrases are all that can be said
     fused: LanguageWords | None = None  # the caller's language model, in place of the training texts'
+    fused_weights: Weights | None = None  # of such a model, where one was given to the training
 
     @classmethod
-    def restore(cls, alphabet: Alphabet, lexicon: Lexicon, weights: Any, beam_width: int) -> "Decoder":
+    def restore(cls, alphabet: Alphabet, lexicon: Lexicon, file: Any, beam_width: int) -> "Decoder":
         """Return a saved decoder. Raises ValueError for weights or words that it could not search with."""
-        chosen = typed(Weights | None, weights, "weights")
-        if chosen is not None:
-            valid = 0 <= chosen.weight <= MAX_WEIGHT and abs(chosen.bonus) <= MAX_WEIGHT
-            if not valid or not lexicon.words or any(alphabet.encode(w) is None for w in lexicon.words):
-                raise ValueError("the language model's weights or words are out of range")
-        return cls(alphabet, lexicon, chosen, beam_width)
+        saved = typed(DecoderFile, file, "decoder")
+        chosen = typed(Weights | None, saved["weights"], "weights")
+        fused = typed(Weights | None, saved.get("fused_weights"), "fused_weights")
+        valid = chosen is None or (lexicon.words and all(map(alphabet.encode, lexicon.words)))
+        for one in filter(None, (chosen, fused)):
+            valid = valid and 0 <= one.weight <= MAX_WEIGHT and abs(one.bonus) <= MAX_WEIGHT
+        if not valid:
+            raise ValueError("the language model's weights or words are out of range")
+        return cls(alphabet, lexicon, chosen, beam_width, fused_weights=fused)
+
+    def to_json(self) -> dict[str, Any]:
+        each = {"weights": self.weights, "fused_weights": self.fused_weights}
+        return {name: None if one is None else asdict(one) for name, one in each.items()}
 
     @property
     def edge(self) -> float:
@@ -160,7 +173,7 @@ class Decoder:
         return replace(self, closed=True) if single else self.with_options(phrases)
 
     def _fused(self, model: Any, weight: float | None) -> "Decoder":
-        weights = self.weights or FUSED
+        weights = self.fused_weights or self.weights or FUSED
         if weight is not None:
             if not is_number(weight) or not 0 <= weight <= MAX_WEIGHT:
                 raise UsageError(f"language_weight must be a number from 0 to {MAX_WEIGHT:g}, not {weight!r}")

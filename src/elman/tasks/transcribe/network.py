@@ -11,6 +11,7 @@ from elman.nn import Recurrent
 from elman.tasks.transcribe.settings import STRIDES, Settings
 
 KERNELS: Final = (5, 3)  # frames that each convolution sees
+BLOCK_ROWS: Final = 8  # multiplied at a time while they arrive
 
 
 class Convolution(nn.Conv1d):
@@ -24,6 +25,12 @@ class Convolution(nn.Conv1d):
         """Return the zeros before and after so many frames."""
         before, outputs = self.width // 2, -(-frames // self.step)
         return before, max((outputs - 1) * self.step + self.width - before - frames, 0)
+
+    def product(self) -> "RowProduct":
+        """Return the convolution as a product with the frames that an output sees, one after another."""
+        assert self.bias is not None
+        weight = self.weight.detach().permute(2, 1, 0).flatten(0, 1).contiguous()
+        return RowProduct(weight, self.bias.detach())
 
 
 class TranscriberNet(nn.Module):
@@ -69,11 +76,37 @@ def _without_padding(x: Tensor, lengths: Tensor) -> Tensor:
     return x.masked_fill(outside.unsqueeze(1), 0)
 
 
+class RowProduct:
+    """x W + b for rows x that arrive in pieces: the same bits as for the whole.
+
+    Libraries choose their kernels by shape: always BLOCK_ROWS rows are multiplied, row k of all in row
+    k % BLOCK_ROWS. For a few rows this takes a third of the time of `conv1d`.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self._weight, self._bias = weight, bias
+        self._block = torch.zeros(BLOCK_ROWS, len(weight), dtype=weight.dtype)
+
+    def __call__(self, rows: Tensor, first: int) -> Tensor:
+        """Return the products (rows, outputs) of rows (rows, inputs), which are from number `first` on."""
+        parts = []
+        for start in range(0, len(rows), BLOCK_ROWS):
+            some = rows[start : start + BLOCK_ROWS]
+            before = first % BLOCK_ROWS  # the rows go on at the top of the block
+            fits = min(BLOCK_ROWS - before, len(some))
+            self._block[before : before + fits] = some[:fits]
+            self._block[: len(some) - fits] = some[fits:]
+            product = torch.addmm(self._bias, self._block, self._weight)
+            parts += [product[before : before + fits], product[: len(some) - fits]]
+        return torch.cat(parts)
+
+
 class FrontStream:
     """The convolutions over frames that arrive in pieces: the same as over the whole."""
 
     def __init__(self, network: TranscriberNet) -> None:
         self._convolutions: list[Convolution] = list(network.front)
+        self._products = [one.product() for one in self._convolutions]
         self.reset()
 
     def reset(self) -> None:
@@ -101,8 +134,10 @@ class FrontStream:
         if count <= 0:
             self._parts[k] = _Pending(rows, received, done)
             return rows.new_zeros(0, one.out_channels)
-        used = rows[: (count - 1) * one.step + one.width]
-        outputs: Tensor = one(used.T.unsqueeze(0)).squeeze(0).T.relu()
+        rows = rows.contiguous()
+        size = one.in_channels
+        seen = rows.as_strided((count, one.width * size), (one.step * size, 1))
+        outputs = self._products[k](seen, done).relu_()
         self._parts[k] = _Pending(rows[count * one.step :].clone(), received, done + count)
         return outputs
 

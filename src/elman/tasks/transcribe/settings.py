@@ -43,6 +43,7 @@ class Arguments:
     pattern: str | None = argument(None, "Names of files in a folder, such as {label}_{speaker}_{n}.wav")
     valid: Any = argument(None, "Data to choose the best model on", auto="a tenth")
     skip_bad: bool = skip_bad()
+    language_model: Any = argument(None, "Language model of words, to choose how much it counts")
     live: bool = argument(False, "Read forwards only, so that the model can transcribe while you speak", bool)
 
 

@@ -20,9 +20,10 @@ from elman.tasks.evaluation import sample_rows, training_notes
 from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
-from elman.tasks.transcribe.decoder import Decoder, Lexicon, Weights
+from elman.tasks.transcribe.decoder import FUSED, Decoder, Lexicon, Weights
 from elman.tasks.transcribe.examples import EDGE_FRAMES, Utterances, together
 from elman.tasks.transcribe.features import Features, features_of, with_edges
+from elman.tasks.transcribe.fusion import LanguageWords
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.problem import SpeechProblem
 from elman.tasks.transcribe.recogniser import log_probabilities, words_of
@@ -40,7 +41,8 @@ MIN_REPEATS: Final = 5
 ROOMY_SHARE: Final = 0.99
 SLACK: Final = 1.25  # steps for each that the labels of a recording need
 INTERRUPTED_RECORDINGS: Final = 50  # transcribed for the scores of an interrupted training
-MAX_TRIED: Final = 200  # recordings on which the language model is tried
+MAX_TRIED: Final = 200  # recordings on which the n-gram is tried
+MAX_TRIED_FUSED: Final = 50  # likewise, a language model, which takes longer
 WEIGHTS: Final = (0.0, 0.4, 0.8, 1.2)  # of the language model, tried on held-out recordings
 BONUSES: Final = (0.0, 1.5, 3.0)
 MAX_OTHERS: Final = 100  # recordings of other speech on which the best network is chosen
@@ -181,13 +183,15 @@ def train(
     choices: Mapping[str, Any],
     identity: Mapping[str, Any],
     started: float,
+    language: LanguageWords | None = None,
     *,
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = False,
 ) -> Trained:
     """Train on a corpus; `choices` are fields of `Settings` and `Plan`, and `identity` says which data they
-    are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`."""
+    are, for a run that is resumed. `minutes` counts from `started`, in seconds of `time.monotonic`. At the
+    end, the weights of a `language` model are chosen."""
     normaliser = Normaliser.fit(corpus.train.features)
     features = features_of(corpus.settings, normaliser.deviation)
     others, others_held_out = corpus.others
@@ -217,7 +221,7 @@ def train(
         some, note = sample_rows(len(corpus.held_out), INTERRUPTED_RECORDINGS, "recording")
         corpus, notes = replace(corpus, held_out=corpus.held_out.take(some)), notes + note
     decoder, confidence, baseline, scores, false = scored(
-        corpus, network, settings, normaliser, features, notes
+        corpus, network, settings, normaliser, features, notes, language
     )
     return Trained(
         network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run, false
@@ -231,6 +235,7 @@ def scored(
     normaliser: Normaliser,
     features: Features,
     notes: tuple[str, ...],
+    language: LanguageWords | None = None,
 ) -> tuple[Decoder, Confidence, Templates, SpeechEvaluation, list[list[Word]]]:
     """Return how words are found and how sure they are, chosen on the held-out recordings; the scores; and
     what is heard in other speech."""
@@ -242,6 +247,8 @@ def scored(
     decoder = plain.of_phrases(corpus.phrases) if corpus.phrases else best_decoder(plain, log_probs, truths)
     if decoder.weights is None:  # the model need not hold what was said in its training
         decoder = replace(decoder, lexicon=Lexicon.of([]))
+    if language is not None:
+        decoder = replace(decoder, fused_weights=fused_weights(decoder, language, log_probs, truths))
     started, step, start = monotonic(), settings.stride * features.seconds, -EDGE_FRAMES * features.seconds
     answers = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in log_probs]
     computing += monotonic() - started
@@ -268,10 +275,28 @@ def best_decoder(plain: Decoder, log_probs: Sequence[Tensor], truths: Sequence[s
     if len(plain.lexicon.ids) > 2 * len(plain.lexicon.words) and plain.lexicon.says_sentences:
         pairs = itertools.product(WEIGHTS, BONUSES)
         candidates += [replace(plain, weights=Weights(weight, bonus)) for weight, bonus in pairs]
-    some, _ = sample_rows(len(truths), MAX_TRIED, "recording")
+    return candidates[fewest_errors(candidates, log_probs, truths, MAX_TRIED)]
+
+
+def fused_weights(
+    decoder: Decoder, language: LanguageWords, log_probs: Sequence[Tensor], truths: Sequence[str]
+) -> Weights:
+    """Return the weights with which a language model makes the fewest word errors; those that it has by
+    default, unless others make fewer."""
+    pairs = itertools.product(WEIGHTS[1:], BONUSES)
+    weights = [FUSED, *(Weights(weight, bonus) for weight, bonus in pairs)]
+    candidates = [replace(decoder, fused=language, weights=one) for one in weights]
+    return weights[fewest_errors(candidates, log_probs, truths, MAX_TRIED_FUSED)]
+
+
+def fewest_errors(
+    candidates: Sequence[Decoder], log_probs: Sequence[Tensor], truths: Sequence[str], most: int
+) -> int:
+    """Return which decoder makes the fewest word errors on `most` recordings, the first of equals."""
+    some, _ = sample_rows(len(truths), most, "recording")
     tried, said = [log_probs[row] for row in some], [truths[row] for row in some]
     errors = [word_errors(decoder, tried, said) for decoder in candidates]
-    return candidates[min(range(len(candidates)), key=errors.__getitem__)]
+    return min(range(len(candidates)), key=errors.__getitem__)
 
 
 def word_errors(decoder: Decoder, log_probs: Sequence[Tensor], truths: Sequence[str]) -> int:

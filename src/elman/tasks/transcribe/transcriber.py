@@ -15,15 +15,18 @@ from elman.data.audio.normalise import PRIOR_FRAMES, WINDOW_FRAMES, Normaliser
 from elman.data.audio.recordings import read_recordings
 from elman.data.audio.voice import VoiceActivity
 from elman.errors import UsageError
+from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
+from elman.tasks.inputs import require_inputs
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Parts, Task, network_phrase
+from elman.tasks.transcribe import look
 from elman.tasks.transcribe.answers import Transcript, Transcripts
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, Lexicon
 from elman.tasks.transcribe.features import Features, features_of, with_edges
-from elman.tasks.transcribe.fusion import language_model_of
+from elman.tasks.transcribe.fusion import LanguageWords, language_model_of
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.phrases import LANGUAGE, Phrases, phrase_corpus, spotted
@@ -38,10 +41,6 @@ from elman.typed import typed
 
 MAX_DEVIATION: Final = 1e6
 KEPT_SECONDS: Final = 180.0  # of voice activity, live: longer than a word
-
-
-class DecoderFile(TypedDict):
-    weights: dict[str, float] | None
 
 
 class Reading(TypedDict):
@@ -110,6 +109,7 @@ class Transcriber(Task):
         pattern: str | None = None,
         valid: Any = None,
         skip_bad: bool = False,
+        language_model: Any = None,
         live: bool = False,
         folder: str | Path | None = None,
         resume: bool = False,
@@ -131,27 +131,33 @@ class Transcriber(Task):
                 speakers where they are known and 10 or more.
             skip_bad: whether to skip recordings that can't be used, with one warning that counts them and
                 names the first, rather than to raise DataError for it; refused where they are most.
+            language_model: a `LanguageModel` of words, or its folder, to choose on held-out recordings how
+                much it counts when `predict` and others get it. It is not kept with the transcriber.
             live: whether to read forwards only (`bidirectional=False`), so that the model can transcribe
                 speech while it is spoken.
         """
         started = monotonic()
         if live and settings.setdefault("bidirectional", False):
             raise UsageError("a model that reads speech from both ends can't be live: leave one of them out")
-        require_either(data, phrases, adapt, language)
+        require_either(data, phrases, adapt=adapt, language=language, language_model=language_model)
         split_choices(settings, Settings)  # before recordings are read
         if folder is not None:
             artifact.check_destination(folder)
+        if language_model is not None:
+            language_model = language_model_of(language_model)
         read = partial(read_recordings, audio=audio, text=text, skip_bad=skip_bad)
         checked = None if valid is None else read(valid, pattern=in_folder(valid, pattern))
         if phrases is None:
-            recordings = read(data, pattern=pattern)
-            corpus = read_corpus(recordings, checked, settings)
+            corpus = read_corpus(read(data, pattern=pattern), checked, settings)
         else:
             own = None if adapt is None else read(adapt, pattern=in_folder(adapt, pattern))
             corpus = phrase_corpus(Phrases.of(phrases), language or LANGUAGE, own, checked, settings)
         identity: dict[str, Any] = {"data": corpus.source["fingerprint"]}
         identity["valid"] = None if checked is None else checked.fingerprint
-        trained = train(corpus, settings, identity, started, folder=folder, resume=resume, progress=progress)
+        words = None if language_model is None else LanguageWords.of(language_model, corpus.alphabet)
+        trained = train(
+            *(corpus, settings, identity, started, words), folder=folder, resume=resume, progress=progress
+        )
         spotting, validation = spotted(corpus, trained)
         model = cls(
             network=trained.network,
@@ -256,7 +262,8 @@ class Transcriber(Task):
             vad: whether to leave out words where Silero's voice activity detection hears no voice.
             language_model: a `LanguageModel` of words, or its folder, in place of the n-gram of the training
                 texts: its words are all that can be said.
-            language_weight: how much it counts; None: as much as that n-gram, or else FUSED.
+            language_weight: how much it counts; None: as much as `fit` chose with one, or else as that
+                n-gram, or else FUSED.
             false_alarms: to spot the phrases of the training in any speech: how many, an hour, may be heard
                 that were not said. Each phrase is then one `Word`.
 
@@ -294,6 +301,15 @@ class Transcriber(Task):
             return self._stream(decoder, None, Endpoint()).read_features(features)
         normalised = self.normaliser(with_edges(features, self._features))
         return transcribed(self.network, normalised, self._features, decoder, self.confidence)
+
+    @entry
+    def view(self, data: Any, rate: int | None = None) -> View:
+        inputs, _ = read_inputs(data, self.settings.input)
+        require_inputs(inputs)
+        each = [self._features.read(source, rate, name or "") for source, name in inputs]
+        answers = [text_of(self._words(one, self.decoder)) for one in each]
+        normalised = [self.normaliser(with_edges(one, self._features)) for one in each]
+        return look.view(self.network, normalised, self._features.seconds, answers)
 
     @entry
     def stream(
@@ -363,7 +379,6 @@ class Transcriber(Task):
         return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
 
     def parts(self) -> Parts:
-        weights = self.decoder.weights
         return Parts(
             modules={"network": self.network},
             tensors={
@@ -376,7 +391,7 @@ class Transcriber(Task):
                 "alphabet": self.alphabet.to_json(),
                 "words": list(self.decoder.lexicon.words),
                 "templates": list(self.baseline.texts),
-                "decoder": {"weights": None if weights is None else asdict(weights)},
+                "decoder": self.decoder.to_json(),
                 "confidence": asdict(self.confidence),
                 **({} if self.spotting is None else {"spotting": self.spotting.to_json()}),
             },
@@ -387,8 +402,8 @@ class Transcriber(Task):
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         alphabet = Alphabet.from_json(parts.files["alphabet"])
         lexicon = Lexicon.restore(parts.files["words"], parts.tensor("said", torch.int64, 1))
-        saved = typed(DecoderFile, parts.files["decoder"], "decoder")
-        spotting, decoder = None, Decoder.restore(alphabet, lexicon, saved["weights"], settings.beam_width)
+        decoder = Decoder.restore(alphabet, lexicon, parts.files["decoder"], settings.beam_width)
+        spotting = None
         if "spotting" in parts.files:
             spotting = Spotting.from_json(parts.files["spotting"])
             decoder = decoder.of_phrases(spotting.phrases)
@@ -426,12 +441,14 @@ class Transcriber(Task):
         )
 
 
-def require_either(data: Any, phrases: Any, adapt: Any, language: str | None) -> None:
-    """Raise UsageError unless there are either recordings or phrases."""
+def require_either(data: Any, phrases: Any, *, adapt: Any, language: str | None, language_model: Any) -> None:
+    """Raise UsageError unless there are either recordings or phrases, and what goes with them."""
     if data is None and phrases is None:
         raise UsageError("there is nothing to learn from: give recordings, or phrases")
     if data is not None and phrases is not None:
         raise UsageError("phrases are learned from synthesised speech: add recordings of them with adapt")
+    if phrases is not None and language_model is not None:
+        raise UsageError("phrases are all that is answered: leave the language_model out")
     if phrases is None and (adapt is not None or language is not None):
         name = "language" if adapt is None else "adapt"
         raise UsageError(f"{name} is for a training from phrases: give them, too")

@@ -39,6 +39,7 @@ class Translation:
     source: tuple[str, ...]
     target: tuple[str, ...]
     segments: tuple[Tensor, ...]
+    ids: tuple[int, ...] = ()  # of its tokens, if it is one segment's
 
     @property
     def attention(self) -> Tensor:
@@ -150,7 +151,7 @@ def _translation(
     ids = [i for i in tokens.tolist() if i != END]
     target, parts = codec.pieces(ids, source.slots), codec.source_pieces(text, source.slots)[:-1]
     weights = attention[: len(ids), : len(parts)]
-    return Translation("".join(target).strip(), score, tuple(parts), tuple(target), (weights,))
+    return Translation("".join(target).strip(), score, tuple(parts), tuple(target), (weights,), tuple(ids))
 
 
 def joined(parts: list[list[Translation]], n_best: int) -> list[Translation]:

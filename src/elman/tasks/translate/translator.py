@@ -14,16 +14,18 @@ from elman import artifact
 from elman.data.batches import text_hashes
 from elman.data.table.formats import input_lines
 from elman.data.text.pairs import read_pairs
+from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import few_note, overlap_note
-from elman.tasks.inputs import Texts, check_count, check_text, read_texts
+from elman.tasks.inputs import Texts, check_count, check_text, read_texts, require_inputs
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.tasks.translate import look
 from elman.tasks.translate.baseline import WordDictionary
 from elman.tasks.translate.codec import Codec
 from elman.tasks.translate.network import EncoderDecoder
 from elman.tasks.translate.scores import TranslationEvaluation, evaluate
-from elman.tasks.translate.search import Translation, translate
+from elman.tasks.translate.search import Translation, segments, translate
 from elman.tasks.translate.settings import Settings
 from elman.tasks.translate.stream import TranslationStream
 from elman.tasks.translate.train import train
@@ -180,6 +182,15 @@ class Translator(Task):
             for best in self.translate(texts, count)
         ]
         return answers[0] if single else answers
+
+    @entry
+    def view(self, data: Any) -> View:
+        texts, _ = self._texts(data)
+        require_inputs([text for text in texts if text.strip()])
+        parts = [segments(self.codec, text) for text in texts if text.strip()]
+        first = [one[0] for one in parts]
+        best = [one[0] for one in self.translate(first)]
+        return look.view(self.network, self.codec, first, best, any(len(one) > 1 for one in parts))
 
     @entry
     def translate(self, texts: Sequence[str], count: int = 1) -> list[list[Translation]]:
