@@ -50,7 +50,6 @@ def test_labels_of_a_flat_start_last_equally_long() -> None:
     wanted = -2 * sum(float(log_probs[t, 0, label]) for t, label in enumerate(path)) / 6
     assert float(flat_loss(log_probs, [6], [[2, 1]], silent=2)) == pytest.approx(wanted, rel=1e-5)
     assert flat_loss(log_probs, [6], [[3]], silent=4).isfinite()  # of a very short recording
-    assert float(flat_loss(log_probs, [6], [[]])) == 0
 
 
 def test_speech_of_which_nothing_is_to_be_written_counts() -> None:
@@ -63,7 +62,9 @@ def test_speech_of_which_nothing_is_to_be_written_counts() -> None:
     )
     empty = problem()
     empty.train = Utterances(empty.train.features, [[]] * len(empty.train), empty.train.texts)
-    assert empty.batches(0, 0, 1) == []  # of a flat start
+    empty.others = len(empty.train) - 3
+    rows = [row for batch in empty.batches(0, 0, 1) for group in batch for row in group.rows]
+    assert sorted(rows) == [0, 1, 2]  # of a flat start
     loss, count, _ = empty.loss(small(), empty.batches(9, 0, 1)[0], None)
     assert loss.isfinite() and count == 1
 

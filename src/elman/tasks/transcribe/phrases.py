@@ -193,8 +193,10 @@ class _Maker:
             mixed = [(text, held) for text, held in mixed if not self.of.inside(held)]
         noise = round(NOISE_SHARE * count)
         made_up = made_up_texts(count - noise - len(mixed), set(words), draw)
-        texts = [*mixed, *[("", "")] * noise, *((text, "") for text in made_up)]
-        return self._utterances(voices, *map(list, zip(*texts, strict=True)), part)
+        written = [*(text for text, _ in mixed), *[""] * noise, *made_up]
+        return self._utterances(
+            voices, written, [*(held for _, held in mixed), *[""] * (count - len(mixed))], part
+        )
 
     def _utterances(
         self, voices: Sequence[Voice], written: Sequence[str], texts: Sequence[str], part: int

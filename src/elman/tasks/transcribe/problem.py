@@ -53,6 +53,7 @@ class SpeechProblem:
     features: Features
     joined: int = 1
     augment: bool = True
+    others: int = 0  # recordings at the end of `train` that hold more than their labels: after the flat start
     score: str = "errors"
     maximize: bool = False
 
@@ -76,14 +77,13 @@ class SpeechProblem:
         return share([[groups[i] for i in batch] for batch in batches if len(batch) >= world], rank, world)
 
     def _groups(self, epoch: int) -> list[Group]:
-        """Return each recording once. From single ones as they are, labels are learned fast; those without
-        a label come after that."""
+        """Return each recording once. From single ones as they are, labels are learned fast."""
         grown = min(max((epoch / self.plan.epochs - PLAIN) / GROWING, 0.0), 1.0)
         strength, most = grown if self.augment else 0.0, 1 + round((self.joined - 1) * grown)
         pause = round(PAUSE_FRAMES * grown) if self.joined > 1 else 0
         flat = max(1 - epoch / (PLAIN * self.plan.epochs), 0.0)
         rng = np.random.default_rng([self.plan.seed, epoch, 1])
-        rows = [row for row in rng.permutation(len(self.train)).tolist() if not flat or self.train.ids[row]]
+        rows = rng.permutation(len(self.train) - (self.others if flat else 0)).tolist()
         groups = []
         while rows:
             count = 1 if most == 1 or rng.random() < 0.5 else int(rng.integers(2, most + 1))
@@ -152,8 +152,7 @@ def flat_loss(
     for k, (count, labels) in enumerate(zip(steps, ids, strict=True)):
         inner = max(count - 2 * silent, 1)
         path = torch.full((count,), BLANK)
-        if labels:
-            path[silent : silent + inner] = torch.tensor(labels)[torch.arange(inner) * len(labels) // inner]
+        path[silent : silent + inner] = torch.tensor(labels)[torch.arange(inner) * len(labels) // inner]
         path = path.to(log_probs.device)
         total = total + F.nll_loss(log_probs[:count, k].float(), path) * len(labels)
     return total

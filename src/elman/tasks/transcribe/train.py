@@ -204,7 +204,7 @@ def train(
         network = TranscriberNet(settings, settings.bins, len(corpus.alphabet))
         training, held_out = together(corpus.train, others), together(corpus.held_out, others_held_out)
         problem = SpeechProblem(
-            training, held_out, normaliser, plan, features, settings.joined, settings.augment
+            *(training, held_out, normaliser, plan, features, settings.joined, settings.augment, len(others))
         )
         return Trial(network, problem, plan, settings)
 
