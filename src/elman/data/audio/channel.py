@@ -3,7 +3,6 @@
 from typing import Final
 
 import numpy as np
-from scipy.fft import next_fast_len
 
 from elman.data.audio.samples import Samples
 
@@ -32,7 +31,7 @@ def in_room(samples: Samples, rate: int, draw: np.random.Generator) -> Samples:
     tail = draw.normal(size=len(times)) * 10 ** (-3 * times / decay)
     tail *= (10 ** (-direct / 10) / np.square(tail).sum()) ** 0.5
     count = len(samples) + int(KEPT_SECONDS * rate)
-    size = next_fast_len(len(samples) + len(tail) + 1, real=True)
+    size = power_of_two(len(samples) + len(tail) + 1)
     spectrum = np.fft.rfft(samples, size) * np.fft.rfft(np.concatenate([[1.0], tail]), size)
     sound = np.fft.irfft(spectrum, size)[:count]
     return sound.astype(np.float32)
@@ -41,7 +40,7 @@ def in_room(samples: Samples, rate: int, draw: np.random.Generator) -> Samples:
 def through_line(samples: Samples, rate: int, draw: np.random.Generator) -> Samples:
     """Return the recording (samples,) as a microphone of a random colour and a line of random limits, a
     telephone's among them, leave it."""
-    size = next_fast_len(len(samples), real=True)
+    size = power_of_two(len(samples))
     frequencies = np.fft.rfftfreq(size, 1 / rate)
     points = np.geomspace(100.0, rate / 2, POINTS)
     decibels = np.interp(frequencies, points, draw.uniform(-COLOUR / 2, COLOUR / 2, POINTS))
@@ -50,3 +49,8 @@ def through_line(samples: Samples, rate: int, draw: np.random.Generator) -> Samp
         decibels -= 60 * np.clip(side * (frequencies - limit) / (EDGE * limit), 0, 1)
     sound = np.fft.irfft(np.fft.rfft(samples, size) * 10 ** (decibels / 20), size)[: len(samples)]
     return sound.astype(np.float32)
+
+
+def power_of_two(length: int) -> int:
+    """Return the least power of two, of which transforms are fast, that is no less."""
+    return 1 << max(length - 1, 0).bit_length()
