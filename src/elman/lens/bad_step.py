@@ -3,11 +3,12 @@
 T steps, B sequences, H units.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from elman.engine.trace import trace
 from elman.lens.activity import evaluate
@@ -25,7 +26,8 @@ class BadStep:
         place: the layer, or the parameter.
         step: number of the step, from 0; None for a parameter or the model's own input.
         sequence: number in the batch, from 0; None likewise.
-        value: name of the gate's sum, the gate or the state, such as "f" or "c"; "x" for the layer's input.
+        value: name of the gate's sum, the gate or the state, such as "f" or "c"; "x" for the layer's input;
+            "the gradient for h" for that.
         unit: its number, from 0.
         kind: "NaN", "infinite" or "exploded", which is beyond 10,000.
     """
@@ -58,11 +60,34 @@ def first_bad_step(model: Any, input: Any = None) -> BadStep | None:
         UsageError: the model has no recurrent layer.
     """
     view = view_of(model, input)
-    for name, parameter in view.module.named_parameters():
+    return bad_value(view.module, passes_of(view.module, view.input))
+
+
+def bad_value(module: nn.Module, layers: Sequence[Layer]) -> BadStep | None:
+    """Return what `first_bad_step` does, of passes that are recorded already."""
+    for name, parameter in module.named_parameters():
         if (kind := _kind(parameter.detach())) in ("NaN", "infinite"):
             return BadStep(name, None, None, "", None, kind)
-    found = (_first(layer) for layer in passes_of(view.module, view.input))
+    found = (_first(layer) for layer in layers)
     return next((bad for bad in found if bad is not None), None)
+
+
+def bad_gradient(layers: Sequence[Layer]) -> BadStep | None:
+    """Return where a gradient of a state first became NaN or infinite on its way back, after a backward pass:
+    layers in the reverse order of their calls, each from its last step. None if none did."""
+    for layer in reversed(layers):
+        if not layer.run.gradients:
+            continue
+        named = zip(layer.run.cell.state, layer.run.gradients, strict=True)
+        bad = {name: ~gradient.isfinite() & layer.taken.unsqueeze(2) for name, gradient in named}
+        wrong = torch.stack([one.flatten(1).any(1) for one in bad.values()]).any(0).nonzero().flatten()
+        if len(wrong):
+            step = int(wrong.min() if layer.run.reverse else wrong.max())
+            name = next(name for name, one in bad.items() if one[step].any())
+            sequence, unit = bad[name][step].nonzero()[0].tolist()
+            gradient = layer.run.gradients[layer.run.cell.state.index(name)][step, sequence, unit]
+            return BadStep(layer.name, step, sequence, f"the gradient for {name}", unit, _kind(gradient))
+    return None
 
 
 def _first(layer: Layer) -> BadStep | None:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from elman.errors import UsageError
-from elman.lens.plot import picture_path, save_figure
+from elman.lens.plot import INK, LOOK, picture_path, save_figure
 
 WIDTH: Final = 7.0
 MAX_TICKS: Final = 40  # labels of steps that have room side by side
@@ -25,6 +26,7 @@ def finished(figure: Figure, path: str | Path | None) -> Figure:
     return figure
 
 
+@rc_context(LOOK)
 def lines(
     curves: Sequence[tuple[str, Tensor]], across: str, up: str, shares: Sequence[float] = ()
 ) -> tuple[Figure, Axes]:
@@ -41,11 +43,11 @@ def lines(
     axis.set_yscale("log")
     axis.set_xlabel(across)
     axis.set_ylabel(up)
-    axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize="small")
     return figure, axis
 
 
+@rc_context(LOOK)
 def bars(
     values: Tensor, dots: Tensor, labels: Sequence[str], across: str, up: str, names: tuple[str, str]
 ) -> tuple[Figure, Axes]:
@@ -55,13 +57,10 @@ def bars(
     steps = range(len(values))
     colours = [ABOVE if value >= 0 else BELOW for value in values.tolist()]
     axis.bar(steps, values.tolist(), color=colours, width=0.8, label=names[0])
-    axis.plot(
-        steps, dots.tolist(), "o", color="#222222", markerfacecolor="none", markersize=4, label=names[1]
-    )
+    axis.plot(steps, dots.tolist(), "o", color=INK, markerfacecolor="none", markersize=4, label=names[1])
     axis.axhline(0, color="#888888", linewidth=0.8)
     label_steps(axis, labels, across)
     axis.set_ylabel(up)
-    axis.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize="small")
     return figure, axis
 
@@ -74,6 +73,7 @@ def label_steps(axis: Axes, labels: Sequence[str], across: str) -> None:
         axis.set_xlabel(across)
 
 
+@rc_context(LOOK)
 def maps(each: Sequence[tuple[str, Tensor]], labels: Sequence[str] | None, across: str) -> Figure:
     """Draw values (steps, units) by name, from -1 to 1, one heat map each, a row a unit."""
     if len(each) > MAX_MAPS:
@@ -93,6 +93,7 @@ def maps(each: Sequence[tuple[str, Tensor]], labels: Sequence[str] | None, acros
     return figure
 
 
+@rc_context(LOOK)
 def triangle(values: Tensor, labels: Sequence[str], first: int, name: str) -> Figure:
     """Draw values (rows, steps) as a heat map, a row after each step from number `first`; NaN stays empty."""
     rows, steps = values.shape
@@ -111,6 +112,5 @@ def triangle(values: Tensor, labels: Sequence[str], first: int, name: str) -> Fi
         axis.set(xlim=(-0.5, steps - 0.5), ylim=(rows - 0.5, -0.5))
     axis.set_xlabel("adds to the score")
     axis.set_ylabel("after reading")
-    axis.spines[["top", "right"]].set_visible(False)
     figure.colorbar(image, ax=axis, shrink=0.8, label=name)
     return figure

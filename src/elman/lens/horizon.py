@@ -58,6 +58,11 @@ class LayerMemory:
     influence: Tensor
     horizons: tuple[Horizon, ...]
 
+    @property
+    def length(self) -> int:
+        """The steps of the longest sequence: no horizon beyond it can be seen."""
+        return int((~self.influence.isnan()).sum(0).max())
+
 
 @dataclass(frozen=True, eq=False)
 class MemoryHorizon(InNotebook):
@@ -89,13 +94,13 @@ class MemoryHorizon(InNotebook):
         """Return a line for each layer: the horizons, and their confidence intervals."""
         return "\n".join(
             f"{one.name}: "
-            + ", ".join(f"{self._shown(h)} {self.unit} to {h.share:.0%}" for h in one.horizons)
+            + ", ".join(f"{self._shown(one, h)} {self.unit} to {h.share:.0%}" for h in one.horizons)
             for one in self.layers
         )
 
-    def _shown(self, horizon: Horizon) -> str:
+    def _shown(self, layer: LayerMemory, horizon: Horizon) -> str:
         if not math.isfinite(horizon.steps):
-            return f"more than all {self.scale * self.length:.4g}"
+            return f"more than all {self.scale * layer.length:.4g}"
         steps, low, high = (self.scale * steps for steps in (horizon.steps, horizon.low, horizon.high))
         return f"{steps:.1f} ({low:.1f} to {high:.1f})"
 
@@ -154,7 +159,8 @@ def _projection(model: nn.Module, result: Any, generator: torch.Generator) -> Te
     return (last * direction.to(last.device)).sum()
 
 
-def _memory(layer: Layer, rng: np.random.Generator) -> LayerMemory:
+def influence(layer: Layer) -> Tensor:
+    """Return what `LayerMemory.influence` is, after a backward pass."""
     run = layer.run
     squares = torch.stack([g.square().sum(2) for g in run.gradients]).sum(0)
     norms = torch.where(layer.taken, squares.sqrt(), torch.nan).cpu().double()
@@ -163,9 +169,13 @@ def _memory(layer: Layer, rng: np.random.Generator) -> LayerMemory:
     # neither steps that a sequence does not take nor those after the last that the loss depends on
     norms = norms.masked_fill((norms.nan_to_num() != 0).cumsum(0) == 0, torch.nan)
     norms = _from_the_end(norms)
-    influence = norms / norms[0].clamp_min(TINY)
-    each = influence.numpy()
-    return LayerMemory(layer.name, influence, tuple(_horizon(each, share, rng) for share in SHARES))
+    return norms / norms[0].clamp_min(TINY)
+
+
+def _memory(layer: Layer, rng: np.random.Generator) -> LayerMemory:
+    curves = influence(layer)
+    horizons = tuple(_horizon(curves.numpy(), share, rng) for share in SHARES)
+    return LayerMemory(layer.name, curves, horizons)
 
 
 def _from_the_end(norms: Tensor) -> Tensor:
@@ -174,22 +184,22 @@ def _from_the_end(norms: Tensor) -> Tensor:
     return norms.gather(0, order)
 
 
-def _horizon(influence: NDArray[np.float64], share: float, rng: np.random.Generator) -> Horizon:
-    falls = np.array([fall(column[~np.isnan(column)], share) for column in influence.T])
+def _horizon(curves: NDArray[np.float64], share: float, rng: np.random.Generator) -> Horizon:
+    falls = np.array([fall(column[~np.isnan(column)], share) for column in curves.T])
     draws = rng.integers(0, len(falls), (SAMPLES, len(falls)))
     medians = np.median(falls[draws], axis=1)
     low, high = np.quantile(medians, INTERVAL, method="nearest")
     return Horizon(share, float(np.median(falls)), float(low), float(high))
 
 
-def fall(influence: NDArray[np.float64], share: float) -> float:
+def fall(curve: NDArray[np.float64], share: float) -> float:
     """Return after how many steps an influence falls below a share for good, between two steps by its
     logarithm; infinite if it does not, 0 where there is none at all."""
-    above = np.flatnonzero(influence >= share)
+    above = np.flatnonzero(curve >= share)
     if not len(above):
         return 0.0
     last = int(above[-1])
-    if last + 1 == len(influence):
+    if last + 1 == len(curve):
         return math.inf
-    a, b = np.log(influence[last]), np.log(max(influence[last + 1], TINY))
+    a, b = np.log(curve[last]), np.log(max(curve[last + 1], TINY))
     return last + float((a - math.log(share)) / (a - b))

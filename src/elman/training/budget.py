@@ -16,6 +16,7 @@ import torch
 from elman.errors import UsageError, counted
 from elman.settings import is_whole
 from elman.training import checkpoint, distributed
+from elman.training.inspector import Inspector
 from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.problem import detached
@@ -100,9 +101,10 @@ def run_in_time(
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = False,
+    inspector: Inspector | None = None,
 ) -> tuple[Run, Trial]:
     """Return the training that `in_time` returns, and the run of it. `identity` is what must be equal, beside
-    the settings, for a checkpoint to fit: the data's fingerprint."""
+    the settings, for a checkpoint to fit: the data's fingerprint. `inspector` is one of `Run`."""
     trial = in_time(
         make,
         minutes,
@@ -115,7 +117,15 @@ def run_in_time(
         progress=progress,
     )
     identity = {"settings": asdict(trial.settings), **identity}
-    run = Run(trial.model, trial.problem, trial.plan, folder=folder, resume=resume, identity=identity)
+    run = Run(
+        trial.model,
+        trial.problem,
+        trial.plan,
+        folder=folder,
+        resume=resume,
+        identity=identity,
+        inspector=inspector,
+    )
     return run, trial
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from elman import lock
 from elman.atomic import writing
-from elman.errors import TrainingError, UsageError
+from elman.errors import ElmanError, TrainingError, UsageError
 from elman.training import checkpoint, distributed
 from elman.training.checkpoint import Progress, journal
+from elman.training.inspector import Inspector, Unwrapped, look_due
 from elman.training.malloc import retain_freed_memory
 from elman.training.matching import check_position, matched, matched_moments
 from elman.training.plan import Plan
@@ -44,6 +45,7 @@ class Record:
     left: float  # seconds to the planned end of the run
     scores: dict[str, float] | None = None  # held-out scores, after a validation
     best: bool = False  # whether these scores are the best so far
+    memory: dict[str, float] | None = None  # the memory horizon in the task's unit, where it is measured
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Run:
         resume: continue from the folder's checkpoint.
         identity: what must be equal for a checkpoint to fit: settings, the data's fingerprint.
         checkpoint_seconds: interval of checkpoints between validations.
+        inspector: looks into the network where a loss is not finite, and for `watch_memory`.
 
     Under `torchrun` every process takes its share of each batch and gradients are averaged.
 
@@ -96,13 +99,17 @@ class Run:
         resume: bool = False,
         identity: Mapping[str, Any] | None = None,
         checkpoint_seconds: float = 30.0,
+        inspector: Inspector | None = None,
     ) -> None:
+        self.inspector = inspector
         self.problem, self.plan, self.checkpoint_seconds = problem, plan, checkpoint_seconds
         self.folder = Path(folder) if folder is not None else None
         self.fabric = distributed.fabric(plan.device, plan.precision)
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         self.module = model
-        self.identity = {"plan": asdict(plan), "processes": self.world, **(identity or {})}
+        # looking on changes nothing
+        told = {name: value for name, value in asdict(plan).items() if name != "watch_memory"}
+        self.identity = {"plan": told, "processes": self.world, **(identity or {})}
         self.optimizer: Any = torch.optim.AdamW(_groups(model, plan.weight_decay), lr=plan.learning_rate)
         self.model, self.optimizer = self.fabric.setup(model, self.optimizer)
         self.progress, self._rate = Progress(), 0.0
@@ -255,6 +262,7 @@ class Run:
         learning_rate = self.plan.learning_rate * schedule(middle, self.plan.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
+        memory = self._memory(batches, index)
         loss, due, stop = self._step(batches[index], due, signal)
         rate = self.world * len(batches[index]) / (time.monotonic() - start)
         self._rate = 0.9 * self._rate + 0.1 * rate if self._rate else rate
@@ -269,7 +277,8 @@ class Run:
         progress.seconds += time.monotonic() - start
         done = self._done(epoch + (index + 1) / len(batches), progress.step)
         left = progress.seconds / done * (1 - done)
-        record = Record(progress.step, epoch, done, loss, learning_rate, self._rate, left, scores, best)
+        step, rate = progress.step, self._rate
+        record = Record(step, epoch, done, loss, learning_rate, rate, left, scores, best, memory)
         return record, due, stop
 
     def _step(self, batch: Any, due: bool, signal: StopSignal) -> tuple[float, bool, bool]:
@@ -282,7 +291,7 @@ class Run:
         loss_sum, all_items, due_any, stop_any = distributed.sum_over(self.fabric, numbers).tolist()
         mean = loss_sum / (all_items or 1.0)
         if not math.isfinite(mean):
-            raise self._diverged("loss", mean)
+            raise self._diverged("loss", mean, batch)
         self.optimizer.zero_grad()
         # gradients are averaged over processes, so scale each loss to the mean over all their items
         self.fabric.backward(total * (self.world / (all_items or 1.0)))
@@ -291,7 +300,7 @@ class Run:
         )
         # 16-mixed raises the loss scale until gradients overflow, and skips such steps
         if norm is not None and not norm.isfinite() and self.plan.precision != "16-mixed":
-            raise self._diverged("gradient", norm.item())
+            raise self._diverged("gradient", norm.item(), batch)
         self.optimizer.step()
         if self.plan.ema_decay:
             self._update_ema()
@@ -299,11 +308,43 @@ class Run:
         progress.step += 1
         return mean, due_any > 0, stop_any > 0
 
-    def _diverged(self, what: str, value: float) -> DeadEnd:
+    def _diverged(self, what: str, value: float, batch: Any) -> DeadEnd:
+        phrase = ""
+        if self.inspector is not None:
+            # a look that fails must not hide what happened
+            with suppress(ElmanError, RuntimeError), self._inspected(batch) as loss:
+                phrase = self.inspector.explain(self.module, loss)
+        phrase = next(filter(None, distributed.gather(self.fabric, phrase)), "")
         return DeadEnd(
-            f"the {what} became {value} at step {self.progress.step + 1}: lower learning_rate (now "
-            f"{self.plan.learning_rate:g}) or clip ({self.plan.clip:g}), or look for extreme values"
+            f"the {what} became {value} at step {self.progress.step + 1}{phrase and f' ({phrase})'}: lower "
+            f"learning_rate (now {self.plan.learning_rate:g}) or clip ({self.plan.clip:g}), or look for extreme "
+            "values"
         )
+
+    def _memory(self, batches: Sequence[Any], index: int) -> dict[str, float] | None:
+        """Return the memory horizon before a step if it is due."""
+        watched = self.plan.watch_memory and self.inspector is not None and self.rank == 0
+        if not watched or not look_due(self.progress.epoch, index, len(batches)):
+            return None
+        assert self.inspector is not None
+        self.module.eval()
+        with self._inspected(batches[index]) as loss:
+            horizon = self.inspector.horizon(self.module, loss)
+        return None if horizon is None else {self.inspector.unit: horizon}
+
+    @contextmanager
+    def _inspected(self, batch: Any) -> Iterator[Callable[[], Tensor]]:
+        """Yield a function that returns a batch's loss as the next step computes it, without trace."""
+        seed = _step_seed(self.plan.seed, self.progress.step, self.rank)
+        model = Unwrapped(self.module, self.fabric.strategy.precision)
+
+        def loss() -> Tensor:
+            torch.manual_seed(seed)
+            return self.problem.loss(model, batch, self.progress.carried)[0]
+
+        devices = [self.fabric.device] if self.fabric.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            yield loss
 
     def _update_ema(self) -> None:
         """Update the EMA of the weights, with a smaller decay early on."""

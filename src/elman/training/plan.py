@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from elman.settings import amount, check, choice, custom, is_number, number, share, whole
+from elman.settings import amount, check, choice, custom, flag, is_number, number, share, whole
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true")
 
@@ -39,6 +39,9 @@ class Plan:
     seed: int = whole(0, "Seed of everything random", least=0, most=2**31 - 1)
     device: str = choice("auto", "Where to train", "auto", "cpu", "cuda")
     precision: str = choice("32-true", "Precision of the arithmetic", *PRECISIONS)
+    watch_memory: bool = flag(
+        False, "Measure once an epoch how far back the network remembers: how long the loss is felt to 10 %"
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -56,21 +56,27 @@ def _bar(run: Run, title: str) -> None:
         TaskProgressColumn(),
         TextColumn("{task.fields[state]}", markup=False),
     )
-    scores = ""
+    scores = memory = ""
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=1.0, state="")
         for record in run:
             if record.scores is not None:
                 chosen = run.problem.score  # the only one, as more would not fit
                 scores = _held_out({chosen: record.scores[chosen]}) or _held_out(record.scores)
-            state = f"loss {record.loss:.4g}{scores}, {duration(record.left)} left"
+            memory = _memory(record) or memory
+            state = f"loss {record.loss:.4g}{scores}{memory}, {duration(record.left)} left"
             bar.update(task, completed=record.done, state=state)
 
 
 def _line(record: Record) -> str:
     position = f"epoch {record.epoch + 1}, step {record.step}"
     pace = f"{record.rate:.0f} sequences/s, {duration(record.left)} left"
-    return f"{position}, loss {record.loss:.4g}{_held_out(record.scores or {})}, {pace}"
+    scores = _held_out(record.scores or {})
+    return f"{position}, loss {record.loss:.4g}{scores}{_memory(record)}, {pace}"
+
+
+def _memory(record: Record) -> str:
+    return "".join(f", memory {value:.3g} {unit}" for unit, value in (record.memory or {}).items())
 
 
 def _held_out(scores: Mapping[str, float]) -> str:

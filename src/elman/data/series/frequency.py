@@ -17,6 +17,9 @@ _DAY = 86_400 * _SECOND
 _YEAR = 365.25 * 86_400
 _FIXED = {"us": 1, "s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND, "d": _DAY, "w": 7 * _DAY}
 _MONTHS = {"mo": 1, "q": 3, "y": 12}
+_WORDS: Final = {"us": "microseconds", "s": "seconds", "min": "minutes", "h": "hours", "d": "days"} | {
+    **{"w": "weeks", "mo": "months", "q": "quarters", "y": "years", "bd": "business days"}
+}
 # NumPy adds no bare integer to a date.
 ONE_DAY, ONE_MONTH, ONE_YEAR = (np.timedelta64(1, unit) for unit in ("D", "M", "Y"))
 FIRST, LAST = (1,), (31,)  # days of a month
@@ -66,6 +69,11 @@ class Frequency:
         name = max((n for n in sizes if self.count % sizes[n] == 0), key=lambda n: sizes[n])
         parts = f":{','.join(map(str, self.days))}" if len(self.days) > 1 else ""
         return f"{self.count // sizes[name]}{name}{parts}"
+
+    def in_words(self) -> tuple[str, int]:
+        """Return what a step is called and how many of it a step is, such as ("hours", 6)."""
+        count, name = re.fullmatch(r"(\d+)([a-z]*)(?::.*)?", str(self)).groups()  # type: ignore[union-attr]
+        return ("steps", 1) if not name or len(self.days) > 1 else (_WORDS[name], int(count))
 
     @classmethod
     def parse(cls, text: str) -> "Frequency":

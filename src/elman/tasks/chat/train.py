@@ -13,6 +13,7 @@ from torch import Tensor
 from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
 from elman.data.text.conversations import Conversation, Conversations
 from elman.errors import DataError, TrainingError, counted
+from elman.lens.watching import Watcher
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import Codec
 from elman.tasks.chat.judge import evaluate, ranking_evidence, reply_positions
@@ -140,6 +141,7 @@ def train(
         folder=folder,
         resume=resume,
         progress=progress,
+        inspector=Watcher("tokens"),
     )
     encoder = _trained_encoder(data, settings, run, progress)
     outcome = watch(run, progress, "network")
@@ -160,7 +162,7 @@ def _trained_encoder(data: TrainingData, settings: Settings, run: Run, progress:
     if not settings.ranker_units:
         return None
     encoder, problem, plan, _ = data.ranker_trial(settings)
-    outcome = watch(Run(encoder, problem, plan), progress, "ranker")
+    outcome = watch(Run(encoder, problem, plan, inspector=Watcher("words")), progress, "ranker")
     if outcome.signal is not None:
         run.stop(outcome.signal)
     encoder.eval().cpu()

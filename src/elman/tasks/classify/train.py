@@ -12,6 +12,7 @@ from torch import Tensor
 from elman.data.batches import text_hashes
 from elman.data.text.tokenizers import SubwordTokenizer, Tokenizer, WordTokenizer
 from elman.errors import TrainingError
+from elman.lens.watching import Watcher
 from elman.ranks import is_first
 from elman.tasks.classify.blend import Blend, fit_blend
 from elman.tasks.classify.evidence import Tables, learn_evidence, occurring, parts_of
@@ -173,6 +174,7 @@ def train(
         folder=folder,
         resume=resume,
         progress=progress,
+        inspector=Watcher("words"),
     )
     linear, plain = linear_first or data.linear(progress)
     outcome = watch(run, progress, "network")

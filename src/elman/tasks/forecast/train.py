@@ -14,6 +14,7 @@ from elman.data.series.panel import Panel
 from elman.data.series.rows import Array
 from elman.data.series.windows import Cutoffs, WindowStore, center_and_scale
 from elman.errors import TrainingError
+from elman.lens.watching import Watcher
 from elman.tasks.evaluation import training_notes
 from elman.tasks.forecast.baseline import PointForecasts
 from elman.tasks.forecast.calibration import Calibration, Past
@@ -98,6 +99,7 @@ def train(
         problem = WindowProblem(make_store(network, features, panel), split, network.levels, plan)
         return Trial(network, problem, plan, chosen)
 
+    watcher = Watcher(*panel.frequency.in_words())
     run, (network, problem, plan, settings) = run_in_time(
         trial,
         minutes,
@@ -108,6 +110,7 @@ def train(
         folder=folder,
         resume=resume,
         progress=progress,
+        inspector=watcher,
     )
     outcome = watch(run, progress, "training, all but the last horizons")
     run.require_model()
@@ -120,19 +123,19 @@ def train(
     signal = outcome.signal
     if outcome.error is None and signal is None and calibration.weight:
         problem = WindowProblem(problem.store, split.whole(lengths, horizon), network.levels, plan)
-        network, signal = _trained_on_all(predictor, problem, progress)
+        network, signal = _trained_on_all(predictor, problem, watcher, progress)
         predictor = replace(predictor, network=network)
     return Trained(predictor, plan, validation, panel.notes + failed, run, signal, outcome.error)
 
 
 def _trained_on_all(
-    predictor: Predictor, problem: WindowProblem, progress: bool
+    predictor: Predictor, problem: WindowProblem, watcher: Watcher, progress: bool
 ) -> tuple[Network, int | None]:
     """Return a network that is trained anew on the problem of all steps, or that of the predictor if a signal
     or an error stops it; and the signal."""
     horizon = predictor.network.shape.horizon
     network = _untrained(predictor.settings, predictor.features, horizon, problem.plan)
-    outcome = watch(Run(network, problem, problem.plan), progress, "training, everything")
+    outcome = watch(Run(network, problem, problem.plan, inspector=watcher), progress, "training, everything")
     finished = outcome.stopped == "finished"
     return network.cpu().eval() if finished else predictor.network, outcome.signal
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elman.data.text.corpus import Corpus
 from elman.errors import TrainingError
+from elman.lens.watching import Watcher
 from elman.tasks.evaluation import sample_rows, training_notes
 from elman.tasks.generate.baseline import ngram_of
 from elman.tasks.generate.cache import Blend, tuned
@@ -70,6 +71,7 @@ def train(
         folder=folder,
         resume=resume,
         progress=progress,
+        inspector=Watcher("characters" if corpus.vocabulary.kind == "character" else "tokens"),
     )
     outcome = watch(run, progress, "network")
     run.require_model()

@@ -16,6 +16,7 @@ from elman.data.audio.normalise import Normaliser
 from elman.data.audio.recordings import Recordings
 from elman.data.batches import HELD_OUT_SHARE, split_groups
 from elman.errors import DataError, TrainingError, UsageError
+from elman.lens.watching import Watcher
 from elman.tasks.evaluation import sample_rows, training_notes
 from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.baseline import Templates
@@ -211,7 +212,15 @@ def train(
     settings, plan = split_choices(dict(choices), Settings, corpus.defaults(choices))
     sizes = smaller({"hidden": settings.hidden, "front": settings.front}, dict(choices))
     run, (network, _, plan, settings) = run_in_time(
-        trial, plan.minutes, started, sizes, identity, folder=folder, resume=resume, progress=progress
+        trial,
+        plan.minutes,
+        started,
+        sizes,
+        identity,
+        folder=folder,
+        resume=resume,
+        progress=progress,
+        inspector=Watcher("ms", 1000 * settings.stride * features.seconds),
     )
     outcome = watch(run, progress, "network")
     run.require_model()

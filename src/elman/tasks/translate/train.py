@@ -11,6 +11,7 @@ from torch import Tensor
 from elman.data.batches import text_hashes
 from elman.data.text.pairs import Pairs
 from elman.errors import TrainingError, counted
+from elman.lens.watching import Watcher
 from elman.tasks.evaluation import few_note, overlap_note, sample_rows, training_notes
 from elman.tasks.settings import split_choices
 from elman.tasks.translate.baseline import WordDictionary
@@ -128,6 +129,7 @@ def train(
         folder=folder,
         resume=resume,
         progress=progress,
+        inspector=Watcher("tokens"),
     )
     baseline = WordDictionary.fit(data.short.source, data.short.target)
     outcome = watch(run, progress, "network")

@@ -1,0 +1,59 @@
+"""Does a forecast copy the last value?"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from elman.errors import UsageError
+from elman.lens.finding import Finding
+
+MIN_FORECASTS: Final = 10
+# Of the naive error: a forecast that is hardly better than the last value.
+SKILL: Final = 0.05
+# Of the naive error: how near to the last value a copy of it stays.
+NEAR: Final = 0.5
+KNOWN_CHANGE: Final = 0.3  # correlation of forecast and true changes, from which it knows something
+
+
+def check_forecast(forecast: Any, truth: Any, last: Any) -> Iterator[Finding]:
+    """Yield a finding where forecasts copy the last value.
+
+    Args:
+        forecast, truth: (N,) or (N, steps ahead).
+        last: the value before each forecast's first step, (N,).
+
+    Raises:
+        UsageError: the shapes differ, or there are fewer than 10 forecasts.
+    """
+    said, true, before = (np.asarray(one, float) for one in (forecast, truth, last))
+    if said.shape != true.shape or said.ndim not in (1, 2) or before.shape != said.shape[:1]:
+        shapes = f"{said.shape}, {true.shape} and {before.shape}"
+        raise UsageError(
+            f"forecasts must be three arrays: (N,) or (N, H) twice and the last values (N,), not {shapes}"
+        )
+    before = before.reshape(-1, *[1] * (said.ndim - 1))
+    known = np.isfinite(said) & np.isfinite(true) & np.isfinite(before)
+    if known.sum() < MIN_FORECASTS:
+        raise UsageError(f"{known.sum()} forecasts are too few to judge: give {MIN_FORECASTS} or more")
+    change, true_change = ((one - before)[known] for one in (said, true))
+    error, naive = np.abs(change - true_change).mean(), np.abs(true_change).mean()
+    distance, correlation = np.abs(change).mean(), _correlation(change, true_change)
+    if naive == 0 or error < (1 - SKILL) * naive or distance > NEAR * naive or correlation > KNOWN_CHANGE:
+        return
+    yield Finding(
+        "copies_last",
+        f"The forecast copies the last value: it is {distance:.3g} away from it, while the truth is "
+        f"{naive:.3g} away, and its error of {error:.3g} is that of repeating the last value; its changes have "
+        f"a correlation of {correlation:.2f} with the true ones",
+        {"error": float(error), "naive": float(naive), "distance": float(distance)}
+        | {"correlation": float(correlation), "forecasts": int(known.sum())},
+        "forecast changes in place of values: train on differences, divided by their standard deviation. If "
+        "that is no better either, the data hold nothing beyond their last value (as a random walk)",
+    )
+
+
+def _correlation(a: Any, b: Any) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    size = np.sqrt((a * a).sum() * (b * b).sum())
+    return float((a * b).sum() / size) if size > 0 else 0.0
