@@ -17,6 +17,7 @@ import elman
 from elman import artifact
 from elman.cli import run
 from elman.errors import ArtifactError, UsageError
+from elman.lens.view import View
 from elman.settings import rows
 from elman.tasks import TASKS, task_class
 from elman.tasks.evaluation import Evaluation
@@ -334,6 +335,9 @@ class Toy(Task):
 
     def answers(self, data: Any) -> Iterator[Answer]:
         yield from ()
+
+    def view(self, data: Any) -> View:
+        raise UsageError("there is nothing to see")
 
     def parts(self) -> Parts:
         return Parts(

@@ -124,8 +124,8 @@ class Decoder:
         return cls(alphabet, lexicon, chosen, beam_width, fused_weights=fused)
 
     def to_json(self) -> dict[str, Any]:
-        each = {"weights": self.weights, "fused_weights": self.fused_weights}
-        return {name: None if one is None else asdict(one) for name, one in each.items()}
+        fused = {} if self.fused_weights is None else {"fused_weights": asdict(self.fused_weights)}
+        return {"weights": None if self.weights is None else asdict(self.weights), **fused}
 
     @property
     def edge(self) -> float:
