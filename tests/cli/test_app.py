@@ -15,7 +15,7 @@ app = import_module("elman.cli.app")  # the package has a function of the module
 
 VERBS = (
     *(f"train {task}" for task in ("classify", "forecast", "generate", "translate", "chat")),
-    *("evaluate", "predict", "generate", "chat", "show", "demo"),
+    *("evaluate", "predict", "generate", "chat", "show", "demo", "lesson"),
 )
 
 

@@ -22,6 +22,7 @@ from tones import write_words
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LESSON = sorted((ROOT / "docs/lesson").glob("*.md"))  # whose trainings are small as they stand
 # Where a page leaves the settings to the data. A translator must learn more, or its translations are empty.
 QUICK: dict[str, dict[str, Any]] = {name: {"epochs": 1, "hidden": 16} for name in TASKS}
 QUICK["translate"] = {"epochs": 12, "hidden": 64}
@@ -96,9 +97,9 @@ def quick(name: str, fit: Callable[..., Any]) -> Callable[..., Any]:
     return with_few_epochs
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES + LESSON, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_the_code_of_a_page_runs(page: Path, call: Call, data: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    if page.stem != "README":
+    if page.stem != "README" and page not in LESSON:
         for name in TASKS:
             monkeypatch.setattr(task_class(name), "fit", quick(name, task_class(name).fit))
     run_page(page, call)

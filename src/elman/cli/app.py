@@ -5,7 +5,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from elman.cli import chat, demo, dictate, look, run, show, streams, train
+from elman.cli import chat, demo, dictate, lesson, look, run, show, streams, train
 from elman.errors import ElmanError
 from elman.version import __version__
 
@@ -18,7 +18,17 @@ app = typer.Typer(
     "Example: elman train classify reviews.csv --text review --label stars --save runs/reviews",
 )
 app.add_typer(train.app, name="train")
-VERBS = (run.evaluate, run.predict, run.generate, chat.chat, dictate.dictate, look.look, show.show, demo.demo)
+VERBS = (
+    run.evaluate,
+    run.predict,
+    run.generate,
+    chat.chat,
+    dictate.dictate,
+    look.look,
+    show.show,
+    demo.demo,
+    lesson.lesson,
+)
 for command in VERBS:
     app.command()(command)
 

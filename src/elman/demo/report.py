@@ -30,6 +30,7 @@ def page(result: dict[str, Any], pictures: dict[str, str], titles: dict[str, str
             for part in _series(scores, titles[key], pictures[key])
         ),
         *_memory(result["memory"], pictures),
+        *_lesson(),
         *_own(),
     ]
     return document("elman demo", body)
@@ -100,6 +101,17 @@ def _memory(result: dict[str, Any], pictures: dict[str, str]) -> Iterable[str]:
         "<p>The three cells are these equations and nothing else. <code>x.g</code> is the input's part of "
         "gate g, <code>u.g</code> the previous hidden state's, <code>s.c</code> the state c before the step:"
         f"</p><pre>{html.escape(listings)}</pre>"
+    )
+
+
+def _lesson() -> Iterable[str]:
+    # there is no address on the network that the report could link to
+    yield "<h2>The lesson</h2>"
+    yield (
+        "<p>Why an Elman network forgets, and what gates do about it, step by step: <code>elman lesson</code> "
+        "runs the pages <code>docs/lesson/</code> of the documentation in the terminal and writes each picture. "
+        "<code>elman lesson 6</code> is about the vanishing gradient, <code>elman lesson 7</code> about gates, "
+        "<code>elman lesson 8</code> about what such networks are used for.</p>"
     )
 
 

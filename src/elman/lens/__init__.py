@@ -14,28 +14,38 @@ if TYPE_CHECKING:
     from elman.lens.finding import Finding
     from elman.lens.flow import GradientFlow, gradient_flow
     from elman.lens.horizon import MemoryHorizon, memory_horizon
+    from elman.lens.information import Dependency, dependency
     from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
     from elman.lens.looking import Report, look
+    from elman.lens.matches import Match, Neighbours, neighbours
     from elman.lens.shuffling import Shuffled, order
+    from elman.lens.units import UnitColours, unit_colours
+    from elman.lens.unrolled import Unrolled, unroll
     from elman.lens.view import View, view_of
 
 __all__ = [
     "Attached",
     "Attribution",
     "BadStep",
+    "Dependency",
     "Diagnosis",
     "Finding",
     "GradientFlow",
+    "Match",
     "MemoryHorizon",
+    "Neighbours",
     "PrefixAttribution",
     "Report",
     "Shuffled",
     "States",
+    "UnitColours",
+    "Unrolled",
     "View",
     "attach",
     "attribution",
     "attribution_by_prefix",
+    "dependency",
     "diagnose",
     "first_bad_step",
     "gradient_flow",
@@ -43,23 +53,30 @@ __all__ = [
     "look",
     "lyapunov_exponents",
     "memory_horizon",
+    "neighbours",
     "order",
     "states",
+    "unit_colours",
+    "unroll",
     "view_of",
 ]
 
 _HOME: Final = {
     "activity": ("States", "states"),
     "attached": ("Attached", "attach"),
-    "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "bad_step": ("BadStep", "first_bad_step"),
     "diagnosis": ("Diagnosis", "diagnose"),
     "finding": ("Finding",),
     "flow": ("GradientFlow", "gradient_flow"),
     "horizon": ("MemoryHorizon", "memory_horizon"),
+    "information": ("Dependency", "dependency"),
+    "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
     "looking": ("Report", "look"),
+    "matches": ("Match", "Neighbours", "neighbours"),
     "shuffling": ("Shuffled", "order"),
+    "units": ("UnitColours", "unit_colours"),
+    "unrolled": ("Unrolled", "unroll"),
     "view": ("View", "view_of"),
 }
 

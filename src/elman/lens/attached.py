@@ -30,8 +30,8 @@ class Attached:
         Args:
             labels: of the steps of the sequence, or of each sequence.
         """
-        one = bool(labels) and isinstance(labels[0], str)
-        each: Labels = tuple(tuple(names) for names in ([labels] if one else labels))
+        named: Any = [labels] if labels and isinstance(labels[0], str) else labels
+        each: Labels = tuple(map(tuple, named))
         cut = self._cut
         return View(
             module=prepared(self._module),

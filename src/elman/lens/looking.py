@@ -25,6 +25,7 @@ from elman.version import __version__
 MAX_READING: Final = 40  # steps after each of which the attribution is drawn
 MAX_DRAWN: Final = 200  # steps whose states are drawn
 MAX_MAPS: Final = 12
+READ: Final = ("words", "tokens", "characters")  # units of steps that stand in a line as they are read
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,7 @@ class Picture:
     def drawn(self) -> Any:
         return self.draw()
 
+    @cached_property
     def svg(self) -> str:
         return self.drawn if isinstance(self.drawn, str) else svg(self.drawn)
 
@@ -131,7 +133,7 @@ class Report:
             for one in section.sentences:
                 yield f"<p>{'<br>'.join(map(escape, one.splitlines()))}</p>"
             yield section.html
-            yield from (page.figure(picture.svg(), picture.caption) for picture in section.pictures)
+            yield from (page.figure(picture.svg, picture.caption) for picture in section.pictures)
 
 
 def look(model: Any, input: Any = None, *, sequence: int = 0, title: str | None = None) -> Report:
@@ -179,7 +181,7 @@ def _attribution(view: View, sequence: int) -> Section:
         told = "While it is read: each row is what the steps so far add to the score then."
         pictures.append(Picture("reading", told, reading.plot))
     values = found.scores[: len(labels), sequence].tolist()
-    words = page.coloured(labels, values, view.scored) if labels else ""
+    words = page.coloured(labels, values, view.scored) if view.unit in READ else ""
     return Section(
         "What moved the answer?",
         (found.line(sequence), _check(found, sequence)),

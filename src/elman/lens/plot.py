@@ -1,6 +1,7 @@
 """Pictures as PNG or SVG, drawn without a display."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -73,7 +74,8 @@ def svg(figure: Figure) -> str:
     with rc_context(LOOK):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :].replace(INK, "currentColor")
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    return drawing.replace(INK, "currentColor")
 
 
 def picture_path(path: str | Path) -> Path:

@@ -53,7 +53,7 @@ def view(predictor: Predictor, panel: Panel) -> View:
         module=Ahead(network).eval(),
         input=(windows,),
         score=lambda quantiles: quantiles[..., middle].mean(1),
-        scored="the median ahead, in units of the spread of the values read",
+        scored="median ahead, in spreads of the past",
         answers=_answers(predictor, panel, [one[context:] for one in stamps]),
         labels={
             "network.encoder": tuple(one[first:context] for one in stamps),

@@ -205,7 +205,9 @@ def train(
         network = TranscriberNet(settings, settings.bins, len(corpus.alphabet))
         training, held_out = together(corpus.train, others), together(corpus.held_out, others_held_out)
         problem = SpeechProblem(
-            *(training, held_out, normaliser, plan, features, settings.joined, settings.augment, len(others))
+            *(training, held_out, normaliser, plan, features, settings.joined, settings.augment),
+            durations=corpus.alphabet.durations,
+            others=len(others),
         )
         return Trial(network, problem, plan, settings)
 
