@@ -59,7 +59,7 @@ class Corpus:
     held_out: Utterances
     alphabet: Alphabet
     source: dict[str, Any]
-    # other speech: for the training, where words of phrases are written, and held out, where no phrase is said
+    # other speech: for the training, where words of phrases are written, and held out, where none is said
     others: tuple[Utterances, Utterances] = (NONE, NONE)
     phrases: tuple[str, ...] = ()  # all that is to be recognised; none: anything
 
