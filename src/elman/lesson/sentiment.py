@@ -37,7 +37,9 @@ class Sentiment:
         torch.manual_seed(seed)
         self.seed, self.name = seed, cell
         self.texts, self.labels = reviews()["text"], reviews()["label"]
-        self.vocabulary = {word: k for k, word in enumerate(sorted({w for t in self.texts for w in t.split()}))}
+        self.vocabulary = {
+            word: k for k, word in enumerate(sorted({w for t in self.texts for w in t.split()}))
+        }
         size = len(self.vocabulary)
         self.network = Reader(CELLS[cell], size, len(ANSWERS), HIDDEN, REMEMBER).eval()
 

@@ -17,7 +17,7 @@ from elman.data.audio.voice import VoiceActivity
 from elman.errors import UsageError
 from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.inputs import require_inputs
+from elman.tasks.inputs import looked_at
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Parts, Task, network_phrase
 from elman.tasks.transcribe import look
@@ -304,8 +304,7 @@ class Transcriber(Task):
 
     @entry
     def view(self, data: Any, rate: int | None = None) -> View:
-        inputs, _ = read_inputs(data, self.settings.input)
-        require_inputs(inputs)
+        inputs = looked_at(read_inputs(data, self.settings.input).recordings)
         each = [self._features.read(source, rate, name or "") for source, name in inputs]
         answers = [text_of(self._words(one, self.decoder)) for one in each]
         normalised = [self.normaliser(with_edges(one, self._features)) for one in each]
