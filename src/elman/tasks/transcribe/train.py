@@ -67,9 +67,9 @@ class Corpus:
         lengths = sorted(map(len, self.train.features))
         typical = lengths[len(lengths) // 2] * self.settings.frame_ms / FRAME_MS
         short = self.alphabet.unit == "word" and typical < SHORT_FRAMES
-        s, count = self.settings, len(self.train) + len(self.others[0])
+        s = self.settings
         facts = Facts(self.alphabet.unit, s.input, s.rate, s.bins, self.stride, short)
-        return defaults(count, choices, facts)
+        return defaults(len(lengths), choices, facts)
 
     @property
     def stride(self) -> int:
