@@ -18,7 +18,10 @@ app = typer.Typer(
     "Example: elman train classify reviews.csv --text review --label stars --save runs/reviews",
 )
 app.add_typer(train.app, name="train")
-for command in (run.evaluate, run.predict, run.generate, chat.chat, dictate.dictate, show.show, demo.demo, lesson.lesson):
+for command in (
+    *(run.evaluate, run.predict, run.generate, chat.chat, dictate.dictate),
+    *(show.show, demo.demo, lesson.lesson),
+):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""Made-up data for the lesson's live examples: reviews, sentences of love, pairs of languages, talk and tones."""
+"""Made-up data for the lesson's live examples: reviews, next words, translations, talk and tones."""
 
 import random
 from itertools import product
@@ -21,7 +21,11 @@ BAD: Final = ("bad", "dull", "awful", "boring")
 NEGATIONS: Final = ("not", "never")
 
 WHO: Final = ("I", "You", "We", "They")
-DEEP: Final = {"love": ("learning", "water", "snow"), "study": ("learning", "networks"), "swim in": ("water",)}
+DEEP: Final = {
+    "love": ("learning", "water", "snow"),
+    "study": ("learning", "networks"),
+    "swim in": ("water",),
+}
 OFTEN: Final = {"learning": 6, "networks": 3}  # of ten sentences or so; the others once each
 
 NOUNS: Final = {"Hund": "dog", "Kind": "child", "Mann": "man", "Vogel": "bird"}

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
 from torch import Tensor
 
 from elman.lens.figures import WIDTH, finished
