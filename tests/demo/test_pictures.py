@@ -23,5 +23,5 @@ def test_a_figure_has_a_line_for_each_network_and_takes_the_colour_of_the_page()
 
 def test_a_figure_is_narrow_enough_for_its_text_on_a_phone() -> None:
     width = float(re.search(r'width="([\d.]+)pt"', pictures.memory(RESULT)).group(1))  # type: ignore[union-attr]
-    smallest = pictures.STYLE["xtick.labelsize"]
+    smallest = pictures.LOOK["xtick.labelsize"]
     assert smallest * 300 / width >= 5.5  # points, on a phone 300 points wide

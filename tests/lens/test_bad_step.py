@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import elman
-from elman.lens.bad_step import first_bad_step
+from elman.lens.bad_step import bad_gradient, first_bad_step
+from elman.lens.recording import recording
 
 
 def model(cell: str = "lstm", **options: Any) -> elman.Recurrent:
@@ -65,3 +66,24 @@ def test_a_backward_layer_goes_wrong_at_its_own_first_step() -> None:
         layer.weight_ih_l0.zero_()  # NaN * 0 is NaN all the same
     found = first_bad_step(layer, x)
     assert found is not None and (found.place, found.step) == ("Recurrent l0", 2)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "eager"])
+def test_a_bad_gradient_is_found_on_its_way_back(engine: Any) -> None:
+    layers_model, x = model(engine=engine), torch.randn(9, 3, 3)
+    with recording(layers_model) as layers:
+        output = layers_model(x)[0]
+        loss = output[4, 2, 1].mul(0).sqrt() + output[2, 1, 0].mul(0).sqrt() + output.sum()
+        torch.autograd.grad(loss, [*layers_model.parameters()])
+    found = bad_gradient(layers())
+    assert found is not None
+    place, value = "Recurrent l1", "the gradient for h"
+    assert (found.place, found.step, found.sequence, found.value, found.unit) == (place, 4, 2, value, 1)
+    assert bad_gradient([]) is None
+
+
+def test_good_gradients() -> None:
+    layer = model()
+    with recording(layer) as layers:
+        torch.autograd.grad(layer(torch.randn(4, 2, 3))[0].sum(), [*layer.parameters()])
+    assert bad_gradient(layers()) is None

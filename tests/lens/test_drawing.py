@@ -3,6 +3,7 @@
 import math
 from xml.etree import ElementTree
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,5 +43,5 @@ def test_the_same_weights_and_thickness_by_gradient() -> None:
 def test_widths() -> None:
     widths = Widths(1e-6, 1.0)
     assert widths.of(1e-3) == (0.8 + 8.0) / 2 and widths.of(0.0) == 0.8
-    assert widths.samples() == [1.0, 1e-3, 1e-6]
+    assert widths.samples() == pytest.approx([1.0, 1e-3, 1e-6])
     assert Widths(2.0, 2.0).of(2.0) == 8.0 and Widths(0.0, 0.0).samples() == []

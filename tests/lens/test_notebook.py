@@ -2,7 +2,6 @@
 
 from xml.etree import ElementTree
 
-import pytest
 import torch
 
 import elman
@@ -20,6 +19,8 @@ def results() -> dict[str, InNotebook]:
         "MemoryHorizon": lens.memory_horizon(layer, x),
         "Attribution": lens.attribution(layer, x, target),
         "PrefixAttribution": lens.attribution_by_prefix(layer, x, target, cut=lambda n: x[:n]),
+        "Unrolled": lens.unroll(layer, x),
+        "Dependency": lens.dependency([[0, 1] * 40]),
     }
 
 
@@ -40,6 +41,13 @@ class Odd(InNotebook):
         return "<svg/>"
 
 
+def test_a_sentence_alone() -> None:
+    layer, x = elman.GRU(3, 4), torch.full((5, 1, 3), torch.nan)
+    shown = lens.first_bad_step(layer, x)
+    assert shown is not None and shown._repr_html_() == f"<p>{shown}</p>"
+    assert lens.diagnose(layer, x)._repr_html_().startswith("<p>")
+
+
 def test_text_is_escaped() -> None:
     page = Odd()._repr_html_()
     assert "<b>" not in page and "&lt;b&gt;&quot;a&quot;&lt;/b&gt;<br>b</figcaption>" in page
@@ -48,5 +56,3 @@ def test_text_is_escaped() -> None:
 def test_a_sentence_where_there_is_no_picture() -> None:
     shown = lens.states(elman.LSTM(3, 4, 5), torch.randn(6, 1, 3))._repr_html_()
     assert shown == "<p>30 pictures of states and gates are too many: draw a layer at a time</p>"
-    with pytest.raises(NotImplementedError):
-        InNotebook().plot()

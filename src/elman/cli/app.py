@@ -5,7 +5,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from elman.cli import chat, demo, dictate, lesson, run, show, streams, train
+from elman.cli import chat, demo, dictate, lesson, look, run, show, streams, train
 from elman.errors import ElmanError
 from elman.version import __version__
 
@@ -18,10 +18,18 @@ app = typer.Typer(
     "Example: elman train classify reviews.csv --text review --label stars --save runs/reviews",
 )
 app.add_typer(train.app, name="train")
-for command in (
-    *(run.evaluate, run.predict, run.generate, chat.chat, dictate.dictate),
-    *(show.show, demo.demo, lesson.lesson),
-):
+VERBS = (
+    run.evaluate,
+    run.predict,
+    run.generate,
+    chat.chat,
+    dictate.dictate,
+    look.look,
+    show.show,
+    demo.demo,
+    lesson.lesson,
+)
+for command in VERBS:
     app.command()(command)
 
 

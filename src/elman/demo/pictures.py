@@ -9,28 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from elman.demo.series import Shown
-from elman.lens import plot
+from elman.lens.plot import INK, LOOK, svg
 
 # Text keeps its size on a narrow screen if a figure is not much wider than one.
 WIDTH: Final = 5.6
-INK: Final = "#556070"
 FORECAST: Final = "#1f78c8"
 COLOURS: Final = {"Elman": "#d2604a", "GRU": "#2a9d8f", "LSTM": "#1f78c8", "bag of words": "#8a8f98"}
-STYLE: Final[Any] = {
-    "font.size": 9,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.hashsalt": "elman",
-} | dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
 
 
-@matplotlib.rc_context(STYLE)
+@matplotlib.rc_context(LOOK)
 def forecasts(shown: Shown) -> str:
     """Draw one panel per series: the values, and the median and band of every forecast."""
     names = shown.values["unique_id"].unique(maintain_order=True).to_list()
@@ -61,7 +48,7 @@ def _forecast(axis: Axes, shown: Shown, name: str, start: Any) -> None:
     axis.set_title(name, loc="left")
 
 
-@matplotlib.rc_context(STYLE)
+@matplotlib.rc_context(LOOK)
 def memory(result: Mapping[str, Any]) -> str:
     """Draw the accuracy over the gap, for each network of `elman.demo.memory.compare`."""
     figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
@@ -78,7 +65,7 @@ def memory(result: Mapping[str, Any]) -> str:
     return svg(figure)
 
 
-@matplotlib.rc_context(STYLE)
+@matplotlib.rc_context(LOOK)
 def gradients(result: Mapping[str, Any]) -> str:
     """Draw the size of the gradient at earlier states, before and after training."""
     figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
@@ -93,8 +80,3 @@ def gradients(result: Mapping[str, Any]) -> str:
     figure.axes[0].set_ylabel("gradient / gradient at the last word")
     figure.axes[0].legend()
     return svg(figure)
-
-
-def svg(figure: Figure) -> str:
-    """Return the figure as a transparent <svg> element whose ink has the colour of the text around it."""
-    return plot.svg(figure, transparent=True).replace(INK, "currentColor")

@@ -8,53 +8,74 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from elman.lens.activity import States, states
+    from elman.lens.attached import Attached, attach
     from elman.lens.bad_step import BadStep, first_bad_step
     from elman.lens.diagnosis import Diagnosis, diagnose
     from elman.lens.finding import Finding
     from elman.lens.flow import GradientFlow, gradient_flow
     from elman.lens.horizon import MemoryHorizon, memory_horizon
+    from elman.lens.information import Dependency, dependency
     from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
+    from elman.lens.looking import Report, look
+    from elman.lens.matches import Match, Neighbours, neighbours
     from elman.lens.shuffling import Shuffled, order
+    from elman.lens.units import UnitColours, unit_colours
     from elman.lens.unrolled import Unrolled, unroll
     from elman.lens.view import View, view_of
 
 __all__ = [
+    "Attached",
     "Attribution",
     "BadStep",
+    "Dependency",
     "Diagnosis",
     "Finding",
     "GradientFlow",
+    "Match",
     "MemoryHorizon",
+    "Neighbours",
     "PrefixAttribution",
+    "Report",
     "Shuffled",
     "States",
+    "UnitColours",
     "Unrolled",
     "View",
+    "attach",
     "attribution",
     "attribution_by_prefix",
+    "dependency",
     "diagnose",
     "first_bad_step",
     "gradient_flow",
     "jacobian",
+    "look",
     "lyapunov_exponents",
     "memory_horizon",
+    "neighbours",
     "order",
     "states",
+    "unit_colours",
     "unroll",
     "view_of",
 ]
 
 _HOME: Final = {
     "activity": ("States", "states"),
-    "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
+    "attached": ("Attached", "attach"),
     "bad_step": ("BadStep", "first_bad_step"),
     "diagnosis": ("Diagnosis", "diagnose"),
     "finding": ("Finding",),
     "flow": ("GradientFlow", "gradient_flow"),
     "horizon": ("MemoryHorizon", "memory_horizon"),
+    "information": ("Dependency", "dependency"),
+    "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
+    "looking": ("Report", "look"),
+    "matches": ("Match", "Neighbours", "neighbours"),
     "shuffling": ("Shuffled", "order"),
+    "units": ("UnitColours", "unit_colours"),
     "unrolled": ("Unrolled", "unroll"),
     "view": ("View", "view_of"),
 }

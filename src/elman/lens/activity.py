@@ -110,9 +110,12 @@ class States(InNotebook):
         """Draw states and gates of one sequence, unit by unit, as .png or .svg if there is a path.
 
         Args:
-            labels: of the steps, such as words.
+            labels: of the steps, such as words; None: those of the view.
         """
         each = []
+        if labels is None:
+            names = self.view.labels_of(self.layers[0].name)
+            labels = names[sequence] if names else None
         for one in self.layers:
             steps = one.taken[:, sequence]
             for name, values in (one.states | one.gates).items():

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from elman.engine.trace import trace
 from elman.lens.activity import evaluate
+from elman.lens.notebook import InNotebook
 from elman.lens.recording import Layer, passes_of
 from elman.lens.view import view_of
 
@@ -19,7 +20,7 @@ HUGE: Final = 1e4  # beyond it a value counts as exploded
 
 
 @dataclass(frozen=True)
-class BadStep:
+class BadStep(InNotebook):
     """The first value that went wrong. As text, a sentence.
 
     Attributes:

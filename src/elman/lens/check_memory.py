@@ -22,9 +22,11 @@ from elman.lens.view import View
 # 2 to 24. Below a step, a state hardly depends on the one before.
 SHORTEST_HORIZON: Final = 1.0
 MIN_STEPS: Final = 10  # of sequences in which a short memory is worth a word
-# Of the influence, at the lag of the dependency: what reaches so far is lost among the other steps.
-NOTHING: Final = 1e-3
-SHORT: Final = 0.1  # likewise; above it the dependency is within the horizon
+# Of the influence, at the lag of the dependency: below it what reaches so far is lost among the other steps.
+NOTHING: Final = 1e-4
+# Likewise: networks that had learned to recall a symbol kept more, those that had not, less.
+SHORT: Final = 0.003
+LEFT: Final = 0.05  # of the influence, where a window ends: more is cut away too early
 # Growth backward to call an explosion: a fresh network of any built-in cell has none at all.
 GROWTH: Final = 10.0
 EXPONENT: Final = 0.01  # per step: a growth of 10 in 230 steps
@@ -37,7 +39,7 @@ WINDOW_FACTOR: Final = 2  # windows of twice the dependency hold at least half o
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """What is known of a network's memory: `horizon` and `passes` of the same layers, `exponents` by layer."""
+    """What is known of a network's memory: `horizon` and `passes` of the same layers, and `exponents`."""
 
     horizon: MemoryHorizon
     passes: Sequence[Layer]
@@ -49,17 +51,23 @@ class Memory:
         return max(one.horizons[0].steps for one in self.horizon.layers)
 
     def at(self, lag: int) -> float:
-        """Return the median influence, or the last if there are fewer steps, of the layer with the largest."""
+        """Return the median influence so far back, or at the beginning, of the layer with the largest."""
         return max(float(curve[min(lag, len(curve) - 1)]) for curve in self.curves().values())
+
+    def too_short(self, dependency: int) -> bool:
+        return self.steps() < dependency and self.at(dependency) < SHORT
 
     def curves(self) -> dict[str, Tensor]:
         """Return the median influence of each layer over the steps back, without steps that none has."""
-        curves = {one.name: one.influence.nanmedian(dim=1).values for one in self.horizon.layers}
-        return {name: curve[~curve.isnan()] for name, curve in curves.items()}
+        medians = {one.name: one.influence.nanmedian(dim=1).values for one in self.horizon.layers}
+        curves = {name: curve[~curve.isnan()] for name, curve in medians.items()}
+        return {name: curve for name, curve in curves.items() if len(curve)}
 
 
 def check_memory(view: View, memory: Memory, dependency: int | None, window: int | None) -> Iterator[Finding]:
-    """Yield what is wrong with the memory."""
+    """Yield what is wrong with the memory; nothing where the loss depends on no state."""
+    if not memory.curves():
+        return
     exploding = [*_exploding(view, memory)]
     yield from exploding
     if not exploding:
@@ -89,21 +97,19 @@ def _too_short(view: View, memory: Memory, dependency: int | None) -> Iterator[F
         if steps < SHORTEST_HORIZON and length >= MIN_STEPS:
             yield Finding(
                 "vanishing",
-                f"The gradient vanishes: going back it falls to 10 % within {span(view, steps)}, in sequences "
-                f"of up to {span(view, length)}, so that each state hardly depends on the one before",
+                f"The gradient vanishes: going back it falls to 10 % within {span(view, steps)}, in "
+                f"sequences of up to {span(view, length)}: each state hardly depends on the one before",
                 {"horizon": steps, "length": length},
                 "inputs of mean 0 and standard deviation 1; layer_norm=True; or draw the recurrent weights "
                 'anew with recurrent_init="orthogonal"',
             )
         return
     influence = memory.at(dependency)
-    if steps >= dependency or influence >= SHORT:
+    if not memory.too_short(dependency):
         return
     figures = {"horizon": steps, "dependency": dependency, "influence": influence, "length": length}
-    facts = (
-        f"10 % of the influence on the loss reaches {span(view, steps)} back, and {influence:.1g} of it the "
-    )
-    facts += f"{span(view, dependency)} over which the data depend on their past"
+    facts = f"going back, the influence on the loss falls to 10 % within {span(view, steps)}; "
+    facts += f"{span(view, dependency)} back, as far as the data depend on their past, it is {influence:.1g}"
     advice = _gates_advice(memory, dependency)
     if influence < NOTHING:
         yield Finding("vanishing", f"The gradient vanishes: {facts}", figures, advice)
@@ -118,7 +124,8 @@ def _gates_advice(memory: Memory, dependency: int) -> str:
     cells = {layer.run.cell.name for layer in memory.passes}
     if any(layer.run.cell.forget_bias is not None for layer in memory.passes):
         return f"{bias}, or train longer: an LSTM learns to keep what it needs"
-    return f"an LSTM with {bias} in place of {' and '.join(sorted(cells))}, or a mean over all outputs"
+    other = f"an LSTM with {bias} in place of {' and '.join(sorted(cells))}"
+    return f"the mean of all outputs in place of the last, if the answer is one for a sequence; or {other}"
 
 
 def _exploding(view: View, memory: Memory) -> Iterator[Finding]:
@@ -131,15 +138,15 @@ def _exploding(view: View, memory: Memory) -> Iterator[Finding]:
                 f"{span(view, int(curve.argmax()))}, and a small change of the state grows by "
                 f"{math.expm1(exponent):.1%} a step (Lyapunov exponent {exponent:.3g})",
                 {"layer": name, "growth": growth, "steps": int(curve.argmax()), "exponent": exponent},
-                f'draw the recurrent weights anew with recurrent_init="orthogonal", or multiply them by '
-                f"{math.exp(-exponent):.2g} or less; clip gradients; lower learning_rate",
+                'draw the recurrent weights anew with recurrent_init="orthogonal"; then clip gradients, at a '
+                "norm of 1, and lower learning_rate, so that they stay so",
             )
 
 
 def _low_forget_gates(view: View, memory: Memory, dependency: int) -> Iterator[Finding]:
     needed = KEPT ** (1 / dependency)
     for layer, states in zip(memory.passes, memory.states, strict=True):
-        if layer.run.cell.forget_bias is None or "f" not in states.gates or memory.steps() >= dependency:
+        if layer.run.cell.forget_bias is None or "f" not in states.gates or not memory.too_short(dependency):
             continue
         by_unit = states.gates["f"][states.taken].double().mean(0)
         best = float(torch.quantile(by_unit, BEST_UNITS))
@@ -149,8 +156,8 @@ def _low_forget_gates(view: View, memory: Memory, dependency: int) -> Iterator[F
         yield Finding(
             "forget_bias",
             f"The forget gates of layer {layer.name} are too low: their mean is {by_unit.mean():.2f}, and "
-            f"{best:.2f} in the best tenth of the units, which keep 10 % of a state for {span(view, kept)}; the "
-            f"data's {span(view, dependency)} ask for {needed:.3f}",
+            f"{best:.2f} in the best tenth of the units, which keep 10 % of a state for {span(view, kept)}; "
+            f"the data's {span(view, dependency)} ask for {needed:.3f}",
             {"layer": layer.name, "mean": float(by_unit.mean()), "best": best, "needed": needed}
             | {"dependency": dependency},
             f"forget_bias={chrono_bias(dependency):g} when the network is made (ln(dependency - 1))",
@@ -167,7 +174,7 @@ def _cut(view: View, memory: Memory, dependency: int | None, window: int) -> Ite
             {"window": window, "dependency": dependency, "better": better},
             f"windows of {better} steps, so that most of these dependencies lie within one",
         )
-    elif dependency is None and memory.horizon.length > window and (influence := memory.at(window)) >= SHORT:
+    elif dependency is None and memory.horizon.length > window and (influence := memory.at(window)) >= LEFT:
         one_percent = max(one.horizons[1].steps for one in memory.horizon.layers)
         better = math.ceil(one_percent) if math.isfinite(one_percent) else memory.horizon.length
         yield Finding(

@@ -16,11 +16,11 @@ from elman.lens.recording import Layer
 
 # Of a gate's range, from an end: there a sigmoid's slope is below 0.01, a 25th of its largest.
 END: Final = 0.01
-# Share of all steps and units there. In fresh networks of any built-in cell it is at most 0.04.
-SATURATED: Final = 0.5
+# Share of all steps and units there, of each gate. In fresh networks of built-in cells it is at most 0.04.
+SATURATED: Final = 0.4
 KEEPING: Final = ("f", "z", "g")  # sigmoids that choose between a state and what is new
 # Share of units that do nothing. A trained network has some, without harm.
-IDLE_UNITS: Final = 0.1
+IDLE_UNITS: Final = 0.2
 MIN_VALUES: Final = 32  # steps of all sequences, to call a unit idle
 LARGE_INPUT: Final = 3.0  # root mean square
 LISTED: Final = 8
@@ -42,10 +42,9 @@ def check_padding(layer: Layer) -> Iterator[Finding]:
     if int(taken.sum(0).min()) < len(x):  # it knows the lengths
         return
     same = (x == x[:1]).all(2).double().cumprod(0).sum(0)  # (B,), steps like the last one
-    padding = torch.where(same > 1, same, 0.0)
+    padding = torch.where((x[0] == x[0, same.argmax()]).all(1), same, 0.0)  # of one input for all sequences
     share = float((padding / len(x)).median())
-    alike = len(torch.unique(x[0], dim=0)) == 1 and x.shape[1] > 1
-    if not alike or float(padding.median()) < MIN_PADDING or share < PADDED or share == 1:
+    if x.shape[1] < 2 or float(padding.median()) < MIN_PADDING or share < PADDED or share == 1:
         return
     yield Finding(
         "padding",
@@ -58,27 +57,37 @@ def check_padding(layer: Layer) -> Iterator[Finding]:
 
 
 def _saturated(layer: Layer, states: LayerStates) -> Iterator[Finding]:
-    for name, (values, kind) in _squashed(layer, states).items():
-        low, high = SQUASHING[kind]
-        places = (values[layer.taken].double() - low) / (high - low)
-        at_low, at_high = (float(end.double().mean()) for end in (places < END, places > 1 - END))
-        share = at_low + at_high
-        if kind == "sigmoid" and name in KEEPING:  # one that keeps or takes all the time is meant to
-            share = 2 * min(at_low, at_high)
-        if share < SATURATED:
-            continue
-        by_input, by_state = _parts(layer)
-        inputs = float(layer.run.x.detach()[layer.taken].double().square().mean().sqrt())
-        what = f"gate {name}" if name in states.gates else f"state {name}"
-        yield Finding(
-            "saturated",
-            f"In layer {layer.name}, {what} is saturated: {at_low + at_high:.0%} of its values are within 1 % "
-            f"of {low:g} or {high:g}, where nearly no gradient passes. The input (root mean square "
-            f"{inputs:.2g}) adds {by_input:.2g} to the sums of the gates, the state before {by_state:.2g}",
-            {"layer": layer.name, "gate": name, "low": at_low, "high": at_high, "input_rms": inputs}
-            | {"from_input": by_input, "from_state": by_state},
-            _smaller(inputs, by_input, by_state),
-        )
+    shares = {
+        name: _share_at_ends(layer, states, name, *rest) for name, rest in _squashed(layer, states).items()
+    }
+    # one gate that is open or closed may be what the task asks for
+    if min(shares.values(), default=0.0) < SATURATED:
+        return
+    by_input, by_state = _parts(layer)
+    inputs = float(layer.run.x.detach()[layer.taken].double().square().mean().sqrt())
+    listed = ", ".join(f"{name} ({share:.0%} of its values)" for name, share in shares.items())
+    yield Finding(
+        "saturated",
+        f"Layer {layer.name} is saturated: {listed} within 1 % of an end of their range, where nearly no "
+        f"gradient passes. The input (root mean square {inputs:.2g}) adds {by_input:.2g} to the sums of the "
+        f"gates, the state before {by_state:.2g}",
+        {"layer": layer.name, "shares": shares, "input_rms": inputs}
+        | {"from_input": by_input, "from_state": by_state},
+        _smaller(inputs, by_input, by_state),
+    )
+
+
+def _share_at_ends(layer: Layer, states: LayerStates, name: str, values: Tensor, kind: str) -> float:
+    low, high = SQUASHING[kind]
+    idle = {*states.dead_units(), *states.stuck_units()}  # are told of on their own
+    working = [unit for unit in range(values.shape[2]) if unit not in idle]
+    places = (values[layer.taken][:, working].double() - low) / (high - low)
+    if not places.numel():
+        return 0.0
+    at_low, at_high = (float(end.double().mean()) for end in (places < END, places > 1 - END))
+    if kind == "sigmoid" and name in KEEPING:  # one that keeps or takes all the time is meant to
+        return 2 * min(at_low, at_high)
+    return at_low + at_high
 
 
 def _smaller(inputs: float, by_input: float, by_state: float) -> str:
@@ -129,6 +138,6 @@ def _idle(layer: Layer, states: LayerStates) -> Iterator[Finding]:
             kind,
             f"{len(numbers)} of {units} units of {state} in layer {layer.name} {words[kind]}: {listed}",
             {"layer": layer.name, "units": numbers, "of": units, "share": len(numbers) / units},
-            "set the biases of these units to 0 and draw their weights anew; then lower learning_rate, at which "
-            "they would get there again",
+            "set the biases of these units to 0 and draw their weights anew; then lower learning_rate, at "
+            "which they would get there again",
         )

@@ -5,6 +5,7 @@ T steps, B sequences.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import torch
@@ -20,13 +21,14 @@ from elman.lens.check_units import check_padding, check_units
 from elman.lens.finding import Finding
 from elman.lens.horizon import memory_horizon
 from elman.lens.jacobians import lyapunov_exponents
+from elman.lens.notebook import InNotebook
 from elman.lens.recording import outputs_of, passes_of
 from elman.lens.view import View, view_of
 from elman.settings import is_whole
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(InNotebook):
     """What is wrong, the gravest first; made by `diagnose`. As text, a paragraph for each finding.
 
     Kinds of findings: "bad_step" (a value is NaN, infinite or exploded), "copies_last", "carried_state",
@@ -47,6 +49,9 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.findings)) or "Nothing wrong is found."
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(line)}</p>" for line in str(self).splitlines())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

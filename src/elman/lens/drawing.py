@@ -48,13 +48,10 @@ class Widths(NamedTuple):
         return THIN + (THICK - THIN) * math.log(gradient / self.least) / math.log(self.largest / self.least)
 
     def samples(self) -> list[float]:
-        """Return round numbers for the legend, the largest first."""
+        """Return gradients for the legend, the largest first."""
         if self.largest <= 0:
             return []
-        top = math.floor(math.log10(self.largest))
-        bottom = max(math.floor(math.log10(self.least)) if self.least > 0 else top, top - DECADES)
-        apart = max(1, (top - bottom) // 2)
-        return [10.0**power for power in range(top, bottom - 1, -apart)][:3]
+        return [self.largest, math.sqrt(self.largest * self.least), self.least]
 
 
 def draw(
@@ -228,7 +225,7 @@ def _legend(floor: int, widths: Widths) -> Iterator[str]:
     for k, sample in enumerate(widths.samples()):
         x = MARGIN + 168 + 84 * k
         yield f'<path class="out" stroke-width="{widths.of(sample):.2f}" d="M{x} {y} h24"/>'
-        yield _word("small", x + 34, y + 4, f"{sample:g}")
+        yield _word("small", x + 34, y + 4, f"{sample:.2g}")
     y += 26
     yield _word("", MARGIN, y + 4, "strength of a state:")
     for k, strength in enumerate((0.0, 0.5, 1.0)):

@@ -4,9 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from elman.lens.notebook import InNotebook
+
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(InNotebook):
     """What is wrong, and what to try. As text, both.
 
     Attributes:

@@ -58,6 +58,11 @@ class LayerMemory:
     influence: Tensor
     horizons: tuple[Horizon, ...]
 
+    @property
+    def length(self) -> int:
+        """The steps of the longest sequence: no horizon beyond it can be seen."""
+        return int((~self.influence.isnan()).sum(0).max())
+
 
 @dataclass(frozen=True, eq=False)
 class MemoryHorizon(InNotebook):
@@ -89,13 +94,13 @@ class MemoryHorizon(InNotebook):
         """Return a line for each layer: the horizons, and their confidence intervals."""
         return "\n".join(
             f"{one.name}: "
-            + ", ".join(f"{self._shown(h)} {self.unit} to {h.share:.0%}" for h in one.horizons)
+            + ", ".join(f"{self._shown(one, h)} {self.unit} to {h.share:.0%}" for h in one.horizons)
             for one in self.layers
         )
 
-    def _shown(self, horizon: Horizon) -> str:
+    def _shown(self, layer: LayerMemory, horizon: Horizon) -> str:
         if not math.isfinite(horizon.steps):
-            return f"more than all {self.scale * self.length:.4g}"
+            return f"more than all {self.scale * layer.length:.4g}"
         steps, low, high = (self.scale * steps for steps in (horizon.steps, horizon.low, horizon.high))
         return f"{steps:.1f} ({low:.1f} to {high:.1f})"
 

@@ -72,7 +72,7 @@ class Attribution(InNotebook):
     def __str__(self) -> str:
         """Return a line for each sequence, with its strongest steps in their order."""
         count = self.scores.shape[1]
-        rows = [self._line(k) for k in range(min(count, MAX_TOLD))]
+        rows = [self.line(k) for k in range(min(count, MAX_TOLD))]
         return "\n".join(rows if count <= MAX_TOLD else [*rows, f"… and {count - MAX_TOLD} more sequences"])
 
     def plot(self, path: str | Path | None = None, sequence: int = 0) -> Figure:
@@ -91,7 +91,13 @@ class Attribution(InNotebook):
             axis.set_title(self.view.answers[sequence], loc="left", fontsize="medium", parse_math=False)
         return finished(figure, path)
 
-    def _line(self, sequence: int) -> str:
+    def labels(self, sequence: int) -> Sequence[str]:
+        """Return the labels of the steps that a sequence takes; () if they have none."""
+        steps = int(self.taken[:, sequence].sum())
+        return labels_of(self.view, self.layer, sequence, self.scores)[:steps]
+
+    def line(self, sequence: int) -> str:
+        """Return what moved the answer to one sequence: its strongest steps in their order."""
         scores = self.scores[:, sequence]
         labels = labels_of(self.view, self.layer, sequence, self.scores)
         strongest = scores.abs().argsort(descending=True, stable=True)[:TOLD].sort().values.tolist()

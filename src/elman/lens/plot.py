@@ -1,27 +1,46 @@
 """Pictures as PNG or SVG, drawn without a display."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from elman.atomic import replace_file, writing
 from elman.errors import UsageError
 
+INK: Final = "#556070"
+LOOK: Final[Any] = {
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "elman",
+} | dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
 MAX_PARTS: Final = 200  # of a text whose attention is drawn
 
 
 def draw_attention(
     path: str | Path, source: Sequence[str], target: Sequence[str], weights: Callable[[], Any]
 ) -> None:
-    """Draw the attention of each part of a translation (rows) to each part of its source (columns).
-
-    `path` ends in .png or .svg; `weights` returns those (target, source) of the parts, from 0 to 1. Raises
-    UsageError for another ending, nothing to draw, or too much.
-    """
+    """Write `attention` as .png or .svg. Raises UsageError for another ending, and as `attention` does."""
     path = picture_path(path)
+    save_figure(attention(source, target, weights), path)
+
+
+@rc_context(LOOK)
+def attention(source: Sequence[str], target: Sequence[str], weights: Callable[[], Any]) -> Figure:
+    """Draw the attention of each part of a translation (rows) to each part of its source (columns), where
+    `weights` returns those (target, source) of the parts, from 0 to 1. Raises UsageError for nothing to draw,
+    or too much."""
     if not len(source) or not len(target):
         empty = "translation" if len(source) else "text to translate"
         raise UsageError(f"there is no attention to draw: the {empty} is empty")
@@ -39,7 +58,7 @@ def draw_attention(
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    save_figure(figure, path)
+    return figure
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -48,12 +67,15 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(file, dpi=150, format=path.suffix.lower().removeprefix("."))
 
 
-def svg(figure: Figure, transparent: bool = False) -> str:
-    """Return a picture as an <svg> element, to stand in a page."""
+def svg(figure: Figure) -> str:
+    """Return a picture as an <svg> element, to stand in a page: transparent, its ink of the colour of the text
+    around it."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=transparent, metadata={"Date": None, "Creator": None})
+    with rc_context(LOOK):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    return drawing.replace(INK, "currentColor")
 
 
 def picture_path(path: str | Path) -> Path:

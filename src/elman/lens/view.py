@@ -29,6 +29,7 @@ class View:
         unit: of `scale` steps, for people, such as "words" or "ms".
         scale: how many units a step is.
         notes: what people should know, each a sentence.
+        extras: views of the task itself: a name, a title, a sentence, and what draws a figure of a sequence.
         cut: from a number of steps to the input of only the first steps; None if there is no such input.
     """
 
@@ -42,6 +43,7 @@ class View:
     unit: str = "steps"
     scale: float = 1.0
     notes: tuple[str, ...] = ()
+    extras: tuple[tuple[str, str, str, Callable[[int], Any]], ...] = ()
     cut: Callable[[int], Any] | None = None
 
     def labels_of(self, layer: str) -> Labels:

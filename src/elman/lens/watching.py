@@ -52,6 +52,8 @@ class Watcher(Inspector):
         with torch.enable_grad():
             with _calls(network) as calls:
                 value = loss()
+            if not calls:
+                return None
             ends = torch.autograd.grad(value, [t for one in calls for t in one.results], allow_unused=True)
             del value
             with _calls(network) as calls:
@@ -115,7 +117,9 @@ def _sent_back(one: _Call, gradients: list[Any]) -> list[LayerPass]:
     if seed is not None:
         seeds[0] = torch.where(_ends(one, output), seed, 0.0)
     torch.autograd.grad(one.results, parameters, seeds, retain_graph=True, allow_unused=True)
-    return [run for run in one.passes if run.gradients]
+    # below a layer that reads both ways, ends and beginnings mix
+    passes = one.passes[-2:] if one.module.bidirectional else one.passes
+    return [run for run in passes if run.gradients]
 
 
 def _ends(one: _Call, output: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
-"""What the loop asks of those who can look into recurrent layers; it can't itself, as `elman.lens` stands above
-it. A task hands it one."""
+"""What the loop asks of one who can look into recurrent layers, which a task hands it, as
+`elman.lens` stands above the loop."""
 
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from torch import Tensor, nn
 
-# A look costs less than two steps of training; it is taken at the end of an epoch, after so many steps or more.
+# A look costs about two steps of training. It is taken at ends of epochs, at least so many steps apart.
 LOOK_STEPS: Final = 100
 
 
@@ -19,8 +19,8 @@ class Inspector(Protocol):
         """Return where a number first went wrong, as a phrase; "" if none did."""
 
     def horizon(self, network: nn.Module, loss: Callable[[], Tensor]) -> float | None:
-        """Return how far back the loss at the end of the sequences is still felt to 10 %, in units; None where
-        no layer takes several steps."""
+        """Return how far back the loss at the end of the sequences is felt to 10 %, in units; None where no
+        layer takes several steps."""
 
 
 class Unwrapped(nn.Module):
@@ -33,7 +33,8 @@ class Unwrapped(nn.Module):
     def forward(self, *arguments: Any, **named: Any) -> Any:
         arguments, named = self._precision.convert_input((arguments, named))
         with self._precision.forward_context():
-            return self._precision.convert_output(self.module(*arguments, **named))
+            result = self.module(*arguments, **named)
+        return self._precision.convert_output(result)
 
 
 def look_due(epoch: int, index: int, batches: int) -> bool:

@@ -317,8 +317,8 @@ class Run:
         phrase = next(filter(None, distributed.gather(self.fabric, phrase)), "")
         return DeadEnd(
             f"the {what} became {value} at step {self.progress.step + 1}{phrase and f' ({phrase})'}: lower "
-            f"learning_rate (now {self.plan.learning_rate:g}) or clip ({self.plan.clip:g}), or look for extreme "
-            "values"
+            f"learning_rate (now {self.plan.learning_rate:g}) or clip ({self.plan.clip:g}), or look for "
+            "extreme values"
         )
 
     def _memory(self, batches: Sequence[Any], index: int) -> dict[str, float] | None:

@@ -1,5 +1,7 @@
 """Words from log-probabilities, by several kinds of search."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,24 @@ def test_expected_words_are_preferred() -> None:
     unsure = spelled("call mus", {7: "m"})
     assert text(PLAIN.with_options(hot_words=["mum"]), unsure) == "call mum"
     assert text(PLAIN.with_options(hot_words="mum"), spelled("stop")) == "stop"
+
+
+def test_subwords_are_searched_as_characters_are() -> None:
+    alphabet = Alphabet.of(TEXTS * 10, "subword")
+    assert {"call", "mum", "now"} <= {*alphabet.labels} and "stop" not in alphabet.labels
+    plain, unsure = Decoder(alphabet, LEXICON), spelled("call s", {2: "mum"}, alphabet)
+    assert text(plain, unsure) == "call s"
+    options: dict[str, Any]
+    for options in ({"hot_words": ["mum"]}, {"phrases": ["call mum", "stop"]}):
+        assert text(plain.with_options(**options), unsure) == "call mum"
+    helped = Decoder(alphabet, LEXICON, Weights(1.0, 0.0))
+    assert text(helped, unsure) == "call mum"
+    said = spelled("stop now call me", alphabet=alphabet)
+    for decoder in (plain, helped, plain.with_options(phrases=[*TEXTS, "stop now call me"])):
+        words, rest = alphabet.split(decoder.tokens(said))
+        assert [alphabet.decode(one.token for one in word) for word in [*words, rest]] == [
+            *("stop", "now", "call", "me")
+        ]
 
 
 @pytest.mark.parametrize(

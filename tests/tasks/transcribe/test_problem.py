@@ -49,6 +49,10 @@ def test_labels_of_a_flat_start_last_equally_long() -> None:
     path = [0, 0, 2, 1, 0, 0]
     wanted = -2 * sum(float(log_probs[t, 0, label]) for t, label in enumerate(path)) / 6
     assert float(flat_loss(log_probs, [6], [[2, 1]], silent=2)) == pytest.approx(wanted, rel=1e-5)
+    path = [2, 2, 2, 2, 1, 1]
+    wanted = -2 * sum(float(log_probs[t, 0, label]) for t, label in enumerate(path)) / 6
+    longer = flat_loss(log_probs, [6], [[2, 1]], durations=(1, 1, 2, 3))
+    assert float(longer) == pytest.approx(wanted, rel=1e-5)
     assert flat_loss(log_probs, [6], [[3]], silent=4).isfinite()  # of a very short recording
 
 

@@ -1,11 +1,11 @@
 """Texts as they are said, and as labels."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from elman.decode.ctc import Token
-from elman.tasks.transcribe.text import Alphabet, fitting, spoken
+from elman.tasks.transcribe.text import MIN_MERGES, Alphabet, fitting, spoken
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,9 @@ from elman.tasks.transcribe.text import Alphabet, fitting, spoken
         ("well-known", "well known"),
         ("ÉCOLE\nmañana", "école mañana"),
         ("…", ""),
+        ("हिन्दी में बोलो।", "हिन्दी में बोलो"),
+        ("ที่ดี", "ที่ดี"),
+        ("x\u0304 naïve", "x\u0304 naïve"),
     ],
 )
 def test_punctuation_is_not_said(text: str, said: str) -> None:
@@ -25,6 +28,7 @@ def test_punctuation_is_not_said(text: str, said: str) -> None:
 
 
 @given(st.text())
+@example("a\x00b")
 def test_what_is_said_is_said_once(text: str) -> None:
     said = spoken(text)
     assert spoken(said) == said == " ".join(said.split())
@@ -40,9 +44,13 @@ def test_few_words_that_are_said_often_are_labels() -> None:
     assert Alphabet.of(["left", "right"] * 5, "word").unit == "word"
 
 
-@given(st.lists(st.text("abc ", min_size=1).map(spoken).filter(bool), min_size=1))
-def test_characters_come_back(texts: list[str]) -> None:
-    alphabet = Alphabet.of(texts, "character")
+@given(
+    st.lists((st.text("abc '.é̄ि3\x1b") | st.text()).map(spoken).filter(bool), min_size=1),
+    st.sampled_from(["character", "subword"]),
+)
+@settings(deadline=None)
+def test_characters_come_back(texts: list[str], unit: str) -> None:
+    alphabet = Alphabet.of(texts * MIN_MERGES, unit)
     for text in texts:
         ids = alphabet.encode(text)
         assert ids is not None and 0 not in ids and max(ids) < len(alphabet)
@@ -50,8 +58,26 @@ def test_characters_come_back(texts: list[str]) -> None:
     assert Alphabet.from_json(alphabet.to_json()) == alphabet
 
 
-def test_words_are_split_where_the_space_is() -> None:
-    alphabet = Alphabet.of(["ab a"], "character")
+def test_parts_of_words_that_occur_often_are_subwords() -> None:
+    texts = ["eat the cat", "that hat"] * MIN_MERGES
+    alphabet = Alphabet.of(texts, "subword")
+    assert alphabet.labels[0] == " " and "at" in alphabet.labels and "t c" not in alphabet.labels
+    assert parts(alphabet, "that cats") is None and parts(alphabet, "chat") == ["c", "hat"]
+    assert parts(alphabet, "the eat") == ["the", " ", "eat"] and alphabet.symbol == "character"
+    assert Alphabet.of(texts[:8], "subword").labels == tuple(" aceht")
+    # the pair that was joined first is joined first, whatever stands before it
+    ordered = Alphabet("subword", (" ", "a", "b", "c", "bc", "ab", "abc"))
+    assert parts(ordered, "abc ab") == ["abc", " ", "ab"] and parts(ordered, "abbc") == ["ab", "bc"]
+
+
+def parts(alphabet: Alphabet, text: str) -> list[str] | None:
+    ids = alphabet.encode(text)
+    return None if ids is None else [alphabet.labels[k - 1] for k in ids]
+
+
+@pytest.mark.parametrize("unit", ["character", "subword"])
+def test_words_are_split_where_the_space_is(unit: str) -> None:
+    alphabet = Alphabet.of(["ab a"] * MIN_MERGES, unit)
     ids = alphabet.encode("ab  a b")
     assert ids is not None
     complete, rest = alphabet.split([Token(label, k, k + 1, 0.5) for k, label in enumerate(ids)])
@@ -71,6 +97,15 @@ def test_words_are_split_where_the_space_is() -> None:
         {"labels": "abc"},
         {"unit": "word", "labels": ["a b"]},
         {"unit": "word", "labels": [" "]},
+        {"labels": [" ", "\x1b"]},
+        {"labels": [" ", "\x00"]},
+        {"labels": [" ", "\n"]},
+        {"labels": [" ", "-"]},
+        {"labels": [" ", ""]},
+        {"unit": "subword", "labels": [" ", "a", "ab"]},
+        {"unit": "subword", "labels": [" ", "a", "a a"]},
+        {"unit": "subword", "labels": [" ", "a", ""]},
+        {"unit": "subword", "labels": ["a", "aa"]},
     ],
 )
 def test_a_damaged_alphabet_is_refused(change: dict[str, object]) -> None:

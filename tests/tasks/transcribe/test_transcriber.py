@@ -30,6 +30,24 @@ def test_a_saved_model_answers_the_same(live: Transcriber, tmp_path: Path) -> No
     assert "recordings of" in (tmp_path / "model/README.md").read_text()
 
 
+def test_subwords_and_apostrophes_are_saved(tmp_path: Path) -> None:
+    texts = {"it's one": "one", "it's two": "two"}
+    rows = [
+        {"audio": encoded(sentence(said, k), RATE), "text": text}
+        for k in range(12)
+        for text, said in texts.items()
+    ]
+    model = Transcriber.fit(rows, unit="subword", live=True, epochs=1, **SMALL)
+    assert {"'", "it's"} <= {*model.alphabet.labels} and model.settings.unit == "subword"
+    model.save(tmp_path / "model")
+    again, samples = elman.load(tmp_path / "model"), sentence("one two", 1)
+    assert again.alphabet == model.alphabet
+    options = {"phrases": [*texts]}
+    assert again.predict(samples, RATE, **options) == model.predict(samples, RATE, **options)
+    words = (stream := again.stream(RATE, **options)).push(samples) + stream.finish()
+    assert " ".join(word.text for word in words) == model.predict(samples, RATE, **options) != ""
+
+
 @pytest.mark.parametrize("kind", ["live", "both_ways"])
 def test_every_form_of_a_recording_has_the_same_answer(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path

@@ -1,6 +1,7 @@
 """What the lens sees of a chatbot: its network, as it reads a conversation and the reply."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from elman.data.text.conversations import SPEAKERS, Turn
 from elman.lens.view import View
 from elman.tasks.chat.codec import END, Codec
-from elman.tasks.generate.network import LanguageNet
+from elman.tasks.generate.network import LanguageNet, State
 
 MAX_STEPS: Final = 512  # the last of a conversation
 SHOWN: Final = str.maketrans({" ": "·"})
@@ -20,19 +21,29 @@ def view(network: LanguageNet, codec: Codec, turns: Sequence[Turn], reply: str) 
     """Return the view of a conversation and the reply to it."""
     context = [END, *(i for turn in turns for i in codec.turn(turn)), codec.speaker(SPEAKERS[1])]
     answer = codec.words(reply)
-    ids = torch.tensor([*context, *answer])[-MAX_STEPS:]
-    labels = [_label(codec, i) for i in ids.tolist()]
-    notes = (f"only the last {MAX_STEPS} tokens are shown",) if len(context + answer) > MAX_STEPS else ()
+    steps = max(MAX_STEPS - len(answer), 1)
+    one = view_of_ids(network, codec, context[-steps:], answer)
+    notes = (f"only the last {steps} tokens before the reply are shown",) if len(context) > steps else ()
+    return replace(one, answers=(reply,), notes=notes)
+
+
+def view_of_ids(
+    network: LanguageNet,
+    codec: Codec,
+    context: Sequence[int],
+    reply: Sequence[int],
+    state: State | None = None,
+) -> View:
+    """Return the view of the tokens of a context, read from a state, and of a reply to it."""
+    ids = torch.tensor([*context, *reply[:-1]])
     return View(
         module=network,
-        input=(ids[:-1, None],),
-        score=_score(network, ids[-len(answer) :]),
-        last=_score(network, ids[-1:]),
+        input=(ids[:, None], state),
+        score=_score(network, torch.tensor(reply)),
+        last=_score(network, torch.tensor(reply[-1:])),
         scored="log-probability of the reply",
-        answers=(reply,),
-        labels={"": (tuple(labels[:-1]),)},
+        labels={"": (tuple(_label(codec, i) for i in ids.tolist()),)},
         unit="tokens",
-        notes=notes,
     )
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
-from torch import Tensor
 
 from elman.atomic import as_path, replace_file, writing
 from elman.data.text.conversations import Turn, turns_of
 from elman.errors import ArtifactError, DataError, UsageError
+from elman.lens.reading import Reading
 from elman.tasks.chat.baseline import Retrieval
+from elman.tasks.chat.look import view_of_ids
 from elman.tasks.chat.speaker import RECENT_TURNS, Position, Reply, Speaker
 from elman.tasks.entry import entry
 from elman.tasks.inputs import check_text
@@ -20,6 +21,7 @@ from elman.tasks.inputs import check_text
 # `why` attributes a reply to the words of the last turns, among their last tokens.
 MAX_EXPLAINED_TURNS: Final = 8
 MAX_EXPLAINED_TOKENS: Final = 1000
+EXPLAINED_POINTS: Final = 16  # of the integral
 NEAREST_REPLIES: Final = 8  # among which the fallback looks for one that was not given recently
 
 
@@ -92,9 +94,9 @@ class ChatStream:
 
     @entry
     def why(self) -> list[tuple[str, float]]:
-        """Return the words before the last reply, in their order, and each one's share of the attribution:
-        the gradient of the reply's log-probability by the word's vector, times that vector. Only the last
-        turns have shares above 0. Raises UsageError if there is no reply yet."""
+        """Return the words before the last reply, in their order, and how much each has moved
+        the reply's log-probability, by integrated gradients (see `elman.lens.attribution`), as shares of all.
+        Only the last turns have shares above 0. Raises UsageError if there is no reply yet."""
         recent = list(self._recent)
         if len(recent) < 2 or self.turns[-1].role != "assistant":
             raise UsageError("there is no reply to explain yet")
@@ -151,26 +153,12 @@ def _record(turns: Sequence[Turn]) -> dict[str, Any]:
 def _attributions(
     speaker: Speaker, position: Position, context: Sequence[int], reply: Sequence[int]
 ) -> list[float]:
-    """Return |gradient × vector| of each token of the context, divided by their sum."""
-    ids = torch.tensor([int(position.last), *context, *reply[:-1]])
-    network = speaker.network
-    vectors: list[Tensor] = []
-
-    def record(_: Any, __: Any, output: Tensor) -> Tensor:
-        vectors.append(output.detach().requires_grad_())
-        return vectors[0]
-
-    hook = network.embedding.register_forward_hook(record)
-    try:
-        with torch.enable_grad():
-            features, _, _ = network(ids[:, None], position.state)
-            features = features[len(context) + 1 :, 0]  # from the speaker's token, which the reply follows
-            targets = torch.tensor(reply[1:])
-            total = network.log_probs(features).gather(1, targets[:, None]).sum()
-            (gradient,) = torch.autograd.grad(total, vectors)
-    finally:
-        hook.remove()
-    weights = (gradient * vectors[0]).sum(-1).abs()[1 : len(context) + 1, 0]
+    """Return what each token of the context adds to the log-probability of the reply, which begins with its
+    speaker, as a share of all, without its sign."""
+    before = [int(position.last), *context, reply[0]]
+    view = view_of_ids(speaker.network, speaker.codec, before, reply[1:], position.state)
+    scores, _ = Reading(view, None).integrated(EXPLAINED_POINTS)
+    weights = scores[1 : len(context) + 1, 0].abs()
     return (weights / weights.sum().clamp(min=1e-30)).tolist()
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from torch import Tensor, nn
 
@@ -12,7 +12,7 @@ from elman.data.series.panel import Panel
 from elman.data.series.stamps import format_stamp
 from elman.data.series.windows import Windows
 from elman.lens.view import View
-from elman.tasks.forecast.history import ends
+from elman.tasks.forecast.history import ends, tail
 from elman.tasks.forecast.network import DirectNet, RecursiveNet
 from elman.tasks.forecast.predictor import Predictor, make_store
 
@@ -21,6 +21,7 @@ UNITS: Final = {
     "s": "seconds", "min": "minutes", "h": "hours", "d": "days", "bd": "business days", "w": "weeks",
     "mo": "months", "q": "quarters", "y": "years",
 }  # fmt: skip
+FORECAST: Final = "The whole model's forecast, with the classical forecasts in it."
 NOTE: Final = "values of earlier seasons also reach the forecast directly, past the recurrent layers"
 
 
@@ -52,7 +53,7 @@ def view(predictor: Predictor, panel: Panel) -> View:
         module=Ahead(network).eval(),
         input=(windows,),
         score=lambda quantiles: quantiles[..., middle].mean(1),
-        scored="the median ahead, in units of the spread of the values read",
+        scored="median ahead, in spreads of the past",
         answers=_answers(predictor, panel, [one[context:] for one in stamps]),
         labels={
             "network.encoder": tuple(one[first:context] for one in stamps),
@@ -61,7 +62,18 @@ def view(predictor: Predictor, panel: Panel) -> View:
         unit=unit,
         scale=scale,
         notes=(NOTE,),
+        extras=(
+            ("forecast", "What does it forecast?", FORECAST, lambda number: _drawn(predictor, panel, number)),
+        ),
     )
+
+
+def _drawn(predictor: Predictor, panel: Panel, number: int) -> Any:
+    from elman.tasks.forecast.plot import forecasts
+
+    shown = replace(panel, series=panel.series[number : number + 1])
+    shown = tail(shown, max(predictor.settings.kept_steps, 3 * predictor.network.shape.horizon))
+    return forecasts(shown, predictor.quantiles(shown, ends(shown)), predictor.settings.levels)
 
 
 def _stamps(panel: Panel, series: int, begin: int, count: int) -> tuple[str, ...]:

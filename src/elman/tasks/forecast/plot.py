@@ -4,27 +4,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from elman.data.series.panel import Panel, Series
 from elman.data.series.rows import Array
-from elman.lens.plot import picture_path, save_figure
+from elman.lens.plot import INK, LOOK, picture_path, save_figure
 
-HISTORY_COLOR, FORECAST_COLOR = "#333333", "#1f6fb4"
+FORECAST_COLOR = "#1f6fb4"
 
 
 def draw_forecasts(path: str | Path, panel: Panel, quantiles: Array, levels: Sequence[float]) -> None:
+    """Write `forecasts` as .png or .svg. Raises UsageError for another ending."""
+    file = picture_path(path)
+    save_figure(forecasts(panel, quantiles, levels), file)
+
+
+@rc_context(LOOK)
+def forecasts(panel: Panel, quantiles: Array, levels: Sequence[float]) -> Figure:
     """Draw a panel for each series: history, median and bands of the steps after it.
 
     Args:
-        path: ends in .png or .svg.
         quantiles: (series, H, Q) after each series of `panel`, for ascending `levels` with 0.5 among them.
-
-    Raises:
-        UsageError: another ending.
     """
-    file = picture_path(path)
     count = len(panel.series)
     columns = 1 if count < 4 else 2
     rows = -(-count // columns)
@@ -35,13 +38,13 @@ def draw_forecasts(path: str | Path, panel: Panel, quantiles: Array, levels: Seq
     for axis in axes[count:]:
         axis.set_visible(False)
     axes[0].legend(frameon=False, fontsize="small")
-    save_figure(figure, file)
+    return figure
 
 
 def _draw(axis: Axes, panel: Panel, series: Series, ahead: Array, levels: Sequence[float]) -> None:
     n, horizon = len(series.values), len(ahead)
     past, later = panel.stamps(series, 0, n), panel.stamps(series, n, horizon)
-    axis.plot(past, series.values, color=HISTORY_COLOR, linewidth=1.2, label="history")
+    axis.plot(past, series.values, color=INK, linewidth=1.2, label="history")
     middle = levels.index(0.5)
     for low in range(min(middle, len(levels) - 1 - middle)):
         high = len(levels) - 1 - low
@@ -55,4 +58,3 @@ def _draw(axis: Axes, panel: Panel, series: Series, ahead: Array, levels: Sequen
     median = np.concatenate([series.values[last : last + 1], ahead[:, middle]])
     axis.plot(steps, median, color=FORECAST_COLOR, linewidth=1.6, label="median")
     axis.set_title(series.name, fontsize="medium")
-    axis.spines[["top", "right"]].set_visible(False)

@@ -118,8 +118,8 @@ class Decoder:
         return cls(alphabet, lexicon, chosen, beam_width, fused_weights=fused)
 
     def to_json(self) -> dict[str, Any]:
-        each = {"weights": self.weights, "fused_weights": self.fused_weights}
-        return {name: None if one is None else asdict(one) for name, one in each.items()}
+        file: dict[str, Any] = {"weights": None if self.weights is None else asdict(self.weights)}
+        return file if self.fused_weights is None else file | {"fused_weights": asdict(self.fused_weights)}
 
     @property
     def searches(self) -> bool:
@@ -204,7 +204,7 @@ class Decoder:
             if ids is None:
                 parts = phrase.split() if self.alphabet.unit == "word" else phrase
                 strange = next(part for part in parts if self.alphabet.encode(part) is None)
-                what = f"the {self.alphabet.unit} {strange!r}"
+                what = f"the {self.alphabet.symbol} {strange!r}"
                 raise UsageError(f"{name}: {phrase!r} has {what}, which this model has never heard")
             sequences.append(ids)
         return sequences

@@ -53,6 +53,7 @@ class SpeechProblem:
     features: Features
     joined: int = 1
     augment: bool = True
+    durations: Sequence[int] | None = None  # see `flat_loss`
     score: str = "errors"
     maximize: bool = False
 
@@ -104,7 +105,9 @@ class SpeechProblem:
         loss = ctc(log_probs, steps, ids)
         if flat:
             stride = unwrapped(model, TranscriberNet).stride
-            loss = loss + flat * flat_loss(log_probs, steps.tolist(), ids, EDGE_FRAMES // stride)
+            loss = loss + flat * flat_loss(
+                log_probs, steps.tolist(), ids, EDGE_FRAMES // stride, self.durations
+            )
         return loss, float(sum(map(len, ids))), None
 
     def normalised(self, features: Tensor) -> Tensor:
@@ -142,16 +145,22 @@ def ctc(log_probs: Tensor, steps: Tensor, ids: Sequence[Sequence[int]]) -> Tenso
 
 
 def flat_loss(
-    log_probs: Tensor, steps: Sequence[int], ids: Sequence[Sequence[int]], silent: int = 0
+    log_probs: Tensor,
+    steps: Sequence[int],
+    ids: Sequence[Sequence[int]],
+    silent: int = 0,
+    durations: Sequence[int] | None = None,
 ) -> Tensor:
-    """Return the cross entropy, summed over labels, of recordings whose labels each last equally long,
-    between `silent` steps at both ends. From this flat start, as hidden Markov models were trained, a network
-    soon hears what labels sound like; CTC alone spends many steps on blanks only."""
+    """Return the cross entropy, summed over labels, of recordings whose labels each last equally long, or as
+    the `durations` of the labels say, between `silent` steps at both ends. From this flat start, as hidden
+    Markov models were trained, a network soon hears what labels sound like; CTC alone spends many steps on
+    blanks only."""
     total = log_probs.new_zeros(())
     for k, (count, labels) in enumerate(zip(steps, ids, strict=True)):
         inner = max(count - 2 * silent, 1)
         path = torch.full((count,), BLANK)
-        path[silent : silent + inner] = torch.tensor(labels)[torch.arange(inner) * len(labels) // inner]
+        lasting = labels if durations is None else [one for one in labels for _ in range(durations[one])]
+        path[silent : silent + inner] = torch.tensor(lasting)[torch.arange(inner) * len(lasting) // inner]
         path = path.to(log_probs.device)
         total = total + F.nll_loss(log_probs[:count, k].float(), path) * len(labels)
     return total

@@ -80,7 +80,7 @@ class Settings(TaskSettings):
         f"a number from {MIN_FRAME_MS:g} to {MAX_FRAME_MS:g}",
         lambda value: is_number(value) and MIN_FRAME_MS <= value <= MAX_FRAME_MS,
     )
-    unit: str = choice("character", "What the network writes", "word", "character")
+    unit: str = choice("character", "What the network writes", "word", "subword", "character")
     rate: int = custom(
         16_000,
         "Samples a second that the features are made of",

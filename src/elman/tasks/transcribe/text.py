@@ -1,13 +1,18 @@
-"""Texts as labels for CTC: words, where few are said often, or else characters."""
+"""Texts as labels for CTC: words, where few are said often; or else characters, or parts of words."""
 
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import pairwise
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 
+from tokenizers import Tokenizer as Library
+from tokenizers import models, pre_tokenizers, trainers
+
+from elman.data.text.unicode import combining_marks
 from elman.decode.ctc import Token, frames_needed
 from elman.typed import typed
 
@@ -15,11 +20,13 @@ BLANK: Final = 0
 SPACE: Final = " "
 MAX_WORDS, MIN_COUNT = 500, 10  # of a vocabulary whose words are labels: how many, and how often each is said
 MAX_LABELS: Final = 20_000
-Unit = Literal["word", "character"]
+# A subword is made while its two parts stand side by side so often in the texts, and until there are so many.
+MIN_MERGES, MAX_SUBWORDS = 20, 1_000
+Unit = Literal["word", "subword", "character"]
 APOSTROPHES: Final = str.maketrans({"’": "'", "ʼ": "'", "‘": "'"})
 # What may stand inside a word: "don't", "3.5", "user@example"; all other punctuation is not said.
-INSIDE: Final = re.compile(r"(?<=\w)['.@+&](?=\w)")
-NOT_SAID: Final = re.compile(r"[^\w\s\x00]|_")
+INSIDE_CHARACTERS: Final = "'.@+&"
+INSIDE: Final = re.compile(rf"(?<=\w)[{INSIDE_CHARACTERS}](?=\w)")
 
 
 class Word(NamedTuple):
@@ -43,11 +50,17 @@ class AlphabetFile(TypedDict):
 def spoken(text: str) -> str:
     """Return a text as it is said and scored: lower case, one space between words, no punctuation around
     them. Digits stay digits."""
-    text = unicodedata.normalize("NFC", text).translate(APOSTROPHES).lower()
+    text = unicodedata.normalize("NFC", text.translate(APOSTROPHES).replace("\x00", SPACE).lower())
     inside = INSIDE.findall(text)
     kept = iter(inside)
-    text = NOT_SAID.sub(SPACE, INSIDE.sub("\x00", text))
+    text = not_said(text.isascii()).sub(SPACE, INSIDE.sub("\x00", text))
     return SPACE.join(re.sub("\x00", lambda _: next(kept), text).split())
+
+
+@cache
+def not_said(ascii_only: bool) -> re.Pattern[str]:
+    """Return the pattern of what stands in no word. Accents and the vowel signs of Hindi or Thai do."""
+    return re.compile(rf"[^\w\s\x00{'' if ascii_only else combining_marks()}]|_")
 
 
 @dataclass(frozen=True)
@@ -60,14 +73,18 @@ class Alphabet:
     @classmethod
     def of(cls, texts: Sequence[str], unit: str | None = None) -> "Alphabet":
         """Return the labels of spoken texts: words, if all are said often and there are few, unless `unit`
-        says what they are."""
+        says what they are. Subwords are the characters and, by byte pair encoding, parts of words that occur
+        often (Sennrich et al., arXiv:1508.07909)."""
         words = Counter(word for text in texts for word in text.split())
         if unit is None:
             few = len(words) <= MAX_WORDS and min(words.values(), default=0) >= MIN_COUNT
             unit = "word" if few else "character"
         if unit == "word":
             return cls("word", tuple(sorted(words)))
-        return cls("character", tuple(sorted({SPACE}.union(*texts))))
+        characters = tuple(sorted({SPACE}.union(*texts)))
+        if unit == "subword":
+            return cls("subword", characters + merged(texts, characters))
+        return cls("character", characters)
 
     def __len__(self) -> int:
         """The number of labels, the blank among them."""
@@ -76,18 +93,43 @@ class Alphabet:
     @property
     def separator(self) -> int | None:
         """The label between words; None where words are labels."""
-        return self.labels.index(SPACE) + 1 if self.unit == "character" else None
+        return None if self.unit == "word" else self.labels.index(SPACE) + 1
+
+    @property
+    def symbol(self) -> str:
+        """What all texts are made of that the labels can write."""
+        return "word" if self.unit == "word" else "character"
+
+    @property
+    def durations(self) -> tuple[int, ...] | None:
+        """How long each label lasts beside others, the blank first; None: equally long."""
+        return (1, *map(len, self.labels)) if self.unit == "subword" else None
 
     def encode(self, text: str) -> list[int] | None:
         """Return the labels of a spoken text, or None if it holds a part that is no label."""
-        parts = text.split() if self.unit == "word" else text
+        parts = self._parts(text)
         ids = self.known(text)
         return ids if len(ids) == len(parts) else None
 
     def known(self, text: str) -> list[int]:
         """Return the labels of a spoken text, without the parts that are no labels."""
-        parts: Iterable[str] = text.split() if self.unit == "word" else text
-        return [self._numbers[part] for part in parts if part in self._numbers]
+        return [self._numbers[part] for part in self._parts(text) if part in self._numbers]
+
+    def _parts(self, text: str) -> list[str]:
+        if self.unit == "word":
+            return text.split()
+        return list(text) if self.unit == "character" else self._joined(list(text))
+
+    def _joined(self, parts: list[str]) -> list[str]:
+        """Join parts to subwords, those first that were made first. No subword holds a space."""
+        last = len(self.labels) + 1
+        while len(parts) > 1:
+            numbers = [self._numbers.get(a + b, last) for a, b in pairwise(parts)]
+            k = min(range(len(numbers)), key=numbers.__getitem__)
+            if numbers[k] == last:
+                break
+            parts[k : k + 2] = [parts[k] + parts[k + 1]]
+        return parts
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -118,14 +160,43 @@ class Alphabet:
         saved = typed(AlphabetFile, value, "alphabet")
         labels, unit = saved["labels"], saved["unit"]
         valid = 0 < len(labels) <= MAX_LABELS and len(set(labels)) == len(labels)
-        valid = valid and all(spoken(label) == label != "" for label in labels if label != SPACE)
-        if unit == "character":
-            valid = valid and SPACE in labels and all(len(label) == 1 for label in labels)
+        if unit == "word":
+            valid = valid and all(label and spoken(label) == label and SPACE not in label for label in labels)
         else:
-            valid = valid and SPACE not in "".join(labels)
+            characters = {label for label in labels if len(label) == 1}
+            valid = valid and SPACE in characters and all(map(is_part, "".join(characters - {SPACE})))
+            valid = valid and all(characters.issuperset(label) and label for label in labels)
+            valid = valid and all(SPACE not in label for label in labels if label != SPACE)
+            valid = valid and (unit == "subword" or len(characters) == len(labels))
         if not valid:
-            raise ValueError("the alphabet must hold different words, or different characters with a space")
+            raise ValueError(
+                "the alphabet must hold different words, or different characters with a space, and perhaps "
+                "subwords of these"
+            )
         return cls(unit, tuple(labels))
+
+
+def is_part(character: str) -> bool:
+    """Return whether a character may stand in a word of a spoken text."""
+    if character.isspace() or character == "\x00" or character != character.lower():
+        return False
+    return character in INSIDE_CHARACTERS or not not_said(character.isascii()).search(character)
+
+
+def merged(texts: Sequence[str], characters: Sequence[str]) -> tuple[str, ...]:
+    """Return the subwords of two characters or more, in the order in which they are made."""
+    library = Library(models.BPE())
+    library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.BpeTrainer(
+        vocab_size=len(characters) + MAX_SUBWORDS,
+        min_frequency=MIN_MERGES,
+        initial_alphabet=[one for one in characters if one != SPACE],
+        special_tokens=[],
+        show_progress=False,
+    )
+    library.train_from_iterator(texts, trainer)
+    vocabulary: dict[str, int] = library.get_vocab()
+    return tuple(label for label in sorted(vocabulary, key=vocabulary.__getitem__) if len(label) > 1)
 
 
 def fitting(ids: Sequence[int], steps: int) -> bool:

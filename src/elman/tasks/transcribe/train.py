@@ -191,7 +191,8 @@ def train(
         torch.manual_seed(plan.seed)
         network = TranscriberNet(settings, settings.bins, len(corpus.alphabet))
         problem = SpeechProblem(
-            corpus.train, corpus.held_out, normaliser, plan, features, settings.joined, settings.augment
+            *(corpus.train, corpus.held_out, normaliser, plan, features, settings.joined, settings.augment),
+            durations=corpus.alphabet.durations,
         )
         return Trial(network, problem, plan, settings)
 

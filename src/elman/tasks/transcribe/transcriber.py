@@ -214,7 +214,7 @@ class Transcriber(Task):
         count = sum(self.alphabet.encode(text) is None for text in texts)
         if not count:
             return ()
-        unit = f"{self.alphabet.unit}s"
+        unit = f"{self.alphabet.symbol}s"
         return (f"{count} of {len(texts)} texts hold {unit} that training had not, which cost errors",)
 
     @entry

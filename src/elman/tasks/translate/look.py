@@ -1,7 +1,7 @@
 """What the lens sees of a translator: encoder and decoder, as they translate a sentence."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from elman.tasks.translate.network import EncoderDecoder
 from elman.tasks.translate.search import Translation
 
 END_LABEL: Final = "▷"  # the token that ends a sentence and precedes the first
+ATTENTION: Final = (
+    "The attention of each part of the translation (rows) to the parts of the source (columns)."
+)
 SHOWN: Final = str.maketrans({" ": "·"})
 
 
@@ -38,8 +41,15 @@ def view(
             "": tuple((END_LABEL, *map(_shown, one.target)) for one in best),
         },
         unit="tokens",
+        extras=(("attention", "Where did it look?", ATTENTION, lambda number: _attention(best[number])),),
         notes=("only the first part of a text that is translated in parts is shown",) if parts else (),
     )
+
+
+def _attention(one: Translation) -> Any:
+    from elman.lens.plot import attention
+
+    return attention(one.source, one.target, lambda: one.attention.numpy())
 
 
 def _never(codec: Codec, sources: Sequence[Source]) -> Tensor:

@@ -1,0 +1,51 @@
+"""`elman look`: see what a model does with one input."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from elman.cli.options import Json, Model, show_result
+from elman.errors import UsageError
+
+
+def look(
+    model: Model,
+    data: Annotated[
+        str | None, typer.Argument(metavar="INPUT", help="A text or a file; forecasts: the training series")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the report")] = Path(
+        "elman-look.html"
+    ),
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder in which to write the pictures as .png and .svg, too")
+    ] = None,
+    sequence: Annotated[int, typer.Option(help="Which input of a file is drawn, from 0")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Look inside: what moved the answer, how far back the network remembers, where gradients go, what states
+    and gates hold, and what is wrong. Writes one HTML report.
+
+    Example: elman look runs/reviews "The movie was not good"
+
+    Example: elman look runs/sales sales.csv --output sales.html --pictures pictures
+    """
+    from elman.atomic import check_output
+    from elman.tasks import load
+
+    check_output(output)
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"the report is a page, such as look.html, not {output}; --pictures writes pictures")
+    loaded: Any = load(model)
+    if data is None and loaded.task != "forecast":
+        loaded.require_input(data)
+    from elman.lens.looking import look as looked
+
+    view = loaded.view(Path(data) if data is not None and os.path.isfile(data) else data)  # noqa: PTH113
+    report = looked(view, sequence=sequence, title=f"A look into {loaded.source['source']}: {loaded.task}")
+    report.save(output)
+    lines = [str(report), "", f"The report with pictures: {output}"]
+    if pictures is not None:
+        lines.append(f"{len(report.save_pictures(pictures))} pictures: {pictures}")
+    show_result(report.to_dict(), "\n".join(lines), as_json)
