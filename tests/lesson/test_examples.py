@@ -18,7 +18,7 @@ def test_reviews_are_labelled_by_their_meaning() -> None:
 
 def test_deep_learning_is_loved_most() -> None:
     lines = examples.sentences_of_love()
-    after = [line.split("deep ")[1].rstrip(".\n") for line in lines if "love" in line]
+    after = [line.split("deep ")[1].rstrip(".") for line in lines if "love" in line]
     assert max(set(after), key=after.count) == "learning"
     assert lines == examples.sentences_of_love()
 
