@@ -4,6 +4,9 @@ The test recordings are scored once, at the end; the best network is chosen on a
 
     ELMAN_DATA=... python bench/quality_speech.py                # all
     ELMAN_DATA=... python bench/quality_speech.py fsdd digit_strings
+
+PocketSphinx (extra `bench`) stands beside where a vocabulary or a grammar can be given: with the US-English
+model and, for open speech, the language model of its wheel.
 """
 
 import csv
@@ -23,9 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import elman
+from elman.data.audio.made_up import Studio
 from elman.data.audio.read import read_audio
+from elman.data.audio.synthesis import EspeakNG, divided_voices
+from elman.tasks.transcribe.phrases import HELD_OUT_SHARE
 from elman.tasks.transcribe.scores import error_scores
-from elman.tasks.transcribe.text import Word
+from elman.tasks.transcribe.text import Word, spoken
+from sphinx import Sphinx
 
 Samples = NDArray[np.float32]
 SEEDS: Final = (0, 1, 2)
@@ -34,6 +41,13 @@ DIGITS: Final = ["zero", "one", "two", "three", "four", "five", "six", "seven", 
 STRINGS: Final = 200
 PAUSES, SNR = (0.1, 0.5), 20.0  # seconds around digits of a string; dB of its white noise
 PUSH_SECONDS: Final = 0.1
+ADAPTED: Final = 5  # real recordings of each digit that are added to synthesised ones
+COMMANDS: Final = [
+    *("turn on the light", "turn off the light", "next song", "stop the music"),
+    *("volume up", "volume down", "open the door", "what time is it"),
+]
+SAID: Final = 25  # synthesised recordings of each of them
+ALARMS: Final = (1.0, 10.0, 1e6)  # false alarms an hour that are asked for; so many need no threshold
 
 
 class Clip(NamedTuple):
@@ -189,16 +203,72 @@ def retracted(shown: Sequence[Sequence[str]]) -> int:
 
 def asterisk(**settings: Any) -> dict[str, Any]:
     """Telephone prompts of one speaker, an open vocabulary; each tenth is the test."""
-    folder = Path(os.environ["ELMAN_DATA"]) / "speech" / "asterisk_en"
-    lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t") for line in lines[1:]]  # file, seconds, text
-    paths = [(folder / name, text) for name, _, text in rows]
-    named = [{"audio": str(path), "text": text} for path, text in paths if path.exists()]
+    named = prompts()
     test = named[::10]
     started = time.monotonic()
     train = [row for k, row in enumerate(named) if k % 10]
     model = elman.Transcriber.fit(train, progress=False, **settings)
-    return summary([(model.evaluate(test), time.monotonic() - started)])
+    seconds = time.monotonic() - started
+    sphinx = error_scores(
+        Sphinx().texts([row["audio"] for row in test]), [spoken(row["text"]) for row in test]
+    )
+    return summary([(model.evaluate(test), seconds)]) | {"PocketSphinx": sphinx}
+
+
+def prompts() -> list[dict[str, str]]:
+    folder = Path(os.environ["ELMAN_DATA"]) / "speech" / "asterisk_en"
+    lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines[1:]]  # file, seconds, text
+    paths = [(folder / name, text) for name, _, text in rows]
+    return [{"audio": str(path), "text": text} for path, text in paths if path.exists()]
+
+
+def phrases(own: int = 0, **settings: Any) -> dict[str, Any]:
+    """The ten digits, learned from synthesised speech alone: real recordings, of 8 kHz, are the test. Beside
+    it PocketSphinx with the digits as its grammar. `own`: real recordings of each digit that are added."""
+    train, test = official()
+    runs = []
+    for seed in SEEDS:
+        draw = random.Random(seed)
+        adapt = [c for d in DIGITS for c in draw.sample([clip for clip in train if clip.digit == d], own)]
+        started = time.monotonic()
+        model = elman.Transcriber.fit(
+            phrases=DIGITS, adapt=table(adapt) or None, rate=RATE, seed=seed, progress=False, **settings
+        )
+        seconds = time.monotonic() - started
+        runs.append((model.evaluate(table(test)), seconds))
+    sphinx = Sphinx(DIGITS).texts([clip.path for clip in test])
+    return summary(runs) | {"PocketSphinx": error_scores(sphinx, [clip.digit for clip in test])["exact"]}
+
+
+def adapt(**settings: Any) -> dict[str, Any]:
+    """The same with a few real recordings of each digit added."""
+    return phrases(ADAPTED, **settings)
+
+
+def spotting(**settings: Any) -> dict[str, Any]:
+    """Commands of several words, learned from synthesised speech: what share of them is missed in synthesised
+    voices that training does not hear, and the false alarms an hour in telephone prompts, real speech that
+    holds none of them; both at thresholds for so many false alarms an hour."""
+    with EspeakNG() as speaker:
+        _, voices = divided_voices(speaker.voices("en"), HELD_OUT_SHARE)
+        texts = COMMANDS * SAID
+        said = list(Studio(speaker, voices, RATE, seed=1_000).recordings(texts, part=0))
+    others = [row["audio"] for row in prompts() if not any(c in spoken(row["text"]) for c in COMMANDS)]
+    hours = sum(len(read_audio(path, RATE)) for path in others) / RATE / 3600
+    runs = []
+    for seed in SEEDS:
+        started = time.monotonic()
+        model = elman.Transcriber.fit(phrases=COMMANDS, rate=RATE, seed=seed, progress=False, **settings)
+        runs.append({"seconds": time.monotonic() - started, "hours of prompts": hours})
+        for rate in ALARMS:
+            heard = model.predict(said, RATE, words=True, false_alarms=rate)
+            wrong = model.predict(others, words=True, false_alarms=rate)
+            pairs = zip(texts, heard, strict=True)
+            missed = sum(text not in [word.text for word in words] for text, words in pairs)
+            runs[-1][f"missed at {rate:g}"] = missed / len(texts)
+            runs[-1][f"alarms at {rate:g}"] = sum(map(len, wrong)) / hours
+    return {name: statistics.mean(run[name] for run in runs) for name in runs[0]}
 
 
 def an4(live: bool = False, **settings: Any) -> dict[str, Any]:
@@ -245,6 +315,9 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     "fsdd_speakers": fsdd_speakers,
     "digit_strings": live,
     "asterisk": asterisk,
+    "phrases": phrases,
+    "adapt": adapt,
+    "spotting": spotting,
     "an4": an4,
     "an4_live": an4_live,
 }

@@ -143,6 +143,7 @@ def test_phrases_from_a_file(call: Call, recording: str, tmp_path: Path) -> None
         (["nowhere.wav"], "nowhere.wav"),
         (["a.wav", "--device", "1"], "--device names a microphone"),
         (["a.wav", "--pause", "-1"], "pause must be a number of seconds"),
+        (["a.wav", "--false-alarms", "1"], "trained with phrases"),
     ],
 )
 def test_a_wrong_call_is_one_sentence(call: Call, recording: str, arguments: list[str], problem: str) -> None:

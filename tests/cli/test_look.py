@@ -30,7 +30,7 @@ def test_pictures_and_json(call: Call, tmp_path: Path) -> None:
     options = ("texts.txt", "--sequence", "1", "--pictures", "drawn", "--json")
     code, out, err = call("look", str(SAVED / "classify"), *options)
     assert code == 0, err
-    assert json.loads(out)["title"].endswith("classify")
+    assert json.loads(out)["title"].endswith("(classify)")
     assert (tmp_path / "drawn" / "memory.png").exists() and (tmp_path / "elman-look.html").exists()
 
 

@@ -339,6 +339,13 @@ def test_the_folder_is_named_after_the_data(
     assert recorder.fits[0][1]["folder"] == Path(folder)
 
 
+def test_phrases_need_no_data_and_name_the_folder(run: Run, recorder: type[Recorder]) -> None:
+    run("train transcribe --phrases deep/commands.txt --adapt own --language de")
+    data, options = recorder.fits[0]
+    assert data is None and options["folder"] == Path("runs/commands")
+    assert (options["phrases"], options["adapt"], options["language"]) == ("deep/commands.txt", "own", "de")
+
+
 def test_a_run_in_the_folder_is_continued_or_replaced_only_when_told(
     run: Run, refused: Callable[..., None], model: Path, recorder: type[Recorder]
 ) -> None:
@@ -403,6 +410,9 @@ def test_test_data_of_a_table_without_header(run: Run, data: Path) -> None:
         ("train generate {other.txt} --set temperature=1", "temperature"),
         ("train generate {other.txt} --set loudness=2", "it is called 'logit_scale' now"),
         ("train generate {other.txt} --save {generate}", "already holds a model"),
+        ("train transcribe", "there is nothing to learn from: give recordings, or phrases"),
+        ("train transcribe --phrases nope.txt", "nope.txt does not exist"),
+        ("train transcribe {recordings.csv} --phrases nope.txt --save x", "recordings of them with adapt"),
         ("train chat {bad.jsonl} --save x", "line 2"),
         ("train chat {empty.jsonl} --save x", "empty"),
         ("train chat {pairs.tsv} --save x --set hiden=3", "did you mean 'hidden'"),

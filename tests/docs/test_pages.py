@@ -11,9 +11,13 @@ import pytest
 import torch
 
 from command_line import Call
+from elman.data.audio.synthesis import located
 from elman.demo import series
+from elman.errors import UsageError
 from elman.tasks import TASKS, task_class
+from elman.tasks.transcribe import phrases
 from pages import run_page
+from speaking import Chords
 from tones import write_words
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +60,7 @@ def data(tmp_path: Path) -> None:
         "train.en": english * 2,
         "test.de": german[:6],
         "test.en": english[:6],
+        "commands.txt": ["one", "two", "three"],
     }
     for name, content in lines.items():
         (tmp_path / name).write_text("".join(f"{line}\n" for line in content))
@@ -71,6 +76,17 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _few_phrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little synthesised speech, of chords where eSpeak NG is missing."""
+    monkeypatch.setattr(phrases, "RECORDINGS", 24)
+    monkeypatch.setattr(phrases, "OTHER_HELD_OUT", 10)
+    try:
+        located()
+    except UsageError:
+        monkeypatch.setattr(phrases, "EspeakNG", Chords)
 
 
 def quick(name: str, fit: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,8 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.lens.drawing import Widths, draw
-from elman.lens.unrolled import UnrolledLayer
+from elman.lens.drawing import UnrolledLayer, Widths, draw
 
 SVG = "{http://www.w3.org/2000/svg}"
 

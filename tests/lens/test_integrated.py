@@ -159,9 +159,9 @@ def words_of(steps: int) -> tuple[lens.View, Tensor]:
         model,
         x,
         last,
-        "log-odds of the answer",
-        ("bad (87%)", "good (60%)"),
-        {"": (("not", "a", "good", "<film>", "$a$"), ("so", "good"))},
+        scored="log-odds of the answer",
+        answers=("bad (87%)", "good (60%)"),
+        labels={"": (("not", "a", "good", "<film>", "$a$"), ("so", "good"))},
         cut=lambda count: x[:count],
     )
     return view, x

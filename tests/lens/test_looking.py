@@ -48,7 +48,9 @@ def test_a_page_with_everything(layer: elman.Recurrent) -> None:
         "Extra?",
         "How far back does it remember?",
         "Where does the gradient go?",
+        "What does it look like over time?",
         "What do states and gates hold?",
+        "Where else does it think so?",
     ]
     assert all(title in str(report) for title in titles)
     assert report._repr_html_().count("<h2>") == len(titles)

@@ -93,9 +93,9 @@ def test_a_batch_in_resets_and_pieces() -> None:
 
 def test_words_are_drawn(tmp_path: Path) -> None:
     layer, x = elman.GRU(3, 4), torch.randn(4, 2, 3)
-    view = lens.View(
-        layer, x, lambda result: result[0][-1].sum(1), "score", ("<good>", "bad"), {"": (("a", "<b>"),) * 2}
-    )
+    labels = {"": (("a", "<b>"),) * 2}
+    score = lambda result: result[0][-1].sum(1)  # noqa: E731
+    view = lens.View(layer, x, score, answers=("<good>", "bad"), labels=labels)
     seen = unroll(view, sequence=0)
     assert seen.labels == ("a", "<b>") and seen.answer == "<good>"
     text = seen.plot(tmp_path / "network.svg")

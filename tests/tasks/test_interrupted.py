@@ -206,3 +206,16 @@ def test_a_killed_training_in_minutes_goes_on_as_it_was_planned(
     FITS[task](tmp_path / "killed", minutes=1, resume=True)
     assert alike(weights(tmp_path / "killed"), weights(tmp_path / "whole"))
     assert steps(tmp_path / "killed") < steps(unbroken(task))
+
+
+UNITS = {"classify": "words", "forecast": "months", "generate": "characters", "translate": "tokens"}
+UNITS |= {"chat": "tokens", "transcribe": "ms"}
+
+
+@pytest.mark.parametrize("task", UNITS)
+def test_watching_the_memory_tells_it_in_the_unit_of_the_task(task: str, tmp_path: Path) -> None:
+    FITS[task](tmp_path / "watched", watch_memory=True)
+    lines = (tmp_path / "watched" / "metrics.jsonl").read_text().splitlines()
+    memories = [one["memory"] for line in lines if "memory" in (one := json.loads(line))]
+    assert memories and all([*memory] == [UNITS[task]] for memory in memories)
+    assert all(0 < value < 10_000 for memory in memories for value in memory.values())

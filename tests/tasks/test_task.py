@@ -17,6 +17,7 @@ import elman
 from elman import artifact
 from elman.cli import run
 from elman.errors import ArtifactError, UsageError
+from elman.lens.view import View
 from elman.settings import rows
 from elman.tasks import TASKS, task_class
 from elman.tasks.evaluation import Evaluation
@@ -82,7 +83,8 @@ def test_a_task_is_one_final_frozen_class(task: str) -> None:
 @each_task
 def test_fit_takes_data_the_run_the_arguments_and_settings(task: str) -> None:
     data, *others = parameters(task_class(task).fit).values()  # type: ignore[attr-defined]
-    assert (data.name, data.default) == ("data", inspect.Parameter.empty)
+    optional = "phrases" in rows(settings_of(task).ARGUMENTS)  # which may be learned from instead
+    assert (data.name, data.default) == ("data", None if optional else inspect.Parameter.empty)
     assert (others[-1].name, others[-1].kind) == ("settings", inspect.Parameter.VAR_KEYWORD)
     defaults = {one.name: one.default for one in others[:-1]}
     assert defaults.items() >= RUN.items()
@@ -333,6 +335,9 @@ class Toy(Task):
 
     def answers(self, data: Any) -> Iterator[Answer]:
         yield from ()
+
+    def view(self, data: Any) -> View:
+        raise UsageError("there is nothing to see")
 
     def parts(self) -> Parts:
         return Parts(

@@ -5,11 +5,13 @@ import os
 import re
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from elman.lens.watching import Watcher
 from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.progress import duration, watch
@@ -159,3 +161,11 @@ def test_an_epoch_as_score_is_not_shown_twice(monkeypatch: pytest.MonkeyPatch) -
 )
 def testduration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_the_memory_stands_in_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = replace(PLAN, watch_memory=True)
+    watch(Run(Toy(), Sums(plan), plan, inspector=Watcher("words", 2.0)))
+    lines = capsys.readouterr().err.splitlines()
+    assert re.search(r", held-out error [\d.]+, memory [\d.]+ words, ", lines[0])
+    assert "memory" not in lines[1]  # too few steps later

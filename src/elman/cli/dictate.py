@@ -50,6 +50,9 @@ def dictate(
     hot_words: Annotated[
         Path | None, typer.Option(help="File of words and phrases that are expected, one a line")
     ] = None,
+    false_alarms: Annotated[
+        float | None, typer.Option(help="Spot the phrases of the training, with so many false alarms an hour")
+    ] = None,
     vad: Annotated[bool, typer.Option("--vad", help="Leave out words where no voice is heard")] = False,
     pause: Annotated[float, typer.Option(help="Seconds of silence that end an utterance")] = 0.5,
 ) -> None:
@@ -70,7 +73,8 @@ def dictate(
         raise UsageError(f"{model} is a {loaded.task!r} model, not a transcriber")
     if loaded.settings.input == "frames":
         raise UsageError(f"{model} was trained on ready frames, so it can't hear sound")
-    options = {"phrases": lines_of(phrases), "hot_words": lines_of(hot_words), "vad": vad}
+    options: dict[str, Any] = {"phrases": lines_of(phrases), "hot_words": lines_of(hot_words)}
+    options |= {"vad": vad, "false_alarms": false_alarms}
     if source not in (None, "-") and loaded.settings.bidirectional:
         heard = iter([Heard(loaded.predict(Path(str(source)), words=True, **options), "")])
     else:

@@ -43,7 +43,7 @@ def look(
     from elman.lens.looking import look as looked
 
     view = loaded.view(Path(data) if data is not None and os.path.isfile(data) else data)  # noqa: PTH113
-    report = looked(view, sequence=sequence, title=f"A look into {loaded.source['source']}: {loaded.task}")
+    report = looked(view, sequence=sequence, title=f"A look into {model} ({loaded.task})")
     report.save(output)
     lines = [str(report), "", f"The report with pictures: {output}"]
     if pictures is not None:

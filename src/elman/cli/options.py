@@ -12,6 +12,10 @@ from elman.ranks import is_first
 Data = Annotated[
     str, typer.Argument(help="CSV, TSV, JSONL, Parquet or text file; - for standard input; hf:user/name")
 ]
+OptionalData = Annotated[
+    str | None,
+    typer.Argument(help="Recordings with their texts: a folder, CSV, TSV, JSONL, Parquet; hf:user/name"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines")]
 Header = Annotated[
     bool, typer.Option("--header/--no-header", help="Whether the first line names the columns")

@@ -107,6 +107,9 @@ def predict(
     hot_words: Annotated[
         Path | None, typer.Option(help="Speech: file of words and phrases that are expected, one a line")
     ] = None,
+    false_alarms: Annotated[
+        float | None, typer.Option(help="Speech: spot the phrases of the training, so many alarms an hour")
+    ] = None,
     language_model: Annotated[
         str | None, typer.Option(help="Speech: folder of a language model of words, which the search uses")
     ] = None,
@@ -155,6 +158,7 @@ def predict(
         hot_words=lines_of(hot_words),
         language_model=language_model,
         vad=vad or None,
+        false_alarms=false_alarms,
     )
     answers = loaded.answers(data, **options)
     if output is not None or not sys.stdout.isatty():

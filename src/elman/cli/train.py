@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from elman.cli.options import Data, Json, Translations, show_result
+from elman.cli.options import Data, Json, OptionalData, Translations, show_result
 from elman.errors import UsageError
 from elman.ranks import is_first
 from elman.settings import Row, rows
@@ -43,7 +43,8 @@ def _command(task: str) -> Callable[..., None]:
 
     def command(**values: Any) -> None:
         data, second = values["data"], values.get("translations")
-        folder = _folder(values["save"], data, values["resume"], values["force"])
+        named = data or values.get("phrases") or task
+        folder = _folder(values["save"], named, values["resume"], values["force"])
         options = _chosen(arguments, values) | _chosen(choices, values) | _set(values["set"], settings)
         if settings.FILES > 1 and "valid" in options:
             options["valid"] = _file_or_two(options["valid"])
@@ -81,7 +82,12 @@ def _silence() -> Iterator[None]:
 
 def _parameters(settings: type[TaskSettings]) -> list[inspect.Parameter]:
     """Return the options of a task's command, in the order in which `--help` lists them."""
-    parameters = [_parameter("data", Data, inspect.Parameter.empty)]
+    optional = "phrases" in rows(settings.ARGUMENTS)  # a task that may need no data
+    parameters = [
+        _parameter("data", OptionalData, None)
+        if optional
+        else _parameter("data", Data, inspect.Parameter.empty)
+    ]
     if settings.FILES > 1:
         parameters.append(_parameter("translations", Translations, None))
     parameters += [_option(name, *row, None) for name, row in rows(settings.ARGUMENTS).items()]

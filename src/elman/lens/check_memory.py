@@ -27,8 +27,9 @@ NOTHING: Final = 1e-4
 # Likewise: networks that had learned to recall a symbol kept more, those that had not, less.
 SHORT: Final = 0.003
 LEFT: Final = 0.05  # of the influence, where a window ends: more is cut away too early
-# Growth backward to call an explosion: a fresh network of any built-in cell has none at all.
-GROWTH: Final = 10.0
+# Growth backward to call an explosion: fresh networks of built-in cells have none; tanh and gated ones that
+# had learned to recall a symbol at most 29. Rectified units often have more.
+GROWTH: Final = 30.0
 EXPONENT: Final = 0.01  # per step: a growth of 10 in 230 steps
 # A unit with forget gate f keeps f^n after n steps; the best tenth of the units should keep a tenth over the
 # dependency.

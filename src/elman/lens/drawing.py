@@ -3,12 +3,12 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    from elman.lens.unrolled import UnrolledLayer
+from torch import Tensor
 
 # in pixels
 COLUMN, ROW, RADIUS = 84, 92, 15
@@ -36,6 +36,28 @@ svg.elman-unroll .small { font-size: 11px; }
 """
 
 
+@dataclass(frozen=True, eq=False)
+class UnrolledLayer:
+    """One layer in one direction, over the steps shown.
+
+    Attributes:
+        name: of the layer.
+        reverse: whether it reads backwards.
+        strength: root mean square of the first state's units after each step, (S,).
+        through_time: ‖gradient‖ that flows back from a step to the state before it, by U and by what the cell
+            carries on, (S,).
+        through_input: ‖gradient‖ that flows back from a step to what it reads, by W, (S,).
+        from_above: ‖gradient‖ that comes to the state of a step by its output, (S,).
+    """
+
+    name: str
+    reverse: bool
+    strength: Tensor
+    through_time: Tensor
+    through_input: Tensor
+    from_above: Tensor
+
+
 class Widths(NamedTuple):
     """How thick a gradient is drawn: by its logarithm, between the least and the largest shown."""
 
@@ -55,7 +77,7 @@ class Widths(NamedTuple):
 
 
 def draw(
-    layers: Sequence["UnrolledLayer"],
+    layers: Sequence[UnrolledLayer],
     labels: Sequence[str],
     begin: int,
     answer: str,
@@ -93,7 +115,7 @@ class Drawing(NamedTuple):
         height: of a row, in pixels.
     """
 
-    rows: Sequence[Sequence["UnrolledLayer"]]
+    rows: Sequence[Sequence[UnrolledLayer]]
     labels: Sequence[str]
     begin: int
     widths: Widths
@@ -158,7 +180,7 @@ class Drawing(NamedTuple):
             f'height="{y + RADIUS + 6 - top}" rx="10"/>'
         )
 
-    def _of_a_step(self, one: "UnrolledLayer", row: int, step: int) -> Iterator[str]:
+    def _of_a_step(self, one: UnrolledLayer, row: int, step: int) -> Iterator[str]:
         x, y = self.place(step, row, one.reverse)
         told = f"{one.name}, “{self.labels[step]}”"
         number = "₁₂₃₄₅₆₇₈₉"[row] if 1 < len(self.rows) < 10 else ""
@@ -175,7 +197,7 @@ class Drawing(NamedTuple):
             yield self._path("out", f"M{x} {y - RADIUS} V{above}", out, f"{told}: {out:.3g} from its output")
             yield f'<rect class="output" x="{x - 6}" y="{above - 10}" width="12" height="10"/>'
 
-    def _in_time(self, one: "UnrolledLayer", row: int, step: int, name: str, told: str) -> Iterator[str]:
+    def _in_time(self, one: UnrolledLayer, row: int, step: int, name: str, told: str) -> Iterator[str]:
         """Draw the edge from a step's state to the one that it begins from."""
         x, y = self.place(step, row, one.reverse)
         before = step + 1 if one.reverse else step - 1
@@ -194,11 +216,11 @@ class Drawing(NamedTuple):
         return f'<path class="{kind}" stroke-width="{self.widths.of(gradient):.2f}" d="{way}">{title}</path>'
 
 
-def _row_height(layers: Sequence["UnrolledLayer"]) -> int:
+def _row_height(layers: Sequence[UnrolledLayer]) -> int:
     return ROW + UP if any(one.reverse for one in layers) else ROW
 
 
-def _widths(layers: Sequence["UnrolledLayer"]) -> Widths:
+def _widths(layers: Sequence[UnrolledLayer]) -> Widths:
     each = [
         value
         for one in layers

@@ -18,13 +18,18 @@ from elman.lens.flow import gradient_flow
 from elman.lens.horizon import memory_horizon
 from elman.lens.integrated import Attribution, attribution, attribution_by_prefix
 from elman.lens.jacobians import lyapunov_exponents
+from elman.lens.matches import neighbours
 from elman.lens.plot import svg
+from elman.lens.units import unit_colours
+from elman.lens.unrolled import unroll
 from elman.lens.view import View, view_of
 from elman.version import __version__
 
 MAX_READING: Final = 40  # steps after each of which the attribution is drawn
 MAX_DRAWN: Final = 200  # steps whose states are drawn
 MAX_MAPS: Final = 12
+SPAN: Final = 3  # steps whose like is looked for in other sequences
+NEIGHBOURS: Final = 8
 READ: Final = ("words", "tokens", "characters")  # units of steps that stand in a line as they are read
 
 
@@ -166,7 +171,9 @@ def _sections(view: View, activity: States, sequence: int) -> Iterator[Section]:
         yield Section(title, (), (Picture(name, told, partial(draw, sequence)),))
     yield _memory(view)
     yield _gradients(view)
+    yield _unrolled(view, sequence)
     yield _states(activity, view, sequence)
+    yield from _neighbours(view, activity, sequence)
 
 
 def _attribution(view: View, sequence: int) -> Section:
@@ -230,6 +237,30 @@ def _gradients(view: View) -> Section:
     )  # fmt: skip
 
 
+def _unrolled(view: View, sequence: int) -> Section:
+    found = unroll(view, sequence=sequence)
+    caption = "The network over time: one set of weights at every step, edges as thick as the gradient."
+    return Section(
+        "What does it look like over time?",
+        (str(found),),
+        (Picture("unrolled", caption, found.svg),),
+        found.to_dict(),
+    )
+
+
+def _neighbours(view: View, activity: States, sequence: int) -> Iterator[Section]:
+    """Where there are several sequences: where the states move as at the end of this one."""
+    taken = activity.layers[-1].taken
+    if taken.shape[1] > 1:
+        names = view.labels_of(activity.layers[-1].name)
+        length = len(names[sequence]) if names else int(taken[:, sequence].sum())
+        found = neighbours(view, None, (max(length - SPAN, 0), length), sequence=sequence, count=NEIGHBOURS)
+        told = (
+            f"The last {min(SPAN, length)} steps, and where in the other sequences the states move as there."
+        )
+        yield Section("Where else does it think so?", (told,), (), found.to_dict(), found.html())
+
+
 def _states(activity: States, view: View, sequence: int) -> Section:
     pictures, sentences = list[Picture](), list[str]()
     for k, one in enumerate(activity.layers):
@@ -253,7 +284,17 @@ def _states(activity: States, view: View, sequence: int) -> Section:
                     lambda part=States((one,), view): part.plot(sequence=sequence),  # type: ignore[misc]
                 )
             )
-    return Section("What do states and gates hold?", ("\n".join(sentences),), tuple(pictures))
+    moving = _liveliest(view, activity, sequence) if view.unit in READ else ""
+    return Section("What do states and gates hold?", ("\n".join(sentences),), tuple(pictures), None, moving)
+
+
+def _liveliest(view: View, activity: States, sequence: int) -> str:
+    """Return the words, coloured by the unit of the last layer whose state varies most."""
+    one = next(layer for layer in reversed(activity.layers) if not layer.name.endswith(" reverse"))
+    values = next(iter(one.states.values()))[:, sequence][one.taken[:, sequence]]
+    unit = int(values.std(0, unbiased=False).argmax())
+    found = unit_colours(view, None, unit, sequence=sequence, layer=one.name)
+    return f"<p>Unit {unit} of {escape(found.layer)}, whose state varies most:</p>{found.html()}"
 
 
 def _sentence(note: str) -> str:

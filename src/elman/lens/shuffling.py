@@ -39,9 +39,12 @@ def shuffled(sequence: Sequence[T], within: int, rng: random.Random) -> list[T]:
     return result
 
 
+Score = Callable[[list[list[T]]], tuple[float, float | None]]
+
+
 def order(
-    score: Callable[[list[list[T]]], tuple[float, float | None]],
-    sequences: Sequence[Sequence[T]],
+    score: Score[T] | Any,
+    sequences: Any,
     *,
     within: Sequence[int] = (1, 2, 4, 8, 0),
     repeats: int = REPEATS,
@@ -50,8 +53,11 @@ def order(
     """Return how a score changes as the order of sequences is lost.
 
     Args:
-        score: from sequences to the model's score and the plain baseline's, or None.
-        sequences: of words, tokens or steps.
+        score: from sequences to the model's score and the plain baseline's, or None; or a `Classifier` or
+            `LanguageModel`.
+        sequences: of words, tokens or steps; of a classifier, data as for its `evaluate`: the score is its
+            network's accuracy; of a language model, a text: the mean log-probability of next tokens, each
+            after the shuffled ones before it. Of many, the first 1,000 count.
         within: how many neighbours change places; 1 leaves all as it is, 0 shuffles whole sequences.
         repeats: shuffles over which scores are averaged.
         seed: of the shuffles.
@@ -59,6 +65,12 @@ def order(
     Raises:
         UsageError: there are no sequences, or a number of neighbours or repeats that makes no sense.
     """
+    if not callable(score):
+        if not hasattr(score, "order_scores"):
+            raise UsageError(
+                f"order needs a score, a Classifier or a LanguageModel, not {type(score).__name__}"
+            )
+        score, sequences = score.order_scores(sequences)
     if not sequences:
         raise UsageError("there are no sequences to shuffle")
     if repeats < 1 or not within or any(n < 0 for n in within):

@@ -15,34 +15,12 @@ from torch import Tensor
 from elman.atomic import replace_file, writing
 from elman.engine import eager
 from elman.errors import UsageError
-from elman.lens.drawing import draw
+from elman.lens.drawing import UnrolledLayer, draw
 from elman.lens.notebook import InNotebook
 from elman.lens.recording import Layer, call, go_backward, recording
 from elman.lens.view import view_of
 
 ROUNDING: Final = 1e-5  # of a gradient: what is left of less is rounding
-
-
-@dataclass(frozen=True, eq=False)
-class UnrolledLayer:
-    """One layer in one direction, over the steps shown.
-
-    Attributes:
-        name: of the layer.
-        reverse: whether it reads backwards.
-        strength: root mean square of the first state's units after each step, (S,).
-        through_time: ‖gradient‖ that flows back from a step to the state before it, by U and by what the cell
-            carries on, (S,).
-        through_input: ‖gradient‖ that flows back from a step to what it reads, by W, (S,).
-        from_above: ‖gradient‖ that comes to the state of a step by its output, (S,).
-    """
-
-    name: str
-    reverse: bool
-    strength: Tensor
-    through_time: Tensor
-    through_input: Tensor
-    from_above: Tensor
 
 
 @dataclass(frozen=True, eq=False)

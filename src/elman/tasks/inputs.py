@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from elman.data.table.encoding import clean
 from elman.data.table.formats import ENDINGS, ending, read_bytes
@@ -12,6 +12,8 @@ from elman.data.table.table import Table, read_table
 from elman.errors import UsageError
 from elman.settings import is_whole
 
+T = TypeVar("T")
+MAX_LOOKED: Final = 32  # inputs at once
 NO_TEXTS: Final = (bytes, bytearray, memoryview, set, frozenset)  # iterable, but not over texts in an order
 
 
@@ -54,10 +56,11 @@ def read_texts(data: Any, column: Any = "text") -> Texts:
     return Texts(list(map(_plain, values)), False)
 
 
-def require_inputs(inputs: Sequence[Any]) -> None:
-    """Raise UsageError where there is nothing to look at."""
+def looked_at(inputs: Sequence[T]) -> list[T]:
+    """Return the inputs that the lens looks at: of many the first. Raises UsageError if there are none."""
     if not inputs:
         raise UsageError("there is nothing to look at: give a text, a recording or a series")
+    return list(inputs[:MAX_LOOKED])
 
 
 def check_text(text: Any, argument: str) -> str:

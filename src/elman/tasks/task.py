@@ -228,7 +228,8 @@ class Task(ABC):
         """Return what `elman.lens` looks at: the network, and `data` as it reads them.
 
         Args:
-            data: as for `predict`; several inputs are several sequences of one batch.
+            data: as for `predict`; several inputs are several sequences of one batch,
+                of more than 32 the first.
 
         Raises UsageError or DataError as `predict` does, and UsageError for nothing at all.
         """

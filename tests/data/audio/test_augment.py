@@ -11,6 +11,8 @@ from elman.data.audio.augment import (
     SPEEDS,
     add_noise,
     add_noise_frames,
+    bend,
+    blur,
     change_speed,
     mask,
     noise_frames,
@@ -102,6 +104,25 @@ def test_stretching_keeps_the_ends() -> None:
     assert stretch(ramp, 1.0) is ramp
     assert len(stretch(ramp[:0], 1.1)) == 0
     assert len(stretch(ramp[:1], 9.0)) == 1
+
+
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 99))
+def test_bending_keeps_ends_and_order(rows: int, parts: int, seed: int) -> None:
+    ramp = torch.arange(float(rows))[:, None].expand(rows, 2)
+    bent = bend(ramp, parts, 2.0, generator(seed))
+    assert bent.shape == ramp.shape and torch.equal(bent, bend(ramp, parts, 2.0, generator(seed)))
+    assert bent[0, 0] == 0 and float(bent[-1, 1]) == pytest.approx(rows - 1, abs=1e-4)
+    steps = bent[1:, 0] - bent[:-1, 0]
+    assert (steps >= -1e-5).all() and (steps <= 4.001).all()  # 2 times as long as others are short
+    torch.testing.assert_close(bend(ramp, parts, 1.0, generator(seed)), ramp, atol=1e-4, rtol=0)
+
+
+def test_blurring_spreads_power_to_both_sides() -> None:
+    features = torch.tensor([[1.0, 0.01, 4.0, 0.01, 1.0]]).log()
+    wanted = torch.tensor([[0.75 + 0.25 * 0.505, 0.005 + 0.25 * 5, 2 + 0.25 * 0.02, 0.005 + 1.25]])
+    torch.testing.assert_close(blur(features, 0.5).exp()[:, 1:4], wanted[:, 1:])
+    torch.testing.assert_close(blur(features, 0.0), features)
+    assert blur(torch.randn(3, 1), 0.7).isfinite().all()
 
 
 def test_noise_frames_are_those_of_noise_from_white_to_brown() -> None:

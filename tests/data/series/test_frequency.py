@@ -123,3 +123,19 @@ def test_calendar_repeats_with_its_cycle_and_tells_its_steps_apart() -> None:
     years = calendar(np.array(["2019-07-01", "2020-07-01"], "datetime64[us]"), ["year"])
     np.testing.assert_allclose(years[0], years[1], atol=0.05)
     assert calendar(stamps("D", 3), []).shape == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("6h", ("hours", 6)),
+        ("30min", ("minutes", 30)),
+        ("1bd", ("business days", 1)),
+        ("1q", ("quarters", 1)),
+        ("2w", ("weeks", 2)),
+        ("1mo:1,15", ("steps", 1)),
+        ("3", ("steps", 1)),
+    ],
+)
+def test_what_a_step_is_called(text: str, words: tuple[str, int]) -> None:
+    assert Frequency.parse(text).in_words() == words

@@ -1,5 +1,7 @@
 """What the lens sees of a chatbot: the log-probability of its reply, given the conversation."""
 
+from pathlib import Path
+
 import pytest
 
 from elman import Chatbot, DataError, lens
@@ -35,3 +37,11 @@ def test_several_turns(model: Chatbot) -> None:
 def test_nothing_to_reply_to(model: Chatbot) -> None:
     with pytest.raises(DataError):
         model.view("")
+
+
+def test_a_saved_conversation(model: Chatbot, tmp_path: Path) -> None:
+    stream = model.stream()
+    stream.push("Hi, I am Ada.")
+    stream.result()
+    stream.save(tmp_path / "talk.jsonl")
+    assert model.view(tmp_path / "talk.jsonl").answers == (model.predict("Hi, I am Ada."),)

@@ -40,3 +40,13 @@ def test_a_long_text_is_cut(model: Classifier) -> None:
     view = model.view("good " * 700)
     assert len(view.labels_of("")[0]) == 512
     assert any("only the first 511 words" in note for note in view.notes)
+
+
+def test_what_order_is_worth(model: Classifier) -> None:
+    rows = [{"text": text, "label": model.predict(text)} for text in (*TEXTS, "it was a bad film")]
+    score, texts = model.order_scores(rows)
+    assert texts[0] == TEXTS[0].split()
+    network, baseline = score(texts)
+    assert 0 <= network <= 1 and 0 <= baseline <= 1
+    found = lens.order(model, rows, within=(1, 0))
+    assert found[0].score == network and found[0].baseline == baseline

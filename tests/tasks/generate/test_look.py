@@ -1,5 +1,7 @@
 """What the lens sees of a language model: the log-probability of the likeliest next token."""
 
+from pathlib import Path
+
 import pytest
 
 from elman import LanguageModel, UsageError, lens
@@ -28,3 +30,8 @@ def test_texts_of_a_batch_are_equally_long(model: LanguageModel) -> None:
 def test_nothing_to_look_at(model: LanguageModel) -> None:
     with pytest.raises(UsageError, match="nothing to look at"):
         model.view([])
+
+
+def test_what_order_is_worth(words: LanguageModel, text: Path) -> None:
+    rows = lens.order(words, text, within=(1, 0))
+    assert rows[0].score > rows[1].score and rows[0].baseline is None

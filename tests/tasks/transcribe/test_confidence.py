@@ -21,6 +21,11 @@ def test_few_words_that_are_all_right_are_not_quite_certain() -> None:
     assert Confidence().of(0.7) == pytest.approx(0.7)
 
 
+def test_the_steepest_ones_are_no_overflow() -> None:
+    steep = Confidence(100.0, -100.0)
+    assert 0 <= steep.of(0.0) < 1e-100 and steep.of(1.0) == 1.0
+
+
 @pytest.mark.parametrize("value", [{}, {"slope": -1.0, "offset": 0.0}, {"slope": 1.0, "offset": 1e9}, []])
 def test_weights_out_of_range_are_refused(value: object) -> None:
     with pytest.raises(ValueError):

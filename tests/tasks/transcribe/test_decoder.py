@@ -58,6 +58,17 @@ def test_a_closed_list_of_phrases_is_all_that_comes_out() -> None:
     assert text(closed, spelled("stop call me")) == "stop call me"
 
 
+def test_a_phrase_that_was_not_said_is_unsure() -> None:
+    def least(decoder: Decoder, said: Tensor) -> float:
+        return min(token.confidence for token in decoder.tokens(said))
+
+    closed = PLAIN.with_options(phrases=["stop", "call me"])
+    assert least(closed, spelled("call me")) > 0.99 > 0.01 > least(closed, spelled("call mum"))
+    words = Decoder(Alphabet.of(["stop", "now"], "word"), LEXICON).of_phrases(["stop", "now"])
+    said = torch.tensor([[0.9, 0.05, 0.05], [0.4, 0.6, 0.0], [0.4, 0.6, 0.0], [0.9, 0.1, 0.0]]).log()
+    assert not words.searches and 0.6 < least(words, said) < 0.9  # twice likelier than not
+
+
 def test_expected_words_are_preferred() -> None:
     unsure = spelled("call mus", {7: "m"})
     assert text(PLAIN.with_options(hot_words=["mum"]), unsure) == "call mum"

@@ -56,6 +56,23 @@ def test_labels_of_a_flat_start_last_equally_long() -> None:
     assert flat_loss(log_probs, [6], [[3]], silent=4).isfinite()  # of a very short recording
 
 
+def test_speech_of_which_nothing_is_to_be_written_counts() -> None:
+    log_probs = torch.randn(6, 2, 4).log_softmax(-1)
+    silent = -log_probs[:4, 0, 0].sum()
+    lengths = torch.tensor([4, 6])
+    torch.testing.assert_close(ctc(log_probs[:, :1], lengths[:1], [[]]), silent)
+    torch.testing.assert_close(
+        ctc(log_probs, lengths, [[], [2]]), silent + ctc(log_probs[:, 1:], lengths[1:], [[2]])
+    )
+    empty = problem()
+    empty.train = Utterances(empty.train.features, [[]] * len(empty.train), empty.train.texts)
+    empty.others = len(empty.train) - 3
+    rows = [row for batch in empty.batches(0, 0, 1) for group in batch for row in group.rows]
+    assert sorted(rows) == [0, 1, 2]  # of a flat start
+    loss, count, _ = empty.loss(small(), empty.batches(9, 0, 1)[0], None)
+    assert loss.isfinite() and count == 1
+
+
 def test_each_recording_once_in_every_epoch_and_joined_later() -> None:
     joined = problem(joined=4)
     for epoch in range(10):

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from elman.data.audio.features import FilterBank
@@ -169,3 +170,26 @@ def stretch(features: Tensor, factor: float) -> Tensor:
     before = places.long()
     after = (before + 1).clamp_max(len(features) - 1)
     return torch.lerp(features[before], features[after], (places - before)[:, None])
+
+
+def bend(features: Tensor, parts: int, most: float, generator: torch.Generator) -> Tensor:
+    """Return the rows of features (rows, columns) resampled unevenly to as many: each of so many equal parts
+    becomes up to `most` times as long or as short, for its share of the whole. Of frames, sounds last longer
+    or shorter; of filters, resonances move, each on its own."""
+    rows = len(features)
+    sizes = most ** (2 * torch.rand(parts, generator=generator) - 1)
+    ends = torch.cat([torch.zeros(1), sizes.cumsum(0)]) * ((rows - 1) / float(sizes.sum()))
+    places = torch.linspace(0, parts, rows)
+    part = places.long().clamp_max(parts - 1)
+    places = torch.lerp(ends[part], ends[part + 1], places - part).clamp(0, rows - 1)
+    before = places.long()
+    after = (before + 1).clamp_max(rows - 1)
+    return torch.lerp(features[before], features[after], (places - before)[:, None])
+
+
+def blur(features: Tensor, share: float) -> Tensor:
+    """Return log-mel features (frames, bins) of which a `share` of each filter's power comes from its two
+    neighbours: wider resonances."""
+    power = features.exp()
+    around = F.pad(power[None], (1, 1), mode="replicate")[0]
+    return ((1 - share) * power + share / 2 * (around[:, :-2] + around[:, 2:])).log()

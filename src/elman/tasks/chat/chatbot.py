@@ -13,7 +13,7 @@ from torch import Tensor
 
 from elman import artifact
 from elman.data.table.formats import input_lines
-from elman.data.text.conversations import read_conversations
+from elman.data.text.conversations import Turn, read_conversations
 from elman.errors import DataError, UsageError, counted
 from elman.lens.view import View
 from elman.settings import is_number
@@ -184,13 +184,16 @@ class Chatbot(Task):
         """Return what `elman.lens` looks at: the network, as it reads a conversation and the reply to it.
 
         Args:
-            data: one text, a message, or a list of messages.
+            data: one text, a message, a list of messages, or a `pathlib.Path` of conversations, of which the
+                first counts up to its last question.
 
         Raises UsageError or DataError as `predict` does.
         """
         messages = [data] if _is_message(data) else data
         if isinstance(data, str):
             messages = [{"role": "user", "content": data}]
+        if isinstance(data, Path):
+            messages = _asked(read_conversations(str(data)).all[0])
         stream = self.stream()
         stream.tell(messages)
         reply = stream.candidates()[0]
@@ -297,3 +300,9 @@ class Chatbot(Task):
 def _is_message(data: Any) -> bool:
     """Return whether a dict is a message rather than a row or the columns of a table."""
     return isinstance(data, dict) and not is_table(data) and not {"role", "content"}.isdisjoint(data)
+
+
+def _asked(turns: Sequence[Turn]) -> list[dict[str, str]]:
+    """Return a conversation up to its last question, as messages."""
+    last = max((k for k, turn in enumerate(turns) if turn.role == "user"), default=-1)
+    return [{"role": turn.role, "content": turn.text} for turn in turns[: last + 1]]

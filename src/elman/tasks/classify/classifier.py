@@ -35,7 +35,7 @@ from elman.tasks.classify.stream import ClassifierStream
 from elman.tasks.classify.train import Trained, train
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import overlap_note
-from elman.tasks.inputs import read_texts, require_inputs
+from elman.tasks.inputs import looked_at, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Parts, Task, network_phrase
 from elman.typed import typed
@@ -290,12 +290,19 @@ class Classifier(Task):
 
     @entry
     def view(self, data: Any) -> View:
-        texts, _ = read_texts(data, self.columns[0])
-        require_inputs(texts)
+        texts = looked_at(read_texts(data, self.columns[0]).texts)
         probabilities = shares(self._answers(texts)[0])
         answers = [f"{self.labels.answer(row)} ({max(row):.0%})" for row in probabilities.tolist()]
         rows = probabilities.argmax(1).tolist()
         return look.view(self.network, self.blend, self.tokenizer, texts, rows, answers)
+
+    @entry
+    def order_scores(self, data: Any, *, header: bool = True) -> Any:
+        """Return what `elman.lens.order` takes: a function from texts as lists of words to the accuracies of
+        the network and of the baseline, and the texts of `data`, which are as for `evaluate`. Where a text may
+        have several labels, each answer to each label counts."""
+        examples = read_examples(read_table(data, header=header), *self.columns, self.labels)
+        return look.order_scores(self.network, self.baseline, self.tokenizer, examples)
 
     @entry
     def stream(self) -> ClassifierStream:

@@ -9,11 +9,15 @@ from torch import Tensor
 from elman.data.batches import pad
 from elman.data.text.tokenizers import Tokenizer
 from elman.lens.view import View
+from elman.tasks.classify.baseline import BagOfWords
 from elman.tasks.classify.blend import Blend
-from elman.tasks.classify.examples import encode
+from elman.tasks.classify.examples import Examples, encode
+from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.network import CHUNK_STEPS, Ensemble
+from elman.tasks.classify.problem import class_log_probabilities
 
 START: Final = "▷"  # the token before the first word
+MAX_SCORED: Final = 1000  # texts that are shuffled
 MAX_STEPS: Final = CHUNK_STEPS  # read in one pass
 
 
@@ -65,3 +69,25 @@ def _notes(network: Ensemble, blend: Blend | None, labels: Sequence[Sequence[str
     if any(len(one) == MAX_STEPS for one in labels):
         notes.append(f"only the first {MAX_STEPS - 1} words of each text are shown")
     return tuple(notes)
+
+
+def order_scores(
+    network: Ensemble, baseline: LinearModel | BagOfWords, tokenizer: Tokenizer, examples: Examples
+) -> tuple[Callable[[list[list[str]]], tuple[float, float]], list[list[str]]]:
+    """Return what scores shuffled texts, and the words of the texts: the accuracy of the network and that of
+    the baseline."""
+    labels = examples.labels[:MAX_SCORED]
+
+    def score(texts: list[list[str]]) -> tuple[float, float]:
+        joined = [" ".join(words) for words in texts]
+        ids = [encode(tokenizer, text) for text in joined]
+        plain = (
+            class_log_probabilities(baseline, ids)
+            if isinstance(baseline, BagOfWords)
+            else baseline.log_probabilities(joined)
+        )
+        each = class_log_probabilities(network, ids), plain
+        recurrent, linear = (float((one.argmax(-1) == labels).double().mean()) for one in each)
+        return recurrent, linear
+
+    return score, [text.split() for text in examples.texts[:MAX_SCORED]]

@@ -44,7 +44,7 @@ from elman.tasks.forecast.seasonal import smoothed_steps
 from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, Settings
 from elman.tasks.forecast.stream import ForecastStream, start_series
 from elman.tasks.forecast.train import Trained, train
-from elman.tasks.inputs import check_count, require_inputs
+from elman.tasks.inputs import check_count, looked_at
 from elman.tasks.settings import renamed, split_choices
 from elman.tasks.task import Card, Parts, Task, bare_name, network_phrase
 from elman.training.plan import Plan
@@ -226,7 +226,7 @@ class Forecaster(Task):
     @entry
     def view(self, data: Any = None) -> View:
         panel = self._panel(data, None, True)
-        require_inputs(panel.series)
+        panel = replace(panel, series=tuple(looked_at(panel.series)))
         check_future(panel, self.horizon)
         return look.view(self.predictor, panel)
 

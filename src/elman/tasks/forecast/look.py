@@ -16,7 +16,6 @@ from elman.tasks.forecast.history import ends, tail
 from elman.tasks.forecast.network import DirectNet, RecursiveNet
 from elman.tasks.forecast.predictor import Predictor, make_store
 
-MAX_SERIES: Final = 32
 UNITS: Final = {
     "s": "seconds", "min": "minutes", "h": "hours", "d": "days", "bd": "business days", "w": "weeks",
     "mo": "months", "q": "quarters", "y": "years",
@@ -41,8 +40,7 @@ class Ahead(nn.Module):
 
 
 def view(predictor: Predictor, panel: Panel) -> View:
-    """Return the view of the first series of a panel and of the forecast that continues each."""
-    panel = replace(panel, series=panel.series[:MAX_SERIES])
+    """Return the view of the series of a panel and of the forecast that continues each."""
     network, cutoffs = predictor.network, ends(panel)
     windows = make_store(network, predictor.features, panel).cut(cutoffs)
     context, horizon, middle = network.shape.context, network.shape.horizon, network.levels.index(0.5)

@@ -29,7 +29,7 @@ from elman.tasks.generate.scores import LanguageEvaluation, evaluate
 from elman.tasks.generate.settings import Settings
 from elman.tasks.generate.stream import LanguageStream
 from elman.tasks.generate.train import train
-from elman.tasks.inputs import check_count, check_text, read_texts, require_inputs
+from elman.tasks.inputs import check_count, check_text, looked_at, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.typed import typed
@@ -191,10 +191,16 @@ class LanguageModel(Task):
 
     @entry
     def view(self, data: Any) -> View:
-        texts, _ = read_texts(data, self.source.get("column", "text"))
-        require_inputs(texts)
+        texts = looked_at(read_texts(data, self.source.get("column", "text")).texts)
         likeliest = [", ".join(f"{word} ({p:.0%})" for word, p in words) for words in self.predict(texts, 3)]
         return look.view(self.network, self.vocabulary, texts, likeliest)
+
+    @entry
+    def order_scores(self, data: Any) -> Any:
+        """Return what `elman.lens.order` takes: a function from contexts of 32 tokens to the mean
+        log-probability of the token after each, and the contexts of a text, which is as for `evaluate`."""
+        ids, _, _ = read_ids(data, self.vocabulary, text=self.source.get("column"))
+        return look.order_scores(self.network, ids.tolist())
 
     @entry
     def stream(self, adapt: bool = False, saved: str | Path | None = None) -> LanguageStream:

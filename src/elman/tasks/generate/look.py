@@ -1,6 +1,6 @@
 """What the lens sees of a language model: the network, as it reads texts and predicts what follows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
@@ -10,6 +10,8 @@ from elman.data.text.vocabulary import AnyVocabulary
 from elman.lens.view import View
 from elman.tasks.generate.network import LanguageNet
 
+CONTEXT: Final = 32  # tokens that are shuffled, before one that is predicted
+MAX_SCORED, BATCH = 1000, 100
 MAX_STEPS: Final = 512  # the last of each text
 SHOWN: Final = str.maketrans({" ": "·", "\n": "⏎", "\t": "⇥"})
 DOCUMENT: Final = "▷"  # the end of a document, which precedes the first token
@@ -47,3 +49,24 @@ def view(
         notes=(f"only the last {steps} tokens of each text are shown",) if cut else (),
         cut=lambda count: (batch[:count],),
     )
+
+
+def order_scores(
+    network: LanguageNet, ids: Sequence[int]
+) -> tuple[Callable[[list[list[int]]], tuple[float, None]], list[list[int]]]:
+    """Return what scores shuffled contexts, and contexts of a text: the mean log-probability of the token
+    after each."""
+    starts = range(0, len(ids) - CONTEXT, CONTEXT)[:MAX_SCORED]
+    contexts = [list(ids[start : start + CONTEXT]) for start in starts]
+    following = torch.tensor([ids[start + CONTEXT] for start in starts])
+
+    def score(each: list[list[int]]) -> tuple[float, None]:
+        total = 0.0
+        with torch.no_grad():
+            for start in range(0, len(each), BATCH):
+                batch = torch.tensor(each[start : start + BATCH]).T
+                log_probs = network.log_probs(network(batch)[0][-1])
+                total += float(log_probs.gather(1, following[start : start + BATCH, None]).sum())
+        return total / max(len(each), 1), None
+
+    return score, contexts

@@ -114,9 +114,10 @@ def warped_distances(features: Tensor, templates: Tensor, lengths: Tensor) -> ND
     inside = torch.arange(longest) < lengths.unsqueeze(1)  # in the order of the templates' frames
     before = np.full((count, longest + 1), np.inf)
     before[:, 0] = 0.0
+    templates = templates.double()
     for frame in features.double():
         distances = torch.full((count, longest), torch.inf, dtype=torch.float64)
-        distances[inside] = (templates.double() - frame).square().sum(1).sqrt()
+        distances[inside] = (templates - frame).square().sum(1).sqrt()
         cost = distances.numpy()
         # from above (+1) and diagonally (+2); then along the row, a sum that a running minimum gives
         best = np.minimum(before[:, 1:] + cost, before[:, :-1] + 2 * cost)

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from elman.typed import typed
 
 EDGE: Final = 1e-4  # the raw confidence lies between this and 1 less this
+CLOSED_EDGE: Final = 1e-15  # where phrases are all that can be said: the surest false alarms still differ
 LIMIT: Final = 100.0
+MAX_LOGIT: Final = 700.0  # whose exponential is finite
 
 
 class ConfidenceFile(TypedDict):
@@ -27,17 +29,19 @@ class Confidence:
     slope: float = 1.0
     offset: float = 0.0
 
-    def of(self, raw: float) -> float:
-        """Return the probability of a word whose least likely label has the probability `raw`."""
-        raw = min(max(raw, EDGE), 1 - EDGE)
-        return 1 / (1 + math.exp(-self.slope * math.log(raw / (1 - raw)) - self.offset))
+    def of(self, raw: float, edge: float = EDGE) -> float:
+        """Return the probability of a word whose least likely label has the probability `raw`, which is taken
+        to lie between `edge` and 1 - `edge`."""
+        raw = min(max(raw, edge), 1 - edge)
+        logit = self.slope * math.log(raw / (1 - raw)) + self.offset
+        return 1 / (1 + math.exp(min(-logit, MAX_LOGIT)))
 
     @classmethod
-    def fit(cls, raw: Sequence[float], right: Sequence[bool]) -> "Confidence":
+    def fit(cls, raw: Sequence[float], right: Sequence[bool], edge: float = EDGE) -> "Confidence":
         """Fit on words: the confidence of each one's least likely label, and whether it was right."""
         if not right:
             return cls()
-        logits = torch.tensor(raw, dtype=torch.float64).clamp(EDGE, 1 - EDGE).logit()
+        logits = torch.tensor(raw, dtype=torch.float64).clamp(edge, 1 - edge).logit()
         count = sum(right)
         # Platt's targets: as if one more word of each kind had been seen
         targets = torch.where(

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from elman.decode.ctc import GreedyStream, Token
 from elman.decode.ctc_beam import BeamStream
+from elman.decode.ctc_odds import OddsStream
 from elman.decode.hot_words import HotWords
 from elman.decode.lexicon import Phrases, Words
 from elman.decode.scorers import History, Scorer, Weighted
 from elman.errors import UsageError
 from elman.settings import is_number
 from elman.tasks.generate.baseline import NGram
+from elman.tasks.transcribe.confidence import CLOSED_EDGE, EDGE
 from elman.tasks.transcribe.fusion import LanguageWords
 from elman.tasks.transcribe.text import BLANK, SPACE, Alphabet, spoken
 from elman.typed import typed
@@ -27,6 +29,10 @@ END: Final = 0  # of a text, in the n-gram; word k of the lexicon is k + 1 there
 MAX_WEIGHT: Final = 100.0
 CERTAINTY: Final = 0.98  # share of the search's probability with which words are committed, live
 DELAY_STEPS: Final = 40  # after which a label is committed at the latest, live
+KEPT_STEPS: Final = 64  # live, to judge labels that are committed
+
+
+Search = GreedyStream | BeamStream | OddsStream
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ class Decoder:
     weights: Weights | None = None
     beam_width: int = 8
     scorers: tuple[Scorer, ...] = ()  # of the caller: phrases and expected words
-    closed: bool = False  # whether the caller's phrases are all that can be said
+    closed: bool = False  # whether phrases are all that can be said
     fused: LanguageWords | None = None  # the caller's language model, in place of the training texts'
     fused_weights: Weights | None = None  # of such a model, where one was given to the training
 
@@ -120,6 +126,11 @@ class Decoder:
     def to_json(self) -> dict[str, Any]:
         file: dict[str, Any] = {"weights": None if self.weights is None else asdict(self.weights)}
         return file if self.fused_weights is None else file | {"fused_weights": asdict(self.fused_weights)}
+
+    @property
+    def edge(self) -> float:
+        """How near to 0 and 1 the confidences of its labels count."""
+        return CLOSED_EDGE if self.closed else EDGE
 
     @property
     def searches(self) -> bool:
@@ -155,16 +166,28 @@ class Decoder:
             scorers.append(HotWords(sequences, labels, boost=boost, separator=separator))
         return replace(self, scorers=tuple(scorers), closed=phrases is not None)
 
+    def of_phrases(self, phrases: Sequence[str]) -> "Decoder":
+        """Return the decoder of the phrases that a model was trained for. If each is one label, all that the
+        network can write is phrases, and no search is needed."""
+        single = all(len(self.alphabet.encode(phrase) or ()) == 1 for phrase in phrases)
+        return replace(self, closed=True) if single else self.with_options(phrases)
+
     def _fused(self, model: Any, weight: float | None) -> "Decoder":
         weights = self.fused_weights or self.weights or FUSED
         if weight is not None:
             if not is_number(weight) or not 0 <= weight <= MAX_WEIGHT:
                 raise UsageError(f"language_weight must be a number from 0 to {MAX_WEIGHT:g}, not {weight!r}")
             weights = Weights(weight, weights.bonus)
-        return replace(self, fused=LanguageWords.of(model, self.alphabet), weights=weights)
+        fused = LanguageWords.of(model, self.alphabet)
+        return replace(self, fused=fused, weights=weights, scorers=(), closed=False)
 
-    def start(self, live: bool) -> "GreedyStream | BeamStream":
-        """Start a stream of log-probabilities; live, labels are committed before the end."""
+    def start(self, live: bool) -> Search:
+        """Start a stream of log-probabilities; live, labels are committed before the end. Where phrases are
+        all that can be said, labels are as sure as that they were said at all."""
+        search = self._search(live)
+        return OddsStream(search, KEPT_STEPS if live else None) if self.closed else search
+
+    def _search(self, live: bool) -> GreedyStream | BeamStream:
         if not self.searches:
             return GreedyStream(blank=BLANK)
         scorers = list(self.scorers)
@@ -210,6 +233,6 @@ class Decoder:
         return sequences
 
 
-def ended(stream: GreedyStream | BeamStream) -> list[Token]:
+def ended(stream: Search) -> list[Token]:
     """End an utterance and return the rest of its tokens."""
-    return stream.finish() if isinstance(stream, GreedyStream) else stream.finish()[0].tokens
+    return stream.finish()[0].tokens if isinstance(stream, BeamStream) else stream.finish()

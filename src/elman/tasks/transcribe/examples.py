@@ -60,6 +60,15 @@ class Utterances:
         return Utterances(features, ids, [self.texts[row] for row in rows])
 
 
+def together(*parts: Utterances) -> Utterances:
+    """Return the recordings of all parts."""
+    return Utterances(
+        [one for part in parts for one in part.features],
+        [one for part in parts for one in part.ids],
+        [one for part in parts for one in part.texts],
+    )
+
+
 def pad_features(each: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return features padded with zeros (frames, recordings, features), and the frames of each."""
     lengths = torch.tensor([len(one) for one in each])

@@ -54,6 +54,7 @@ class SpeechProblem:
     joined: int = 1
     augment: bool = True
     durations: Sequence[int] | None = None  # see `flat_loss`
+    others: int = 0  # recordings at the end of `train` that hold more than their labels: after the flat start
     score: str = "errors"
     maximize: bool = False
 
@@ -83,7 +84,7 @@ class SpeechProblem:
         pause = round(PAUSE_FRAMES * grown) if self.joined > 1 else 0
         flat = max(1 - epoch / (PLAIN * self.plan.epochs), 0.0)
         rng = np.random.default_rng([self.plan.seed, epoch, 1])
-        rows = rng.permutation(len(self.train)).tolist()
+        rows = rng.permutation(len(self.train) - (self.others if flat else 0)).tolist()
         groups = []
         while rows:
             count = 1 if most == 1 or rng.random() < 0.5 else int(rng.integers(2, most + 1))
@@ -108,7 +109,7 @@ class SpeechProblem:
             loss = loss + flat * flat_loss(
                 log_probs, steps.tolist(), ids, EDGE_FRAMES // stride, self.durations
             )
-        return loss, float(sum(map(len, ids))), None
+        return loss, float(max(sum(map(len, ids)), 1)), None
 
     def normalised(self, features: Tensor) -> Tensor:
         return self.normaliser(with_edges(features, self.features))

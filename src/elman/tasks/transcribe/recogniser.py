@@ -75,7 +75,8 @@ def as_word(
     """Return the word that labels spell."""
     text = decoder.alphabet.decode([token.token for token in tokens])
     begin, end = (round(max(start + at * step, 0.0), 3) for at in (tokens[0].start, tokens[-1].end))
-    return Word(text, begin, end, confidence.of(min(token.confidence for token in tokens)))
+    least = min(token.confidence for token in tokens)
+    return Word(text, begin, end, confidence.of(least, decoder.edge))
 
 
 def voiced(words: Sequence[Word], voice: VoiceActivity) -> list[Word]:

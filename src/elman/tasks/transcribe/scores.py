@@ -73,6 +73,9 @@ class SpeechEvaluation(Evaluation):
         "exact": Metric("recordings all right", ".2%"),
         "calibration_error": Metric("calibration error", ".4f"),
         "real_time_factor": Metric("real-time factor", ".4f"),
+        # of a model that was trained for phrases
+        "false_alarms": Metric("false alarms an hour", ".1f"),
+        "missed": Metric("missed at 1 false alarm", ".2%"),
     }
 
     def metrics(self) -> dict[str, Metric]:

@@ -35,6 +35,9 @@ MIN_EPOCHS, MAX_EPOCHS = 15, 300
 
 @dataclass(frozen=True)
 class Arguments:
+    phrases: Any = argument(None, "File of phrases, one a line, to learn from synthesised speech alone")
+    adapt: Any = argument(None, "Recordings of these phrases by people, a few, to add")
+    language: str | None = argument(None, "Language of the voices, such as en, en-us or de", auto="en")
     audio: str | None = argument(None, "Column of the recordings", auto="found by its name")
     text: str | None = argument(None, "Column of what is said", auto="found by its name")
     pattern: str | None = argument(None, "Names of files in a folder, such as {label}_{speaker}_{n}.wav")
@@ -51,6 +54,8 @@ class Settings(TaskSettings):
     HELP: ClassVar = """Speech to text: commands, dictation, keywords.
 
     Example: elman train transcribe recordings.csv --live --save runs/dictation
+
+    Example: elman train transcribe --phrases commands.txt --live --save runs/commands
 
     Example: elman train transcribe digits --pattern "{label}_{speaker}_{n}.wav" --save runs/digits
     """

@@ -22,7 +22,7 @@ from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import FUSED, Decoder, Lexicon, Weights
-from elman.tasks.transcribe.examples import EDGE_FRAMES, Utterances
+from elman.tasks.transcribe.examples import EDGE_FRAMES, Utterances, together
 from elman.tasks.transcribe.features import Features, features_of, with_edges
 from elman.tasks.transcribe.fusion import LanguageWords
 from elman.tasks.transcribe.network import TranscriberNet
@@ -30,7 +30,7 @@ from elman.tasks.transcribe.problem import SpeechProblem
 from elman.tasks.transcribe.recogniser import log_probabilities, words_of
 from elman.tasks.transcribe.scores import SpeechEvaluation, all_right, edits
 from elman.tasks.transcribe.settings import FRAME_MS, MAX_STRIDE, RATES, STRIDES, Facts, Settings, defaults
-from elman.tasks.transcribe.text import Alphabet, fitting, spoken
+from elman.tasks.transcribe.text import Alphabet, Word, fitting, spoken
 from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Run
 from elman.training.progress import watch
@@ -46,6 +46,8 @@ MAX_TRIED: Final = 200  # recordings on which the n-gram is tried
 MAX_TRIED_FUSED: Final = 50  # likewise, a language model, which takes longer
 WEIGHTS: Final = (0.0, 0.4, 0.8, 1.2)  # of the language model, tried on held-out recordings
 BONUSES: Final = (0.0, 1.5, 3.0)
+MAX_OTHERS: Final = 100  # recordings of other speech on which the best network is chosen
+NONE: Final = Utterances([], [], [])
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,9 @@ class Corpus:
     held_out: Utterances
     alphabet: Alphabet
     source: dict[str, Any]
+    # other speech: for the training, where words of phrases are written, and held out, where none is said
+    others: tuple[Utterances, Utterances] = (NONE, NONE)
+    phrases: tuple[str, ...] = ()  # all that is to be recognised; none: anything
 
     def defaults(self, choices: Mapping[str, Any]) -> dict[str, Any]:
         lengths = sorted(map(len, self.train.features))
@@ -91,6 +96,7 @@ class Trained:
     validation: SpeechEvaluation
     failure: TrainingError | None
     run: Run
+    false: list[list[Word]]  # heard in the held-out recordings of other speech
 
 
 def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mapping[str, Any]) -> Corpus:
@@ -107,10 +113,7 @@ def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mappi
     alphabet = Alphabet.of([texts[row] for row in train], choices.get("unit"))
     learned = utterances([features[row] for row in train], [texts[row] for row in train], alphabet)
     if valid is not None:
-        others, other_features = features_of(settings).load(valid)
-        other_texts = [spoken(text) for text in others.texts]
-        require_texts(other_texts, others)
-        checked = utterances(other_features, other_texts, alphabet)
+        checked = to_check(valid, features_of(settings), alphabet)
     else:
         checked = utterances([features[row] for row in held_out], [texts[row] for row in held_out], alphabet)
     source = {"source": used.name, "rows": len(used), "fingerprint": used.fingerprint}
@@ -128,6 +131,14 @@ def of_input(settings: Settings, recordings: Recordings, choices: Mapping[str, A
     if "frame_ms" in choices:
         raise UsageError("frame_ms is of ready frames; frames of sound are 10 ms apart: leave it out")
     return replace(settings, rate=settings.rate if "rate" in choices else usual_rate(recordings))
+
+
+def to_check(valid: Recordings, of: Features, alphabet: Alphabet) -> Utterances:
+    """Return recordings on which the best network is to be chosen."""
+    used, features = of.load(valid)
+    texts = [spoken(text) for text in used.texts]
+    require_texts(texts, used)
+    return utterances(features, texts, alphabet)
 
 
 def usual_rate(recordings: Recordings) -> int:
@@ -184,15 +195,19 @@ def train(
     end, the weights of a `language` model are chosen."""
     normaliser = Normaliser.fit(corpus.train.features)
     features = features_of(corpus.settings, normaliser.deviation)
+    others, others_held_out = corpus.others
+    others_held_out = others_held_out.take(sample_rows(len(others_held_out), MAX_OTHERS, "recording")[0])
 
     def trial(size: Mapping[str, Any]) -> Trial:
         own = dict(choices) | dict(size)
         settings, plan = split_choices(own, Settings, corpus.defaults(own))
         torch.manual_seed(plan.seed)
         network = TranscriberNet(settings, settings.bins, len(corpus.alphabet))
+        training, held_out = together(corpus.train, others), together(corpus.held_out, others_held_out)
         problem = SpeechProblem(
-            *(corpus.train, corpus.held_out, normaliser, plan, features, settings.joined, settings.augment),
+            *(training, held_out, normaliser, plan, features, settings.joined, settings.augment),
             durations=corpus.alphabet.durations,
+            others=len(others),
         )
         return Trial(network, problem, plan, settings)
 
@@ -216,10 +231,12 @@ def train(
     if outcome.signal is not None:
         some, note = sample_rows(len(corpus.held_out), INTERRUPTED_RECORDINGS, "recording")
         corpus, notes = replace(corpus, held_out=corpus.held_out.take(some)), notes + note
-    decoder, confidence, baseline, scores = scored(
+    decoder, confidence, baseline, scores, false = scored(
         corpus, network, settings, normaliser, features, notes, language
     )
-    return Trained(network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run)
+    return Trained(
+        network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run, false
+    )
 
 
 def scored(
@@ -230,14 +247,15 @@ def scored(
     features: Features,
     notes: tuple[str, ...],
     language: LanguageWords | None = None,
-) -> tuple[Decoder, Confidence, Templates, SpeechEvaluation]:
-    """Return how words are found and how sure they are, chosen on the held-out recordings; and the scores."""
+) -> tuple[Decoder, Confidence, Templates, SpeechEvaluation, list[list[Word]]]:
+    """Return how words are found and how sure they are, chosen on the held-out recordings; the scores; and
+    what is heard in other speech."""
     started, truths = monotonic(), corpus.held_out.texts
     held_out = corpus.held_out.features
     log_probs = log_probabilities(network, [normaliser(with_edges(one, features)) for one in held_out])
     computing = monotonic() - started
     plain = Decoder(corpus.alphabet, Lexicon.of(corpus.train.texts), None, settings.beam_width)
-    decoder = best_decoder(plain, log_probs, truths)
+    decoder = plain.of_phrases(corpus.phrases) if corpus.phrases else best_decoder(plain, log_probs, truths)
     if decoder.weights is None:  # the model need not hold what was said in its training
         decoder = replace(decoder, lexicon=Lexicon.of([]))
     if language is not None:
@@ -245,14 +263,21 @@ def scored(
     started, step, start = monotonic(), settings.stride * features.seconds, -EDGE_FRAMES * features.seconds
     answers = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in log_probs]
     computing += monotonic() - started
-    raw = [word.confidence for words in answers for word in words]
-    confidence = Confidence.fit(raw, all_right(answers, truths))
-    answers = [[w._replace(confidence=confidence.of(w.confidence)) for w in words] for words in answers]
+    others = [normaliser(with_edges(one, features)) for one in corpus.others[1].features]
+    other_probs = log_probabilities(network, others)
+    false = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in other_probs]
+    raw = [word.confidence for words in [*answers, *false] for word in words]
+    right = all_right([*answers, *false], [*truths, *[""] * len(false)])
+    confidence = Confidence.fit(raw, right, decoder.edge)
+    answers, false = (
+        [[w._replace(confidence=confidence.of(w.confidence, decoder.edge)) for w in words] for words in each]
+        for each in (answers, false)
+    )
     baseline = Templates.of(corpus.train.texts, corpus.train.features, normaliser)
     plain_texts = [baseline.answer(normaliser(one)) for one in held_out]
     seconds = sum(map(len, held_out)) * features.seconds
     evaluation = SpeechEvaluation.of(answers, truths, {baseline.name: plain_texts}, seconds, computing, notes)
-    return decoder, confidence, baseline, evaluation
+    return decoder, confidence, baseline, evaluation, false
 
 
 def best_decoder(plain: Decoder, log_probs: Sequence[Tensor], truths: Sequence[str]) -> Decoder:

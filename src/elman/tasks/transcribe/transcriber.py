@@ -17,7 +17,7 @@ from elman.data.audio.voice import VoiceActivity
 from elman.errors import UsageError
 from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
-from elman.tasks.inputs import require_inputs
+from elman.tasks.inputs import looked_at
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Parts, Task, network_phrase
 from elman.tasks.transcribe import look
@@ -29,9 +29,11 @@ from elman.tasks.transcribe.features import Features, features_of, with_edges
 from elman.tasks.transcribe.fusion import LanguageWords, language_model_of
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
+from elman.tasks.transcribe.phrases import LANGUAGE, Phrases, phrase_corpus, spotted
 from elman.tasks.transcribe.recogniser import transcribed, voiced
 from elman.tasks.transcribe.scores import SpeechEvaluation
 from elman.tasks.transcribe.settings import Settings
+from elman.tasks.transcribe.spotting import Spotter, Spotting, SpottingStream
 from elman.tasks.transcribe.stream import Endpoint, TranscriberStream
 from elman.tasks.transcribe.text import Alphabet, Word, spoken, text_of
 from elman.tasks.transcribe.train import read_corpus, require_texts, train
@@ -60,6 +62,8 @@ class Transcriber(Task):
         confidence: how likely a word is to be right.
         baseline: recordings to compare with.
         reading: how recordings and their texts were found.
+        spotting: the phrases that it was trained for, and false alarms of them; None: it was trained for any
+            text.
     """
 
     task: ClassVar = "transcribe"
@@ -67,7 +71,7 @@ class Transcriber(Task):
     EVALUATION: ClassVar = SpeechEvaluation
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"audio", "text", "pattern", "skip_bad"}),
-        "predict": frozenset({"rate", "phrases", "hot_words", "vad", "language_model"}),
+        "predict": frozenset({"rate", "phrases", "hot_words", "vad", "language_model", "false_alarms"}),
         "generate": frozenset(),
     }
     SAVED_BESIDE: ClassVar = frozenset({"reading"})
@@ -80,6 +84,7 @@ class Transcriber(Task):
     confidence: Confidence
     baseline: Templates
     reading: Reading
+    spotting: Spotting | None = None
 
     @property
     def alphabet(self) -> Alphabet:
@@ -94,8 +99,11 @@ class Transcriber(Task):
     @training_entry
     def fit(
         cls,
-        data: Any,
+        data: Any = None,
         *,
+        phrases: Any = None,
+        adapt: Any = None,
+        language: str | None = None,
         audio: str | None = None,
         text: str | None = None,
         pattern: str | None = None,
@@ -112,7 +120,11 @@ class Transcriber(Task):
 
         Args:
             data: a folder of recordings with their texts, or a table of them; see
-                `elman.data.audio.recordings.read_recordings`.
+                `elman.data.audio.recordings.read_recordings`. None: phrases are given.
+            phrases: a list of phrases, or a file with one a line, to learn from synthesised speech alone. The
+                model then answers nothing else.
+            adapt: such data as `data`, a few recordings of these phrases by people.
+            language: of the voices that say the phrases, as eSpeak NG names it; None: English.
             audio, text: names of the table's columns, if they can't be told.
             pattern: of the names of a folder's files, which hold the text: "{label}_{speaker}_{n}.wav".
             valid: such data on which to choose the best model; if None, a tenth of the recordings, of other
@@ -127,33 +139,38 @@ class Transcriber(Task):
         started = monotonic()
         if live and settings.setdefault("bidirectional", False):
             raise UsageError("a model that reads speech from both ends can't be live: leave one of them out")
+        require_either(data, phrases, adapt=adapt, language=language, language_model=language_model)
         split_choices(settings, Settings)  # before recordings are read
         if folder is not None:
             artifact.check_destination(folder)
         if language_model is not None:
             language_model = language_model_of(language_model)
-        recordings = read_recordings(data, audio, text, pattern, skip_bad=skip_bad)
-        checked = None
-        if valid is not None:
-            checked = read_recordings(valid, audio, text, in_folder(valid, pattern), skip_bad=skip_bad)
-        corpus = read_corpus(recordings, checked, settings)
-        identity: dict[str, Any] = {"data": recordings.fingerprint}
+        read = partial(read_recordings, audio=audio, text=text, skip_bad=skip_bad)
+        checked = None if valid is None else read(valid, pattern=in_folder(valid, pattern))
+        if phrases is None:
+            corpus = read_corpus(read(data, pattern=pattern), checked, settings)
+        else:
+            own = None if adapt is None else read(adapt, pattern=in_folder(adapt, pattern))
+            corpus = phrase_corpus(Phrases.of(phrases), language or LANGUAGE, own, checked, settings)
+        identity: dict[str, Any] = {"data": corpus.source["fingerprint"]}
         identity["valid"] = None if checked is None else checked.fingerprint
-        language = None if language_model is None else LanguageWords.of(language_model, corpus.alphabet)
+        words = None if language_model is None else LanguageWords.of(language_model, corpus.alphabet)
         trained = train(
-            *(corpus, settings, identity, started, language), folder=folder, resume=resume, progress=progress
+            *(corpus, settings, identity, started, words), folder=folder, resume=resume, progress=progress
         )
+        spotting, validation = spotted(corpus, trained)
         model = cls(
             network=trained.network,
             settings=trained.settings,
             source=corpus.source,
-            validation=trained.validation,
+            validation=validation,
             failure=trained.failure,
             normaliser=trained.normaliser,
             decoder=trained.decoder,
             confidence=trained.confidence,
             baseline=trained.baseline,
             reading={"audio": audio, "text": text, "pattern": pattern},
+            spotting=spotting,
         )
         trained.run.keep(partial(model.save, overwrite=True))
         return model
@@ -228,6 +245,7 @@ class Transcriber(Task):
         vad: bool = False,
         language_model: Any = None,
         language_weight: float | None = None,
+        false_alarms: float | None = None,
     ) -> Any:
         """Return the text of a recording, or the list of texts of several.
 
@@ -238,17 +256,21 @@ class Transcriber(Task):
             rate: samples per second of arrays, and of raw PCM.
             words: whether to return, in place of the text, the list of its words, each a `Word` with its
                 seconds and the probability that it is right.
-            phrases: all that can be said: phrases one after another. None: anything.
+            phrases: all that can be said: phrases one after another. None: those of the training, or else
+                anything.
             hot_words: words and phrases that are expected, which are preferred where they are likely.
             vad: whether to leave out words where Silero's voice activity detection hears no voice.
             language_model: a `LanguageModel` of words, or its folder, in place of the n-gram of the training
                 texts: its words are all that can be said.
             language_weight: how much it counts; None: as much as `fit` chose with one, or else as that
                 n-gram, or else FUSED.
+            false_alarms: to spot the phrases of the training in any speech: how many, an hour, may be heard
+                that were not said. Each phrase is then one `Word`.
 
         Raises DataError for a recording that can't be read, UsageError for anything else.
         """
-        decoder = self.decoder.with_options(phrases, hot_words, language_model, language_weight)
+        decoder = self._search(phrases, hot_words, language_model, language_weight)
+        spotter = self._spotter(false_alarms, phrases, language_model)
         inputs, single = read_inputs(data, self.settings.input)
         answers = list[Any]()
         for source, name in inputs:
@@ -256,8 +278,23 @@ class Transcriber(Task):
             found = self._words(self._features.read(source, rate, name or "", voice), decoder)
             if voice is not None:
                 found = voiced(found, voice)
+            if spotter is not None:
+                found = spotter.push(found, complete=True)
             answers.append(found if words else text_of(found))
         return answers[0] if single else answers
+
+    def _search(self, phrases: Any, hot_words: Any, language_model: Any, language_weight: Any) -> Decoder:
+        options = (phrases, hot_words, language_model, language_weight)
+        if phrases is None and hot_words is not None and self.spotting is not None:
+            options = (self.spotting.phrases, *options[1:])
+        return self.decoder.with_options(*options)
+
+    def _spotter(self, false_alarms: float | None, phrases: Any, language_model: Any) -> Spotter | None:
+        if false_alarms is None:
+            return None
+        if self.spotting is None or phrases is not None or language_model is not None:
+            raise UsageError("false_alarms is for a model that was trained with phrases, and for all of them")
+        return Spotter(self.spotting.phrases, self.spotting.threshold(false_alarms))
 
     def _words(self, features: torch.Tensor, decoder: Decoder) -> list[Word]:
         if not self.settings.bidirectional:  # as it would be live
@@ -267,8 +304,7 @@ class Transcriber(Task):
 
     @entry
     def view(self, data: Any, rate: int | None = None) -> View:
-        inputs, _ = read_inputs(data, self.settings.input)
-        require_inputs(inputs)
+        inputs = looked_at(read_inputs(data, self.settings.input).recordings)
         each = [self._features.read(source, rate, name or "") for source, name in inputs]
         answers = [text_of(self._words(one, self.decoder)) for one in each]
         normalised = [self.normaliser(with_edges(one, self._features)) for one in each]
@@ -285,14 +321,15 @@ class Transcriber(Task):
         vad: bool = False,
         language_model: Any = None,
         language_weight: float | None = None,
-    ) -> TranscriberStream:
+        false_alarms: float | None = None,
+    ) -> TranscriberStream | SpottingStream:
         """Start speech that arrives in pieces, in constant memory. Raises UsageError unless it was trained
         with `live`.
 
         Args:
             rate: samples per second of the pieces; None: those of the model. Frames have none.
-            phrases, hot_words, vad, language_model, language_weight: as for `predict`; with `vad`, a word is
-                certain 0.3 s later.
+            phrases, hot_words, vad, language_model, language_weight, false_alarms: as for `predict`; with
+                `vad`, a word is certain 0.3 s later.
             pause: seconds without speech that end an utterance.
             longest: seconds after which an utterance ends at the next gap.
         """
@@ -301,9 +338,11 @@ class Transcriber(Task):
                 "this transcriber reads recordings from both ends and can't be live: train one with "
                 "live=True, which reads forwards only"
             )
-        decoder = self.decoder.with_options(phrases, hot_words, language_model, language_weight)
+        decoder = self._search(phrases, hot_words, language_model, language_weight)
+        spotter = self._spotter(false_alarms, phrases, language_model)
         voice = self._features.voice(rate, KEPT_SECONDS) if vad else None
-        return self._stream(decoder, rate, Endpoint(pause, longest), voice)
+        stream = self._stream(decoder, rate, Endpoint(pause, longest), voice)
+        return stream if spotter is None else SpottingStream(stream, spotter)
 
     def _stream(
         self, decoder: Decoder, rate: int | None, endpoint: Endpoint, voice: VoiceActivity | None = None
@@ -321,6 +360,7 @@ class Transcriber(Task):
         hot_words: Any = None,
         vad: bool = False,
         language_model: Any = None,
+        false_alarms: float | None = None,
     ) -> Iterator[Transcript]:
         """Return the transcripts of all recordings in `data`, made as they are asked for. Raises
         UsageError if there are no data."""
@@ -330,7 +370,9 @@ class Transcriber(Task):
             language_model = language_model_of(language_model)
 
         def transcript(source: Any, name: str | None) -> Transcript:
-            words = self.predict(source, rate, True, phrases, hot_words, vad, language_model)
+            words = self.predict(
+                source, rate, True, phrases, hot_words, vad, language_model, false_alarms=false_alarms
+            )
             return Transcript(None if single else name, tuple(words))
 
         return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
@@ -350,6 +392,7 @@ class Transcriber(Task):
                 "templates": list(self.baseline.texts),
                 "decoder": self.decoder.to_json(),
                 "confidence": asdict(self.confidence),
+                **({} if self.spotting is None else {"spotting": self.spotting.to_json()}),
             },
             settings={"reading": dict(self.reading)},
         )
@@ -358,6 +401,11 @@ class Transcriber(Task):
     def restore(cls, settings: Settings, parts: Parts) -> dict[str, Any]:
         alphabet = Alphabet.from_json(parts.files["alphabet"])
         lexicon = Lexicon.restore(parts.files["words"], parts.tensor("said", torch.int64, 1))
+        decoder = Decoder.restore(alphabet, lexicon, parts.files["decoder"], settings.beam_width)
+        spotting = None
+        if "spotting" in parts.files:
+            spotting = Spotting.from_json(parts.files["spotting"])
+            decoder = decoder.of_phrases(spotting.phrases)
         normaliser = restored_normaliser(parts, settings.bins)
         if alphabet.unit != settings.unit:
             raise ValueError(f"the alphabet is of {alphabet.unit}s, not of {settings.unit}s")
@@ -366,28 +414,43 @@ class Transcriber(Task):
                 "network", lambda: TranscriberNet(settings, settings.bins, len(alphabet))
             ),
             "normaliser": normaliser,
-            "decoder": Decoder.restore(alphabet, lexicon, parts.files["decoder"], settings.beam_width),
+            "decoder": decoder,
             "confidence": Confidence.from_json(parts.files["confidence"]),
             "baseline": Templates.restore(parts.files["templates"], parts.tensors, settings.bins),
             "reading": typed(Reading, parts.settings["reading"], "reading"),
+            "spotting": spotting,
         }
 
     def card(self) -> Card:
         source, ways = self.source, "both ways" if self.settings.bidirectional else "forwards"
         labels = f"{len(self.alphabet) - 1} {self.alphabet.unit}s"
+        made = "" if self.spotting is None else "synthesised "
         search = "by its likeliest labels"
         ending = "npy" if self.settings.input == "frames" else "wav"
         if self.decoder.weights is not None:
             search = "with a 3-gram of the training texts, which this folder holds"
         return Card(
             title="Transcriber",
-            data=f"{source['rows']} recordings of {source['source']}",
+            data=f"{source['rows']} {made}recordings of {source['source']}",
             network=f"The network, {network_phrase(self.settings)}, reads speech {ways} and writes {labels}, "
             f"found {search}.",
             held_out="held-out recordings",
             baseline=f"the {self.baseline.name}",
             usage=f'model.predict("speech.{ending}")',
         )
+
+
+def require_either(data: Any, phrases: Any, *, adapt: Any, language: str | None, language_model: Any) -> None:
+    """Raise UsageError unless there are either recordings or phrases, and what goes with them."""
+    if data is None and phrases is None:
+        raise UsageError("there is nothing to learn from: give recordings, or phrases")
+    if data is not None and phrases is not None:
+        raise UsageError("phrases are learned from synthesised speech: add recordings of them with adapt")
+    if phrases is not None and language_model is not None:
+        raise UsageError("phrases are all that is answered: leave the language_model out")
+    if phrases is None and (adapt is not None or language is not None):
+        name = "language" if adapt is None else "adapt"
+        raise UsageError(f"{name} is for a training from phrases: give them, too")
 
 
 def in_folder(data: Any, pattern: str | None) -> str | None:

@@ -17,7 +17,7 @@ from elman.data.text.pairs import read_pairs
 from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import few_note, overlap_note
-from elman.tasks.inputs import Texts, check_count, check_text, read_texts, require_inputs
+from elman.tasks.inputs import Texts, check_count, check_text, looked_at, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.tasks.translate import look
@@ -185,9 +185,8 @@ class Translator(Task):
 
     @entry
     def view(self, data: Any) -> View:
-        texts, _ = self._texts(data)
-        require_inputs([text for text in texts if text.strip()])
-        parts = [segments(self.codec, text) for text in texts if text.strip()]
+        texts = looked_at([text for text in self._texts(data).texts if text.strip()])
+        parts = [segments(self.codec, text) for text in texts]
         first = [one[0] for one in parts]
         best = [one[0] for one in self.translate(first)]
         return look.view(self.network, self.codec, first, best, any(len(one) > 1 for one in parts))
