@@ -1,4 +1,4 @@
-"""Remember one word while 10 to 200 others go by: accuracy and memory horizon of Elman, GRU and LSTM, 5 seeds.
+"""Remember one word while 10 to 200 others go by: accuracy and memory horizon of three cells, 5 seeds.
 
     python bench/gap.py [PICTURE.svg]
 

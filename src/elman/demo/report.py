@@ -108,10 +108,10 @@ def _lesson() -> Iterable[str]:
     # there is no address on the network that the report could link to
     yield "<h2>The lesson</h2>"
     yield (
-        "<p>Why an Elman network forgets, and what gates do about it, step by step: <code>elman lesson</code> "
-        "runs the pages <code>docs/lesson/</code> of the documentation in the terminal and writes each picture. "
-        "<code>elman lesson 6</code> is about the vanishing gradient, <code>elman lesson 7</code> about gates, "
-        "<code>elman lesson 8</code> about what such networks are used for.</p>"
+        "<p>Why an Elman network forgets, and what gates do about it, step by step: "
+        "<code>elman lesson</code> runs the pages <code>docs/lesson/</code> of the documentation in the "
+        "terminal and writes each picture. <code>elman lesson 6</code> is about the vanishing gradient, "
+        "<code>elman lesson 7</code> about gates, <code>elman lesson 8</code> about their uses.</p>"
     )
 
 

@@ -1,7 +1,7 @@
 """How fast a change of a state fades, beside the bound that theory gives.
 
-Pascanu, Mikolov, Bengio, arXiv:1211.5063: ‖∂h_t/∂h_k‖ ≤ (σ γ)^(t-k), where σ is the largest singular value of U
-and γ the steepest slope of the activation, 1 for tanh.
+Pascanu, Mikolov, Bengio, arXiv:1211.5063: ‖∂h_t/∂h_k‖ ≤ (σ γ)^(t-k), where σ is the largest singular value of
+U and γ the steepest slope of the activation, 1 for tanh.
 """
 
 from dataclasses import asdict, dataclass
@@ -32,10 +32,8 @@ class Fading:
 
     def __str__(self) -> str:
         """Return a sentence."""
-        steps, kept = (
-            len(self.measured) - 1,
-            all(m <= b for m, b in zip(self.measured, self.bound, strict=True)),
-        )
+        steps = len(self.measured) - 1
+        kept = all(m <= b for m, b in zip(self.measured, self.bound, strict=True))
         return (
             f"σ = {self.largest:.2f}: after {steps} steps at most {self.bound[-1]:.1e}, measured "
             f"{self.measured[-1]:.1e}; {'never above' if kept else 'ABOVE'} the bound"
@@ -62,9 +60,8 @@ def plot(each: list[Fading], path: str | Path | None = None) -> Figure:
     figure, (axis,) = panels(1)
     for one in each:
         (line,) = axis.semilogy(one.measured, label=f"σ = {one.largest:g}, measured")
-        axis.semilogy(
-            one.bound, "--", color=line.get_color(), linewidth=1, label=f"σ = {one.largest:g}, bound"
-        )
+        style: dict[str, Any] = {"color": line.get_color(), "linewidth": 1, "linestyle": "--"}
+        axis.semilogy(one.bound, **style, label=f"σ = {one.largest:g}, bound")
     axis.set(xlabel="steps between the two states", ylabel="‖∂h$_t$/∂h$_k$‖")
     axis.legend(frameon=False, fontsize="small", ncols=2)
     return finished(figure, path)

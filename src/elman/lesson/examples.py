@@ -1,4 +1,4 @@
-"""Made-up data for the lesson's live examples: reviews, sentences of love, pairs of languages, talk and tones."""
+"""Made-up data for the lesson's live examples: reviews, next words, translations, talk and tones."""
 
 import random
 from itertools import product
@@ -65,7 +65,7 @@ def sentences_of_love(count: int = 400, seed: int = 0) -> list[str]:
         verb = draw.choice(tuple(DEEP))
         words = DEEP[verb]
         word = draw.choices(words, [OFTEN.get(one, 1) for one in words])[0]
-        lines.append(f"{draw.choice(WHO)} {verb} deep {word}.\n")
+        lines.append(f"{draw.choice(WHO)} {verb} deep {word}.")
     return lines
 
 

@@ -1,7 +1,7 @@
 """The gap task: name one word after `gap` others have gone by.
 
-The first word of a sentence is one of four. Then come words that mean nothing, and then a question mark, after
-which a network says which of the four it was; by chance it is right in a quarter of the sentences.
+The first word of a sentence is one of four. Then come words that mean nothing, and then a question mark,
+after which a network says which of the four it was; by chance it is right in a quarter of the sentences.
 
 T words, B sentences.
 """

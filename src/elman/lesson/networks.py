@@ -37,8 +37,8 @@ class Reader(nn.Module):
         self.answer = nn.Linear(hidden, answers)
         for gate, sign in KEEPING.get(cell.name, {}).items():
             rows = slice(cell.gates.index(gate) * hidden, (cell.gates.index(gate) + 1) * hidden)
-            nn.init.constant_(self.layer.bias_ih_l0[rows], sign * math.log(remember))
-            nn.init.zeros_(self.layer.bias_hh_l0[rows])
+            nn.init.constant_(self.layer.get_parameter("bias_ih_l0")[rows], sign * math.log(remember))
+            nn.init.zeros_(self.layer.get_parameter("bias_hh_l0")[rows])
 
     def forward(self, words: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return logits (B, K) for words (T, B); of each sentence, the first `lengths` (B,) are read."""

@@ -52,9 +52,8 @@ class Ordered:
         figure, (axis,) = panels(1)
         for name, each in ((self.cell, self.recurrent), (BAG, self.feed_forward)):
             axis.plot([100 * x for x in each], color=COLOURS[name], marker="o", markersize=4, label=name)
-        axis.axhline(
-            100 * self.ceiling, color="#888888", linewidth=0.8, linestyle="--", label="best of any bag"
-        )
+        style: dict[str, Any] = {"color": "#888888", "linewidth": 0.8, "linestyle": "--"}
+        axis.axhline(100 * self.ceiling, **style, label="best of any bag")
         axis.set_xticks(range(len(self.within)), [_name(n) for n in self.within])
         axis.set(xlabel="words shuffled among", ylabel="accuracy, %", ylim=(45, 103))
         axis.legend(frameon=False, fontsize="small")

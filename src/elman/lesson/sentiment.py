@@ -37,11 +37,9 @@ class Sentiment:
         torch.manual_seed(seed)
         self.seed, self.name = seed, cell
         self.texts, self.labels = reviews()["text"], reviews()["label"]
-        self.vocabulary = {
-            word: k for k, word in enumerate(sorted({w for t in self.texts for w in t.split()}))
-        }
-        size = len(self.vocabulary)
-        self.network = Reader(CELLS[cell], size, len(ANSWERS), HIDDEN, REMEMBER).eval()
+        words = sorted({word for text in self.texts for word in text.split()})
+        self.vocabulary = {word: k for k, word in enumerate(words)}
+        self.network = Reader(CELLS[cell], len(words), len(ANSWERS), HIDDEN, REMEMBER).eval()
 
     def fit(self) -> "Sentiment":
         """Train on 25,600 draws from the generated reviews; return the model itself.
@@ -80,8 +78,8 @@ class Sentiment:
             answers = self.network(words, lengths).argmax(1)
 
         def score(logits: Tensor) -> Tensor:
-            both = torch.stack([logits[:, 1] - logits[:, 0], logits[:, 0] - logits[:, 1]])
-            return torch.where(answers == 1, *both)
+            log_odds = logits[:, 1] - logits[:, 0]
+            return torch.where(answers == 1, log_odds, -log_odds)
 
         return View(
             self.network,
