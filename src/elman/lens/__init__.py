@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from elman.lens.information import Dependency, dependency
     from elman.lens.integrated import Attribution, PrefixAttribution, attribution, attribution_by_prefix
     from elman.lens.jacobians import jacobian, lyapunov_exponents
-    from elman.lens.looking import Report, look
+    from elman.lens.looking import look
     from elman.lens.matches import Match, Neighbours, neighbours
+    from elman.lens.report import Report
     from elman.lens.shuffling import Shuffled, order
     from elman.lens.units import UnitColours, unit_colours
     from elman.lens.unrolled import Unrolled, unroll
@@ -72,8 +73,9 @@ _HOME: Final = {
     "information": ("Dependency", "dependency"),
     "integrated": ("Attribution", "PrefixAttribution", "attribution", "attribution_by_prefix"),
     "jacobians": ("jacobian", "lyapunov_exponents"),
-    "looking": ("Report", "look"),
+    "looking": ("look",),
     "matches": ("Match", "Neighbours", "neighbours"),
+    "report": ("Report",),
     "shuffling": ("Shuffled", "order"),
     "units": ("UnitColours", "unit_colours"),
     "unrolled": ("Unrolled", "unroll"),

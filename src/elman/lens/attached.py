@@ -6,8 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from elman.errors import UsageError
-from elman.lens.looking import Report, look
+from elman.lens.looking import look
 from elman.lens.recording import prepared
+from elman.lens.report import Report
 from elman.lens.view import Labels, View
 
 

@@ -68,8 +68,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def svg(figure: Figure) -> str:
-    """Return a picture as an <svg> element, to stand in a page: transparent, its ink of the colour of the text
-    around it."""
+    """Return a picture as an <svg> element for a page: transparent, its ink as that of the text around it."""
     buffer = io.StringIO()
     with rc_context(LOOK):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

@@ -1,0 +1,43 @@
+"""The report: complete, self-contained, in every form."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from elman import UsageError, lens
+from small_view import small_layer, small_view
+
+
+def test_a_page_with_everything() -> None:
+    report = lens.look(small_view(small_layer()), sequence=1, title="A <title>")
+    text = report.html()
+    assert "<h1>A &lt;title&gt;</h1>" in text and "yes &amp; no" in text and "A note." in text
+    assert "&lt;b&gt;" in text and "<title>1</title>" in text
+    assert not re.findall(
+        r"""(?:src|href)=["']?(?!["'#]|data:)|url\((?!#|data:)|https?://(?!www\.w3\.org)""", text
+    )
+    titles = [section.title for section in report.sections]
+    assert all(title in str(report) for title in titles)
+    assert report._repr_html_().count("<h2>") == len(titles)
+
+
+def test_values_are_json() -> None:
+    values = json.loads(json.dumps(lens.look(small_view(small_layer())).to_dict(), allow_nan=False))
+    assert values["answer"] == "yes & no" and values["notes"] == ["a note"]
+    assert values["attribution"]["labels"][0][1] == "<b>"
+
+
+def test_files(tmp_path: Path) -> None:
+    report = lens.look(small_view(small_layer()))
+    report.save(tmp_path / "look.html")
+    assert (tmp_path / "look.html").read_text() == report.html()
+    names = {path.name for path in report.save_pictures(tmp_path / "pictures")}
+    assert {"extra.svg", "memory.svg", "memory.png", "reading.png", "states-2.svg"} <= names
+    assert "extra.png" not in names
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == names
+    with pytest.raises(UsageError):
+        report.save(tmp_path / "missing" / "look.html")
+    with pytest.raises(UsageError):
+        report.save_pictures(tmp_path / "look.html")
