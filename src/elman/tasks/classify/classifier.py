@@ -299,8 +299,8 @@ class Classifier(Task):
     @entry
     def order_scores(self, data: Any, *, header: bool = True) -> Any:
         """Return what `elman.lens.order` takes: a function from texts as lists of words to the accuracies of
-        the network and of the baseline, and the texts of `data`, which are as for `evaluate`. Where a text may
-        have several labels, each answer to each label counts."""
+        the network and of the baseline, and the texts of `data`, which are as for `evaluate`. Where a text
+        may have several labels, each answer to each label counts."""
         examples = read_examples(read_table(data, header=header), *self.columns, self.labels)
         return look.order_scores(self.network, self.baseline, self.tokenizer, examples)
 
