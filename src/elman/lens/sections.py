@@ -48,12 +48,12 @@ def _attribution(view: View, sequence: int) -> Section:
     )
     pictures = [Picture("attribution", caption, partial(found.plot, sequence=sequence))]
     labels = found.labels(sequence)
-    if view.cut is not None and 1 < len(labels) <= MAX_READING:
+    if view.cut is not None and 1 < int(found.taken[:, sequence].sum()) <= MAX_READING:
         reading = attribution_by_prefix(view, sequence=sequence)
         told = "While it is read: each row is what the steps so far add to the score then."
         pictures.append(Picture("reading", told, reading.plot))
     values = found.scores[: len(labels), sequence].tolist()
-    words = page.coloured(labels, values, view.scored) if view.unit in READ else ""
+    words = page.coloured(labels, values, view.scored) if labels and view.unit in READ else ""
     return Section(
         "attribution",
         "What moved the answer?",
