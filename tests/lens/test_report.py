@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from elman import UsageError, lens
 from small_view import small_layer, small_view
@@ -19,7 +20,7 @@ def test_a_page_with_everything() -> None:
         r"""(?:src|href)=["']?(?!["'#]|data:)|url\((?!#|data:)|https?://(?!www\.w3\.org)""", text
     )
     titles = [section.title for section in report.sections]
-    assert all(title in str(report) for title in titles)
+    assert all(title in str(report) for title in titles) and "note: a note" in str(report)
     assert report._repr_html_().count("<h2>") == len(titles)
 
 
@@ -27,6 +28,15 @@ def test_values_are_json() -> None:
     values = json.loads(json.dumps(lens.look(small_view(small_layer())).to_dict(), allow_nan=False))
     assert values["answer"] == "yes & no" and values["notes"] == ["a note"]
     assert values["attribution"]["labels"][0][1] == "<b>"
+
+
+def test_values_of_a_broken_network_are_json_too() -> None:
+    layer = small_layer()
+    with torch.no_grad():
+        layer.weight_hh_l0[0, 0] = torch.nan
+    values = json.loads(json.dumps(lens.look(small_view(layer)).to_dict(), allow_nan=False))
+    assert values["diagnosis"]["findings"][0]["kind"] == "bad_step"
+    assert values["attribution"]["scores"][0][0] is None
 
 
 def test_files(tmp_path: Path) -> None:

@@ -84,8 +84,8 @@ class Start(NamedTuple):
 
 @contextmanager
 def recording(model: nn.Module) -> Iterator[Callable[[], list[Layer]]]:
-    """Note the passes of a prepared model's layers within the block; yields a function that returns them, with
-    sequences in the order in which the model is given them."""
+    """Note the passes of a prepared model's layers within the block, with sequences in the input's order;
+    yields a function that returns them."""
     starts: list[Start] = []
     handles = []
     with recorded() as passes:
