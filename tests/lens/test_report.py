@@ -20,6 +20,7 @@ def test_a_page_with_everything() -> None:
     )
     titles = [section.title for section in report.sections]
     assert all(title in str(report) for title in titles)
+    assert str(report).splitlines()[:2] == ["answer: yes & no", "A note."]
     assert report._repr_html_().count("<h2>") == len(titles)
 
 

@@ -70,6 +70,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"answer: {self.answer}"] if self.answer else []
+        lines += [_sentence(note) for note in self.view.notes]
         for section in self.sections:
             lines += [
                 "",
