@@ -89,7 +89,11 @@ class Report:
         return page.document(f"{self.title} - elman", self._body())
 
     def _repr_html_(self) -> str:
-        return f"<style>{page.STYLE}</style>" + "\n".join(self._body())
+        # a frame of its own, so that the style of the page is not that of the notebook around it
+        frame = "width:100%;height:48rem;border:0"
+        return (
+            f'<iframe title="{escape(self.title)}" style="{frame}" srcdoc="{escape(self.html())}"></iframe>'
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the page. Raises UsageError if it can't be written."""
