@@ -74,7 +74,10 @@ def test_answers_of_sequences_count_all_sequences(batch_first: bool) -> None:
     layer = torch.nn.RNN(3, 8, batch_first=batch_first)
     x = torch.randn(20, 7, 3)
     x = x.transpose(0, 1) if batch_first else x
-    last = lambda outputs: outputs.select(1 if batch_first else 0, -1)  # noqa: E731
+
+    def last(outputs: torch.Tensor) -> torch.Tensor:
+        return outputs.select(1 if batch_first else 0, -1)
+
     takes: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
         "of steps": lambda outputs: outputs,
         "numbers of steps": lambda outputs: outputs.sum(2),
