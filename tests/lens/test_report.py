@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -20,8 +21,14 @@ def test_a_page_with_everything() -> None:
         r"""(?:src|href)=["']?(?!["'#]|data:)|url\((?!#|data:)|https?://(?!www\.w3\.org)""", text
     )
     titles = [section.title for section in report.sections]
-    assert all(title in str(report) for title in titles) and "note: a note" in str(report)
-    assert report._repr_html_().count("<h2>") == len(titles)
+    assert all(title in str(report) for title in titles)
+    assert str(report).splitlines()[:2] == ["answer: yes & no", "A note."]
+
+
+def test_a_notebook_keeps_its_style() -> None:
+    report = lens.look(small_view(small_layer()), title='A "title"')
+    frame = ElementTree.fromstring(report._repr_html_())
+    assert frame.tag == "iframe" and frame.get("srcdoc", "").split() == report.html().split()
 
 
 def test_values_are_json() -> None:

@@ -71,7 +71,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"answer: {self.answer}"] if self.answer else []
-        lines += [f"note: {note}" for note in self.view.notes]
+        lines += [_sentence(note) for note in self.view.notes]
         for section in self.sections:
             lines += [
                 "",
@@ -90,7 +90,11 @@ class Report:
         return page.document(f"{self.title} - elman", self._body())
 
     def _repr_html_(self) -> str:
-        return f"<style>{page.STYLE}</style>" + "\n".join(self._body())
+        # a frame of its own, so that the style of the page is not that of the notebook around it
+        frame = "width:100%;height:48rem;border:0"
+        return (
+            f'<iframe title="{escape(self.title)}" style="{frame}" srcdoc="{escape(self.html())}"></iframe>'
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the page. Raises UsageError if it can't be written."""
