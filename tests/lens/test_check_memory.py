@@ -58,7 +58,7 @@ def test_a_memory_that_is_too_short_for_the_data(seed: int) -> None:
 def test_a_memory_that_is_hardly_too_short() -> None:
     found = diagnose(Reader("gru"), questions(12)[0], answer, dependency=12)
     assert found.kinds == ("short_horizon",)
-    assert "an LSTM with forget_bias=2.4 in place of GRU" in str(found)
+    assert "elman.LSTM with forget_bias=2.4 in place of GRU" in str(found)
     assert diagnose(Reader("gru"), questions(12)[0], answer, dependency=3).healthy
 
 

@@ -62,6 +62,17 @@ class LayerStates:
             shares[name] = Saturation(*(end.double().mean(0) for end in ends))
         return shares
 
+    def __str__(self) -> str:
+        """Return how many units there are, how many do nothing, and how saturated the gates are."""
+        shares = [
+            f"{gate} {float((share.low + share.high).mean()):.0%}"
+            for gate, share in self.saturation().items()
+        ]
+        units = next(iter(self.states.values())).shape[2]
+        idle = f"{len(self.dead_units())} dead and {len(self.stuck_units())} stuck"
+        ends = f"; near an end of their range: {', '.join(shares)}" if shares else ""
+        return f"{self.name}: {units} units, {idle}{ends}"
+
     def dead_units(self) -> list[int]:
         """Return the units whose first state hardly changes from step to step and sequence to sequence."""
         values = next(iter(self.states.values()))[self.taken]
@@ -96,6 +107,10 @@ class States(InNotebook):
 
     layers: tuple[LayerStates, ...]
     view: View
+
+    def __str__(self) -> str:
+        """Return a line for each layer."""
+        return "\n".join(map(str, self.layers))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers: of each layer, states and gates (T, B, H)."""

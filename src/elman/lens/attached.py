@@ -25,6 +25,9 @@ class Attached:
     ) -> None:
         self._module, self._score, self._scored, self._unit, self._cut = module, score, scored, unit, cut
 
+    def __repr__(self) -> str:
+        return f"<elman.lens.Attached {type(self._module).__name__}>"
+
     def view(self, input: Any, labels: Sequence[str] | Sequence[Sequence[str]] = ()) -> View:
         """Return what to look at: the module as it is now, and a tensor or a tuple of arguments.
 

@@ -125,7 +125,7 @@ def _gates_advice(memory: Memory, dependency: int) -> str:
     cells = {layer.run.cell.name for layer in memory.passes}
     if any(layer.run.cell.forget_bias is not None for layer in memory.passes):
         return f"{bias}, or train longer: an LSTM learns to keep what it needs"
-    other = f"an LSTM with {bias} in place of {' and '.join(sorted(cells))}"
+    other = f"elman.LSTM with {bias} in place of {' and '.join(sorted(cells))}"
     return f"the mean of all outputs in place of the last, if the answer is one for a sequence; or {other}"
 
 

@@ -96,7 +96,7 @@ def maps(each: Sequence[tuple[str, Tensor]], labels: Sequence[str] | None, acros
     axes: Any = figure.subplots(len(each), 1, squeeze=False, sharex=True)[:, 0]
     for axis, (name, values) in zip(axes, each, strict=True):
         image = axis.imshow(
-            values.T.numpy(), aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest"
+            values.T.numpy(), aspect="auto", cmap="RdBu", vmin=-1, vmax=1, interpolation="nearest"
         )
         axis.set_ylabel(f"{name}\nunit", fontsize=8)
         axis.tick_params(labelsize=7)

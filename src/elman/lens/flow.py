@@ -58,6 +58,16 @@ class GradientFlow(InNotebook):
         layers = {one.name: {name: norm.tolist() for name, norm in one.norms.items()} for one in self.layers}
         return {"loss": self.loss, "layers": layers}
 
+    def __str__(self) -> str:
+        """Return a line for each layer and state: its gradient at the first and the last step."""
+        lines = []
+        for one in self.layers:
+            for name, norms in one.norms.items():
+                each = norms.square().sum(1).sqrt()
+                first, last = float(each[0]), float(each[-1])
+                lines.append(f"{one.name}, {name}: {first:.2g} at the first step, {last:.2g} at the last")
+        return "\n".join(lines)
+
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draw the norms over steps (root mean square over sequences), as .png or .svg if there is a path."""
         curves = []

@@ -23,13 +23,17 @@ MAX_DRAWN: Final = 200  # steps whose states are drawn
 MAX_MAPS: Final = 12
 SPAN: Final = 3  # steps whose like is looked for in other sequences
 NEIGHBOURS: Final = 8
+NOT_JUDGED: Final = (
+    "Whether its memory is long enough is not judged here: lens.diagnose takes how far back the data reach "
+    "(dependency)."
+)
 READ: Final = ("words", "tokens", "characters")  # units of steps that stand in a line as they are read
 
 
 def sections(view: View, activity: States, sequence: int) -> Iterator[Section]:
     """Yield the sections of a report of one sequence, given the states of all."""
     diagnosis = diagnose(view)
-    yield Section("diagnosis", "Is anything wrong?", (str(diagnosis),), (), diagnosis.to_dict())
+    yield Section("diagnosis", "Is anything wrong?", (str(diagnosis), NOT_JUDGED), (), diagnosis.to_dict())
     if view.score is not None:
         yield _attribution(view, sequence)
     for name, title, caption, draw in view.extras:
@@ -92,14 +96,8 @@ def _memory(view: View) -> Section:
 def _gradients(view: View) -> Section:
     flow = gradient_flow(view)
     caption = "The gradient of the loss for the states after each step: where training would change it."
-    ratios = []
-    for one in flow.layers:
-        for name, norms in one.norms.items():
-            each = norms.square().sum(1).sqrt()
-            first, last = float(each[0]), float(each[-1])
-            ratios.append(f"{one.name}, {name}: {first:.2g} at the first step, {last:.2g} at the last")
     pictures = (Picture("gradient", caption, flow.plot),)
-    return Section("gradient", "Where does the gradient go?", ("\n".join(ratios),), pictures, flow.to_dict())
+    return Section("gradient", "Where does the gradient go?", (str(flow),), pictures, flow.to_dict())
 
 
 def _unrolled(view: View, sequence: int) -> Section:
@@ -130,20 +128,8 @@ def _neighbours(view: View, activity: States, sequence: int) -> Iterator[Section
 
 
 def _states(activity: States, view: View, sequence: int) -> Section:
-    pictures, sentences = list[Picture](), list[str]()
+    pictures = list[Picture]()
     for k, one in enumerate(activity.layers):
-        shares = [
-            f"{gate} {float((share.low + share.high).mean()):.0%}" for gate, share in one.saturation().items()
-        ]
-        idle = [
-            f"{len(units)} {word}"
-            for word, units in (("dead", one.dead_units()), ("stuck", one.stuck_units()))
-        ]
-        units = next(iter(one.states.values())).shape[2]
-        sentences.append(
-            f"{one.name}: {units} units, {' and '.join(idle)}"
-            + (f"; near an end of their range: {', '.join(shares)}" if shares else "")
-        )
         if len(pictures) < MAX_MAPS and int(one.taken[:, sequence].sum()) <= MAX_DRAWN:
             pictures.append(
                 Picture(
@@ -154,7 +140,7 @@ def _states(activity: States, view: View, sequence: int) -> Section:
             )
     moving = _liveliest(view, activity, sequence) if view.unit in READ else ""
     return Section(
-        "states", "What do states and gates hold?", ("\n".join(sentences),), tuple(pictures), None, moving
+        "states", "What do states and gates hold?", (str(activity),), tuple(pictures), None, moving
     )
 
 

@@ -37,7 +37,7 @@ def view(
         module=member,
         input=(ids, lengths),
         score=_score(torch.tensor(rows)),
-        scored="log-odds of the answer",
+        scored="the network's log-odds of the answer",
         answers=tuple(answers),
         labels={"": labels},
         unit="words",
@@ -63,7 +63,11 @@ def _notes(network: Ensemble, blend: Blend | None, labels: Sequence[Sequence[str
     notes = list[str]()
     if (count := len(network.members)) > 1:
         notes.append(f"this is the first of {count} networks whose probabilities are averaged")
-    if blend is not None:
+    if blend is not None and not blend.network:
+        notes.append(
+            "the network has no part in the answer, which is a linear model's; this shows the network"
+        )
+    elif blend is not None:
         weights = f"{blend.network:.2f} times the network's and {blend.linear:.2f} times a linear model's"
         notes.append(f"the answer's log-probabilities are {weights}; this shows the network")
     if any(len(one) == MAX_STEPS for one in labels):
