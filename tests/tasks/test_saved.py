@@ -58,7 +58,9 @@ def test_a_model_saved_again_has_its_settings_under_the_names_of_today(task: str
     kind: Any = task_class(task)
     settings = renamed(first["settings"], kind.SETTINGS)
     if "plan" in settings:
-        settings["plan"] = {"max_steps": None, "minutes": None} | renamed(settings["plan"], Plan)
+        settings["plan"] = {"max_steps": None, "minutes": None, "watch_memory": False} | renamed(
+            settings["plan"], Plan
+        )
     assert second["settings"] == ADDED.get(task, {}) | settings
     assert second["data"] == first["data"]
     assert kind.EVALUATION.from_dict(second["scores"]) == kind.EVALUATION.from_dict(first["scores"])

@@ -41,7 +41,7 @@ class Settings(TaskSettings):
 
 ALL = (
     "batch_size, cell, clip, crop, device, ema_decay, epochs, hidden, learning_rate, max_steps, minutes, "
-    "patience, precision, seed, validations, warmup, weight_decay"
+    "patience, precision, seed, validations, warmup, watch_memory, weight_decay"
 )
 
 
