@@ -22,6 +22,8 @@ def look(model: Any, input: Any = None, *, sequence: int = 0, title: str | None 
     """
     view = view_of(model, input)
     activity = states(view)
+    if not activity.layers:
+        raise UsageError(f"{type(view.module).__name__} called no recurrent layer for this input")
     count = activity.layers[0].taken.shape[1]
     if not 0 <= sequence < count:
         raise UsageError(f"sequence must be a number from 0 to {count - 1}, not {sequence}")

@@ -17,7 +17,7 @@ from elman.engine import eager
 from elman.errors import UsageError
 from elman.lens.drawing import UnrolledLayer, draw
 from elman.lens.notebook import InNotebook
-from elman.lens.recording import Layer, call, go_backward, recording
+from elman.lens.recording import Layer, call, go_backward, learning
 from elman.lens.view import view_of
 
 ROUNDING: Final = 1e-5  # of a gradient: what is left of less is rounding
@@ -107,7 +107,7 @@ def unroll(
     if most < 1:
         raise UsageError(f"most must be 1 or more, not {most}")
     view = view_of(model, input)
-    with torch.enable_grad(), recording(view.module) as layers:
+    with learning(view.module) as layers:
         value = (loss or view.loss)(call(view.module, view.input))
         go_backward(view.module, value)
     flows = {name: _flow(tuple(passes)) for name, passes in _by_name(layers()).items()}
