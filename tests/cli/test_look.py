@@ -42,11 +42,14 @@ def test_pictures_and_json(call: Call, tmp_path: Path) -> None:
         (["classify", "good", "-o", "missing/look.html"], "missing"),
         (["classify", "good", "--sequence", "4"], "sequence must be"),
         (["translate", "  "], "nothing to look at"),
-        (["transcribe", "missing.wav"], "missing.wav does not exist"),
+        (["transcribe", "missing.wav"], "missing.wav"),
         (["forecast", "missing.csv"], "missing.csv"),
+        (["classify", "missing.csv"], "there is no file missing.csv"),
+        (["classify", "good", "--pictures", "taken"], "taken can't be written"),
     ],
 )
 def test_mistakes_are_sentences(call: Call, tmp_path: Path, arguments: list[str], words: str) -> None:
+    (tmp_path / "taken").touch()
     code, _, err = call("look", str(SAVED / arguments[0]), *arguments[1:])
     assert code != 0 and words in err and "Traceback" not in err
     assert not list(tmp_path.glob("*.html"))
