@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import UsageError
+from elman.lens.numbers import check_least
 from elman.lens.recording import Layer, call, evaluating, recording
 from elman.lens.view import View
 from elman.nn import Recurrent
@@ -76,8 +77,7 @@ class Reading:
 
     def integrated(self, points: int) -> tuple[Tensor, Tensor]:
         """Return integrated gradients (T, B), and the score's whole difference from the baseline (B,)."""
-        if points < 1:
-            raise UsageError(f"steps must be 1 or more, not {points}")
+        check_least("steps", points)
         xs = [piece.x for piece in self._pieces]
         sums = [torch.zeros_like(x, dtype=torch.float64, device="cpu") for x in xs]
         nodes, weights = np.polynomial.legendre.leggauss(points)  # from -1 to 1
