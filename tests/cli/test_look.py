@@ -34,6 +34,13 @@ def test_pictures_and_json(call: Call, tmp_path: Path) -> None:
     assert (tmp_path / "drawn" / "memory.png").exists() and (tmp_path / "elman-look.html").exists()
 
 
+def test_standard_input(call: Call) -> None:
+    page = ("-o", "page.html", "--json")
+    given = call("look", str(SAVED / "generate"), "-", *page, stdin="I love")
+    named = call("look", str(SAVED / "generate"), "I love", *page)
+    assert given[0] == 0 and json.loads(given[1])["attribution"] == json.loads(named[1])["attribution"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -44,7 +51,7 @@ def test_pictures_and_json(call: Call, tmp_path: Path) -> None:
         (["translate", "  "], "nothing to look at"),
         (["transcribe", "missing.wav"], "missing.wav"),
         (["forecast", "missing.csv"], "missing.csv"),
-        (["classify", "missing.csv"], "there is no file missing.csv"),
+        (["classify", "missing.csv"], "there is no file 'missing.csv'"),
         (["classify", "good", "--pictures", "taken"], "taken can't be written"),
     ],
 )

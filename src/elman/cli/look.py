@@ -43,13 +43,15 @@ def look(
     loaded: Any = load(model)
     if data is None and loaded.task != "forecast":
         loaded.require_input(data)
-    from elman.data.table.formats import refuse_file_name
+    from elman.data.table.formats import input_lines
     from elman.lens.looking import look as looked
 
-    is_file = data is not None and os.path.isfile(data)  # noqa: PTH113
-    if data is not None and not os.path.exists(data):  # noqa: PTH110
-        refuse_file_name(data)
-    view = loaded.view(Path(data) if is_file else data)
+    source: Any = data
+    if data is not None and os.path.isfile(data):  # noqa: PTH113
+        source = Path(data)
+    elif data is not None and loaded.task not in ("forecast", "transcribe"):  # which read no texts
+        source = "\n".join(input_lines(data))
+    view = loaded.view(source)
     report = looked(view, sequence=sequence, title=f"A look into {model} ({loaded.task})")
     report.save(output)
     lines = [str(report), "", f"The report with pictures: {output}"]
