@@ -1,6 +1,7 @@
 """Memory horizons are those that theory gives for linear networks."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -54,6 +55,44 @@ def test_a_backward_layer_is_measured_from_the_beginning() -> None:
     for one in found.layers:
         assert one.influence.shape == (30, 3) and one.influence[0].eq(1).all()
         assert one.influence[20].max() < 0.1
+
+
+class Answers(torch.nn.Module):
+    """What a layer says of every step, or of each sequence as a whole."""
+
+    def __init__(self, layer: torch.nn.Module, take: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.layer, self.take = layer, take
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.take(self.layer(x)[0])
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_answers_of_sequences_count_all_sequences(batch_first: bool) -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.RNN(3, 8, batch_first=batch_first)
+    x = torch.randn(20, 7, 3)
+    x = x.transpose(0, 1) if batch_first else x
+
+    def last(outputs: torch.Tensor) -> torch.Tensor:
+        return outputs.select(1 if batch_first else 0, -1)
+
+    takes: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "of steps": lambda outputs: outputs,
+        "numbers of steps": lambda outputs: outputs.sum(2),
+        "of sequences": last,
+        "numbers of sequences": lambda outputs: last(outputs).sum(1),
+    }
+    for name, take in takes.items():
+        (memory,) = memory_horizon(Answers(layer, take), x).layers
+        assert memory.influence.shape == (20, 7) and memory.influence[0].eq(1).all(), name
+        assert 0 < memory.horizons[0].low <= memory.horizons[0].steps < 19, name
+
+
+def test_one_sequence_without_a_batch() -> None:
+    (memory,) = memory_horizon(Answers(elman.RNN(3, 8), lambda outputs: outputs), torch.randn(20, 3)).layers
+    assert memory.influence.shape == (20, 1) and 0 < memory.horizons[0].steps < 19
 
 
 @given(st.floats(0.3, 0.99), st.floats(0.001, 0.5))

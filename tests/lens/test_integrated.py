@@ -190,6 +190,7 @@ def test_words_tell(tmp_path: Path) -> None:
     first, second = str(seen).splitlines()
     assert first.startswith("bad (87%): not ") and "in all" in first and "<film>" in first
     assert second.startswith("good (60%): so ") and not seen.taken[2:, 1].any()
+    assert second.count(", ") == 1  # padding is no step
     assert seen.to_dict()["labels"][1] == ["so", "good"]
     seen.plot(tmp_path / "a.png", sequence=1)
     attribution_by_prefix(view).plot(tmp_path / "b.svg")

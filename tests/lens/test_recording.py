@@ -158,3 +158,25 @@ def test_other_sequences_have_passes_of_their_own() -> None:
             return self.layer(x)[0] + self.layer(x)[0]
 
     assert len(lens.states(Twice(), torch.randn(5, 2, 3)).layers) == 2
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_packed_sequences_stay_in_the_order_of_the_input(compiled: bool) -> None:
+    """torch sorts them by length: what each view calls sequence 0 must be the one that is given first."""
+    torch.manual_seed(0)
+    dtype = torch.float32 if compiled else torch.float64
+    layer = elman.Recurrent("lstm", 3, 4, 2, bidirectional=True, zoneout=0.3, dtype=dtype).eval()
+    texts = [torch.randn(n, 3, dtype=dtype) for n in (2, 5, 3)]
+    packed = nn.utils.rnn.pack_sequence(texts, enforce_sorted=False)
+    together = lens.states(layer, packed).layers
+    flows = lens.gradient_flow(layer, packed, lambda result: result[1][0].sum()).layers
+    for b, text in enumerate(texts):
+        alone = lens.states(layer, text.unsqueeze(1)).layers
+        flow_alone = lens.gradient_flow(layer, text.unsqueeze(1), lambda result: result[1][0].sum()).layers
+        for one, expected in zip(together, alone, strict=True):
+            assert one.taken[:, b].sum() == len(text)
+            torch.testing.assert_close(one.states["c"][: len(text), b], expected.states["c"][:, 0])
+            torch.testing.assert_close(one.gates["f"][: len(text), b], expected.gates["f"][:, 0])
+        for flow, expected_flow in zip(flows, flow_alone, strict=True):
+            torch.testing.assert_close(flow.norms["h"][: len(text), b], expected_flow.norms["h"][:, 0])
+    assert lens.unit_colours(layer, packed, 0, sequence=0).values.shape == (2,)

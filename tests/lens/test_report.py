@@ -3,8 +3,10 @@
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+import torch
 
 from elman import UsageError, lens
 from small_view import small_layer, small_view
@@ -20,13 +22,28 @@ def test_a_page_with_everything() -> None:
     )
     titles = [section.title for section in report.sections]
     assert all(title in str(report) for title in titles)
-    assert report._repr_html_().count("<h2>") == len(titles)
+    assert str(report).splitlines()[:2] == ["answer: yes & no", "A note."]
+
+
+def test_a_notebook_keeps_its_style() -> None:
+    report = lens.look(small_view(small_layer()), title='A "title"')
+    frame = ElementTree.fromstring(report._repr_html_())
+    assert frame.tag == "iframe" and frame.get("srcdoc", "").split() == report.html().split()
 
 
 def test_values_are_json() -> None:
     values = json.loads(json.dumps(lens.look(small_view(small_layer())).to_dict(), allow_nan=False))
     assert values["answer"] == "yes & no" and values["notes"] == ["a note"]
     assert values["attribution"]["labels"][0][1] == "<b>"
+
+
+def test_values_of_a_broken_network_are_json_too() -> None:
+    layer = small_layer()
+    with torch.no_grad():
+        layer.weight_hh_l0[0, 0] = torch.nan
+    values = json.loads(json.dumps(lens.look(small_view(layer)).to_dict(), allow_nan=False))
+    assert values["diagnosis"]["findings"][0]["kind"] == "bad_step"
+    assert values["attribution"]["scores"][0][0] is None
 
 
 def test_files(tmp_path: Path) -> None:

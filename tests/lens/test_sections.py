@@ -1,5 +1,7 @@
 """The views that a report shows."""
 
+import torch
+
 from elman import lens
 from small_view import small_layer, small_view
 
@@ -26,3 +28,12 @@ def test_every_view_has_a_place() -> None:
 def test_one_sequence_has_no_neighbours() -> None:
     report = lens.look(small_view(small_layer(), 1))
     assert "neighbours" not in [section.name for section in report.sections]
+
+
+def test_steps_without_labels_are_drawn_while_they_are_read() -> None:
+    attached = lens.attach(
+        small_layer(), lambda result: result[0][-1].sum(1), unit="words", cut=lambda x, n: x[:n]
+    )
+    section = attached.look(torch.randn(5, 1, 3)).sections[1]
+    assert [picture.name for picture in section.pictures] == ["attribution", "reading"]
+    assert section.html == ""

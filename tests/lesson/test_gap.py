@@ -74,4 +74,5 @@ def test_trials_are_heard_and_go_by_seed() -> None:
     assert gaps.trials == tuple(heard)
     assert gap.trial("GRU", 2, 5, 1, remember=False) != heard[-1]
     assert gap.trial("GRU", 2, 5, 1) == heard[-1]
+    assert 0 <= gap.trial("LSTM", 0, 5, 1).accuracy <= 1  # the answer is read just before it is asked for
     assert set(CELLS) == {"Elman", "GRU", "LSTM"}

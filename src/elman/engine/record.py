@@ -84,6 +84,24 @@ def join(passes: Sequence[LayerPass]) -> LayerPass:
     )
 
 
+def reordered(layer: LayerPass, order: Tensor) -> LayerPass:
+    """Return a pass with its sequences in the order of these numbers, (B,) int64."""
+    noise, rows = layer.noise, order.to(layer.x.device)
+    kept = tuple(k[:, rows] if isinstance(k, Tensor) else k for k in noise.zoneout or ())
+    masked = None if noise.recurrent is None else noise.recurrent[rows]
+    return replace(
+        layer,
+        x=layer.x[:, rows],
+        initial=tuple(state[rows] for state in layer.initial),
+        noise=noise._replace(recurrent=masked, zoneout=kept or None),
+        active=None if layer.active is None else layer.active[:, rows],
+        clear=None if layer.clear is None else layer.clear[:, rows],
+        states=tuple(state[:, rows] for state in layer.states),
+        _noted=tuple(gradient[:, rows] for gradient in layer.gradients),
+        _retained=[],
+    )
+
+
 def _masks(passes: Sequence[LayerPass], name: str, default: bool) -> Tensor | None:
     masks = [getattr(one, name) for one in passes]
     if all(mask is None for mask in masks):

@@ -27,10 +27,15 @@ class Finding(InNotebook):
         return f"{self.sentence}. Try: {self.advice}."
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values; None stands for an infinite number."""
-        figures = {name: _plain(value) for name, value in self.figures.items()}
+        """Return plain values; None stands for a number that is infinite or NaN."""
+        figures = finite(self.figures)
         return {"kind": self.kind, "sentence": self.sentence, "figures": figures, "advice": self.advice}
 
 
-def _plain(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain values with None for numbers that are infinite or NaN, which JSON can't hold."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,7 +4,7 @@ T steps, B sequences.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -127,7 +127,8 @@ def memory_horizon(
         model, input: see `view_of`. Layers that read backwards are measured from a sequence's beginning.
         loss: from what the module returns to the loss at the end of the sequences. None: minus what speaks
             for the answers of a task's model; of a module, a random projection of its outputs at the last
-            step, along axis 0, or axis 1 if its layers have the batch first.
+            step, along axis 0, or axis 1 if its layers have the batch first; outputs (B, K) or (B,) are
+            those after the last step already.
         unit: of a step, for people; None: as the task has it.
         seed: of the random projection and of the bootstrap.
 
@@ -139,7 +140,8 @@ def memory_horizon(
     with learning(view.module) as layers:
         result = call(view.module, view.input)
         if loss is None:
-            value = _projection(view.module, result, generator) if view.score is None else view.at_end(result)
+            of_task = view.score is not None
+            value = view.at_end(result) if of_task else _projection(view.module, result, layers(), generator)
         else:
             value = loss(result)
         go_backward(view.module, value)
@@ -155,12 +157,24 @@ def memory_horizon(
     return MemoryHorizon(memories, longest, view.unit if unit is None else unit, scale)
 
 
-def _projection(model: nn.Module, result: Any, generator: torch.Generator) -> Tensor:
-    outputs = outputs_of(result)
+def _projection(model: nn.Module, result: Any, layers: Sequence[Layer], generator: torch.Generator) -> Tensor:
     first = any(getattr(module, "batch_first", False) for module in model.modules())
-    last = outputs.select(1 if first and outputs.dim() == 3 else 0, -1)
+    last = _last(outputs_of(result), layers, first)
     direction = torch.randn(last.shape, generator=generator, dtype=last.dtype)
     return (last * direction.to(last.device)).sum()
+
+
+def _last(outputs: Tensor, layers: Sequence[Layer], batch_first: bool) -> Tensor:
+    """Return the outputs at the last step of every sequence."""
+    steps, sequences = layers[0].taken.shape if layers else (0, 1)
+    has_steps = outputs.dim() > 2 or outputs.shape == (
+        (sequences, steps) if batch_first else (steps, sequences)
+    )
+    if has_steps:
+        return outputs.select(1 if batch_first else 0, -1)
+    if sequences > 1 and len(outputs) == sequences:
+        return outputs  # an answer for each sequence
+    return outputs.select(0, -1)  # of one sequence without a batch
 
 
 def influence(layer: Layer) -> Tensor:

@@ -99,9 +99,11 @@ class Attribution(InNotebook):
 
     def line(self, sequence: int) -> str:
         """Return what moved the answer to one sequence: its strongest steps in their order."""
-        scores = self.scores[:, sequence]
-        labels = labels_of(self.view, self.layer, sequence, self.scores)
-        strongest = scores.abs().argsort(descending=True, stable=True)[:TOLD].sort().values.tolist()
+        scores, labels = self.scores[:, sequence], self.labels(sequence)
+        read = self.taken[:, sequence].nonzero().flatten()
+        strongest = (
+            read[scores[read].abs().argsort(descending=True, stable=True)[:TOLD]].sort().values.tolist()
+        )
         steps = ", ".join(f"{labels[t] if labels else f'step {t}'} {scores[t]:+.2g}" for t in strongest)
         answer = self.view.answers[sequence] if self.view.answers else f"sequence {sequence}"
         return f"{answer}: {steps}; in all {self.total[sequence]:+.2g} in {self.view.scored}"

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import UsageError
 from elman.lens.numbers import check_least
-from elman.lens.recording import Layer, call, evaluating, recording
+from elman.lens.recording import call, evaluating, recording
 from elman.lens.view import View
 from elman.nn import Recurrent
 
@@ -62,7 +62,7 @@ class Reading:
             name, self._layer, inputs = _calls(view)
         self.name = f"{name} l0"
         self._pieces = _pieces(inputs, self._layer.batch_first)
-        taken = _taken([one for one in layers() if one.name == self.name], self._pieces)
+        taken = torch.cat([one.taken for one in layers() if one.name == self.name]).cpu()
         for b, labels in enumerate(view.labels_of(self.name)):
             taken[len(labels) :, b] = False  # a layer may read padding, to no effect
         self.taken = taken
@@ -188,16 +188,6 @@ def _pieces(inputs: Sequence[Any], batch_first: bool) -> list[Piece]:
         pieces.append(Piece(x, begin + steps.to(x.device), sequences.to(x.device)))
         begin += count
     return pieces
-
-
-def _taken(passes: Sequence[Layer], pieces: Sequence[Piece]) -> Tensor:
-    """Return which steps each sequence takes, (T, B) bool."""
-    taken = torch.cat([one.taken for one in passes]).cpu()
-    if any(piece.x.dim() == 2 and taken.shape[1] > 1 for piece in pieces):  # packed: sorted by length
-        taken = torch.zeros_like(taken)
-        for piece in pieces:
-            taken[piece.steps.cpu(), piece.sequences.cpu()] = True
-    return taken
 
 
 @contextmanager

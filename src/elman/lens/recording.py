@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.engine.call import State
-from elman.engine.record import LayerPass, join, recorded
+from elman.engine.record import LayerPass, join, recorded, reordered
 from elman.errors import UsageError
 from elman.nn import Recurrent
 from elman.nn.replace import replace
@@ -73,19 +73,39 @@ def prepared(model: nn.Module) -> nn.Module:
     return model
 
 
+class Start(NamedTuple):
+    """A call of a module: how many passes came before it, and in what order its input holds sequences.
+
+    Attributes:
+        order: of a PackedSequence that was sorted by length, where each sequence stands; None: as given.
+    """
+
+    passes: int
+    name: str = "layer"
+    directions: int = 1
+    order: Tensor | None = None
+
+
 @contextmanager
 def recording(model: nn.Module) -> Iterator[Callable[[], list[Layer]]]:
-    """Note the passes of a prepared model's layers within the block; yields a function that returns them."""
-    starts: list[tuple[int, str, int]] = []
+    """Note the passes of a prepared model's layers within the block, with sequences in the input's order;
+    yields a function that returns them."""
+    starts: list[Start] = []
     handles = []
     with recorded() as passes:
 
-        def starter(name: str) -> Callable[[Any, Any], None]:
-            return lambda module, _: starts.append((len(passes), name, module.directions))
+        def starter(name: str) -> Callable[[Any, Any, Any], None]:
+            def start(module: Any, arguments: Any, named: Any) -> None:
+                x = arguments[0] if arguments else named.get("input")
+                order = x.unsorted_indices if isinstance(x, PackedSequence) else None
+                starts.append(Start(len(passes), name, module.directions, order))
+
+            return start
 
         for name, module in model.named_modules():
             if isinstance(module, Recurrent):
-                handles.append(module.register_forward_pre_hook(starter(name or type(module).__name__)))
+                hook = starter(name or type(module).__name__)
+                handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
         try:
             yield lambda: _named(passes, starts)
         finally:
@@ -93,14 +113,15 @@ def recording(model: nn.Module) -> Iterator[Callable[[], list[Layer]]]:
                 handle.remove()
 
 
-def _named(passes: list[LayerPass], starts: list[tuple[int, str, int]]) -> list[Layer]:
+def _named(passes: list[LayerPass], starts: list[Start]) -> list[Layer]:
     layers = []
     for number, run in enumerate(passes):
         if 0 in run.x.shape[:2]:
             raise UsageError("the lens needs an input of one step and one sequence or more")
-        start, name, directions = max((s for s in starts if s[0] <= number), default=(0, "layer", 1))
-        layer = (number - start) // directions
-        layers.append(Layer(f"{name} l{layer}{' reverse' if run.reverse else ''}", run))
+        start = next((one for one in reversed(starts) if one.passes <= number), Start(0))
+        layer = (number - start.passes) // start.directions
+        in_order = run if start.order is None else reordered(run, start.order)
+        layers.append(Layer(f"{start.name} l{layer}{' reverse' if run.reverse else ''}", in_order))
     return _joined(layers)
 
 

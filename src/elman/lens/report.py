@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from elman.atomic import as_path, replace_file, writing
 from elman.errors import UsageError
 from elman.lens import page
+from elman.lens.finding import finite
 from elman.lens.plot import svg
 from elman.lens.view import View
 from elman.version import __version__
@@ -56,7 +57,7 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What the lens sees of a model and one input; made by `look`. As text, its sentences."""
+    """What the lens sees of a model and one input; made by `look`. As text, its notes and sentences."""
 
     title: str
     view: View
@@ -70,6 +71,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"answer: {self.answer}"] if self.answer else []
+        lines += [_sentence(note) for note in self.view.notes]
         for section in self.sections:
             lines += [
                 "",
@@ -79,8 +81,8 @@ class Report:
         return "\n".join(lines).strip()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, a key for each section."""
-        values = {section.name: section.values for section in self.sections if section.values is not None}
+        """Return plain values, a key for each section; None stands for a number that is infinite or NaN."""
+        values = {one.name: finite(one.values) for one in self.sections if one.values is not None}
         return {"title": self.title, "answer": self.answer, "notes": list(self.view.notes), **values}
 
     def html(self) -> str:
@@ -88,7 +90,11 @@ class Report:
         return page.document(f"{self.title} - elman", self._body())
 
     def _repr_html_(self) -> str:
-        return f"<style>{page.STYLE}</style>" + "\n".join(self._body())
+        # a frame of its own, so that the style of the page is not that of the notebook around it
+        frame = "width:100%;height:48rem;border:0"
+        return (
+            f'<iframe title="{escape(self.title)}" style="{frame}" srcdoc="{escape(self.html())}"></iframe>'
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the page. Raises UsageError if it can't be written."""

@@ -32,8 +32,8 @@ def sections(view: View, activity: States, sequence: int) -> Iterator[Section]:
     yield Section("diagnosis", "Is anything wrong?", (str(diagnosis),), (), diagnosis.to_dict())
     if view.score is not None:
         yield _attribution(view, sequence)
-    for name, title, told, draw in view.extras:
-        yield Section(name, title, (), (Picture(name, told, partial(draw, sequence)),))
+    for name, title, caption, draw in view.extras:
+        yield Section(name, title, (), (Picture(name, caption, partial(draw, sequence)),))
     if "bad_step" not in diagnosis.kinds:  # nothing can be remembered through NaN
         yield _memory(view)
     yield _gradients(view)
@@ -43,48 +43,48 @@ def sections(view: View, activity: States, sequence: int) -> Iterator[Section]:
 
 
 def _attribution(view: View, sequence: int) -> Section:
-    found = attribution(view)
+    moved = attribution(view)
     caption = (
         f"What each step adds to the score, in {view.scored}; dots: by how much it falls if blanked out."
     )
-    pictures = [Picture("attribution", caption, partial(found.plot, sequence=sequence))]
-    labels = found.labels(sequence)
-    if view.cut is not None and 1 < len(labels) <= MAX_READING:
+    pictures = [Picture("attribution", caption, partial(moved.plot, sequence=sequence))]
+    labels = moved.labels(sequence)
+    if view.cut is not None and 1 < int(moved.taken[:, sequence].sum()) <= MAX_READING:
         reading = attribution_by_prefix(view, sequence=sequence)
-        told = "While it is read: each row is what the steps so far add to the score then."
-        pictures.append(Picture("reading", told, reading.plot))
-    values = found.scores[: len(labels), sequence].tolist()
-    words = page.coloured(labels, values, view.scored) if view.unit in READ else ""
+        caption = "While it is read: each row is what the steps so far add to the score then."
+        pictures.append(Picture("reading", caption, reading.plot))
+    values = moved.scores[: len(labels), sequence].tolist()
+    words = page.coloured(labels, values, view.scored) if labels and view.unit in READ else ""
     return Section(
         "attribution",
         "What moved the answer?",
-        (found.line(sequence), _check(found, sequence)),
+        (moved.line(sequence), _check(moved, sequence)),
         tuple(pictures),
-        found.to_dict(),
+        moved.to_dict(),
         words,
     )
 
 
-def _check(found: Attribution, sequence: int) -> str:
-    agreement = float(found.agreement[sequence])
-    said = "" if agreement != agreement else (
-        f"; blanking steps out one by one ranks them alike, with a correlation of {agreement:.2f}"
+def _check(moved: Attribution, sequence: int) -> str:
+    agreement = float(moved.agreement[sequence])
+    ranks = "" if agreement != agreement else (
+        f"; the ranks of the steps correlate by {agreement:.2f} with those from blanking each one out"
     )  # fmt: skip
     return (
         "By integrated gradients, whose sum misses the whole difference by "
-        f"{float(found.completeness[sequence]):.1%}{said}."
+        f"{float(moved.completeness[sequence]):.1%}{ranks}."
     )
 
 
 def _memory(view: View) -> Section:
     horizon = memory_horizon(view)
     exponents = {name: float(one[0]) for name, one in lyapunov_exponents(view, None, 1).items()}
-    told = "; ".join(f"{name} {value:+.3f}" for name, value in exponents.items())
+    listed = "; ".join(f"{name} {value:+.3f}" for name, value in exponents.items())
     caption = "The influence of earlier states on the end of the answer, as a share of the last one's."
     return Section(
         "memory",
         "How far back does it remember?",
-        (str(horizon), f"Largest Lyapunov exponents per step, below 0 where memory fades: {told}."),
+        (str(horizon), f"Largest Lyapunov exponents per step, below 0 where memory fades: {listed}."),
         (Picture("memory", caption, horizon.plot),),
         horizon.to_dict() | {"lyapunov_exponents": exponents},
     )
@@ -104,14 +104,14 @@ def _gradients(view: View) -> Section:
 
 
 def _unrolled(view: View, sequence: int) -> Section:
-    found = unroll(view, sequence=sequence)
+    network = unroll(view, sequence=sequence)
     caption = "The network over time: one set of weights at every step, edges as thick as the gradient."
     return Section(
         "unrolled",
         "What does it look like over time?",
-        (str(found),),
-        (Picture("unrolled", caption, found.svg),),
-        found.to_dict(),
+        (str(network),),
+        (Picture("unrolled", caption, network.svg),),
+        network.to_dict(),
     )
 
 
@@ -121,12 +121,12 @@ def _neighbours(view: View, activity: States, sequence: int) -> Iterator[Section
     if taken.shape[1] > 1:
         names = view.labels_of(activity.layers[-1].name)
         length = len(names[sequence]) if names else int(taken[:, sequence].sum())
-        found = neighbours(view, None, (max(length - SPAN, 0), length), sequence=sequence, count=NEIGHBOURS)
-        told = (
+        alike = neighbours(view, None, (max(length - SPAN, 0), length), sequence=sequence, count=NEIGHBOURS)
+        sentence = (
             f"The last {min(SPAN, length)} steps, and where in the other sequences the states move as there."
         )
         yield Section(
-            "neighbours", "Where else does it think so?", (told,), (), found.to_dict(), found.html()
+            "neighbours", "Where else does it think so?", (sentence,), (), alike.to_dict(), alike.html()
         )
 
 
@@ -164,5 +164,5 @@ def _liveliest(view: View, activity: States, sequence: int) -> str:
     one = next(layer for layer in reversed(activity.layers) if not layer.name.endswith(" reverse"))
     values = next(iter(one.states.values()))[:, sequence][one.taken[:, sequence]]
     unit = int(values.std(0, unbiased=False).argmax())
-    found = unit_colours(view, None, unit, sequence=sequence, layer=one.name)
-    return f"<p>Unit {unit} of {escape(found.layer)}, whose state varies most:</p>{found.html()}"
+    colours = unit_colours(view, None, unit, sequence=sequence, layer=one.name)
+    return f"<p>Unit {unit} of {escape(colours.layer)}, whose state varies most:</p>{colours.html()}"

@@ -150,7 +150,7 @@ def compare(
 def trial(cell: str, gap: int, seed: int, steps: int, remember: bool = True) -> Trial:
     """Train one network and test it; see `compare`."""
     torch.manual_seed(seed)
-    model = Reader(CELLS[cell], WORDS, KEYS, remember=gap if remember else 1)
+    model = Reader(CELLS[cell], WORDS, KEYS, remember=max(gap, 1) if remember else 1)
     generator = torch.Generator().manual_seed(seed)
     words, answers = sentences(gap, TESTED, torch.Generator().manual_seed(1_000_000 + seed))
     view = View(model, words, lambda logits: logits.gather(1, answers.unsqueeze(1)).squeeze(1), unit="words")

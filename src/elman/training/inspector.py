@@ -1,5 +1,5 @@
-"""What the loop asks of one who can look into recurrent layers, which a task hands it, as
-`elman.lens` stands above the loop."""
+"""What the training loop asks of an inspector, which looks into recurrent layers. A task hands it one of
+`elman.lens`, as the loop may not import what stands above it."""
 
 from collections.abc import Callable
 from typing import Any, Final, Protocol

@@ -2,13 +2,14 @@
 
 import json
 import math
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elman.errors import UsageError
-from elman.tasks.transcribe.spotting import Spotter, Spotting
+from elman.tasks.transcribe.spotting import Spotter, Spotting, SpottingStream
 from elman.tasks.transcribe.text import Word
 
 PHRASES = ("turn", "turn left", "turn left now", "stop")
@@ -98,3 +99,26 @@ def test_a_rate_is_a_number(rate: object) -> None:
 def test_a_damaged_file_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         Spotting.from_json({"phrases": ["a"], "hours": 1.0, "alarms": [0.5, 0.2]} | change)
+
+
+class Utterances:
+    """A `TranscriberStream` that hears what is pushed: words, with a "." where an utterance ends."""
+
+    def __init__(self) -> None:
+        self.utterances, self.words, self.tentative = 0, list[Word](), ""
+
+    def push(self, samples: list[Word]) -> list[Word]:
+        for word in samples:
+            self.words = [] if word.text == "." else [*self.words, word]
+            self.utterances += word.text == "."
+        return [word for word in samples if word.text != "."]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9])
+def test_phrases_are_the_same_in_pieces_of_any_size(size: int) -> None:
+    stream = SpottingStream(cast(Any, Utterances()), Spotter(PHRASES))
+    said = words("stop turn . turn left . stop turn left now")
+    pieces = [said[k : k + size] for k in range(0, len(said), size)]
+    heard = [phrase.text for piece in pieces for phrase in stream.push(piece)]
+    assert heard == ["stop", "turn", "turn left", "stop", "turn left now"]
+    assert stream.result() == "stop turn left now" and stream.utterances == 2

@@ -156,7 +156,7 @@ def spotted(corpus: Corpus, trained: Trained) -> tuple[Spotting | None, SpeechEv
 
     sound, decoder = features_of(trained.settings), trained.decoder
     hours = sum(map(len, corpus.others[1].features)) * sound.seconds / 3600
-    spotting = Spotting.measure(corpus.phrases, trained.false, hours)
+    spotting = Spotting.measure(corpus.phrases, trained.alarms, hours)
     rows = [row for row, text in enumerate(corpus.held_out.texts) if text in corpus.phrases]
     said = corpus.held_out.take(rows)
     each = [trained.normaliser(with_edges(features, sound)) for features in said.features]

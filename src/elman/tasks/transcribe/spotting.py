@@ -162,14 +162,24 @@ class SpottingStream:
         """Read samples as `TranscriberStream.push` does; return the phrases that are certain now, each as one
         word with its seconds from the start."""
         before = self.utterances
-        return self._phrases(self._stream.push(samples), self.utterances > before)
+        words = self._stream.push(samples)
+        if self.utterances == before:
+            return self._phrases(words)
+        # the next utterance may have begun, whose last words may go on
+        begun = [word for word in words if word in self._stream.words]
+        return [*self._last_phrases(words[: len(words) - len(begun)]), *self._phrases(begun)]
 
     @entry
     def finish(self) -> list[Word]:
         """End the recording: return its last phrases."""
-        return self._phrases(self._stream.finish(), ended=True)
+        return self._last_phrases(self._stream.finish())
 
-    def _phrases(self, words: Sequence[Word], ended: bool) -> list[Word]:
-        heard = self._spotter.push(words, complete=ended)
-        self._heard = [] if ended else [*self._heard, *heard]
+    def _phrases(self, words: Sequence[Word]) -> list[Word]:
+        heard = self._spotter.push(words)
+        self._heard += heard
         return heard
+
+    def _last_phrases(self, words: Sequence[Word]) -> list[Word]:
+        """Return the phrases at the end of an utterance."""
+        self._heard = []
+        return self._spotter.push(words, complete=True)

@@ -107,6 +107,11 @@ class TranscriberStream:
         return SPACE.join(filter(None, [text_of(self._said), self.tentative]))
 
     @property
+    def words(self) -> tuple[Word, ...]:
+        """The words since the last pause that are certain."""
+        return tuple(self._said)
+
+    @property
     def utterances(self) -> int:
         """How many utterances have ended."""
         return self._utterances

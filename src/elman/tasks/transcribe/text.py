@@ -18,6 +18,7 @@ from elman.typed import typed
 
 BLANK: Final = 0
 SPACE: Final = " "
+BETWEEN: Final = re.compile(f"({SPACE})")  # which keeps the spaces
 MAX_WORDS, MIN_COUNT = 500, 10  # of a vocabulary whose words are labels: how many, and how often each is said
 MAX_LABELS: Final = 20_000
 # A subword is made while its two parts stand side by side so often in the texts, and until there are so many.
@@ -118,10 +119,13 @@ class Alphabet:
     def _parts(self, text: str) -> list[str]:
         if self.unit == "word":
             return text.split()
-        return list(text) if self.unit == "character" else self._joined(list(text))
+        if self.unit == "character":
+            return list(text)
+        # a word at a time: no subword holds a space, and joining takes the square of the length
+        return [part for word in BETWEEN.split(text) for part in self._joined(list(word))]
 
     def _joined(self, parts: list[str]) -> list[str]:
-        """Join parts to subwords, those first that were made first. No subword holds a space."""
+        """Join parts to subwords, those first that were made first."""
         last = len(self.labels) + 1
         while len(parts) > 1:
             numbers = [self._numbers.get(a + b, last) for a, b in pairwise(parts)]

@@ -96,7 +96,7 @@ class Trained:
     validation: SpeechEvaluation
     failure: TrainingError | None
     run: Run
-    false: list[list[Word]]  # heard in the held-out recordings of other speech
+    alarms: list[list[Word]]  # words heard in the held-out recordings of other speech
 
 
 def read_corpus(recordings: Recordings, valid: Recordings | None, choices: Mapping[str, Any]) -> Corpus:
@@ -231,11 +231,11 @@ def train(
     if outcome.signal is not None:
         some, note = sample_rows(len(corpus.held_out), INTERRUPTED_RECORDINGS, "recording")
         corpus, notes = replace(corpus, held_out=corpus.held_out.take(some)), notes + note
-    decoder, confidence, baseline, scores, false = scored(
+    decoder, confidence, baseline, scores, alarms = scored(
         corpus, network, settings, normaliser, features, notes, language
     )
     return Trained(
-        network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run, false
+        network, settings, normaliser, decoder, confidence, baseline, scores, outcome.error, run, alarms
     )
 
 
@@ -265,19 +265,19 @@ def scored(
     computing += monotonic() - started
     others = [normaliser(with_edges(one, features)) for one in corpus.others[1].features]
     other_probs = log_probabilities(network, others)
-    false = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in other_probs]
-    raw = [word.confidence for words in [*answers, *false] for word in words]
-    right = all_right([*answers, *false], [*truths, *[""] * len(false)])
+    alarms = [words_of(decoder.tokens(one), decoder, Confidence(), step, start) for one in other_probs]
+    raw = [word.confidence for words in [*answers, *alarms] for word in words]
+    right = all_right([*answers, *alarms], [*truths, *[""] * len(alarms)])
     confidence = Confidence.fit(raw, right, decoder.edge)
-    answers, false = (
+    answers, alarms = (
         [[w._replace(confidence=confidence.of(w.confidence, decoder.edge)) for w in words] for words in each]
-        for each in (answers, false)
+        for each in (answers, alarms)
     )
     baseline = Templates.of(corpus.train.texts, corpus.train.features, normaliser)
     plain_texts = [baseline.answer(normaliser(one)) for one in held_out]
     seconds = sum(map(len, held_out)) * features.seconds
     evaluation = SpeechEvaluation.of(answers, truths, {baseline.name: plain_texts}, seconds, computing, notes)
-    return decoder, confidence, baseline, evaluation, false
+    return decoder, confidence, baseline, evaluation, alarms
 
 
 def best_decoder(plain: Decoder, log_probs: Sequence[Tensor], truths: Sequence[str]) -> Decoder:
