@@ -34,6 +34,13 @@ def test_pictures_and_json(call: Call, tmp_path: Path) -> None:
     assert (tmp_path / "drawn" / "memory.png").exists() and (tmp_path / "elman-look.html").exists()
 
 
+def test_standard_input(call: Call) -> None:
+    page = ("-o", "page.html", "--json")
+    given = call("look", str(SAVED / "generate"), "-", *page, stdin="I love")
+    named = call("look", str(SAVED / "generate"), "I love", *page)
+    assert given[0] == 0 and json.loads(given[1])["attribution"] == json.loads(named[1])["attribution"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -42,11 +49,14 @@ def test_pictures_and_json(call: Call, tmp_path: Path) -> None:
         (["classify", "good", "-o", "missing/look.html"], "missing"),
         (["classify", "good", "--sequence", "4"], "sequence must be"),
         (["translate", "  "], "nothing to look at"),
-        (["transcribe", "missing.wav"], "missing.wav does not exist"),
+        (["transcribe", "missing.wav"], "missing.wav"),
         (["forecast", "missing.csv"], "missing.csv"),
+        (["classify", "missing.csv"], "there is no file 'missing.csv'"),
+        (["classify", "good", "--pictures", "taken"], "taken can't be written"),
     ],
 )
 def test_mistakes_are_sentences(call: Call, tmp_path: Path, arguments: list[str], words: str) -> None:
+    (tmp_path / "taken").touch()
     code, _, err = call("look", str(SAVED / arguments[0]), *arguments[1:])
     assert code != 0 and words in err and "Traceback" not in err
     assert not list(tmp_path.glob("*.html"))

@@ -104,12 +104,6 @@ def test_the_eager_engine_gives_the_same() -> None:
     torch.testing.assert_close(norms[0], norms[1])
 
 
-def test_frozen_weights_have_no_loss_to_follow() -> None:
-    layer = elman.LSTM(3, 2).requires_grad_(False)
-    with pytest.raises(UsageError, match="depends on the model's weights"):
-        gradient_flow(layer, torch.randn(4, 1, 3, requires_grad=True), lambda result: result[0].sum())
-
-
 @pytest.mark.parametrize(
     ("model", "loss", "message"),
     [

@@ -102,3 +102,22 @@ def test_it_is_drawn(tmp_path: Path) -> None:
 def test_wrong_arguments(sequences: Any, lags: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         dependency(sequences, lags)
+
+
+def test_lags_without_pairs_are_left_out() -> None:
+    found = dependency([[1.0, float("nan")] * 50])
+    assert found.lags and all(lag % 2 == 0 for lag in found.lags)
+    with pytest.raises(UsageError, match="too many steps are missing"):
+        dependency([[1.0, *[float("nan")] * 60, 2.0]])
+
+
+@pytest.mark.parametrize("steps", [[1.0, "a"] * 40, [[1], [2]] * 40])
+def test_steps_of_no_one_kind(steps: list[object]) -> None:
+    with pytest.raises(UsageError, match="all of one kind"):
+        dependency([steps])
+
+
+@pytest.mark.parametrize(("sequences", "lags"), [(None, None), (5, None), ([[1, 2] * 40], 5.5)])
+def test_what_is_no_list(sequences: object, lags: object) -> None:
+    with pytest.raises(UsageError, match="must be"):
+        dependency(sequences, lags)  # type: ignore[arg-type]

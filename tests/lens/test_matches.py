@@ -123,7 +123,7 @@ class Idle(nn.Module):
     ("options", "message"),
     [
         ({"sequence": 2}, "there is no sequence 2"),
-        ({"sequence": -1}, "there is no sequence -1"),
+        ({"sequence": -1}, "sequence must be 0 or more, not -1"),
         ({"span": (3, 3)}, r"from 0 to 4, not \(3, 3\)"),
         ({"span": (1, 9)}, r"from 0 to 4, not \(1, 9\)"),
         ({"layer": "b"}, "layer must be one of LSTM l0, not b"),

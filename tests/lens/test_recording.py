@@ -6,7 +6,7 @@ from torch import nn
 
 import elman
 from elman import UsageError, lens
-from elman.lens.recording import call, outputs_of, prepared, recording
+from elman.lens.recording import call, evaluating, learning, outputs_of, prepared, recording
 
 
 class Two(nn.Module):
@@ -41,6 +41,70 @@ def test_no_hook_stays() -> None:
     with pytest.raises(UsageError), recording(model):
         model(torch.randn(6, 2, 9))
     assert not model.encoder._forward_pre_hooks and not model.decoder._forward_pre_hooks
+
+
+@pytest.mark.parametrize("with_gradients", [False, True])
+def test_a_model_is_as_it_was_after_an_error(with_gradients: bool) -> None:
+    model = Two().train()
+    model.encoder.eval()
+    model.decoder.weight_hh_l0.requires_grad = False
+    training = [one.training for one in model.modules()]
+    gradients = [p.requires_grad for p in model.parameters()]
+    with pytest.raises(KeyError), evaluating(model, learning=with_gradients):
+        assert not any(one.training for one in model.modules())
+        assert {p.requires_grad for p in model.parameters()} == {with_gradients}
+        raise KeyError
+    with pytest.raises(KeyError), learning(model):
+        raise KeyError
+    assert training == [one.training for one in model.modules()]
+    assert gradients == [p.requires_grad for p in model.parameters()]
+
+
+class Regularised(nn.Module):
+    """Draws numbers and changes its buffers in training mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.dropout = nn.BatchNorm1d(3), nn.Dropout(0.5)
+        self.layer = elman.LSTM(3, 4, dropout=0.5, num_layers=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(x.flatten(0, 1)).view_as(x)
+        output: torch.Tensor = self.layer(self.dropout(x))[0]
+        return output
+
+
+@pytest.mark.parametrize(
+    "view", ["states", "gradient_flow", "memory_horizon", "unroll", "unit_colours", "diagnose", "look"]
+)
+def test_a_model_in_training_is_looked_at_without_its_noise(view: str) -> None:
+    model, x = Regularised().train(), torch.randn(6, 2, 3)
+    buffers = {name: one.clone() for name, one in model.named_buffers()}
+    drawn = torch.get_rng_state()
+    getattr(lens, view)(model, x)
+    assert drawn.equal(torch.get_rng_state())
+    assert all(one.equal(buffers[name]) for name, one in model.named_buffers())
+    assert all(one.training for one in model.modules()) and all(p.grad is None for p in model.parameters())
+
+
+def test_a_frozen_model_is_looked_at() -> None:
+    model, x = Two().requires_grad_(False), torch.randn(6, 2, 3)
+    frozen = lens.gradient_flow(model, x).layers[0].norms["h"]
+    assert not any(p.requires_grad for p in model.parameters())
+    assert frozen.equal(lens.gradient_flow(model.requires_grad_(), x).layers[0].norms["h"])
+
+
+def test_inference_mode() -> None:
+    with torch.inference_mode():
+        x = torch.randn(6, 2, 3)
+        with pytest.raises(UsageError, match="outside torch"):
+            lens.states(Two(), x)
+    assert lens.memory_horizon(Two(), x).length == 6
+
+
+def test_nothing_to_look_at() -> None:
+    with pytest.raises(UsageError, match="one step and one sequence or more"):
+        lens.states(Two(), torch.randn(6, 0, 3))
 
 
 def test_what_can_not_be_looked_into() -> None:

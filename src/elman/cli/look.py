@@ -31,18 +31,27 @@ def look(
 
     Example: elman look runs/sales sales.csv --output sales.html --pictures pictures
     """
-    from elman.atomic import check_output
+    from elman.atomic import check_output, writing
     from elman.tasks import load
 
     check_output(output)
     if output.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"the report is a page, such as look.html, not {output}; --pictures writes pictures")
+    if pictures is not None:
+        with writing(pictures, UsageError):
+            pictures.mkdir(parents=True, exist_ok=True)
     loaded: Any = load(model)
     if data is None and loaded.task != "forecast":
         loaded.require_input(data)
+    from elman.data.table.formats import input_lines
     from elman.lens.looking import look as looked
 
-    view = loaded.view(Path(data) if data is not None and os.path.isfile(data) else data)  # noqa: PTH113
+    source: Any = data
+    if data is not None and os.path.isfile(data):  # noqa: PTH113
+        source = Path(data)
+    elif data is not None and loaded.task not in ("forecast", "transcribe"):  # which read no texts
+        source = "\n".join(input_lines(data))
+    view = loaded.view(source)
     report = looked(view, sequence=sequence, title=f"A look into {model} ({loaded.task})")
     report.save(output)
     lines = [str(report), "", f"The report with pictures: {output}"]

@@ -34,8 +34,7 @@ class Attached:
         Args:
             labels: of the steps of the sequence, or of each sequence.
         """
-        named: Any = [labels] if labels and isinstance(labels[0], str) else labels
-        each: Labels = tuple(map(tuple, named))
+        each = _labels(labels)
         cut = self._cut
         return View(
             module=prepared(self._module),
@@ -53,6 +52,17 @@ class Attached:
         """Return the report of an input; see `elman.lens.look`."""
         title = f"A look into {type(self._module).__name__}"
         return look(self.view(input, labels), sequence=sequence, title=title)
+
+
+def _labels(labels: Any) -> Labels:
+    """Return the labels of each sequence. Raises UsageError for what is none."""
+    several = isinstance(labels, list | tuple)
+    named = [labels] if several and labels and isinstance(labels[0], str) else labels
+    if not several or not all(isinstance(one, list | tuple) for one in named):
+        raise UsageError("labels must be a list of texts, or one for each sequence")
+    if not all(isinstance(label, str) for one in named for label in one):
+        raise UsageError("labels must be texts")
+    return tuple(map(tuple, named))
 
 
 def attach(

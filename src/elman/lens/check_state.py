@@ -12,7 +12,7 @@ from torch import Tensor
 
 from elman.errors import UsageError
 from elman.lens.finding import Finding
-from elman.lens.recording import call, passes_of
+from elman.lens.recording import call, evaluating, passes_of
 from elman.lens.view import View
 from elman.nn import Recurrent
 
@@ -37,7 +37,7 @@ def check_boundaries(view: View, begins: Any, loss: Callable[[Any], Tensor] | No
         steps, batch = max(shapes)
         raise UsageError(f"begins must be ({steps}, {batch}), steps and sequences, not {tuple(marks.shape)}")
     of = loss or view.loss
-    with torch.no_grad():
+    with torch.no_grad(), evaluating(view.module, learning=False):
         carried = float(of(call(view.module, view.input)))
         with resetting(view.module, marks):
             cleared = float(of(call(view.module, view.input)))

@@ -16,7 +16,7 @@ from elman.engine import eager
 from elman.engine.call import State, Weights, flatten, unflatten
 from elman.lens.figures import finished, lines
 from elman.lens.notebook import InNotebook
-from elman.lens.recording import Layer, call, go_backward, recording
+from elman.lens.recording import Layer, call, go_backward, learning
 from elman.lens.view import View, view_of
 
 
@@ -94,7 +94,7 @@ def gradient_flow(model: Any, input: Any = None, loss: Callable[[Any], Tensor] |
         UsageError: the model has no recurrent layer, or the loss is no number that depends on it.
     """
     view = view_of(model, input)
-    with torch.enable_grad(), recording(view.module) as layers:
+    with learning(view.module) as layers:
         value = (loss or view.loss)(call(view.module, view.input))
         go_backward(view.module, value)
     return GradientFlow(float(value.detach()), tuple(_flow(layer) for layer in layers()), view)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from elman.errors import UsageError
 from elman.lens.figures import finished, lines
 from elman.lens.notebook import InNotebook
-from elman.lens.recording import Layer, call, go_backward, outputs_of, recording
+from elman.lens.recording import Layer, call, go_backward, learning, outputs_of
 from elman.lens.view import view_of
 
 SHARES: Final = (0.1, 0.01)  # of the influence on the loss, down to which the horizon reaches
@@ -137,7 +137,7 @@ def memory_horizon(
     """
     view = view_of(model, input)
     generator = torch.Generator().manual_seed(seed)
-    with torch.enable_grad(), recording(view.module) as layers:
+    with learning(view.module) as layers:
         result = call(view.module, view.input)
         if loss is None:
             of_task = view.score is not None
@@ -148,6 +148,10 @@ def memory_horizon(
     memories = tuple(_memory(layer, np.random.default_rng(seed)) for layer in layers() if layer.run.gradients)
     if not memories:
         raise UsageError("the loss does not depend on a recurrent layer")
+    if not all(g.isfinite().all() for layer in layers() for g in layer.run.gradients):
+        raise UsageError(
+            "the gradient is NaN or infinite, which has no horizon: see elman.lens.first_bad_step"
+        )
     longest = max(int(layer.taken.sum(0).max()) for layer in layers())
     scale = view.scale if unit is None else 1.0
     return MemoryHorizon(memories, longest, view.unit if unit is None else unit, scale)

@@ -117,14 +117,23 @@ def dependency(
     """
     each = _sequences(sequences)
     lengths = [len(one) for one in each]
-    tested = sorted(set(range(1, min(MAX_LAG, max(lengths) - 1) + 1) if lags is None else lags))
+    given = range(1, min(MAX_LAG, max(lengths) - 1) + 1) if lags is None else lags
+    tested = list(given) if isinstance(given, Iterable) else [given]
     if any(not isinstance(lag, int | np.integer) or lag < 1 for lag in tested):
         raise UsageError(f"lags must be whole numbers from 1, not {tested}")
-    counts = {int(lag): sum(max(length - lag, 0) for length in lengths) for lag in tested}
+    counts = {int(lag): sum(max(length - lag, 0) for length in lengths) for lag in sorted(set(tested))}
     usable = [lag for lag, count in counts.items() if count >= MIN_PAIRS]
     if not usable:
         raise UsageError(f"sequences are too short: there are not {MIN_PAIRS} pairs of steps so far apart")
-    codes, symbols = _codes(each, min(counts[lag] for lag in usable))
+    try:
+        codes, symbols = _codes(each, min(counts[lag] for lag in usable))
+    except UsageError:
+        raise
+    except (TypeError, ValueError):
+        raise UsageError("steps must be tokens, such as words, or numbers, all of one kind") from None
+    usable = [lag for lag in usable if len(_pairs(codes, lag)[0]) >= MIN_PAIRS]  # without missing steps
+    if not usable:
+        raise UsageError(f"too many steps are missing: no lag has {MIN_PAIRS} pairs without one")
     whole = np.concatenate(codes)
     elsewhere = Elsewhere(whole[whole != MISSING], symbols, max(usable), ERROR / len(usable), seed)
     information, level = [], []
@@ -199,6 +208,8 @@ def _pairs(codes: Sequence[Codes], lag: int) -> tuple[Codes, Codes]:
 
 def _sequences(sequences: Sequence[Any]) -> list[Any]:
     """Return sequences as lists of tokens or arrays of numbers, up to `MAX_STEPS` steps in all."""
+    if not isinstance(sequences, Iterable):
+        raise UsageError(f"sequences must be a list of sequences, not {type(sequences).__name__}")
     if isinstance(sequences, str) or any(isinstance(one, str) for one in sequences):
         raise UsageError("a sequence must be a list of tokens or numbers, not a text: split it")
     each, count = [], 0

@@ -17,6 +17,7 @@ from torch import Tensor
 from elman.errors import UsageError
 from elman.lens.figures import bars, finished, triangle
 from elman.lens.notebook import InNotebook
+from elman.lens.numbers import check_least, check_number
 from elman.lens.reading import Reading
 from elman.lens.view import View, view_of
 
@@ -216,12 +217,10 @@ def attribution_by_prefix(
         raise UsageError(
             "there is no way to the first steps of this input: give cut, such as lambda steps: x[:steps]"
         )
-    if most < 1:
-        raise UsageError(f"most must be 1 or more, not {most}")
+    check_least("most", most)
     whole = Reading(view, target, baseline)
     count = whole.taken.shape[1]
-    if not 0 <= sequence < count:
-        raise UsageError(f"sequence must be a number from 0 to {count - 1}, not {sequence}")
+    check_number("sequence", sequence, count)
     length = int(whole.taken[:, sequence].sum())
     first = max(length - most, 0)
     scores = torch.full((length - first, length), torch.nan, dtype=torch.float64)

@@ -11,6 +11,7 @@ from torch import Tensor
 from elman.engine import eager
 from elman.engine.call import State
 from elman.errors import UsageError
+from elman.lens.numbers import check_least
 from elman.lens.recording import Layer, passes_of
 from elman.lens.view import view_of
 
@@ -57,8 +58,7 @@ def lyapunov_exponents(model: Any, input: Any, count: int = 3) -> dict[str, Tens
     Raises:
         UsageError: the model has no recurrent layer, or the count is below 1.
     """
-    if count < 1:
-        raise UsageError(f"count must be 1 or more, not {count}")
+    check_least("count", count)
     view = view_of(model, input)
     return {layer.name: _exponents(layer, count) for layer in passes_of(view.module, view.input)}
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 from elman.errors import UsageError
-from elman.lens.activity import states
+from elman.lens.activity import States, states
+from elman.lens.numbers import check_number
 from elman.lens.report import Report
 from elman.lens.sections import sections
-from elman.lens.view import view_of
+from elman.lens.view import View, view_of
 
 
 def look(model: Any, input: Any = None, *, sequence: int = 0, title: str | None = None) -> Report:
@@ -22,8 +23,19 @@ def look(model: Any, input: Any = None, *, sequence: int = 0, title: str | None 
     """
     view = view_of(model, input)
     activity = states(view)
+    if not activity.layers:
+        raise UsageError(f"{type(view.module).__name__} called no recurrent layer for this input")
     count = activity.layers[0].taken.shape[1]
-    if not 0 <= sequence < count:
-        raise UsageError(f"sequence must be a number from 0 to {count - 1}, not {sequence}")
+    check_number("sequence", sequence, count)
+    check_labels(view, activity)
     name = title or f"A look into {type(model).__name__}"
     return Report(name, view, sequence, tuple(sections(view, activity, sequence)))
+
+
+def check_labels(view: View, activity: States) -> None:
+    """Raise UsageError where labels fit neither the sequences of their layer nor its steps."""
+    for one in activity.layers:
+        steps, count = one.taken.shape
+        labels = view.labels_of(one.name)
+        if labels and (len(labels) != count or max(map(len, labels)) > steps):
+            raise UsageError(f"labels must be of {count} sequences, of {steps} steps each or fewer")

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from elman.errors import UsageError
 from elman.lens.figures import concordance, finished
 from elman.lens.notebook import InNotebook
+from elman.lens.numbers import check_least
 from elman.lens.recording import Layer, passes_of
 from elman.lens.view import View, view_of
+from elman.settings import is_whole
 
 BATCH_INPUTS: Final = 32  # of a list, looked at in one pass
 CONTEXT: Final = 4  # labels shown before and after a match
@@ -156,8 +158,10 @@ def neighbours(
     Raises:
         UsageError: there is no such sequence, span or layer; `view_of`'s.
     """
-    if count < 1:
-        raise UsageError(f"count must be 1 or more, not {count}")
+    check_least("count", count)
+    check_least("sequence", sequence, 0)
+    if not isinstance(span, tuple | list) or len(span) != 2 or not all(map(is_whole, span)):
+        raise UsageError(f"span must be two steps, the first and the one after the last, not {span!r:.60}")
     begin, end = span
     query = _query(model, data, sequence, layer, begin, end)
     candidates: list[Match] = []

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import UsageError
-from elman.lens.recording import call, recording
+from elman.lens.numbers import check_least
+from elman.lens.recording import call, evaluating, recording
 from elman.lens.view import View
 from elman.nn import Recurrent
 
@@ -57,7 +58,7 @@ class Reading:
                 "such as lambda output: output[-1, :, 0]"
             )
         self._view, self._target = view, scored
-        with evaluating(view.module), torch.no_grad(), recording(view.module) as layers:
+        with evaluating(view.module, learning=False), torch.no_grad(), recording(view.module) as layers:
             name, self._layer, inputs = _calls(view)
         self.name = f"{name} l0"
         self._pieces = _pieces(inputs, self._layer.batch_first)
@@ -76,8 +77,7 @@ class Reading:
 
     def integrated(self, points: int) -> tuple[Tensor, Tensor]:
         """Return integrated gradients (T, B), and the score's whole difference from the baseline (B,)."""
-        if points < 1:
-            raise UsageError(f"steps must be 1 or more, not {points}")
+        check_least("steps", points)
         xs = [piece.x for piece in self._pieces]
         sums = [torch.zeros_like(x, dtype=torch.float64, device="cpu") for x in xs]
         nodes, weights = np.polynomial.legendre.leggauss(points)  # from -1 to 1
@@ -106,7 +106,7 @@ class Reading:
             torch.lerp(base, piece.x, share).requires_grad_()
             for piece, base in zip(self._pieces, self._baselines, strict=True)
         ]
-        with evaluating(self._view.module), torch.enable_grad():
+        with evaluating(self._view.module, learning=False), torch.enable_grad():
             scores = self._scores(leaves)
             if not scores.requires_grad:
                 raise UsageError(f"target does not depend on what {self.name} reads")
@@ -119,7 +119,7 @@ class Reading:
     def _scores(self, xs: Sequence[Tensor]) -> Tensor:
         """Return the scores (B,) where the layer reads these in its calls, one after another."""
         module, count = self._view.module, self.taken.shape[1]
-        with evaluating(module), _substituted(self._layer, xs):
+        with evaluating(module, learning=False), _substituted(self._layer, xs):
             scores = self._target(call(module, self._view.input))
         if not isinstance(scores, Tensor) or scores.numel() != count:
             shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
@@ -142,24 +142,6 @@ class Reading:
             size = tuple(getattr(baseline, "shape", ())) or baseline
             raise UsageError(f"baseline must be a number or broadcast to {shape}, not {size}") from None
         return [whole[piece.steps, piece.sequences] for piece in self._pieces]
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Have a module and all in it in eval mode within the block, and its parameters without gradients."""
-    training = [one for one in module.modules() if one.training]
-    learning = [one for one in module.parameters() if one.requires_grad]
-    for one in training:
-        one.training = False
-    for parameter in learning:
-        parameter.requires_grad = False
-    try:
-        yield
-    finally:
-        for one in training:
-            one.training = True
-        for parameter in learning:
-            parameter.requires_grad = True
 
 
 def _calls(view: View) -> tuple[str, Recurrent, list[Any]]:

@@ -62,6 +62,10 @@ def prepared(model: nn.Module) -> nn.Module:
     layers stand for torch.nn's. Raises UsageError for a model without recurrent layers."""
     if not isinstance(model, nn.Module):
         raise UsageError(f"the lens looks into models and torch.nn.Modules, not into {type(model).__name__}")
+    if torch.is_inference_mode_enabled() or any(p.is_inference() for p in model.parameters()):
+        raise UsageError(
+            "the lens needs gradients: make and look at the model outside torch.inference_mode()"
+        )
     if any(isinstance(module, FOREIGN) for module in model.modules()):
         model = replace(copy.deepcopy(model))
     if not any(isinstance(module, Recurrent) for module in model.modules()):
@@ -112,6 +116,8 @@ def recording(model: nn.Module) -> Iterator[Callable[[], list[Layer]]]:
 def _named(passes: list[LayerPass], starts: list[Start]) -> list[Layer]:
     layers = []
     for number, run in enumerate(passes):
+        if 0 in run.x.shape[:2]:
+            raise UsageError("the lens needs an input of one step and one sequence or more")
         start = next((one for one in reversed(starts) if one.passes <= number), Start(0))
         layer = (number - start.passes) // start.directions
         in_order = run if start.order is None else reordered(run, start.order)
@@ -139,15 +145,43 @@ def _goes_on(before: LayerPass, after: LayerPass) -> bool:
     return all(torch.equal(states[-1].detach(), initial.detach()) for states, initial in ends)
 
 
+@contextmanager
+def evaluating(model: nn.Module, *, learning: bool) -> Iterator[None]:
+    """Have a model and all in it in eval mode within the block, and its parameters without gradients, or with
+    them, frozen ones too."""
+    training = [one for one in model.modules() if one.training]
+    parameters = [p for p in model.parameters() if p.is_floating_point() and p.requires_grad != learning]
+    for one in training:
+        one.training = False
+    for parameter in parameters:
+        parameter.requires_grad = learning
+    try:
+        yield
+    finally:
+        for one in training:
+            one.training = True
+        for parameter in parameters:
+            parameter.requires_grad = not learning
+
+
+@contextmanager
+def learning(model: nn.Module) -> Iterator[Callable[[], list[Layer]]]:
+    """As `recording`, for a pass of a model in eval mode and a way back: the model stays as it was."""
+    with torch.enable_grad(), evaluating(model, learning=True), recording(model) as layers:
+        yield layers
+
+
 def call(model: nn.Module, input: Any) -> Any:
     """Return the output of a model for a tensor, a PackedSequence, or a tuple of its arguments."""
     several = isinstance(input, tuple) and not isinstance(input, PackedSequence)
-    return model(*input) if several else model(input)
+    arguments = input if several else (input,)
+    # tensors made in inference mode can't be part of a backward pass
+    return model(*(a.clone() if isinstance(a, Tensor) and a.is_inference() else a for a in arguments))
 
 
 def passes_of(model: nn.Module, input: Any) -> list[Layer]:
     """Run a prepared model without gradients and return the passes of its layers."""
-    with torch.no_grad(), recording(model) as layers:
+    with torch.no_grad(), evaluating(model, learning=False), recording(model) as layers:
         call(model, input)
     return layers()
 

@@ -38,7 +38,8 @@ def sections(view: View, activity: States, sequence: int) -> Iterator[Section]:
         yield _attribution(view, sequence)
     for name, title, caption, draw in view.extras:
         yield Section(name, title, (), (Picture(name, caption, partial(draw, sequence)),))
-    yield _memory(view)
+    if "bad_step" not in diagnosis.kinds:  # nothing can be remembered through NaN
+        yield _memory(view)
     yield _gradients(view)
     yield _unrolled(view, sequence)
     yield _states(activity, view, sequence)

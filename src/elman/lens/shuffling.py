@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any, Final, TypeVar
 
 from elman.errors import UsageError
+from elman.settings import is_whole
 
 T = TypeVar("T")
 REPEATS: Final = 3
@@ -73,7 +74,8 @@ def order(
         score, sequences = score.order_scores(sequences)
     if not sequences:
         raise UsageError("there are no sequences to shuffle")
-    if repeats < 1 or not within or any(n < 0 for n in within):
+    numbers = isinstance(within, list | tuple) and all(is_whole(n) and n >= 0 for n in within)
+    if not is_whole(repeats) or repeats < 1 or not within or not numbers:
         raise UsageError("repeats must be 1 or more, and within a list of numbers from 0")
     results = []
     for number in within:

@@ -12,10 +12,10 @@ from typing import Any, Final
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from elman.errors import UsageError
 from elman.lens.figures import coloured_words, finished
 from elman.lens.matches import base_name, states_of
 from elman.lens.notebook import InNotebook
+from elman.lens.numbers import check_number
 from elman.lens.recording import passes_of
 from elman.lens.view import view_of
 
@@ -89,8 +89,7 @@ def unit_colours(
     states, taken = states_of(passes, name)
     _, batch, units = states.shape
     for kind, number, limit in (("unit", unit, units), ("sequence", sequence, batch)):
-        if not 0 <= number < limit:
-            raise UsageError(f"{kind} must be a number from 0 to {limit - 1}, not {number}")
+        check_number(kind, number, limit)
     names = view.labels_of(name)
     labels = names[sequence] if names else tuple(map(str, range(int(taken[:, sequence].sum()))))
     return UnitColours(name, unit, states[: len(labels), sequence, unit], labels)

@@ -17,7 +17,8 @@ from elman.engine import eager
 from elman.errors import UsageError
 from elman.lens.drawing import UnrolledLayer, draw
 from elman.lens.notebook import InNotebook
-from elman.lens.recording import Layer, call, go_backward, recording
+from elman.lens.numbers import check_least, check_number
+from elman.lens.recording import Layer, call, go_backward, learning
 from elman.lens.view import view_of
 
 ROUNDING: Final = 1e-5  # of a gradient: what is left of less is rounding
@@ -104,18 +105,16 @@ def unroll(
     Raises:
         UsageError: as `gradient_flow`; there is no such sequence, or `most` is below 1.
     """
-    if most < 1:
-        raise UsageError(f"most must be 1 or more, not {most}")
+    check_least("most", most)
     view = view_of(model, input)
-    with torch.enable_grad(), recording(view.module) as layers:
+    with learning(view.module) as layers:
         value = (loss or view.loss)(call(view.module, view.input))
         go_backward(view.module, value)
     flows = {name: _flow(tuple(passes)) for name, passes in _by_name(layers()).items()}
     if not flows:
         raise UsageError(f"{type(view.module).__name__} called no recurrent layer for this input")
     name, taken = next((name, flow.taken) for name, flow in flows.items())
-    if not 0 <= sequence < taken.shape[1]:
-        raise UsageError(f"sequence must be a number from 0 to {taken.shape[1] - 1}, not {sequence}")
+    check_number("sequence", sequence, taken.shape[1])
     names = view.labels_of(name)
     labels = names[sequence] if names else tuple(map(str, range(int(taken[:, sequence].sum()))))
     begin = max(len(labels) - most, 0)

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from elman.errors import UsageError
 from elman.lens.recording import outputs_of, prepared
 
 Labels = tuple[tuple[str, ...], ...]  # of the steps of each sequence
@@ -19,7 +20,7 @@ class View:
     """A model and its input, ready to be looked into; made by `view_of`, and by a task's `view`.
 
     Attributes:
-        module: in eval mode, with recurrent layers that can be looked into.
+        module: with recurrent layers that can be looked into; it runs in eval mode, and stays as it was.
         input: a tensor that it takes, or a tuple of its arguments.
         score: from what the module returns to how much speaks for each answer, (B,), in units of `scored`.
         last: likewise, what the last step alone says; None: `score`.
@@ -56,11 +57,20 @@ class View:
         squares of its outputs."""
         if self.score is None:
             return outputs_of(result).square().sum() / 2
-        return -self.score(result).sum()
+        return -_scores(self.score, result).sum()
 
     def at_end(self, result: Any) -> Tensor:
         """Return `loss`, of the last steps alone."""
-        return self.loss(result) if self.last is None else -self.last(result).sum()
+        return self.loss(result) if self.last is None else -_scores(self.last, result).sum()
+
+
+def _scores(score: Callable[[Any], Tensor], result: Any) -> Tensor:
+    scores: Any = score(result)
+    if not isinstance(scores, Tensor):
+        raise UsageError(
+            f"score must return a tensor, a number for each sequence, not {type(scores).__name__}"
+        )
+    return scores
 
 
 def view_of(model: Any, input: Any) -> View:

@@ -135,6 +135,7 @@ def test_recordings_of_something_else_are_refused(tmp_path: Path) -> None:
         ({"data": "a.csv", "language": "de"}, "language is for a training from phrases"),
         ({"phrases": ["a"], "language_model": "model"}, "leave the language_model out"),
         ({"phrases": ["a"], "language": "xx"}, "no voice for the language 'xx'"),
+        ({"phrases": ["a"], "language": ""}, "no voice for the language ''"),
     ],
 )
 def test_arguments_that_do_not_fit(arguments: dict[str, Any], message: str) -> None:

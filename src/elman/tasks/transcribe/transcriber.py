@@ -151,7 +151,9 @@ class Transcriber(Task):
             corpus = read_corpus(read(data, pattern=pattern), checked, settings)
         else:
             own = None if adapt is None else read(adapt, pattern=in_folder(adapt, pattern))
-            corpus = phrase_corpus(Phrases.of(phrases), language or LANGUAGE, own, checked, settings)
+            corpus = phrase_corpus(
+                Phrases.of(phrases), LANGUAGE if language is None else language, own, checked, settings
+            )
         identity: dict[str, Any] = {"data": corpus.source["fingerprint"]}
         identity["valid"] = None if checked is None else checked.fingerprint
         words = None if language_model is None else LanguageWords.of(language_model, corpus.alphabet)
