@@ -83,3 +83,8 @@ def test_wrong_arguments(more: dict[str, Any], sentence: str) -> None:
 def test_a_module_without_recurrent_layers() -> None:
     with pytest.raises(UsageError, match="no recurrent layer"):
         diagnose(torch.nn.Linear(2, 2), torch.randn(3, 2))
+
+
+def test_large_inputs_are_to_be_standardised() -> None:
+    found = diagnose(elman.LSTM(1, 4), 20_000 + torch.randn(30, 2, 1))
+    assert found.kinds == ("bad_step",) and "unit variance" in str(found)

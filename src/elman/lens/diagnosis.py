@@ -94,6 +94,8 @@ def diagnose(
         advice = (
             "lower learning_rate, a smaller norm to clip gradients at, and a look at the data at that step"
         )
+        if bad.value == "x" and bad.kind == "exploded":
+            advice = "inputs of zero mean and unit variance, in place of numbers beyond 10,000"
         sentence = f"{str(bad)[0].upper()}{str(bad)[1:]}"
         return Diagnosis((Finding("bad_step", sentence, dict(vars(bad)), advice),))
     return Diagnosis(tuple(_findings(view, loss, dependency, window, begins, forecasts)))

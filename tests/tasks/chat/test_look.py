@@ -21,7 +21,7 @@ def test_scores_are_the_log_probabilities_of_replies(model: Chatbot) -> None:
     expected = stream._speaker.log_probs_given(position, [ids])[0]  # the end of the reply with it
     assert expected - 1e-3 <= score <= last <= 0
     labels = view.labels_of("layers.0 l0")[0]
-    assert labels[:2] == ("▷", "user:") and len(labels) == len(view.input[0])
+    assert labels[:2] == ("(start)", "user:") and len(labels) == len(view.input[0])
     assert lens.memory_horizon(view).unit == "tokens"
 
 

@@ -17,7 +17,7 @@ def test_scores_are_those_of_the_likeliest_next_token(model: LanguageModel) -> N
     assert float(score.detach()) == pytest.approx(float(best.detach()), abs=1e-5)
     assert view.answers == (", ".join(f"{word} ({p:.0%})" for word, p in model.predict(text, 3)),)
     labels = view.labels_of("layers.0 l0")[0]
-    assert len(labels) == len(view.input[0]) and labels[0] == "▷"
+    assert len(labels) == len(view.input[0]) and labels[0] == "(start)"
 
 
 def test_texts_of_a_batch_are_equally_long(model: LanguageModel) -> None:

@@ -14,7 +14,7 @@ from elman.tasks.generate.network import LanguageNet, State
 
 MAX_STEPS: Final = 512  # the last of a conversation
 SHOWN: Final = str.maketrans({" ": "·"})
-START: Final = "▷"
+START: Final = "(start)"
 
 
 def view(network: LanguageNet, codec: Codec, turns: Sequence[Turn], reply: str) -> View:

@@ -16,7 +16,7 @@ from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.network import CHUNK_STEPS, Ensemble
 from elman.tasks.classify.problem import class_log_probabilities
 
-START: Final = "▷"  # the token before the first word
+START: Final = "(start)"  # the token before the first word
 MAX_SCORED: Final = 1000  # texts that are shuffled
 MAX_STEPS: Final = CHUNK_STEPS  # read in one pass
 

@@ -14,7 +14,7 @@ CONTEXT: Final = 32  # tokens that are shuffled, before one that is predicted
 MAX_SCORED, BATCH = 1000, 100
 MAX_STEPS: Final = 512  # the last of each text
 SHOWN: Final = str.maketrans({" ": "·", "\n": "⏎", "\t": "⇥"})
-DOCUMENT: Final = "▷"  # the end of a document, which precedes the first token
+DOCUMENT: Final = "(start)"  # the end of a document, which precedes the first token
 
 
 def view(

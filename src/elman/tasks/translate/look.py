@@ -12,7 +12,7 @@ from elman.tasks.translate.codec import END, Codec, Source
 from elman.tasks.translate.network import EncoderDecoder
 from elman.tasks.translate.search import Translation
 
-END_LABEL: Final = "▷"  # the token that ends a sentence and precedes the first
+START, END_LABEL = "(start)", "(end)"  # of one token, which ends a sentence and precedes the first
 ATTENTION: Final = (
     "The attention of each part of the translation (rows) to the parts of the source (columns)."
 )
@@ -38,7 +38,7 @@ def view(
         answers=tuple(one.text for one in best),
         labels={
             "encoder": tuple((*map(_shown, one[:-1]), END_LABEL) for one in pieces),
-            "": tuple((END_LABEL, *map(_shown, one.target)) for one in best),
+            "": tuple((START, *map(_shown, one.target)) for one in best),
         },
         unit="tokens",
         extras=(("attention", "Where did it look?", ATTENTION, lambda number: _attention(best[number])),),
