@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman import UsageError
-from elman.lens.shuffling import order, shuffled, to_dict
+from elman.lens.shuffling import order, shuffled
 
 
 @given(st.lists(st.integers(), max_size=40), st.integers(0, 50))
@@ -35,7 +35,10 @@ def test_a_score_that_sees_order_falls_and_one_that_does_not_stays() -> None:
     scores = [row.score for row in rows]
     assert scores == sorted(scores, reverse=True) and scores[-1] == pytest.approx(0.5, abs=0.05)
     assert len({row.baseline for row in rows}) == 1
-    assert to_dict(rows)["all"]["score"] == scores[-1]
+    assert rows.to_dict()["all"]["score"] == scores[-1]
+    assert str(rows).startswith("shuffled among 1: 1, the baseline")
+    assert [text.get_text() for text in rows.plot().axes[0].get_xticklabels()] == ["1", "2", "4", "8", "all"]
+    assert "<svg" in rows._repr_html_()
 
 
 def test_wrong_arguments() -> None:

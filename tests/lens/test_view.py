@@ -1,5 +1,7 @@
 """What the lens looks at: modules as they are, copies of foreign ones, and views that tasks make."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -41,3 +43,11 @@ def test_scores_of_the_last_step_alone() -> None:
 def test_what_can_not_be_looked_into(model: object) -> None:
     with pytest.raises(UsageError, match=r"the lens looks into|no recurrent layer"):
         lens.states(model, torch.zeros(1, 1, 2))
+
+
+@pytest.mark.parametrize(
+    "look", [lens.gradient_flow, lens.memory_horizon, lens.unroll, lens.diagnose, lens.attribution]
+)
+def test_a_loss_is_a_function(look: Any) -> None:
+    with pytest.raises(UsageError, match="must be a function of what the module returns, not float"):
+        look(elman.LSTM(2, 3), torch.zeros(4, 1, 2), 0.5)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from elman.lens.looking import look
     from elman.lens.matches import Match, Neighbours, neighbours
     from elman.lens.report import Report
-    from elman.lens.shuffling import Shuffled, order
+    from elman.lens.shuffling import Order, Shuffled, order
     from elman.lens.units import UnitColours, unit_colours
     from elman.lens.unrolled import Unrolled, unroll
     from elman.lens.view import View, view_of
@@ -36,6 +36,7 @@ __all__ = [
     "Match",
     "MemoryHorizon",
     "Neighbours",
+    "Order",
     "PrefixAttribution",
     "Report",
     "Shuffled",
@@ -76,7 +77,7 @@ _HOME: Final = {
     "looking": ("look",),
     "matches": ("Match", "Neighbours", "neighbours"),
     "report": ("Report",),
-    "shuffling": ("Shuffled", "order"),
+    "shuffling": ("Order", "Shuffled", "order"),
     "units": ("UnitColours", "unit_colours"),
     "unrolled": ("Unrolled", "unroll"),
     "view": ("View", "view_of"),

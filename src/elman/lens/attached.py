@@ -9,7 +9,7 @@ from elman.errors import UsageError
 from elman.lens.looking import look
 from elman.lens.recording import prepared
 from elman.lens.report import Report
-from elman.lens.view import Labels, View
+from elman.lens.view import Labels, View, check_function
 
 
 class Attached:
@@ -92,6 +92,6 @@ def attach(
         UsageError: it is no module, or has no recurrent layer.
     """
     prepared(module)
-    if score is not None and not callable(score):
-        raise UsageError(f"score must be a function of what the module returns, not {type(score).__name__}")
+    check_function("score", score)
+    check_function("cut", cut)
     return Attached(module, score, scored, unit, cut)

@@ -23,7 +23,7 @@ from elman.lens.horizon import memory_horizon
 from elman.lens.jacobians import lyapunov_exponents
 from elman.lens.notebook import InNotebook
 from elman.lens.recording import outputs_of, passes_of
-from elman.lens.view import View, view_of
+from elman.lens.view import View, check_function, view_of
 from elman.settings import is_whole
 
 
@@ -89,6 +89,7 @@ def diagnose(
     for name, value in (("dependency", dependency), ("window", window)):
         if value is not None and (not is_whole(value) or value < 1):
             raise UsageError(f"{name} must be a whole number of steps from 1, not {value!r}")
+    check_function("loss", loss)
     view = view_of(model, data)
     if (bad := first_bad_step(view)) is not None:
         advice = (

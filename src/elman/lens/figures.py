@@ -76,6 +76,22 @@ def bars(
     return figure, axis
 
 
+@rc_context(LOOK)
+def points(
+    curves: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], across: str, up: str
+) -> Figure:
+    """Draw named curves over a few named points."""
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    axis = figure.subplots()
+    for name, values in curves:
+        axis.plot(range(len(names)), values, marker="o", markersize=4, label=name)
+    axis.set_xticks(range(len(names)), list(names))
+    axis.set_xlabel(across)
+    axis.set_ylabel(up)
+    axis.legend()
+    return figure
+
+
 def label_steps(axis: Axes, labels: Sequence[str], across: str) -> None:
     """Name the steps along the horizontal axis, some of them where there is no room for all; or number
     them."""

@@ -17,7 +17,7 @@ from elman.engine.call import State, Weights, flatten, unflatten
 from elman.lens.figures import finished, lines
 from elman.lens.notebook import InNotebook
 from elman.lens.recording import Layer, call, go_backward, learning
-from elman.lens.view import View, view_of
+from elman.lens.view import View, check_function, view_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,7 @@ def gradient_flow(model: Any, input: Any = None, loss: Callable[[Any], Tensor] |
     Raises:
         UsageError: the model has no recurrent layer, or the loss is no number that depends on it.
     """
+    check_function("loss", loss)
     view = view_of(model, input)
     with learning(view.module) as layers:
         value = (loss or view.loss)(call(view.module, view.input))

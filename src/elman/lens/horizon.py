@@ -19,7 +19,7 @@ from elman.errors import UsageError
 from elman.lens.figures import finished, lines
 from elman.lens.notebook import InNotebook
 from elman.lens.recording import Layer, call, go_backward, learning, outputs_of
-from elman.lens.view import view_of
+from elman.lens.view import check_function, view_of
 
 SHARES: Final = (0.1, 0.01)  # of the influence on the loss, down to which the horizon reaches
 SAMPLES: Final = 1_000  # of the bootstrap
@@ -135,6 +135,7 @@ def memory_horizon(
     Raises:
         UsageError: the model has no recurrent layer, or the loss does not depend on it.
     """
+    check_function("loss", loss)
     view = view_of(model, input)
     generator = torch.Generator().manual_seed(seed)
     with learning(view.module) as layers:

@@ -19,7 +19,7 @@ from elman.lens.figures import bars, finished, triangle
 from elman.lens.notebook import InNotebook
 from elman.lens.numbers import check_least, check_number
 from elman.lens.reading import Reading
-from elman.lens.view import View, view_of
+from elman.lens.view import View, check_function, view_of
 
 TOLD: Final = 5  # strongest steps in a sentence
 MAX_TOLD: Final = 10  # sequences in the text of a result
@@ -179,6 +179,7 @@ def attribution(
         UsageError: the model has no recurrent layer, there is no target, or it does not depend on the layer;
             steps is below 1 or the baseline does not fit.
     """
+    check_function("target", target)
     view = view_of(model, input)
     reading = Reading(view, target, baseline)
     scores, total = reading.integrated(steps)
@@ -211,6 +212,7 @@ def attribution_by_prefix(
     Raises:
         UsageError: as `attribution`; there is no `cut`, or no such sequence.
     """
+    check_function("target", target)
     view = view_of(model, input)
     cut = cut or view.cut
     if cut is None:

@@ -3,10 +3,15 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any, Final, TypeVar
 
+from matplotlib.figure import Figure
+
 from elman.errors import UsageError
+from elman.lens.figures import finished, points
+from elman.lens.notebook import InNotebook
 from elman.settings import is_whole
 
 T = TypeVar("T")
@@ -26,6 +31,34 @@ class Shuffled:
     within: int
     score: float
     baseline: float | None
+
+    @property
+    def name(self) -> str:
+        return str(self.within or "all")
+
+    def __str__(self) -> str:
+        beside = "" if self.baseline is None else f", the baseline {self.baseline:.4g}"
+        return f"shuffled among {self.name}: {self.score:.4g}{beside}"
+
+
+class Order(tuple[Shuffled, ...], InNotebook):
+    """How a score falls as order is lost; made by `order`. As text, a line for each shuffling."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers by how many neighbours are shuffled, "1" to "all"."""
+        return {row.name: {"score": row.score, "baseline": row.baseline} for row in self}
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+    __repr__ = __str__
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw the scores over the shuffling, as .png or .svg if there is a path."""
+        curves = [("network", [row.score for row in self])]
+        if all(row.baseline is not None for row in self):
+            curves.append(("baseline", [float(row.baseline or 0.0) for row in self]))
+        return finished(points(curves, [row.name for row in self], "neighbours shuffled", "score"), path)
 
 
 def shuffled(sequence: Sequence[T], within: int, rng: random.Random) -> list[T]:
@@ -50,7 +83,7 @@ def order(
     within: Sequence[int] = (1, 2, 4, 8, 0),
     repeats: int = REPEATS,
     seed: int = 0,
-) -> tuple[Shuffled, ...]:
+) -> Order:
     """Return how a score changes as the order of sequences is lost.
 
     Args:
@@ -86,9 +119,4 @@ def order(
         ]
         plain = [base for _, base in pairs if base is not None]
         results.append(Shuffled(number, fmean(s for s, _ in pairs), fmean(plain) if plain else None))
-    return tuple(results)
-
-
-def to_dict(rows: Sequence[Shuffled]) -> dict[str, Any]:
-    """Return plain numbers."""
-    return {str(row.within or "all"): {"score": row.score, "baseline": row.baseline} for row in rows}
+    return Order(results)

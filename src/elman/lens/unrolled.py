@@ -19,7 +19,7 @@ from elman.lens.drawing import UnrolledLayer, draw
 from elman.lens.notebook import InNotebook
 from elman.lens.numbers import check_least, check_number
 from elman.lens.recording import Layer, call, go_backward, learning
-from elman.lens.view import view_of
+from elman.lens.view import check_function, view_of
 
 ROUNDING: Final = 1e-5  # of a gradient: what is left of less is rounding
 
@@ -106,6 +106,7 @@ def unroll(
         UsageError: as `gradient_flow`; there is no such sequence, or `most` is below 1.
     """
     check_least("most", most)
+    check_function("loss", loss)
     view = view_of(model, input)
     with learning(view.module) as layers:
         value = (loss or view.loss)(call(view.module, view.input))

@@ -73,6 +73,12 @@ def _scores(score: Callable[[Any], Tensor], result: Any) -> Tensor:
     return scores
 
 
+def check_function(name: str, value: Any) -> None:
+    """Raise UsageError, which names the argument, unless it is a function or None."""
+    if value is not None and not callable(value):
+        raise UsageError(f"{name} must be a function of what the module returns, not {type(value).__name__}")
+
+
 def view_of(model: Any, input: Any) -> View:
     """Return what to look at.
 
