@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -103,3 +104,10 @@ def test_the_code_of_a_page_runs(page: Path, call: Call, data: None, monkeypatch
         for name in TASKS:
             monkeypatch.setattr(task_class(name), "fit", quick(name, task_class(name).fit))
     run_page(page, call)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *LESSON], ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\(([^()#\s]+)(?:#[^()\s]*)?\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []

@@ -26,17 +26,17 @@ def check_forecast(forecast: Any, truth: Any, last: Any) -> Iterator[Finding]:
     Raises:
         UsageError: the shapes differ, or there are fewer than 10 forecasts.
     """
-    said, true, before = (np.asarray(one, float) for one in (forecast, truth, last))
-    if said.shape != true.shape or said.ndim not in (1, 2) or before.shape != said.shape[:1]:
-        shapes = f"{said.shape}, {true.shape} and {before.shape}"
+    forecasts, truths, before = (np.asarray(one, float) for one in (forecast, truth, last))
+    if forecasts.shape != truths.shape or forecasts.ndim not in (1, 2) or before.shape != forecasts.shape[:1]:
+        shapes = f"{forecasts.shape}, {truths.shape} and {before.shape}"
         raise UsageError(
             f"forecasts must be three arrays: (N,) or (N, H) twice and the last values (N,), not {shapes}"
         )
-    before = before.reshape(-1, *[1] * (said.ndim - 1))
-    known = np.isfinite(said) & np.isfinite(true) & np.isfinite(before)
-    if known.sum() < MIN_FORECASTS:
-        raise UsageError(f"{known.sum()} forecasts are too few to judge: give {MIN_FORECASTS} or more")
-    change, true_change = ((one - before)[known] for one in (said, true))
+    before = before.reshape(-1, *[1] * (forecasts.ndim - 1))
+    finite = np.isfinite(forecasts) & np.isfinite(truths) & np.isfinite(before)
+    if finite.sum() < MIN_FORECASTS:
+        raise UsageError(f"{finite.sum()} forecasts are too few to judge: give {MIN_FORECASTS} or more")
+    change, true_change = ((one - before)[finite] for one in (forecasts, truths))
     error, naive = np.abs(change - true_change).mean(), np.abs(true_change).mean()
     distance, correlation = np.abs(change).mean(), _correlation(change, true_change)
     if naive == 0 or error < (1 - SKILL) * naive or distance > NEAR * error:
@@ -47,7 +47,7 @@ def check_forecast(forecast: Any, truth: Any, last: Any) -> Iterator[Finding]:
         f"{naive:.3g} away, and its error of {error:.3g} is no better than that of repeating the last value; "
         f"its changes have a correlation of {correlation:.2f} with the true ones",
         {"error": float(error), "naive": float(naive), "distance": float(distance)}
-        | {"correlation": float(correlation), "forecasts": int(known.sum())},
+        | {"correlation": float(correlation), "forecasts": int(finite.sum())},
         "forecast changes in place of values: train on differences, divided by their standard deviation. If "
         "that is no better either, the data hold nothing beyond their last value (as a random walk)",
     )

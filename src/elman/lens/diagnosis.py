@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from elman.errors import UsageError
@@ -22,7 +21,7 @@ from elman.lens.finding import Finding
 from elman.lens.horizon import memory_horizon
 from elman.lens.jacobians import lyapunov_exponents
 from elman.lens.notebook import InNotebook
-from elman.lens.recording import outputs_of, passes_of
+from elman.lens.recording import passes_of
 from elman.lens.view import View, check_function, view_of
 from elman.settings import is_whole
 
@@ -73,8 +72,8 @@ def diagnose(
     Args:
         model, data: see `view_of`; some ten sequences, as long as they are in training, are enough.
         loss: from what the module returns to the loss at the end of the sequences. None: minus what speaks
-            for the answers of a task's model; of a module, the sum of its last outputs, each with a random
-            sign.
+            for the answers of a task's model; of a module, a random projection of its outputs at the last
+            step.
         dependency: over how many steps the data depend on their past, if that is known. Without it, only a
             memory of less than a step counts as too short.
         window: steps of truncated backpropagation, if training cuts sequences.
@@ -117,27 +116,11 @@ def _findings(
     passes = passes_of(view.module, view.input)
     for layer in passes:
         yield from check_padding(layer)
-    own = loss if loss is not None or view.score is not None else _signed_sum(view)
-    horizon = memory_horizon(view, loss=own)
+    horizon = memory_horizon(view, loss=loss)
     reached = {one.name for one in horizon.layers}
-    known = [layer for layer in passes if layer.name in reached]
-    states = [layer_states(layer) for layer in known]
-    memory = Memory(horizon, known, states, lyapunov_exponents(view, None, 1))
+    layers = [layer for layer in passes if layer.name in reached]
+    states = [layer_states(layer) for layer in layers]
+    memory = Memory(horizon, layers, states, lyapunov_exponents(view, None, 1))
     yield from check_memory(view, memory, dependency, window)
-    for layer, one in zip(known, states, strict=True):
+    for layer, one in zip(layers, states, strict=True):
         yield from check_units(layer, one)
-
-
-def _signed_sum(view: View) -> Callable[[Any], Tensor]:
-    """Return a loss at the end of the sequences: outputs (T, B, K), or (B, T, K) with the batch first, count
-    at their last step; (B, K) as they are."""
-    first = any(getattr(module, "batch_first", False) for module in view.module.modules())
-
-    def loss(result: Any) -> Tensor:
-        outputs = outputs_of(result)
-        last = outputs.select(1 if first else 0, -1) if outputs.dim() > 2 else outputs
-        generator = torch.Generator().manual_seed(0)
-        signs = torch.randint(2, last.shape, generator=generator).to(last) * 2 - 1
-        return (last * signs).sum()
-
-    return loss

@@ -242,8 +242,8 @@ def labels_of(view: View, layer: str, sequence: int, values: Tensor) -> Sequence
     each = view.labels_of(layer)
     if not each:
         return ()
-    own = each[sequence]
-    return (*own, *[""] * (len(values) - len(own)))[: len(values)]
+    labels = each[sequence]
+    return (*labels, *[""] * (len(values) - len(labels)))[: len(values)]
 
 
 def _rank_correlation(a: Tensor, b: Tensor) -> float:

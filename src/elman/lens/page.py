@@ -65,8 +65,12 @@ def coloured(words: Sequence[str], values: Sequence[float], unit: str) -> str:
     largest = max((abs(value) for value in values), default=0.0) or 1.0
     spans = []
     for word, value in zip(words, values, strict=True):
-        colour = "for" if value >= 0 else "against"
-        ground = f"rgba(var(--{colour}), {0.75 * abs(value) / largest:.2f})"
-        title = escape(f"{word} {value:+.3g} ({unit})")
-        spans.append(f'<span style="background: {ground}" title="{title}">{escape(word)}</span>')
+        spans.append(shaded(word, value / largest, f"{word} {value:+.3g} ({unit})"))
     return f"<p class=words>{' '.join(spans)}</p>"
+
+
+def shaded(word: str, share: float, title: str) -> str:
+    """Return a word on a ground as strong as a share, from -1 to 1, of the strongest."""
+    colour = "for" if share >= 0 else "against"
+    ground = f"rgba(var(--{colour}), {0.75 * min(abs(share), 1.0):.2f})"
+    return f'<span style="background: {ground}" title="{escape(title)}">{escape(word)}</span>'

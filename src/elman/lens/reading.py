@@ -66,14 +66,14 @@ class Reading:
         for b, labels in enumerate(view.labels_of(self.name)):
             taken[len(labels) :, b] = False  # a layer may read padding, to no effect
         self.taken = taken
-        self._given = baseline
+        self._baseline = baseline
         self._baselines = self._spread(baseline)
 
     def baseline_of(self, steps: int) -> Tensor | float:
         """Return the baseline of the first steps."""
-        given = self._given
-        every = isinstance(given, Tensor) and given.dim() == 3 and len(given) > 1
-        return given[:steps] if every else given  # type: ignore[index]
+        baseline = self._baseline
+        by_step = isinstance(baseline, Tensor) and baseline.dim() == 3 and len(baseline) > 1
+        return baseline[:steps] if by_step else baseline  # type: ignore[index]
 
     def integrated(self, points: int) -> tuple[Tensor, Tensor]:
         """Return integrated gradients (T, B), and the score's whole difference from the baseline (B,)."""

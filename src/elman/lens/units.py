@@ -3,9 +3,7 @@
 T steps.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +14,11 @@ from elman.lens.figures import coloured_words, finished
 from elman.lens.matches import base_name, states_of
 from elman.lens.notebook import InNotebook
 from elman.lens.numbers import check_number
+from elman.lens.page import shaded
 from elman.lens.recording import passes_of
 from elman.lens.view import view_of
 
-POSITIVE, NEGATIVE = "33, 102, 172", "178, 24, 43"  # red, green, blue
-STRONGEST: Final = 0.75  # opacity of a state of 1
+COLOURS: Final = "--for: 33, 102, 172; --against: 178, 24, 43"  # also outside a page of elman's
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +49,9 @@ class UnitColours(InNotebook):
     def html(self) -> str:
         """Return the text, coloured: blue where the state is above 0, red where below, the stronger the
         farther from it."""
-        return f'<p class="elman-unit">{" ".join(self._words())}</p>'
+        pairs = zip(self.labels, self.values.tolist(), strict=True)
+        words = " ".join(shaded(label, value, f"{value:+.2f}") for label, value in pairs)
+        return f'<p class="elman-unit" style="{COLOURS}">{words}</p>'
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draw the coloured text, as .png or .svg if there is a path."""
@@ -60,13 +60,6 @@ class UnitColours(InNotebook):
 
     def _repr_html_(self) -> str:
         return self.html()
-
-    def _words(self) -> Iterator[str]:
-        for label, value in zip(self.labels, self.values.tolist(), strict=True):
-            colour = POSITIVE if value >= 0 else NEGATIVE
-            opacity = STRONGEST * min(abs(value), 1.0)
-            style = f"background: rgba({colour}, {opacity:.2f})"
-            yield f'<span style="{style}" title="{value:+.2f}">{escape(label)}</span>'
 
 
 def unit_colours(

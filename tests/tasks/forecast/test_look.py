@@ -7,7 +7,6 @@ from daily_series import H, daily, fitted
 from elman import Forecaster, lens
 from elman.data.series.frequency import Frequency
 from elman.tasks.forecast.history import ends
-from elman.tasks.forecast.look import step_unit
 from elman.tasks.forecast.predictor import make_store
 
 
@@ -40,4 +39,4 @@ def test_new_values_move_the_view(model: Forecaster) -> None:
      ("1mo:1,15", ("steps", 1))],
 )  # fmt: skip
 def test_units(frequency: str, expected: tuple[str, float]) -> None:
-    assert step_unit(Frequency.parse(frequency)) == expected
+    assert Frequency.parse(frequency).in_words() == expected

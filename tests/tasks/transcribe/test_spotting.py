@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman.errors import UsageError
-from elman.tasks.transcribe.spotting import Spotter, Spotting, SpottingStream
+from elman.tasks.transcribe.spotting import MAX_ALARMS, Spotter, Spotting, SpottingStream
 from elman.tasks.transcribe.text import Word
 
 PHRASES = ("turn", "turn left", "turn left now", "stop")
@@ -122,3 +122,9 @@ def test_phrases_are_the_same_in_pieces_of_any_size(size: int) -> None:
     heard = [phrase.text for piece in pieces for phrase in stream.push(piece)]
     assert heard == ["stop", "turn", "turn left", "stop", "turn left now"]
     assert stream.result() == "stop turn left now" and stream.utterances == 2
+
+
+def test_more_alarms_than_are_kept() -> None:
+    alarms = tuple(1 - k / 2000 for k in range(MAX_ALARMS))
+    assert Spotting(("a",), 1.0, alarms).threshold(5_000) == alarms[-1]
+    assert Spotting(("a",), 1.0, alarms[:-1]).threshold(5_000) == 0.0

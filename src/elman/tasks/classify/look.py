@@ -50,11 +50,11 @@ def _score(rows: Tensor) -> Callable[[Any], Tensor]:
     def score(logits: Tensor) -> Tensor:
         """Return the log-odds of the answers (B,), of logits (B, K) or (B, K, 2)."""
         if logits.dim() == 3:  # no and yes to each label
-            own: Tensor = logits[..., 1] - logits[..., 0]
-            return own.gather(1, rows[:, None]).squeeze(1)
-        own = logits.gather(1, rows[:, None])
+            log_odds: Tensor = logits[..., 1] - logits[..., 0]
+            return log_odds.gather(1, rows[:, None]).squeeze(1)
+        chosen = logits.gather(1, rows[:, None])
         others = logits.scatter(1, rows[:, None], -torch.inf).logsumexp(1)
-        return own.squeeze(1) - others
+        return chosen.squeeze(1) - others
 
     return score
 

@@ -1,13 +1,11 @@
 """What the lens sees of a forecaster: its network, as it reads the ends of series."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from torch import Tensor, nn
 
-from elman.data.series.frequency import Frequency
 from elman.data.series.panel import Panel
 from elman.data.series.stamps import format_stamp
 from elman.data.series.windows import Windows
@@ -16,10 +14,6 @@ from elman.tasks.forecast.history import ends, tail
 from elman.tasks.forecast.network import DirectNet, RecursiveNet
 from elman.tasks.forecast.predictor import Predictor, make_store
 
-UNITS: Final = {
-    "s": "seconds", "min": "minutes", "h": "hours", "d": "days", "bd": "business days", "w": "weeks",
-    "mo": "months", "q": "quarters", "y": "years",
-}  # fmt: skip
 FORECAST: Final = "The whole model's forecast, with the classical forecasts in it."
 NOTE: Final = "values of earlier seasons also reach the forecast directly, past the recurrent layers"
 
@@ -46,7 +40,7 @@ def view(predictor: Predictor, panel: Panel) -> View:
     context, horizon, middle = network.shape.context, network.shape.horizon, network.levels.index(0.5)
     first = 0 if isinstance(network, DirectNet) else network.lead - 1
     stamps = [_stamps(panel, k, cutoff - context, context + horizon) for k, cutoff in cutoffs]
-    unit, scale = step_unit(panel.frequency)
+    unit, scale = panel.frequency.in_words()
     return View(
         module=Ahead(network).eval(),
         input=(windows,),
@@ -92,11 +86,3 @@ def _answers(predictor: Predictor, panel: Panel, ahead: Sequence[Sequence[str]])
         ]
         each.append(f"{series.name}: {', '.join(shown)}" if series.name else ", ".join(shown))
     return tuple(each)
-
-
-def step_unit(frequency: Frequency) -> tuple[str, float]:
-    """Return the unit of a step, and how many of it a step is."""
-    parts = re.fullmatch(r"(\d+)([a-z]+)", str(frequency))
-    if parts is None or parts[2] not in UNITS:
-        return "steps", 1.0
-    return UNITS[parts[2]], float(parts[1])

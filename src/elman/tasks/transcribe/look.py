@@ -53,12 +53,12 @@ def _collapsed(log_probs: Tensor) -> list[int]:
 def _last(log_probs: Tensor, steps: Tensor) -> Callable[[Any], Tensor]:
     """Return the score of the last step of each recording with a label, or else of its last."""
     labels = log_probs.argmax(2)
-    said = (labels != BLANK) & (torch.arange(len(labels))[:, None] < steps)
-    numbers = torch.arange(len(labels))[:, None].where(said, -1).amax(0)
+    spoken = (labels != BLANK) & (torch.arange(len(labels))[:, None] < steps)
+    numbers = torch.arange(len(labels))[:, None].where(spoken, -1).amax(0)
     at = torch.where(numbers < 0, steps - 1, numbers)
     rows = torch.arange(len(at))
-    own = labels[at, rows]
-    return lambda result: result[0][at, rows, own]
+    last = labels[at, rows]
+    return lambda result: result[0][at, rows, last]
 
 
 def _score(each: Sequence[Sequence[int]]) -> Callable[[Any], Tensor]:

@@ -57,7 +57,10 @@ class Spotting:
         if not is_number(false_alarms) or not 0 < false_alarms <= 1e6:
             raise UsageError(f"false_alarms must be a number above 0, an hour, not {false_alarms!r:.100}")
         allowed = int(false_alarms * self.hours)
-        return self.alarms[allowed] if allowed < len(self.alarms) else 0.0
+        if allowed < len(self.alarms):
+            return self.alarms[allowed]
+        # of more alarms than are kept, the least sure one kept is the lowest threshold that is known
+        return self.alarms[-1] if len(self.alarms) == MAX_ALARMS else 0.0
 
     def missed(self, answers: Sequence[Sequence[Word]], truths: Sequence[str], threshold: float) -> float:
         """Return the share of recordings of one phrase in which it is not heard above a threshold."""
