@@ -1,6 +1,7 @@
 """The demo's data sets."""
 
 from datetime import date
+from importlib.resources import files
 
 from elman.demo import series
 
@@ -16,9 +17,26 @@ def test_the_sales_figures_are_all_there() -> None:
     assert weak == [2008]
 
 
-def test_stocks_and_weather_come_from_the_package() -> None:
-    assert set(series.stocks()["unique_id"]) == {"MSFT", "AMZN", "IBM", "GOOG", "AAPL"}
-    assert series.weather().height == 1461
+def test_the_prices_and_temperatures_are_all_there() -> None:
+    stocks, days = series.stocks(), series.weather()
+    assert dict(stocks["unique_id"].value_counts().iter_rows()) == {
+        "MSFT": 123,
+        "AMZN": 123,
+        "IBM": 123,
+        "GOOG": 68,
+        "AAPL": 123,
+    }
+    assert (stocks["ds"].min(), stocks["ds"].max()) == (date(2000, 1, 1), date(2010, 3, 1))
+    assert round(stocks["y"].sum(), 2) == 56411.2
+    assert (days["ds"].min(), days["ds"].max(), days.height) == (date(2012, 1, 1), date(2015, 12, 31), 1461)
+    assert round(days["y"].sum(), 1) == 24017.5
+
+
+def test_every_file_has_a_source_and_a_licence() -> None:
+    folder = files("elman.demo")
+    table = (folder / "DATA.md").read_text(encoding="utf-8")
+    listed = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
+    assert listed == {file.name for file in folder.iterdir() if file.name.endswith(".csv")}
 
 
 def test_the_forecasts_lie_after_the_cut_off() -> None:

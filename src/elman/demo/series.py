@@ -1,6 +1,8 @@
-"""Three real data sets, each forecast over its last fifth beside the naive forecasts."""
+"""Three real data sets, each forecast over its last fifth beside the naive forecasts.
 
-import csv
+DATA.md beside the files names their sources and licences.
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -8,7 +10,6 @@ from importlib.resources import files
 from typing import Any, Final
 
 import polars as pl
-from vega_datasets import local_data
 
 from elman.tasks.forecast.forecaster import Forecaster
 
@@ -16,29 +17,28 @@ HELD_OUT: Final = 0.2  # share of the time stamps, at the end
 
 
 def stocks() -> pl.DataFrame:
-    """Return monthly closing prices of five companies, 2000 to 2010, from the package vega_datasets."""
-    frame = pl.read_csv(local_data.stocks.filepath)
-    return frame.select(unique_id="symbol", ds=pl.col("date").str.to_date("%b %d %Y"), y="price")
+    """Return monthly closing prices of five companies, US dollars, January 2000 to March 2010."""
+    prices = _read("stock_prices.csv").unpivot(index="month", variable_name="unique_id", value_name="y")
+    return prices.drop_nulls().select("unique_id", ds="month", y="y")
 
 
 def weather() -> pl.DataFrame:
-    """Return daily maximum temperature in Seattle, °C, 2012 to 2015, from vega_datasets (NOAA)."""
-    frame = pl.read_csv(local_data.seattle_weather.filepath)
-    day = pl.col("date").str.to_date("%Y/%m/%d")
-    return frame.select(unique_id=pl.lit("maximum temperature"), ds=day, y="temp_max")
+    """Return daily maximum temperature in Seattle, °C, 2012 to 2015."""
+    return _read("seattle_temperature.csv").select(
+        unique_id=pl.lit("maximum temperature"), ds="date", y="temp_max"
+    )
 
 
 def sales() -> pl.DataFrame:
-    """Return monthly US retail and food services sales, not adjusted, millions of dollars, 1992 to May 2016.
+    """Return monthly US retail and food services sales, millions of dollars, January 1992 to May 2016."""
+    years = _read("retail_sales.csv")
+    months = years.unpivot(index="year", variable_name="month", value_name="y").drop_nulls()
+    stamp = pl.format("1 {} {}", "month", "year").str.to_date("%d %b %Y")
+    return months.select(unique_id=pl.lit("retail sales"), ds=stamp, y=pl.col("y").cast(float)).sort("ds")
 
-    Source: U.S. Census Bureau, Monthly Retail Trade Survey; a work of the US government, public domain.
-    retail_sales.csv has one line per year.
-    """
-    text = (files("elman.demo") / "retail_sales.csv").read_text(encoding="utf-8")
-    _, *years = csv.reader(text.splitlines())
-    cells = [(int(year), i + 1, cell) for year, *months in years for i, cell in enumerate(months) if cell]
-    stamps, values = [date(y, m, 1) for y, m, _ in cells], [float(cell) for _, _, cell in cells]
-    return pl.DataFrame({"unique_id": "retail sales", "ds": stamps, "y": values})
+
+def _read(name: str) -> pl.DataFrame:
+    return pl.read_csv((files("elman.demo") / name).read_bytes(), try_parse_dates=True)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ SHOWS: Final[dict[str, Show]] = {
     "stocks": Show(
         "Stock prices",
         "US dollars",
-        "monthly closing prices of five companies, 2000–2010; package vega_datasets",
+        "monthly closing prices of five companies, 2000–2010, adjusted for splits and dividends",
         stocks,
         horizon=6,
         pictured=48,
@@ -65,7 +65,7 @@ SHOWS: Final[dict[str, Show]] = {
     "weather": Show(
         "Weather",
         "°C",
-        "daily maximum temperature in Seattle, 2012–2015; NOAA, package vega_datasets",
+        "daily maximum temperature in Seattle, 2012–2015; NOAA, public domain",
         weather,
         horizon=14,
         pictured=150,
