@@ -84,7 +84,8 @@ def test_a_program_that_hangs_or_lies(monkeypatch: pytest.MonkeyPatch, tmp_path:
     program = f"import sys, time; print('{facts}', flush=True); sys.stdin.readline(); "
     monkeypatch.setattr(synthesis, "PROGRAM", tmp_path / "broken.py")
     monkeypatch.setattr(synthesis, "located", lambda: ("library", None))
-    for then in ("time.sleep(60)", "sys.stdout.buffer.write(b'\\xff\\xff\\xff\\x7fab')"):
+    half = "sys.stdout.buffer.write(b'\\x02\\0\\0\\0ab'); sys.stdout.flush(); time.sleep(60)"
+    for then in ("time.sleep(60)", half, "sys.stdout.buffer.write(b'\\xff\\xff\\xff\\x7fab')"):
         (tmp_path / "broken.py").write_text(program + then)
         with EspeakNG() as speaker:
             monkeypatch.setattr(synthesis, "MAX_REPLY_SECONDS", 0.5)

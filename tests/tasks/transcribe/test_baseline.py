@@ -45,6 +45,14 @@ def test_the_nearest_text_is_answered() -> None:
         assert templates.answer(torch.repeat_interleave(shape, 40, 0)) == text
 
 
+@pytest.mark.parametrize(("frames", "each"), [(20, 20), (100, 10), (300, 3)])
+def test_of_long_recordings_fewer_are_kept(frames: int, each: int) -> None:
+    said = [text for text in "abcdefghij" for _ in range(20)]
+    templates = Templates.of(said, [torch.zeros(frames, 2) for _ in said], torch.clone)
+    assert templates.rows.bincount().tolist() == [each] * 10
+    assert templates.lengths.tolist() == [frames] * 10 * each
+
+
 def test_of_many_texts_the_commonest_is_answered() -> None:
     templates = Templates.of(["a", "b", "b"], [torch.randn(5, 4) for _ in range(3)], torch.clone)
     assert templates.name == COMMONEST and templates.answer(torch.randn(9, 4)) == "b"

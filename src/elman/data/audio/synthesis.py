@@ -3,6 +3,7 @@ elman neither needs nor contains it."""
 
 import importlib
 import json
+import os
 import select
 import struct
 import subprocess
@@ -10,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from ctypes.util import find_library
 from pathlib import Path
-from typing import IO, Final, NamedTuple, Protocol, TypedDict, cast
+from time import monotonic
+from typing import Final, NamedTuple, Protocol, TypedDict, cast
 
 import numpy as np
 
@@ -78,7 +80,9 @@ class EspeakNG:
         library, data = located()
         command = [sys.executable, "-I", str(PROGRAM), library, *([] if data is None else [data])]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command, bufsize=0, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
+        )
         try:
             facts = self._start()
         except BaseException:
@@ -88,18 +92,23 @@ class EspeakNG:
 
     def _start(self) -> Facts:
         try:
-            head = self._replies().readline(MAX_HEAD_BYTES)
-            return cast(Facts, typed(Facts, json.loads(head), "facts"))
+            return cast(Facts, typed(Facts, json.loads(self._reply(MAX_HEAD_BYTES, end=b"\n")), "facts"))
         except (OSError, ValueError):
             raise UsageError("eSpeak NG is there but does not start; install it anew") from None
 
-    def _replies(self) -> IO[bytes]:
-        """Return the program's output once there is some. Raises OSError if it hangs."""
-        replies = self._process.stdout
-        assert replies is not None
-        if not select.select([replies], [], [], MAX_REPLY_SECONDS)[0]:
-            raise TimeoutError
-        return replies
+    def _reply(self, count: int, end: bytes | None = None) -> bytes:
+        """Return so many bytes of the program's output, or those up to `end`; fewer if the program has ended
+        or hangs."""
+        assert self._process.stdout is not None
+        output, until, reply = self._process.stdout.fileno(), monotonic() + MAX_REPLY_SECONDS, bytearray()
+        while len(reply) < count and not (end and reply.endswith(end)):
+            if not select.select([output], [], [], max(until - monotonic(), 0.0))[0]:
+                break
+            part = os.read(output, count - len(reply))
+            if not part:
+                break
+            reply += part
+        return bytes(reply)
 
     def voices(self, language: str) -> list[Voice]:
         spoken = [code for code in self._facts["voices"] if code not in NOT_SPOKEN]
@@ -119,10 +128,8 @@ class EspeakNG:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(line).encode() + b"\n")
-            self._process.stdin.flush()
-            replies = self._replies()
-            count = struct.unpack("<i", replies.read(4))[0]
-            samples = replies.read(2 * min(max(count, 0), MAX_SAMPLES))
+            count = struct.unpack("<i", self._reply(4))[0]
+            samples = self._reply(2 * min(max(count, 0), MAX_SAMPLES))
         except (OSError, struct.error):
             count, samples = 1, b""
         if count < 0:

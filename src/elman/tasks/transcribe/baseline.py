@@ -5,6 +5,8 @@ speech was recognised before there were models of it. Where the same few texts a
 answers well; elsewhere the baseline is the text that was said most often.
 """
 
+import itertools
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ MAX_TEXTS: Final = 200  # different ones
 MIN_COUNT: Final = 3  # recordings of each text on average
 MAX_TEMPLATES: Final = 200
 MAX_FRAMES: Final = 300  # of a template, 3 s
+USUAL_FRAMES: Final = 10_000  # of all templates; there is one of each text, all the same
+BLOCK_FRAMES: Final = 16  # whose distances to all templates are computed at once
 DTW, COMMONEST = "nearest recording", "commonest text"
 
 
@@ -44,7 +48,8 @@ class Templates:
     def of(
         cls, texts: Sequence[str], features: Sequence[Tensor], normaliser: Callable[[Tensor], Tensor]
     ) -> "Templates":
-        """Choose templates, as many of each text, of all lengths alike."""
+        """Choose templates, as many of each text, of all lengths alike, and fewer of long ones: a comparison
+        takes time."""
         counts = Counter(texts)
         common = [text for text, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
         width = features[0].shape[1]
@@ -56,7 +61,8 @@ class Templates:
             if len(features[row]) <= MAX_FRAMES:
                 each[text].append(row)
         chosen = list[tuple[int, int]]()
-        share = max(MAX_TEMPLATES // len(common), 1)
+        typical = statistics.median([len(features[row]) for rows in each.values() for row in rows] or [1])
+        share = max(min(MAX_TEMPLATES, int(USUAL_FRAMES / typical)) // len(common), 1)
         for k, text in enumerate(common):
             rows = sorted(each[text], key=lambda row: len(features[row]))
             spread = sorted({int((i + 0.5) * len(rows) / share) for i in range(share)}) if rows else []
@@ -111,14 +117,13 @@ def warped_distances(features: Tensor, templates: Tensor, lengths: Tensor) -> ND
     """Return the distance of features (T, F) to each template: the cost of the cheapest alignment, steps to
     both counting twice (Sakoe and Chiba's symmetric form), over the sum of both lengths."""
     count, longest = len(lengths), int(lengths.max())
-    inside = torch.arange(longest) < lengths.unsqueeze(1)  # in the order of the templates' frames
+    inside = (torch.arange(longest) < lengths.unsqueeze(1)).numpy()  # in the order of the templates' frames
     before = np.full((count, longest + 1), np.inf)
     before[:, 0] = 0.0
-    templates = templates.double()
-    for frame in features.double():
-        distances = torch.full((count, longest), torch.inf, dtype=torch.float64)
-        distances[inside] = (templates - frame).square().sum(1).sqrt()
-        cost = distances.numpy()
+    cost = np.full((count, longest), np.inf)
+    blocks = (torch.cdist(some, templates.double()) for some in features.double().split(BLOCK_FRAMES))
+    for distances in itertools.chain.from_iterable(blocks):
+        cost[inside] = distances
         # from above (+1) and diagonally (+2); then along the row, a sum that a running minimum gives
         best = np.minimum(before[:, 1:] + cost, before[:, :-1] + 2 * cost)
         along = np.where(np.isfinite(cost), cost, 0.0).cumsum(1)
