@@ -110,6 +110,9 @@ def predict(
     false_alarms: Annotated[
         float | None, typer.Option(help="Speech: spot the phrases of the training, so many alarms an hour")
     ] = None,
+    one_of: Annotated[
+        Path | None, typer.Option(help="Speech: file of phrases, of which each recording holds just one")
+    ] = None,
     language_model: Annotated[
         str | None, typer.Option(help="Speech: folder of a language model of words, which the search uses")
     ] = None,
@@ -159,6 +162,7 @@ def predict(
         language_model=language_model,
         vad=vad or None,
         false_alarms=false_alarms,
+        one_of=lines_of(one_of),
     )
     answers = loaded.answers(data, **options)
     if output is not None or not sys.stdout.isatty():

@@ -109,6 +109,16 @@ def test_the_corpus() -> None:
     assert phrase_corpus(Phrases.of(PHRASES), "en", None, None, {"seed": 1}).source != corpus.source
 
 
+@pytest.mark.parametrize("progress", [True, False])
+def test_the_corpus_says_how_many_recordings_it_makes(
+    progress: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = phrase_corpus(Phrases.of(PHRASES), "en", None, None, {}, progress)
+    parts = (corpus.train, corpus.held_out, *corpus.others)
+    line = f"synthesising {sum(map(len, parts))} recordings, of 3 phrases and of other speech\n"
+    assert capsys.readouterr().err == (line if progress else "")
+
+
 @pytest.mark.parametrize("each", [3, 30])
 def test_own_recordings_are_a_third(each: int, tmp_path: Path) -> None:
     adapt = read_recordings(own(tmp_path, each), pattern="{label}_{n}.wav")

@@ -159,10 +159,10 @@ class Decoder:
         labels, separator = len(self.alphabet), self.alphabet.separator
         scorers = list[Scorer]()
         if phrases is not None:
-            sequences = self._labels(phrases, "phrases")
+            sequences = self.labels(phrases, "phrases")
             scorers.append(Phrases(sequences, labels, repeat=True, separator=separator))
         if hot_words is not None:
-            sequences = self._labels(hot_words, "hot_words")
+            sequences = self.labels(hot_words, "hot_words")
             scorers.append(HotWords(sequences, labels, boost=boost, separator=separator))
         return replace(self, scorers=tuple(scorers), closed=phrases is not None)
 
@@ -217,7 +217,9 @@ class Decoder:
         spellings = [alphabet.known(word) for word in words]
         return Words(spellings, len(alphabet), model, separator=alphabet.separator)
 
-    def _labels(self, phrases: Any, name: str) -> list[list[int]]:
+    def labels(self, phrases: Any, name: str) -> list[list[int]]:
+        """Return the labels of each phrase of the argument `name`. Raises UsageError for what is no list of
+        phrases, and for one that the network can't write."""
         listed = [phrases] if isinstance(phrases, str) else list(phrases)
         if not listed or not all(isinstance(one, str) and spoken(one) for one in listed):
             raise UsageError(f"{name} must be a list of phrases, each with a word at least")

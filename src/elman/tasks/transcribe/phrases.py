@@ -17,7 +17,7 @@ from elman.data.audio.recordings import Recordings
 from elman.data.audio.synthesis import EspeakNG, Speaker, Voice, divided_voices
 from elman.data.table.encoding import clean
 from elman.data.table.formats import read_bytes
-from elman.errors import DataError, ElmanError, UsageError
+from elman.errors import DataError, ElmanError, UsageError, counted
 from elman.tasks.settings import split_choices
 from elman.tasks.transcribe.examples import Utterances, together
 from elman.tasks.transcribe.features import Sound, features_of, with_edges
@@ -27,6 +27,7 @@ from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.spotting import USUAL_RATE, Spotting
 from elman.tasks.transcribe.text import Alphabet, spoken
 from elman.tasks.transcribe.train import Corpus, Trained, divided, to_check, usual_rate, utterances
+from elman.training.stderr import say
 
 LANGUAGE: Final = "en"
 MAX_PHRASES, MAX_CHARACTERS = 1_000, 200
@@ -93,6 +94,11 @@ class Phrases:
         """How many recordings of each there are to be."""
         return min(max(RECORDINGS // len(self.texts), MIN_EACH), MAX_EACH)
 
+    @property
+    def each_held_out(self) -> int:
+        """How many more of each there are to be, in voices that training does not hear."""
+        return max(round(HELD_OUT_SHARE * self.each), 2)
+
 
 def phrase_corpus(
     phrases: Phrases,
@@ -100,6 +106,7 @@ def phrase_corpus(
     adapt: Recordings | None,
     valid: Recordings | None,
     choices: Mapping[str, Any],
+    progress: bool = False,
 ) -> Corpus:
     """Return recordings of phrases as features and labels.
 
@@ -108,6 +115,7 @@ def phrase_corpus(
         adapt: recordings of the phrases to add; their weight is ADAPTED_SHARE.
         valid: recordings to choose the best network on; None: other voices, and some of `adapt`.
         choices: settings that the user has chosen.
+        progress: whether to print how many recordings are made, as that takes a while.
 
     Raises DataError for a phrase that can't be said or a recording that holds something else, UsageError for
     a language without voices, or if there is no speech synthesis.
@@ -121,9 +129,14 @@ def phrase_corpus(
     with EspeakNG() as speaker:
         voices, other_voices = divided_voices(speaker.voices(language), HELD_OUT_SHARE)
         maker = _Maker(phrases, speaker, sound, alphabet, plan.seed)
-        train = maker.phrases(voices, phrases.each, 0)
-        held_out = maker.phrases(other_voices, max(round(HELD_OUT_SHARE * phrases.each), 2), 1)
-        others = maker.others(voices, round(OTHER_SHARE * len(train)), 2)
+        each, count = (phrases.each, phrases.each_held_out), len(phrases.texts)
+        other = round(OTHER_SHARE * each[0] * count)
+        if progress:
+            total = sum(each) * count + other + OTHER_HELD_OUT
+            say(f"synthesising {total:,} recordings, of {counted(count, 'phrase')} and of other speech")
+        train = maker.phrases(voices, each[0], 0)
+        held_out = maker.phrases(other_voices, each[1], 1)
+        others = maker.others(voices, other, 2)
         elsewhere = maker.others(other_voices, OTHER_HELD_OUT, 3, without=True)
     rows, fingerprint = len(train) + len(held_out), _fingerprint(train, held_out, others, elsewhere)
     if own is not None:

@@ -29,8 +29,9 @@ from elman.tasks.transcribe.features import Features, features_of, with_edges
 from elman.tasks.transcribe.fusion import LanguageWords, language_model_of
 from elman.tasks.transcribe.inputs import read_inputs
 from elman.tasks.transcribe.network import TranscriberNet
+from elman.tasks.transcribe.one_of import OneOf
 from elman.tasks.transcribe.phrases import LANGUAGE, Phrases, phrase_corpus, spotted
-from elman.tasks.transcribe.recogniser import transcribed, voiced
+from elman.tasks.transcribe.recogniser import log_probabilities, transcribed, voiced
 from elman.tasks.transcribe.scores import SpeechEvaluation
 from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.spotting import Spotter, Spotting, SpottingStream
@@ -71,7 +72,9 @@ class Transcriber(Task):
     EVALUATION: ClassVar = SpeechEvaluation
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"audio", "text", "pattern", "skip_bad"}),
-        "predict": frozenset({"rate", "phrases", "hot_words", "vad", "language_model", "false_alarms"}),
+        "predict": frozenset(
+            {"rate", "phrases", "hot_words", "vad", "language_model", "false_alarms", "one_of"}
+        ),
         "generate": frozenset(),
     }
     SAVED_BESIDE: ClassVar = frozenset({"reading"})
@@ -151,9 +154,8 @@ class Transcriber(Task):
             corpus = read_corpus(read(data, pattern=pattern), checked, settings)
         else:
             own = None if adapt is None else read(adapt, pattern=in_folder(adapt, pattern))
-            corpus = phrase_corpus(
-                Phrases.of(phrases), LANGUAGE if language is None else language, own, checked, settings
-            )
+            language = LANGUAGE if language is None else language
+            corpus = phrase_corpus(Phrases.of(phrases), language, own, checked, settings, progress)
         identity: dict[str, Any] = {"data": corpus.source["fingerprint"]}
         identity["valid"] = None if checked is None else checked.fingerprint
         words = None if language_model is None else LanguageWords.of(language_model, corpus.alphabet)
@@ -248,6 +250,7 @@ class Transcriber(Task):
         language_model: Any = None,
         language_weight: float | None = None,
         false_alarms: float | None = None,
+        one_of: Any = None,
     ) -> Any:
         """Return the text of a recording, or the list of texts of several.
 
@@ -268,16 +271,21 @@ class Transcriber(Task):
                 n-gram, or else FUSED.
             false_alarms: to spot the phrases of the training in any speech: how many, an hour, may be heard
                 that were not said. Each phrase is then one `Word`.
+            one_of: phrases of which each recording is known to hold one, and nothing else: the likeliest is
+                answered, however unlikely. A confidence is then its share of the likelihoods of all.
 
         Raises DataError for a recording that can't be read, UsageError for anything else.
         """
         decoder = self._search(phrases, hot_words, language_model, language_weight)
         spotter = self._spotter(false_alarms, phrases, language_model)
+        others = {"phrases": phrases, "hot_words": hot_words, "language_model": language_model}
+        choice = self._one_of(one_of, others | {"false_alarms": false_alarms, "vad": vad or None})
         inputs, single = read_inputs(data, self.settings.input)
         answers = list[Any]()
         for source, name in inputs:
             voice = self._features.voice() if vad else None
-            found = self._words(self._features.read(source, rate, name or "", voice), decoder)
+            features = self._features.read(source, rate, name or "", voice)
+            found = self._words(features, decoder) if choice is None else self._chosen(features, choice)
             if voice is not None:
                 found = voiced(found, voice)
             if spotter is not None:
@@ -297,6 +305,19 @@ class Transcriber(Task):
         if self.spotting is None or phrases is not None or language_model is not None:
             raise UsageError("false_alarms is for a model that was trained with phrases, and for all of them")
         return Spotter(self.spotting.phrases, self.spotting.threshold(false_alarms))
+
+    def _one_of(self, phrases: Any, others: dict[str, Any]) -> OneOf | None:
+        if phrases is None:
+            return None
+        for name, value in others.items():
+            if value is not None:
+                raise UsageError(f"one_of is all that may be said: leave {name} out")
+        return OneOf.of(self.decoder, phrases)
+
+    def _chosen(self, features: torch.Tensor, choice: OneOf) -> list[Word]:
+        normalised = self.normaliser(with_edges(features, self._features))
+        (log_probs,) = log_probabilities(self.network, [normalised])
+        return choice.words(log_probs, self._features.seconds, self.network.stride)
 
     def _words(self, features: torch.Tensor, decoder: Decoder) -> list[Word]:
         if not self.settings.bidirectional:  # as it would be live
@@ -363,6 +384,7 @@ class Transcriber(Task):
         vad: bool = False,
         language_model: Any = None,
         false_alarms: float | None = None,
+        one_of: Any = None,
     ) -> Iterator[Transcript]:
         """Return the transcripts of all recordings in `data`, made as they are asked for. Raises
         UsageError if there are no data."""
@@ -372,9 +394,8 @@ class Transcriber(Task):
             language_model = language_model_of(language_model)
 
         def transcript(source: Any, name: str | None) -> Transcript:
-            words = self.predict(
-                source, rate, True, phrases, hot_words, vad, language_model, false_alarms=false_alarms
-            )
+            options = {"false_alarms": false_alarms, "one_of": one_of}
+            words = self.predict(source, rate, True, phrases, hot_words, vad, language_model, **options)
             return Transcript(None if single else name, tuple(words))
 
         return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
