@@ -121,7 +121,9 @@ def warped_distances(features: Tensor, templates: Tensor, lengths: Tensor) -> ND
     before = np.full((count, longest + 1), np.inf)
     before[:, 0] = 0.0
     cost = np.full((count, longest), np.inf)
-    blocks = (torch.cdist(some, templates.double()) for some in features.double().split(BLOCK_FRAMES))
+    features, templates = features.double(), templates.double()
+    starts = range(0, len(features), BLOCK_FRAMES)
+    blocks = (torch.cdist(features[start : start + BLOCK_FRAMES], templates) for start in starts)
     for distances in itertools.chain.from_iterable(blocks):
         cost[inside] = distances
         # from above (+1) and diagonally (+2); then along the row, a sum that a running minimum gives
