@@ -119,6 +119,14 @@ def texts_of(table: Table, column: Any) -> list[str]:
     return table.texts(names[0] if len(names) == 1 else column, blank=True)
 
 
+def only_column(table: Table, argument: str) -> Any:
+    """Return the only column of a table. Raises UsageError, which names the argument, if there are more."""
+    names = table.frame.columns
+    if len(names) != 1:
+        raise UsageError(f"{argument} must be one column, not {len(names)}: {', '.join(names[:6])}")
+    return table.frame[names[0]]
+
+
 def _of_file(path: Path, column: Any) -> list[str]:
     if ending(path) in ENDINGS:
         return texts_of(read_table(path), column)

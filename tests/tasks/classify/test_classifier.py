@@ -30,6 +30,17 @@ def test_order_is_what_the_network_sees(model: Classifier) -> None:
     assert model.predict(["the plot was not good it was bad"]) == ["bad"]
 
 
+def test_texts_and_labels_apart_are_the_same_as_a_table() -> None:
+    rows, others = small(), small(12)
+    texts, labels = ([row[name] for row in rows] for name in ("text", "label"))
+    pair = [row["text"] for row in others], [row["label"] for row in others]
+    table = Classifier.fit(rows, valid=others, **QUICK, epochs=1)
+    apart = Classifier.fit(texts, labels, valid=pair, **QUICK, epochs=1)
+    assert apart.predict(texts, probabilities=True) == table.predict(texts, probabilities=True)
+    assert apart.evaluate(*pair).scores == table.evaluate(others).scores == apart.validation.scores
+    assert apart.columns == ("text", "label")
+
+
 def test_same_seed_same_model() -> None:
     made = [Classifier.fit(small(), **QUICK, epochs=2, seed=s) for s in (3, 3, 4)]
     first, second, other = (m.predict("word1 and word2", probabilities=True) for m in made)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import torch
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from elman.data.batches import normalize
 from elman.data.table.table import read_table
 from elman.data.text.tokenizers import WordTokenizer
-from elman.errors import DataError
+from elman.errors import DataError, UsageError
 from elman.tasks.classify.examples import (
     Corpus,
     Examples,
@@ -25,6 +26,7 @@ from elman.tasks.classify.examples import (
     divide,
     encode,
     held_out_rows,
+    labelled,
     read_corpus,
     read_examples,
     scoring_notes,
@@ -246,3 +248,29 @@ def test_a_label_that_training_has_not_seen() -> None:
     classes = [str(k) for k in range(20)]
     with pytest.raises(DataError, match=r"\(0, 1, .*, 11, \.\.\.\)"):
         read_examples(read_table(rows_of(["x"], ["20"])), "text", "label", Labels(tuple(classes)))
+
+
+@pytest.mark.parametrize(
+    "make", [list, iter, np.array, pd.Series, pl.Series, lambda x: pd.DataFrame({"a": x})]
+)
+def test_texts_and_their_labels_become_a_table(make: Any) -> None:
+    table = read_table(labelled(make(["a b", "c"]), make([1, 0]), "words", "sign"))
+    assert table.frame.to_dict(as_series=False) == {"words": ["a b", "c"], "sign": [1, 0]}
+    assert table.row(1) == "LabelledTexts, row 1 (counted from 0)"
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "sentence"),
+    [
+        (["a", "b"], [1], "there are 2 texts but 1 label; give one label for each text"),
+        ("a", [1], "not a single text"),
+        (["a"], "x", "labels must be a list, one for each text, not str"),
+        (["a"], 1, "labels must be a list, one for each text, not int"),
+        (["a", "b"], np.eye(2), "labels must have one dimension, not 2"),
+        (["a", "b"], pd.DataFrame({"a": [1, 2], "b": [1, 2]}), "labels must be one column, not 2: a, b"),
+        (["a", 3], [1, 2], "text 1 must be a string, not int"),
+    ],
+)
+def test_what_are_no_texts_and_labels(texts: Any, labels: Any, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        labelled(texts, labels, "text", "label")

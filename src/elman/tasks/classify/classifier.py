@@ -22,7 +22,14 @@ from elman.tasks.classify import look
 from elman.tasks.classify.answers import LabelAnswer, LabelsAnswer, arriving, make_answer
 from elman.tasks.classify.baseline import BagOfWords
 from elman.tasks.classify.blend import Blend
-from elman.tasks.classify.examples import corpus_of, encode, read_examples, scoring_notes, start_token
+from elman.tasks.classify.examples import (
+    corpus_of,
+    encode,
+    labelled,
+    read_examples,
+    scoring_notes,
+    start_token,
+)
 from elman.tasks.classify.labels import BAG, Label, Labels, check_separator, shares
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.network import Ensemble
@@ -98,6 +105,7 @@ class Classifier(Task):
     def fit(
         cls,
         data: Any,
+        labels: Any = None,
         *,
         text: str = "text",
         label: str = "label",
@@ -112,13 +120,15 @@ class Classifier(Task):
         progress: bool = True,
         **settings: Any,
     ) -> "Classifier":
-        """Train on a table with columns of texts and labels; see `Task` for the common arguments.
+        """Train on a table with columns of texts and labels, or on texts and their labels; see `Task` for the
+        common arguments.
 
         Args:
-            data: any table that `elman.data.table.table.read_table` reads.
+            data: any table that `elman.data.table.table.read_table` reads; or texts, if `labels` are given.
+            labels: those of the texts, as many: a list, an array or a column of a frame.
             text, label: names of the columns.
-            valid: a table with the same columns on which to choose the best model; if None, a tenth of the
-                rows for each of `networks`, none of whose texts it learns from.
+            valid: a table with the same columns, or a pair of texts and labels, on which to choose the best
+                model; if None, a tenth of the rows for each of `networks`, which learns none of their texts.
             header: whether the first line of a CSV or TSV names the columns; if not, they are "1", "2", ...
             skip_bad: whether to skip rows that can't be used, with one warning that counts them and names the
                 first, rather than to raise DataError for it; refused where they are more than half of all.
@@ -137,6 +147,10 @@ class Classifier(Task):
             settings = start.choices(settings)
         if folder is not None:
             artifact.check_destination(folder)
+        if labels is not None:
+            data = labelled(data, labels, text, label)
+        if isinstance(valid, tuple) and len(valid) == 2:
+            valid = labelled(*valid, text, label)
         corpus = corpus_of(data, valid, text, label, separator, header=header, skip_bad=skip_bad)
         options: dict[str, Any] = {"folder": folder, "resume": resume, "progress": progress}
         trained = train(corpus, settings, started, start=start, **options)
@@ -183,6 +197,7 @@ class Classifier(Task):
     def evaluate(
         self,
         data: Any,
+        labels: Any = None,
         *,
         text: str | None = None,
         label: str | None = None,
@@ -194,21 +209,23 @@ class Classifier(Task):
         cell, or a label that training has not seen.
 
         Args:
-            data, header, skip_bad: as in `fit`.
+            data, labels, header, skip_bad: as in `fit`.
             text, label, separator: names of the columns, and what separates several labels in a cell, if
                 they are not those of the training data.
         """
         check_separator(separator)
         if separator is not None and not self.labels.several:
             raise UsageError("this classifier gives each text one label: leave separator out")
-        table = read_table(data, header=header, skip_bad=skip_bad)
         text = self.columns[0] if text is None else text
         label = self.columns[1] if label is None else label
-        labels = self.labels if separator is None else replace(self.labels, separator=separator)
-        examples = read_examples(table, text, label, labels)
+        if labels is not None:
+            data = labelled(data, labels, text, label)
+        table = read_table(data, header=header, skip_bad=skip_bad)
+        known = self.labels if separator is None else replace(self.labels, separator=separator)
+        examples = read_examples(table, text, label, known)
         notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "text")
-        notes += scoring_notes(examples, labels)
-        return evaluation_of(*self._answers(examples.texts), examples.labels, labels, notes)
+        notes += scoring_notes(examples, known)
+        return evaluation_of(*self._answers(examples.texts), examples.labels, known, notes)
 
     @overload
     def predict(self, data: str, probabilities: Literal[True]) -> dict[Label, float]: ...

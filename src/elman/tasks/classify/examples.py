@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from elman.data.batches import HELD_OUT_SHARE, normalize, split_groups, text_hashes
 from elman.data.table.table import Table, read_table
 from elman.data.text.tokenizers import Tokenizer
-from elman.errors import DataError, counted
+from elman.errors import DataError, UsageError, counted
 from elman.tasks.classify.label_column import (
     by_value,
     finite,
@@ -24,6 +24,7 @@ from elman.tasks.classify.label_column import (
 )
 from elman.tasks.classify.labels import Labels, check_separator, membership, strata
 from elman.tasks.evaluation import few_note
+from elman.tasks.inputs import is_table, only_column, read_texts
 
 MIN_ROWS: Final = 10
 
@@ -100,6 +101,37 @@ class Corpus:
                 f"for which scores mean nothing; {advice}."
             )
         return folds
+
+
+class LabelledTexts(dict[str, Any]):
+    """A table of texts and labels that were given apart. Messages call it by this name."""
+
+
+def labelled(texts: Any, labels: Any, text: str, label: str) -> LabelledTexts:
+    """Return texts and their labels, in the order of both, as a table with columns of these names.
+
+    Args:
+        texts: as `read_texts` takes them, but not a single one.
+        labels: a list, an array (N,) or a column of a frame; of several labels a text, a list of lists.
+
+    Raises UsageError for a single text, labels in two dimensions, or another number of labels than of texts.
+    """
+    rows = read_texts(texts, text)
+    if rows.single:
+        raise UsageError("the texts must be a list, an array or a column of a frame, not a single text")
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise UsageError(f"labels must be a list, one for each text, not {type(labels).__name__}")
+    if is_table(labels):
+        labels = only_column(read_table(labels), "labels")
+    if getattr(labels, "ndim", 1) != 1:
+        advice = "for several labels of a text, give a list of lists of labels"
+        raise UsageError(f"labels must have one dimension, not {labels.ndim}: {advice}")
+    if not hasattr(labels, "__len__"):
+        labels = list(labels)
+    if len(labels) != len(rows.texts):
+        count = counted(len(rows.texts), "text"), counted(len(labels), "label")
+        raise UsageError(f"there are {count[0]} but {count[1]}; give one label for each text")
+    return LabelledTexts({text: rows.texts, label: labels})
 
 
 def corpus_of(
