@@ -60,9 +60,8 @@ def _words(rows: Any) -> list[str]:
 def test_scikit_learns_checks(estimator: Any, check: Callable[[Any], None]) -> None:
     """None is left out; the one for other array libraries skips itself unless SCIPY_ARRAY_API is set."""
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "invalid value encountered in cast", RuntimeWarning
-        )  # scikit-learn's
+        # scikit-learn's own warning of its own data
+        warnings.filterwarnings("ignore", "invalid value encountered in cast", RuntimeWarning)
         check(estimator)
 
 
