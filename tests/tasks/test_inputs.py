@@ -147,12 +147,29 @@ def test_every_task_answers_frames_as_it_answers_lists(task: str) -> None:
     texts = ["some words", "more of them"]
     column = "source" if task == "translate" else "text"
     expected = model.predict(texts)
-    assert model.predict(pl.DataFrame({column: texts})) == expected
+    assert [*model.predict(pl.DataFrame({column: texts}))] == expected
+    assert model.predict({column: texts}) == expected
     assert model.predict(np.array(texts)) == expected
     assert [*map(str, model.answers(pl.Series(texts)))] == [*map(str, model.answers(texts))]
     assert model.predict(texts[:1]) == expected[:1]
     assert model.predict(np.str_(texts[0])) == model.predict({column: texts[0]}) == expected[0]
     assert model.predict([]) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [("classify", "label"), ("translate", "target"), ("chat", "reply")]
+)
+def test_frames_are_answered_by_columns_with_their_index(task: str, name: str) -> None:
+    model = elman.load(SAVED / task)
+    pd = pandas()
+    texts = ["some words", "more of them"]
+    frame = pd.DataFrame({"source" if task == "translate" else "text": texts}, index=["x", "y"])
+    expected = pd.Series(model.predict(texts), index=["x", "y"], name=name)
+    for data in (frame, frame.iloc[:, 0]):
+        pd.testing.assert_series_equal(model.predict(data), expected)
+    assert model.predict(pl.from_pandas(frame)).equals(pl.Series(name, [*expected]))
+    assert model.predict(frame.iloc[0]) == expected.iloc[0]
+    assert model.predict(frame[:0]).empty
 
 
 @pytest.mark.parametrize("task", ["classify", "generate", "translate", "chat"])

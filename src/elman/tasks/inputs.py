@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from elman.data.table.encoding import clean
 from elman.data.table.formats import ENDINGS, ending, read_bytes
+from elman.data.table.kinds import column_in_kind_of
 from elman.data.table.table import Table, read_table
 from elman.errors import UsageError
 from elman.settings import is_whole
@@ -54,6 +55,12 @@ def read_texts(data: Any, column: Any = "text") -> Texts:
         if not isinstance(text, str):
             raise UsageError(f"data: text {i} must be a string, not {_kind(text)}")
     return Texts(list(map(_plain, values)), False)
+
+
+def as_given(answers: list[Any], single: bool, data: Any, name: str) -> Any:
+    """Return the answer to a single text; or those to several, a list, which becomes a column called `name`
+    where `data` are a frame or column of pandas (with its index), polars or Arrow."""
+    return answers[0] if single else column_in_kind_of(answers, data, name)
 
 
 def looked_at(inputs: Sequence[T]) -> list[T]:

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from elman import artifact, lock
 from elman.artifact import Artifact
 from elman.atomic import as_path, writing
+from elman.data.table.kinds import Kind
 from elman.errors import ArtifactError, TrainingError, UsageError, counted
 from elman.lens.view import View
 from elman.tasks.evaluation import Evaluation
@@ -76,6 +77,7 @@ class Source(TypedDict):
 
     source: RawText  # the name of the file, without its folder; of the hub's data set; or the kind of object
     fingerprint: str
+    kind: NotRequired[Kind]  # of the frame, if not polars
     rows: NotRequired[int]
     characters: NotRequired[int]
     tokens: NotRequired[int]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.data.table.kinds import in_kind, in_kind_of, kind_of
+from elman.data.table.kinds import column_in_kind_of, in_kind, in_kind_of, kind_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TABLE = pl.DataFrame(
@@ -104,6 +104,24 @@ def test_no_value_is_lost(numbers: list[Any], texts: list[Any], flags: list[Any]
     for values, dtype in ((numbers, pl.Int64), (texts, pl.String), (flags, pl.Boolean)):
         frame = in_kind_of(pl.DataFrame({"x": pl.Series(values, dtype=dtype)}), pd.DataFrame({"y": [1.0]}))
         assert [None if pd.isna(value) else value for value in frame["x"].tolist()] == values
+
+
+def test_missing_values_leave_numbers_and_booleans_what_they_are() -> None:
+    table = pl.DataFrame({"label": [1, None], "right": [None, True], "p": [None, 0.5]})
+    frame = in_kind_of(table, pd.DataFrame({"y": [1.0]}))
+    assert frame.dtypes.astype(str).to_dict() == {"label": "Int64", "right": "boolean", "p": "float64"}
+
+
+def test_columns_go_back_with_the_callers_index() -> None:
+    data = pd.DataFrame({"text": ["a", "b"]}, index=[7, 9])
+    for given_data in (data, data["text"]):
+        expected = pd.Series([1, 0], index=[7, 9], name="stars")
+        pd.testing.assert_series_equal(column_in_kind_of([1, 0], given_data, "stars"), expected)
+    for polars in (pl.DataFrame({"text": ["a"]}), pl.Series(["a"]), pl.LazyFrame({"text": ["a"]})):
+        assert column_in_kind_of(["good"], polars, "label").equals(pl.Series("label", ["good"]))
+    assert column_in_kind_of([1.5], pa.table({"text": ["a"]}), "label").to_pylist() == [1.5]
+    values = [1]
+    assert all(column_in_kind_of(values, data, "label") is values for data in (["a"], {"text": ["a"]}, None))
 
 
 def test_pandas_comes_without_pyarrow_and_only_for_its_users() -> None:

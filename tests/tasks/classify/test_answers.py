@@ -1,6 +1,9 @@
 """Answers in print and for machines."""
 
-from elman.tasks.classify.answers import make_answer
+import pandas as pd
+import polars as pl
+
+from elman.tasks.classify.answers import make_answer, rows_as_given
 from elman.tasks.classify.labels import Labels
 
 
@@ -20,3 +23,20 @@ def test_a_familiar_text_says_so() -> None:
         answer = make_answer(labels, row, None, 0.5)
         assert answer.to_dict() == make_answer(labels, row, None).to_dict() | {"familiar": 0.5}
         assert str(answer) == str(make_answer(labels, row, None))
+
+
+def test_probabilities_are_a_table_for_a_frame_and_dicts_else() -> None:
+    labels, rows = Labels((1, 2)), [[0.75, 0.25], [0.5, 0.5]]
+    dicts = [{1: 0.75, 2: 0.25}, {1: 0.5, 2: 0.5}]
+    assert rows_as_given(labels, rows, False, ["a", "b"]) == dicts
+    assert rows_as_given(labels, rows[:1], True, "a") == dicts[0]
+    texts = pd.Series(["a", "b"], index=[7, 9])
+    expected = pd.DataFrame(rows, index=[7, 9], columns=[1, 2])
+    pd.testing.assert_frame_equal(rows_as_given(labels, rows, False, texts), expected)
+    row = pd.Series({"text": "a", "label": 1})
+    assert rows_as_given(labels, rows[:1], True, row) == dicts[0]
+    assert rows_as_given(labels, rows, False, pl.Series(["a", "b"])).to_dict(as_series=False) == {
+        "1": [0.75, 0.5],
+        "2": [0.25, 0.5],
+    }
+    assert rows_as_given(labels, [], False, texts[:0]).shape == (0, 2)

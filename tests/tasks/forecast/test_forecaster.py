@@ -5,6 +5,7 @@ Trainings here are tiny; how good forecasts are is measured in bench/quality_ser
 
 import json
 import math
+import sys
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from daily_series import TINY, H, daily, fitted, with_covariates
@@ -394,9 +396,9 @@ def test_bands_of_counts_stay_above_zero_unless_said_otherwise() -> None:
 def test_dates_of_an_index_are_used(stamps: Any) -> None:
     series = pd.Series(CALM, index=stamps, name="sales")
     model = quick(series[:90])
-    assert model.predict()["ds"][0] == date(2020, 3, 31)
+    assert model.predict()["ds"][0] == pd.Timestamp("2020-03-31")
     for newer in (series[90:], series[90:].to_frame(), series[90:].rename("other")):
-        assert model.predict(newer)["ds"][0] == date(2020, 4, 10)
+        assert model.predict(newer)["ds"][0] == pd.Timestamp("2020-04-10")
     assert model.evaluate(series[90:]).windows == 3
     assert model.backtest(series, cutoffs=np.int64(1)).windows == 1  # type: ignore[arg-type]
 
@@ -408,13 +410,15 @@ def test_time_zones_come_back(zone: str, tmp_path: Path) -> None:
     quick(series, folder=tmp_path / "m")
     model = Forecaster.from_artifact(artifact.load(tmp_path / "m"))
     found = model.predict()["ds"]
-    assert found.dtype.time_zone == zone  # type: ignore[attr-defined]
-    assert found[0] == hours[-1].to_pydatetime()
-    assert model.predict(series[-3:])["ds"][0] == found[0]
+    assert found.dtype == hours.dtype
+    assert found[0] == hours[-1]
+    ahead = model.predict({"ds": [*series.index[-3:]], "y": CALM[-3:]})["ds"]
+    assert ahead.dtype.time_zone == zone
+    assert ahead[0] == model.predict(series[-3:])["ds"][0] == hours[-1]
     with pytest.raises(DataError, match="has no time zone, but the training data have"):
         model.predict(series.tz_localize(None))
     days = pd.Series(CALM, index=DAYS.tz_localize(zone))
-    assert quick(days).predict()["ds"][0] == pd.Timestamp("2020-04-10", tz=zone).to_pydatetime()
+    assert quick(days).predict()["ds"][0] == pd.Timestamp("2020-04-10", tz=zone)
 
 
 def test_open_dates_are_read_as_in_training() -> None:
@@ -422,9 +426,9 @@ def test_open_dates_are_read_as_in_training() -> None:
     frame = pd.DataFrame({"ds": months.strftime("%d/%m/%Y"), "y": np.arange(80.0) % 12})
     model = quick(frame[:70])
     assert "read as day/month/year" in model.notes[0]
-    assert model.predict()["ds"][0] == date(2019, 11, 1)
-    assert model.predict(frame[70:71])["ds"][0] == date(2019, 12, 1)
-    assert model.predict(frame[70:73])["ds"][0] == date(2020, 2, 1)
+    assert model.predict()["ds"][0] == pd.Timestamp("2019-11-01")
+    assert model.predict(frame[70:71])["ds"][0] == pd.Timestamp("2019-12-01")
+    assert model.predict(frame[70:73])["ds"][0] == pd.Timestamp("2020-02-01")
 
 
 def test_a_midnight_alone_does_not_make_hours_days() -> None:
@@ -438,8 +442,8 @@ def test_a_missing_static_value_has_one_of_its_own() -> None:
     for kinds in (("x", "y", None), (1.0, 2.0, np.nan), (None, None, None)):
         frame = pd.concat([one.assign(kind=kind) for one, kind in zip(frames, kinds, strict=True)])
         model = quick(frame, static=["kind"])
-        assert model.predict()["q0.5"].is_finite().all()
-        assert model.predict(frames[2].assign(kind=None))["q0.5"].is_finite().all()
+        assert np.isfinite(model.predict()["q0.5"]).all()
+        assert np.isfinite(model.predict(frames[2].assign(kind=None))["q0.5"]).all()
     with pytest.raises(DataError, match="series 'c': static column 'kind' holds 'z', but was a number"):
         quick(pd.concat([one.assign(kind=1.0) for one in frames]), static=["kind"]).predict(
             frames[2].assign(kind="z")
@@ -461,6 +465,27 @@ def test_names_that_are_whole_numbers_stay_so(tmp_path: Path) -> None:
     model = Forecaster.from_artifact(artifact.load(tmp_path / "m"))
     assert model.predict()["unique_id"].to_list() == [7] * 4
     assert model.predict(frame.assign(unique_id="new"))["unique_id"][0] == "new"
+
+
+def test_the_forecast_is_the_kind_of_frame_that_came(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"day": DAYS, "sold": CALM})
+    model, other = quick(frame, folder=tmp_path / "m"), quick(pl.from_pandas(frame))
+    kinds = [(frame, pd.DataFrame), (pl.from_pandas(frame), pl.DataFrame), (pa.table(frame), pa.Table)]
+    for data, kind in kinds:
+        for one in (model, other):
+            assert type(one.predict(data)) is kind
+    assert type(other.predict()) is type(model.predict({"day": [*DAYS], "sold": CALM})) is pl.DataFrame
+    loaded = Forecaster.from_artifact(artifact.load(tmp_path / "m"))
+    for found in (model.predict(), loaded.predict(), loaded.stream().result()):
+        pd.testing.assert_frame_equal(found, model.predict(frame))
+    assert found.dtypes.astype(str).tolist() == ["object", "datetime64[ns]", *["float64"] * 3]
+    assert pl.from_pandas(found.drop(columns="ds")).equals(other.predict().drop("ds"))
+
+
+def test_a_model_of_pandas_answers_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = quick(pd.Series(CALM))
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert type(model.predict()) is pl.DataFrame
 
 
 def test_numbers_of_numpy_do_as_well() -> None:

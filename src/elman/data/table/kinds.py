@@ -24,6 +24,11 @@ def kind_of(data: Any) -> Kind:
     return "pyarrow" if type(data).__module__.partition(".")[0] == "pyarrow" else "polars"
 
 
+def is_frame(data: Any) -> bool:
+    """Return whether data are a frame or a column of one of these libraries."""
+    return isinstance(data, pl.DataFrame | pl.LazyFrame | pl.Series) or kind_of(data) != "polars"
+
+
 def in_kind_of(frame: pl.DataFrame, data: Any, *, same_rows: bool = False) -> Any:
     """Return a table as the kind of frame that the caller's `data` are, in the caller's types.
 
@@ -48,6 +53,17 @@ def in_kind(frame: pl.DataFrame, kind: Kind) -> Any:
     return frame.to_arrow() if kind == "pyarrow" else frame
 
 
+def column_in_kind_of(values: list[Any], data: Any, name: str) -> Any:
+    """Return values, one for each row of the caller's `data`, as a column of the library of that frame or
+    column, with the index of a pandas one; as the list itself for any other data."""
+    if not is_frame(data):
+        return values
+    column, kind = pl.Series(name, values), kind_of(data)
+    if kind == "pandas":
+        return in_kind_of(column.to_frame(), data, same_rows=True)[name]
+    return column.to_arrow() if kind == "pyarrow" else column
+
+
 def _dtypes(data: Any) -> Iterator[Any]:
     """Yield the types of a pandas object's columns and of its index."""
     yield from data.dtypes if hasattr(data, "columns") else [data.dtype]
@@ -70,7 +86,9 @@ def _to_pandas(frame: pl.DataFrame, dtypes: list[Any], index: Any) -> Any:
             column = _stamps(pandas, cells, unit, zones)
         elif cells.dtype in TEXTS:
             column = pandas.Series(cells.cast(pl.String).to_list(), dtype=text)
-        elif cells.dtype.is_numeric() or (cells.dtype == pl.Boolean and not cells.has_nulls()):
+        elif cells.has_nulls() and (cells.dtype.is_integer() or cells.dtype == pl.Boolean):
+            column = pandas.Series(cells.to_list(), dtype=str(cells.dtype).replace("Bool", "bool"))
+        elif cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
             column = pandas.Series(cells.to_numpy())
         else:
             column = pandas.Series(cells.to_list(), dtype=object)

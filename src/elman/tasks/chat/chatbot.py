@@ -31,7 +31,7 @@ from elman.tasks.chat.train import conversation_hashes, require_replies, train
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import few_note
 from elman.tasks.generate.network import LanguageNet
-from elman.tasks.inputs import check_count, check_seed, check_text, is_table, read_texts
+from elman.tasks.inputs import as_given, check_count, check_seed, check_text, is_table, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.typed import RawText, typed
@@ -152,8 +152,9 @@ class Chatbot(Task):
     @entry
     def predict(self, data: Any, count: int = 1) -> Any:
         """Return the reply to a text, or to a conversation as a list of messages {"role": "user", "content":
-        "…"}; for several texts, the list of replies. With a count above 1, each reply becomes a list of up to
-        that many, as [(reply, mean ln p of its tokens), ...], best first.
+        "…"}; for several texts, the list of replies; for a frame or column of pandas (with its index), polars
+        or Arrow, a column of its library. With a count above 1, each reply becomes a list of up to that many,
+        as [(reply, mean ln p of its tokens), ...], best first.
 
         Args:
             data: a text; a message, or a list of messages; an iterable of texts; a table in memory with one
@@ -177,7 +178,9 @@ class Chatbot(Task):
                 else f"data: text {blank} is empty"
             )
         replies = [self._reply([{"role": "user", "content": text}], count) for text in texts]
-        return replies[0] if single else replies
+        if count > 1:
+            return replies[0] if single else replies
+        return as_given(replies, single, data, "reply")
 
     @entry
     def view(self, data: Any) -> View:

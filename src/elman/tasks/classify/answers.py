@@ -1,12 +1,16 @@
 """Answers of a classifier for a terminal and for machines, and the texts that they answer."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
+
 from elman.data.table.formats import ENDINGS, ending, input_lines
+from elman.data.table.kinds import in_kind_of, is_frame, kind_of
 from elman.data.table.table import Table, arriving_texts, read_table
 from elman.tasks.classify.labels import NONE, UNSURE, Label, Labels
 from elman.tasks.inputs import read_texts, texts_of
@@ -61,6 +65,18 @@ def make_answer(
     if labels.several:
         return LabelsAnswer(answer, named, labels.separator or ", ", familiar)
     return LabelAnswer(answer, named, familiar)
+
+
+def rows_as_given(labels: Labels, rows: Sequence[Sequence[float]], single: bool, data: Any) -> Any:
+    """Return the probabilities (N, K) of the labels as a dict for each text; as a table with a column for
+    each label, if the texts came in a frame or column."""
+    if single or not is_frame(data):
+        named = [labels.named(row) for row in rows]
+        return named[0] if single else named
+    columns = [str(label) for label in labels.classes]
+    frame = pl.DataFrame(np.reshape(rows, (-1, len(columns))), schema=columns)
+    table = in_kind_of(frame, data, same_rows=True)
+    return table.set_axis(labels.classes, axis=1) if kind_of(data) == "pandas" else table
 
 
 def _with_familiar(answer: dict[str, Any], familiar: float | None) -> dict[str, Any]:

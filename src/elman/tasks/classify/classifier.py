@@ -19,7 +19,7 @@ from elman.data.text.vocabulary import any_tokenizer_from_json
 from elman.errors import UsageError
 from elman.lens.view import View
 from elman.tasks.classify import look
-from elman.tasks.classify.answers import LabelAnswer, LabelsAnswer, arriving, make_answer
+from elman.tasks.classify.answers import LabelAnswer, LabelsAnswer, arriving, make_answer, rows_as_given
 from elman.tasks.classify.baseline import BagOfWords
 from elman.tasks.classify.blend import Blend
 from elman.tasks.classify.examples import (
@@ -42,7 +42,7 @@ from elman.tasks.classify.stream import ClassifierStream
 from elman.tasks.classify.train import Trained, train
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import overlap_note
-from elman.tasks.inputs import looked_at, read_texts
+from elman.tasks.inputs import as_given, looked_at, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Parts, Task, network_phrase
 from elman.typed import typed
@@ -258,20 +258,20 @@ class Classifier(Task):
                 Of several, the answer holds those that are at least as likely as that; by default, as the
                 threshold of highest micro-F1 on held-out texts.
 
+        Texts in a frame or column of pandas, polars or Arrow get a column of its library, or with
+        `probabilities` a frame with a column for every label; of pandas, with the index of the texts.
+
         Where classes were balanced in training, probabilities are those of a world in which all labels are
         equally frequent. An empty text gets the answer before the first word. Raises UsageError for
         anything else, DataError for a table without the column or with an empty cell.
         """
         check_share(at_least, probabilities)
         texts, single = read_texts(data, self.columns[0])
-        if not texts:
-            return []
-        rows = shares(self._answers(texts)[0]).tolist()
+        rows = shares(self._answers(texts)[0]).tolist() if texts else []
         if probabilities:
-            answers: list[Any] = [self.labels.named(row) for row in rows]
-        else:
-            answers = [self.labels.answer(row, at_least) for row in rows]
-        return answers[0] if single else answers
+            return rows_as_given(self.labels, rows, single, data)
+        answers = [self.labels.answer(row, at_least) for row in rows]
+        return as_given(answers, single, data, self.columns[1])
 
     @overload
     def familiar(self, data: str) -> float: ...
@@ -293,8 +293,7 @@ class Classifier(Task):
         texts, single = read_texts(data, self.columns[0])
         if not isinstance(self.baseline, LinearModel):
             raise UsageError("this model is too old to tell how familiar a text is: train it anew")
-        familiar = self.baseline.familiar(texts)
-        return familiar[0] if single else familiar
+        return as_given(self.baseline.familiar(texts), single, data, "familiar")
 
     def _answers(self, texts: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the probabilities of the model's answers, (N, K), or (N, K, 2) of no and yes to each of

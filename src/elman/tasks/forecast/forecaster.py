@@ -18,6 +18,7 @@ from elman.data.series.panel import Panel, extend, read_panel
 from elman.data.series.source import join_names, series_table
 from elman.data.series.windows import Cutoffs
 from elman.data.table.frames import column_name
+from elman.data.table.kinds import in_kind, in_kind_of, kind_of
 from elman.errors import DataError, UsageError, counted
 from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
@@ -159,6 +160,7 @@ class Forecaster(Task):
             progress=progress,
         )
         source = {"source": table.name, "fingerprint": table.fingerprint, "rows": len(table)}
+        source |= {} if kind_of(data) == "polars" else {"kind": kind_of(data)}
         model = _assemble(trained, panel, source)
         if trained.run is not None:
             trained.run.keep(partial(model.save, overwrite=True), trained.signal)
@@ -203,7 +205,7 @@ class Forecaster(Task):
     @entry
     def predict(
         self, data: Any = None, *, horizon: int | None = None, future: Any = None, header: bool = True
-    ) -> pl.DataFrame:
+    ) -> Any:
         """Return the forecast of the next steps of every series.
 
         Args:
@@ -215,13 +217,17 @@ class Forecaster(Task):
             header: whether the first line of a CSV or TSV names the columns.
 
         Returns:
-            Columns `unique_id`, `ds` and one for each quantile: `q0.1`, `q0.5`, ...
+            A frame with columns `unique_id`, `ds` and one for each quantile: `q0.1`, `q0.5`, ... It is of
+            pandas, Arrow or polars, as the data are, or without data those of `fit`; else of polars.
 
         Raises:
             DataError: the data can't be read, or a covariate is missing ahead.
             UsageError: a horizon that is no number of steps, or above 10,000.
         """
-        return self._forecast(self._panel(data, future, header), horizon)
+        panel = self._panel(data, future, header)
+        if data is None:
+            return self._forecast_as_fitted(panel, horizon)
+        return in_kind_of(self._forecast(panel, horizon), data)
 
     @entry
     def view(self, data: Any = None) -> View:
@@ -322,7 +328,7 @@ class Forecaster(Task):
             DataError: `start` is not a stamp like those of the training data.
         """
         panel = start_series(self.history, series, start)
-        return ForecastStream(panel, self.settings.kept_steps, self._forecast)
+        return ForecastStream(panel, self.settings.kept_steps, self._forecast_as_fitted)
 
     def answers(
         self, data: Any = None, *, header: bool = True, plot: str | Path | None = None
@@ -334,7 +340,7 @@ class Forecaster(Task):
             table = series_table(data, header=header, time=columns.time, value=columns.value)
         if plot is not None:
             self.plot(plot, table)
-        frame = self.predict(table)
+        frame = self._forecast(self._panel(table, None, header), None)
         heading = frame.clear().write_csv().removesuffix("\n")
         for row in frame.iter_slices(1):
             yield ForecastAnswer(row, heading)
@@ -431,6 +437,14 @@ class Forecaster(Task):
         else:
             quantiles = self.predictor.quantiles(panel, ends(panel))[:, :steps]
         return forecast_frame(panel, quantiles, self.settings.levels, self.settings.quantiles)
+
+    def _forecast_as_fitted(self, panel: Panel, horizon: int | None) -> Any:
+        """Return a forecast as the kind of frame on which it was trained, where that library is installed."""
+        frame = self._forecast(panel, horizon)
+        try:
+            return in_kind(frame, self.source.get("kind", "polars"))
+        except ImportError:
+            return frame
 
     def _score(self, panel: Panel, cutoffs: Cutoffs) -> ForecastEvaluation:
         assert self.settings.season is not None

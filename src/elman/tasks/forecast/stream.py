@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from elman.data.series.panel import Panel, Series, extend, read_moments
 from elman.data.series.rows import MAX_SIZE, read_covariates
@@ -26,9 +25,7 @@ class ForecastStream:
         steps: how many to keep.
     """
 
-    def __init__(
-        self, history: Panel, steps: int, forecast: Callable[[Panel, int | None], pl.DataFrame]
-    ) -> None:
+    def __init__(self, history: Panel, steps: int, forecast: Callable[[Panel, int | None], Any]) -> None:
         self._panel, self._steps, self._forecast = history, steps, forecast
 
     def __len__(self) -> int:
@@ -66,7 +63,7 @@ class ForecastStream:
             ahead[len(values) - 1, column] = covariate
 
     @entry
-    def result(self, horizon: int | None = None, *, future: Any = None) -> pl.DataFrame:
+    def result(self, horizon: int | None = None, *, future: Any = None) -> Any:
         """Return the forecast of the next steps, as `Forecaster.predict` does.
 
         Args:

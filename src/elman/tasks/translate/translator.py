@@ -17,7 +17,7 @@ from elman.data.text.pairs import read_pairs
 from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import few_note, overlap_note
-from elman.tasks.inputs import Texts, check_count, check_text, looked_at, read_texts
+from elman.tasks.inputs import Texts, as_given, check_count, check_text, looked_at, read_texts
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.tasks.translate import look
@@ -166,8 +166,9 @@ class Translator(Task):
 
     @entry
     def predict(self, data: Any, count: int = 1) -> Any:
-        """Return the translation of a text, or the list of those of several. With a count above 1, return for
-        each text the best `count` as [(translation, log-probability), ...], best first.
+        """Return the translation of a text, or the list of those of several; for a frame or column of pandas
+        (with its index), polars or Arrow, a column of its library. With a count above 1, return for each text
+        the best `count` as [(translation, log-probability), ...], best first.
 
         Args:
             data: a text; an iterable of texts; a table in memory with the column of sentences; a row of one,
@@ -177,11 +178,12 @@ class Translator(Task):
         column.
         """
         texts, single = self._texts(data)
-        answers: list[Any] = [
-            [(one.text, one.score) for one in best] if count > 1 else best[0].text
-            for best in self.translate(texts, count)
-        ]
-        return answers[0] if single else answers
+        translations = self.translate(texts, count)
+        if count > 1:
+            scored = [[(one.text, one.score) for one in best] for best in translations]
+            return scored[0] if single else scored
+        _, target = self.source.get("columns", COLUMNS)
+        return as_given([best[0].text for best in translations], single, data, target)
 
     @entry
     def view(self, data: Any) -> View:
