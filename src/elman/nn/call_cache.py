@@ -126,7 +126,11 @@ def lookup(stack: Stack, vectors: Tensor) -> Lookup | None:
     None if the table is too large, or if a kernel alone won't do.
     """
     weights = stack.weights[0]
-    if len(stack.weights) > 1 or weights.gain_ih is not None or not _is_plain(stack, vectors.unsqueeze(1)):
+    if (
+        len(stack.weights) > 1
+        or weights.gain_ih is not None
+        or not is_kernel_alone(stack, vectors.unsqueeze(1))
+    ):
         return None
     if len(vectors) * weights.weight_ih.shape[0] > MAX_TABLE_NUMBERS:
         return None
@@ -141,14 +145,14 @@ def _prepare(
     # a weight that is no parameter is computed at every call, as by a parametrization
     if not {*map(id, tensors)} <= {*map(id, parameters)}:
         return None
-    if not _is_plain(stack, x if x.dim() == 3 else x.unsqueeze(0)):
+    if not is_kernel_alone(stack, x if x.dim() == 3 else x.unsqueeze(0)):
         return None
     weights = Snapshot(host.vector(x.dtype), parameters)  # first: another thread may change them meanwhile
     call = Prepared(stack, steps, batch, x.dtype)
     return CachedCall(call, weights) if _fills_panels(call) else None
 
 
-def _is_plain(stack: Stack, x: Tensor) -> bool:
+def is_kernel_alone(stack: Stack, x: Tensor) -> bool:
     """Return whether kernels alone can run the stack on x (T, B, I), without random numbers."""
     random = stack.training and (stack.dropout or stack.recurrent_dropout or stack.weight_dropout)
     if stack.engine not in ("auto", "compiled") or stack.zoneout or random:

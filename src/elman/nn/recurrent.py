@@ -19,7 +19,9 @@ from elman.errors import UsageError
 from elman.nn.arguments import Layout, States, check_weights
 from elman.nn.call_cache import CallCache
 from elman.nn.parameters import NAMES, Init, draw, shapes
+from elman.nn.pool import LayerPool
 from elman.nn.states import select_rows
+from elman.nn.stream import LayerStream
 from elman.settings import is_number, is_whole, plain
 
 
@@ -162,10 +164,7 @@ class Recurrent(nn.Module):
         Raises:
             UsageError: for a bidirectional layer, or while training with masks that span a whole sequence.
         """
-        if self.bidirectional:
-            raise UsageError(
-                "a bidirectional layer can't step: it needs the sequence's end before its beginning"
-            )
+        self._check_one_way()
         if self.training and (self.recurrent_dropout or self.weight_dropout):
             raise UsageError("recurrent_dropout and weight_dropout span a sequence: call eval() before step")
         prepared = self._calls.step(self, x, state)
@@ -180,6 +179,26 @@ class Recurrent(nn.Module):
         result = scan(stack, inputs, initial, call)
         output = result.output[0]
         return output[0] if single else output, layout.to_user(result.state, single)
+
+    def stream(self, batch: int = 1) -> LayerStream:
+        """Return a stream of B sequences: single steps in the least time, as in eval mode, without gradients.
+
+        Raises:
+            UsageError: for a bidirectional layer.
+        """
+        self._check_one_way()
+        stack = self.stack()
+        return LayerStream(self._layout(stack), stack, batch)
+
+    def pool(self, capacity: int) -> LayerPool:
+        """Return room for C streams, any of which take steps in one call, as in eval mode, without gradients.
+
+        Raises:
+            UsageError: for a bidirectional layer.
+        """
+        self._check_one_way()
+        stack = self.stack()
+        return LayerPool(self._layout(stack), stack, capacity)
 
     def explain(
         self,
@@ -270,6 +289,12 @@ class Recurrent(nn.Module):
             raise UsageError(f"{cell.name} can't call a weight {taken.pop()}: the layer has one of that name")
 
     # ---- running
+
+    def _check_one_way(self) -> None:
+        if self.bidirectional:
+            raise UsageError(
+                "a bidirectional layer can't step: it needs the sequence's end before its beginning"
+            )
 
     def _by_layer(self) -> list[dict[str, Tensor]]:
         """Return the parameters of every layer and direction by their names in `elman.nn.parameters`."""

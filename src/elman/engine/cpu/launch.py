@@ -6,6 +6,7 @@ T steps, B sequences, I inputs, H units, Hp units of whole panels, S slots, J st
 import ctypes
 import functools
 import threading
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -105,10 +106,32 @@ def fill(fields: dict[str, int], plan: Plan, schedule: Schedule, rows: int, scra
     return team
 
 
+def argument_block(plan: Plan, fields: dict[str, int]) -> Any:
+    """Return the ctypes array that a kernel takes; fields that are not given are 0."""
+    return (ctypes.c_int64 * len(plan.fields))(*[int(fields.get(name, 0)) for name in plan.fields])
+
+
+def starter(plan: Plan, team: host.Team, threads: int, block: Any) -> Callable[[], None]:
+    """Return a function that runs the kernel on an argument block, which it holds."""
+    address = ctypes.addressof(block)
+    if team.parallel is None:
+        kernel = build.function(plan)
+
+        def start(_alive: Any = block) -> None:
+            kernel(address)
+    else:
+        parallel, entry = team.parallel, build.entry(plan)
+
+        def start(_alive: Any = block) -> None:
+            parallel(entry, address, threads, 0)
+
+    return start
+
+
 def _launch(plan: Plan, schedule: Schedule, fields: dict[str, int], rows: int, row_bytes: int) -> None:
     scratch = _WORKSPACE.get(scratch_bytes(schedule, rows, row_bytes))  # held until the kernel returns
     team = fill(fields, plan, schedule, rows, own(scratch))
-    block = (ctypes.c_int64 * len(plan.fields))(*[int(fields.get(name, 0)) for name in plan.fields])
+    block = argument_block(plan, fields)
     if team.parallel is not None:
         team.parallel(build.entry(plan), ctypes.addressof(block), schedule.threads, 0)
     else:
@@ -132,13 +155,17 @@ def weight_fields(packed: weights.Packed, inputs: int) -> dict[str, int]:
     return fields | {"units": _address(packed.units)}
 
 
+def step_work(plan: Plan, inputs: int, hidden: int) -> int:
+    """Return the multiplications of a row's step, forward."""
+    by_input, by_state = plan.multiplications
+    return hidden * (hidden * by_state + inputs * by_input)
+
+
 def forward_schedule(
     plan: Plan, steps: int, batch: int, inputs: int, hidden: int, lengths: Tensor | None
 ) -> tuple[Schedule, int, int]:
     """Return the schedule of a forward pass, the steps of a chunk, and the bytes of a row of sums."""
-    by_input, by_state = plan.multiplications
-    work = hidden * (hidden * by_state + inputs * by_input)
-    schedule = share_rows(steps, batch, lengths, work, plan.norm)
+    schedule = share_rows(steps, batch, lengths, step_work(plan, inputs, hidden), plan.norm)
     row_bytes = plan.width * weights.padded(hidden, plan) * plan.vector.size
     most = min(steps, CHUNK_ROWS // schedule.largest, CHUNK_BYTES // (schedule.largest * row_bytes))
     return schedule, max(1, most), row_bytes

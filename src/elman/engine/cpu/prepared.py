@@ -6,25 +6,16 @@ addresses change from call to call. T steps, B sequences, L layers, D directions
 
 import ctypes
 import threading
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from elman.engine.call import Stack, State, Weights
-from elman.engine.cpu import build, host, launch, plain, weights
+from elman.engine.call import Stack, State
+from elman.engine.cpu import host, weights
 from elman.engine.cpu.emit.plan import plan_for
+from elman.engine.cpu.parts import Part, make_part
 from elman.engine.memory import CPU, find, find_rows, own
-
-
-class _Part(NamedTuple):
-    block: Any  # ctypes array: the argument block
-    start: Callable[[], None]
-    at: dict[str, int]  # field → its index in the block
-    states: tuple[tuple[int, int], ...]  # indices of s.c and stride.c
-    reverse: bool
-    alive: tuple[Any, ...]  # owners of the memory behind the block's addresses
 
 
 class Prepared:
@@ -40,7 +31,8 @@ class Prepared:
         self.parts = []
         for k, w in enumerate(stack.weights):
             inputs = self.inputs if k < self.directions else self.directions * self.width
-            self.parts.append(self._part(w, inputs, reverse=k % self.directions == 1))
+            reverse = k % self.directions == 1
+            self.parts.append(make_part(self.plan, w, steps, batch, inputs, dtype, reverse))
         self.size = self.plan.vector.size
         self.row = batch * self.width * self.size  # bytes of one layer's state
         self.shape = (len(self.parts), batch, self.width)
@@ -48,35 +40,6 @@ class Prepared:
         self.zeros = (torch.zeros(self.shape, dtype=dtype, device=CPU),) * self.count
         self.zero = self.zeros[0][:1]  # of one layer in one direction
         self.output = self.zero[0]
-
-    def _part(self, w: Weights[Tensor], inputs: int, reverse: bool) -> _Part:
-        plan = self.plan
-        w = plain.weights(plan.cell, w, inputs, self.width, self.dtype)
-        packed = weights.remembered(plan, w)
-        schedule, chunk, row_bytes = launch.forward_schedule(
-            plan, self.steps, self.batch, inputs, self.width, None
-        )
-        rows = max(chunk * schedule.largest, chunk + 1)
-        fields = launch.constants(plan, self.steps, self.batch, self.width, reverse, self.dtype)
-        fields |= launch.weight_fields(packed, inputs) | {"chunk": chunk}
-        scratch = torch.empty(launch.scratch_bytes(schedule, rows, row_bytes), dtype=torch.uint8, device=CPU)
-        team = launch.fill(fields, plan, schedule, rows, own(scratch))
-        block = (ctypes.c_int64 * len(plan.fields))(*[int(fields.get(name, 0)) for name in plan.fields])
-        address = ctypes.addressof(block)
-        if team.parallel is None:
-            kernel = build.function(plan)
-
-            def start() -> None:
-                kernel(address)
-        else:
-            parallel, entry, threads = team.parallel, build.entry(plan), schedule.threads
-
-            def start() -> None:
-                parallel(entry, address, threads, 0)
-
-        at = {name: k for k, name in enumerate(plan.fields)}
-        states = tuple((at[f"s.{c}"], at[f"stride.{c}"]) for c in plan.cell.state)
-        return _Part(block, start, at, states, reverse, (packed, schedule, scratch))
 
     def states(self, hx: Any) -> tuple[State, list[int]] | None:
         """Return the states (L*D, B, H), ... and where they lie, zeros for None; None if one doesn't fit."""
@@ -143,7 +106,7 @@ class Prepared:
         return x, tuple(ends[0] if len(ends) == 1 else torch.cat(ends) for ends in final)
 
     def _along(
-        self, part: _Part, source: int, strides: tuple[int, ...], begins: list[int]
+        self, part: Part, source: int, strides: tuple[int, ...], begins: list[int]
     ) -> tuple[Tensor, list[Tensor]]:
         block, at, steps, row = part.block, part.at, self.steps, self.row
         block[at["x"]], block[at["x_step"]], block[at["x_row"]] = source, *strides[:2]

@@ -1,0 +1,174 @@
+"""Many streams of one layer in one block of memory: any of them take their steps in one kernel call."""
+
+import threading
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from elman.engine.call import Call, Stack, State
+from elman.engine.cpu.pooled import Pooled
+from elman.engine.scan import scan
+from elman.errors import UsageError
+from elman.nn.arguments import INTEGERS, Layout, States
+from elman.nn.call_cache import is_kernel_alone
+from elman.nn.stream import frozen, whole
+
+
+class Pushed(NamedTuple):
+    """What `LayerPool.push` returns.
+
+    Attributes:
+        output: (N, P), or (T, N, P) for several steps, 0 beyond a stream's own.
+        failed: the slots whose output became NaN, and whose state was set to zeros for that.
+    """
+
+    output: Tensor
+    failed: list[int]
+
+
+class LayerPool:
+    """Room for C streams, each in a slot of its own. Made by `Recurrent.pool`.
+
+    It has the weights that the layer had then. Where a kernel runs, streams give the same bits together as
+    alone. Threads may share it: they take turns.
+    """
+
+    def __init__(self, layout: Layout, stack: Stack, capacity: int) -> None:
+        """Take the weights of `stack`, those of a layer in one direction with this layout."""
+        self.capacity = whole("capacity", capacity)
+        self._layout, self._stack, self._lock = layout, frozen(stack), threading.Lock()
+        self._kind: dict[str, Any] = {"dtype": layout.dtype, "device": layout.device}
+        self._pooled: Pooled | None = None
+        if is_kernel_alone(self._stack, torch.empty(1, 1, layout.input_size, **self._kind)):
+            self._pooled = Pooled(self._stack, self.capacity)
+            self._states = self._pooled.states
+        else:
+            sizes = [(layout.rows, self.capacity, width) for width in layout.widths]
+            self._states = tuple(torch.zeros(size, **self._kind) for size in sizes)
+        self._free = list(range(self.capacity - 1, -1, -1))
+        self._is_open = torch.zeros(self.capacity, dtype=torch.bool)
+
+    def __len__(self) -> int:
+        """Return the number of open streams."""
+        return self.capacity - len(self._free)
+
+    def open(self, state: States | None = None) -> int:
+        """Begin a stream and return its slot.
+
+        Args:
+            state: of one sequence, as `state` and `Recurrent.step` return it, (L, 1, P) and (L, 1, H) each;
+                zeros if None.
+
+        Raises:
+            UsageError: if all slots are taken, or for a state of another shape.
+        """
+        parts = self._checked(state)
+        with self._lock:
+            if not self._free:
+                raise UsageError(f"all {self.capacity} slots of the pool are open: close one")
+            slot = self._free.pop()
+            self._is_open[slot] = True
+            self._write(slot, parts)
+        return slot
+
+    def close(self, slot: int) -> None:
+        """End a stream; its slot may be taken by the next one. Raises UsageError for one that is not open."""
+        with self._lock:
+            slot = int(self._slots([slot]))
+            self._is_open[slot] = False
+            self._free.append(slot)
+
+    def state(self, slot: int) -> States:
+        """Return a copy of a stream's state. Raises UsageError for a slot that is not open."""
+        with self._lock:
+            rows = self._slots([slot])
+            return self._layout.to_user(tuple(part.index_select(1, rows) for part in self._states), False)
+
+    def set_state(self, slot: int, state: States | None) -> None:
+        """Replace a stream's state, by zeros for None. Raises UsageError as `open` and `state` do."""
+        parts = self._checked(state)
+        with self._lock:
+            self._write(int(self._slots([slot])), parts)
+
+    @torch.no_grad()
+    def push(self, slots: Any, x: Tensor, lengths: Any = None) -> Pushed:
+        """Advance any of the streams, each by its own number of steps.
+
+        Args:
+            slots: (N) different slots: a list, an array or a tensor.
+            x: (N, I) for one step, or (T, N, I).
+            lengths: (N) steps of each stream, for x (T, N, I); T for all if None.
+
+        Raises:
+            UsageError: for a slot that is not open or comes twice, or another shape. No stream has advanced
+                then.
+        """
+        with self._lock:
+            rows = self._slots(slots)
+            single = isinstance(x, Tensor) and x.dim() == 2
+            if single and lengths is not None:
+                raise UsageError("lengths come with x (T, N, I), not with a single step (N, I)")
+            steps, call = self._request(x.unsqueeze(0) if single else x, lengths, len(rows))
+            if not len(rows):
+                return Pushed(x.new_zeros(*x.shape[:-1], self._layout.widths[0]), [])
+            output = self._advance(rows, steps, call)
+            failed = self._cleared(rows, output)
+            return Pushed(output[0] if single else output, failed)
+
+    def _request(self, x: Any, lengths: Any, count: int) -> tuple[Tensor, Call]:
+        layout = self._layout._replace(batch_first=False)
+        if not isinstance(x, Tensor) or x.dim() != 3 or x.shape[1] != count:
+            kind = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise UsageError(f"x must be a tensor (N, I) or (T, N, I) for N = {count} slots, not {kind}")
+        steps, call = layout.parse(x.detach(), lengths, None, False)
+        return steps, call
+
+    def _advance(self, rows: Tensor, x: Tensor, call: Call) -> Tensor:
+        """Take the steps x (T, N, I) of these rows; return their outputs (T, N, P)."""
+        if self._pooled is not None and len(x) == 1 and call.lengths is None:
+            return self._pooled.step(rows, x[0]).unsqueeze(0)
+        state: State = tuple(part.index_select(1, rows) for part in self._states)
+        result = scan(self._stack, x, state, call)
+        for part, new in zip(self._states, result.state, strict=True):
+            part.index_copy_(1, rows, new)
+        return result.output
+
+    def _cleared(self, rows: Tensor, output: Tensor) -> list[int]:
+        """Clear the states of rows whose outputs (T, N, P) hold a NaN; return these rows."""
+        failed = rows[output.sum(2).isnan().any(0)]
+        for part in self._states if len(failed) else ():
+            part.index_fill_(1, failed, 0.0)
+        return failed.tolist()
+
+    def _checked(self, state: States | None) -> State:
+        x = torch.empty(1, 1, self._layout.input_size, **self._kind)
+        return self._layout.initial(state, x, Call(), single=False)
+
+    def _write(self, slot: int, state: State) -> None:
+        for part, value in zip(self._states, state, strict=True):
+            part[:, slot] = value.detach()[:, 0]
+
+    def _slots(self, slots: Any) -> Tensor:
+        """Return slots as int64 (N). Raises UsageError unless all are open and none comes twice."""
+        try:
+            rows = torch.as_tensor(slots)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            rows = torch.empty(0, 0)
+        if rows.dim() != 1 or (len(rows) and rows.dtype not in INTEGERS) or rows.is_meta:
+            raise UsageError(
+                f"slots must be whole numbers, a list of them or a tensor (N), not {slots!r:.100}"
+            )
+        rows = rows.to("cpu", torch.int64, copy=True)
+        if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= self.capacity):
+            raise UsageError(
+                f"slots must lie between 0 and {self.capacity - 1}: the pool has {self.capacity}"
+            )
+        closed = rows[~self._is_open[rows]]
+        if len(closed):
+            raise UsageError(f"slot {int(closed[0])} is not open: open() returns the slot of a new stream")
+        if len(set(rows.tolist())) < len(rows):
+            raise UsageError(
+                "a slot comes twice: push takes each stream once, with several steps as (T, N, I)"
+            )
+        return rows.to(self._layout.device)

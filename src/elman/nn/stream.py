@@ -1,0 +1,141 @@
+"""A layer as a stream: single steps whose state lies in memory that the stream keeps."""
+
+import threading
+from typing import Any, NoReturn, TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elman.engine.call import Call, Stack, State, flatten, unflatten
+from elman.engine.cpu.stepped import Stepped
+from elman.engine.scan import scan
+from elman.errors import UsageError
+from elman.nn.arguments import Layout, States
+from elman.nn.call_cache import is_kernel_alone
+from elman.settings import is_whole, plain
+
+X = TypeVar("X")  # np.ndarray or Tensor
+
+
+class LayerStream:
+    """Steps of B sequences side by side, from a state of zeros. Made by `Recurrent.stream`.
+
+    It has the weights that the layer had then. Threads may share it: they take turns. It can't be copied or
+    pickled, but its `state` can.
+    """
+
+    def __init__(self, layout: Layout, stack: Stack, batch: int) -> None:
+        """Take the weights of `stack`, those of a layer in one direction with this layout."""
+        self.batch = whole("batch", batch)
+        self._layout, self._lock = layout, threading.Lock()
+        stack = frozen(stack)
+        x = torch.empty(1, self.batch, layout.input_size, dtype=layout.dtype, device=layout.device)
+        self._steps = (
+            Stepped(stack, self.batch) if is_kernel_alone(stack, x) else _Stepwise(layout, stack, x[0])
+        )
+        input, output = self._steps.input, self._steps.output
+        # by their shape: where an input goes, and where its output comes from
+        self._tensors = {tuple(input.shape): (input, output)}
+        if self.batch == 1:
+            self._tensors[tuple(input.shape[1:])] = (input[0], output[0])
+        self._arrays: dict[tuple[int, ...], tuple[Any, Any]] = {}
+        if input.is_cpu and input.dtype is not torch.bfloat16:  # which NumPy does not have
+            self._arrays = {shape: (x.numpy(), y.numpy()) for shape, (x, y) in self._tensors.items()}
+
+    def push(self, x: X) -> X:
+        """Take one step.
+
+        Args:
+            x: (B, I), or (I) if B is 1: a tensor or a NumPy array.
+
+        Returns:
+            The output (B, P) or (P), of the kind of x and without gradient. The next call overwrites it.
+
+        Raises:
+            UsageError: for another shape or kind.
+        """
+        pair: Any = None
+        copy: Any = np.copyto
+        if isinstance(x, np.ndarray):
+            pair = self._arrays.get(x.shape)
+        elif isinstance(x, Tensor) and not x.is_complex():
+            pair, copy = self._tensors.get(x.shape), _copy
+        if pair is None:
+            self._refuse(x)
+        try:
+            with self._lock:
+                copy(pair[0], x)
+                self._steps.run()
+        except (RuntimeError, TypeError):  # complex numbers, text, tensors without memory
+            self._refuse(x)
+        return cast(X, pair[1])
+
+    def _refuse(self, x: Any) -> NoReturn:
+        shapes = " or ".join(map(str, self._tensors))
+        kind = (
+            f"{type(x).__name__} of {x.dtype} {tuple(x.shape)}" if hasattr(x, "dtype") else type(x).__name__
+        )
+        raise UsageError(f"push takes a tensor or an array of {self._layout.dtype} {shapes}, not a {kind}")
+
+    @property
+    def state(self) -> States:
+        """The state as `Recurrent.step` has it: a copy, which can be saved, and assigned to any stream of as
+        many sequences. Raises UsageError for another shape, dtype or device."""
+        with self._lock:
+            return self._layout.to_user(self._steps.state, single=False)
+
+    @state.setter
+    def state(self, state: States) -> None:
+        checked = self._layout.initial(state, self._steps.input.unsqueeze(0), Call(), single=False)
+        with self._lock, torch.no_grad():
+            self._steps.state = checked
+
+    def clear(self) -> None:
+        """Begin new sequences: set the state to zeros."""
+        with self._lock, torch.no_grad():
+            self._steps.state = self._layout.initial(None, self._steps.input.unsqueeze(0), Call(), False)
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError("a stream of a layer can't be copied or pickled: save its state")
+
+
+class _Stepwise:
+    """The same as `Stepped` by PyTorch's operations, where a kernel alone won't do."""
+
+    def __init__(self, layout: Layout, stack: Stack, input: Tensor) -> None:
+        self._stack, self.input = stack, input
+        self._state: State = layout.initial(None, input.unsqueeze(0), Call(), False)
+        self.output = torch.zeros_like(self._state[0][-1])
+
+    @torch.no_grad()
+    def run(self) -> None:
+        result = scan(self._stack, self.input.unsqueeze(0), self._state, Call())
+        self._state = result.state
+        self.output.copy_(result.output[0])
+
+    @property
+    def state(self) -> State:
+        return tuple(part.clone() for part in self._state)
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = tuple(part.clone() for part in state)
+
+
+def _copy(to: Tensor, x: Tensor) -> None:
+    to.copy_(x.detach() if x.requires_grad else x)
+
+
+def frozen(stack: Stack) -> Stack:
+    """Return the stack with copies of its weights, in eval mode."""
+    copies = [None if w is None else w.detach().clone() for w in flatten(stack.weights)]
+    return stack._replace(weights=unflatten(stack.weights, copies), training=False)
+
+
+def whole(name: str, value: Any) -> int:
+    """Return a whole number from 1. Raises UsageError for anything else."""
+    value = plain(value)
+    if not is_whole(value) or value < 1:
+        raise UsageError(f"{name} must be a whole number from 1, not {value!r}")
+    return cast(int, value)
