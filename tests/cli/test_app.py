@@ -1,5 +1,7 @@
 """The command line as a whole: its help, its exit codes, and what it says to wrong calls."""
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +12,7 @@ import pytest
 import elman
 from command_line import Call, Run
 from elman.errors import ArtifactError, TrainingError, UsageError
+from elman.tasks import TASKS
 
 app = import_module("elman.cli.app")  # the package has a function of the module's name
 
@@ -30,16 +33,85 @@ def test_help_shows_an_example(run: Run, verb: str) -> None:
     assert f"Example: elman {verb}" in " ".join(done.out.split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "classify", "--help"], ["predict", "--help"]])
-def test_help_does_not_wait_for_torch_or_polars(arguments: list[str]) -> None:
+SLOW = ("torch", "polars", "numpy", "tokenizers", "llvmlite", "matplotlib")
+
+
+def printed_and_imported(*arguments: str, **variables: str) -> tuple[str, str]:
+    """What a call prints, and those of the slow packages that it imports."""
     program = (
         f"import sys, atexit; sys.argv = ['elman', *{arguments!r}]\n"
-        "atexit.register(lambda: print({'torch', 'polars'} & set(sys.modules)))\n"
+        f"atexit.register(lambda: print(*sorted(set({SLOW}) & set(sys.modules))))\n"
         "from elman.cli import main; main()"
     )
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert "Usage: elman" in done.stdout
-    assert done.stdout.splitlines()[-1] == "set()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | variables,
+    )
+    out, _, last = done.stdout.removesuffix("\n").rpartition("\n")
+    return out, last
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["-h"], ["train", "-h"], *(["train", task, "--help"] for task in TASKS)]
+)
+def test_help_does_not_wait_for_torch_or_polars(arguments: list[str]) -> None:
+    out, imported = printed_and_imported(*arguments)
+    assert "Usage: elman" in out
+    assert imported == ""
+
+
+@pytest.mark.parametrize("verb", app.Verbs.NAMES)
+def test_every_command_knows_the_short_help(run: Run, verb: str) -> None:
+    short, long = run(f"{verb} -h"), run(f"{verb} --help")
+    assert short == long
+    assert short.code == 0
+    assert f"Usage: elman {verb}" in short.out
+
+
+def test_help_lists_the_commands_in_the_order_of_their_use(run: Run) -> None:
+    listed = re.findall(r"^│ ([a-z]+)  ", run("--help").out, re.MULTILINE)
+    assert listed == list(app.Verbs.NAMES)
+    assert listed[:5] == ["demo", "lesson", "train", "evaluate", "predict"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "line", "words"),
+    [
+        ("bash", "elman ", list(app.Verbs.NAMES)),
+        ("bash", "elman pre", ["predict"]),
+        ("bash", "elman train ", list(TASKS)),
+        ("bash", "elman predict --at", ["--at-least"]),
+        ("zsh", "elman train forecast --hor", ["--horizon"]),
+        ("fish", "elman train classify --watch", ["--watch-memory"]),
+    ],
+)
+def test_a_shell_completes_commands_and_settings_without_torch(
+    shell: str, line: str, words: list[str]
+) -> None:
+    typed = line.split()
+    given = {
+        "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)},
+        "zsh": {"_TYPER_COMPLETE_ARGS": line},
+        "fish": {
+            "_TYPER_COMPLETE_ARGS": line,
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+            "_TYPER_COMPLETE_WORD_TO_COMPLETE": "" if line.endswith(" ") else typed[-1],
+        },
+    }
+    out, imported = printed_and_imported(_ELMAN_COMPLETE=f"complete_{shell}", **given[shell])
+    places = [out.find(word) for word in words]
+    assert min(places) >= 0 and places == sorted(places)
+    assert imported == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_for_a_shell_is_printed(shell: str) -> None:
+    out, imported = printed_and_imported(_ELMAN_COMPLETE=f"source_{shell}")
+    assert f"complete_{shell}" in out
+    assert imported == ""
 
 
 @pytest.mark.parametrize(

@@ -1,36 +1,46 @@
 """The commands together, and what a user reads when one of them fails."""
 
 import sys
-from typing import Annotated, Any, NoReturn
+from importlib import import_module
+from typing import Annotated, Any, ClassVar, Final, NoReturn
 
 import typer
 
-from elman.cli import chat, demo, dictate, lesson, look, run, show, streams, train
+from elman.cli import streams
+from elman.cli.lazy import LazyGroup, single
 from elman.errors import ElmanError
 from elman.version import __version__
 
+# The headings of the help, and under each its commands, in the order in which a newcomer needs them.
+PANELS: Final = {
+    "First steps": ("demo", "lesson"),
+    "Train and use a model": ("train", "evaluate", "predict", "generate", "chat", "dictate"),
+    "Look inside": ("look", "show"),
+}
+MODULES: Final = {"evaluate": "run", "predict": "run", "generate": "run"}  # else the module of the same name
+
+
+class Verbs(LazyGroup):
+    """The commands of `elman`."""
+
+    NAMES: ClassVar = tuple(verb for verbs in PANELS.values() for verb in verbs)
+
+    @staticmethod
+    def make(name: str) -> typer.Typer:
+        module = import_module(f"elman.cli.{MODULES.get(name, name)}")
+        panel = next(panel for panel, verbs in PANELS.items() if name in verbs)
+        return module.program(panel) if name == "train" else single(getattr(module, name), panel)
+
+
 app = typer.Typer(
+    cls=Verbs,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
     help="Recurrent networks for sequences: train, evaluate and run them on text, speech and time series.\n\n"
     "Example: elman train classify reviews.csv --text review --label stars --save runs/reviews",
 )
-app.add_typer(train.app, name="train")
-VERBS = (
-    run.evaluate,
-    run.predict,
-    run.generate,
-    chat.chat,
-    dictate.dictate,
-    look.look,
-    show.show,
-    demo.demo,
-    lesson.lesson,
-)
-for command in VERBS:
-    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from elman.cli.options import Int8, Json, Model, Seed
 from elman.cli.streams import Ended
 from elman.errors import ElmanError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from elman.tasks.chat.stream import ChatStream
 
 HELP: Final = """/why         which earlier words weighed most in the last reply
@@ -52,6 +52,8 @@ def chat(
 
 def converse(stream: "ChatStream", session: Path | None, as_json: bool) -> None:
     """Reply until the input ends, and keep the conversation in `session`."""
+    from rich.console import Console  # slow to import, for a command that may only say what is wrong
+
     talks = sys.stdin.isatty() and not as_json
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     if session is not None and session.exists():
@@ -79,7 +81,7 @@ def converse(stream: "ChatStream", session: Path | None, as_json: bool) -> None:
         raise
 
 
-def _typed(talks: bool, console: Console) -> Iterator[str]:
+def _typed(talks: bool, console: "Console") -> Iterator[str]:
     """Yield the lines of the input, with history and editing at a terminal."""
     if not talks:
         for raw in sys.stdin.buffer:
@@ -96,7 +98,7 @@ def _typed(talks: bool, console: Console) -> Iterator[str]:
             return
 
 
-def _answer(stream: "ChatStream", line: str, console: Console, as_json: bool, talks: bool) -> None:
+def _answer(stream: "ChatStream", line: str, console: "Console", as_json: bool, talks: bool) -> None:
     command, _, rest = line.partition(" ")
     if not line:
         return
@@ -119,7 +121,9 @@ def _answer(stream: "ChatStream", line: str, console: Console, as_json: bool, ta
         print(line, flush=True)
 
 
-def _why(stream: "ChatStream", console: Console, as_json: bool) -> None:
+def _why(stream: "ChatStream", console: "Console", as_json: bool) -> None:
+    from rich.text import Text
+
     weights = stream.why()
     if as_json:
         print(json.dumps({"why": weights}, ensure_ascii=False), flush=True)

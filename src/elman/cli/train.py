@@ -9,10 +9,11 @@ from dataclasses import MISSING, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import typer
 
+from elman.cli.lazy import LazyGroup, single
 from elman.cli.options import Data, Json, OptionalData, Translations, show_result
 from elman.errors import UsageError
 from elman.ranks import is_first
@@ -20,8 +21,6 @@ from elman.settings import Row, rows
 from elman.tasks import TASKS, task_class
 from elman.tasks.settings import TaskSettings
 from elman.training.plan import Plan
-
-app = typer.Typer(no_args_is_help=True, help="Train a model and score it beside a plain baseline.")
 
 Test = Annotated[str | None, typer.Option("--test", help="Data to score the trained model on")]
 Save = Annotated[
@@ -220,5 +219,22 @@ def _folder(save: Path | None, data: str, resume: bool, force: bool) -> Path:
     return folder
 
 
-for _task in TASKS:
-    app.command(_task)(_command(_task))
+class Tasks(LazyGroup):
+    """The commands of `elman train`."""
+
+    NAMES: ClassVar = tuple(TASKS)
+
+    @staticmethod
+    def make(name: str) -> typer.Typer:
+        return single(_command(name))
+
+
+def program(panel: str) -> typer.Typer:
+    """Return the program `elman train`."""
+    app = typer.Typer(cls=Tasks, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+
+    @app.callback(rich_help_panel=panel)
+    def train() -> None:
+        """Train a model and score it beside a plain baseline."""
+
+    return app

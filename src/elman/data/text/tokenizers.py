@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Final, Protocol
 
-from tokenizers import Tokenizer as Library
-from tokenizers import decoders, models, pre_tokenizers, trainers
-
 from elman.data.text.unicode import CJK, combining_marks
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.typed import typed
@@ -174,7 +171,9 @@ def _replace_surrogates(text: str) -> str:
 
 
 def _byte_level(model: Any) -> Any:
-    library = Library(model)
+    from tokenizers import Tokenizer, decoders, pre_tokenizers  # which a vocabulary of words does without
+
+    library = Tokenizer(model)
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     library.decoder = decoders.ByteLevel()
     return library
@@ -195,6 +194,8 @@ class SubwordTokenizer:
         """
         if size < MIN_SUBWORD_IDS:
             raise UsageError(f"the vocabulary size is {size}; it must be at least {MIN_SUBWORD_IDS}.")
+        from tokenizers import models, pre_tokenizers, trainers
+
         library = _byte_level(models.BPE())
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         trainer = trainers.BpeTrainer(
@@ -210,6 +211,8 @@ class SubwordTokenizer:
         Only the tokens and merges are read, and checked: the library, given JSON of other kinds, may build
         anything, or panic.
         """
+        from tokenizers import models, pre_tokenizers
+
         bpe = value["model"]
         vocabulary = typed(dict[str, int], bpe["vocab"], "the vocabulary")
         merges = [(left, right) for left, right in bpe["merges"]]
@@ -224,7 +227,9 @@ class SubwordTokenizer:
 
     @cached_property
     def _library(self) -> Any:
-        return Library.from_str(self.model)
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_str(self.model)
 
     def __len__(self) -> int:
         return int(self._library.get_vocab_size()) + RESERVED

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from elman.settings import argument, choice, custom, required, share, whole
-from elman.tasks.forecast.seasonal import smoothed_steps
 from elman.tasks.settings import MAX_LAYERS, MAX_UNITS, TaskSettings, cell, skip_bad
 
 if TYPE_CHECKING:
@@ -113,6 +112,8 @@ class Settings(TaskSettings):
     def kept_steps(self) -> int:
         """The steps of the past that a forecast depends on: the context, the last season or those that are
         smoothed, and one before them that holds the last known value."""
+        from elman.tasks.forecast.seasonal import smoothed_steps  # brings NumPy, which `--help` does without
+
         assert self.season is not None and self.context is not None
         return max(self.context, self.season, smoothed_steps(self.season)) + 1
 

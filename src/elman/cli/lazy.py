@@ -1,0 +1,52 @@
+"""Groups whose commands are imported when they are called, so that none waits for what another imports."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+Maker = Callable[[str], typer.Typer]  # of the name of a command
+
+
+class _Commands(Mapping[str, Any]):
+    """Commands by name, each made when it is asked for."""
+
+    def __init__(self, names: tuple[str, ...], make: Maker) -> None:
+        self._names, self._make, self._made = names, make, dict[str, Any]()
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._made:
+            self._made[name] = get_command(self._make(name))
+            self._made[name].name = name
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are named by `NAMES`, in the order in which help lists them."""
+
+    NAMES: ClassVar[tuple[str, ...]]
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings | {"commands": _Commands(self.NAMES, self.make)})
+
+    @staticmethod
+    def make(name: str) -> typer.Typer:
+        """Return the program of one command."""
+        raise NotImplementedError
+
+
+def single(command: Callable[..., None], panel: str | None = None) -> typer.Typer:
+    """Return the program of one function; `panel` heads it in the help of its group."""
+    program = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    program.command(rich_help_panel=panel)(command)
+    return program
