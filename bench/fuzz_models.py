@@ -44,6 +44,14 @@ WAIT_SECONDS: Final = 400.0  # in all, on a busy machine
 QUIET: Final[dict[str, Any]] = {"progress": False, "epochs": 1, "hidden": 8, "device": "cpu"}
 
 
+@elman.cell(gates="f n", state="h c", weights="p")
+def Own(x: Any, u: Any, s: Any, w: Any) -> Any:
+    """A cell that a folder describes by its equations."""
+    f = torch.sigmoid(x.f + u.f + w.p * s.c)
+    c = torch.where(s.c > 0.25, f * s.c, torch.maximum(x.n, u.n)) - 1e-3
+    return (1 - f) * s.h + 0.5 * torch.tanh(c), c
+
+
 def originals(task: str, place: Path) -> None:
     """Save a few small models of a task, with different parts."""
     models = [elman.load(ROOT / "tests" / "tasks" / "saved" / task)]
@@ -54,6 +62,7 @@ def originals(task: str, place: Path) -> None:
         rows["text"] = [f"{one} {i}" for i, one in enumerate(rows["text"])]
         options = {"cell": "gru", "tokenizer": "subword", "embedding": 4, "layers": 2, "bidirectional": True}
         models.append(elman.Classifier.fit(rows, **QUIET, **options))
+        models.append(elman.Classifier.fit(rows, **QUIET, cell=Own, embedding=4, bidirectional=False))
     elif task == "generate":
         for kind in ("character", "subword", "space"):
             models.append(elman.LanguageModel.fit(text, tokenizer=kind, embedding=4, cell="gru", **QUIET))

@@ -14,8 +14,8 @@ one is the output. It may use + - * / and negation, the functions imported from 
 import importlib
 import inspect
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from torch import exp, maximum, relu, sigmoid, tanh, where
@@ -65,12 +65,17 @@ class Cell:
         return self
 
     def __reduce__(self) -> Any:
+        if not inspect.isroutine(self.equations):  # but data
+            return Cell, tuple(getattr(self, one.name) for one in fields(self))
         address = (self.equations.__module__, self.name)
         _find(*address)  # so that saving fails already, not only loading
         return _find, address
 
     def __str__(self) -> str:
-        """Return the declaration as its author wrote it, or the short form where there is no source."""
+        """Return the declaration as its author wrote it, the listing of a loaded cell, or the short form
+        where there is no source."""
+        if not inspect.isroutine(self.equations):
+            return str(self.equations.program(self))  # type: ignore[attr-defined]
         try:
             return textwrap.dedent(inspect.getsource(self.equations)).rstrip()
         except (OSError, TypeError):
@@ -88,6 +93,17 @@ def _find(module: str, name: str) -> Any:
     return cell
 
 
+def check_names(name: str, what: str, listed: Sequence[str]) -> None:
+    """Raise UsageError unless the gates, states or weights of cell `name` are different identifiers. One that
+    begins with _ could mean a part of Python's or of the engine's."""
+    wrong = [n for n in listed if not n.isidentifier() or n.startswith("_") or listed.count(n) > 1]
+    if wrong:
+        raise UsageError(
+            f"cell {name}: {what} needs different identifiers, not {' '.join(wrong)!r:.100}"
+            + ("; a name can't begin with _" if wrong[0].startswith("_") else "")
+        )
+
+
 def cell(*, gates: str, state: str, weights: str = "") -> Callable[[Callable[..., Any]], Cell]:
     """Declare a function of (x, u, s, w), or of some of them, to be a recurrence.
 
@@ -103,8 +119,7 @@ def cell(*, gates: str, state: str, weights: str = "") -> Callable[[Callable[...
                 raise UsageError(f'cell {name}: {what} must be names in one text, as in "i f", not {text!r}')
         names = {what: text.split() for what, text in texts.items()}
         for what, listed in names.items():
-            if wrong := [n for n in listed if not n.isidentifier() or listed.count(n) > 1]:
-                raise UsageError(f"cell {name}: {what} needs different identifiers, not {' '.join(wrong)!r}")
+            check_names(name, what, listed)
         if not names["gates"] or not names["state"]:
             raise UsageError(f"cell {name} needs at least one gate and one state")
         parts = tuple(inspect.signature(equations).parameters)
@@ -263,6 +278,8 @@ def as_cell(cell: Any) -> Cell:
         if _letters(cell) in names:
             return names[_letters(cell)]
         plain = "; torch.nn's RNN is 'elman'" if _letters(cell) == "rnn" else ""
+        if ".py:" in cell:
+            plain = ": in Python import the cell and give it, not its name; only commands take FILE.py:NAME"
         hint = plain or suggestion(cell, CELLS) or f": there are {', '.join(CELLS)}"
         raise UsageError(f"there is no cell {cell!r}{hint}")
     if inspect.isfunction(cell):

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pytest
 import safetensors.torch
 import torch
 
+import elman
 from audio_files import encoded
+from elman.errors import ArtifactError
 from tones import RATE, sentence
 
 Files = dict[str, bytes]
@@ -91,6 +94,24 @@ def write(files: Files, folder: Path) -> None:
 
 def dumped(value: Any) -> bytes:
     return json.dumps(value, indent=1).encode()
+
+
+def edited(files: Files, name: str, path: str, value: Any) -> Files:
+    """Replace the entry at a path such as "elman/settings/hidden" of a JSON file."""
+    whole = json.loads(files[name])
+    *steps, last = [int(step) if step.isdigit() else step for step in path.split("/")] if path else [""]
+    inner = {"": whole} if not path else whole
+    for step in steps:
+        inner = inner[step]
+    inner[last] = value
+    return files | {name: dumped(whole if path else inner[""])}
+
+
+def refuse(files: Files, folder: Path, message: str = "can't be used") -> None:
+    write(files, folder)
+    with pytest.raises(ArtifactError, match=message) as raised:
+        elman.load(folder)
+    assert str(folder) in str(raised.value) and "\n" not in str(raised.value) and len(str(raised.value)) < 700
 
 
 def mutated(files: Files, draw: random.Random) -> tuple[str, Files]:

@@ -19,8 +19,8 @@ import elman
 import mutants
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks import TASKS
+from quick_trainings import TRAININGS
 from saved_models import SAVED, answers, assert_close, config
-from tones import write_words
 
 each_task = pytest.mark.parametrize("task", TASKS)
 
@@ -30,24 +30,6 @@ def original(task: str, tmp_path: Path) -> mutants.Files:
     """The files of a model in the form of today."""
     elman.load(SAVED / task).save(tmp_path / "original")
     return mutants.read(tmp_path / "original")
-
-
-def edited(files: mutants.Files, name: str, path: str, value: Any) -> mutants.Files:
-    """Replace the entry at a path such as "elman/settings/hidden" of a JSON file."""
-    whole = json.loads(files[name])
-    *steps, last = [int(step) if step.isdigit() else step for step in path.split("/")] if path else [""]
-    inner = {"": whole} if not path else whole
-    for step in steps:
-        inner = inner[step]
-    inner[last] = value
-    return files | {name: mutants.dumped(whole if path else inner[""])}
-
-
-def refuse(files: mutants.Files, folder: Path, message: str = "can't be used") -> None:
-    mutants.write(files, folder)
-    with pytest.raises(ArtifactError, match=message) as raised:
-        elman.load(folder)
-    assert str(folder) in str(raised.value) and "\n" not in str(raised.value) and len(str(raised.value)) < 700
 
 
 # ---- sizes
@@ -81,9 +63,11 @@ def test_settings_that_ask_for_more_than_the_tensors_hold(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     names = json.loads(original["config.json"])["elman"]["settings"].keys() & HUGE.keys()
     for name in sorted(names):
-        refuse(edited(original, "config.json", f"elman/settings/{name}", HUGE[name]), tmp_path / "m")
-    largest = edited(original, "config.json", "elman/settings/hidden", 65_536)
-    refuse(edited(largest, "config.json", "elman/settings/layers", 100), tmp_path / "m")
+        mutants.refuse(
+            mutants.edited(original, "config.json", f"elman/settings/{name}", HUGE[name]), tmp_path / "m"
+        )
+    largest = mutants.edited(original, "config.json", "elman/settings/hidden", 65_536)
+    mutants.refuse(mutants.edited(largest, "config.json", "elman/settings/layers", 100), tmp_path / "m")
     assert len(names) >= 4
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
@@ -129,7 +113,7 @@ def test_settings_that_ask_for_more_than_the_tensors_hold(
 def test_parts_of_a_forecaster(
     name: str, path: str, value: Any, original: mutants.Files, tmp_path: Path
 ) -> None:
-    refuse(edited(original, name, path, value), tmp_path / "m")
+    mutants.refuse(mutants.edited(original, name, path, value), tmp_path / "m")
 
 
 # ---- kinds
@@ -183,7 +167,7 @@ PARTS: list[tuple[str, str, str, Any, str]] = [
 def test_a_part_of_another_kind_is_named(
     task: str, name: str, path: str, value: Any, message: str, original: mutants.Files, tmp_path: Path
 ) -> None:
-    refuse(edited(original, name, path, value), tmp_path / "m", message)
+    mutants.refuse(mutants.edited(original, name, path, value), tmp_path / "m", message)
 
 
 @pytest.mark.parametrize("task", ["translate"])
@@ -199,7 +183,7 @@ def test_of_a_tokenizer_only_tokens_and_merges_are_read(
         "post_processor": [5],
         "model/dropout": 0.9,
     }.items():
-        changed = edited(changed, "subwords.json", f"source/model/{path}", value)
+        changed = mutants.edited(changed, "subwords.json", f"source/model/{path}", value)
     mutants.write(changed, tmp_path / "m")
     first, second = elman.load(SAVED / task), elman.load(tmp_path / "m")
     assert answers(second) == answers(first)
@@ -231,7 +215,7 @@ def test_weights_that_no_training_saves(task: str, original: mutants.Files, tmp_
         "parameters of the network": lambda value: None,
     }
     for message, change in cases.items():
-        refuse(retensored(original, of_network(change)), tmp_path / "m", message)
+        mutants.refuse(retensored(original, of_network(change)), tmp_path / "m", message)
 
 
 @each_task
@@ -263,7 +247,7 @@ def test_other_tensors(
     task: str, tensor: str, change: Callable[[torch.Tensor], Any], original: mutants.Files, tmp_path: Path
 ) -> None:
     changed = retensored(original, lambda name, value: change(value) if name == tensor else value)
-    refuse(changed, tmp_path / "m")
+    mutants.refuse(changed, tmp_path / "m")
 
 
 # ---- mutants
@@ -311,51 +295,3 @@ def test_a_saved_model_keeps_the_name_of_its_data_without_the_folder(task: str, 
         content = file.read_bytes()
         assert b"ada's home" not in content and str(tmp_path).encode() not in content, file
     assert config(folder)["data"]["source"] in (folder / "README.md").read_text()
-
-
-def _classified(place: Path, quick: dict[str, Any]) -> Any:
-    lines = [f"good film {i % 9},p\nbad plot {i % 7},n\n" for i in range(20)]
-    (place / "data.csv").write_text("text,label\n" + "".join(lines))
-    return elman.Classifier.fit(place / "data.csv", embedding=8, **quick)
-
-
-def _forecast(place: Path, quick: dict[str, Any]) -> Any:
-    (place / "data.csv").write_text("shop,sold\n" + "".join(f"a,{i % 7}\n" for i in range(84)))
-    model = elman.Forecaster.fit(place / "data.csv", horizon=3, **quick)
-    assert "data.csv has no column of times, so its rows are the steps" in model.notes
-    return model
-
-
-def _generated(place: Path, quick: dict[str, Any]) -> Any:
-    (place / "data.txt").write_text("The cat sat on the mat and the dog sat too. " * 30)
-    return elman.LanguageModel.fit(place / "data.txt", embedding=8, **quick)
-
-
-def _translated(place: Path, quick: dict[str, Any]) -> Any:
-    (place / "data.txt").write_text("".join(f"der Hund {i}\n" for i in range(40)))
-    (place / "data.en").write_text("".join(f"the dog {i}\n" for i in range(40)))
-    files = (place / "data.txt", place / "data.en")
-    return elman.Translator.fit(files, embedding=8, vocabulary=260, **quick)
-
-
-def _chatted(place: Path, quick: dict[str, Any]) -> Any:
-    (place / "data.tsv").write_text("".join(f"Hello {i}\tHi {i}\n" for i in range(20)))
-    options = {"embedding": 8, "vocabulary": 260, "num_samples": 2, "beam_width": 2, "max_tokens": 5}
-    return elman.Chatbot.fit(place / "data.tsv", **options, **quick)
-
-
-def _transcribed(place: Path, quick: dict[str, Any]) -> Any:
-    write_words(place, 4)
-    rows = [f"{path.name},{path.name.split('_')[0]}\n" for path in sorted(place.glob("*.wav"))]
-    (place / "data.csv").write_text("audio,text\n" + "".join(rows))
-    return elman.Transcriber.fit(place / "data.csv", **quick)
-
-
-TRAININGS = {
-    "classify": _classified,
-    "forecast": _forecast,
-    "generate": _generated,
-    "translate": _translated,
-    "chat": _chatted,
-    "transcribe": _transcribed,
-}

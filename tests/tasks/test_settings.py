@@ -1,6 +1,7 @@
 """Keyword arguments become a task's settings and the plan; unknown ones are named."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import pytest
@@ -9,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman import cells
+from elman.engine.portable import to_json
 from elman.errors import UsageError
 from elman.settings import argument, choice, whole
 from elman.tasks.classify.settings import Settings as ClassifierSettings
 from elman.tasks.settings import (
     TaskSettings,
+    cell_name,
     default_dropout,
     default_ema_decay,
     renamed,
@@ -137,13 +140,31 @@ def test_a_cell_is_found_however_its_name_is_written() -> None:
 def test_a_cell_itself_is_taken_by_its_name() -> None:
     assert ClassifierSettings(cell=cells.GRU).cell == "gru"  # type: ignore[arg-type]
 
-    @cells.cell(gates="h", state="h")
-    def MyCell(x: Any, u: Any) -> Any:
-        return x.h + u.h
+    def plain(x: Any) -> Any:
+        return x.h
 
     class Own:
         pass
 
-    for odd, name in ((MyCell, "MyCell"), (Own, "Own"), (torch.tanh, "tanh")):
-        with pytest.raises(UsageError, match=f"elman has no cell {name}: choose one by its name, or train a"):
+    refused = {
+        "plain is a plain function, not a cell: decorate it": plain,
+        r"a cell is one of elman.cells, .* not <class '.*Own'>": Own,
+        "not <built-in method tanh": torch.tanh,
+        "there is no cell 'mine.py:Mine': in Python import the cell and give it": "mine.py:Mine",
+    }
+    for sentence, odd in refused.items():
+        with pytest.raises(UsageError, match=sentence):
             ClassifierSettings(cell=odd)  # type: ignore[arg-type]
+
+
+def test_a_cell_of_ones_own_is_kept_by_its_equations() -> None:
+    @cells.cell(gates="h", state="h")
+    def MyCell(x: Any, u: Any) -> Any:
+        return x.h + u.h
+
+    settings = ClassifierSettings(cell=MyCell)  # type: ignore[arg-type]
+    assert cell_name(settings) == "MyCell" and cell_name(ClassifierSettings()) == "lstm"
+    values = settings.to_dict()
+    assert json.loads(json.dumps(values["cell"])) == json.loads(json.dumps(to_json(MyCell)))
+    assert ClassifierSettings(**values) == settings
+    assert ClassifierSettings().to_dict() == asdict(ClassifierSettings())

@@ -296,6 +296,7 @@ def test_another_model_is_replaced_only_when_told(task: str, tmp_path: Path) -> 
 class ToySettings(TaskSettings):
     RENAMED: ClassVar = {"units": "hidden"}
     hidden: int = 2
+    cell: str = "lstm"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -375,7 +376,7 @@ def test_a_saved_toy_is_loaded(tmp_path: Path) -> None:
     model = toy()
     model.save(tmp_path)
     stored = artifact.load(tmp_path)
-    assert (stored.task, stored.settings) == ("toy", {"hidden": 2, "columns": "text"})
+    assert (stored.task, stored.settings) == ("toy", {"hidden": 2, "cell": "lstm", "columns": "text"})
     assert sorted(stored.tensors) == ["network.bias", "network.weight", "seen"]
     assert stored.extras == {"words": ["a"]}
     loaded = Toy.from_artifact(stored)

@@ -138,12 +138,17 @@ def test_a_new_run_forgets_the_old_one(tmp_path: Path) -> None:
         (replace(PLAN, learning_rate=0.1), {}, "learning_rate = 0.05, but this call has 0.1"),
         (replace(PLAN, epochs=3), {}, "epochs = 2, but this call has 3"),
         (PLAN, {"data": "other"}, "data = 'abc', but this call has 'other'"),
-        (PLAN, {"settings": {"hidden": 6}}, "hidden = 5, but this call has 6"),
+        (PLAN, {"settings": {"hidden": 6, "cell": "gru"}}, "hidden = 5, but this call has 6"),
+        (
+            PLAN,
+            {"settings": {"hidden": 5, "cell": {"name": "Mine", "values": [1]}}},
+            r"cell = 'gru', but this call has 'Mine \(equations \w{6}\)'",
+        ),
         (PLAN, {"extra": [1]}, r"extra = None, but this call has \[1\]"),
     ],
 )
 def test_another_plan_or_other_data(plan: Plan, identity: Any, named: str, tmp_path: Path) -> None:
-    saved_identity = {"data": "abc", "settings": {"hidden": 5}}
+    saved_identity = {"data": "abc", "settings": {"hidden": 5, "cell": "gru"}}
     stopped(tmp_path, **saved_identity)
     with pytest.raises(TrainingError, match=f"{tmp_path} was trained with {named}: resume with the same"):
         Run(Toy(), Sums(plan), plan, folder=tmp_path, resume=True, identity=saved_identity | identity)

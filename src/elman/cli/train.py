@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 import typer
 
+from elman.cli.cell_files import find_cell
 from elman.cli.lazy import LazyGroup, single
 from elman.cli.options import Data, Json, OptionalData, Translations, show_result
 from elman.errors import UsageError
@@ -45,6 +46,8 @@ def _command(task: str) -> Callable[..., None]:
         named = data or values.get("phrases") or task
         folder = _folder(values["save"], named, values["resume"], values["force"])
         options = _chosen(arguments, values) | _chosen(choices, values) | _set(values["set"], settings)
+        if ".py" in str(options.get("cell", "")):
+            options["cell"] = find_cell(options["cell"])
         if settings.FILES > 1 and "valid" in options:
             options["valid"] = _file_or_two(options["valid"])
         trained: Any = task_class(task)

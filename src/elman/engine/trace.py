@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 
 from elman.cells import Cell
+from elman.engine.equations import Equations
 from elman.engine.ops import MEANING, OPS
 from elman.engine.program import Node, Program, prune
 from elman.errors import UsageError
@@ -155,6 +156,8 @@ def trace(cell: Cell) -> Program:
     Raises:
         CellError: for an operation outside the table of primitives; the message names the line of the cell.
     """
+    if isinstance(cell.equations, Equations):
+        return cell.equations.program(cell)
     tape = Tape(cell)
     parts = {"x": cell.gates, "u": cell.gates, "s": cell.state, "w": cell.weights}
     inputs = [_Part(tape, letter, names) for letter, names in parts.items()]

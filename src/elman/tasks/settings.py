@@ -31,42 +31,59 @@ class TaskSettings:
 
     def __post_init__(self) -> None:
         if hasattr(self, "cell"):
-            _refuse_own_cell(self.cell)
+            object.__setattr__(self, "cell", _chosen_cell(self.cell))
         check(self)
-        if hasattr(self, "cell"):
-            object.__setattr__(self, "cell", _cell_name(self.cell))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON values: a cell of one's own by its equations."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        if isinstance(values.get("cell", ""), str):
+            return values
+        from elman.engine.portable import to_json
+
+        return values | {"cell": to_json(values["cell"])}
 
 
 def cell(default: str) -> Any:
     def names() -> str:
         from elman.cells import CELLS  # brings PyTorch, which `--help` does without
 
-        return f"one of {', '.join(CELLS)}"
+        return f"one of {', '.join(CELLS)}, or a cell of one's own"
 
-    help = "Recurrence: lstm, gru, elman, ...; see `elman show`"
-    return custom(default, help, str, names, lambda value: _cell_name(value) is not None)
-
-
-def _refuse_own_cell(value: Any) -> None:
-    """Raise UsageError for a cell, or for a class or function in its place, that elman doesn't have."""
-    if callable(value) and _cell_name(value) is None:
-        name = getattr(value, "name", None) or getattr(value, "__name__", type(value).__name__)
-        advice = "choose one by its name, or train a network of your own with elman.Recurrent"
-        raise UsageError(
-            f"a model is saved with the name of its cell, but elman has no cell {name!s:.60}: {advice}"
-        )
+    help = "Recurrence: lstm, gru, elman, ... (see `elman show`), or FILE.py:NAME for one of your own"
+    return custom(default, help, str, names, _is_cell)
 
 
-def _cell_name(value: Any) -> str | None:
-    """Return the name in CELLS of a cell, or of its name as it may be written, such as "PeepholeLSTM"; None
-    for anything else."""
+def cell_name(settings: TaskSettings) -> str:
+    """Return the name of the cell that the settings choose."""
+    chosen: Any = settings.cell  # type: ignore[attr-defined]
+    return chosen if isinstance(chosen, str) else str(chosen.name)
+
+
+def _chosen_cell(value: Any) -> Any:
+    """Return the name in CELLS of a cell, or of its name as it may be written, such as "PeepholeLSTM"; a cell
+    of one's own, also one saved as JSON values, with its equations as data; anything else unchanged.
+
+    Raises UsageError for a cell that no network can be made of, and for a function that is no cell.
+    """
     from elman.cells import CELLS, as_cell
+    from elman.engine.portable import from_json, portable
 
+    if isinstance(value, dict):
+        return from_json(value)
     try:
         chosen = as_cell(value)
     except UsageError:
-        return None
-    return next((name for name, built_in in CELLS.items() if built_in is chosen), None)
+        if callable(value) or (isinstance(value, str) and ".py:" in value):
+            raise
+        return value
+    return next((name for name, one in CELLS.items() if one is chosen), None) or portable(chosen)
+
+
+def _is_cell(value: Any) -> bool:
+    from elman.cells import CELLS, Cell
+
+    return value in CELLS if isinstance(value, str) else isinstance(value, Cell)
 
 
 def skip_bad() -> Any:

@@ -7,7 +7,7 @@ A task is one final subclass of `Task` in its own folder. It writes `fit`, `eval
 import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, NotRequired, Self, TypedDict, TypeVar, final
 
@@ -22,7 +22,7 @@ from elman.data.table.kinds import Kind
 from elman.errors import ArtifactError, TrainingError, UsageError, counted
 from elman.lens.view import View
 from elman.tasks.evaluation import Evaluation
-from elman.tasks.settings import renamed
+from elman.tasks.settings import cell_name, renamed
 from elman.typed import RawText, typed
 from elman.version import __version__
 
@@ -32,7 +32,7 @@ MAX_WEIGHT: Final = 1e12  # of a parameter; no training comes near it, and produ
 CARD: Final = """# {title}
 
 Trained by elman {version} on {data}.
-{network}
+{network}{equations}
 
 Scores on {held_out}, on which the best model was chosen. Beside the model: {baseline}.
 
@@ -289,12 +289,17 @@ class Task(ABC):
         }
         saved = Artifact(
             task=self.task,
-            settings=asdict(self.settings) | dict(parts.settings),
+            settings=self.settings.to_dict() | dict(parts.settings),
             tensors=tensors | dict(parts.tensors),
             extras=dict(parts.files),
             scores=self.validation.to_dict(),
             data=self.source,
-            card=CARD.format(version=__version__, scores=self.validation, **self.card()._asdict()),
+            card=CARD.format(
+                version=__version__,
+                equations=_equations(self.settings),
+                scores=self.validation,
+                **self.card()._asdict(),
+            ),
         )
         with writing(folder, ArtifactError), lock.held(folder):
             artifact.save(saved, folder)
@@ -335,4 +340,11 @@ def bare_name(name: str) -> str:
 
 def network_phrase(settings: Any) -> str:
     units, layers = counted(settings.hidden, "unit"), counted(settings.layers, "layer")
-    return f"{settings.cell} of {units}, {layers}"
+    return f"{cell_name(settings)} of {units}, {layers}"
+
+
+def _equations(settings: Any) -> str:
+    """Return what the card says of a cell of one's own; a built-in one is known by its name."""
+    if isinstance(settings.cell, str):
+        return ""
+    return f"\n\nThe equations of its cell, for a step:\n\n```\n{settings.cell}\n```"

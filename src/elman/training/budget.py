@@ -7,7 +7,6 @@ keeps it.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -36,7 +35,7 @@ class Trial(NamedTuple):
     model: Any  # an `nn.Module` of the task's class
     problem: Any  # a `Problem` of the task's class
     plan: Plan
-    settings: Any  # of the task
+    settings: Any  # of the task; `to_dict` returns them as JSON values
 
 
 def in_time(
@@ -116,7 +115,7 @@ def run_in_time(
         resume=resume,
         progress=progress,
     )
-    identity = {"settings": asdict(trial.settings), **identity}
+    identity = {"settings": trial.settings.to_dict(), **identity}
     run = Run(
         trial.model,
         trial.problem,

@@ -117,6 +117,8 @@ def _compare(folder: Path, saved: dict[str, Any], current: dict[str, Any]) -> No
     # first what was asked for, as defaults follow from it
     for key in sorted(saved.keys() | current.keys(), key=lambda key: (key not in ("minutes", "epochs"), key)):
         old, new = saved.get(key), current.get(key)
+        if key == "cell" and old != new:
+            old, new = _cell(old), _cell(new)
         if isinstance(old, dict) and isinstance(new, dict):
             _compare(folder, old, new)
         elif old != new:
@@ -124,6 +126,15 @@ def _compare(folder: Path, saved: dict[str, Any], current: dict[str, Any]) -> No
                 f"{folder} was trained with {key} = {old!r}, but this call has {new!r}: "
                 "resume with the same settings and data, or start without resume"
             )
+
+
+def _cell(saved: Any) -> Any:
+    """Return how a message names a saved cell: one with equations of its own has a hash of them, as another
+    may have its name."""
+    if not isinstance(saved, dict):
+        return saved
+    digest = hashlib.sha256(json.dumps(saved, sort_keys=True).encode()).hexdigest()
+    return f"{saved.get('name')} (equations {digest[:6]})"
 
 
 @contextmanager

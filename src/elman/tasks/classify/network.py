@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from elman.cells import CELLS
+from elman.cells import as_cell
 from elman.data.text.tokenizers import PADDING, UNKNOWN
 from elman.nn import Recurrent
 from elman.tasks.classify.evidence import Evidence, Tables
@@ -92,7 +92,7 @@ class ClassifierNet(nn.Module):
             inputs += self.evidence.size
         between = s.dropout if s.layers > 1 else 0.0
         self.layers = Recurrent(
-            CELLS[s.cell], inputs, s.hidden, s.layers, dropout=between, bidirectional=s.bidirectional
+            as_cell(s.cell), inputs, s.hidden, s.layers, dropout=between, bidirectional=s.bidirectional
         )
         self.dropout = nn.Dropout(s.dropout)
         self.head = nn.Linear(s.hidden * self.layers.directions * len(s.pools), classes)

@@ -280,7 +280,7 @@ class Forecaster(Task):
         panel = self._read(data, header, skip_bad, None)
         starts = [origins(panel, series, self.horizon, cutoffs) for series in panel.series]
         past = cut_at(panel, [steps[0] if steps else None for steps in starts])
-        choices = asdict(self.settings) | asdict(self.plan) | {"minutes": None}
+        choices = self.settings.to_dict() | asdict(self.plan) | {"minutes": None}
         model = _assemble(train(past, self.horizon, choices, panel.fingerprint), past, self.source)
         scored = [(i, step) for i, steps in enumerate(starts) for step in steps]
         if not scored:

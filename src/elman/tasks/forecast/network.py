@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.cells import CELLS
+from elman.cells import as_cell
 from elman.data.series.windows import Windows, hold
 from elman.nn import Recurrent
 from elman.nn.states import select_rows
@@ -248,7 +248,7 @@ def truth(windows: Windows, steps: int) -> Tensor:
 def _recurrent(settings: Settings, inputs: int) -> Recurrent:
     assert settings.hidden is not None
     between = settings.dropout if settings.layers > 1 else 0.0
-    return Recurrent(CELLS[settings.cell], inputs, settings.hidden, settings.layers, dropout=between)
+    return Recurrent(as_cell(settings.cell), inputs, settings.hidden, settings.layers, dropout=between)
 
 
 def _unheld(windows: Windows) -> Tensor:

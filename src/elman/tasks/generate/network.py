@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.cells import CELLS
+from elman.cells import as_cell
 from elman.nn import Recurrent
 from elman.nn.call_cache import lookup
 from elman.nn.dropout import variational_dropout
@@ -30,7 +30,7 @@ class LanguageNet(nn.Module):
 
     def __init__(self, settings: Settings, tokens: int) -> None:
         super().__init__()
-        s, cell = settings, CELLS[settings.cell]
+        s, cell = settings, as_cell(settings.cell)
         self.dropout, self.embedding_dropout = s.dropout, s.embedding_dropout
         self.logit_scale = s.logit_scale
         self.embedding = nn.Embedding(tokens, s.embedding)

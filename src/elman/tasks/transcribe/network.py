@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.cells import CELLS
+from elman.cells import as_cell
 from elman.nn import Recurrent
 from elman.tasks.transcribe.settings import STRIDES, Settings
 
@@ -44,7 +44,7 @@ class TranscriberNet(nn.Module):
         self.front: Any = nn.ModuleList(Convolution(size, s.front, *shape) for size, *shape in sizes)
         between = s.dropout if s.layers > 1 else 0.0
         self.layers = Recurrent(
-            CELLS[s.cell], s.front, s.hidden, s.layers, dropout=between, bidirectional=s.bidirectional
+            as_cell(s.cell), s.front, s.hidden, s.layers, dropout=between, bidirectional=s.bidirectional
         )
         self.dropout = nn.Dropout(s.dropout)
         self.head = nn.Linear(s.hidden * self.layers.directions, labels)

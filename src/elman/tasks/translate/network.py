@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.cells import CELLS
+from elman.cells import as_cell
 from elman.nn import Recurrent
 from elman.nn.dropout import variational_dropout
 from elman.nn.embedding import scaled_vectors
@@ -66,7 +66,7 @@ class EncoderDecoder(nn.Module):
 
     def __init__(self, settings: Settings, sources: int, targets: int) -> None:
         super().__init__()
-        s, cell = settings, CELLS[settings.cell]
+        s, cell = settings, as_cell(settings.cell)
         self.input_feeding, self.dropout = s.input_feeding, s.dropout
         self.target = nn.Embedding(targets, s.embedding)
         self.source = self.target if s.shared_vocabulary else nn.Embedding(sources, s.embedding)

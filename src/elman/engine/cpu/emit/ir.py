@@ -4,6 +4,7 @@ A builder of a few methods instead of llvmlite's own: text of this size is writt
 milliseconds, where its object tree takes ten times as long.
 """
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,7 +45,10 @@ class Vector:
     def constant(self, value: float) -> str:
         """Return the same number in every lane, rounded to the element's precision."""
         if self.element == "float":
-            value = struct.unpack("f", struct.pack("f", value))[0]
+            try:
+                value = struct.unpack("f", struct.pack("f", value))[0]
+            except OverflowError:  # a finite number that no float32 holds
+                value = math.copysign(math.inf, value)
         return f"splat ({self.element} 0x{struct.unpack('Q', struct.pack('d', value))[0]:016X})"
 
 
