@@ -1,12 +1,14 @@
-"""Attention as a picture."""
+"""Attention as a picture, and pictures on pages."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from elman.errors import UsageError
-from elman.lens.plot import MAX_PARTS, draw_attention, picture_path
+from elman.lens.figures import finished
+from elman.lens.plot import MAX_PARTS, Picture, attention, in_page, picture_path
 
 SIGNATURES = {".png": b"\x89PNG", ".svg": b"<?xml", ".PNG": b"\x89PNG"}
 
@@ -14,13 +16,13 @@ SIGNATURES = {".png": b"\x89PNG", ".svg": b"<?xml", ".PNG": b"\x89PNG"}
 @pytest.mark.parametrize("ending", SIGNATURES)
 def test_attention_is_drawn(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"
-    draw_attention(path, [" ein", " $Haus$"], ["a", " house", ".\n"], lambda: np.full((3, 2), 0.5))
+    finished(attention([" ein", " $Haus$"], ["a", " house", ".\n"], lambda: np.full((3, 2), 0.5)), path)
     assert path.read_bytes().startswith(SIGNATURES[ending])
 
 
 def test_parts_are_the_labels_with_their_spaces(tmp_path: Path) -> None:
     path = tmp_path / "a.svg"
-    draw_attention(path, [" ein", "s"], [" one", "s"], lambda: np.eye(2))
+    finished(attention([" ein", "s"], [" one", "s"], lambda: np.eye(2)), path)
     assert all(f"<!-- {label} -->" in path.read_text() for label in ("·ein", "·one", "s"))
 
 
@@ -33,12 +35,9 @@ def test_parts_are_the_labels_with_their_spaces(tmp_path: Path) -> None:
         (["a"], ["a"] * (MAX_PARTS + 1), "too long to draw"),
     ],
 )
-def test_nothing_or_too_much_to_draw(
-    tmp_path: Path, source: list[str], target: list[str], message: str
-) -> None:
+def test_nothing_or_too_much_to_draw(source: list[str], target: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        draw_attention(tmp_path / "a.png", source, target, lambda: np.zeros((len(target), len(source))))
-    assert not (tmp_path / "a.png").exists()
+        attention(source, target, lambda: np.zeros((len(target), len(source))))
 
 
 @pytest.mark.parametrize(("name", "message"), [("a", "not nothing"), ("a.jpg", "not .jpg")])
@@ -46,3 +45,15 @@ def test_endings(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         picture_path(tmp_path / name)
     assert picture_path("a.png") == Path("a.png") and picture_path("b.SVG") == Path("b.SVG")
+
+
+def test_a_figure_shows_itself_in_a_notebook_in_the_ink_of_its_page() -> None:
+    figure = attention(["a"], ["b"], lambda: np.eye(1))
+    assert isinstance(figure, Picture)
+    page = ElementTree.fromstring(figure._repr_html_())
+    assert page[0].tag == "{http://www.w3.org/2000/svg}svg" and page.get("role") == "img"
+    assert "currentColor" in figure._repr_html_()
+
+
+def test_a_label_is_escaped() -> None:
+    assert 'aria-label="&lt;b&gt; &quot;a&quot;"' in in_page("<svg/>", '<b> "a"')

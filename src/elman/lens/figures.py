@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from elman.errors import UsageError
-from elman.lens.plot import INK, LOOK, picture_path, save_figure
+from elman.lens.plot import INK, LOOK, Picture, picture_path, save_figure
 
 WIDTH: Final = 7.0
 MAX_TICKS: Final = 40  # labels of steps that have room side by side
@@ -42,7 +42,7 @@ def lines(
 ) -> tuple[Figure, Axes]:
     """Draw curves (steps,) by name on a logarithmic axis, over numbers `at`, or from 0; NaN and 0 leave gaps.
     `shares` are marked."""
-    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    figure = Picture(figsize=(WIDTH, 3.4), layout="constrained")
     axis = figure.subplots()
     for name, values in curves:
         positive = [value if value > 0 else float("nan") for value in torch.as_tensor(values).tolist()]
@@ -63,7 +63,7 @@ def bars(
     values: Tensor, dots: Tensor, labels: Sequence[str], across: str, up: str, names: tuple[str, str]
 ) -> tuple[Figure, Axes]:
     """Draw a bar (steps,) for each step, in one colour above 0 and another below, and a dot for the check."""
-    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    figure = Picture(figsize=(WIDTH, 3.4), layout="constrained")
     axis = figure.subplots()
     steps = range(len(values))
     colours = [ABOVE if value >= 0 else BELOW for value in values.tolist()]
@@ -81,7 +81,7 @@ def points(
     curves: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], across: str, up: str
 ) -> Figure:
     """Draw named curves over a few named points."""
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    figure = Picture(figsize=(WIDTH, 3.2), layout="constrained")
     axis = figure.subplots()
     for name, values in curves:
         axis.plot(range(len(names)), values, marker="o", markersize=4, label=name)
@@ -108,7 +108,7 @@ def maps(each: Sequence[tuple[str, Tensor]], labels: Sequence[str] | None, acros
     """Draw values (steps, units) by name, from -1 to 1, one heat map each, a row a unit."""
     if len(each) > MAX_MAPS:
         raise UsageError(f"{len(each)} pictures of states and gates are too many: draw a layer at a time")
-    figure = Figure(figsize=(WIDTH, 0.6 + 1.5 * len(each)), layout="constrained")
+    figure = Picture(figsize=(WIDTH, 0.6 + 1.5 * len(each)), layout="constrained")
     axes: Any = figure.subplots(len(each), 1, squeeze=False, sharex=True)[:, 0]
     for axis, (name, values) in zip(axes, each, strict=True):
         image = axis.imshow(
@@ -126,7 +126,7 @@ def triangle(values: Tensor, labels: Sequence[str], first: int, name: str) -> Fi
     """Draw values (rows, steps) as a heat map, a row after each step from number `first`; NaN stays empty."""
     rows, steps = values.shape
     size = min(WIDTH, 2.4 + 0.3 * steps)
-    figure = Figure(figsize=(size, 0.3 + 0.75 * size), layout="constrained")
+    figure = Picture(figsize=(size, 0.3 + 0.75 * size), layout="constrained")
     axis = figure.subplots()
     largest = max(float(values.nan_to_num().abs().max()), 1e-12) if values.numel() else 1.0
     image = axis.imshow(values.numpy(), **STYLE, cmap="RdBu", vmin=-largest, vmax=largest)
@@ -147,7 +147,7 @@ def triangle(values: Tensor, labels: Sequence[str], first: int, name: str) -> Fi
 @rc_context(LOOK)
 def coloured_words(labels: Sequence[str], values: Tensor, title: str) -> Figure:
     """Draw words in lines, each on the colour of its value (steps,), from -1 to 1."""
-    figure = Figure(figsize=(WIDTH, 1.0), dpi=100)
+    figure = Picture(figsize=(WIDTH, 1.0), dpi=100)
     axis = figure.add_axes((0.02, 0.02, 0.86, 0.9))
     axis.set_axis_off()
     room, place, line = axis.get_window_extent().width, 0.0, 0
@@ -178,7 +178,7 @@ def coloured_words(labels: Sequence[str], values: Tensor, title: str) -> Figure:
 def concordance(rows: Sequence[tuple[str, str, str, str]], name: str) -> Figure:
     """Draw rows of text below each other: a figure, what is before, the text itself, and what is after."""
     high = 0.4 + LINE_INCHES * len(rows)
-    figure = Figure(figsize=(WIDTH, high))
+    figure = Picture(figsize=(WIDTH, high))
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set_axis_off()
     axis.set(xlim=(0, 1), ylim=(len(rows) + 0.4, -1))

@@ -1,9 +1,10 @@
 """Results show themselves in a notebook."""
 
 from html import escape
+from typing import Any
 
 from elman.errors import UsageError
-from elman.lens.plot import svg
+from elman.lens.plot import in_page
 
 
 class InNotebook:
@@ -15,18 +16,20 @@ class InNotebook:
         text = str(self) if told else type(self).__name__
         plot = getattr(self, "plot", None)
         if plot is None:
-            return f"<p>{_lines(text)}</p>"
+            return f"<p>{in_lines(text)}</p>"
         try:
             picture = plot()
         except UsageError as error:  # such as too many layers for one picture
             return f"<p>{escape(str(error))}</p>"
-        drawing = picture if isinstance(picture, str) else svg(picture)
-        caption = f"<figcaption>{_lines(text)}</figcaption>" if told else ""
-        return (
-            f'<figure style="margin:0"><div role="img" aria-label="{escape(text)}" '
-            f'style="max-width:46em;overflow-x:auto">{drawing}</div>{caption}</figure>'
-        )
+        return figure(picture, text, text if told else "")
 
 
-def _lines(text: str) -> str:
+def figure(picture: Any, label: str, caption: str = "") -> str:
+    """Return a picture, a figure or SVG as text, with a label for those who can't see it and its caption."""
+    below = f"<figcaption>{in_lines(caption)}</figcaption>" if caption else ""
+    return f'<figure style="margin:0">{in_page(picture, label)}{below}</figure>'
+
+
+def in_lines(text: str) -> str:
+    """Return text as HTML that keeps its lines."""
     return "<br>".join(escape(line) for line in text.splitlines())

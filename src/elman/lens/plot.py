@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,16 +29,15 @@ LOOK: Final[Any] = {
 MAX_PARTS: Final = 200  # of a text whose attention is drawn
 
 
-def draw_attention(
-    path: str | Path, source: Sequence[str], target: Sequence[str], weights: Callable[[], Any]
-) -> None:
-    """Write `attention` as .png or .svg. Raises UsageError for another ending, and as `attention` does."""
-    path = picture_path(path)
-    save_figure(attention(source, target, weights), path)
+class Picture(Figure):
+    """A figure that shows itself in a notebook, also without pyplot, and in the colours of its page."""
+
+    def _repr_html_(self) -> str:
+        return in_page(self, "a picture")
 
 
 @rc_context(LOOK)
-def attention(source: Sequence[str], target: Sequence[str], weights: Callable[[], Any]) -> Figure:
+def attention(source: Sequence[str], target: Sequence[str], weights: Callable[[], Any]) -> Picture:
     """Draw the attention of each part of a translation (rows) to each part of its source (columns), where
     `weights` returns those (target, source) of the parts, from 0 to 1. Raises UsageError for nothing to draw,
     or too much."""
@@ -48,7 +48,7 @@ def attention(source: Sequence[str], target: Sequence[str], weights: Callable[[]
         limit = f"the most is {MAX_PARTS}: draw a sentence"
         raise UsageError(f"a text of {count} parts is too long to draw, {limit}")
     size = (1.5 + 0.32 * len(source), 1.2 + 0.32 * len(target))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Picture(figsize=size, layout="constrained")
     axis = figure.subplots()
     axis.imshow(weights(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     # spaces are shown: a part without one continues the word before it
@@ -75,6 +75,14 @@ def svg(figure: Figure) -> str:
     text = buffer.getvalue()
     drawing = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     return drawing.replace(INK, "currentColor")
+
+
+def in_page(picture: Figure | str, label: str) -> str:
+    """Return a figure, or SVG as text, as HTML: wider than the page, it scrolls. `label` says what it is to
+    those who can't see it."""
+    drawing = picture if isinstance(picture, str) else svg(picture)
+    style = "max-width:46em;overflow-x:auto"
+    return f'<div role="img" aria-label="{escape(label)}" style="{style}">{drawing}</div>'
 
 
 def picture_path(path: str | Path) -> Path:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from elman.lens.figures import WIDTH, finished
+from elman.lens.plot import Picture
 
 __all__ = ["COLOURS", "beside", "finished", "gates", "panels"]
 
@@ -17,7 +18,7 @@ COLOURS: Final = {"Elman": "#d2604a", "GRU": "#2a9d8f", "LSTM": "#1f78c8", "bag 
 
 def panels(count: int, height: float = 3.4) -> tuple[Figure, Sequence[Axes]]:
     """Return an empty figure with axes side by side."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Picture(figsize=(WIDTH, height), layout="constrained")
     axes: Any = figure.subplots(1, count, squeeze=False)[0]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
@@ -48,7 +49,7 @@ def beside(
 
 def gates(values: Mapping[str, Tensor], words: Sequence[str], path: str | Path | None = None) -> Figure:
     """Draw gates (T, H) over the words of a sentence, from 0 to 1, as .png or .svg if there is a path."""
-    figure = Figure(figsize=(WIDTH, 0.9 + 1.3 * len(values)), layout="constrained")
+    figure = Picture(figsize=(WIDTH, 0.9 + 1.3 * len(values)), layout="constrained")
     axes: Any = figure.subplots(len(values), 1, squeeze=False, sharex=True)[:, 0]
     for axis, (name, gate) in zip(axes, values.items(), strict=True):
         image = axis.imshow(gate.T.numpy(), aspect="auto", cmap="viridis", vmin=0, vmax=1)

@@ -8,7 +8,8 @@ import pytest
 
 from elman.data.series.panel import read_panel
 from elman.errors import UsageError
-from elman.tasks.forecast.plot import draw_forecasts
+from elman.lens.figures import finished
+from elman.tasks.forecast.plot import forecasts
 
 
 def draw(path: Path, count: int, levels: tuple[float, ...]) -> None:
@@ -17,7 +18,7 @@ def draw(path: Path, count: int, levels: tuple[float, ...]) -> None:
         "ds": [date(2021, 1, 1) + timedelta(d) for _ in range(count) for d in range(12)],
         "y": [None if i % 12 == 5 else float(i) for i in range(12 * count)],
     }
-    draw_forecasts(path, read_panel(frame), np.ones((count, 3, len(levels))).cumsum(-1), levels)
+    finished(forecasts(read_panel(frame), np.ones((count, 3, len(levels))).cumsum(-1), levels), path)
 
 
 @pytest.mark.parametrize("count", [1, 4])

@@ -32,14 +32,14 @@ def test_attention_belongs_to_the_parts(model: Translator, tmp_path: Path) -> No
     assert bool((one.attention.sum(1) <= 1 + 1e-5).all()) and bool((one.attention >= 0).all())
     number = one.target.index("12345")
     assert one.source[int(one.attention[number].argmax())] in ("12345", " ", ".")
-    one.draw(tmp_path / "a.png")
+    one.plot(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UsageError, match="nothing"):
-        one.draw(tmp_path / "a")
+        one.plot(tmp_path / "a")
     with pytest.raises(UsageError, match="empty"):
-        model.translate([""])[0][0].draw(tmp_path / "b.png")
+        model.translate([""])[0][0].plot(tmp_path / "b.png")
     with pytest.raises(UsageError, match="too long to draw"):
-        model.translate(["kato. " * 300])[0][0].draw(tmp_path / "b.png")
+        model.translate(["kato. " * 300])[0][0].plot(tmp_path / "b.png")
     assert not (tmp_path / "b.png").exists()
 
 
@@ -68,4 +68,4 @@ def test_the_attention_of_a_long_text_takes_no_memory_of_its_square() -> None:
     (whole,) = joined([[part]] * 4000, 1)  # as one matrix, 640 GB
     assert len(whole.source) == 400_000 and len(whole.segments) == 4000
     with pytest.raises(UsageError, match="400000 parts is too long to draw"):
-        whole.draw("attention.png")
+        whole.plot("attention.png")

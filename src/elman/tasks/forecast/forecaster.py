@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import polars as pl
 
@@ -50,6 +50,9 @@ from elman.tasks.settings import renamed, split_choices
 from elman.tasks.task import Card, Parts, Task, bare_name, network_phrase
 from elman.training.plan import Plan
 from elman.typed import RawText, typed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_DRAWN_SERIES = 6
 _log = logging.getLogger("elman")
@@ -290,20 +293,25 @@ class Forecaster(Task):
     @entry
     def plot(
         self,
-        path: str | Path,
+        path: str | Path | None = None,
         data: Any = None,
         *,
         series: Sequence[str] = (),
         future: Any = None,
         header: bool = True,
-    ) -> None:
-        """Draw history, forecast and bands as .png or .svg, of the `series` named or of the first six.
+    ) -> "Figure":
+        """Draw history, forecast and bands of the `series` named or of the first six, write the picture if
+        there is a path, .png or .svg, and return it.
 
         Raises:
             UsageError: another ending, or an unknown series; else as `predict`.
         """
-        from elman.tasks.forecast.plot import draw_forecasts  # matplotlib takes long to load
+        from elman.lens.figures import finished  # matplotlib takes long to load
+        from elman.lens.plot import picture_path
+        from elman.tasks.forecast.plot import forecasts
 
+        if path is not None:
+            picture_path(path)  # before the forecast is computed
         panel = self._panel(data, future, header)
         by_name = {s.name: s for s in panel.series}
         if missing := [name for name in series if name not in by_name]:
@@ -313,7 +321,8 @@ class Forecaster(Task):
         drawn = tuple(by_name[name] for name in series) or panel.series[:MAX_DRAWN_SERIES]
         panel = tail(replace(panel, series=drawn), max(self.settings.kept_steps, 3 * self.horizon))
         check_future(panel, self.horizon)
-        draw_forecasts(path, panel, self.predictor.quantiles(panel, ends(panel)), self.settings.levels)
+        figure = forecasts(panel, self.predictor.quantiles(panel, ends(panel)), self.settings.levels)
+        return finished(figure, path)
 
     @entry
     def stream(self, series: str | None = None, *, start: Any = None) -> ForecastStream:

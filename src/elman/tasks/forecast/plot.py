@@ -1,7 +1,6 @@
 """Pictures of forecasts as PNG or SVG, drawn without a display."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib import rc_context
@@ -10,15 +9,9 @@ from matplotlib.figure import Figure
 
 from elman.data.series.panel import Panel, Series
 from elman.data.series.rows import Array
-from elman.lens.plot import INK, LOOK, picture_path, save_figure
+from elman.lens.plot import INK, LOOK, Picture
 
 FORECAST_COLOR = "#1f6fb4"
-
-
-def draw_forecasts(path: str | Path, panel: Panel, quantiles: Array, levels: Sequence[float]) -> None:
-    """Write `forecasts` as .png or .svg. Raises UsageError for another ending."""
-    file = picture_path(path)
-    save_figure(forecasts(panel, quantiles, levels), file)
 
 
 @rc_context(LOOK)
@@ -31,7 +24,7 @@ def forecasts(panel: Panel, quantiles: Array, levels: Sequence[float]) -> Figure
     count = len(panel.series)
     columns = 1 if count < 4 else 2
     rows = -(-count // columns)
-    figure = Figure(figsize=(9 / columns + 3 * (columns - 1), 3.2 * rows), layout="constrained")
+    figure = Picture(figsize=(9 / columns + 3 * (columns - 1), 3.2 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, series, ahead in zip(axes, panel.series, quantiles, strict=False):
         _draw(axis, panel, series, ahead, levels)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from elman.tasks.translate.copying import NUM_SLOTS
 from elman.tasks.translate.network import DecoderState, EncoderDecoder, EncoderOutput
 from elman.tasks.translate.problem import MAX_TRAIN_TOKENS
 from elman.training.problem import device_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_BATCH_HYPOTHESES: Final = 160
 # A token has at least one byte, and a character at most four bytes: texts up to this length always fit.
@@ -50,12 +53,13 @@ class Translation:
         weights: Tensor = torch.block_diag(*self.segments)  # type: ignore[no-untyped-call]
         return weights
 
-    def draw(self, path: str | Path) -> None:
-        """Draw the attention as .png or .svg. Raises UsageError for another ending, for nothing to draw, or
-        too much."""
-        from elman.lens.plot import draw_attention
+    def plot(self, path: str | Path | None = None) -> "Figure":
+        """Draw the attention, write the picture if there is a path, .png or .svg, and return it. Raises
+        UsageError for another ending, for nothing to draw, or too much."""
+        from elman.lens.figures import finished  # matplotlib takes long to load
+        from elman.lens.plot import attention
 
-        draw_attention(path, self.source, self.target, lambda: self.attention.numpy())
+        return finished(attention(self.source, self.target, lambda: self.attention.numpy()), path)
 
 
 class BeamState(NamedTuple):

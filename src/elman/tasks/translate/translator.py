@@ -232,7 +232,7 @@ class Translator(Task):
         for line in lines if plot is None else [" ".join(lines)]:
             best = self.translate([line], count)[0]
             if plot is not None:
-                best[0].draw(plot)
+                best[0].plot(plot)
             yield TranslationAnswer(best, count > 1)
 
     def _texts(self, data: Any) -> Texts:
