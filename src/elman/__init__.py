@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from elman import cells
     from elman.cells import Cell, cell
     from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
-    from elman.nn import GRU, LSTM, RNN, Recurrent
+    from elman.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RNNCell
     from elman.nn.replace import replace, round_weights
     from elman.tasks import Chatbot, Classifier, Forecaster, LanguageModel, Transcriber, Translator, load
 
@@ -27,7 +27,10 @@ __all__ = [
     "DataError",
     "ElmanError",
     "Forecaster",
+    "GRUCell",
+    "LSTMCell",
     "LanguageModel",
+    "RNNCell",
     "Recurrent",
     "TrainingError",
     "Transcriber",
@@ -42,7 +45,7 @@ __all__ = [
 ]
 
 _HOME: Final = {
-    "nn": ("GRU", "LSTM", "RNN", "Recurrent"),
+    "nn": ("GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "Recurrent"),
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
     "nn.replace": ("replace", "round_weights"),

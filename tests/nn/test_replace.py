@@ -67,6 +67,27 @@ def test_a_layer_itself(layer: Any, kind: type) -> None:
     assert all(torch.equal(a, b) for a, b in zip(tensors(new(x)), tensors(layer(x)), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("cell", "kind"),
+    [
+        (nn.RNNCell(3, 32, nonlinearity="relu"), elman.RNNCell),
+        (nn.GRUCell(3, 32, bias=False).double(), elman.GRUCell),
+        (nn.LSTMCell(3, 32).eval(), elman.LSTMCell),
+    ],
+)
+def test_cells(cell: Any, kind: type) -> None:
+    x = torch.randn(5, 3, dtype=cell.weight_ih.dtype)
+    new, expected = elman.replace(cell), cell(x)
+    assert type(new) is kind and new.training == cell.training and repr(new) == repr(cell)
+    assert all(a is b for a, b in zip(new.parameters(), cell.parameters(), strict=True))
+    inside = elman.replace(nn.ModuleList([cell, cell]))
+    assert type(inside[0]) is kind and inside[0] is inside[1]
+    for one in (new, inside[0]):
+        assert_same(one(x), expected)
+        with torch.no_grad():
+            assert_same(one(x), expected)
+
+
 def test_optimiser_goes_on_with_the_same_parameters() -> None:
     models = [nn.Sequential(nn.GRU(3, 4)) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())

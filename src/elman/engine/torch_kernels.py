@@ -8,13 +8,20 @@ from torch import Tensor
 
 from elman.cells import GRU, LSTM, Cell, Elman, ElmanReLU
 from elman.engine import torch_internals
-from elman.engine.call import Call, Result, Stack, State
+from elman.engine.call import Call, Result, Stack, State, Weights
 
 KERNELS: Final[dict[Cell, Callable[..., Any]]] = {
     Elman: torch.rnn_tanh,
     ElmanReLU: torch.rnn_relu,
     LSTM: torch.lstm,
     GRU: torch.gru,
+}
+# The same for one step: (x, state, weight_ih, weight_hh, bias_ih, bias_hh) → the new state.
+STEPS: Final[dict[Cell, Callable[..., Any]]] = {
+    Elman: torch.rnn_tanh_cell,
+    ElmanReLU: torch.rnn_relu_cell,
+    LSTM: torch.lstm_cell,
+    GRU: torch.gru_cell,
 }
 
 
@@ -45,6 +52,14 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
         return _ragged(stack, x, state, call.lengths)
     output, *final = _kernel(stack, x, state, call.batch_sizes)
     return Result(output, tuple(final))
+
+
+def step(cell: Cell, x: Tensor, state: State, weights: Weights[Tensor]) -> State:
+    """Take one step of a cell in STEPS, on x (B, I) from states (B, H)."""
+    hx = state if len(state) > 1 else state[0]
+    matrices_and_biases = weights.weight_ih, weights.weight_hh, weights.bias_ih, weights.bias_hh
+    new = STEPS[cell](x, hx, *matrices_and_biases)
+    return (new,) if isinstance(new, Tensor) else new
 
 
 def _ragged(stack: Stack, x: Tensor, state: State, lengths: Tensor) -> Result[Tensor]:

@@ -63,18 +63,7 @@ class Layout(NamedTuple):
 
     def check(self, x: Tensor) -> Tensor:
         """Return x itself if its last axis, its dtype and its device fit the weights."""
-        _check_storage("input", x)
-        if x.shape[-1] != self.input_size:
-            raise UsageError(
-                f"the last axis of input must be input_size {self.input_size}, not {x.shape[-1]}"
-            )
-        if x.dtype != self.dtype and not _is_cast(x, self.dtype):
-            raise UsageError(f"input is {x.dtype} but the weights are {self.dtype}: use .to() on one of them")
-        if x.device != self.device:
-            raise UsageError(
-                f"input is on {x.device} but the weights are on {self.device}: use .to() on one of them"
-            )
-        return x
+        return check_input(x, self.input_size, self.dtype, self.device)
 
     def initial(self, hx: States | None, x: Tensor, call: Call, single: bool) -> State:
         """Return the initial state, (L*D, B, ·) for each state of the cell: zeros if hx is None."""
@@ -85,26 +74,8 @@ class Layout(NamedTuple):
             batch = int(batch)
         if hx is None:
             return tuple(x.new_zeros(self.rows, batch, width) for width in self.widths)
-        if not isinstance(hx, (Tensor, tuple, list)) or not all(isinstance(s, Tensor) for s in hx):
-            raise UsageError(f"the state must be a tensor or a tuple of tensors, not {type(hx).__name__}")
-        state = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-        names = ", ".join(self.cell.state)
-        if len(state) != len(self.widths):
-            expected = f"one tensor {names}" if len(self.widths) == 1 else f"the tensors ({names})"
-            raise UsageError(f"the state of {self.cell.name} is {expected}, not {len(state)}")
-        for name, tensor, width in zip(self.cell.state, state, self.widths, strict=True):
-            _check_storage(f"state {name}", tensor)
-            shape = (self.rows, width) if single else (self.rows, batch, width)
-            if tuple(tensor.shape) != shape:
-                raise UsageError(f"state {name} must be {shape}, not {tuple(tensor.shape)}")
-            if tensor.dtype != x.dtype and not _is_cast(tensor, x.dtype):
-                raise UsageError(
-                    f"state {name} is {tensor.dtype} but input is {x.dtype}: use .to() on one of them"
-                )
-            if tensor.device != x.device:
-                raise UsageError(
-                    f"state {name} is on {tensor.device} but input is on {x.device}: use .to() on one of them"
-                )
+        shapes = [(self.rows, width) if single else (self.rows, batch, width) for width in self.widths]
+        state = check_states(self.cell, hx, shapes, x)
         return tuple(s.unsqueeze(1) for s in state) if single else state
 
     def to_user(self, state: State, single: bool) -> States:
@@ -128,6 +99,42 @@ class Layout(NamedTuple):
         if reset.dim() == 1:
             return reset.unsqueeze(1)
         return reset.transpose(0, 1) if self.batch_first else reset
+
+
+def check_input(x: Tensor, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return x itself if its last axis has this size, and its dtype and device are those of the weights."""
+    _check_storage("input", x)
+    if x.shape[-1] != size:
+        raise UsageError(f"the last axis of input must be input_size {size}, not {x.shape[-1]}")
+    if x.dtype != dtype and not _is_cast(x, dtype):
+        raise UsageError(f"input is {x.dtype} but the weights are {dtype}: use .to() on one of them")
+    if x.device != device:
+        raise UsageError(f"input is on {x.device} but the weights are on {device}: use .to() on one of them")
+    return x
+
+
+def check_states(cell: Cell, hx: Any, expected: Sequence[Shape], x: Tensor) -> State:
+    """Return a cell's states as a tuple if they have these shapes, and the dtype and device of x."""
+    if not isinstance(hx, (Tensor, tuple, list)) or not all(isinstance(s, Tensor) for s in hx):
+        raise UsageError(f"the state must be a tensor or a tuple of tensors, not {type(hx).__name__}")
+    state = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+    names = ", ".join(cell.state)
+    if len(state) != len(expected):
+        tensors = f"one tensor {names}" if len(expected) == 1 else f"the tensors ({names})"
+        raise UsageError(f"the state of {cell.name} is {tensors}, not {len(state)}")
+    for name, tensor, shape in zip(cell.state, state, expected, strict=True):
+        _check_storage(f"state {name}", tensor)
+        if tuple(tensor.shape) != shape:
+            raise UsageError(f"state {name} must be {shape}, not {tuple(tensor.shape)}")
+        if tensor.dtype != x.dtype and not _is_cast(tensor, x.dtype):
+            raise UsageError(
+                f"state {name} is {tensor.dtype} but input is {x.dtype}: use .to() on one of them"
+            )
+        if tensor.device != x.device:
+            raise UsageError(
+                f"state {name} is on {tensor.device} but input is on {x.device}: use .to() on one of them"
+            )
+    return state
 
 
 def _is_cast(x: Tensor, dtype: torch.dtype) -> bool:

@@ -78,6 +78,17 @@ class CallCache(dict[Any, CachedCall | None]):
         call = self._call(layer, x, 1, x.shape[0], whole=False)
         return None if call is None else _to_user(call.step(x, state))
 
+    def advance(self, layer: Layer, x: Tensor, state: Any) -> Any:
+        """Return the next state of a layer that is one step, for x (B, I); None if a kernel alone won't do.
+
+        Every change of a weight is noticed.
+        """
+        if is_traced(x) or x.dim() != 2:
+            return None
+        call = self._call(layer, x, 1, x.shape[0], whole=True)
+        new = None if call is None else call.advance(x, state)
+        return new if new is None or len(new) > 1 else new[0]
+
     def __reduce__(self) -> Any:
         """Let copies start empty: prepared calls hold addresses of this process."""
         return CallCache, ()

@@ -1,17 +1,28 @@
 """Replace torch.nn's recurrent layers by elman's inside an existing model."""
 
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from torch import nn
 
-from elman.nn import GRU, LSTM, RNN, Recurrent
+from elman.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RNNCell
 
 Model = TypeVar("Model", bound=nn.Module)
-SHARED = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
+SHARED = ("input_size", "hidden_size", "bias")
+OF_LAYERS = ("num_layers", "batch_first", "dropout", "bidirectional")
+# For each class of torch.nn elman's, and the arguments of both.
+COUNTERPARTS: Final[dict[type[nn.Module], tuple[type[nn.Module], tuple[str, ...]]]] = {
+    nn.RNN: (RNN, (*SHARED, *OF_LAYERS, "nonlinearity")),
+    nn.LSTM: (LSTM, (*SHARED, *OF_LAYERS, "proj_size")),
+    nn.GRU: (GRU, (*SHARED, *OF_LAYERS)),
+    nn.RNNCell: (RNNCell, (*SHARED, "nonlinearity")),
+    nn.LSTMCell: (LSTMCell, SHARED),
+    nn.GRUCell: (GRUCell, SHARED),
+}
 
 
 def replace(model: Model) -> Model:
-    """Replace every torch.nn.RNN, LSTM and GRU inside `model` by elman's with the same parameters.
+    """Replace every torch.nn.RNN, LSTM and GRU, RNNCell, LSTMCell and GRUCell inside `model` by elman's with
+    the same parameters.
 
     The model is changed in place and returned; for a model that is itself such a layer, a new one is. A layer
     that occurs several times is still shared afterwards. Subclasses of torch.nn's layers stay, because their
@@ -21,25 +32,18 @@ def replace(model: Model) -> Model:
     replacements: dict[nn.Module, nn.Module] = {}
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):
-            if child is not None and type(child) in (nn.RNN, nn.LSTM, nn.GRU):
+            if child is not None and type(child) in COUNTERPARTS:
                 if child not in replacements:
-                    replacements[child] = _counterpart(cast(nn.RNNBase, child))
+                    replacements[child] = _counterpart(child)
                 parent._modules[name] = replacements[child]
-    if type(model) in (nn.RNN, nn.LSTM, nn.GRU):
-        return cast(Model, _counterpart(cast(nn.RNNBase, model)))
-    return model
+    return cast(Model, _counterpart(model)) if type(model) in COUNTERPARTS else model
 
 
-def _counterpart(layer: nn.RNNBase) -> nn.Module:
-    options: dict[str, Any] = {name: getattr(layer, name) for name in SHARED}
-    new: Recurrent
+def _counterpart(layer: nn.Module) -> nn.Module:
+    kind, names = COUNTERPARTS[type(layer)]
+    options: dict[str, Any] = {name: getattr(layer, name) for name in names}
     # "meta" draws no numbers: the parameters are the old layer's own
-    if isinstance(layer, nn.RNN):
-        new = RNN(nonlinearity=layer.nonlinearity, device="meta", **options)
-    elif isinstance(layer, nn.LSTM):
-        new = LSTM(proj_size=layer.proj_size, device="meta", **options)
-    else:
-        new = GRU(device="meta", **options)
+    new = kind(device="meta", **options)
     parameters = dict(layer.named_parameters(recurse=False))
     if parameters.keys() != dict(new.named_parameters()).keys():
         return layer

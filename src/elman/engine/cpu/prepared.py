@@ -15,7 +15,7 @@ from elman.engine.call import Stack, State
 from elman.engine.cpu import host, weights
 from elman.engine.cpu.emit.plan import plan_for
 from elman.engine.cpu.parts import Part, make_part
-from elman.engine.memory import CPU, find, find_rows, own
+from elman.engine.memory import CPU, Shape, find, find_rows, own
 
 
 class Prepared:
@@ -41,15 +41,18 @@ class Prepared:
         self.zero = self.zeros[0][:1]  # of one layer in one direction
         self.output = self.zero[0]
 
-    def states(self, hx: Any) -> tuple[State, list[int]] | None:
-        """Return the states (L*D, B, H), ... and where they lie, zeros for None; None if one doesn't fit."""
+    def states(self, hx: Any, shape: Shape = ()) -> tuple[State, list[int]] | None:
+        """Return the states and where they lie, zeros for None; None if one doesn't fit.
+
+        They are (L*D, B, H) each, or of another shape with as many numbers.
+        """
         if hx is None:
-            hx = self.zeros
-        elif isinstance(hx, Tensor):
+            return self.zeros, [own(z) for z in self.zeros]
+        if isinstance(hx, Tensor):
             hx = (hx,)
         elif type(hx) is not tuple:  # another iterable may own its tensors only for a moment
             return None
-        addresses = [find(s, self.shape, self.dtype) for s in hx]
+        addresses = [find(s, shape or self.shape, self.dtype) for s in hx]
         return (hx, addresses) if len(addresses) == self.count and 0 not in addresses else None
 
     def step(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
@@ -65,6 +68,19 @@ class Prepared:
         finally:
             self.lock.release()
 
+    def advance(self, x: Tensor, hx: Any) -> State | None:
+        """Take x (B, I) and one layer's states (B, H) to its next states; None as in `step`."""
+        source = find_rows(x, self.step_input, self.dtype)
+        state = self.states(hx, self.shape[1:])
+        if not source or state is None or not self.lock.acquire(blocking=False):
+            return None
+        try:
+            new = tuple([torch.empty_like(self.output) for _ in self.zeros])
+            self._advance(source, x.stride(0) if self.batch > 1 else 0, state[1], new)
+            return new
+        finally:
+            self.lock.release()
+
     def scan(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
         """Take x (T, B, I) and states (L*D, B, H) to output (T, B, D*H) and states; None as in `step`."""
         source, state = find_rows(x, self.scan_input, self.dtype), self.states(hx)
@@ -77,6 +93,13 @@ class Prepared:
 
     def _step(self, source: int, stride: int, ins: list[int]) -> tuple[Tensor, State]:
         new = tuple([torch.empty_like(z) for z in self.zeros])
+        last = self._advance(source, stride, ins, new)
+        output = torch.empty_like(self.output)  # a copy: changing it must not change the state
+        ctypes.memmove(own(output), last, self.row)
+        return output, new
+
+    def _advance(self, source: int, stride: int, ins: list[int], new: State) -> int:
+        """Write the next states to `new`, all layers of a state in one; return where the last output is."""
         outs, offset = [own(s) for s in new], 0
         for part in self.parts:
             block, at = part.block, part.at
@@ -87,9 +110,7 @@ class Prepared:
             part.start()
             source, stride = outs[0] + offset, self.width
             offset += self.row
-        output = torch.empty_like(self.output)  # a copy: changing it must not change the state
-        ctypes.memmove(own(output), source, self.row)
-        return output, new
+        return source
 
     def _scan(self, source: int, strides: tuple[int, ...], ins: list[int]) -> tuple[Tensor, State]:
         final: list[list[Tensor]] = [[] for _ in range(self.count)]
