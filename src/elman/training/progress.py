@@ -4,9 +4,6 @@ import math
 from collections.abc import Mapping
 from signal import SIGINT
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
 from elman.errors import counted
 from elman.training.loop import Outcome, Record, Run
 from elman.training.stderr import say, stderr
@@ -47,6 +44,9 @@ def _hint(number: int, saving: str) -> str:
 
 
 def _bar(run: Run, title: str) -> None:
+    from rich.console import Console  # slow to import; a model that only answers does without
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
     console = Console(file=stderr())
     if console.width < NARROW_COLUMNS and len(title) > NARROW_TITLE:
         title = title[: NARROW_TITLE - 1] + "…"

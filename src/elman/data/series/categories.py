@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from elman.data.table.formats import shorten
-from elman.data.table.table import MISSING_NUMBERS, TEXTS, Table
+from elman.data.table.table import MISSING_NUMBERS, Table, is_text
 from elman.errors import DataError
 
 Codes = NDArray[np.float64]
@@ -103,7 +103,7 @@ def recoded(codes: Codes, old: Texts, new: Texts) -> Codes:
 
 def are_categories(cells: pl.Series) -> bool:
     """Return whether a column is one of texts: fewer than half of its cells are numbers."""
-    if cells.dtype not in TEXTS:
+    if not is_text(cells.dtype):
         return False
     present = cells.cast(pl.String).str.strip_chars().drop_nulls()
     present = present.filter(~present.str.to_lowercase().is_in(MISSING_NUMBERS))
@@ -145,7 +145,7 @@ def warn_of_new(texts: Sequence[str], column: str, where: str = "") -> None:
 def truth(cells: pl.Series) -> pl.Series:
     """Return a column of the words yes and no, or true and false, as 1 and 0, and any other column as it
     is: a column of truth values may be numbers in one table and words in the next."""
-    if cells.dtype not in TEXTS:
+    if not is_text(cells.dtype):
         return cells
     words = cells.cast(pl.String).str.strip_chars().str.to_lowercase().replace(_TRUTH)
     present = words.filter(~words.is_in(MISSING_NUMBERS)).drop_nulls()

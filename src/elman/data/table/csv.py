@@ -11,15 +11,20 @@ import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from io import StringIO
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from elman.data.table.bad_rows import STOP, BadRows
 from elman.data.table.formats import Parsed, normal_name, require_columns, shorten
 from elman.errors import DataError
+from elman.lazy import Lazy
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 BLOCK_BYTES: Final = 1 << 24  # whose fields are counted at a time
 BLOCK_CELLS: Final = 1 << 20  # of quoted records, which take ten times a frame's memory
@@ -137,7 +142,7 @@ def _read_quoted(text: str, name: str, separator: str, header: bool, bad: BadRow
     return _parsed(frame, header, np.array(starts), np.array(rows))
 
 
-def _frame(columns: list[str], records: list[list[str]]) -> pl.DataFrame:
+def _frame(columns: list[str], records: list[list[str]]) -> "pl.DataFrame":
     cells = zip(*records, strict=True) if records else [()] * len(columns)
     named = zip(columns, cells, strict=True)
     frame = pl.DataFrame([pl.Series(column, values, dtype=pl.String) for column, values in named])
@@ -187,7 +192,7 @@ def _require_rows(records: int, name: str, header: bool, bad: BadRows) -> None:
     raise DataError(f"{name} has a header but no rows; add at least one row below it.")
 
 
-def _parsed(frame: pl.DataFrame, header: bool, lines: NDArray[np.int64], rows: NDArray[np.int64]) -> Parsed:
+def _parsed(frame: "pl.DataFrame", header: bool, lines: NDArray[np.int64], rows: NDArray[np.int64]) -> Parsed:
     """Return the frame of the records that start on `lines` and whose numbers, with bad ones, are `rows`."""
     first = int(header)
     starts = lines[first:] if not np.array_equal(lines, rows + 1) else None

@@ -19,15 +19,20 @@ from difflib import get_close_matches
 from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from elman.data.table.encoding import clean
 from elman.data.table.limits import bounded, pipe_limit, require_memory, unpacked_limit
 from elman.errors import DataError, suggestion
+from elman.lazy import Lazy
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
 # Of names that are files and no texts.
@@ -48,7 +53,7 @@ if hasattr(signal, "siginterrupt"):
 
 @dataclass(frozen=True)
 class Parsed:
-    frame: pl.DataFrame
+    frame: "pl.DataFrame"
     first_row: int  # number of the first data row as a spreadsheet counts
     lines: NDArray[np.int64] | None = None  # (rows,) where each row starts in the file; None: at its number
     origins: NDArray[np.int64] | None = None  # (rows,) index of each row if bad ones are skipped

@@ -4,16 +4,20 @@ import importlib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from elman.data.table.formats import require_columns, shorten
 from elman.data.table.jsonl import to_series
 from elman.errors import DataError, UsageError, suggestion
+from elman.lazy import Lazy
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 
-def to_frame(source: Any, name: str) -> pl.DataFrame:
+def to_frame(source: Any, name: str) -> "pl.DataFrame":
     """Convert any table in memory to a polars frame.
 
     Raises:
@@ -69,7 +73,7 @@ def column_name(value: Any) -> str:
     return unicodedata.normalize("NFC", str(value))
 
 
-def _renamed(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+def _renamed(frame: "pl.DataFrame", name: str) -> "pl.DataFrame":
     renamed = frame.clone()  # the caller keeps its names
     renamed.columns = _names(frame.columns, name)
     return renamed
@@ -85,7 +89,7 @@ def _names(columns: Iterable[Any], name: str) -> list[str]:
     return names
 
 
-def _from_columns(source: list[tuple[Any, Any]], name: str) -> pl.DataFrame:
+def _from_columns(source: list[tuple[Any, Any]], name: str) -> "pl.DataFrame":
     columns = []
     for key, (_, values) in zip(_names((key for key, _ in source), name), source, strict=True):
         ordered = hasattr(values, "__iter__") and not isinstance(values, (str, bytes, set, frozenset))
@@ -99,7 +103,7 @@ def _from_columns(source: list[tuple[Any, Any]], name: str) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _column(key: str, values: Any, name: str) -> pl.Series:
+def _column(key: str, values: Any, name: str) -> "pl.Series":
     if not hasattr(values, "__arrow_c_stream__"):
         return to_series(key, list(values))
     try:
@@ -108,7 +112,7 @@ def _column(key: str, values: Any, name: str) -> pl.Series:
         raise DataError(f"column {shorten(key)} of {name} cannot be read ({_reason(problem)}).") from None
 
 
-def _from_arrow(source: Any, name: str) -> pl.DataFrame:
+def _from_arrow(source: Any, name: str) -> "pl.DataFrame":
     if hasattr(source, "read_all"):  # older polars mistakes a pyarrow reader for a list of batches
         source = source.read_all()
     is_pandas = hasattr(source, "columns") and hasattr(source, "astype")
@@ -131,7 +135,7 @@ def _reason(problem: BaseException) -> str:
     return (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(".")
 
 
-def from_hub(source: str) -> pl.DataFrame:
+def from_hub(source: str) -> "pl.DataFrame":
     """Load `hf:user/name` or `hf:user/name:split` with the `datasets` package; class numbers become names.
 
     Raises:
@@ -164,7 +168,7 @@ def _choose_split(source: str, name: str, splits: list[str]) -> str:
     return split
 
 
-def _with_class_names(data: Any) -> pl.DataFrame:
+def _with_class_names(data: Any) -> "pl.DataFrame":
     frame: pl.DataFrame = data.to_polars()
     for key, feature in data.features.items():
         names = getattr(feature, "names", None)

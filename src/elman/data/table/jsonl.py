@@ -3,14 +3,19 @@
 import json
 from array import array
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 
 from elman.data.table.bad_rows import STOP, BadRows
 from elman.data.table.formats import Parsed, require_columns, shorten
 from elman.errors import DataError
+from elman.lazy import Lazy
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 # Deeper values become text, as polars takes the cube of the depth.
 MAX_DEPTH: Final = 4
@@ -94,7 +99,7 @@ def _is_exact(value: Any) -> bool:
     return type(value) is float or (type(value) is int and abs(value) <= MAX_EXACT)
 
 
-def to_series(name: str, values: list[Any]) -> pl.Series:
+def to_series(name: str, values: list[Any]) -> "pl.Series":
     """Return `values` in the type they share, or else as text, with objects and lists as JSON.
 
     Raises:

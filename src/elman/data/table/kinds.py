@@ -7,11 +7,15 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import polars as pl
+from elman.data.table.table import is_text
+from elman.lazy import Lazy
 
-from elman.data.table.table import TEXTS
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 Kind = Literal["pandas", "pyarrow", "polars"]
 
@@ -26,10 +30,13 @@ def kind_of(data: Any) -> Kind:
 
 def is_frame(data: Any) -> bool:
     """Return whether data are a frame or a column of one of these libraries."""
-    return isinstance(data, pl.DataFrame | pl.LazyFrame | pl.Series) or kind_of(data) != "polars"
+    polars: Any = sys.modules.get("polars")
+    if polars is not None and isinstance(data, polars.DataFrame | polars.LazyFrame | polars.Series):
+        return True
+    return kind_of(data) != "polars"
 
 
-def in_kind_of(frame: pl.DataFrame, data: Any, *, same_rows: bool = False) -> Any:
+def in_kind_of(frame: "pl.DataFrame", data: Any, *, same_rows: bool = False) -> Any:
     """Return a table as the kind of frame that the caller's `data` are, in the caller's types.
 
     In pandas, stamps have the time zone and the unit of the caller's, and dates are stamps. Arrow data get a
@@ -46,7 +53,7 @@ def in_kind_of(frame: pl.DataFrame, data: Any, *, same_rows: bool = False) -> An
     return _to_pandas(frame, [*_dtypes(data)], getattr(data, "index", data) if same_rows else None)
 
 
-def in_kind(frame: pl.DataFrame, kind: Kind) -> Any:
+def in_kind(frame: "pl.DataFrame", kind: Kind) -> Any:
     """Return a table as a frame of this kind, in its library's usual types. ImportError if it is missing."""
     if kind == "pandas":
         return _to_pandas(frame, [], None)
@@ -72,7 +79,7 @@ def _dtypes(data: Any) -> Iterator[Any]:
         yield index.get_level_values(level).dtype
 
 
-def _to_pandas(frame: pl.DataFrame, dtypes: list[Any], index: Any) -> Any:
+def _to_pandas(frame: "pl.DataFrame", dtypes: list[Any], index: Any) -> Any:
     """Return a pandas frame, whose columns are of the caller's `dtypes` where one of them fits."""
     pandas = importlib.import_module("pandas")
     texts = [dtype for dtype in dtypes if isinstance(dtype, pandas.StringDtype)]
@@ -84,7 +91,7 @@ def _to_pandas(frame: pl.DataFrame, dtypes: list[Any], index: Any) -> Any:
     for cells in frame:
         if cells.dtype in (pl.Date, pl.Datetime):
             column = _stamps(pandas, cells, unit, zones)
-        elif cells.dtype in TEXTS:
+        elif is_text(cells.dtype):
             column = pandas.Series(cells.cast(pl.String).to_list(), dtype=text)
         elif cells.has_nulls() and (cells.dtype.is_integer() or cells.dtype == pl.Boolean):
             column = pandas.Series(cells.to_list(), dtype=str(cells.dtype).replace("Bool", "bool"))
@@ -97,7 +104,7 @@ def _to_pandas(frame: pl.DataFrame, dtypes: list[Any], index: Any) -> Any:
     return table if index is None else table.set_axis(index, axis=0)
 
 
-def _stamps(pandas: Any, cells: pl.Series, unit: str, zones: Mapping[str, Any]) -> Any:
+def _stamps(pandas: Any, cells: "pl.Series", unit: str, zones: Mapping[str, Any]) -> Any:
     """Return dates or times as pandas' stamps, with the caller's own object for their zone."""
     zone = getattr(cells.dtype, "time_zone", None)
     moments = cells.cast(pl.Datetime("us", zone))

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any, Final
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Final
 
 from elman.data.table.formats import Parsed
 from elman.data.table.limits import require_within, unpacked_limit
 from elman.errors import DataError
+from elman.lazy import Lazy
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 MAGIC: Final = b"PAR1"
 CELL_BYTES: Final = 16  # of memory that a cell takes without its text

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from elman.data.table.bad_rows import STOP, BadRows
@@ -35,6 +34,12 @@ from elman.data.table.frames import column_name, from_hub, to_frame
 from elman.data.table.jsonl import read_jsonl
 from elman.data.table.parquet import read_parquet
 from elman.errors import DataError, UsageError, suggestion
+from elman.lazy import Lazy
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 # Endings of tables that cannot be read → what to do.
 ADVICE = {
@@ -44,7 +49,6 @@ ADVICE = {
     ".zip": "; unpack it first",
 }
 
-TEXTS = (pl.String, pl.Categorical, pl.Enum)
 # Text for a missing number, in lower case.
 MISSING_NUMBERS = ["", "na", "n/a", "nan", "null", "none", "?", "."]
 NO_NUMBER: Final = "which is not a number; correct it, or leave the cell empty if the value is missing."
@@ -55,7 +59,7 @@ MAX_NUMBER_LENGTH: Final = 100  # of a cell about which more can be said
 class Table:
     """Rows and named columns that messages can refer to."""
 
-    frame: pl.DataFrame  # in a CSV or TSV file all cells are text, and empty cells are null
+    frame: "pl.DataFrame"  # in a CSV or TSV file all cells are text, and empty cells are null
     name: str  # in messages: the path, "standard input" or the type of the frame
     fingerprint: str  # SHA-256 of the file's bytes, or of the frame written as Parquet, in hexadecimal
     first_row: int = 1  # number of the first data row: 2 below a header, 1 without one, 0 in a frame or list
@@ -161,7 +165,7 @@ class Table:
             raise DataError(
                 f"column {shorten(cells.name)} of {self.name} holds {_kind(cells.dtype)}; give text."
             )
-        missing = cells.is_null() if blank and cells.dtype in TEXTS else _missing(cells)
+        missing = cells.is_null() if blank and is_text(cells.dtype) else _missing(cells)
         if blank and self.first_row:
             return cells.cast(pl.String).fill_null("").to_list()
         empty = missing.arg_true()
@@ -170,7 +174,7 @@ class Table:
             raise self._is_empty(int(empty[0]), cells.name, more)
         return cells.cast(pl.String).to_list()
 
-    def numbers(self, column: Any) -> pl.Series:
+    def numbers(self, column: Any) -> "pl.Series":
         """Return the column as Float64; missing values ("", "NA", "nan", "null", "?", ...) are null.
 
         So are cells that are no numbers, if bad rows are skipped.
@@ -183,7 +187,7 @@ class Table:
         if cells.dtype == pl.Null or cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
             numbers = cells.cast(pl.Float64).fill_nan(None)
             bad = numbers.is_infinite().fill_null(False)
-        elif cells.dtype in (pl.String, pl.Categorical, pl.Enum):
+        elif is_text(cells.dtype):
             stripped = cells.cast(pl.String).str.strip_chars()
             filled = ~(stripped.is_null() | stripped.str.to_lowercase().is_in(MISSING_NUMBERS))
             numbers = stripped.cast(pl.Float64, strict=False).fill_nan(None)
@@ -198,20 +202,25 @@ class Table:
         return numbers.set(bad, None)
 
 
-def _missing(cells: pl.Series) -> pl.Series:
+def is_text(dtype: "pl.DataType") -> bool:
+    return dtype in (pl.String, pl.Categorical, pl.Enum)
+
+
+def _missing(cells: "pl.Series") -> "pl.Series":
     if cells.dtype.is_float():
         return cells.is_null() | cells.is_nan().fill_null(False)
-    if cells.dtype in (pl.String, pl.Categorical, pl.Enum):
+    if is_text(cells.dtype):
         return (cells.cast(pl.String).str.strip_chars() == "").fill_null(True)
     return cells.is_null()
 
 
-def _has_text(dtype: pl.DataType) -> bool:
-    plain = dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
-    return plain or dtype.is_numeric()
+def _has_text(dtype: "pl.DataType") -> bool:
+    return (
+        is_text(dtype) or dtype.is_numeric() or dtype in (pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
+    )
 
 
-def _kind(dtype: pl.DataType) -> str:
+def _kind(dtype: "pl.DataType") -> str:
     if dtype == pl.Duration:
         return "spans of time"
     if dtype.is_temporal():
@@ -277,7 +286,7 @@ def check_path(source: str | Path) -> None:
         raise UsageError(f"{shorten(str(source), 200)} {what} a file, or '-' for standard input.")
 
 
-def _from_frame(frame: pl.DataFrame, name: str, bad: BadRows) -> Table:
+def _from_frame(frame: "pl.DataFrame", name: str, bad: BadRows) -> Table:
     # Parquet rather than Arrow IPC, whose bytes depend on the invisible values under nulls.
     buffer = io.BytesIO()
     try:

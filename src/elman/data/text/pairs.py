@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import polars as pl
-
 from elman.data.table.bad_rows import BadRows
 from elman.data.table.encoding import clean
 from elman.data.table.formats import ending, read_bytes, read_pipe, shorten, unpack
 from elman.data.table.frames import column_name
 from elman.data.table.jsonl import read_jsonl
 from elman.data.table.parquet import read_parquet
-from elman.data.table.table import ADVICE, Table, check_path, read_table
+from elman.data.table.table import ADVICE, Table, check_path, is_text, read_table
 from elman.errors import DataError, UsageError, suggestion
 
 Names = tuple[str, str]
@@ -208,11 +206,13 @@ def _listed(columns: list[str]) -> str:
 
 
 def _from_table(table: Table, names: Names | None) -> Pairs:
+    import polars as pl  # slow to import; a translator that only answers does without
+
     frame = table.frame
     wrapped = isinstance(frame.schema.get("translation"), pl.Struct)
     if wrapped and not (names and set(names) <= set(frame.columns)):
         return _from_table(replace(table, frame=frame["translation"].struct.unnest()), names)
-    texts = [c.name for c in frame if c.dtype in (pl.String, pl.Categorical, pl.Enum)]
+    texts = [c.name for c in frame if is_text(c.dtype)]
     columns = names or _by_name(frame.columns) or ((texts[0], texts[1]) if len(texts) == 2 else None)
     if columns is None:
         raise DataError(

@@ -4,17 +4,22 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from elman.data.table.formats import ENDINGS, ending, input_lines
 from elman.data.table.kinds import in_kind_of, is_frame, kind_of
 from elman.data.table.table import Table, arriving_texts, read_table
+from elman.lazy import Lazy
 from elman.tasks.classify.labels import NONE, UNSURE, Label, Labels
 from elman.tasks.inputs import read_texts, texts_of
 from elman.tasks.task import Answer
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 
 @dataclass(frozen=True)

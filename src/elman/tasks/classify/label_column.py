@@ -6,19 +6,23 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from numbers import Number
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from elman.data.table.frames import column_name
 from elman.data.table.jsonl import PANDAS_MISSING
-from elman.data.table.table import TEXTS, Table
+from elman.data.table.table import Table, is_text
 from elman.errors import DataError, counted
+from elman.lazy import Lazy
 from elman.tasks.classify.labels import Label
 
-WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
+
 LARGE: Final = "a whole number of more than 64 bits"
 LIST: Final = "a list"
 JSON_LIST: Final = r'^\[(\]|("|-?\d|true|false|null).*\]$)'
@@ -102,7 +106,7 @@ def _without(table: Table, bad: NDArray[np.bool_], what: str) -> Table:
     return table.select(np.flatnonzero(~bad).tolist()) if bad.any() else table
 
 
-def _lists(table: Table, column: Any, separator: str | None) -> pl.Series:
+def _lists(table: Table, column: Any, separator: str | None) -> "pl.Series":
     """Return the cells as lists of different labels."""
     cells = table.frame[column_name(column)]
     element = pl.element()
@@ -128,9 +132,10 @@ def _typed(table: Table, column: Any) -> list[Label]:
     """Return the labels in the type of their column: text, numbers, true and false."""
     texts = table.texts(column)
     cells = table.frame[column_name(column)]
-    if cells.dtype in TEXTS:
+    if is_text(cells.dtype):
         return [text.strip() for text in texts]
-    if cells.dtype == pl.Boolean or cells.dtype in WHOLE:
+    whole = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+    if cells.dtype == pl.Boolean or cells.dtype in whole:
         return cells.to_list()
     if not cells.dtype.is_float():
         kind = str(cells.dtype).partition("(")[0]
