@@ -92,6 +92,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, bool]]:
         ("predict m 'a text' --count 2", ("answers", "a text", {"count": 2})),
         ("predict m 'a text' --at-least 0.8", ("answers", "a text", {"at_least": 0.8})),
         ("predict m a --no-header --plot p", ("answers", "a", {"header": False, "plot": Path("p")})),
+        ("predict m --horizon 3 --future f.csv", ("answers", None, {"horizon": 3, "future": "f.csv"})),
+        ("predict m --future f --against g", ("answers", None, {"future": "f", "against": "g"})),
+        ("predict m a --components", ("answers", "a", {"components": True})),
         ("generate m", ("generate", "", {})),
         ("generate m so --length 3 --top-k 2", ("generate", "so", {"length": 3, "top_k": 2})),
         ("generate m so --top-p 0.5 --temperature 0", ("generate", "so", {"top_p": 0.5, "temperature": 0})),
@@ -157,6 +160,15 @@ def test_a_forecast_after_the_data(run: Run) -> None:
     assert header == "unique_id,ds,q0.1,q0.5,q0.9"
     assert [row.split(",")[1] for row in rows] == [f"2019-{month:02}-01" for month in range(1, 7)]
     assert "<svg" in Path("sales.svg").read_text(encoding="utf-8")
+
+
+def test_the_components_of_a_forecast(run: Run) -> None:
+    done = run("predict {forecast} --components --horizon 2 --plot parts.svg --json")
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [row["ds"] for row in rows] == ["2019-01-01", "2019-02-01"]
+    for row in rows:
+        assert row["level"] + row["trend"] + row["season"] == pytest.approx(row["forecast"])
+    assert "<!-- season -->" in Path("parts.svg").read_text(encoding="utf-8")
 
 
 def test_next_words_of_lines(run: Run) -> None:
@@ -235,6 +247,11 @@ def test_text_is_printed_as_it_is_generated(run: Run) -> None:
         ("predict {generate} text --at-least 0.5", "--at-least does not apply to a 'generate' model"),
         ("predict {classify} 'a text' --output nowhere/labels.tsv", "nowhere/labels.tsv"),
         ("predict {forecast} --plot x.bmp", ".png"),
+        ("predict {forecast} --future {other.csv}", "this model has no covariates known ahead"),
+        ("predict {forecast} --against {other.csv}", "against is a second plan beside future"),
+        ("predict {forecast} --components --horizon 9", "components are of the 6 steps that were trained"),
+        ("predict {forecast} --horizon 0", "horizon must be a whole number"),
+        ("predict {chat} hello --future a.csv", "--future does not apply to a 'chat' model"),
         ("predict {generate}", "model needs input"),
         ("predict {generate} text --plot x.png", "--plot does not apply to a 'generate' model"),
         ("predict {chat} hello --plot a.png", "--plot does not apply to a 'chat' model"),

@@ -92,6 +92,16 @@ def predict(
         str | None, typer.Argument(metavar="INPUT", help="A text, a file, or - for standard input")
     ] = None,
     header: Header = True,
+    horizon: Annotated[int | None, typer.Option(help="Forecasts: steps ahead, if not as in training")] = None,
+    future: Annotated[
+        str | None, typer.Option(help="Forecasts: file of the columns known in advance, for the steps ahead")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Forecasts: another such file, to compare what each leads to")
+    ] = None,
+    components: Annotated[
+        bool, typer.Option("--components", help="Forecasts: what level, season and each column contribute")
+    ] = False,
     at_least: Annotated[
         float | None, typer.Option(help="Labels: answer unsure below this probability, 0 to 1")
     ] = None,
@@ -138,6 +148,8 @@ def predict(
 
     Example: elman predict runs/sales --plot sales.png
 
+    Example: elman predict runs/shop --future plan.csv --against other.csv
+
     Example: elman predict runs/dictation meeting.flac
     """
     from elman.atomic import check_output, replace_file, writing
@@ -153,6 +165,10 @@ def predict(
         loaded,
         "predict",
         count=count,
+        horizon=horizon,
+        future=future,
+        against=against,
+        components=components or None,
         header=None if header else False,
         plot=plot,
         at_least=at_least,

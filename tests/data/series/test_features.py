@@ -81,6 +81,21 @@ def test_categories_are_inputs_of_0_and_1() -> None:
     assert Features.from_json(json.loads(json.dumps(features.to_json()))) == features
 
 
+def test_the_columns_of_each_part() -> None:
+    table = {"ds": [d.item() for d in DAYS], "y": range(40), "sky": ["sun", "fog"] * 20, "price": range(40)}
+    panel = read_panel(table, value="y", future=["sky", "price"])
+    features = Features.fit(panel, [40])
+    calendar, holidays, (sky, price) = features.parts()
+    known = features.known(panel, panel.series[0], 0, 40)
+    assert known[:, calendar].shape == (40, 6), "a week and two overtones"
+    assert holidays is None
+    assert known[:3, sky].tolist() == [[0, 1], [1, 0], [0, 1]]  # the first of equally frequent ones is fog
+    assert known[:, price][:, 0] == pytest.approx((np.arange(40) - 19.5) / np.arange(40).std())
+    pytest.importorskip("holidays")
+    calendar, holidays, (sky, price) = Features.fit(panel, [40], "DE").parts()
+    assert (calendar.stop, holidays, sky, price) == (6, slice(6, 8), slice(8, 10), slice(10, 11))
+
+
 def test_json_and_back() -> None:
     features = Features.fit(PANEL, [30, 30])
     assert Features.from_json(json.loads(json.dumps(features.to_json()))) == features

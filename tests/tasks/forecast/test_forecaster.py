@@ -58,10 +58,43 @@ def test_new_values_continue_the_kept_history(model: Forecaster) -> None:
     assert model.predict(new).equals(model.predict(longer))
 
 
-def test_an_unknown_series_can_be_forecast(model: Forecaster) -> None:
+def test_an_unknown_series_can_be_forecast(model: Forecaster, caplog: pytest.LogCaptureFixture) -> None:
     found = model.predict(daily(50, ("z",)))
     assert found["unique_id"].unique().to_list() == ["z"]
     assert found["q0.5"].is_finite().all()
+    assert "1 series that training has not seen ('z'): each forecast is from the series' own" in caplog.text
+    large = daily(50, ("z",)).with_columns(pl.col("y") * 1000 - 7)
+    scaled = model.predict(large)
+    for name in ("q0.1", "q0.5", "q0.9"):
+        assert scaled[name].to_numpy() == pytest.approx(found[name].to_numpy() * 1000 - 7, rel=1e-3)
+    caplog.clear()
+    model.predict(daily(140))
+    assert not caplog.text
+
+
+def test_two_futures_are_compared(covariate_model: Forecaster) -> None:
+    ahead = [date(2021, 1, 4) + timedelta(120 + k) for k in range(H)]
+    plans = [
+        pl.concat(pl.DataFrame({"unique_id": name, "ds": ahead, "promo": promo}) for name in "ab")
+        for promo in ([0] * H, [0, 1, 1, 0, 0, 0])
+    ]
+    found = covariate_model.compare(*plans)
+    assert found.columns == ["unique_id", "ds", "first", "second", "difference", "total"]
+    first, second = (covariate_model.predict(future=plan)["q0.5"] for plan in plans)
+    assert found["first"].equals(first, check_names=False)
+    assert found["second"].equals(second, check_names=False)
+    assert found["difference"].equals(second - first, check_names=False)
+    assert found["difference"].abs().max() > 0
+    totals = [found.filter(unique_id=name)["difference"].sum() for name in "ab"]
+    assert found["total"][[H - 1, -1]].to_list() == pytest.approx(totals)
+    pandas = covariate_model.compare(*plans, data=with_covariates(daily()).to_pandas(), horizon=2)
+    assert isinstance(pandas, pd.DataFrame)
+    assert (
+        pandas["total"].tolist()
+        == found.group_by("unique_id", maintain_order=True).head(2)["total"].to_list()
+    )
+    with pytest.raises(DataError, match="must be known ahead, but is missing for"):
+        covariate_model.compare(plans[0], plans[1].head(3))
 
 
 def test_evaluate_scores_what_comes_after_training(model: Forecaster) -> None:

@@ -1,5 +1,6 @@
 """New data goes on where kept history ended; the rest of a forecaster's book-keeping."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -19,6 +20,7 @@ from elman.tasks.forecast.history import (
     require_calendar,
     tail,
     training_end,
+    unseen_note,
 )
 
 START = date(2021, 1, 1)
@@ -75,6 +77,19 @@ def test_a_stranger_stands_for_itself() -> None:
     kept, new = panel([0.0, 1.0]), panel([5.0, 6.0], 2, "b")
     assert continued(kept, new).series[0].values.tolist() == [5, 6]
     assert training_end(kept, new, new.series[0]) is None
+
+
+def test_a_note_on_strangers() -> None:
+    kept, new = panel([0.0, 1.0]), panel([5.0, 6.0], 2, "b")
+    (note,) = unseen_note(kept, new, 0)
+    assert note.endswith("1 series that training has not seen ('b'): each forecast is from the series' own "
+                         "values, in their level and scale")  # fmt: skip
+    (note,) = unseen_note(kept, replace(new, series=new.series * 4), 3)
+    assert "4 series that training has not seen ('b', 'b', 'b', ...)" in note
+    assert note.endswith("; 4 of them, of fewer than 3 steps, without the network")
+    assert unseen_note(kept, kept, 9) == ()
+    alone = replace(kept, columns=replace(kept.columns, series=None))
+    assert unseen_note(alone, new, 9) == (), "one series without a name continues the one of training"
 
 
 def test_what_came_after_training_is_scored() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from elman.tasks.forecast import smoothing
 from elman.tasks.forecast.seasonal import smoothed_steps
-from elman.tasks.forecast.smoothing import BANKS, MIN_LINE, SMOOTHING, THETA, Bank, forecast
+from elman.tasks.forecast.smoothing import BANKS, MIN_LINE, SMOOTHING, THETA, Bank, forecast, without_season
 
 Array = np.ndarray
 Rates = tuple[float, ...]
@@ -177,3 +177,14 @@ def test_any_history_has_finite_forecasts(
     assert np.isfinite(values).all()
     assert np.isfinite(deviations).all()
     assert (deviations >= 0).all()
+
+
+@pytest.mark.parametrize("shift", [0.0, -100.0], ids=["divided out", "subtracted"])
+@BOTH
+def test_a_forecast_without_the_season_that_was_put_back(bank: Bank, shift: float) -> None:
+    steps, season = np.arange(96), np.tile([1.3, 1.1, 0.7, 0.9], 24)
+    history = (50 + 0.5 * steps) * season + shift
+    ahead, _ = forecast(bank, [history, steps + 1.0], 8, 4)
+    plain = without_season([history, steps + 1.0], ahead, 4)
+    assert np.ptp(np.diff(plain[0])) < 1.5 < np.ptp(np.diff(ahead[0]))
+    assert plain[1] == pytest.approx(ahead[1]), "without a season it is the forecast itself"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,16 @@ class Features:
         numbers = sum(not _is_texts(values) for values in self.static)
         covariates = sum(one.width if isinstance(one, Categories) else 1 for one in self.future)
         return int(dates.size) + days + covariates + numbers
+
+    def parts(self) -> tuple[slice, slice | None, tuple[slice, ...]]:
+        """Return the columns of `known` that hold the calendar, the holidays, if there are any, and each
+        covariate known ahead."""
+        calendar_end = calendar(np.zeros(1, "datetime64[us]"), self.cycles).shape[-1]
+        first = calendar_end + (0 if self.holidays is None else 2)
+        widths = [one.width if isinstance(one, Categories) else 1 for one in self.future]
+        ends = [first + end for end in accumulate(widths)]
+        future = tuple(slice(end - width, end) for end, width in zip(ends, widths, strict=True))
+        return slice(0, calendar_end), slice(calendar_end, first) if self.holidays else None, future
 
     @property
     def texts(self) -> tuple[Texts | None, ...]:

@@ -137,7 +137,7 @@ def read_panel(
     )
 
 
-def extend(panel: Panel, source: Any) -> Panel:
+def extend(panel: Panel, source: Any, header: bool = True) -> Panel:
     """Add the covariates of later steps from a table with the panel's series, time and future columns.
 
     Raises:
@@ -145,7 +145,7 @@ def extend(panel: Panel, source: Any) -> Panel:
     """
     if not panel.columns.future:
         raise UsageError("this model has no covariates known ahead, so it takes no table of them (future)")
-    table = series_table(source, time=panel.columns.time)
+    table = series_table(source, header=header, time=panel.columns.time)
     columns = replace(panel.columns, value=panel.columns.future[0], static=())
     table.require(*columns.all)
     rows = Rows.of(table, columns, panel.clock, texts=panel.texts)

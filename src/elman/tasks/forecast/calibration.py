@@ -15,6 +15,7 @@ from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elman.data.series.rows import Array
 from elman.tasks.forecast.baseline import CLASSICAL, PointForecasts
@@ -180,13 +181,17 @@ class Calibration:
         With a weight of 0 and one share, the median is that forecast to the bit.
         """
         middle, distances = self._blend(quantiles, classical, levels, center, scale)
-        short = np.zeros(len(quantiles), bool) if steps is None else np.asarray(steps) < self.least_steps
+        short = np.zeros(len(quantiles), bool) if steps is None else ~self.reaches(steps)
         if short.any():
             alone = replace(self, weight=0.0)._blend(quantiles, classical, levels, center, scale)
             middle = np.where(short[:, None], alone[0], middle)
             distances = np.where(short[:, None, None], alone[1], distances)
         # The factors may have moved one level past another.
         return np.sort(middle[..., None] + distances * np.asarray(self.conformal_factors), axis=-1)
+
+    def reaches(self, steps: Sequence[int]) -> NDArray[np.bool_]:
+        """Return which histories, of so many steps, are long enough for the network (N,)."""
+        return np.asarray(steps) >= self.least_steps
 
     def _blend(
         self,

@@ -15,6 +15,7 @@ from elman.data.series.categories import Texts
 from elman.data.series.columns import find_columns
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel, extend, read_panel
+from elman.data.series.rows import Array
 from elman.data.series.source import join_names, series_table
 from elman.data.series.windows import Cutoffs
 from elman.data.table.frames import column_name
@@ -25,6 +26,7 @@ from elman.tasks.entry import entry, training_entry
 from elman.tasks.forecast import look
 from elman.tasks.forecast.answers import ForecastAnswer
 from elman.tasks.forecast.calibration import Calibration
+from elman.tasks.forecast.components import LEVEL, components
 from elman.tasks.forecast.history import (
     check_future,
     check_stamps,
@@ -35,7 +37,9 @@ from elman.tasks.forecast.history import (
     later_cutoffs,
     origins,
     require_calendar,
+    steps_frame,
     tail,
+    unseen_note,
 )
 from elman.tasks.forecast.metrics import mase_scale
 from elman.tasks.forecast.predictor import Network, Predictor, bound_note, make_network
@@ -78,7 +82,7 @@ class Forecaster(Task):
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"header", "skip_bad"}),
         "backtest": frozenset({"cutoffs", "header", "skip_bad"}),
-        "predict": frozenset({"header", "plot"}),
+        "predict": frozenset({"header", "horizon", "future", "against", "components", "plot"}),
         "generate": frozenset(),
     }
     SAVED_BESIDE: ClassVar = frozenset({"plan", "shape"})
@@ -228,9 +232,71 @@ class Forecaster(Task):
             UsageError: a horizon that is no number of steps, or above 10,000.
         """
         panel = self._panel(data, future, header)
-        if data is None:
-            return self._forecast_as_fitted(panel, horizon)
-        return in_kind_of(self._forecast(panel, horizon), data)
+        return self._returned(self._forecast(panel, horizon), data)
+
+    @entry
+    def compare(
+        self, first: Any, second: Any, *, data: Any = None, horizon: int | None = None, header: bool = True
+    ) -> Any:
+        """Return the forecasts of two plans side by side, such as with and without a promotion.
+
+        Args:
+            first, second: tables of the covariates known ahead, as `future` of `predict`.
+            data, horizon, header: as for `predict`.
+
+        Returns:
+            Columns `unique_id`, `ds`, `first` and `second` (the medians), `difference` (second less first)
+            and `total` (the sum of the differences up to this step).
+
+        Raises as `predict` does.
+        """
+        panel = self._panel(data, None, header)
+        return self._returned(self._compared(panel, (first, second), horizon, header), data)
+
+    def _compared(
+        self, panel: Panel, plans: tuple[Any, Any], horizon: int | None, header: bool
+    ) -> pl.DataFrame:
+        middle = self.settings.levels.index(0.5)
+        one, other = (self._quantiles(extend(panel, plan, header), horizon)[..., middle] for plan in plans)
+        difference = other - one
+        columns = {"first": one, "second": other, "difference": difference, "total": difference.cumsum(1)}
+        return steps_frame(panel, one.shape[1], columns)
+
+    @entry
+    def components(
+        self, data: Any = None, *, horizon: int | None = None, future: Any = None, header: bool = True
+    ) -> Any:
+        """Return what level, trend, season and each covariate contribute to the median forecast; see
+        `elman.tasks.forecast.components`.
+
+        Args:
+            data, future, header: as for `predict`.
+            horizon: number of steps, at most those trained.
+
+        Returns:
+            Columns `unique_id`, `ds`, `forecast`, and those that add up to it: `level`, `trend`, `season`,
+            `holidays` if the model knows them, each covariate known ahead, and `bound` where a forecast would
+            be below 0 but may not.
+
+        Raises as `predict` does.
+        """
+        return self._returned(self._explained(self._panel(data, future, header), horizon), data)
+
+    def _explained(self, panel: Panel, horizon: int | None) -> pl.DataFrame:
+        terms = self._components(panel, horizon)
+        return steps_frame(panel, terms[LEVEL].shape[1], terms)
+
+    def _components(self, panel: Panel, horizon: int | None) -> dict[str, Array]:
+        steps = self.horizon if horizon is None else horizon
+        check_count(steps, "horizon", most=MAX_HORIZON_STEPS)
+        if steps > self.horizon:
+            raise UsageError(
+                f"components are of the {counted(self.horizon, 'step')} that were trained, not of {steps}: "
+                "later ones are forecast from forecasts"
+            )
+        check_future(panel, self.horizon)
+        terms = components(self.predictor, panel)
+        return {name: values[:, :steps] for name, values in terms.items()}
 
     @entry
     def view(self, data: Any = None) -> View:
@@ -297,11 +363,15 @@ class Forecaster(Task):
         data: Any = None,
         *,
         series: Sequence[str] = (),
+        horizon: int | None = None,
         future: Any = None,
         header: bool = True,
     ) -> "Figure":
         """Draw history, forecast and bands of the `series` named or of the first six, write the picture if
         there is a path, .png or .svg, and return it.
+
+        Args:
+            data, horizon, future, header: as for `predict`.
 
         Raises:
             UsageError: another ending, or an unknown series; else as `predict`.
@@ -312,17 +382,39 @@ class Forecaster(Task):
 
         if path is not None:
             picture_path(path)  # before the forecast is computed
-        panel = self._panel(data, future, header)
+        panel = self._drawn(self._panel(data, future, header), series)
+        return finished(forecasts(panel, self._quantiles(panel, horizon), self.settings.levels), path)
+
+    @entry
+    def plot_components(
+        self,
+        path: str | Path | None = None,
+        data: Any = None,
+        *,
+        series: Sequence[str] = (),
+        horizon: int | None = None,
+        future: Any = None,
+        header: bool = True,
+    ) -> "Figure":
+        """Draw the `components` of the forecasts, stacked from the level; else as `plot`."""
+        from elman.lens.figures import finished  # matplotlib takes long to load
+        from elman.lens.plot import picture_path
+        from elman.tasks.forecast.component_plot import drawn_components
+
+        if path is not None:
+            picture_path(path)
+        panel = self._drawn(self._panel(data, future, header), series)
+        return finished(drawn_components(panel, self._components(panel, horizon)), path)
+
+    def _drawn(self, panel: Panel, series: Sequence[str]) -> Panel:
+        """Return the ends of the series named, or of the first six."""
         by_name = {s.name: s for s in panel.series}
         if missing := [name for name in series if name not in by_name]:
             raise UsageError(
                 f"there is no series {missing[0]!r} to draw: there are {', '.join([*by_name][:12])}"
             )
         drawn = tuple(by_name[name] for name in series) or panel.series[:MAX_DRAWN_SERIES]
-        panel = tail(replace(panel, series=drawn), max(self.settings.kept_steps, 3 * self.horizon))
-        check_future(panel, self.horizon)
-        figure = forecasts(panel, self.predictor.quantiles(panel, ends(panel)), self.settings.levels)
-        return finished(figure, path)
+        return tail(replace(panel, series=drawn), max(self.settings.kept_steps, 3 * self.horizon))
 
     @entry
     def stream(self, series: str | None = None, *, start: Any = None) -> ForecastStream:
@@ -340,16 +432,32 @@ class Forecaster(Task):
         return ForecastStream(panel, self.settings.kept_steps, self._forecast_as_fitted)
 
     def answers(
-        self, data: Any = None, *, header: bool = True, plot: str | Path | None = None
+        self,
+        data: Any = None,
+        *,
+        header: bool = True,
+        horizon: int | None = None,
+        future: Any = None,
+        against: Any = None,
+        components: bool = False,
+        plot: str | Path | None = None,
     ) -> Iterator[ForecastAnswer]:
-        """Yield the forecast after `data`, or after the training series, step by step; draw it as `plot`."""
+        """Yield the forecast after `data`, or after the training series, step by step; draw it as `plot`.
+        With `against`, a second `future`, yield what `compare` returns; with `components`, what that does."""
         columns = self.history.columns
         table = None
         if data is not None:
             table = series_table(data, header=header, time=columns.time, value=columns.value)
-        if plot is not None:
-            self.plot(plot, table)
-        frame = self._forecast(self._panel(table, None, header), None)
+        if plot is not None and against is None:
+            draw = self.plot_components if components else self.plot
+            draw(plot, table, horizon=horizon, future=future, header=header)
+        if against is not None:
+            if future is None or components or plot is not None:
+                raise UsageError("against is a second plan beside future, without components or a plot")
+            frame = self._compared(self._panel(table, None, header), (future, against), horizon, header)
+        else:
+            panel = self._panel(table, future, header)
+            frame = self._explained(panel, horizon) if components else self._forecast(panel, horizon)
         heading = frame.clear().write_csv().removesuffix("\n")
         for row in frame.iter_slices(1):
             yield ForecastAnswer(row, heading)
@@ -430,9 +538,15 @@ class Forecaster(Task):
         if data is not None:
             panel = continued(panel, self._read(data, header, skip_bad, panel.texts))
             self.features.warn_of_new(panel)
-        return panel if future is None else extend(panel, future)
+            _warn(unseen_note(self.history, panel, self.calibration.least_steps))
+        return panel if future is None else extend(panel, future, header)
 
     def _forecast(self, panel: Panel, horizon: int | None) -> pl.DataFrame:
+        quantiles = self._quantiles(panel, horizon)
+        return forecast_frame(panel, quantiles, self.settings.levels, self.settings.quantiles)
+
+    def _quantiles(self, panel: Panel, horizon: int | None) -> Array:
+        """Return quantiles (N, horizon, Q) after the series, for `settings.levels`."""
         steps = self.horizon if horizon is None else horizon
         check_count(steps, "horizon", most=MAX_HORIZON_STEPS)
         check_future(panel, steps)
@@ -442,14 +556,17 @@ class Forecaster(Task):
                 f"a horizon of {steps} steps is beyond the {self.horizon} that were trained: later ones are "
                 "forecast from forecasts, and their bands were never checked"
             )
-            quantiles = self.predictor.further(panel, steps)
-        else:
-            quantiles = self.predictor.quantiles(panel, ends(panel))[:, :steps]
-        return forecast_frame(panel, quantiles, self.settings.levels, self.settings.quantiles)
+            return self.predictor.further(panel, steps)
+        return self.predictor.quantiles(panel, ends(panel))[:, :steps]
 
     def _forecast_as_fitted(self, panel: Panel, horizon: int | None) -> Any:
-        """Return a forecast as the kind of frame on which it was trained, where that library is installed."""
-        frame = self._forecast(panel, horizon)
+        return self._returned(self._forecast(panel, horizon), None)
+
+    def _returned(self, frame: pl.DataFrame, data: Any) -> Any:
+        """Return a table as the kind of frame that `data` are; without data, as that of the training data,
+        where its library is installed."""
+        if data is not None:
+            return in_kind_of(frame, data)
         try:
             return in_kind(frame, self.source.get("kind", "polars"))
         except ImportError:

@@ -1,6 +1,6 @@
 """The past that a forecaster keeps of its training series, and how new data continue it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from elman.data.series.panel import Panel, Series, read_moments
 from elman.data.series.rows import Array
 from elman.data.series.stamps import format_stamp, with_zone
 from elman.data.series.windows import Cutoffs
-from elman.errors import DataError, UsageError
+from elman.errors import DataError, UsageError, counted
 
 CALENDAR: Final = (-62_135_596_800_000_000, 253_402_300_800_000_000)  # years 1 to 9999, in microseconds
 _DAY: Final = 86_400_000_000
@@ -91,6 +91,22 @@ def training_end(history: Panel, panel: Panel, series: Series) -> int | None:
     return int(slots[0]) + len(old.values)
 
 
+def unseen_note(history: Panel, panel: Panel, least_steps: int) -> tuple[str, ...]:
+    """Return a note that names the series that training has not seen, and says how they are forecast; of
+    those shorter than `least_steps`, too."""
+    known = {series.name for series in history.series}
+    single = history.columns.series is None and len(panel.series) == 1
+    new = [] if single else [series for series in panel.series if series.name not in known]
+    if not new:
+        return ()
+    named = ", ".join(repr(series.name) for series in new[:3]) + (", ..." if len(new) > 3 else "")
+    note = f"{panel.name}: {counted(len(new), 'series', 'series')} that training has not seen ({named})"
+    note += ": each forecast is from the series' own values, in their level and scale"
+    short = sum(len(series.values) < least_steps for series in new)
+    few = f"; {short} of them, of fewer than {least_steps} steps, without the network" if short else ""
+    return (note + few,)
+
+
 def later_cutoffs(history: Panel, panel: Panel, context: int, step: int) -> Cutoffs:
     """Return cut-offs `step` apart: of a training series from the end of training on, of another one after a
     context, or after half of a short one."""
@@ -153,15 +169,21 @@ def forecast_frame(
 ) -> pl.DataFrame:
     """Return rows `unique_id, ds, q0.1, ...` for the levels `shown`, from quantiles (series, H, Q) for
     `levels` after each series of a panel."""
-    horizon = quantiles.shape[1]
+    return steps_frame(
+        panel, quantiles.shape[1], {f"q{level:g}": quantiles[..., levels.index(level)] for level in shown}
+    )
+
+
+def steps_frame(panel: Panel, horizon: int, columns: Mapping[str, Array]) -> pl.DataFrame:
+    """Return rows `unique_id, ds` and columns (series, horizon) of the steps after each series of a panel."""
     stamps = np.concatenate([panel.stamps(s, len(s.values), horizon) for s in panel.series])
     ds = with_zone(stamps, panel.clock)
     names = pl.Series([s.name for s in panel.series for _ in range(horizon)], dtype=pl.String)
     if panel.whole_names:
         whole = names.cast(pl.Int64, strict=False)
         names = names if whole.has_nulls() else whole
-    columns = {f"q{level:g}": quantiles[..., levels.index(level)].ravel() for level in shown}
-    return pl.DataFrame({"unique_id": names, "ds": ds, **columns})
+    numbers = {name: values.ravel() for name, values in columns.items()}
+    return pl.DataFrame({"unique_id": names, "ds": ds, **numbers})
 
 
 def check_stamps(panel: Panel, steps: int) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from elman.cells import Cell, DampedTrend, Theta
 from elman.nn import Recurrent
-from elman.tasks.forecast.seasonal import Array, adjust, smoothed_steps
+from elman.tasks.forecast.seasonal import Adjusted, Array, adjust, smoothed_steps
 
 MAX_OUTPUTS: Final = 1_000_000  # numbers that a scan returns, so that they stay in a cache
 MIN_ALIKE: Final = 4
@@ -92,10 +92,8 @@ def forecast(
     values, deviations = np.empty((2, len(histories), steps))
     adjusted, units = [], np.empty(len(histories))
     for row, history in enumerate(histories):
-        recent = history[-smoothed_steps(season) :]
-        sizes = np.abs(recent[~np.isnan(recent)])
-        units[row] = sizes.max() if sizes.any() else 1.0
-        adjusted.append(adjust(recent / units[row], steps, season))
+        one, units[row] = _adjusted(history, steps, season)
+        adjusted.append(one)
     for rows in _chunks([one.history for one in adjusted], bank):
         center, scale, scaled = _standardised([adjusted[row].history for row in rows])
         means, spreads = _smooth(bank, scaled, memory, steps)
@@ -105,6 +103,23 @@ def forecast(
         values[rows] = ((center + scale * means) * factors + offsets) * unit
         deviations[rows] = scale * spreads * factors * unit
     return values, deviations
+
+
+def without_season(histories: Sequence[Array], values: Array, season: int) -> Array:
+    """Return the forecasts (R, H) of a bank after these histories without the season that was put back."""
+    plain = np.empty_like(values)
+    for row, history in enumerate(histories):
+        one, unit = _adjusted(history, values.shape[1], season)
+        plain[row] = (values[row] / unit - one.offsets) / one.factors * unit
+    return plain
+
+
+def _adjusted(history: Array, steps: int, season: int) -> tuple[Adjusted, float]:
+    """Return the part of a history that is smoothed, without its season, and its unit: its largest value."""
+    recent = history[-smoothed_steps(season) :]
+    sizes = np.abs(recent[~np.isnan(recent)])
+    unit = float(sizes.max()) if sizes.any() else 1.0
+    return adjust(recent / unit, steps, season), unit
 
 
 def _chunks(histories: Sequence[Array], bank: Bank) -> Iterator[list[int]]:
