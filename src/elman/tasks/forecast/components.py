@@ -120,8 +120,8 @@ def _of_network(predictor: Predictor, panel: Panel, level: Array, parts: _Parts)
     chunks = []
     for start in range(0, len(cutoffs), size):
         windows = store.cut(cutoffs[start : start + size])
-        ahead = partial(_median_ahead, network, windows, torch.from_numpy(level[start : start + size]), parts)
-        ahead = functools.cache(ahead)
+        levels = torch.from_numpy(level[start : start + size])
+        ahead = functools.cache(partial(_median_ahead, network, windows, levels, parts))
         terms = shapley_values([TREND, SEASON, *parts.covariates], ahead)
         terms[TREND] += ahead(frozenset()) - level[start : start + size]
         chunks.append(terms)
@@ -185,6 +185,7 @@ def _pattern(values: Tensor, season: int) -> Tensor:
     if count > 1:
         steps = torch.arange(count * season) - (count * season - 1) / 2
         recent = recent - (recent @ steps / (steps @ steps))[:, None] * steps
-    phases = recent.unflatten(1, (count, season)).mean(1)
+    phases = recent.reshape(-1, count, season).mean(1)
     phases = phases - phases.mean(1, keepdim=True)
-    return phases[:, (torch.arange(values.shape[1]) - values.shape[1]) % season]
+    steps = torch.arange(values.shape[1]) - values.shape[1]
+    return phases.index_select(1, steps % season)
