@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = "errors version lazy atomic lock ranks settings typed artifact, cells, engine, nn training decode data, "
-ROOMS += "lens export, tasks"
+ROOMS = "errors version lazy atomic lock ranks settings typed artifact, cells, engine, "
+ROOMS += "nn training decode data, lens export, tasks"
 LEVEL = {name: k for k, room in enumerate(ROOMS.split(", ")) for name in room.split()}
 LEVEL |= {"demo": 6, "serve": 6, "lesson": 7, "sklearn": 7, "cli": 8, "__init__": 9, "__main__": 10}
 TENSORS = "tensors|saved|saved_tensors|given|needed|trace|total|everything"
