@@ -53,6 +53,7 @@ def test_a_figure_shows_itself_in_a_notebook_in_the_ink_of_its_page() -> None:
     page = ElementTree.fromstring(figure._repr_html_())
     assert page[0].tag == "{http://www.w3.org/2000/svg}svg" and page.get("role") == "img"
     assert "currentColor" in figure._repr_html_()
+    assert f"min-width:{0.75 * 96 * figure.get_figwidth():.0f}px" in page[0].get("style", "")
 
 
 def test_a_label_is_escaped() -> None:

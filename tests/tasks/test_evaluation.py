@@ -6,7 +6,9 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -29,7 +31,7 @@ from elman.training.loop import Outcome
 from elman.training.plan import Plan
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ToyEvaluation(Evaluation):
     SAVED_BASELINES: ClassVar = {"baseline": "bag of words", "naive": "the same word always"}
 
@@ -86,6 +88,24 @@ def test_a_model_without_baseline_and_notes() -> None:
         "Note: few texts\n"
         "Note: old texts"
     )
+
+
+def test_a_line_at_a_prompt_and_a_table_in_a_notebook() -> None:
+    evaluation = toy(notes=("a < b & c",), baselines={"<b>": {"accuracy": 0.5}})
+    assert repr(evaluation) == "<ToyEvaluation: accuracy 0.7500, perplexity 1235>"
+    page = ElementTree.fromstring(
+        f"<div>{evaluation._repr_html_().replace(' scope=col', '').replace(' tabindex=0', '')}</div>"
+    )
+    rows = [[cell.text or "" for cell in row] for row in page.iter("tr")]
+    assert rows == [["", "network", "<b>"], ["accuracy", "0.7500", "0.5000"], ["perplexity", "1235", ""]]
+    assert [one.text for one in page.findall("p")] == ["Note: a < b & c"]
+    assert page.find("pre").text == "12 texts"  # type: ignore[union-attr]
+
+
+def test_the_table_at_the_prompt_of_ipython() -> None:
+    shown: list[str] = []
+    toy()._repr_pretty_(SimpleNamespace(text=shown.append), False)
+    assert shown == [str(toy())]
 
 
 def test_the_baseline_is_the_first() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -265,15 +266,25 @@ def test_unknown_and_missing_settings_are_named(task: str) -> None:
 
 
 @each_task
-def test_a_model_is_shown_in_three_lines(task: str) -> None:
+def test_a_model_is_a_line_and_in_a_notebook_a_page(task: str) -> None:
     kind = task_class(task)
     model = kind.from_artifact(saved(task))
-    name, size, data = repr(model).splitlines()
-    assert name == f"<elman.{kind.__name__}"
-    assert size.startswith(f" {model.settings.cell} of {model.settings.hidden} units, ")
-    count = sum(tensor.numel() for tensor in model.network.parameters())
-    assert size.endswith(f"; {count} parameters")
-    assert data.startswith(" trained on ") and model.source["source"] in data
+    line = repr(model)
+    assert line.startswith(
+        f"<elman.{kind.__name__}: {model.settings.cell} of {model.settings.hidden} units, "
+    )
+    assert len(line) <= 110 and "\n" not in line and model.source["source"] in line
+    page = model._repr_html_()
+    assert escape(line.strip("<>")) in page and model.validation._repr_html_() in page
+    assert ("<svg" in page) == (task == "forecast")
+
+
+def test_a_long_or_hostile_name_stays_in_its_line() -> None:
+    model = task_class("classify").from_artifact(saved("classify"))
+    for name in ("a" * 500 + ".csv", "a\n<b>\x1b[31m" * 40):
+        other = replace(model, source=model.source | {"source": name})
+        assert len(repr(other)) <= 110 and repr(other).isprintable() and repr(other).endswith("…>")
+        assert "<b>" not in other._repr_html_()
 
 
 @each_task

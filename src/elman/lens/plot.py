@@ -26,6 +26,7 @@ LOOK: Final[Any] = {
     "axes.spines.right": False,
     "svg.hashsalt": "elman",
 } | dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
+PAGE_DPI, MIN_SHRUNK = 96, 0.75  # a page's pixels of an inch; of a picture's size, how small it may become
 MAX_PARTS: Final = 200  # of a text whose attention is drawn
 
 
@@ -78,11 +79,14 @@ def svg(figure: Figure) -> str:
 
 
 def in_page(picture: Figure | str, label: str) -> str:
-    """Return a figure, or SVG as text, as HTML: wider than the page, it scrolls. `label` says what it is to
-    those who can't see it."""
+    """Return a figure, or SVG as text, as HTML; where the page is narrow it shrinks as far as its words can
+    be read, then it scrolls. `label` says what it is to those who can't see it."""
     drawing = picture if isinstance(picture, str) else svg(picture)
-    style = "max-width:46em;overflow-x:auto"
-    return f'<div role="img" aria-label="{escape(label)}" style="{style}">{drawing}</div>'
+    if isinstance(picture, Figure):
+        least = MIN_SHRUNK * PAGE_DPI * picture.get_figwidth()
+        style = f"max-width:100%;min-width:{least:.0f}px;height:auto"
+        drawing = drawing.replace("<svg ", f'<svg style="{style}" ', 1)
+    return f'<div role="img" aria-label="{escape(label)}" style="overflow-x:auto">{drawing}</div>'
 
 
 def picture_path(path: str | Path) -> Path:

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from elman.atomic import null_if_infinite
 from elman.errors import counted
+from elman.lens import page
 from elman.training.loop import Outcome
 from elman.training.plan import Plan
 from elman.typed import typed
@@ -26,7 +28,7 @@ class Metric(NamedTuple):
     format: str = ".4g"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Evaluation(ABC):
     """Scores of one model on one data set.
 
@@ -79,19 +81,42 @@ class Evaluation(ABC):
         return evaluation
 
     def __str__(self) -> str:
-        metrics = self.metrics()
-        columns = {self.column: self.scores, **self.baselines}
-        left = max(len(metric.label) for metric in metrics.values()) + 2
-        widths = [max(len(name) + 2, 10) for name in columns]
-        lines = [" " * left + "".join(f"{name:>{w}}" for name, w in zip(columns, widths, strict=True))]
-        for key, (label, form) in metrics.items():
-            values = [scores.get(key) for scores in columns.values()]
-            if all(value is None for value in values):
-                continue
-            cells = ["" if value is None else format(value, form) for value in values]
-            row = "".join(f"{text:>{w}}" for text, w in zip(cells, widths, strict=True))
-            lines.append(f"{label:{left}}{row}".rstrip())
+        head, *rows = self._grid()
+        left = max(len(metric.label) for metric in self.metrics().values()) + 2
+        widths = [max(len(name) + 2, 10) for name in head[1:]]
+        lines = [
+            f"{label:{left}}" + "".join(f"{text:>{w}}" for text, w in zip(cells, widths, strict=True))
+            for label, *cells in (head, *rows)
+        ]
+        lines = [line.rstrip() for line in lines]
         return "\n".join([*lines, "", *self.facts(), *(f"Note: {note}" for note in self.notes)])
+
+    def __repr__(self) -> str:
+        """Return the scores of the model in a line."""
+        scores = ", ".join(f"{label} {cells[0]}" for label, *cells in self._grid()[1:] if cells[0])
+        return f"<{type(self).__name__}: {scores}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the table at the prompt of IPython."""
+        printer.text(repr(self) if cycle else str(self))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the table, the facts and the notes."""
+        head, *rows = self._grid()
+        lines = escape("\n".join(self.facts()))
+        facts = f'<pre style="overflow-x:auto;white-space:pre;font-family:monospace">{lines}</pre>'
+        notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
+        return f'<div style="overflow-x:auto">{page.table(head, rows)}</div>{facts}{notes}'
+
+    def _grid(self) -> list[list[str]]:
+        """Return the table as text: the names of the columns, and a row for each metric that a column has."""
+        columns = {self.column: self.scores, **self.baselines}
+        grid = [["", *columns]]
+        for key, (label, form) in self.metrics().items():
+            values = [scores.get(key) for scores in columns.values()]
+            if any(value is not None for value in values):
+                grid.append([label, *("" if value is None else format(value, form) for value in values)])
+        return grid
 
 
 def binned_error(confidence: Tensor, right: Tensor) -> float:

@@ -7,6 +7,7 @@ A task is one final subclass of `Task` in its own folder. It writes `fit`, `eval
 import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, NotRequired, Self, TypedDict, TypeVar, final
@@ -19,7 +20,7 @@ from elman import artifact, lock
 from elman.artifact import Artifact
 from elman.atomic import as_path, writing
 from elman.data.table.kinds import Kind
-from elman.errors import ArtifactError, TrainingError, UsageError, counted
+from elman.errors import ArtifactError, ElmanError, TrainingError, UsageError, counted
 from elman.lens.view import View
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import cell_name, renamed
@@ -28,6 +29,7 @@ from elman.version import __version__
 
 Module = TypeVar("Module", bound=nn.Module)
 
+MAX_LINE: Final = 108  # characters of a model in a line, beside its brackets
 MAX_WEIGHT: Final = 1e12  # of a parameter; no training comes near it, and products of larger ones overflow
 CARD: Final = """# {title}
 
@@ -197,10 +199,21 @@ class Task(ABC):
 
     @final
     def __repr__(self) -> str:
-        """Return what it is, of which size, and on what it was trained, in three lines."""
-        count = sum(parameter.numel() for parameter in self.network.parameters())
-        size = f"{network_phrase(self.settings)}; {counted(count, 'parameter')}"
-        return f"<elman.{type(self).__name__}\n {size}\n trained on {self.card().data}>"
+        """Return what it is, of which size, and on what it was trained, in a line."""
+        text = f"elman.{type(self).__name__}: {network_phrase(self.settings)}, trained on {self.card().data}"
+        line = "".join(mark if mark.isprintable() else " " for mark in text)  # of the name of a file
+        return f"<{line}>" if len(line) <= MAX_LINE else f"<{line[: MAX_LINE - 1]}…>"
+
+    @final
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the line, the picture of a task that has one, and the scores."""
+        from elman.lens.notebook import figure, in_lines  # matplotlib takes long to load
+
+        line = f"<p>{in_lines(repr(self).strip('<>'))}</p>"
+        picture, plot = "", getattr(self, "plot", None)
+        with suppress(ElmanError):  # such as covariates that are not known ahead
+            picture = "" if plot is None else figure(plot(), f"what {repr(self).strip('<>')} answers")
+        return f"{line}{picture}<p>On {self.card().held_out}:</p>{self.validation._repr_html_()}"
 
     @classmethod
     @abstractmethod

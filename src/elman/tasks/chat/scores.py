@@ -17,7 +17,7 @@ RETRIEVAL: Final = "retrieval"
 RUN_WORDS: Final = 4  # a turn that contains a run of this length twice is part of a loop
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ChatEvaluation(Evaluation):
     """How well a chatbot and retrieval reply.
 

@@ -81,7 +81,7 @@ def label_set_scores(predicted: Tensor, labels: Tensor) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LabelEvaluation(Evaluation):
     """Accuracy, macro-F1 (the mean of the classes' F1 scores) and expected calibration error, 0 to 1, on
     labelled texts."""
@@ -153,7 +153,7 @@ class LabelEvaluation(Evaluation):
         return lines
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LabelSetEvaluation(Evaluation):
     """Micro-F1, macro-F1, exact matches and expected calibration error, 0 to 1, on texts that may have
     several labels each."""

@@ -20,7 +20,7 @@ COPY_MOVES, COPY_SKILL = 0.35, 0.05
 NETWORK: Final = "network"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ForecastEvaluation(Evaluation):
     """Scores of forecasts from several cut-offs.
 

@@ -29,7 +29,7 @@ CHUNK_NUMBERS: Final = 2_000_000
 SUGGESTIONS: Final = 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LanguageEvaluation(Evaluation):
     """How well a language model and an n-gram predict a text.
 

@@ -58,7 +58,7 @@ def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> fl
     return binned_error(torch.tensor(confidences, dtype=torch.float64), torch.tensor(right))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SpeechEvaluation(Evaluation):
     """Word and character error rate, the share of recordings that are right to the letter, the calibration
     error of the words' confidences, and the seconds that network and search take for a second of speech."""

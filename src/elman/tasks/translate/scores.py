@@ -24,7 +24,7 @@ from elman.tasks.translate.search import translate
 from elman.tasks.translate.settings import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TranslationEvaluation(Evaluation):
     """BLEU and chrF, 0 to 100, and the network's perplexity per target token."""
 
