@@ -7,8 +7,8 @@
 
 Every name is a vector of hidden units, and a cell only combines units with themselves: what mixes units (W,
 U, a projection) belongs to the layer. The function returns the new states in the order of `state=`; the first
-one is the output. It may use + - * / and negation, the functions imported from torch below, `abs`, `log`,
-`minimum` and `sqrt`, and < and > to choose in `where`: `elman.engine.ops` is the table.
+one is the output. It may use + - * /, negation, powers, < and > to choose in `where`, and the functions of
+`elman.engine.ops` and `elman.engine.rewrites`: the table of primitives, and what is made of them.
 """
 
 import importlib

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from elman.engine.ops import MEANING, OPS
+from elman.engine.ops import MEANING, OPS, VARIANTS
 
 ROWS = list(OPS)
 
@@ -32,8 +32,9 @@ def test_methods_of_tensors_mean_the_row(name: str) -> None:
 
 def test_rows_that_are_no_methods() -> None:
     """Tensors have no `softplus`, and their `where` takes the condition second."""
-    assert [name for name in ROWS if not OPS[name].method] == ["softplus", "where"]
-    assert not hasattr(Tensor, "softplus")
+    lacking = ["softplus", "silu", "softsign", "ndtr", "gelu", "gelu_tanh"]
+    assert [name for name in ROWS if not OPS[name].method] == [*lacking, "where"]
+    assert not any(hasattr(Tensor, name) for name in lacking)
     condition, a, b = torch.tensor([True]), torch.ones(1), torch.zeros(1)
     assert torch.equal(a.where(condition, b), OPS["where"].value(condition, a, b))
 
@@ -42,6 +43,12 @@ def test_rows_that_are_no_methods() -> None:
 def test_rows_that_take_no_numbers_are_torchs_that_refuse_them(name: str) -> None:
     with pytest.raises(TypeError):
         OPS[name].value(torch.ones(1), 1.0)
+
+
+def test_variants_are_their_rows() -> None:
+    x = torch.linspace(-3, 3, 20)
+    for (function, option, value), name in VARIANTS.items():
+        assert torch.equal(function(x, **{option: value}), OPS[name].value(x))
 
 
 def test_aliases_compute_the_same() -> None:

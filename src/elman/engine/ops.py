@@ -3,13 +3,15 @@
 Only the code for a target is elsewhere, in one table a target, such as `elman.engine.cpu.emit.functions`.
 """
 
+import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
-from torch import sigmoid, where
+from torch import cos, exp, sigmoid, sin, where
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,24 @@ class Op:
 def _share(difference: Any, g: Any) -> Any:
     """Return the gradient of a minimum or maximum: equal operands get half each, as in PyTorch."""
     return where(difference > 0, g, where(difference < 0, 0.0, 0.5 * g))
+
+
+def _density(a: Any) -> Any:
+    """Return the density of the normal distribution."""
+    return exp(-0.5 * a * a) * (1 / math.sqrt(2 * math.pi))
+
+
+def _silu_gradient(g: Any, y: Any, s: Any) -> Any:
+    return g * (s + y * (1 - s))
+
+
+def _gelu_tanh_gradient(g: Any, y: Any, a: Any) -> Any:
+    """Return the gradient of a * sigmoid(2u), whose u is sqrt(2/pi) * (a + 0.044715 a³)."""
+    scale = 2 * math.sqrt(2 / math.pi)
+    near = torch.clamp_max(torch.clamp_min(a, -40.0), 40.0)  # beyond it sigmoid is 0 or 1, and its slope 0
+    square = near * near
+    s = sigmoid(scale * near * (1 + 0.044715 * square))
+    return g * (s + near * s * (1 - s) * (scale * (1 + 3 * 0.044715 * square)))
 
 
 # fmt: off
@@ -78,12 +98,39 @@ OPS: Final[dict[str, Op]] = {
                   gradient=lambda g, y, a, b: (_share(b - a, g), _share(a - b, g))),
     "maximum": Op(torch.maximum, "maximum({0}, {1})", r"\max\left({0}, {1}\right)", cheap=True, numbers=False,
                   gradient=lambda g, y, a, b: (_share(a - b, g), _share(b - a, g))),
+    # a clamp is both: bounds may be numbers or values
+    "clamp_min": Op(torch.clamp_min, "clamp_min({0}, {1})", r"\max\left({0}, {1}\right)", cheap=True,
+                    gradient=lambda g, y, a, b: (where(a < b, 0.0, g), where(a < b, g, 0.0))),
+    "clamp_max": Op(torch.clamp_max, "clamp_max({0}, {1})", r"\min\left({0}, {1}\right)", cheap=True,
+                    gradient=lambda g, y, a, b: (where(a > b, 0.0, g), where(a > b, g, 0.0))),
+    "sin": Op(torch.sin, "sin({0})", r"\sin\left({0}\right)",
+              gradient=lambda g, y, a: (g * cos(a),)),
+    "cos": Op(torch.cos, "cos({0})", r"\cos\left({0}\right)",
+              gradient=lambda g, y, a: (-(g * sin(a)),)),
+    "silu": Op(F.silu, "silu({0})", r"\operatorname{{silu}}\left({0}\right)", method=False,
+               gradient=lambda g, y, a: (_silu_gradient(g, y, sigmoid(a)),)),
+    "softsign": Op(F.softsign, "softsign({0})", r"\operatorname{{softsign}}\left({0}\right)", method=False,
+                   gradient=lambda g, y, a: (g / ((1 + abs(a)) * (1 + abs(a))),)),
+    # the normal distribution function, in which gelu(a) is a * ndtr(a)
+    "ndtr": Op(torch.special.ndtr, "ndtr({0})", r"\Phi\left({0}\right)", method=False,
+               gradient=lambda g, y, a: (g * _density(a),)),
+    "gelu": Op(F.gelu, "gelu({0})", r"\operatorname{{gelu}}\left({0}\right)", method=False,
+               gradient=lambda g, y, a: (g * (torch.special.ndtr(a) + a * _density(a)),)),
+    "gelu_tanh": Op(functools.partial(F.gelu, approximate="tanh"), "gelu_tanh({0})",
+                    r"\operatorname{{gelu}}_{{\tanh}}\left({0}\right)", method=False,
+                    gradient=lambda g, y, a: (_gelu_tanh_gradient(g, y, a),)),
     "where": Op(torch.where, "where({0}, {1}, {2})",
                 r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
                 cheap=True, method=False,
                 gradient=lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g))),
 }
 # fmt: on
+
+# A function with an option that has a row of its own: its row.
+VARIANTS: Final[dict[tuple[Any, str, Any], str]] = {
+    (F.gelu, "approximate", "tanh"): "gelu_tanh",
+    (F.gelu, "approximate", "none"): "gelu",
+}
 
 # What a function of torch means in an equation: the name of its row.
 MEANING: Final[dict[Any, str]] = {

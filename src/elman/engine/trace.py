@@ -1,6 +1,7 @@
 """Trace a cell's equations to a Program: run the function once on symbols and record what it does."""
 
 import functools
+import inspect
 import os
 import sys
 import traceback
@@ -13,12 +14,16 @@ import torch
 
 from elman.cells import Cell
 from elman.engine.equations import Equations
-from elman.engine.ops import MEANING, OPS
+from elman.engine.ops import MEANING, OPS, VARIANTS
 from elman.engine.program import Node, Program, prune
+from elman.engine.rewrites import REWRITES, power
 from elman.errors import UsageError
 from elman.settings import plain
 
 TORCH: Final = str(Path(torch.__file__).parent) + os.sep
+INSIDE: Final = (__file__, inspect.getfile(power), TORCH)  # files that are not the cell's
+# Methods of tensors that are no primitives: names of functions, which do the same.
+METHODS: Final = {function.__name__: function for function in REWRITES}
 # A loop that records more than this has no end: SLSTM, the longest built-in cell, takes 21 operations.
 MAX_OPERATIONS: Final = 10_000
 
@@ -36,10 +41,15 @@ class Symbol:
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> "Symbol":
         symbols = [a for a in args if isinstance(a, Symbol)]
-        options = [k for k, v in (kwargs or {}).items() if v is not None and v is not False]
-        if func not in MEANING or options or not symbols:
+        options = {k: v for k, v in (kwargs or {}).items() if v is not None and v is not False}
+        if func in REWRITES and symbols:
+            return _rewritten(func, *args, **options)
+        name = MEANING.get(func)
+        if len(options) == 1 and (func, *next(iter(options.items()))) in VARIANTS:
+            name, options = VARIANTS[func, *options.popitem()], {}
+        if name is None or options or not symbols:
             raise _unknown(getattr(func, "__name__", str(func)) + "".join(f" with {k}=" for k in options))
-        return symbols[0].tape.record(MEANING[func], args)
+        return symbols[0].tape.record(name, args)
 
     def __bool__(self) -> bool:
         raise CellError(f"{_where()}: equations have no values yet to decide an `if`; use where(a, b, c)")
@@ -47,9 +57,23 @@ class Symbol:
     def __getattr__(self, name: str) -> Any:
         if name in OPS and OPS[name].method:
             return lambda *args: self.tape.record(name, (self, *args))
+        if name in METHODS:
+            return lambda *args, **options: _rewritten(METHODS[name], self, *args, **options)
         if name.startswith("__"):  # Python asks whether there is such a method
             raise AttributeError(name)
         raise _unknown(f".{name}")
+
+
+def _rewritten(function: Any, *args: Any, **options: Any) -> Symbol:
+    """Record a function that is no primitive as the primitives that it is made of."""
+    numbers = [a if isinstance(a, Symbol) else plain(a) for a in args]
+    try:
+        result: Symbol = REWRITES[function](*numbers, **options)
+    except CellError:
+        raise
+    except UsageError as error:
+        raise CellError(f"{_where()}: {error}") from None
+    return result
 
 
 def _operator(name: str, swap: bool = False) -> Callable[..., Symbol]:
@@ -66,6 +90,17 @@ def _refused(sign: str) -> Callable[..., Any]:
     return method
 
 
+def _power(self: Symbol, exponent: Any) -> Symbol:
+    return _rewritten(torch.pow, self, exponent)
+
+
+def _power_of(self: Symbol, base: Any) -> Symbol:
+    return _rewritten(torch.pow, base, self)
+
+
+for _method, _function in {"__pow__": _power, "__rpow__": _power_of}.items():
+    setattr(Symbol, _method, _function)
+
 for _method in ("add", "sub", "mul", "truediv", "neg", "gt", "lt", "abs"):
     _row = "div" if _method == "truediv" else _method
     setattr(Symbol, f"__{_method}__", _operator(_row))
@@ -73,7 +108,7 @@ for _method in ("add", "sub", "mul", "truediv", "neg", "gt", "lt", "abs"):
         setattr(Symbol, f"__r{_method}__", _operator(_row, swap=True))
 
 for _method, _sign in {
-    **{"pow": "**", "rpow": "**", "mod": "%", "rmod": "%", "floordiv": "//", "rfloordiv": "//"},
+    **{"mod": "%", "rmod": "%", "floordiv": "//", "rfloordiv": "//"},
     **{"matmul": "@", "rmatmul": "@", "eq": "==", "ne": "!=", "ge": ">=", "le": "<="},
     **{"and": "&", "rand": "&", "or": "|", "ror": "|", "xor": "^", "rxor": "^", "invert": "~"},
     **{"getitem": "[]", "iter": "taking apart", "len": "len", "float": "float", "int": "int"},
@@ -185,13 +220,14 @@ def _unknown(what: str) -> CellError:
 
 
 def _vocabulary() -> str:
-    return "+ - * / < > " + " ".join(name for name, op in OPS.items() if op.level == 9)
+    names = [name for name, op in OPS.items() if op.level == 9] + list(METHODS)
+    return "+ - * / ** < > " + " ".join(names)
 
 
 def _where() -> str:
     """Return the file and line of the cell: the innermost caller outside this file and torch."""
     frame: FrameType | None = sys._getframe(1)
-    while frame and frame.f_code.co_filename.startswith((__file__, TORCH)):
+    while frame and frame.f_code.co_filename.startswith(INSIDE):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}, line {frame.f_lineno}" if frame else "cell"
 
@@ -199,5 +235,5 @@ def _where() -> str:
 def _raised_at(error: BaseException) -> str:
     """Return the innermost line of an error outside this file and torch."""
     calls = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    file, line = [call for call in calls if not call[0].startswith((__file__, TORCH))][-1]
+    file, line = [call for call in calls if not call[0].startswith(INSIDE)][-1]
     return f"{file}, line {line}"

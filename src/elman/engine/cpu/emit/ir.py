@@ -6,10 +6,10 @@ milliseconds, where its object tree takes ten times as long.
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -214,6 +214,19 @@ class Function:
         v = self.vector
         return self.new(f"select {v.mask} {condition}, {v.type} {yes}, {v.type} {no}")
 
+    @contextmanager
+    def doubles(self, x: str) -> "Iterator[Doubles]":
+        """Compute with doubles inside: yield x as doubles, and what makes elements of a result."""
+        outer = self.vector
+        wide = Vector("double", outer.lanes)
+        if outer == wide:
+            yield Doubles(x, lambda y: y, single=False)
+            return
+        self.vector = wide
+        value = self.new(f"fpext {outer.type} {x} to {wide.type}")
+        yield Doubles(value, lambda y: self.new(f"fptrunc {wide.type} {y} to {outer.type}"), single=True)
+        self.vector = outer
+
     def test(self, how: str, a: str, b: str) -> str:
         return self.new(f"fcmp {how} {self.vector.type} {a}, {b}")
 
@@ -227,6 +240,14 @@ class Function:
         self.put(f"call void @llvm.memset.p0.i64(ptr {destination}, i8 0, i64 {size}, i1 false)")
 
 
+class Doubles(NamedTuple):
+    """A value as doubles, how to make elements of another one, and whether those are floats."""
+
+    value: str
+    rounded: Callable[[str], str]
+    single: bool
+
+
 class Loop:
     """A loop's index and carried values: `values` at a turn's start, `following` for the next turn."""
 
@@ -235,10 +256,19 @@ class Loop:
         self.following: list[str] = list(values)
 
 
-def declarations(vector: Vector) -> str:
+def declarations(vector: Vector, text: str = "") -> str:
+    """Return the declarations of LLVM's functions of these vectors, and of doubles where `text` has some."""
+    wide = Vector("double", vector.lanes)
+    if vector != wide and wide.type in text:
+        return declarations(vector) + _functions(wide)
+    lines = [_functions(vector).rstrip()]
+    lines += ["declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"]
+    lines += ["declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"]
+    return "\n".join(lines) + "\n"
+
+
+def _functions(vector: Vector) -> str:
     v, floats = vector.type, {"fma": 3, "copysign": 2, "maximum": 2, "minimum": 2}
     floats |= dict.fromkeys(("fabs", "sqrt"), 1)
     lines = [f"declare {v} @llvm.{f}.{vector.suffix}({', '.join([v] * n)})" for f, n in floats.items()]
-    lines += ["declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"]
-    lines += ["declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"]
     return "\n".join(lines) + "\n"

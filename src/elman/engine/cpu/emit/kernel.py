@@ -9,5 +9,5 @@ from elman.engine.cpu.emit.plan import Plan
 
 def kernel(plan: Plan) -> str:
     """Return a plan's module, whose function `run` takes the address of an argument block."""
-    run = Backward(plan) if plan.backward else Forward(plan)
-    return declarations(plan.vector) + ACTIVE + run.text()
+    text = (Backward(plan) if plan.backward else Forward(plan)).text()
+    return declarations(plan.vector, text) + ACTIVE + text
