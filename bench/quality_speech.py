@@ -226,8 +226,8 @@ def prompts() -> list[dict[str, str]]:
 
 def phrases(own: int = 0, **settings: Any) -> dict[str, Any]:
     """The ten digits, learned from synthesised speech alone: real recordings, of 8 kHz, are the test. Beside
-    it PocketSphinx with the digits as its grammar, which always answers, and so the model that has to choose a
-    digit, too. `own`: real recordings of each digit that are added."""
+    it PocketSphinx with the digits as its grammar, which always answers; so the model has to choose a digit,
+    too. `own`: real recordings of each digit that are added."""
     train, test = official()
     runs, chosen = [], list[float]()
     for seed in SEEDS:
