@@ -1,17 +1,20 @@
 """What a user sees during a run."""
 
 import io
+import itertools
 import os
 import re
 import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from elman.lens.watching import Watcher
+from elman.training import progress
 from elman.training.loop import Run
 from elman.training.plan import Plan
 from elman.training.progress import duration, watch
@@ -31,11 +34,58 @@ def test_a_line_a_validation_without_a_terminal(capsys: pytest.CaptureFixture[st
     out, err = capsys.readouterr()
     assert out == "" and outcome is run.outcome
     number = r"[\d.e+-]+"
-    losses = rf"loss {number}, held-out error {number}"
+    losses = rf"training loss {number}, held-out error {number}"
     pattern = rf"toy \[1\]: epoch {{}}, step {{}}, {losses}, \d+ sequences/s, \d+ s left"
     reported = err.splitlines()
     assert len(reported) == 2
     assert re.fullmatch(pattern.format(1, 2), reported[0]) and re.fullmatch(pattern.format(2, 4), reported[1])
+
+
+def test_a_pipe_gets_ten_lines_and_one_a_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = replace(PLAN, epochs=60, patience=99)
+    watch(Run(Toy(), Sums(plan), plan), title="toy")
+    reported = capsys.readouterr().err.splitlines()
+    assert len(reported) == 11 and "epoch 1, " in reported[0] and "epoch 60, " in reported[-1]
+    ticks = itertools.count(0.0, 31.0)
+    monkeypatch.setattr(progress, "monotonic", lambda: next(ticks))
+    problem = Sums(plan)
+    monkeypatch.setattr(problem, "validate", lambda _: {"error": 1.0})
+    watch(Run(Toy(), problem, plan), title="toy")
+    assert len(capsys.readouterr().err.splitlines()) > 50
+
+
+def test_what_is_trained_is_said_first(capsys: pytest.CaptureFixture[str]) -> None:
+    watch(Run(Toy(), Sums(PLAN), PLAN), title="toy", about="a plane")
+    first = capsys.readouterr().err.splitlines()[0]
+    size = sum(one.numel() for one in Toy().parameters())
+    assert first == f"toy: a plane; {size} parameters, 23 sequences, at most 2 epochs"
+    plan = replace(PLAN, max_steps=1)
+    watch(Run(Toy(), Sums(plan), plan), title="toy", about="a plane")
+    assert capsys.readouterr().err.splitlines()[0].endswith("at most 1 step, 2 epochs")
+
+
+def test_a_notebook_gets_a_bar_in_its_page(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: list[str] = []
+    handle = SimpleNamespace(update=pages.append)
+
+    def display(page: str, display_id: bool) -> Any:
+        pages.append(page)
+        return handle
+
+    kernel = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel))  # type: ignore[arg-type]
+    shown = SimpleNamespace(HTML=str, display=display)
+    monkeypatch.setitem(sys.modules, "IPython.display", shown)  # type: ignore[arg-type]
+    watch(Run(Toy(), Sums(PLAN), PLAN), title="<toy>", about="a plane")
+    assert capsys.readouterr() == ("", "")
+    for page in (pages[0], pages[-1]):
+        assert "<div>&lt;toy&gt;: a plane; " in page and "<toy>" not in page
+    assert 'value="0.0000"' in pages[0] and 'value="1.0000"' in pages[-1]
+    assert re.search(r"100% training loss [\d.]+, held-out error [\d.]+, 0 s left</div>$", pages[-1])
 
 
 def test_early_stopping_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +125,7 @@ def test_a_signal_is_answered_at_once(tmp_path: Path, capsys: pytest.CaptureFixt
         problem.number = number
         watch(Run(Toy(), problem, PLAN, folder=tmp_path), title="toy")
         assert capsys.readouterr().err.startswith(
-            f"toy: {said}: finishing this step and saving the best model"
+            f"toy: {said}: finishing this step, then scoring and saving the best model"
         )
 
 
@@ -122,26 +172,36 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch, 140)
     watch(Run(Toy(), Sums(PLAN), PLAN), title="toy [1]")
     last = lines(screen)[-1]
-    assert re.search(r"toy \[1\] ━{60,} 100% loss [\d.]+, held-out error [\d.]+, 0 s left", last)
+    assert re.search(r"toy \[1\] ━{50,} 100% training loss [\d.]+, held-out error [\d.]+, 0 s left", last)
 
 
 @pytest.mark.parametrize(
-    ("title", "shown", "named"),
+    ("title", "shown", "state"),
     [
-        ("training, all but the end", "training, all b…", "accuracy"),
-        ("plain baseline", "plain baseline", "chrf"),
+        ("training, all but the end", "training, all b…", r"loss [\d.]+, held-out accuracy 0.9877, 0 s left"),
+        ("network", "network", r"training loss [\d.]+, held-out accuracy 0.9877, 0 s left"),
     ],
 )
-def test_the_bar_fits_80_columns(title: str, shown: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_fits_80_columns(title: str, shown: str, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a long title and score names, and a second score: the bar stays, and no number is cut."""
     screen = terminal(monkeypatch, 80)
     problem: Any = Sums(PLAN)
-    problem.score = named
-    problem.validate = lambda _: {"nats": 1.25, named: 0.98765}
+    problem.score = "accuracy"
+    problem.validate = lambda _: {"nats": 1.25, "accuracy": 0.98765}
     watch(Run(Toy(), problem, PLAN), title=title)
     last = lines(screen)[-1]
-    assert re.search(rf"{shown} ━{{4,}} 100% loss [\d.]+, held-out {named} 0.9877, 0 s left", last)
+    assert re.search(rf"{shown} ━{{10,}} 100% {state}", last)
     assert len(last.rstrip()) <= 80
+
+
+@pytest.mark.parametrize(("columns", "state"), [(60, "held-out error [\\d.]+, 0 s left"), (40, "0 s left")])
+def test_the_bar_stays_in_a_narrow_terminal(
+    columns: int, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = terminal(monkeypatch, columns)
+    watch(Run(Toy(), Sums(PLAN), PLAN), title="network")
+    last = lines(screen)[-1]
+    assert re.search(rf"network ━{{10,}} 100% {state}", last) and len(last.rstrip()) <= columns
 
 
 def test_an_epoch_as_score_is_not_shown_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +212,7 @@ def test_an_epoch_as_score_is_not_shown_twice(monkeypatch: pytest.MonkeyPatch) -
     scores = iter([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])
     problem.validate = lambda _: next(scores)
     watch(Run(Toy(), problem, PLAN))
-    assert re.search(r"100% loss [\d.]+, held-out loss 0.25, 0 s left", lines(screen)[-1])
+    assert re.search(r"100% training loss [\d.]+, held-out loss 0.25, 0 s left", lines(screen)[-1])
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from elman.tasks.evaluation import few_note, overlap_note, sample_rows, training
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.problem import Ids, NextToken
 from elman.tasks.settings import split_choices
+from elman.tasks.task import network_phrase
 from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Outcome, Run
 from elman.training.plan import Plan
@@ -144,7 +145,7 @@ def train(
         inspector=Watcher("tokens"),
     )
     encoder = _trained_encoder(data, settings, run, progress)
-    outcome = watch(run, progress, "network")
+    outcome = watch(run, progress, "network", network_phrase(settings))
     run.require_model()
     network.eval().cpu()  # where single steps are fastest
     if progress and run.rank == 0:

@@ -36,6 +36,7 @@ from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, eva
 from elman.tasks.classify.settings import Settings, defaults
 from elman.tasks.evaluation import overlap_note, sample_rows, training_notes
 from elman.tasks.settings import split_choices
+from elman.tasks.task import network_phrase
 from elman.training.budget import Trial, chosen_before, run_in_time, smaller
 from elman.training.loop import Outcome, Run
 from elman.training.plan import Plan
@@ -177,7 +178,7 @@ def train(
         inspector=Watcher("words"),
     )
     linear, plain = linear_first or data.linear(progress)
-    outcome = watch(run, progress, "network")
+    outcome = watch(run, progress, "network", network_phrase(settings))
     run.require_model()
     for member in network.members:
         member.end_training()

@@ -35,6 +35,7 @@ from elman.tasks.forecast.settings import Settings, defaults, resolve
 from elman.tasks.forecast.smoothing import BANKS
 from elman.tasks.forecast.split import Split, divide, short_cutoffs, shortest, spanned, trainable
 from elman.tasks.settings import split_choices
+from elman.tasks.task import network_phrase
 from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Run
 from elman.training.plan import Plan
@@ -112,7 +113,7 @@ def train(
         progress=progress,
         inspector=watcher,
     )
-    outcome = watch(run, progress, "training, all but the last horizons")
+    outcome = watch(run, progress, "network", f"{network_phrase(settings)}, on all but the last horizons")
     run.require_model()
     network.cpu().eval()
     calibration = _calibrate(network, problem.store, panel, split, settings)
@@ -135,7 +136,8 @@ def _trained_on_all(
     or an error stops it; and the signal."""
     horizon = predictor.network.shape.horizon
     network = _untrained(predictor.settings, predictor.features, horizon, problem.plan)
-    outcome = watch(Run(network, problem, problem.plan, inspector=watcher), progress, "training, everything")
+    run = Run(network, problem, problem.plan, inspector=watcher)
+    outcome = watch(run, progress, "on all data", "the same network, trained anew")
     finished = outcome.stopped == "finished"
     return network.cpu().eval() if finished else predictor.network, outcome.signal
 

@@ -20,6 +20,7 @@ from elman.tasks.generate.problem import NextToken
 from elman.tasks.generate.scores import LanguageEvaluation, evaluate
 from elman.tasks.generate.settings import Settings, defaults
 from elman.tasks.settings import split_choices
+from elman.tasks.task import network_phrase
 from elman.training.budget import Trial, run_in_time, smaller
 from elman.training.loop import Outcome, Run
 from elman.training.progress import watch
@@ -73,7 +74,7 @@ def train(
         progress=progress,
         inspector=Watcher("characters" if corpus.vocabulary.kind == "character" else "tokens"),
     )
-    outcome = watch(run, progress, "network")
+    outcome = watch(run, progress, "network", network_phrase(settings))
     run.require_model()
     network.eval()
     tokens = np.asarray(corpus.train[-MAX_NGRAM_TOKENS:]).astype(np.int32)

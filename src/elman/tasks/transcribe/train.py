@@ -19,6 +19,7 @@ from elman.errors import DataError, TrainingError, UsageError
 from elman.lens.watching import Watcher
 from elman.tasks.evaluation import sample_rows, training_notes
 from elman.tasks.settings import split_choices
+from elman.tasks.task import network_phrase
 from elman.tasks.transcribe.baseline import Templates
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import FUSED, Decoder, Lexicon, Weights
@@ -224,7 +225,7 @@ def train(
         progress=progress,
         inspector=Watcher("ms", 1000 * settings.stride * features.seconds),
     )
-    outcome = watch(run, progress, "network")
+    outcome = watch(run, progress, "network", network_phrase(settings))
     run.require_model()
     network.eval().cpu()
     notes = training_notes(outcome, plan, choices)

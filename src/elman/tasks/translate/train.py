@@ -14,6 +14,7 @@ from elman.errors import TrainingError, counted
 from elman.lens.watching import Watcher
 from elman.tasks.evaluation import few_note, overlap_note, sample_rows, training_notes
 from elman.tasks.settings import split_choices
+from elman.tasks.task import network_phrase
 from elman.tasks.translate.baseline import WordDictionary
 from elman.tasks.translate.codec import Codec
 from elman.tasks.translate.network import EncoderDecoder
@@ -132,7 +133,7 @@ def train(
         inspector=Watcher("tokens"),
     )
     baseline = WordDictionary.fit(data.short.source, data.short.target)
-    outcome = watch(run, progress, "network")
+    outcome = watch(run, progress, "network", network_phrase(settings))
     run.require_model()
     network.eval()
     train_hashes = torch.tensor(sorted(set(text_hashes(data.short.source))))
