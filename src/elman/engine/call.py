@@ -59,6 +59,7 @@ class Call(NamedTuple):
     reset: Tensor | None = None  # (T, B) bool: a new sequence starts here
     batch_sizes: Tensor | None = None  # (T) int64 on the CPU
     every_state: bool = False
+    gates: Cell | None = None  # an `elman.engine.gates.Observed`: return every gate of every step
     note: Any = None  # an `elman.engine.record.LayerPass` of one layer in one direction, with every_state
 
 
@@ -70,7 +71,8 @@ class Noise(NamedTuple):
 
 
 class Result(NamedTuple, Generic[T]):
-    """Outputs (T, B, D*P), zero beyond a sequence's length; final state; on request every state (T, ...).
+    """Outputs (T, B, D*P), zero beyond a sequence's length; final state; on request every state (T, ...), and
+    every gate (T, ...), zero beyond a sequence's length.
 
     A stack's states are (L*D, B, ·), those of one layer in one direction (B, ·).
     """
@@ -78,6 +80,7 @@ class Result(NamedTuple, Generic[T]):
     output: T
     state: tuple[T, ...]
     every: tuple[T, ...] = ()
+    gates: tuple[T, ...] = ()  # in the order of cell.gates
 
 
 class Arguments(NamedTuple, Generic[T]):

@@ -53,11 +53,12 @@ class LayerPass:
         return self._noted
 
     def note(self, gradients: State) -> None:
-        """Keep the gradients of a backward pass."""
-        self._noted = gradients
+        """Keep the gradients of a backward pass, those of the cell's states first."""
+        self._noted = gradients[: len(self.cell.state)]
 
     def retain(self, state: State) -> None:
-        """Let the state after a step of the eager engine keep its gradient."""
+        """Let the state after a step of the eager engine, that of the cell first, keep its gradient."""
+        state = state[: len(self.cell.state)]
         for s in state:
             if s.requires_grad:
                 s.retain_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from elman.cells import Cell
-from elman.engine import compiled, eager, record, torch_kernels
+from elman.engine import compiled, eager, gates, record, torch_kernels
 from elman.engine.call import (
     Call,
     Engine,
@@ -77,6 +77,8 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     choice = choose(stack, x, call, state)
     if choice.engine == "compiled" and compiled.is_widened(stack, x):
         return _in_float32(stack, x, state, call)
+    if call.gates is not None and call.gates is not stack.cell:
+        return _with_gates(stack, x, state, call, call.gates)
     if stack.training and stack.weight_dropout:
         stack = _drop_weights(stack)
     recording = record.is_recording()
@@ -95,6 +97,19 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     inner = call._replace(batch_sizes=None, lengths=lengths.to(x.device))
     result = _layer_by_layer(along, stack, padded, state, inner)
     return result._replace(output=pack_padded_sequence(result.output, lengths).data)
+
+
+def _with_gates(stack: Stack, x: Tensor, state: State, call: Call, cell: Cell) -> Result[Tensor]:
+    """Run the cell that has its gates as further states, and tell the two apart."""
+    shape = (len(stack.weights), x.shape[1], stack.weights[0].weight_ih.shape[0] // len(cell.gates))
+    began = (*state, *[x.new_zeros(shape) for _ in cell.gates])
+    result = scan(stack._replace(cell=cell), x, began, call._replace(every_state=True))
+    count, values = len(state), result.every[len(state) :]
+    if call.lengths is not None:
+        active = taken(call.lengths, x.shape[0])[:, None, :, None]
+        values = tuple(torch.where(active, value, 0.0) for value in values)
+    every = result.every[:count] if call.every_state else ()
+    return Result(result.output, result.state[:count], every, values)
 
 
 def _in_float32(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
@@ -121,7 +136,8 @@ def _layer_by_layer(
             x = F.dropout(x, stack.dropout, stack.training)
         for k in range(first, first + stack.directions):
             start = tuple(s[k] for s in state)
-            noise = _noise(stack, x, start)
+            noise = _noise(stack, x, start[: len(gates.base_of(stack.cell).state)])
+            noise = _for_gates(noise, start)
             results.append(along(stack.cell, x, start, stack.weights[k], call, noise, reverse=k > first))
         outputs = [result.output for result in results[first:]]
         x = torch.cat(outputs, 2) if len(outputs) > 1 else outputs[0]
@@ -143,10 +159,13 @@ def _noted(
     """Do the same as `along`, and note it."""
     active = None if call.lengths is None else taken(call.lengths, len(x))
     clear = None if call.reset is None else eager.starts(call.reset, active, reverse)
-    note = record.LayerPass(cell, weights, x, state, noise, reverse, active, clear)
+    base = gates.base_of(cell)
+    count = len(base.state)
+    noted = noise._replace(zoneout=noise.zoneout and noise.zoneout[:count])
+    note = record.LayerPass(base, weights, x, state[:count], noted, reverse, active, clear)
     record.begin(note)
     result = along(cell, x, state, weights, call._replace(every_state=True, note=note), noise, reverse)
-    note.states = tuple(s.detach() for s in result.every)
+    note.states = tuple(s.detach() for s in result.every[:count])
     return result if call.every_state else result._replace(every=())
 
 
@@ -176,3 +195,14 @@ def _noise(stack: Stack, x: Tensor, state: State) -> Noise:
     if stack.zoneout and stack.training:
         zoneout = tuple(torch.bernoulli(x.new_full((steps, batch, w), stack.zoneout)) for w in widths)
     return Noise(recurrent, zoneout)
+
+
+def _for_gates(noise: Noise, state: State) -> Noise:
+    """Let zoneout keep no old value of a gate."""
+    if noise.zoneout is None:
+        return noise
+    more: list[Tensor | float] = []
+    for s in state[len(noise.zoneout) :]:
+        first = noise.zoneout[0]
+        more.append(0.0 if isinstance(first, float) else first.new_zeros(*first.shape[:2], s.shape[1]))
+    return noise._replace(zoneout=(*noise.zoneout, *more))

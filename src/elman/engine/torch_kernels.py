@@ -29,6 +29,7 @@ def obstacle(stack: Stack, x: Tensor, call: Call) -> str:
     """Return why PyTorch's kernels can't do this call, "" if they can."""
     cell, weights = stack.cell, stack.weights[0]
     reasons = (
+        (call.gates is not None, "PyTorch's kernels return no gates"),
         (cell not in KERNELS, "PyTorch has no kernel for this cell"),
         (0 in x.shape[:2], "PyTorch's kernels need at least one step and one sequence"),
         (_all_empty(call.lengths), "PyTorch's kernels need a sequence longer than 0"),

@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from elman.engine.eager import products
+from elman.engine.gates import gate_values
 from elman.engine.ops import OPS
-from elman.engine.program import LEAVES, Program
+from elman.engine.program import Program
 from elman.engine.trace import trace
 from elman.errors import UsageError
 from elman.lens.figures import finished, maps
@@ -141,8 +142,8 @@ class States(InNotebook):
 def states(model: Any, input: Any = None) -> States:
     """Run a model and return every state and gate of every step of its recurrent layers.
 
-    Gates are the values that a cell's equations squash into a range by sigmoid or tanh, by the names that the
-    equations give them.
+    Gates are those that a cell's equations squash into a range by sigmoid or tanh, and that are not states
+    themselves. The layers return all of them: `return_gates=True`.
 
     Args:
         model, input: see `view_of`.
@@ -159,7 +160,11 @@ def layer_states(layer: Layer) -> LayerStates:
     run = layer.run
     values = evaluate(layer)
     program = trace(run.cell)
-    named = _gate_names(program)
+    named = {
+        name: k
+        for name, k in gate_values(program).items()
+        if program.nodes[k].op in SQUASHING and k not in program.outputs
+    }
     gates = {name: values[k] for name, k in named.items()}
     ranges = {name: SQUASHING[program.nodes[k].op] for name, k in named.items()}
     return LayerStates(
@@ -196,27 +201,3 @@ def _values(program: Program, inputs: Mapping[tuple[str, str], Tensor], like: Te
         else:
             values.append(OPS[node.op].value(*(values[a] for a in node.args)))
     return values
-
-
-def _gate_names(program: Program) -> dict[str, int]:
-    """Return the squashed sums of a cell: those of its gates, by name."""
-    named: dict[str, int] = {}
-    for k, node in enumerate(program.nodes):
-        if node.op not in SQUASHING or k in program.outputs:
-            continue
-        name = program.names[k] or _only_gate(program, k)
-        if name and name not in program.cell.state:
-            named.setdefault(name, k)
-    return named
-
-
-def _only_gate(program: Program, k: int) -> str:
-    """Return the gate whose sums alone a value is made of, "" if there are several or none."""
-    found, pending = set[str](), [k]
-    while pending:
-        node = program.nodes[pending.pop()]
-        if node.op == "input" and node.args[0] in "xu":
-            found.add(node.args[1])
-        elif node.op not in LEAVES:
-            pending += node.args
-    return found.pop() if len(found) == 1 else ""

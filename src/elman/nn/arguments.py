@@ -40,14 +40,15 @@ class Layout(NamedTuple):
         input: Tensor | PackedSequence,
         lengths: Tensor | list[int] | None,
         reset: Tensor | None,
-        every_state: bool,
+        every_state: bool = False,
+        gates: Cell | None = None,
     ) -> tuple[Tensor, Call]:
         """Return x (T, B, I), or the data (N, I) of a PackedSequence, and the rest of the request."""
         if isinstance(input, PackedSequence):
-            if lengths is not None or reset is not None or every_state:
+            if lengths is not None or reset is not None or every_state or gates is not None:
                 raise UsageError(
                     "a PackedSequence brings its own lengths and returns no more than torch.nn does: "
-                    "pass lengths, reset and return_states with a tensor"
+                    "pass lengths, reset, return_states and return_gates with a tensor"
                 )
             return self.check(input.data), Call(batch_sizes=_batch_sizes(input))
         if not isinstance(input, Tensor):
@@ -58,8 +59,8 @@ class Layout(NamedTuple):
         x = self.check(input)
         x = x.unsqueeze(1) if x.dim() == 2 else x.transpose(0, 1) if self.batch_first else x
         if lengths is None and reset is None:
-            return x, Call(every_state=every_state)
-        return x, Call(_lengths(lengths, x), self._resets(reset, input), every_state=every_state)
+            return x, Call(every_state=every_state, gates=gates)
+        return x, Call(_lengths(lengths, x), self._resets(reset, input), every_state=every_state, gates=gates)
 
     def check(self, x: Tensor) -> Tensor:
         """Return x itself if its last axis, its dtype and its device fit the weights."""

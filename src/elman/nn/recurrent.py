@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.cells import Cell, as_cell
+from elman.engine import gates
 from elman.engine.call import Call, Engine, Stack, Weights
 from elman.engine.program import Node
 from elman.engine.scan import ENGINES, choose, scan
@@ -88,6 +89,7 @@ class Recurrent(nn.Module):
         self.layer_norm, self.forget_bias, self.recurrent_init = layer_norm, forget_bias, recurrent_init
         self.recompute, self.int8, self.engine = recompute, int8, engine
         self._calls = CallCache()
+        self._observed = gates.observed(self.cell)  # here: torch.compile could not follow
         self._check_values()
         self._check_combinations()
         self.directions = 2 if self.bidirectional else 1
@@ -112,6 +114,7 @@ class Recurrent(nn.Module):
         lengths: Tensor | list[int] | None = None,
         reset: Tensor | None = None,
         return_states: bool = False,
+        return_gates: bool = False,
     ) -> Any:
         """Run over whole sequences.
 
@@ -124,15 +127,24 @@ class Recurrent(nn.Module):
             reset: bool, shaped like input without its last axis. True marks the first step of a new sequence
                 within a row: neither direction carries state across it.
             return_states: also return every state of every step.
+            return_gates: also return the value of every gate at every step: the one that the cell's equations
+                call by the gate's name, or the first function of its sums (sigmoid, tanh), or, where there is
+                none, the sum W x_t + U h_{t-1} + b. Gradients flow through them.
 
         Returns:
-            (output (T, B, D*P), final state shaped like hx) as torch.nn; with return_states a third entry
-            shaped like the final state with a leading axis T.
+            (output (T, B, D*P), final state shaped like hx) as torch.nn; with return_states one more entry
+            shaped like the final state with a leading axis T; with return_gates, last, a dict of the gates by
+            name, (T, L*D, B, H) each, 0 beyond a sequence's length.
 
         Raises:
             UsageError: for a shape that doesn't fit.
         """
-        if isinstance(input, Tensor) and lengths is None and reset is None and not return_states:
+        if (
+            isinstance(input, Tensor)
+            and lengths is None
+            and reset is None
+            and not (return_states or return_gates)
+        ):
             steps_first = input.transpose(0, 1) if self.batch_first and input.dim() == 3 else input
             prepared = self._calls.scan(self, steps_first, hx)
             if prepared is not None:
@@ -141,7 +153,8 @@ class Recurrent(nn.Module):
         layout = self._layout(stack)
         packed = input if isinstance(input, PackedSequence) else None
         single = isinstance(input, Tensor) and input.dim() == 2
-        x, call = layout.parse(input, lengths, reset, return_states)
+        observed = self._observed if return_gates else None
+        x, call = layout.parse(input, lengths, reset, return_states, observed)
         state = layout.initial(hx, x, call, single)
         if packed is not None and packed.sorted_indices is not None:
             state = select_rows(state, packed.sorted_indices)
@@ -152,9 +165,11 @@ class Recurrent(nn.Module):
                 final = select_rows(final, packed.unsorted_indices)
             return packed._replace(data=output), layout.to_user(final, single)
         output = output.squeeze(1) if single else output.transpose(0, 1) if self.batch_first else output
-        if return_states:
-            return output, layout.to_user(final, single), layout.to_user(result.every, single)
-        return output, layout.to_user(final, single)
+        more: list[Any] = [layout.to_user(result.every, single)] if return_states else []
+        if return_gates:
+            values = [gate.squeeze(-2) if single else gate for gate in result.gates]
+            more.append(dict(zip(self.cell.gates, values, strict=True)))
+        return output, layout.to_user(final, single), *more
 
     def step(self, x: Tensor, state: States | None = None) -> tuple[Tensor, States]:
         """Take one step: x (B, I) or (I) and a state from `step` or `forward` to (output (B, P), next state).
@@ -207,10 +222,12 @@ class Recurrent(nn.Module):
         lengths: Tensor | list[int] | None = None,
         reset: Tensor | None = None,
         return_states: bool = False,
+        return_gates: bool = False,
     ) -> str:
         """Return which engine runs a forward pass with these arguments, and why."""
         stack = self.stack()
-        x, call = self._layout(stack).parse(input, lengths, reset, return_states)
+        observed = self._observed if return_gates else None
+        x, call = self._layout(stack).parse(input, lengths, reset, return_states, observed)
         choice = choose(stack, x, call)
         return f"{choice.engine}: {choice.reason}"
 

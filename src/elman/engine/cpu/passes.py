@@ -122,7 +122,7 @@ def backward(
     if spare and trace.kept is not None:
         trace = trace._replace(kept=trace.kept.clone())
     upstream = plain.upstream(spec, upstream, x)
-    output, final, every = upstream
+    output, final, every = upstream.output, upstream.state, upstream.every
     if output is None:
         output = weights.zeros(spec.hidden, x.dtype).expand(*x.shape[:2], spec.hidden)
     idle: Gradients = ()
