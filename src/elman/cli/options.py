@@ -1,6 +1,7 @@
 """Options and helpers that several commands share."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +42,16 @@ def chosen_options(model: Any, verb: str, **options: Any) -> dict[str, Any]:
             option = SPELLINGS.get(name, name).replace("_", "-")
             raise UsageError(f"--{option} does not apply to a {model.task!r} model")
     return chosen
+
+
+def check_answer_file(path: Path, *inputs: str | None) -> None:
+    """Raise UsageError if answers can't be written at `path`, or if it is one of the inputs itself."""
+    from elman.atomic import check_output
+
+    check_output(path)
+    for data in inputs:
+        if data is not None and os.path.exists(data) and path.exists() and path.samefile(data):  # noqa: PTH110
+            raise UsageError(f"{path} is the input itself: name another file for the output")
 
 
 def lines_of(path: Path | None) -> list[str] | None:

@@ -2,7 +2,6 @@
 
 import json
 import operator
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from elman.cli.options import (
     Seed,
     SkipBad,
     Translations,
+    check_answer_file,
     chosen_options,
     lines_of,
     show_result,
@@ -48,6 +48,16 @@ def evaluate(
     adapt: Annotated[
         bool, typer.Option("--adapt", help="Language models: adapt to the words just read")
     ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Table of all answers: .csv, .tsv, .jsonl or .parquet")
+    ] = None,
+    errors: Annotated[
+        Path | None, typer.Option("--errors", help="The same of the worst first: mistakes of high confidence")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Draw forecasts beside the truth, or confused labels: .png or .svg"),
+    ] = None,
     header: Header = True,
     skip_bad: SkipBad = False,
     int8: Int8 = False,
@@ -57,12 +67,21 @@ def evaluate(
 
     Example: elman evaluate runs/reviews test.csv
 
-    Example: elman evaluate runs/sales sales.csv --backtest 3
+    Example: elman evaluate runs/reviews test.csv --errors mistakes.csv
+
+    Example: elman evaluate runs/sales sales.csv --backtest 3 --output forecasts.csv --plot forecasts.png
 
     Example: elman evaluate runs/german test.de test.en
     """
+    from elman.data.table.write import check_table_path, write_table
     from elman.tasks import load
 
+    for path in (output, errors):
+        if path is not None:
+            check_table_path(path)
+    for path in (output, errors, plot):
+        if path is not None:
+            check_answer_file(path, data, translations)
     loaded: Any = load(model, int8)
     verb = "evaluate" if backtest is None else "backtest"
     if backtest is not None and not loaded.OPTIONS.get("backtest"):
@@ -83,7 +102,13 @@ def evaluate(
     )
     score = loaded.evaluate if backtest is None else loaded.backtest
     result = score(data if translations is None else (data, translations), **options)
-    show_result(result.to_dict(), str(result), as_json)
+    show_result(result.to_dict() | {"by": result.groups()}, str(result), as_json)
+    if output is not None:
+        write_table(result.frame(), output)
+    if errors is not None:
+        write_table(result.worst(), errors)
+    if plot is not None:
+        result.plot(plot)
 
 
 def predict(
@@ -152,14 +177,12 @@ def predict(
 
     Example: elman predict runs/dictation meeting.flac
     """
-    from elman.atomic import check_output, replace_file, writing
+    from elman.atomic import replace_file, writing
     from elman.tasks import load
 
     for path in (output, plot):
         if path is not None:
-            check_output(path)
-            if data is not None and os.path.exists(data) and path.exists() and path.samefile(data):  # noqa: PTH110
-                raise UsageError(f"{path} is the input itself: name another file for the output")
+            check_answer_file(path, data)
     loaded: Any = load(model, int8)
     options = chosen_options(
         loaded,

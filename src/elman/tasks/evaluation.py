@@ -1,26 +1,37 @@
-"""Scores of a model beside those of its plain baselines: one table, one JSON."""
+"""Scores of a model beside those of its plain baselines: one table, one JSON, and the answers behind them."""
 
+import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from html import escape
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
+import polars as pl
 import torch
 from torch import Tensor
 
 from elman.atomic import null_if_infinite
-from elman.errors import counted
+from elman.errors import UsageError, counted, suggestion
 from elman.lens import page
 from elman.training.loop import Outcome
 from elman.training.plan import Plan
 from elman.typed import typed
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 BINS: Final = 15  # of confidence, for the calibration error
 MAX_NATS: Final = 700
 MIN_SCORED: Final = 10  # different texts, below which a note says that they are few
+MAX_TABLE_ROWS: Final = 1_000_000  # of the answers that are kept behind the scores
+MAX_JSON_GROUPS: Final = 100  # series, steps or labels whose scores are part of the JSON
 Scores = dict[str, float | None]  # None where a score is not defined
+_log = logging.getLogger("elman")
 
 
 class Metric(NamedTuple):
@@ -37,9 +48,14 @@ class Evaluation(ABC):
         baselines: those of the plain methods beside it, by the name of the method, the one to beat first;
             empty if the model was saved without its baseline.
         notes: what a reader of the scores must know.
+
+    Those that `evaluate` and `backtest` return also hold the answers that were scored: `table`, `by`,
+    `errors` and `plot`. They are not saved: the scores of a training and of a loaded model have none.
     """
 
     NAME: ClassVar[str] = "network"  # of the model's column
+    # What `by` takes, and the column of the table that tells the groups apart.
+    GROUPS: ClassVar[Mapping[str, str]] = {}
     # Keys under which elman 0.1.0 saved the baselines, and their names.
     SAVED_BASELINES: ClassVar[dict[str, str]] = {}
 
@@ -64,8 +80,101 @@ class Evaluation(ABC):
     def facts(self) -> list[str]:
         """Return the lines below the table: what was scored."""
 
+    # No fields, since they are neither saved nor compared: set by `with_table` and `given`.
+    _frames: ClassVar[Mapping[str, pl.DataFrame]] = MappingProxyType({})
+    _like: ClassVar[Any] = None  # an empty frame of the kind of the caller's data
+
+    def with_table(self, table: pl.DataFrame, **others: pl.DataFrame) -> Self:
+        """Return these scores with the answers behind them, and with other frames by their names."""
+        scored = copy(self)
+        object.__setattr__(scored, "_frames", {"table": table, **others})
+        return scored
+
+    def given(self, data: Any) -> Self:
+        """Return these scores with a table that is the kind of frame that `data` are, which were scored."""
+        scored = copy(self)
+        is_frame = kind_of(data) != "polars"
+        object.__setattr__(scored, "_like", data[:0] if is_frame else None)  # of a frame its types
+        return scored
+
+    def as_given(self, frame: pl.DataFrame) -> Any:
+        """Return a frame in the kind of the data that were scored."""
+        return in_kind_of(frame, self._like)
+
+    @property
+    def has_table(self) -> bool:
+        """Whether the answers behind the scores are there."""
+        return bool(self._frames)
+
+    @property
+    def table(self) -> Any:
+        """The answers that were scored, a row each: a polars frame, or one of pandas or Arrow if the data
+        were. None in the scores of a training and of a loaded model. Of more than a million, it holds a
+        million that are evenly spaced; of the tokens of a text, the first million."""
+        return self.as_given(self.frame()) if self.has_table else None
+
+    def frame(self, name: str = "table") -> pl.DataFrame:
+        """Return the table, or another frame behind the scores, in polars. Raises UsageError without it."""
+        if not self.has_table:
+            raise UsageError(
+                "these scores are of a training or were loaded, without the answers behind them: use evaluate"
+            )
+        return self._frames[name]
+
+    def by(self, group: str) -> Any:
+        """Return scores of each part of the data, a row each, as a frame of the kind of `table`: of forecasts
+        by "series", "step" and "cutoff", of labels by "label". Raises UsageError for another group."""
+        if group not in self.GROUPS:
+            names = ", ".join(self.GROUPS)
+            advice = suggestion(str(group), self.GROUPS) or (f": there are {names}" if names else "")
+            raise UsageError(f"there are no scores by {group!r}{advice}")
+        frame = self.grouped(group)
+        return self.as_given(frame)
+
+    def errors(self, count: int | None = None) -> Any:
+        """Return the answers, the worst first, as a frame of the kind of `table`: the mistakes of a
+        classifier, the most confident first; a row for each forecast, the one of highest MASE first. At most
+        `count`; None: all."""
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise UsageError(f"count must be a whole number of at least 1, not {count!r}")
+        worst = self.worst()  # raises without a table
+        return self.as_given(worst if count is None else worst.head(count))
+
+    def plot(self, path: str | Path | None = None) -> "Figure":
+        """Draw the answers, write the picture if there is a path, .png or .svg, and return it.
+
+        Raises UsageError for another ending, a task that has no such picture, and without a table.
+        """
+        from elman.lens.figures import finished  # matplotlib takes long to load
+        from elman.lens.plot import picture_path
+
+        if path is not None:
+            picture_path(path)
+        return finished(self.figure(), path)
+
+    def figure(self) -> "Figure":
+        """Return the picture that `plot` writes."""
+        raise UsageError("there is no picture of these answers: --plot and plot are for forecasts and labels")
+
+    def grouped(self, group: str) -> pl.DataFrame:
+        """Return what `by` does, in polars, for a key of GROUPS."""
+        raise UsageError(f"there are no scores by {group!r}")
+
+    @abstractmethod
+    def worst(self) -> pl.DataFrame:
+        """Return what `errors` does, in polars."""
+
+    def groups(self) -> dict[str, Any]:
+        """Return the scores by every group of which there are few, as JSON values."""
+        frames = {group: self.grouped(group) for group in self.GROUPS}
+        return {
+            group: null_if_infinite(in_text(frame).to_dicts())
+            for group, frame in frames.items()
+            if len(frame) <= MAX_JSON_GROUPS
+        }
+
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
+        """Return everything but the table as JSON values."""
         values: dict[str, Any] = null_if_infinite(asdict(self))
         return values
 
@@ -117,6 +226,27 @@ class Evaluation(ABC):
             if any(value is not None for value in values):
                 grid.append([label, *("" if value is None else format(value, form) for value in values)])
         return grid
+
+
+def spaced(count: int, noun: str, rows: int = 1) -> list[int]:
+    """Return the answers to keep behind the scores: all, or else as many as make MAX_TABLE_ROWS, evenly
+    spaced, with a warning. `noun` is what they are called; each makes so many rows."""
+    most = max(MAX_TABLE_ROWS // rows, 1)
+    if count <= most:
+        return list(range(count))
+    _log.warning(f"the table behind the scores holds {most:,} of the {count:,} {noun}")
+    return [k * count // most for k in range(most)]
+
+
+def scores_by(
+    frame: pl.DataFrame, column: str, scores: Callable[[pl.DataFrame], Mapping[str, Any]]
+) -> pl.DataFrame:
+    """Return the scores of the rows of each value of a column, in the order in which these first occur."""
+    parts = frame.partition_by(column, maintain_order=True)
+    rows = [scores(part) for part in parts]
+    names: Iterable[str] = rows[0] if rows else ()
+    table = pl.DataFrame({name: [row[name] for row in rows] for name in names}, strict=False)
+    return pl.concat([pl.concat([part[:1].select(column) for part in parts]), table], how="horizontal")
 
 
 def binned_error(confidence: Tensor, right: Tensor) -> float:

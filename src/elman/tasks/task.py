@@ -8,7 +8,7 @@ import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, NotRequired, Self, TypedDict, TypeVar, final
 
@@ -196,6 +196,8 @@ class Task(ABC):
         # a saved model holds no paths
         source = self.source | {"source": bare_name(self.source["source"])}
         object.__setattr__(self, "source", source)
+        # nor the answers behind the scores, which may be as many as the data
+        object.__setattr__(self, "validation", replace(self.validation))
 
     @final
     def __repr__(self) -> str:

@@ -147,7 +147,7 @@ class Chatbot(Task):
         notes = few_note(len(set(conversation_hashes(conversations.all))), "conversation")
         if conversations.fingerprint == self.source["fingerprint"]:
             notes += ("these conversations were trained on, which flatters all scores",)
-        return evaluate(self._speaker, self.baseline, conversations.all, notes)
+        return evaluate(self._speaker, self.baseline, conversations.all, notes).given(data)
 
     @entry
     def predict(self, data: Any, count: int = 1) -> Any:

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Final
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -53,7 +54,8 @@ def evaluate(
     openings = [turns[0] for turns in conversations[:talks]]
     loops = [loop_rate([turn.text for turn in talk]) for talk in simulate(speaker, openings)] if talks else []
     ranker = speaker.ranker
-    hit_rate = _hits(evidence, 0) if ranker is None else hits([ranker.scores(row) for row in evidence])
+    rankings = [row[:, 0].tolist() if ranker is None else ranker.scores(row) for row in evidence]
+    hit_rate = hits(rankings)
     scores = _scores([reply.text for reply in generated], hit_rate, loops)
     scores["perplexity"] = perplexity(nats(speaker, conversations))
     baselines = {}
@@ -65,7 +67,29 @@ def evaluate(
     if ranker is not None:
         scores["language_hits"], scores["encoder_hits"] = _hits(evidence, 0), _hits(evidence, 1)
         scores["retrieved"] = sum(reply.retrieved for reply in generated) / len(generated)
-    return ChatEvaluation(scores=scores, baselines=baselines, notes=notes, replies=len(places))
+    evaluation = ChatEvaluation(scores=scores, baselines=baselines, notes=notes, replies=len(places))
+    contexts = [[turn.text for turn in conversations[n][:k]] for n, k in places]
+    true = [conversations[n][k].text for n, k in places]
+    return evaluation.with_table(_table(contexts, true, generated, rankings))
+
+
+def _table(
+    contexts: Sequence[Sequence[str]],
+    true: Sequence[str],
+    generated: Sequence[Reply],
+    rankings: Sequence[Sequence[float]],
+) -> pl.DataFrame:
+    """Return a row for each reply: `context`, the last turns before it, a line each; `reference`, the true
+    reply; `reply`, the chatbot's; `retrieved`, whether that is a training reply; and `rank`, of the true one
+    among up to 20, from 1."""
+    columns = {
+        "context": ["\n".join(turns[-RECENT_TURNS:]) for turns in contexts],
+        "reference": true,
+        "reply": [reply.text for reply in generated],
+        "retrieved": [reply.retrieved for reply in generated],
+        "rank": [1 + sum(score > row[0] for score in row[1:]) for row in rankings],
+    }
+    return pl.DataFrame(columns)
 
 
 def ranking_evidence(speaker: Speaker, conversations: Sequence[Conversation], replies: int) -> list[Tensor]:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+import polars as pl
+
 from elman.errors import UsageError, counted
 from elman.tasks.chat.baseline import words
 from elman.tasks.evaluation import Evaluation, Metric
@@ -45,6 +47,9 @@ class ChatEvaluation(Evaluation):
 
     def facts(self) -> list[str]:
         return [counted(self.replies, "reply", "replies")]
+
+    def worst(self) -> pl.DataFrame:
+        return self.frame().sort("rank", descending=True, maintain_order=True)
 
 
 def distinct(replies: Sequence[str], n: int) -> float:

@@ -218,6 +218,7 @@ class Classifier(Task):
             raise UsageError("this classifier gives each text one label: leave separator out")
         text = self.columns[0] if text is None else text
         label = self.columns[1] if label is None else label
+        texts = data
         if labels is not None:
             data = labelled(data, labels, text, label)
         table = read_table(data, header=header, skip_bad=skip_bad)
@@ -225,7 +226,9 @@ class Classifier(Task):
         examples = read_examples(table, text, label, known)
         notes = overlap_note(text_hashes(examples.texts), self.train_hashes, "text")
         notes += scoring_notes(examples, known)
-        return evaluation_of(*self._answers(examples.texts), examples.labels, known, notes)
+        answer, parts = self._answers(examples.texts)
+        evaluation = evaluation_of(answer, parts, examples.labels, known, notes)
+        return evaluation.with_answers(examples.texts, answer, examples.labels, known).given(texts)
 
     @overload
     def predict(self, data: str, probabilities: Literal[True]) -> dict[Label, float]: ...

@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import polars as pl
 import torch
 from torch import Tensor
 
 from elman.errors import UsageError, counted
 from elman.settings import is_number
+from elman.tasks.classify.by_label import (
+    MAX_MATRIX_CLASSES,
+    ByLabel,
+    confusion_lines,
+    label_lines,
+    matrix_lines,
+)
 from elman.tasks.classify.labels import (
     BAG,
     BOTH,
@@ -20,10 +28,21 @@ from elman.tasks.classify.labels import (
     best_threshold,
     shares,
 )
-from elman.tasks.evaluation import Evaluation, Metric, Scores, binned_error
+from elman.tasks.classify.table import by_label
+from elman.tasks.evaluation import Metric, Scores, binned_error
 
-MAX_PRINTED_CLASSES: Final = 20  # of a confusion matrix
-CORNER: Final = "true \\ predicted"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCORES: Final = {
+    "accuracy": Metric("accuracy", ".4f"),
+    "micro_f1": Metric("micro-F1", ".4f"),
+    "macro_f1": Metric("macro-F1", ".4f"),
+    "exact_match": Metric("exact match", ".4f"),
+    "top3": Metric("true among first 3", ".4f"),
+    "ece": Metric("calibration error", ".4f"),
+}
+MIN_TOP_CLASSES: Final = 6  # from which the share of labels among the three likeliest tells something
 
 
 def check_share(at_least: Any, probabilities: bool = False) -> None:
@@ -82,7 +101,7 @@ def label_set_scores(predicted: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class LabelEvaluation(Evaluation):
+class LabelEvaluation(ByLabel):
     """Accuracy, macro-F1 (the mean of the classes' F1 scores) and expected calibration error, 0 to 1, on
     labelled texts."""
 
@@ -103,6 +122,7 @@ class LabelEvaluation(Evaluation):
     ) -> "LabelEvaluation":
         """Score the probabilities (N, K) of the model and of its parts or baselines against labels (N,)."""
         table, notes = _beside(answer, baselines, labels, notes, {})
+        notes += _below_commonest(table[""], labels.bincount(minlength=len(classes)), classes)
         counts = torch.zeros(len(classes), len(classes), dtype=torch.int64)
         counts.index_put_((labels, answer.argmax(1)), torch.tensor(1), accumulate=True)
         return cls(
@@ -126,11 +146,7 @@ class LabelEvaluation(Evaluation):
         return self.labels[sizes.index(max(sizes))], max(sizes) / self.rows
 
     def metrics(self) -> dict[str, Metric]:
-        return {
-            "accuracy": Metric("accuracy", ".4f"),
-            "macro_f1": Metric("macro-F1", ".4f"),
-            "ece": Metric("calibration error", ".4f"),
-        }
+        return {key: SCORES[key] for key in ("accuracy", "macro_f1", "top3", "ece")}
 
     @property
     def column(self) -> str:
@@ -141,20 +157,36 @@ class LabelEvaluation(Evaluation):
         line = (
             f"{counted(self.rows, 'text')}; always answering {label!r} would reach an accuracy of {share:.4f}"
         )
-        return [line, "", *self._matrix()] if len(self.labels) <= MAX_PRINTED_CLASSES else [line]
+        if len(self.labels) <= MAX_MATRIX_CLASSES:
+            return [line, "", *matrix_lines(self.labels, self.confusion, self.grouped("label"))]
+        return [line, "", *label_lines(self.grouped("label")), "", *confusion_lines(self.confusions())]
 
-    def _matrix(self) -> list[str]:
-        shown = [_short(label) for label in self.labels]
-        width = max(len(str(max(map(max, self.confusion)))), *map(len, shown)) + 2
-        left = max(len(CORNER), *map(len, shown))
-        lines = [f"{CORNER:{left}}" + "".join(f"{name:>{width}}" for name in shown)]
-        for name, row in zip(shown, self.confusion, strict=True):
-            lines.append(f"{name:{left}}" + "".join(f"{n:>{width}}" for n in row))
-        return lines
+    def grouped(self, group: str) -> pl.DataFrame:
+        counts = torch.tensor(self.confusion)
+        return by_label(self.labels, counts.sum(1), counts.sum(0), counts.diagonal())
+
+    def confusions(self) -> pl.DataFrame:
+        """Return `label`, `prediction` and `texts` of every wrong pair that occurs, the most frequent
+        first."""
+        counts = torch.tensor(self.confusion).fill_diagonal_(0)
+        pairs = counts.nonzero()
+        names = pl.Series(list(self.labels))
+        columns = {
+            "label": names.gather(pairs[:, 0].tolist()),
+            "prediction": names.gather(pairs[:, 1].tolist()),
+            "texts": counts[pairs[:, 0], pairs[:, 1]].tolist(),
+        }
+        frame = pl.DataFrame(columns, schema_overrides={"texts": pl.Int64})
+        return frame.sort("texts", descending=True, maintain_order=True)
+
+    def figure(self) -> "Figure":
+        from elman.tasks.classify.plot import label_answers  # matplotlib takes long to load
+
+        return label_answers(self.labels, self.confusion, self.frame("curve"))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class LabelSetEvaluation(Evaluation):
+class LabelSetEvaluation(ByLabel):
     """Micro-F1, macro-F1, exact matches and expected calibration error, 0 to 1, on texts that may have
     several labels each."""
 
@@ -174,6 +206,7 @@ class LabelSetEvaluation(Evaluation):
         """Score the probabilities (N, K, 2) of the model and of its parts against labels (N, K), each with
         its own threshold."""
         table, notes = _beside(answer, baselines, labels, notes, names.thresholds)
+        notes += _below_same_labels(table[""], labels, names)
         predicted = (shares(answer) >= names.threshold).long()
         counts = torch.stack([labels.sum(0), predicted.sum(0), (labels * predicted).sum(0)], 1)
         return cls(
@@ -186,12 +219,7 @@ class LabelSetEvaluation(Evaluation):
         )
 
     def metrics(self) -> dict[str, Metric]:
-        return {
-            "micro_f1": Metric("micro-F1", ".4f"),
-            "macro_f1": Metric("macro-F1", ".4f"),
-            "exact_match": Metric("exact match", ".4f"),
-            "ece": Metric("calibration error", ".4f"),
-        }
+        return {key: SCORES[key] for key in ("micro_f1", "macro_f1", "exact_match", "ece")}
 
     @property
     def column(self) -> str:
@@ -201,16 +229,15 @@ class LabelSetEvaluation(Evaluation):
         total = sum(true for true, _, _ in self.counts)
         mean = f"{total / self.rows:.2f} of {counted(len(self.labels), 'label')} each, on average"
         line = f"{counted(self.rows, 'text')} with {mean}"
-        return [line, "", *self._table()] if len(self.labels) <= MAX_PRINTED_CLASSES else [line]
+        return [line, "", *label_lines(self.grouped("label"))]
 
-    def _table(self) -> list[str]:
-        """Return how many texts have each label, and how many are given it, rightly or not."""
-        names = [_short(label) for label in self.labels]
-        left = max(map(len, ["label", *names]))
-        lines = [f"{'label':{left}}{'true':>8}{'answered':>10}{'right':>8}"]
-        for name, (true, answered, right) in zip(names, self.counts, strict=True):
-            lines.append(f"{name:{left}}{true:>8}{answered:>10}{right:>8}")
-        return lines
+    def grouped(self, group: str) -> pl.DataFrame:
+        return by_label(self.labels, *torch.tensor(self.counts).T)
+
+    def figure(self) -> "Figure":
+        from elman.tasks.classify.plot import label_set_answers  # matplotlib takes long to load
+
+        return label_set_answers(self.grouped("label"), self.frame("curve"))
 
 
 def evaluation_of(
@@ -244,13 +271,39 @@ def _beside(
         if all(table[""][key] <= table[name][key] for key in table[""]):
             notes += (_no_better(name),)
     for name, rows in each.items():
+        if labels.dim() == 1 and rows.shape[1] >= MIN_TOP_CLASSES:
+            table[name]["top3"] = float((rows.topk(3).indices == labels[:, None]).any(1).double().mean())
         table[name]["ece"] = calibration_error(rows, labels)
     return table, notes
 
 
-def _short(label: Label) -> str:
-    text = str(label)
-    return text if len(text) <= 12 else f"{text[:11]}…"
+def _below_commonest(scores: Scores, sizes: Tensor, classes: tuple[Label, ...]) -> tuple[str, ...]:
+    """Return a note if scores are below those of always answering the label with most texts, of (K,)."""
+    share, label = float(sizes.max() / sizes.sum()), classes[int(sizes.argmax())]
+    # F1 of that label, and 0 of all others that occur
+    macro_f1 = 2 * share / (1 + share) / int((sizes > 0).sum())
+    return _below(scores, {"accuracy": share, "macro_f1": macro_f1}, f"always answering {label!r}")
+
+
+def _below_same_labels(scores: Scores, labels: Tensor, names: Labels) -> tuple[str, ...]:
+    """Return a note if scores are below those of the same answer to all texts, labels (N, K): the most
+    frequent label, or none."""
+    sizes = labels.sum(0)
+    most = int(sizes.argmax())
+    micro_f1 = 2 * int(sizes[most]) / (len(labels) + int(sizes.sum()))
+    none = float((labels.sum(1) == 0).double().mean())
+    label = f"always answering {names.classes[most]!r}"
+    notes = _below(scores, {"micro_f1": micro_f1}, label)
+    return notes + _below(scores, {"exact_match": none}, "never answering a label")
+
+
+def _below(scores: Scores, plain: Mapping[str, float], answer: str) -> tuple[str, ...]:
+    below = [
+        f"{SCORES[key].label} ({value:.4f} against {plain[key]:.4f})"
+        for key, value in scores.items()
+        if value is not None and value < plain.get(key, 0)
+    ]
+    return (f"below {answer} in {' and '.join(below)}",) if below else ()
 
 
 def _no_better(name: str) -> str:

@@ -48,6 +48,7 @@ from elman.tasks.forecast.scores import ForecastEvaluation
 from elman.tasks.forecast.seasonal import smoothed_steps
 from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, Settings
 from elman.tasks.forecast.stream import ForecastStream, start_series
+from elman.tasks.forecast.table import table_of
 from elman.tasks.forecast.train import Trained, train
 from elman.tasks.inputs import check_count, looked_at
 from elman.tasks.settings import renamed, split_choices
@@ -324,7 +325,7 @@ class Forecaster(Task):
                 f"{panel.name} has no value after the end of training; give later values, or score on past "
                 "ones with backtest"
             )
-        return self._score(panel, cutoffs)
+        return self._score(panel, cutoffs).given(data)
 
     @training_entry
     def backtest(
@@ -354,7 +355,7 @@ class Forecaster(Task):
         scored = [(i, step) for i, steps in enumerate(starts) for step in steps]
         if not scored:
             raise DataError(f"{panel.name} has no value after the cut-offs; give earlier ones")
-        return model._score(panel, scored)
+        return model._score(panel, scored).given(data)
 
     @entry
     def plot(
@@ -576,10 +577,10 @@ class Forecaster(Task):
         assert self.settings.season is not None
         by_name = dict(zip((s.name for s in self.history.series), self.scales, strict=True))
         scales = [by_name.get(s.name) for s in panel.series]
-        quantiles = self.predictor.quantiles(panel, cutoffs)
-        return ForecastEvaluation.of(
-            panel, cutoffs, quantiles, self.settings.levels, self.settings.season, scales
-        )
+        levels, season = self.settings.levels, self.settings.season
+        forecasts = self.predictor.quantiles(panel, cutoffs), levels, season, scales
+        evaluation = ForecastEvaluation.of(panel, cutoffs, *forecasts)
+        return evaluation.with_table(table_of(panel, cutoffs, *forecasts))
 
 
 def _assemble(trained: Trained, panel: Panel, source: dict[str, Any]) -> Forecaster:

@@ -178,12 +178,18 @@ def steps_frame(panel: Panel, horizon: int, columns: Mapping[str, Array]) -> pl.
     """Return rows `unique_id, ds` and columns (series, horizon) of the steps after each series of a panel."""
     stamps = np.concatenate([panel.stamps(s, len(s.values), horizon) for s in panel.series])
     ds = with_zone(stamps, panel.clock)
-    names = pl.Series([s.name for s in panel.series for _ in range(horizon)], dtype=pl.String)
-    if panel.whole_names:
-        whole = names.cast(pl.Int64, strict=False)
-        names = names if whole.has_nulls() else whole
+    names = names_column(panel, [s.name for s in panel.series for _ in range(horizon)])
     numbers = {name: values.ravel() for name, values in columns.items()}
     return pl.DataFrame({"unique_id": names, "ds": ds, **numbers})
+
+
+def names_column(panel: Panel, names: Sequence[str]) -> pl.Series:
+    """Return names of a panel's series as a column, of whole numbers if they were."""
+    column = pl.Series(names, dtype=pl.String)
+    if panel.whole_names:
+        whole = column.cast(pl.Int64, strict=False)
+        column = column if whole.has_nulls() else whole
+    return column
 
 
 def check_stamps(panel: Panel, steps: int) -> None:

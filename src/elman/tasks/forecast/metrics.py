@@ -46,6 +46,11 @@ def mase(actual: Array, forecast: Array, scale: Array | float) -> Array:
     return np.asarray(_mean(np.abs(actual - forecast)) / np.asarray(scale))
 
 
+def mean_mase(actual: Array, forecast: Array, scales: Array) -> float:
+    """Return the mean MASE of N windows (N, H) with scales (N,), of which those that are NaN are left out."""
+    return float(_mean(mase(actual, forecast, scales)))
+
+
 def quantile_loss(actual: Array, forecast: Array, level: float) -> Array:
     """Return the pinball loss of every step (..., H), for the forecast of one quantile `level`."""
     error = actual - forecast
@@ -89,7 +94,7 @@ def summary(actual: Array, quantiles: Array, levels: Sequence[float], scales: Ar
     """
     median = quantiles[..., list(levels).index(0.5)]
     return {
-        "mase": float(_mean(mase(actual, median, scales))),
+        "mase": mean_mase(actual, median, scales),
         "smape": float(_mean(smape(actual, median))),
         "crps": weighted_quantile_loss(actual, quantiles, levels),
         "coverage": coverage(actual, quantiles[..., 0], quantiles[..., -1]),

@@ -1,23 +1,26 @@
 """Scores of forecasts beside those of the naive forecasts, of exponential smoothing and of Theta."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import numpy as np
+import polars as pl
 
-from elman.data.series.panel import Panel, Series
+from elman.data.series.panel import Panel
 from elman.data.series.rows import Array
 from elman.errors import counted
-from elman.tasks.evaluation import Evaluation, Metric
+from elman.tasks.evaluation import Evaluation, Metric, scores_by
 from elman.tasks.forecast import metrics
 from elman.tasks.forecast.baseline import BASELINES, NAIVE, SEASONAL_NAIVE, smoothed
 from elman.tasks.forecast.smoothing import BANKS
+from elman.tasks.forecast.table import divisors, part_scores, true_values, worst_forecasts
 
 # Forecasts that move less than this share of what the series moves, and hardly beat its last value, copy it.
 COPY_MOVES, COPY_SKILL = 0.35, 0.05
 NETWORK: Final = "network"
+PRINTED_PARTS: Final = 5  # steps and series whose scores are printed
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -35,6 +38,7 @@ class ForecastEvaluation(Evaluation):
     """
 
     NAME: ClassVar = "forecast"
+    GROUPS: ClassVar = {"series": "unique_id", "step": "step", "cutoff": "cutoff"}
     SAVED_BASELINES: ClassVar = {"baseline": SEASONAL_NAIVE, "naive": NAIVE}
 
     windows: int
@@ -54,25 +58,17 @@ class ForecastEvaluation(Evaluation):
     ) -> "ForecastEvaluation":
         """Score quantiles (N, H, Q) that start at the (series, cut-off) `cutoffs` of a panel.
 
-        The baselines see all values before the cut-off. MASE divides by `scales[i]` for series i, or, if that
-        is None, by the seasonal step of the values before the cut-off.
+        The baselines see all values before the cut-off. MASE divides by the `divisors` of `scales`.
         """
         horizon, middle = quantiles.shape[1], list(levels).index(0.5)
-        actual = np.stack([_ahead(panel.series[s], cutoff, horizon) for s, cutoff in cutoffs])
+        actual, sizes = true_values(panel, cutoffs, horizon), divisors(panel, cutoffs, season, scales)
         histories = [panel.series[s].values[:cutoff] for s, cutoff in cutoffs]
-        divisors = np.array(
-            [
-                metrics.mase_scale(history, season) if scales[s] is None else scales[s]
-                for (s, _), history in zip(cutoffs, histories, strict=True)
-            ],
-            dtype=np.float64,
-        )
         forecasts = {NETWORK: quantiles}
         for name in (SEASONAL_NAIVE, NAIVE):
             forecasts[name] = np.stack([BASELINES[name](h, horizon, season, levels) for h in histories])
         for name in BANKS:
             forecasts[name] = smoothed(name, histories, horizon, season, levels)
-        scores = {name: metrics.summary(actual, q, levels, divisors) for name, q in forecasts.items()}
+        scores = {name: metrics.summary(actual, q, levels, sizes) for name, q in forecasts.items()}
         for one in scores.values():
             one["skill_seasonal_naive"] = metrics.skill(one["mase"], scores[SEASONAL_NAIVE]["mase"])
             one["skill_naive"] = metrics.skill(one["mase"], scores[NAIVE]["mase"])
@@ -102,7 +98,32 @@ class ForecastEvaluation(Evaluation):
         }
 
     def facts(self) -> list[str]:
-        return [f"{counted(self.windows, 'forecast')} of up to {counted(self.horizon, 'step')}"]
+        line = f"{counted(self.windows, 'forecast')} of up to {counted(self.horizon, 'step')}"
+        return [line, *self._parts()] if self.has_table else [line]
+
+    def grouped(self, group: str) -> pl.DataFrame:
+        steps = 1 if group == "step" else self.horizon
+        return scores_by(self.frame(), self.GROUPS[group], lambda part: part_scores(part, steps))
+
+    def worst(self) -> pl.DataFrame:
+        return worst_forecasts(self.frame(), self.horizon)
+
+    def _parts(self) -> Iterator[str]:
+        """Yield a line with the MASE of a few steps, and one with that of the worst series."""
+        steps = self.grouped("step").filter(pl.col("mase").is_not_null())
+        if len(steps) > 1:
+            few = np.unique(np.linspace(0, len(steps) - 1, PRINTED_PARTS).astype(int))
+            yield "MASE by step: " + _listed(steps[few.tolist()], "step")
+        series = self.grouped("series").filter(pl.col("mase").is_not_null())
+        if len(series) > 1:
+            worst = series.sort("mase", descending=True, maintain_order=True).head(PRINTED_PARTS)
+            of_all = f", of {len(series)} series" if len(series) > PRINTED_PARTS else ""
+            yield f"MASE by series, the highest first: {_listed(worst, 'unique_id')}{of_all}"
+
+
+def _listed(frame: pl.DataFrame, column: str) -> str:
+    """Return the MASE of each row as text, after its name."""
+    return ", ".join(f"{name!s:.30}: {mase:.3f}" for name, mase in frame.select(column, "mase").iter_rows())
 
 
 def copy_note(forecast: Array, last: Array, actual: Array, skill: float) -> tuple[str, ...]:
@@ -122,11 +143,3 @@ def copy_note(forecast: Array, last: Array, actual: Array, skill: float) -> tupl
         f"{100 * share:.0f} % as far as the series and are {100 * skill:.1f} % better than repeating it): "
         "a picture of them follows the series one step late and looks better than it is",
     )
-
-
-def _ahead(series: Series, cutoff: int, horizon: int) -> Array:
-    """Return the values (H,) from a cut-off on, NaN beyond the end."""
-    values = np.full(horizon, np.nan)
-    actual = series.values[cutoff : cutoff + horizon]
-    values[: len(actual)] = actual
-    return values

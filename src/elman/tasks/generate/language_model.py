@@ -161,7 +161,8 @@ class LanguageModel(Task):
         same = (fingerprint, column) == (self.source["fingerprint"], self.source.get("column"))
         notes = ("this text was trained on, which flatters both scores",) if same else ()
         blend = self.blend if adapt else None
-        return evaluate(self.network, self.baseline, ids, characters, self.vocabulary, notes, blend)
+        scored = evaluate(self.network, self.baseline, ids, characters, self.vocabulary, notes, blend)
+        return scored.given(data)
 
     @entry
     def predict(self, data: Any, count: int = 5) -> Any:

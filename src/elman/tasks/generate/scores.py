@@ -4,19 +4,21 @@ N tokens, V in the vocabulary.
 """
 
 import math
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 
 from elman.data.text.tokenizers import RESERVED, UNKNOWN
 from elman.data.text.vocabulary import AnyVocabulary, Vocabulary
 from elman.errors import counted
-from elman.tasks.evaluation import Evaluation, Metric, Scores, perplexity
+from elman.tasks.evaluation import MAX_TABLE_ROWS, Evaluation, Metric, Scores, perplexity
 from elman.tasks.generate.baseline import NGram
 from elman.tasks.generate.cache import Blend, distributions
 from elman.tasks.generate.network import LanguageNet
@@ -27,6 +29,8 @@ Array = NDArray[np.float64]
 MAX_RANKED_TOKENS: Final = 20_000
 CHUNK_NUMBERS: Final = 2_000_000
 SUGGESTIONS: Final = 3
+# Tokens that the table shows before each, by what a token is.
+SHOWN_TOKENS: Final = {"character": 32, "word": 8, "space": 8, "subword": 12}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -63,6 +67,9 @@ class LanguageEvaluation(Evaluation):
     def facts(self) -> list[str]:
         return [f"{counted(self.tokens, 'token')} ({self.kind}), {counted(self.characters, 'character')}"]
 
+    def worst(self) -> pl.DataFrame:
+        return self.frame().sort("nats", descending=True, maintain_order=True)
+
 
 @torch.no_grad()
 def evaluate(
@@ -75,12 +82,15 @@ def evaluate(
     blend: Blend | None = None,
 ) -> LanguageEvaluation:
     """Score every token but the first, given all tokens before it; with the cache unless `blend` is None."""
-    keystrokes = Keystrokes(vocabulary)
-    chunks = (
-        (log_probs.double().cpu().numpy(), targets.cpu().numpy())
-        for log_probs, targets in distributions(network, ids, blend)
-    )
-    scores = token_scores(chunks, len(ids) - 1, characters, keystrokes)
+    keystrokes, each = Keystrokes(vocabulary), array("d")
+
+    def chunks() -> Iterator[tuple[Array, Ids]]:
+        for log_probs, targets in distributions(network, ids, blend):
+            if (room := MAX_TABLE_ROWS - len(each)) > 0:
+                each.extend(-log_probs.gather(1, targets[:, None])[:room, 0].double().cpu().numpy())
+            yield log_probs.double().cpu().numpy(), targets.cpu().numpy()
+
+    scores = token_scores(chunks(), len(ids) - 1, characters, keystrokes)
     if unknown := int((np.asarray(ids[1:]) == UNKNOWN).sum()):
         share = unknown / (len(ids) - 1)
         notes += (f"{share:.1%} of the tokens are unknown words, which are easier to predict than to write",)
@@ -90,7 +100,7 @@ def evaluate(
         baselines[f"{baseline.order}-gram"] = plain
         if scores["nats"] >= plain["nats"]:  # type: ignore[operator]  # never None
             notes += ("the network is no better than the n-gram here: train longer, or on more text",)
-    return LanguageEvaluation(
+    evaluation = LanguageEvaluation(
         scores=scores,
         baselines=baselines,
         notes=notes,
@@ -98,6 +108,19 @@ def evaluate(
         characters=characters,
         kind=vocabulary.kind,
     )
+    return evaluation.with_table(table_of(np.asarray(ids[: len(each) + 1]), each, vocabulary))
+
+
+def table_of(ids: Ids, nats: Sequence[float], vocabulary: AnyVocabulary) -> pl.DataFrame:
+    """Return a row for each token of a text (N,) but the first: its `position`, from 1; `before`, the end of
+    what is before it; the `token` itself; and its `nats` (N - 1), minus its log-probability."""
+    different, index = np.unique(ids, return_inverse=True)
+    texts = pl.Series([vocabulary.decode([token]) for token in different.tolist()], dtype=pl.String)
+    token = texts.gather(index)
+    frame = pl.DataFrame({"position": np.arange(len(ids)), "token": token})
+    before = [pl.col("token").shift(k, fill_value="") for k in range(SHOWN_TOKENS[vocabulary.kind], 0, -1)]
+    rows = frame.select("position", pl.concat_str(before).alias("before"), "token")[1:]
+    return rows.with_columns(nats=np.asarray(nats))
 
 
 def ngram_scores(model: NGram, ids: Ids, characters: int, keystrokes: "Keystrokes") -> Scores:

@@ -6,9 +6,10 @@ from difflib import SequenceMatcher
 from typing import ClassVar
 
 import numpy as np
+import polars as pl
 import torch
 
-from elman.tasks.evaluation import Evaluation, Metric, Scores, binned_error, few_note
+from elman.tasks.evaluation import Evaluation, Metric, Scores, binned_error, few_note, spaced
 from elman.tasks.transcribe.text import Word, text_of
 
 
@@ -58,6 +59,24 @@ def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> fl
     return binned_error(torch.tensor(confidences, dtype=torch.float64), torch.tensor(right))
 
 
+def table_of(names: Sequence[str], truths: Sequence[str], answers: Sequence[Sequence[Word]]) -> pl.DataFrame:
+    """Return a row for each recording: its `file`; `reference`, what was said; `text`, what the model heard;
+    `words`, the number that was said; `errors`, the words to insert, delete or replace; and `confidence`, the
+    least of a word that the model heard, null if there is none."""
+    kept = spaced(len(names), "recordings")
+    texts = [text_of(answers[k]) for k in kept]
+    said = [truths[k].split() for k in kept]
+    columns = {
+        "file": [names[k] for k in kept],
+        "reference": [truths[k] for k in kept],
+        "text": texts,
+        "words": [len(words) for words in said],
+        "errors": [edits(text.split(), words) for text, words in zip(texts, said, strict=True)],
+        "confidence": [min((word.confidence for word in answers[k]), default=None) for k in kept],
+    }
+    return pl.DataFrame(columns, schema_overrides={"confidence": pl.Float64})
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SpeechEvaluation(Evaluation):
     """Word and character error rate, the share of recordings that are right to the letter, the calibration
@@ -84,6 +103,9 @@ class SpeechEvaluation(Evaluation):
     def facts(self) -> list[str]:
         minutes = self.seconds / 60
         return [f"{self.recordings:,} recordings, {self.words:,} words, {minutes:.1f} minutes"]
+
+    def worst(self) -> pl.DataFrame:
+        return self.frame().sort("errors", "words", descending=[True, False], maintain_order=True)
 
     @classmethod
     def of(

@@ -32,7 +32,7 @@ from elman.tasks.transcribe.network import TranscriberNet
 from elman.tasks.transcribe.one_of import OneOf
 from elman.tasks.transcribe.phrases import LANGUAGE, Phrases, phrase_corpus, spotted
 from elman.tasks.transcribe.recogniser import log_probabilities, transcribed, voiced
-from elman.tasks.transcribe.scores import SpeechEvaluation
+from elman.tasks.transcribe.scores import SpeechEvaluation, table_of
 from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.spotting import Spotter, Spotting, SpottingStream
 from elman.tasks.transcribe.stream import Endpoint, TranscriberStream
@@ -226,9 +226,11 @@ class Transcriber(Task):
         seconds = sum(map(len, each)) * self._features.seconds
         same = used.fingerprint == self.source["fingerprint"]
         notes = ("these recordings were trained on, which flatters all scores",) if same else ()
-        return SpeechEvaluation.of(
+        scored = SpeechEvaluation.of(
             answers, texts, {self.baseline.name: plain}, seconds, computing, notes + self._unknown(texts)
         )
+        names = [recording.name for recording in used.all]
+        return scored.with_table(table_of(names, texts, answers)).given(data)
 
     def _unknown(self, texts: list[str]) -> tuple[str, ...]:
         """Return a note on texts that the model can't write."""

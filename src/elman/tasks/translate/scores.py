@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, ClassVar, Self
 
+import polars as pl
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from elman.data.text.pairs import Pairs
 from elman.errors import UsageError, counted
-from elman.tasks.evaluation import Evaluation, Metric
+from elman.tasks.evaluation import Evaluation, Metric, spaced
 from elman.tasks.translate.baseline import WordDictionary
 from elman.tasks.translate.codec import Codec
 from elman.tasks.translate.network import EncoderDecoder
@@ -73,6 +74,9 @@ class TranslationEvaluation(Evaluation):
         bleu, chrf = self.signatures
         return [counted(self.pairs, "sentence pair"), f"BLEU|{bleu}", f"chrF2|{chrf}"]
 
+    def worst(self) -> pl.DataFrame:
+        return self.frame().sort("chrf", maintain_order=True)
+
 
 def evaluate(
     network: EncoderDecoder,
@@ -90,13 +94,24 @@ def evaluate(
     if left := len(pairs) - len(encoded):
         number, verb = counted(left, "pair"), "is" if left == 1 else "are"
         notes += (f"{number} of more than {MAX_SCORED_TOKENS} tokens {verb} left out of the perplexity",)
-    return TranslationEvaluation.of(
-        [first.text for first, *_ in best],
+    translations = [first.text for first, *_ in best]
+    evaluation = TranslationEvaluation.of(
+        translations,
         {"dictionary": [baseline.translate(text) for text in pairs.source]},
         pairs.target,
         perplexity(network, encoded),
         notes,
     )
+    return evaluation.with_table(table_of(pairs.source, pairs.target, translations))
+
+
+def table_of(sources: Sequence[str], references: Sequence[str], translations: Sequence[str]) -> pl.DataFrame:
+    """Return a row for each pair: `source`, `reference`, `translation`, and the `chrf` of this sentence."""
+    kept, metric = spaced(len(sources), "sentence pairs"), CHRF()
+    columns = {"source": sources, "reference": references, "translation": translations}
+    chosen = {name: pl.Series([texts[k] for k in kept], dtype=pl.String) for name, texts in columns.items()}
+    scores = [metric.sentence_score(translations[k], [references[k]]).score for k in kept]
+    return pl.DataFrame({**chosen, "chrf": pl.Series(scores, dtype=pl.Float64)})
 
 
 def corpus_scores(

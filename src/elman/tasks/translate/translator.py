@@ -162,7 +162,8 @@ class Translator(Task):
         pairs = read_pairs(data, source, target, skip_bad)
         hashes = text_hashes(pairs.source)
         notes = overlap_note(hashes, self.train_hashes, "sentence") + few_note(len(set(hashes)), "sentence")
-        return evaluate(self.network, self.codec, self.baseline, self.settings, pairs, notes)
+        evaluation = evaluate(self.network, self.codec, self.baseline, self.settings, pairs, notes)
+        return evaluation.given(data)
 
     @entry
     def predict(self, data: Any, count: int = 1) -> Any:
