@@ -4,19 +4,22 @@ import errno
 import json
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
+import polars as pl
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elman.atomic import writing
-from elman.errors import TrainingError
+from elman.errors import TrainingError, UsageError
+from elman.tasks import evaluation as module
 from elman.tasks.evaluation import (
     Evaluation,
     Metric,
@@ -25,6 +28,8 @@ from elman.tasks.evaluation import (
     few_note,
     overlap_note,
     sample_rows,
+    scores_by,
+    spaced,
     training_notes,
 )
 from elman.training.loop import Outcome
@@ -34,6 +39,7 @@ from elman.training.plan import Plan
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ToyEvaluation(Evaluation):
     SAVED_BASELINES: ClassVar = {"baseline": "bag of words", "naive": "the same word always"}
+    GROUPS: ClassVar = {"day": "on"}
 
     rows: int = 12
     confusion: tuple[tuple[int, ...], ...] = ()
@@ -47,6 +53,16 @@ class ToyEvaluation(Evaluation):
 
     def facts(self) -> list[str]:
         return [f"{self.rows} texts"]
+
+    def grouped(self, group: str) -> pl.DataFrame:
+        return scores_by(
+            self.frame(),
+            self.GROUPS[group],
+            lambda part: {"texts": len(part), "errors": part["errors"].sum()},
+        )
+
+    def worst(self) -> pl.DataFrame:
+        return self.frame().sort("errors", descending=True)
 
 
 def toy(**changes: Any) -> ToyEvaluation:
@@ -208,3 +224,52 @@ def test_a_note_of_a_failure_has_no_path() -> None:
     with pytest.raises(TrainingError) as failed, writing(Path("/home/me/run"), TrainingError):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home/me/run/checkpoint.pt")
     assert failure_note(failed.value) == ("training stopped early: No space left on device",)
+
+
+ANSWERS = pl.DataFrame({"on": [date(2024, 1, 2), date(2024, 1, 1), date(2024, 1, 2)], "errors": [1, 5, 3]})
+
+
+def test_the_answers_behind_the_scores() -> None:
+    scored = toy().with_table(ANSWERS)
+    assert scored.table is ANSWERS
+    assert scored.by("day").rows() == [(date(2024, 1, 2), 2, 4), (date(2024, 1, 1), 1, 5)]
+    assert scored.errors()["errors"].to_list() == [5, 3, 1] and len(scored.errors(2)) == 2
+    assert scored.groups() == {
+        "day": [{"on": "2024-01-02", "texts": 2, "errors": 4}, {"on": "2024-01-01", "texts": 1, "errors": 5}]
+    }
+    assert scored == toy() and scored.to_dict() == toy().to_dict(), "they are neither compared nor saved"
+    assert toy().table is None and replace(scored).table is None
+
+
+def test_pandas_in_pandas_out() -> None:
+    pandas = pytest.importorskip("pandas")
+    scored = toy().with_table(ANSWERS).given(pandas.DataFrame({"on": ["2024-01-01"]}))
+    for frame in (scored.table, scored.by("day"), scored.errors(1)):
+        assert isinstance(frame, pandas.DataFrame) and frame["on"].dtype.kind == "M"
+    assert scored.table["errors"].tolist() == [1, 5, 3]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: toy().errors(), "without the answers behind them: use evaluate"),
+        (lambda: toy().by("day"), "without the answers"),
+        (lambda: toy().with_table(ANSWERS).by("dya"), "no scores by 'dya'; did you mean 'day'"),
+        (lambda: toy().with_table(ANSWERS).by(3), "no scores by 3: there are day"),
+        (lambda: toy().with_table(ANSWERS).errors(0), "whole number of at least 1, not 0"),
+        (lambda: toy().with_table(ANSWERS).errors(True), "not True"),
+        (lambda: toy().with_table(ANSWERS).plot(), "no picture of these answers"),
+        (lambda: toy().with_table(ANSWERS).plot("a.gif"), "drawn as .png or .svg"),
+    ],
+)
+def test_answers_that_are_not_there(call: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        call()
+
+
+def test_a_million_rows_are_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(module, "MAX_TABLE_ROWS", 6)
+    assert spaced(6, "texts") == [0, 1, 2, 3, 4, 5] and not caplog.records
+    assert spaced(7, "forecasts", rows=2) == [0, 2, 4]
+    assert caplog.messages == ["the table behind the scores holds 3 of the 7 forecasts"]
+    assert spaced(3, "forecasts", rows=100) == [0], "at least one is kept whole"

@@ -93,7 +93,7 @@ class Evaluation(ABC):
     def given(self, data: Any) -> Self:
         """Return these scores with a table that is the kind of frame that `data` are, which were scored."""
         scored = copy(self)
-        is_frame = kind_of(data) != "polars"
+        is_frame = kind_of(data) != "polars" and hasattr(data, "__getitem__")
         object.__setattr__(scored, "_like", data[:0] if is_frame else None)  # of a frame its types
         return scored
 

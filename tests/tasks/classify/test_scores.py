@@ -1,14 +1,15 @@
 """Accuracy, macro-F1 and the confusion matrix, against counting; and the table that shows them."""
 
 import itertools
-from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.tasks.classify.scores import LabelEvaluation, calibration_error, label_scores
+from elman.tasks.classify.labels import Labels
+from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, calibration_error, label_scores
 
 
 def test_scores_against_counting() -> None:
@@ -44,14 +45,12 @@ def test_the_table_beside_the_baseline() -> None:
         "",
         "4 texts; always answering 'b' would reach an accuracy of 0.7500",
         "",
-        "true \\ predicted  a label so …             b",
-        "a label so …                 1             0",
-        "b                            1             2",
+        "true \\ predicted  a label so long               b  precision     recall         F1",
+        "a label so long                 1               0     0.5000     1.0000     0.6667",
+        "b                               1               2     1.0000     0.6667     0.8000",
         "Note: few",
     ]
     assert result.notes == ("few",)
-    many = replace(result, labels=tuple("abcdefghijklmnopqrstu"))
-    assert "predicted" not in str(many)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
@@ -86,4 +85,65 @@ def test_notes_tell_which_part_adds_nothing() -> None:
     del old["scores"]["ece"]
     assert str(LabelEvaluation.from_dict(old)).startswith(
         "                      network  bag of words\naccuracy"
+    )
+
+
+def one_hot(rows: list[int], classes: int) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.tensor(rows), classes).float()
+
+
+def test_a_model_below_the_most_frequent_label_says_so() -> None:
+    def notes(answers: list[int]) -> tuple[str, ...]:
+        return LabelEvaluation.of(one_hot(answers, 3), {}, torch.tensor([1, 1, 1, 2]), ("a", "b", "c")).notes
+
+    assert notes([2, 2, 2, 2]) == (
+        "below always answering 'b' in accuracy (0.2500 against 0.7500) and macro-F1 (0.2000 against 0.4286)",
+    )
+    assert notes([1, 2, 2, 2]) == ("below always answering 'b' in accuracy (0.5000 against 0.7500)",)
+    assert notes([1, 1, 1, 1]) == notes([1, 1, 1, 2]) == ()
+
+
+def test_several_labels_below_the_same_answer_to_all() -> None:
+    labels = torch.tensor([[1, 0], [1, 0], [0, 0], [1, 1]])
+    wrong = torch.stack([labels, 1 - labels], -1).float()
+    notes = LabelSetEvaluation.of(wrong, {}, labels, Labels(("a", "b"), several=True)).notes
+    assert notes == (
+        "below always answering 'a' in micro-F1 (0.0000 against 0.7500)",
+        "below never answering a label in exact match (0.0000 against 0.2500)",
+    )
+    assert LabelSetEvaluation.of(wrong.flip(-1), {}, labels, Labels(("a", "b"), several=True)).notes == ()
+
+
+def test_many_labels_print_the_worst_and_the_most_confused() -> None:
+    true = [k for k in range(25) for _ in range(4)]
+    said = [1 if k == 0 else k for k in true]
+    names = tuple(f"intent {k}" for k in range(25))
+    result = LabelEvaluation.of(one_hot(said, 25), {}, torch.tensor(true), names)
+    lines = str(result).splitlines()
+    assert "The 10 of 25 labels with the lowest F1:" in lines and "predicted" not in lines
+    assert lines[lines.index("The 10 of 25 labels with the lowest F1:") + 2].split() == [
+        *("intent", "0", "0.0000", "0.0000", "4")
+    ]
+    assert lines[-2:] == ["The most frequent mistakes, true → predicted:", "     4  intent 0 → intent 1"]
+    assert result.confusions().rows() == [("intent 0", "intent 1", 4)]
+    assert result.scores["top3"] == pytest.approx(0.96), "the scores of a wrong one-hot answer tie at 0"
+    assert result.by("label").row(1, named=True) == {
+        **{"label": "intent 1", "precision": 0.5, "recall": 1.0},
+        **{"f1": pytest.approx(2 / 3), "support": 4},
+    }
+
+
+def test_scores_by_label_are_those_of_a_loaded_model_too() -> None:
+    labels = torch.tensor([0, 1, 1])
+    result = LabelEvaluation.of(one_hot([0, 1, 0], 2), {}, labels, ("a", "b"))
+    again: Any = LabelEvaluation.from_dict(result.to_dict())
+    assert (
+        again.groups()
+        == result.groups()
+        == {
+            "label": [
+                {"label": "a", "precision": 0.5, "recall": 1.0, "f1": 2 / 3, "support": 1},
+                {"label": "b", "precision": 1.0, "recall": 0.5, "f1": 2 / 3, "support": 2},
+            ]
+        }
     )

@@ -39,7 +39,7 @@ SCORES: Final = {
     "micro_f1": Metric("micro-F1", ".4f"),
     "macro_f1": Metric("macro-F1", ".4f"),
     "exact_match": Metric("exact match", ".4f"),
-    "top3": Metric("true among first 3", ".4f"),
+    "top3": Metric("in the first 3", ".4f"),
     "ece": Metric("calibration error", ".4f"),
 }
 MIN_TOP_CLASSES: Final = 6  # from which the share of labels among the three likeliest tells something
