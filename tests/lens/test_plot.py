@@ -1,14 +1,26 @@
 """Attention as a picture, and pictures on pages."""
 
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib import image
+from matplotlib.colors import to_rgb
 
 from elman.errors import UsageError
 from elman.lens.figures import finished
-from elman.lens.plot import MAX_PARTS, Picture, attention, in_page, picture_path
+from elman.lens.plot import (
+    DARK_INK,
+    INK,
+    LIGHT_INK,
+    MAX_PARTS,
+    Picture,
+    attention,
+    in_page,
+    picture_path,
+)
 
 SIGNATURES = {".png": b"\x89PNG", ".svg": b"<?xml", ".PNG": b"\x89PNG"}
 
@@ -38,6 +50,26 @@ def test_parts_are_the_labels_with_their_spaces(tmp_path: Path) -> None:
 def test_nothing_or_too_much_to_draw(source: list[str], target: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         attention(source, target, lambda: np.zeros((len(target), len(source))))
+
+
+def test_pictures_have_no_ground_and_ink_for_light_and_dark(tmp_path: Path) -> None:
+    finished(attention(["a"], ["b"], lambda: np.eye(1)), tmp_path / "a.png")
+    corner = image.imread(tmp_path / "a.png")[0, 0]
+    assert corner[3] == 0, "transparent"
+    finished(attention(["a"], ["b"], lambda: np.eye(1)), tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text()
+    assert "currentColor" in text and INK not in text
+    assert f"svg{{color:{LIGHT_INK}}}@media(prefers-color-scheme:dark){{svg{{color:{DARK_INK}}}}}" in text
+
+
+@pytest.mark.parametrize("ground", [(1, 1, 1), (0.08, 0.09, 0.11)])
+def test_the_ink_is_seen_on_light_and_dark(ground: tuple[float, ...]) -> None:
+    def luminance(colour: Any) -> float:  # of WCAG 2.1
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    low, high = sorted((luminance(to_rgb(INK)), luminance(ground)))
+    assert (high + 0.05) / (low + 0.05) > 4
 
 
 @pytest.mark.parametrize(("name", "message"), [("a", "not nothing"), ("a.jpg", "not .jpg")])

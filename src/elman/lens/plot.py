@@ -8,25 +8,37 @@ from pathlib import Path
 from typing import Any, Final
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from elman.atomic import replace_file, writing
 from elman.errors import UsageError
 
-INK: Final = "#556070"
+# As far from white as from black: a PNG has no ground of its own, and is seen on light and dark pages.
+INK: Final = "#6e7985"
+# Colours of the ink in an SVG, which knows whether its page is dark.
+LIGHT_INK, DARK_INK = "#46515e", "#c3ccd6"
 LOOK: Final[Any] = {
-    "font.size": 9,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
+    "font.size": 10,
+    "axes.labelsize": 10,
+    "axes.titlesize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
     "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.hashsalt": "elman",
 } | dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
 PAGE_DPI, MIN_SHRUNK = 96, 0.75  # a page's pixels of an inch; of a picture's size, how small it may become
+STYLE: Final = (
+    f"<style>svg{{color:{LIGHT_INK}}}@media(prefers-color-scheme:dark){{svg{{color:{DARK_INK}}}}}</style>"
+).encode()
 MAX_PARTS: Final = 200  # of a text whose attention is drawn
 
 
@@ -63,9 +75,27 @@ def attention(source: Sequence[str], target: Sequence[str], weights: Callable[[]
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a picture, as PNG or SVG by its ending. Raises UsageError if it can't be written."""
+    """Write a picture, as PNG or SVG by its ending. Neither has a ground of its own, and the ink of an SVG is
+    light on a dark page. Raises UsageError if it can't be written."""
+    buffer = io.BytesIO()
+    with rc_context(LOOK):
+        figure.savefig(buffer, dpi=150, format=path.suffix.lower().removeprefix("."))
+    content = buffer.getvalue()
+    if path.suffix.lower() == ".svg":
+        begin = content.index(b">", content.index(b"<svg")) + 1
+        content = content[:begin] + STYLE + content[begin:].replace(INK.encode(), b"currentColor")
     with writing(path, UsageError), replace_file(path) as file:
-        figure.savefig(file, dpi=150, format=path.suffix.lower().removeprefix("."))
+        file.write(content)
+
+
+def date_ticks(axis: Axes, stamps: NDArray[Any], most: int = 6) -> None:
+    """Label few dates along an axis, briefly: what changes from one to the next, and the rest at the end."""
+    if stamps.dtype.kind != "M":
+        axis.xaxis.set_major_locator(MaxNLocator(most, integer=True))
+        return
+    locator = AutoDateLocator(minticks=3, maxticks=most)  # type: ignore[no-untyped-call]
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def svg(figure: Figure) -> str:

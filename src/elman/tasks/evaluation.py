@@ -11,19 +11,24 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
-import polars as pl
 import torch
 from torch import Tensor
 
 from elman.atomic import null_if_infinite
+from elman.data.table.kinds import in_kind_of, kind_of
+from elman.data.table.write import in_text
 from elman.errors import UsageError, counted, suggestion
+from elman.lazy import Lazy
 from elman.lens import page
 from elman.training.loop import Outcome
 from elman.training.plan import Plan
 from elman.typed import typed
 
 if TYPE_CHECKING:
+    import polars as pl
     from matplotlib.figure import Figure
+else:
+    pl = Lazy("polars")
 
 BINS: Final = 15  # of confidence, for the calibration error
 MAX_NATS: Final = 700
@@ -81,10 +86,10 @@ class Evaluation(ABC):
         """Return the lines below the table: what was scored."""
 
     # No fields, since they are neither saved nor compared: set by `with_table` and `given`.
-    _frames: ClassVar[Mapping[str, pl.DataFrame]] = MappingProxyType({})
+    _frames: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     _like: ClassVar[Any] = None  # an empty frame of the kind of the caller's data
 
-    def with_table(self, table: pl.DataFrame, **others: pl.DataFrame) -> Self:
+    def with_table(self, table: "pl.DataFrame", **others: "pl.DataFrame") -> Self:
         """Return these scores with the answers behind them, and with other frames by their names."""
         scored = copy(self)
         object.__setattr__(scored, "_frames", {"table": table, **others})
@@ -97,7 +102,7 @@ class Evaluation(ABC):
         object.__setattr__(scored, "_like", data[:0] if is_frame else None)  # of a frame its types
         return scored
 
-    def as_given(self, frame: pl.DataFrame) -> Any:
+    def as_given(self, frame: "pl.DataFrame") -> Any:
         """Return a frame in the kind of the data that were scored."""
         return in_kind_of(frame, self._like)
 
@@ -113,13 +118,14 @@ class Evaluation(ABC):
         million that are evenly spaced; of the tokens of a text, the first million."""
         return self.as_given(self.frame()) if self.has_table else None
 
-    def frame(self, name: str = "table") -> pl.DataFrame:
+    def frame(self, name: str = "table") -> "pl.DataFrame":
         """Return the table, or another frame behind the scores, in polars. Raises UsageError without it."""
         if not self.has_table:
             raise UsageError(
                 "these scores are of a training or were loaded, without the answers behind them: use evaluate"
             )
-        return self._frames[name]
+        frame: pl.DataFrame = self._frames[name]
+        return frame
 
     def by(self, group: str) -> Any:
         """Return scores of each part of the data, a row each, as a frame of the kind of `table`: of forecasts
@@ -156,12 +162,12 @@ class Evaluation(ABC):
         """Return the picture that `plot` writes."""
         raise UsageError("there is no picture of these answers: --plot and plot are for forecasts and labels")
 
-    def grouped(self, group: str) -> pl.DataFrame:
+    def grouped(self, group: str) -> "pl.DataFrame":
         """Return what `by` does, in polars, for a key of GROUPS."""
         raise UsageError(f"there are no scores by {group!r}")
 
     @abstractmethod
-    def worst(self) -> pl.DataFrame:
+    def worst(self) -> "pl.DataFrame":
         """Return what `errors` does, in polars."""
 
     def groups(self) -> dict[str, Any]:
@@ -239,8 +245,8 @@ def spaced(count: int, noun: str, rows: int = 1) -> list[int]:
 
 
 def scores_by(
-    frame: pl.DataFrame, column: str, scores: Callable[[pl.DataFrame], Mapping[str, Any]]
-) -> pl.DataFrame:
+    frame: "pl.DataFrame", column: str, scores: "Callable[[pl.DataFrame], Mapping[str, Any]]"
+) -> "pl.DataFrame":
     """Return the scores of the rows of each value of a column, in the order in which these first occur."""
     parts = frame.partition_by(column, maintain_order=True)
     rows = [scores(part) for part in parts]

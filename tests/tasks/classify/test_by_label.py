@@ -41,7 +41,7 @@ def test_the_answers_of_a_model(model: Classifier) -> None:
     result = model.evaluate(data)
     assert result.table.select("text", "label").rows(named=True) == data
     predictions = result.table["prediction"].to_list()
-    assert predictions == model.predict(result.table["text"])
+    assert predictions == model.predict(result.table["text"].to_list())
     assert result.top(1) == pytest.approx(result.scores["accuracy"]) and result.top(2) == 1
     assert result.thresholds()["accuracy"][0] == pytest.approx(result.scores["accuracy"])
     wrong = [row["label"] != one for row, one in zip(data, predictions, strict=True)]

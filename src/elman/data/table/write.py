@@ -1,12 +1,16 @@
 """Frames → files of tables, as their endings say."""
 
 from pathlib import Path
-from typing import Final
-
-import polars as pl
+from typing import TYPE_CHECKING, Final
 
 from elman.atomic import as_path, check_output, replace_file, writing
 from elman.errors import UsageError
+from elman.lazy import Lazy
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 ENDINGS: Final = (".csv", ".tsv", ".jsonl", ".parquet")
 SEPARATOR: Final = ";"  # of the entries of a list in a cell of CSV
@@ -23,7 +27,7 @@ def check_table_path(path: str | Path) -> Path:
     return path
 
 
-def write_table(frame: pl.DataFrame, path: str | Path) -> None:
+def write_table(frame: "pl.DataFrame", path: str | Path) -> None:
     """Write a frame as its path ends: CSV, TSV, JSON lines or Parquet. In CSV and TSV a list is its entries
     with ";" between them. Raises UsageError as `check_table_path` does."""
     path = check_table_path(path)
@@ -37,12 +41,12 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> None:
                 in_text(_joined(frame)).write_csv(file, separator="\t" if ending == ".tsv" else ",")
 
 
-def in_text(frame: pl.DataFrame) -> pl.DataFrame:
+def in_text(frame: "pl.DataFrame") -> "pl.DataFrame":
     """Return a frame with dates and times as text, without the parts that are zero in the whole column."""
     return frame.with_columns(_stamps(cells) for cells in frame if cells.dtype.is_temporal())
 
 
-def _stamps(cells: pl.Series) -> pl.Series:
+def _stamps(cells: pl.Series) -> "pl.Series":
     if not isinstance(cells.dtype, pl.Datetime):
         return cells.cast(pl.String)
     zone = "%:z" if cells.dtype.time_zone else ""
@@ -52,7 +56,7 @@ def _stamps(cells: pl.Series) -> pl.Series:
     return cells.dt.strftime("%Y-%m-%d %H:%M:%S%.f" + zone)
 
 
-def _joined(frame: pl.DataFrame) -> pl.DataFrame:
+def _joined(frame: "pl.DataFrame") -> "pl.DataFrame":
     """Return a frame whose lists are text."""
     lists = [cells.name for cells in frame if cells.dtype == pl.List]
     texts = [pl.col(name).cast(pl.List(pl.String)).list.join(SEPARATOR) for name in lists]

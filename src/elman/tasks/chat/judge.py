@@ -2,21 +2,26 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.data.text.conversations import SPEAKERS, Conversation, Turn
+from elman.lazy import Lazy
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.codec import END, Codec
 from elman.tasks.chat.scores import RETRIEVAL, ChatEvaluation, candidates, distinct, hits, loop_rate
 from elman.tasks.chat.speaker import RECENT_TURNS, Position, Reply, Speaker
 from elman.tasks.evaluation import Scores, perplexity
 from elman.tasks.generate.problem import teacher_forced
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 MAX_REPLIES: Final = 400  # true replies that are scored, each beside the chatbot's own
 TALKS, TALK_TURNS = 8, 50  # conversations of the chatbot with itself
@@ -78,7 +83,7 @@ def _table(
     true: Sequence[str],
     generated: Sequence[Reply],
     rankings: Sequence[Sequence[float]],
-) -> pl.DataFrame:
+) -> "pl.DataFrame":
     """Return a row for each reply: `context`, the last turns before it, a line each; `reference`, the true
     reply; `reply`, the chatbot's; `retrieved`, whether that is a training reply; and `rank`, of the true one
     among up to 20, from 1."""

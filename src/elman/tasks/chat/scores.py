@@ -7,13 +7,17 @@ conversational intelligence challenge", 2019, arXiv:1902.00098.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
-
-import polars as pl
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from elman.errors import UsageError, counted
+from elman.lazy import Lazy
 from elman.tasks.chat.baseline import words
 from elman.tasks.evaluation import Evaluation, Metric
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 RETRIEVAL: Final = "retrieval"
 RUN_WORDS: Final = 4  # a turn that contains a run of this length twice is part of a loop
@@ -48,7 +52,7 @@ class ChatEvaluation(Evaluation):
     def facts(self) -> list[str]:
         return [counted(self.replies, "reply", "replies")]
 
-    def worst(self) -> pl.DataFrame:
+    def worst(self) -> "pl.DataFrame":
         return self.frame().sort("rank", descending=True, maintain_order=True)
 
 

@@ -1,15 +1,20 @@
 """What the scores of texts of one label and of several share: answers, thresholds, lines for the labels."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-import polars as pl
 from torch import Tensor
 
+from elman.lazy import Lazy
 from elman.tasks.classify.labels import Label, Labels
 from elman.tasks.classify.table import curve_of, mistakes, share_in_first, table_of
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.inputs import check_count
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 MAX_MATRIX_CLASSES: Final = 8  # of a confusion matrix that is printed
 MAX_PRINTED_CLASSES: Final = 20  # of which all have a line
@@ -44,7 +49,7 @@ class ByLabel(Evaluation):
         check_count(count)
         return share_in_first(self.frame(), count)
 
-    def worst(self) -> pl.DataFrame:
+    def worst(self) -> "pl.DataFrame":
         return mistakes(self.frame())
 
 
@@ -60,7 +65,7 @@ def matrix_lines(
         yield f"{name:{left}}" + "".join(f"{n:>{width}}" for n in counts) + _rates(row)
 
 
-def label_lines(each: pl.DataFrame) -> Iterator[str]:
+def label_lines(each: "pl.DataFrame") -> Iterator[str]:
     """Yield a line with the scores of each label; of more than MAX_PRINTED_CLASSES of those of lowest F1."""
     rows = each
     if len(each) > MAX_PRINTED_CLASSES:
@@ -72,7 +77,7 @@ def label_lines(each: pl.DataFrame) -> Iterator[str]:
         yield f"{_short(row['label']):{left}}{_rates(row)}{row['support']:>8}"
 
 
-def confusion_lines(confusions: pl.DataFrame) -> Iterator[str]:
+def confusion_lines(confusions: "pl.DataFrame") -> Iterator[str]:
     """Yield a line for each of the most frequent confusions, of those that occur more than once."""
     rows = confusions.filter(pl.col("texts") > 1).head(PRINTED_WORST)
     if not len(rows):

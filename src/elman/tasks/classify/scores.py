@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import polars as pl
 import torch
 from torch import Tensor
 
 from elman.errors import UsageError, counted
+from elman.lazy import Lazy
 from elman.settings import is_number
 from elman.tasks.classify.by_label import (
     MAX_MATRIX_CLASSES,
@@ -32,7 +32,10 @@ from elman.tasks.classify.table import by_label
 from elman.tasks.evaluation import Metric, Scores, binned_error
 
 if TYPE_CHECKING:
+    import polars as pl
     from matplotlib.figure import Figure
+else:
+    pl = Lazy("polars")
 
 SCORES: Final = {
     "accuracy": Metric("accuracy", ".4f"),
@@ -161,11 +164,11 @@ class LabelEvaluation(ByLabel):
             return [line, "", *matrix_lines(self.labels, self.confusion, self.grouped("label"))]
         return [line, "", *label_lines(self.grouped("label")), "", *confusion_lines(self.confusions())]
 
-    def grouped(self, group: str) -> pl.DataFrame:
+    def grouped(self, group: str) -> "pl.DataFrame":
         counts = torch.tensor(self.confusion)
         return by_label(self.labels, counts.sum(1), counts.sum(0), counts.diagonal())
 
-    def confusions(self) -> pl.DataFrame:
+    def confusions(self) -> "pl.DataFrame":
         """Return `label`, `prediction` and `texts` of every wrong pair that occurs, the most frequent
         first."""
         counts = torch.tensor(self.confusion).fill_diagonal_(0)
@@ -231,7 +234,7 @@ class LabelSetEvaluation(ByLabel):
         line = f"{counted(self.rows, 'text')} with {mean}"
         return [line, "", *label_lines(self.grouped("label"))]
 
-    def grouped(self, group: str) -> pl.DataFrame:
+    def grouped(self, group: str) -> "pl.DataFrame":
         return by_label(self.labels, *torch.tensor(self.counts).T)
 
     def figure(self) -> "Figure":

@@ -2,23 +2,28 @@
 texts are answered rightly from a probability on."""
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elman.lazy import Lazy
 from elman.tasks.classify.labels import Label, Labels, shares
 from elman.tasks.evaluation import spaced
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 Counts: TypeAlias = NDArray[np.int64]
 # Probabilities from which a label is answered, in the threshold curve.
 THRESHOLDS: Final = tuple(k / 50 for k in range(51))
 
 
-def table_of(texts: Sequence[str], probabilities: Tensor, labels: Tensor, names: Labels) -> pl.DataFrame:
+def table_of(texts: Sequence[str], probabilities: Tensor, labels: Tensor, names: Labels) -> "pl.DataFrame":
     """Return a row for each text.
 
     Columns: `text`; `label`, the true one; `prediction`, the likeliest; `probability`, of the latter; `rank`,
@@ -59,18 +64,18 @@ def table_of(texts: Sequence[str], probabilities: Tensor, labels: Tensor, names:
     return pl.DataFrame(columns)
 
 
-def _named(classes: Sequence[Label], numbers: Tensor) -> pl.Series:
+def _named(classes: Sequence[Label], numbers: Tensor) -> "pl.Series":
     return pl.Series(list(classes)).gather(numbers.tolist())
 
 
-def _lists(classes: Sequence[Label], order: Tensor, chosen: Tensor) -> pl.Series:
+def _lists(classes: Sequence[Label], order: Tensor, chosen: Tensor) -> "pl.Series":
     """Return the names of the labels `chosen` (N, K) of each text, in its `order` (N, K)."""
     kind = pl.Series(list(classes)).dtype
     lists = [[classes[k] for k in row if which[k]] for row, which in zip(order.tolist(), chosen, strict=True)]
     return pl.Series(lists, dtype=pl.List(kind))
 
 
-def curve_of(probabilities: Tensor, labels: Tensor) -> pl.DataFrame:
+def curve_of(probabilities: Tensor, labels: Tensor) -> "pl.DataFrame":
     """Return what an answer from a probability `at_least` on means, a row for each of THRESHOLDS.
 
     Columns of one label a text: `answered`, the share of texts that get an answer, and `accuracy`, of these;
@@ -102,7 +107,7 @@ def _answered(answered: Tensor, right: Tensor) -> tuple[float, float | None]:
     return count / len(answered), float(right[answered].double().mean()) if count else None
 
 
-def by_label(classes: Sequence[Label], true: Tensor, given: Tensor, both: Tensor) -> pl.DataFrame:
+def by_label(classes: Sequence[Label], true: Tensor, given: Tensor, both: Tensor) -> "pl.DataFrame":
     """Return `label`, `precision`, `recall`, `f1` and `support` of each label, given the numbers (K,) of
     texts that have it, which are its support, that are given it, and both. Precision is null of a label that
     is never given, recall of one that no text has, and F1 of one of which both hold."""
@@ -120,7 +125,7 @@ def rates(true: Counts, given: Counts, both: Counts) -> dict[str, pl.Series]:
     }
 
 
-def mistakes(frame: pl.DataFrame) -> pl.DataFrame:
+def mistakes(frame: "pl.DataFrame") -> "pl.DataFrame":
     """Return the rows of a table of `table_of` whose answer is wrong, the most confident first."""
     if "mistake" in frame.columns:
         return frame.filter(pl.col("mistake") > 0).sort("mistake", descending=True, maintain_order=True)
@@ -128,7 +133,7 @@ def mistakes(frame: pl.DataFrame) -> pl.DataFrame:
     return wrong.sort("probability", descending=True, maintain_order=True)
 
 
-def share_in_first(frame: pl.DataFrame, count: int) -> float | None:
+def share_in_first(frame: "pl.DataFrame", count: int) -> float | None:
     """Return the share of the true labels of such a table that are among the `count` likeliest; None if there
     are none."""
     ranks = frame["rank"].explode() if frame["rank"].dtype == pl.List else frame["rank"]

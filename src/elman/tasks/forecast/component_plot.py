@@ -12,35 +12,33 @@ from matplotlib.figure import Figure
 from elman.data.series.panel import Panel
 from elman.data.series.rows import Array
 from elman.data.series.stamps import format_stamp
-from elman.lens.plot import INK, LOOK, Picture
+from elman.lens.plot import INK, LOOK
 from elman.tasks.forecast.components import FORECAST, LEVEL
+from elman.tasks.forecast.plot import panels, say_left_out
 
 COLORS: Final = ("#e69f00", "#56a0d3", "#009e73", "#cc79a7", "#8c6bb1", "#d55e00", "#b0a03c", "#7f7f7f")
 TICKS: Final = 5  # stamps that are written below a picture
 
 
 @rc_context(LOOK)
-def drawn_components(panel: Panel, terms: Mapping[str, Array]) -> Figure:
+def drawn_components(panel: Panel, terms: Mapping[str, Array], total: int = 0) -> Figure:
     """Draw a panel for each series: the level, the other terms stacked from it, upwards or downwards, and the
     forecast that they add up to.
 
     Args:
         terms: the forecast and its terms (series, H) by name, as `components` returns them.
+        total: number of series that there are, if these are not all.
     """
     parts = {name: values for name, values in terms.items() if name not in (FORECAST, LEVEL) and values.any()}
-    columns = 1 if len(panel.series) < 4 else 2
-    rows = -(-len(panel.series) // columns)
-    figure = Picture(figsize=(9 / columns + 3 * (columns - 1), 3.2 * rows + 0.4), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for number, (axis, series) in enumerate(zip(axes, panel.series, strict=False)):
+    figure, axes = panels(len(panel.series))
+    for number, (axis, series) in enumerate(zip(axes, panel.series, strict=True)):
         steps = panel.local_stamps(series, len(series.values), terms[LEVEL].shape[1])
         stamps = [format_stamp(stamp) for stamp in steps]
         own = {name: values[number] for name, values in parts.items()}
         _draw(axis, terms[LEVEL][number], terms[FORECAST][number], own, stamps)
-        axis.set_title(series.name, parse_math=False)
-    for axis in axes[len(panel.series) :]:
-        axis.set_visible(False)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        axis.set_title(series.name, loc="left", parse_math=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    say_left_out(figure, len(panel.series), total)
     return figure
 
 

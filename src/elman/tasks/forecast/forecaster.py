@@ -48,7 +48,7 @@ from elman.tasks.forecast.scores import ForecastEvaluation
 from elman.tasks.forecast.seasonal import smoothed_steps
 from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, Settings
 from elman.tasks.forecast.stream import ForecastStream, start_series
-from elman.tasks.forecast.table import table_of
+from elman.tasks.forecast.table import MAX_DRAWN_SERIES, table_of
 from elman.tasks.forecast.train import Trained, train
 from elman.tasks.inputs import check_count, looked_at
 from elman.tasks.settings import renamed, split_choices
@@ -58,8 +58,6 @@ from elman.typed import RawText, typed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-MAX_DRAWN_SERIES = 6
 _log = logging.getLogger("elman")
 
 
@@ -383,8 +381,9 @@ class Forecaster(Task):
 
         if path is not None:
             picture_path(path)  # before the forecast is computed
-        panel = self._drawn(self._panel(data, future, header), series)
-        return finished(forecasts(panel, self._quantiles(panel, horizon), self.settings.levels), path)
+        panel = self._panel(data, future, header)
+        drawn, total = self._drawn(panel, series), 0 if series else len(panel.series)
+        return finished(forecasts(drawn, self._quantiles(drawn, horizon), self.settings.levels, total), path)
 
     @entry
     def plot_components(
@@ -404,8 +403,9 @@ class Forecaster(Task):
 
         if path is not None:
             picture_path(path)
-        panel = self._drawn(self._panel(data, future, header), series)
-        return finished(drawn_components(panel, self._components(panel, horizon)), path)
+        panel = self._panel(data, future, header)
+        drawn, total = self._drawn(panel, series), 0 if series else len(panel.series)
+        return finished(drawn_components(drawn, self._components(drawn, horizon), total), path)
 
     def _drawn(self, panel: Panel, series: Sequence[str]) -> Panel:
         """Return the ends of the series named, or of the first six."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,9 @@ from elman.tasks.forecast import metrics
 from elman.tasks.forecast.baseline import BASELINES, NAIVE, SEASONAL_NAIVE, smoothed
 from elman.tasks.forecast.smoothing import BANKS
 from elman.tasks.forecast.table import divisors, part_scores, true_values, worst_forecasts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Forecasts that move less than this share of what the series moves, and hardly beat its last value, copy it.
 COPY_MOVES, COPY_SKILL = 0.35, 0.05
@@ -104,6 +107,11 @@ class ForecastEvaluation(Evaluation):
     def grouped(self, group: str) -> pl.DataFrame:
         steps = 1 if group == "step" else self.horizon
         return scores_by(self.frame(), self.GROUPS[group], lambda part: part_scores(part, steps))
+
+    def figure(self) -> "Figure":
+        from elman.tasks.forecast.plot import scored_forecasts  # matplotlib takes long to load
+
+        return scored_forecasts(self.frame())
 
     def worst(self) -> pl.DataFrame:
         return worst_forecasts(self.frame(), self.horizon)

@@ -16,6 +16,7 @@ from elman.tasks.forecast import metrics
 from elman.tasks.forecast.baseline import NAIVE, POINTS, SEASONAL_NAIVE
 from elman.tasks.forecast.history import names_column
 
+MAX_DRAWN_SERIES: Final = 6  # of which pictures have a panel each
 # Columns of the naive forecasts.
 PLAIN: Final = {SEASONAL_NAIVE: "seasonal_naive", NAIVE: "naive"}
 

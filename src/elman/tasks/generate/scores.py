@@ -8,20 +8,25 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 
 from elman.data.text.tokenizers import RESERVED, UNKNOWN
 from elman.data.text.vocabulary import AnyVocabulary, Vocabulary
 from elman.errors import counted
+from elman.lazy import Lazy
 from elman.tasks.evaluation import MAX_TABLE_ROWS, Evaluation, Metric, Scores, perplexity
 from elman.tasks.generate.baseline import NGram
 from elman.tasks.generate.cache import Blend, distributions
 from elman.tasks.generate.network import LanguageNet
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 Ids = NDArray[Any]
 Array = NDArray[np.float64]
@@ -67,7 +72,7 @@ class LanguageEvaluation(Evaluation):
     def facts(self) -> list[str]:
         return [f"{counted(self.tokens, 'token')} ({self.kind}), {counted(self.characters, 'character')}"]
 
-    def worst(self) -> pl.DataFrame:
+    def worst(self) -> "pl.DataFrame":
         return self.frame().sort("nats", descending=True, maintain_order=True)
 
 
@@ -111,7 +116,7 @@ def evaluate(
     return evaluation.with_table(table_of(np.asarray(ids[: len(each) + 1]), each, vocabulary))
 
 
-def table_of(ids: Ids, nats: Sequence[float], vocabulary: AnyVocabulary) -> pl.DataFrame:
+def table_of(ids: Ids, nats: Sequence[float], vocabulary: AnyVocabulary) -> "pl.DataFrame":
     """Return a row for each token of a text (N,) but the first: its `position`, from 1; `before`, the end of
     what is before it; the `token` itself; and its `nats` (N - 1), minus its log-probability."""
     different, index = np.unique(ids, return_inverse=True)

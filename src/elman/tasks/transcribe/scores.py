@@ -3,14 +3,19 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import polars as pl
 import torch
 
+from elman.lazy import Lazy
 from elman.tasks.evaluation import Evaluation, Metric, Scores, binned_error, few_note, spaced
 from elman.tasks.transcribe.text import Word, text_of
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 
 def edits(answer: Sequence[Hashable], truth: Sequence[Hashable]) -> int:
@@ -59,7 +64,9 @@ def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> fl
     return binned_error(torch.tensor(confidences, dtype=torch.float64), torch.tensor(right))
 
 
-def table_of(names: Sequence[str], truths: Sequence[str], answers: Sequence[Sequence[Word]]) -> pl.DataFrame:
+def table_of(
+    names: Sequence[str], truths: Sequence[str], answers: Sequence[Sequence[Word]]
+) -> "pl.DataFrame":
     """Return a row for each recording: its `file`; `reference`, what was said; `text`, what the model heard;
     `words`, the number that was said; `errors`, the words to insert, delete or replace; and `confidence`, the
     least of a word that the model heard, null if there is none."""
@@ -104,7 +111,7 @@ class SpeechEvaluation(Evaluation):
         minutes = self.seconds / 60
         return [f"{self.recordings:,} recordings, {self.words:,} words, {minutes:.1f} minutes"]
 
-    def worst(self) -> pl.DataFrame:
+    def worst(self) -> "pl.DataFrame":
         return self.frame().sort("errors", "words", descending=[True, False], maintain_order=True)
 
     @classmethod

@@ -8,14 +8,14 @@ Popović, "chrF: character n-gram F-score for automatic MT evaluation", WMT 2015
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import polars as pl
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from elman.data.text.pairs import Pairs
 from elman.errors import UsageError, counted
+from elman.lazy import Lazy
 from elman.tasks.evaluation import Evaluation, Metric, spaced
 from elman.tasks.translate.baseline import WordDictionary
 from elman.tasks.translate.codec import Codec
@@ -23,6 +23,11 @@ from elman.tasks.translate.network import EncoderDecoder
 from elman.tasks.translate.problem import MAX_SCORED_TOKENS, at_most, encode_pairs, perplexity
 from elman.tasks.translate.search import translate
 from elman.tasks.translate.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Lazy("polars")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -74,7 +79,7 @@ class TranslationEvaluation(Evaluation):
         bleu, chrf = self.signatures
         return [counted(self.pairs, "sentence pair"), f"BLEU|{bleu}", f"chrF2|{chrf}"]
 
-    def worst(self) -> pl.DataFrame:
+    def worst(self) -> "pl.DataFrame":
         return self.frame().sort("chrf", maintain_order=True)
 
 
@@ -105,7 +110,9 @@ def evaluate(
     return evaluation.with_table(table_of(pairs.source, pairs.target, translations))
 
 
-def table_of(sources: Sequence[str], references: Sequence[str], translations: Sequence[str]) -> pl.DataFrame:
+def table_of(
+    sources: Sequence[str], references: Sequence[str], translations: Sequence[str]
+) -> "pl.DataFrame":
     """Return a row for each pair: `source`, `reference`, `translation`, and the `chrf` of this sentence."""
     kept, metric = spaced(len(sources), "sentence pairs"), CHRF()
     columns = {"source": sources, "reference": references, "translation": translations}
