@@ -1,5 +1,6 @@
 """`elman evaluate`, `elman predict` and `elman generate`, with trained models and with one that records."""
 
+import csv
 import json
 import os
 import pty
@@ -28,6 +29,9 @@ class Word:
 
     def to_dict(self) -> dict[str, str]:
         return {"word": self.text}
+
+    def groups(self) -> dict[str, Any]:
+        return {"label": [{"label": self.text, "f1": 0.5}]}
 
 
 class AnyOption:
@@ -121,7 +125,8 @@ def test_answers_are_lines_under_a_heading_or_json(run: Run, loads: object) -> N
     assert run("predict m a --output out.txt").out == ""
     assert Path("out.txt").read_text(encoding="utf-8") == "word\nsüß\nsauer\n"
     assert run("evaluate m a") == Done(0, "scores\n", "")
-    assert json.loads(run("evaluate m a --json").out) == {"word": "scores"}
+    by_label = {"label": [{"label": "scores", "f1": 0.5}]}
+    assert json.loads(run("evaluate m a --json").out) == {"word": "scores", "by": by_label}
     assert run("generate m a").out == "and so on\n"
 
 
@@ -293,3 +298,38 @@ def test_many_recordings_show_how_many_are_done(tmp_path: Path) -> None:
     assert done.returncode == 0 and "answering" in shown and "100%" in shown
     lines = (tmp_path / "out.txt").read_text().splitlines()
     assert [line.split("\t")[1] for line in lines] == ["one two"] * 2
+
+
+def test_the_answers_behind_the_scores_are_written(run: Run) -> None:
+    done = run("evaluate {classify} {reviews.csv} --output all.csv --errors wrong.jsonl --plot p.svg --json")
+    with Path("all.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    wrong = [row for row in rows if row["label"] != row["prediction"]]
+    worst = [json.loads(line) for line in Path("wrong.jsonl").read_text().splitlines()]
+    assert sorted(row["text"] for row in worst) == sorted(row["text"] for row in wrong)
+    shares = [row["probability"] for row in worst]
+    assert shares == sorted(shares, reverse=True)
+    assert Path("p.svg").read_text().startswith("<?xml")
+    by_label = json.loads(done.out)["by"]["label"]
+    assert sum(one["support"] for one in by_label) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--output a.xlsx", "a table is written as .csv, .tsv, .jsonl or .parquet"),
+        ("--errors missing/a.csv", "can't be written"),
+        ("--output a.csv --plot a.gif", "a picture is drawn as .png or .svg"),
+        ("--plot missing/a.png", "can't be written"),
+        ("--output {reviews.csv}", "is the input itself"),
+    ],
+)
+def test_answers_that_have_no_place(run: Run, options: str, message: str) -> None:
+    done = run(f"evaluate {{classify}} {{reviews.csv}} {options}")
+    assert done.code == 2 and message in done.err and not done.out
+    assert not any(Path(name).exists() for name in ("a.csv", "a.gif", "a.xlsx"))
+
+
+def test_a_task_without_a_picture_of_its_answers(run: Run) -> None:
+    done = run("evaluate {chat} {pairs.tsv} --plot p.png")
+    assert done.code == 2 and "--plot is for forecasts and labels" in done.err

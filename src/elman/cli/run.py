@@ -79,10 +79,16 @@ def evaluate(
     for path in (output, errors):
         if path is not None:
             check_table_path(path)
+    if plot is not None:
+        from elman.lens.plot import picture_path  # matplotlib takes long to load
+
+        picture_path(plot)
     for path in (output, errors, plot):
         if path is not None:
             check_answer_file(path, data, translations)
     loaded: Any = load(model, int8)
+    if plot is not None and not loaded.EVALUATION.HAS_PICTURE:
+        raise UsageError(f"--plot is for forecasts and labels: a {loaded.task!r} model draws no scores")
     verb = "evaluate" if backtest is None else "backtest"
     if backtest is not None and not loaded.OPTIONS.get("backtest"):
         raise UsageError(f"--backtest is for forecasts: a {loaded.task!r} model has no past to cut off")

@@ -59,6 +59,7 @@ class Evaluation(ABC):
     """
 
     NAME: ClassVar[str] = "network"  # of the model's column
+    HAS_PICTURE: ClassVar[bool] = False  # that `plot` draws
     # What `by` takes, and the column of the table that tells the groups apart.
     GROUPS: ClassVar[Mapping[str, str]] = {}
     # Keys under which elman 0.1.0 saved the baselines, and their names.
@@ -160,7 +161,7 @@ class Evaluation(ABC):
 
     def figure(self) -> "Figure":
         """Return the picture that `plot` writes."""
-        raise UsageError("there is no picture of these answers: --plot and plot are for forecasts and labels")
+        raise UsageError("there is no picture of these answers: plot is for forecasts and labels")
 
     def grouped(self, group: str) -> "pl.DataFrame":
         """Return what `by` does, in polars, for a key of GROUPS."""

@@ -4,7 +4,7 @@ import torch
 from matplotlib.figure import Figure
 
 from elman.tasks.classify.plot import label_answers, label_set_answers
-from elman.tasks.classify.table import by_label, curve_of
+from elman.tasks.classify.table import curve_of, label_rates
 
 
 def texts(figure: Figure) -> list[str]:
@@ -40,7 +40,7 @@ def test_several_labels() -> None:
     yes = torch.tensor([[0.9, 0.2], [0.6, 0.3]])
     curve = curve_of(torch.stack([1 - yes, yes], -1), torch.tensor([[1, 0], [0, 1]]))
     count = torch.arange(22) + 1
-    figure = label_set_answers(by_label([f"l{k}" for k in range(22)], count, count, count - 1), curve)
+    figure = label_set_answers(label_rates([f"l{k}" for k in range(22)], count, count, count - 1), curve)
     shown = texts(figure)
     assert {"precision", "recall", "20 of 22 labels, those of lowest F1", "l0"} < set(shown)
     assert [bar.get_width() for bar in figure.axes[1].patches][:2] == [0, 0.5]

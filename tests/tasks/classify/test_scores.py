@@ -46,8 +46,8 @@ def test_the_table_beside_the_baseline() -> None:
         "4 texts; always answering 'b' would reach an accuracy of 0.7500",
         "",
         "true \\ predicted  a label so long                b  precision     recall         F1",
-        "a label so long                  1                0     0.5000     1.0000     0.6667",
-        "b                                1                2     1.0000     0.6667     0.8000",
+        "a label so long                 1                0     0.5000     1.0000     0.6667",
+        "b                               1                2     1.0000     0.6667     0.8000",
         "Note: few",
     ]
     assert result.notes == ("few",)

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.tasks.classify.labels import BOTH, Labels
-from elman.tasks.classify.table import THRESHOLDS, by_label, curve_of, mistakes, share_in_first, table_of
+from elman.tasks.classify.table import (
+    THRESHOLDS,
+    curve_of,
+    label_rates,
+    mistakes,
+    rates_frame,
+    share_in_first,
+    table_of,
+)
 
 NAMES = Labels(("a", "b", "c"))
 ROWS = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.9, 0.1, 0.0], [0.3, 0.3, 0.4]])
@@ -68,5 +76,9 @@ def test_the_threshold_curve_of_several_labels() -> None:
 
 
 def test_scores_by_label() -> None:
-    frame = by_label(("a", "b", "c"), *torch.tensor([[4, 2, 0], [2, 0, 0], [1, 0, 0]]))
-    assert frame.rows() == [("a", 0.5, 0.25, 1 / 3, 4), ("b", None, 0.0, 0.0, 2), ("c", None, None, None, 0)]
+    rows = label_rates(("a", "b", "c"), *torch.tensor([[4, 2, 0], [2, 0, 0], [1, 0, 0]]))
+    assert (
+        rows
+        == rates_frame(rows).rows()
+        == [("a", 0.5, 0.25, 1 / 3, 4), ("b", None, 0.0, 0.0, 2), ("c", None, None, None, 0)]
+    )

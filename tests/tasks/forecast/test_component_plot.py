@@ -33,7 +33,7 @@ def terms(count: int, horizon: int = 9) -> dict[str, np.ndarray]:
 def test_bars_add_up_to_the_line(count: int) -> None:
     figure, shown = drawn_components(panel(count), terms(count)), terms(count)
     axes = [axis for axis in figure.axes if axis.get_visible()]
-    assert [axis.get_title() for axis in axes] == [f"shop {i}" for i in range(count)]
+    assert [axis.get_title("left") for axis in axes] == [f"shop {i}" for i in range(count)]
     for number, axis in enumerate(axes):
         assert [bars.get_label() for bars in axis.containers] == ["trend", "season", "price"], "none of zeros"
         line = axis.lines[-1].get_ydata()
@@ -47,7 +47,7 @@ def test_bars_add_up_to_the_line(count: int) -> None:
 
 def test_a_picture_is_written_and_returned(model: Forecaster, tmp_path: Path) -> None:
     figure = model.plot_components(tmp_path / "c.svg", series=["b"], horizon=2)
-    assert [axis.get_title() for axis in figure.axes] == ["b"]
+    assert [axis.get_title("left") for axis in figure.axes] == ["b"]
     assert "<!-- season -->" in (tmp_path / "c.svg").read_text()
     with pytest.raises(UsageError, match="drawn as"):
         model.plot_components(tmp_path / "c.gif")

@@ -46,7 +46,7 @@ def in_text(frame: "pl.DataFrame") -> "pl.DataFrame":
     return frame.with_columns(_stamps(cells) for cells in frame if cells.dtype.is_temporal())
 
 
-def _stamps(cells: pl.Series) -> "pl.Series":
+def _stamps(cells: "pl.Series") -> "pl.Series":
     if not isinstance(cells.dtype, pl.Datetime):
         return cells.cast(pl.String)
     zone = "%:z" if cells.dtype.time_zone else ""

@@ -1,5 +1,6 @@
 """What the scores of texts of one label and of several share: answers, thresholds, lines for the labels."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from elman.lazy import Lazy
 from elman.tasks.classify.labels import Label, Labels
-from elman.tasks.classify.table import curve_of, mistakes, share_in_first, table_of
+from elman.tasks.classify.table import LabelRates, curve_of, mistakes, rates_frame, share_in_first, table_of
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.inputs import check_count
 
@@ -20,12 +21,13 @@ MAX_MATRIX_CLASSES: Final = 8  # of a confusion matrix that is printed
 MAX_PRINTED_CLASSES: Final = 20  # of which all have a line
 PRINTED_WORST: Final = 10  # labels of lowest F1 of more classes, and confusions
 CORNER: Final = "true \\ predicted"
-RATES: Final = {"precision": "precision", "recall": "recall", "f1": "F1"}
+HEADING: Final = f"{'precision':>11}{'recall':>11}{'F1':>11}"
 
 
 class ByLabel(Evaluation):
     """Scores of answers that are labels."""
 
+    HAS_PICTURE: ClassVar = True
     GROUPS: ClassVar = {"label": "label"}
 
     def with_answers(
@@ -49,50 +51,53 @@ class ByLabel(Evaluation):
         check_count(count)
         return share_in_first(self.frame(), count)
 
+    @abstractmethod
+    def rates(self) -> list[LabelRates]:
+        """Return the scores of each label."""
+
+    def grouped(self, group: str) -> "pl.DataFrame":
+        return rates_frame(self.rates())
+
     def worst(self) -> "pl.DataFrame":
         return mistakes(self.frame())
 
 
-def matrix_lines(
-    labels: Sequence[Label], confusion: Sequence[Sequence[int]], each: pl.DataFrame
-) -> Iterator[str]:
+def matrix_lines(confusion: Sequence[Sequence[int]], rates: Sequence[LabelRates]) -> Iterator[str]:
     """Yield the lines of a confusion matrix (K, K), with precision, recall and F1 beside each row."""
-    shown = [_short(label) for label in labels]
+    shown = [_short(row.label) for row in rates]
     width = max(len(str(max(map(max, confusion)))), *map(len, shown)) + 2
     left = max(len(CORNER), *map(len, shown))
-    yield f"{CORNER:{left}}" + "".join(f"{name:>{width}}" for name in shown) + _heading()
-    for name, counts, row in zip(shown, confusion, each.iter_rows(named=True), strict=True):
-        yield f"{name:{left}}" + "".join(f"{n:>{width}}" for n in counts) + _rates(row)
+    yield f"{CORNER:{left}}" + "".join(f"{name:>{width}}" for name in shown) + HEADING
+    for name, counts, row in zip(shown, confusion, rates, strict=True):
+        yield f"{name:{left}}" + "".join(f"{n:>{width}}" for n in counts) + _numbers(row)
 
 
-def label_lines(each: "pl.DataFrame") -> Iterator[str]:
+def label_lines(rates: Sequence[LabelRates]) -> Iterator[str]:
     """Yield a line with the scores of each label; of more than MAX_PRINTED_CLASSES of those of lowest F1."""
-    rows = each
-    if len(each) > MAX_PRINTED_CLASSES:
-        rows = each.filter(pl.col("support") > 0).sort("f1", maintain_order=True).head(PRINTED_WORST)
-        yield f"The {len(rows)} of {len(each)} labels with the lowest F1:"
-    left = max(map(len, ["label", *map(_short, rows["label"])]))
-    yield f"{'label':{left}}{_heading()}{'texts':>8}"
-    for row in rows.iter_rows(named=True):
-        yield f"{_short(row['label']):{left}}{_rates(row)}{row['support']:>8}"
+    rows = rates
+    if len(rates) > MAX_PRINTED_CLASSES:
+        rows = sorted((row for row in rates if row.support), key=lambda row: row.f1 or 0)[:PRINTED_WORST]
+        yield f"The {len(rows)} of {len(rates)} labels with the lowest F1:"
+    left = max(map(len, ["label", *(_short(row.label) for row in rows)]))
+    yield f"{'label':{left}}{HEADING}{'texts':>8}"
+    for row in rows:
+        yield f"{_short(row.label):{left}}{_numbers(row)}{row.support:>8}"
 
 
-def confusion_lines(confusions: "pl.DataFrame") -> Iterator[str]:
-    """Yield a line for each of the most frequent confusions, of those that occur more than once."""
-    rows = confusions.filter(pl.col("texts") > 1).head(PRINTED_WORST)
-    if not len(rows):
-        return
-    yield "The most frequent mistakes, true → predicted:"
-    for label, prediction, texts in rows.iter_rows():
+def confusion_lines(confusions: Sequence[tuple[Label, Label, int]]) -> Iterator[str]:
+    """Yield a line for each of the most frequent confusions (label, answer, texts), of those that occur more
+    than once."""
+    rows = [row for row in confusions if row[2] > 1][:PRINTED_WORST]
+    if rows:
+        yield ""
+        yield "The most frequent mistakes, true → predicted:"
+    for label, prediction, texts in rows:
         yield f"{texts:>6}  {_short(label)} → {_short(prediction)}"
 
 
-def _heading() -> str:
-    return "".join(f"{name:>11}" for name in RATES.values())
-
-
-def _rates(row: dict[str, Any]) -> str:
-    return "".join(" " * 11 if row[key] is None else f"{row[key]:>11.4f}" for key in RATES).rstrip()
+def _numbers(row: LabelRates) -> str:
+    each = (row.precision, row.recall, row.f1)
+    return "".join(f"{'':11}" if value is None else f"{value:>11.4f}" for value in each)
 
 
 def _short(label: Label, most: int = 24) -> str:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from elman.lens.plot import INK, LOOK
 from elman.tasks.classify.labels import Label
+from elman.tasks.classify.table import LabelRates
 
 MAX_DRAWN_LABELS: Final = 20
 MAX_NUMBERED_LABELS: Final = 10  # whose counts are written into the confusion matrix
@@ -36,17 +37,17 @@ def label_answers(labels: Sequence[Label], confusion: Sequence[Sequence[int]], c
 
 
 @rc_context(LOOK)
-def label_set_answers(each: pl.DataFrame, curve: pl.DataFrame) -> Figure:
+def label_set_answers(rates: Sequence[LabelRates], curve: pl.DataFrame) -> Figure:
     """Draw the threshold curve of several labels above the F1 of each label, the lowest first."""
-    rows = each.filter(pl.col("support") > 0).sort("f1", maintain_order=True)
-    drawn = rows.head(MAX_DRAWN_LABELS)
+    rows = sorted((row for row in rates if row.support), key=lambda row: row.f1 or 0)
+    drawn = rows[:MAX_DRAWN_LABELS]
     size = 0.9 + 0.26 * len(drawn)
     figure = Figure(figsize=(6, 3 + size), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(3, size))
     _curve(upper, curve, ("precision", "recall", "answered"))
     places = range(len(drawn))
-    lower.barh(places, drawn["f1"].fill_null(0).to_list(), color=COLOURS["accuracy"], height=0.7)
-    lower.set_yticks(places, [_short(label) for label in drawn["label"]], parse_math=False)
+    lower.barh(places, [row.f1 or 0 for row in drawn], color=COLOURS["accuracy"], height=0.7)
+    lower.set_yticks(places, [_short(row.label) for row in drawn], parse_math=False)
     lower.invert_yaxis()
     lower.set(xlim=(0, 1), xlabel="F1")
     if len(drawn) < len(rows):

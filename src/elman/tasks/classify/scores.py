@@ -28,7 +28,7 @@ from elman.tasks.classify.labels import (
     best_threshold,
     shares,
 )
-from elman.tasks.classify.table import by_label
+from elman.tasks.classify.table import LabelRates, label_rates
 from elman.tasks.evaluation import Metric, Scores, binned_error
 
 if TYPE_CHECKING:
@@ -161,26 +161,29 @@ class LabelEvaluation(ByLabel):
             f"{counted(self.rows, 'text')}; always answering {label!r} would reach an accuracy of {share:.4f}"
         )
         if len(self.labels) <= MAX_MATRIX_CLASSES:
-            return [line, "", *matrix_lines(self.labels, self.confusion, self.grouped("label"))]
-        return [line, "", *label_lines(self.grouped("label")), "", *confusion_lines(self.confusions())]
+            return [line, "", *matrix_lines(self.confusion, self.rates())]
+        return [line, "", *label_lines(self.rates()), *confusion_lines(self._confused())]
 
-    def grouped(self, group: str) -> "pl.DataFrame":
+    def rates(self) -> list[LabelRates]:
         counts = torch.tensor(self.confusion)
-        return by_label(self.labels, counts.sum(1), counts.sum(0), counts.diagonal())
+        return label_rates(self.labels, counts.sum(1), counts.sum(0), counts.diagonal())
 
-    def confusions(self) -> "pl.DataFrame":
-        """Return `label`, `prediction` and `texts` of every wrong pair that occurs, the most frequent
-        first."""
-        counts = torch.tensor(self.confusion).fill_diagonal_(0)
-        pairs = counts.nonzero()
-        names = pl.Series(list(self.labels))
-        columns = {
-            "label": names.gather(pairs[:, 0].tolist()),
-            "prediction": names.gather(pairs[:, 1].tolist()),
-            "texts": counts[pairs[:, 0], pairs[:, 1]].tolist(),
-        }
-        frame = pl.DataFrame(columns, schema_overrides={"texts": pl.Int64})
-        return frame.sort("texts", descending=True, maintain_order=True)
+    def confusions(self) -> Any:
+        """Return `label`, `prediction` and `texts` of every wrong pair that occurs, the most frequent first,
+        as a frame of the kind of `table`."""
+        columns = zip(*self._confused(), strict=True)
+        names = ("label", "prediction", "texts")
+        frame = pl.DataFrame(dict(zip(names, map(list, columns), strict=False)))
+        return self.as_given(frame)
+
+    def _confused(self) -> list[tuple[Label, Label, int]]:
+        pairs = [
+            (true, given, count)
+            for true, row in zip(self.labels, self.confusion, strict=True)
+            for given, count in zip(self.labels, row, strict=True)
+            if count and true != given
+        ]
+        return sorted(pairs, key=lambda pair: -pair[2])
 
     def figure(self) -> "Figure":
         from elman.tasks.classify.plot import label_answers  # matplotlib takes long to load
@@ -232,15 +235,15 @@ class LabelSetEvaluation(ByLabel):
         total = sum(true for true, _, _ in self.counts)
         mean = f"{total / self.rows:.2f} of {counted(len(self.labels), 'label')} each, on average"
         line = f"{counted(self.rows, 'text')} with {mean}"
-        return [line, "", *label_lines(self.grouped("label"))]
+        return [line, "", *label_lines(self.rates())]
 
-    def grouped(self, group: str) -> "pl.DataFrame":
-        return by_label(self.labels, *torch.tensor(self.counts).T)
+    def rates(self) -> list[LabelRates]:
+        return label_rates(self.labels, *torch.tensor(self.counts).T)
 
     def figure(self) -> "Figure":
         from elman.tasks.classify.plot import label_set_answers  # matplotlib takes long to load
 
-        return label_set_answers(self.grouped("label"), self.frame("curve"))
+        return label_set_answers(self.rates(), self.frame("curve"))
 
 
 def evaluation_of(

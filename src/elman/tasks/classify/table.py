@@ -2,7 +2,7 @@
 texts are answered rightly from a probability on."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -107,22 +107,38 @@ def _answered(answered: Tensor, right: Tensor) -> tuple[float, float | None]:
     return count / len(answered), float(right[answered].double().mean()) if count else None
 
 
-def by_label(classes: Sequence[Label], true: Tensor, given: Tensor, both: Tensor) -> "pl.DataFrame":
-    """Return `label`, `precision`, `recall`, `f1` and `support` of each label, given the numbers (K,) of
-    texts that have it, which are its support, that are given it, and both. Precision is null of a label that
-    is never given, recall of one that no text has, and F1 of one of which both hold."""
-    columns = rates(true.numpy(), given.numpy(), both.numpy())
-    return pl.DataFrame({"label": pl.Series(list(classes)), **columns, "support": true.tolist()})
+class LabelRates(NamedTuple):
+    """The scores of one label; None where one is not defined."""
+
+    label: Label
+    precision: float | None  # None of a label that no text is given
+    recall: float | None  # None of one that no text has
+    f1: float | None  # None if both hold
+    support: int  # texts that have it
 
 
-def rates(true: Counts, given: Counts, both: Counts) -> dict[str, pl.Series]:
-    """Return precision, recall and F1 (K,) of numbers of true labels, of given ones, and of both; null where
+def label_rates(classes: Sequence[Label], true: Tensor, given: Tensor, both: Tensor) -> list[LabelRates]:
+    """Return the scores of each label, given the numbers (K,) of texts that have it, that are given it, and
+    both."""
+    columns = rates(true.numpy(), given.numpy(), both.numpy()).values()
+    return [LabelRates(*row) for row in zip(classes, *columns, true.tolist(), strict=True)]
+
+
+def rates(true: Counts, given: Counts, both: Counts) -> dict[str, list[float | None]]:
+    """Return precision, recall and F1 (K,) of numbers of true labels, of given ones, and of both; None where
     they are not defined."""
     pairs = {"precision": (both, given), "recall": (both, true), "f1": (2 * both, true + given)}
     return {
-        name: pl.Series(np.divide(a, b, out=np.full(len(b), np.nan), where=b > 0)).fill_nan(None)
+        name: [x / y if y else None for x, y in zip(a.tolist(), b.tolist(), strict=True)]
         for name, (a, b) in pairs.items()
     }
+
+
+def rates_frame(rows: Sequence[LabelRates]) -> "pl.DataFrame":
+    """Return the scores of labels as a frame."""
+    kinds = dict.fromkeys(("precision", "recall", "f1"), pl.Float64)
+    columns = dict(zip(LabelRates._fields, map(list, zip(*rows, strict=True)), strict=True))
+    return pl.DataFrame(columns, schema_overrides=kinds)
 
 
 def mistakes(frame: "pl.DataFrame") -> "pl.DataFrame":

@@ -41,6 +41,7 @@ class ForecastEvaluation(Evaluation):
     """
 
     NAME: ClassVar = "forecast"
+    HAS_PICTURE: ClassVar = True
     GROUPS: ClassVar = {"series": "unique_id", "step": "step", "cutoff": "cutoff"}
     SAVED_BASELINES: ClassVar = {"baseline": SEASONAL_NAIVE, "naive": NAIVE}
 
