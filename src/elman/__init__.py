@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from elman.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RNNCell
     from elman.nn.replace import replace, round_weights
     from elman.tasks import Chatbot, Classifier, Forecaster, LanguageModel, Transcriber, Translator, load
+    from elman.tasks.tuning import tune
 
 __all__ = [
     "GRU",
@@ -42,6 +43,7 @@ __all__ = [
     "load",
     "replace",
     "round_weights",
+    "tune",
 ]
 
 _HOME: Final = {
@@ -49,6 +51,7 @@ _HOME: Final = {
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
     "nn.replace": ("replace", "round_weights"),
+    "tasks.tuning": ("tune",),
     "tasks": (
         *("Chatbot", "Classifier", "Forecaster", "LanguageModel"),
         *("Transcriber", "Translator", "load"),

@@ -38,7 +38,8 @@ MAX_JSON_BYTES: Final = 256 << 20
 MAX_FILES: Final = 16
 TENSORS: Final = "model.safetensors"
 # Of a training run, which may use the same folder.
-RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt", LOCK_FILE)
+TUNING_FILES: Final = ("tuning.log", "tuning.log.lock")  # the journal of a tuning, and its lock
+RUN_FILES: Final = ("metrics.jsonl", "checkpoint.pt", LOCK_FILE, *TUNING_FILES)
 CONFIG_START: Final = re.compile(rb'\s*\{\s*"elman"\s*:')  # of our config.json
 STEM: Final = re.compile(r"(?!config\Z)[A-Za-z0-9][A-Za-z0-9_-]*")
 FIELDS: Final = {"version": str, "task": str, "settings": dict, "scores": dict, "data": dict, "files": dict}

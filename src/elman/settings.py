@@ -14,6 +14,27 @@ from elman.errors import UsageError
 
 
 @dataclass(frozen=True)
+class Search:
+    """Values among which tuning looks: a few; or all from `low` to `high`, by their logarithm if `log`."""
+
+    values: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.values)) or f"{self.low:g} to {self.high:g}"
+
+
+def among(*values: Any) -> Search:
+    return Search(values)
+
+
+def between(low: float, high: float, *, log: bool = False) -> Search:
+    return Search(low=low, high=high, log=log)
+
+
+@dataclass(frozen=True)
 class Row:
     """One setting."""
 
@@ -22,6 +43,7 @@ class Row:
     range: Callable[[], str]  # a phrase: "a whole number of at least 1"
     holds: Callable[[Any], bool]  # whether a value lies in that range
     default: str | None = None  # to print, where it isn't the field's own: "from the data"
+    search: Search | None = None  # where `elman tune` looks, if the setting is one that it tries
 
     def print_default(self, default: Any) -> str:
         """Return the field's default as help and documentation print it."""
@@ -70,7 +92,13 @@ def is_number(value: Any) -> bool:
 
 
 def whole(
-    default: int | None, help: str, *, least: int = 1, most: float = math.inf, auto: str | None = None
+    default: int | None,
+    help: str,
+    *,
+    least: int = 1,
+    most: float = math.inf,
+    auto: str | None = None,
+    search: Search | None = None,
 ) -> Any:
     """A whole number from `least` to `most`; None, for derived, is allowed where it is the default."""
 
@@ -78,13 +106,17 @@ def whole(
         return default is None if value is None else is_whole(value) and least <= value <= most
 
     bounds = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
-    return custom(default, help, int, f"a whole number {bounds}", holds, auto)
+    return custom(default, help, int, f"a whole number {bounds}", holds, auto, search)
 
 
-def number(default: float, help: str, *, most: float = math.inf) -> Any:
+def number(default: float, help: str, *, most: float = math.inf, search: Search | None = None) -> Any:
     """A finite number above 0, and at most `most`."""
     phrase = "a number above 0" + (f" and at most {most:g}" if most < math.inf else "")
-    return custom(default, help, float, phrase, lambda value: is_number(value) and 0 < value <= most)
+
+    def holds(value: Any) -> bool:
+        return is_number(value) and 0 < value <= most
+
+    return custom(default, help, float, phrase, holds, search=search)
 
 
 def amount(default: float, help: str, *, most: float = math.inf) -> Any:
@@ -93,9 +125,11 @@ def amount(default: float, help: str, *, most: float = math.inf) -> Any:
     return custom(default, help, float, phrase, lambda value: is_number(value) and 0 <= value <= most)
 
 
-def share(default: float, help: str) -> Any:
-    phrase = "a share from 0 to below 1"
-    return custom(default, help, float, phrase, lambda value: is_number(value) and 0 <= value < 1)
+def share(default: float, help: str, search: Search | None = None) -> Any:
+    def holds(value: Any) -> bool:
+        return is_number(value) and 0 <= value < 1
+
+    return custom(default, help, float, "a share from 0 to below 1", holds, search=search)
 
 
 def flag(default: bool, help: str) -> Any:
@@ -129,7 +163,8 @@ def custom(
     range: str | Callable[[], str],
     holds: Callable[[Any], bool],
     auto: str | None = None,
+    search: Search | None = None,
 ) -> Any:
     """A setting with a range of its own: a phrase, or a function that returns one where that takes long."""
-    row = Row(help, kind, (lambda: range) if isinstance(range, str) else range, holds, auto)
+    row = Row(help, kind, (lambda: range) if isinstance(range, str) else range, holds, auto, search)
     return field(default=default, metadata={"row": row})

@@ -15,7 +15,7 @@ from command_line import Call
 from elman.data.audio.synthesis import located
 from elman.demo import series
 from elman.errors import UsageError
-from elman.tasks import TASKS, task_class
+from elman.tasks import TASKS, task_class, tuning
 from elman.tasks.transcribe import phrases
 from pages import run_page
 from speaking import Chords
@@ -103,6 +103,10 @@ def test_the_code_of_a_page_runs(page: Path, call: Call, data: None, monkeypatch
     if page.stem != "README" and page not in LESSON:
         for name in TASKS:
             monkeypatch.setattr(task_class(name), "fit", quick(name, task_class(name).fit))
+        tune = tuning.tune
+        monkeypatch.setattr(
+            tuning, "tune", lambda *data, **options: tune(*data, **options | {"minutes": 0.1})
+        )
     run_page(page, call)
 
 

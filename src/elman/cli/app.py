@@ -14,7 +14,7 @@ from elman.version import __version__
 # The headings of the help, and under each its commands, in the order in which a newcomer needs them.
 PANELS: Final = {
     "First steps": ("demo", "lesson"),
-    "Train and use a model": ("train", "evaluate", "predict", "generate", "chat", "dictate"),
+    "Train and use a model": ("train", "tune", "evaluate", "predict", "generate", "chat", "dictate"),
     "Look inside": ("look", "show"),
 }
 MODULES: Final = {"evaluate": "run", "predict": "run", "generate": "run"}  # else the module of the same name
@@ -29,7 +29,7 @@ class Verbs(LazyGroup):
     def make(name: str) -> typer.Typer:
         module = import_module(f"elman.cli.{MODULES.get(name, name)}")
         panel = next(panel for panel, verbs in PANELS.items() if name in verbs)
-        return module.program(panel) if name == "train" else single(getattr(module, name), panel)
+        return module.program(panel) if name in ("train", "tune") else single(getattr(module, name), panel)
 
 
 app = typer.Typer(

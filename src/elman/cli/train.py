@@ -39,17 +39,12 @@ NONE: Final = ("none", "null")  # words for None, where a setting takes it
 def _command(task: str) -> Callable[..., None]:
     """Make the command that trains one task."""
     settings = import_module(f"elman.tasks.{task}.settings").Settings
-    arguments, choices = rows(settings.ARGUMENTS), rows(settings) | rows(Plan)
 
     def command(**values: Any) -> None:
         data, second = values["data"], values.get("translations")
         named = data or values.get("phrases") or task
-        folder = _folder(values["save"], named, values["resume"], values["force"])
-        options = _chosen(arguments, values) | _chosen(choices, values) | _set(values["set"], settings)
-        if ".py" in str(options.get("cell", "")):
-            options["cell"] = find_cell(options["cell"])
-        if settings.FILES > 1 and "valid" in options:
-            options["valid"] = _file_or_two(options["valid"])
+        folder = model_folder(values["save"], named, values["resume"], values["force"])
+        options = fit_options(settings, values)
         trained: Any = task_class(task)
         test = _test(values["test"], data, settings.FILES)
         whole = data if second is None else (data, second)
@@ -65,11 +60,28 @@ def _command(task: str) -> Callable[..., None]:
         )
         _report(model, folder, test, options, values["as_json"])
 
-    parameters = _parameters(settings)  # from which typer makes options
-    command.__doc__ = settings.HELP
+    return with_parameters(command, settings.HELP, fit_parameters(settings))
+
+
+def with_parameters(
+    command: Callable[..., None], help: str, parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """Give a command, which takes any values, its help and the parameters from which typer makes options."""
+    command.__doc__ = help
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
+
+
+def fit_options(settings: type[TaskSettings], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `fit` among a command's values, and the settings."""
+    chosen = _chosen(rows(settings.ARGUMENTS) | rows(settings) | rows(Plan), values)
+    options = chosen | _set(values["set"], settings)
+    if ".py" in str(options.get("cell", "")):
+        options["cell"] = find_cell(options["cell"])
+    if settings.FILES > 1 and "valid" in options:
+        options["valid"] = _file_or_two(options["valid"])
+    return options
 
 
 @contextmanager
@@ -82,7 +94,7 @@ def _silence() -> Iterator[None]:
         log.disabled = False
 
 
-def _parameters(settings: type[TaskSettings]) -> list[inspect.Parameter]:
+def fit_parameters(settings: type[TaskSettings]) -> list[inspect.Parameter]:
     """Return the options of a task's command, in the order in which `--help` lists them."""
     optional = "phrases" in rows(settings.ARGUMENTS)  # a task that may need no data
     parameters = [
@@ -203,7 +215,7 @@ def _report(model: Any, folder: Path, test: Any, options: dict[str, Any], as_jso
         raise model.failure
 
 
-def _folder(save: Path | None, data: str, resume: bool, force: bool) -> Path:
+def model_folder(save: Path | None, data: str, resume: bool, force: bool) -> Path:
     from elman import artifact
 
     name = Path(data).stem if data != "-" else "stdin"

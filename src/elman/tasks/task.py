@@ -183,6 +183,8 @@ class Task(ABC):
     EVALUATION: ClassVar[type[Evaluation]]
     # The options that each verb takes on the command line.
     OPTIONS: ClassVar[Mapping[str, frozenset[str]]]
+    # The score by which models of the same data are compared, and whether a lower one is better.
+    SCORE: ClassVar[tuple[str, bool]]
     # Extra keys saved with the settings.
     SAVED_BESIDE: ClassVar[frozenset[str]] = frozenset()
 
@@ -216,6 +218,10 @@ class Task(ABC):
         with suppress(ElmanError):  # such as covariates that are not known ahead
             picture = "" if plot is None else figure(plot(), f"what {repr(self).strip('<>')} answers")
         return f"{line}{picture}<p>On {self.card().held_out}:</p>{self.validation._repr_html_()}"
+
+    def chosen_score(self) -> tuple[str, bool]:
+        """Return `SCORE`, or that of this model where its settings ask for another."""
+        return self.SCORE
 
     @classmethod
     @abstractmethod

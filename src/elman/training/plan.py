@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from elman.settings import amount, check, choice, custom, flag, is_number, number, share, whole
+from elman.settings import amount, between, check, choice, custom, flag, is_number, number, share, whole
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true")
 
@@ -28,7 +28,7 @@ class Plan:
         "no limit",
     )
     batch_size: int = whole(32, "Sequences of a training step", most=100_000)
-    learning_rate: float = number(1e-3, "Highest learning rate")
+    learning_rate: float = number(1e-3, "Highest learning rate", search=between(5e-4, 1e-2, log=True))
     weight_decay: float = amount(0.01, "Weight decay of AdamW, on matrices only")
     clip: float = number(1.0, "Largest norm of the gradient")
     warmup: float = share(0.05, "Share of the run in which the learning rate rises")

@@ -65,6 +65,7 @@ class Chatbot(Task):
     task: ClassVar = "chat"
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = ChatEvaluation
+    SCORE: ClassVar = ("perplexity", True)
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"skip_bad"}),
         "predict": frozenset({"count"}),

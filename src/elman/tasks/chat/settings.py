@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 from elman.data.text.tokenizers import MIN_SUBWORD_IDS
-from elman.settings import amount, argument, flag, number, share, whole
+from elman.settings import among, amount, argument, between, flag, number, share, whole
 from elman.tasks.generate.settings import MAX_FULL_VOCABULARY
 from elman.tasks.generate.settings import Settings as LanguageSettings
 from elman.tasks.settings import (
@@ -74,12 +74,12 @@ class Settings(TaskSettings):
         6000, "Most subwords", least=MIN_SUBWORD_IDS, most=MAX_FULL_VOCABULARY - ROLE_TOKENS
     )
     cell: str = cell("lstm")
-    hidden: int = whole(512, "Units of a layer", most=MAX_UNITS)
+    hidden: int = whole(512, "Units of a layer", most=MAX_UNITS, search=among(256, 512, 768))
     layers: int = whole(1, "Layers", most=MAX_LAYERS)
     embedding: int = whole(256, "Size of a subword's vector", most=MAX_UNITS)
     bptt: int = whole(64, "Steps of truncated backpropagation through time", most=MAX_STEPS)
-    dropout: float = share(0.3, "Dropout of inputs and outputs")
-    weight_dropout: float = share(0.1, "Dropout of the recurrent matrix")
+    dropout: float = share(0.3, "Dropout of inputs and outputs", between(0.1, 0.6))
+    weight_dropout: float = share(0.1, "Dropout of the recurrent matrix", between(0.0, 0.4))
     num_samples: int = whole(12, "Replies that are sampled, to choose from", most=MAX_BEAM_WIDTH)
     beam_width: int = whole(4, "Replies that a beam search adds to them", most=MAX_BEAM_WIDTH)
     temperature: float = amount(0.8, "Temperature of the samples", most=1000)

@@ -73,6 +73,7 @@ class Classifier(Task):
     task: ClassVar = "classify"
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = LabelEvaluation
+    SCORE: ClassVar = ("accuracy", False)
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"text", "label", "separator", "header", "skip_bad"}),
         "predict": frozenset({"header", "at_least"}),
@@ -94,6 +95,10 @@ class Classifier(Task):
         super().__post_init__()
         if self.labels.several != isinstance(self.validation, LabelSetEvaluation):
             raise ValueError("labels.json and the scores differ in whether a text may have several labels")
+
+    def chosen_score(self) -> tuple[str, bool]:
+        balanced = self.settings.class_weights == "balanced"
+        return "micro_f1" if self.labels.several else "macro_f1" if balanced else "accuracy", False
 
     @property
     def classes(self) -> tuple[Label, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from elman.settings import argument, choice, custom, flag, share, whole
+from elman.settings import among, argument, between, choice, custom, flag, share, whole
 from elman.tasks.settings import MAX_LAYERS, MAX_STEPS, MAX_TOKENS, MAX_UNITS, TaskSettings, cell, skip_bad
 
 POOLS: Final = ("mean", "max", "last")
@@ -56,7 +56,7 @@ class Settings(TaskSettings):
     RENAMED: ClassVar = {"longest": "crop"}
 
     cell: str = cell("lstm")
-    hidden: int = whole(128, "Units of a layer", most=MAX_UNITS)
+    hidden: int = whole(128, "Units of a layer", most=MAX_UNITS, search=among(32, 64, 128))
     layers: int = whole(1, "Layers", most=MAX_LAYERS)
     bidirectional: bool = flag(True, "Read both ways; then it can't stream")
     networks: int = whole(
@@ -70,14 +70,15 @@ class Settings(TaskSettings):
         f"some of {', '.join(POOLS)} joined by +, such as mean+max",
         _is_pooling,
     )
-    dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers")
-    embedding_dropout: float = share(0.4, "Dropout of the words' vectors")
+    dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers", between(0.2, 0.7))
+    embedding_dropout: float = share(0.4, "Dropout of the words' vectors", between(0.1, 0.6))
     word_dropout: float = share(0.0, "Share of the words that training replaces by the unknown word")
     phrase: int = whole(
         0,
         "Words of the longest phrase whose evidence for each label is read beside the words; 0: none",
         least=0,
         most=LONGEST_PHRASE,
+        search=among(0, 2, 3),
     )
     tokenizer: str = choice("word", "What a token is", "word", "subword")
     vocabulary: int = whole(30_000, "Most tokens of the vocabulary", most=MAX_TOKENS)

@@ -78,6 +78,7 @@ class Forecaster(Task):
     task: ClassVar = "forecast"
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = ForecastEvaluation
+    SCORE: ClassVar = ("mase", True)
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"header", "skip_bad"}),
         "backtest": frozenset({"cutoffs", "header", "skip_bad"}),

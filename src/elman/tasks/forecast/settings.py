@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from elman.settings import argument, choice, custom, required, share, whole
+from elman.settings import among, argument, between, choice, custom, required, share, whole
 from elman.tasks.settings import MAX_LAYERS, MAX_UNITS, TaskSettings, cell, skip_bad
 
 if TYPE_CHECKING:
@@ -64,9 +64,11 @@ class Settings(TaskSettings):
     )
     mode: str = choice("direct", "All steps at once, or one step feeding the next (recursive)", *MODES)
     cell: str = cell("lstm")
-    hidden: int | None = whole(None, "Units of a layer", most=MAX_UNITS, auto="from the data")
-    layers: int = whole(1, "Layers", most=MAX_LAYERS)
-    dropout: float = share(0.1, "Dropout")
+    hidden: int | None = whole(
+        None, "Units of a layer", most=MAX_UNITS, auto="from the data", search=among(16, 32, 64, 128)
+    )
+    layers: int = whole(1, "Layers", most=MAX_LAYERS, search=among(1, 2))
+    dropout: float = share(0.1, "Dropout", between(0.0, 0.4))
     context: int | None = whole(
         None, "Steps of the past that the network sees", most=MAX_WINDOW_STEPS, auto="from the data"
     )

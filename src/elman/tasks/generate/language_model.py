@@ -62,6 +62,7 @@ class LanguageModel(Task):
     task: ClassVar = "generate"
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = LanguageEvaluation
+    SCORE: ClassVar = ("bits", True)
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"text", "adapt", "skip_bad"}),
         "predict": frozenset({"count"}),

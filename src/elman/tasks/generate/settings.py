@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from elman.settings import amount, argument, choice, flag, number, share, whole
+from elman.settings import among, amount, argument, between, choice, flag, number, share, whole
 from elman.tasks.settings import (
     MAX_LAYERS,
     MAX_STEPS,
@@ -59,13 +59,13 @@ class Settings(TaskSettings):
     vocabulary: int = whole(20_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
     min_count: int = whole(2, "Words that occur less often are unknown", most=MAX_TOKENS)
     cell: str = cell("lstm")
-    hidden: int = whole(512, "Units of a layer", most=MAX_UNITS)
+    hidden: int = whole(512, "Units of a layer", most=MAX_UNITS, search=among(256, 512, 768))
     layers: int = whole(1, "Layers", most=MAX_LAYERS)
     embedding: int = whole(128, "Size of a token's vector", most=MAX_UNITS)
     bptt: int = whole(128, "Steps of truncated backpropagation through time", most=MAX_STEPS)
-    dropout: float = share(0.3, "Dropout of inputs and outputs")
+    dropout: float = share(0.3, "Dropout of inputs and outputs", between(0.1, 0.6))
     embedding_dropout: float = share(0.0, "Share of the vocabulary that is dropped in a step")
-    weight_dropout: float = share(0.2, "Dropout of the recurrent matrix")
+    weight_dropout: float = share(0.2, "Dropout of the recurrent matrix", between(0.0, 0.5))
     logit_scale: float = number(
         1.0, "Factor on the logits; above 1 speeds up learning with small embeddings", most=1000
     )

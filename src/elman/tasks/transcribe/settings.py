@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from elman.errors import UsageError
-from elman.settings import argument, choice, custom, flag, is_number, is_whole, share, whole
+from elman.settings import among, argument, between, choice, custom, flag, is_number, is_whole, share, whole
 from elman.tasks.settings import (
     MAX_BEAM_WIDTH,
     MAX_LAYERS,
@@ -66,8 +66,8 @@ class Settings(TaskSettings):
     )
 
     cell: str = cell("gru")
-    hidden: int = whole(160, "Units of a layer", most=MAX_UNITS)
-    layers: int = whole(2, "Recurrent layers", most=MAX_LAYERS)
+    hidden: int = whole(160, "Units of a layer", most=MAX_UNITS, search=among(96, 160, 256))
+    layers: int = whole(2, "Recurrent layers", most=MAX_LAYERS, search=among(1, 2, 3))
     bidirectional: bool = flag(True, "Read both ways; then it can't transcribe live")
     front: int = whole(128, "Channels of the convolutions before the recurrent layers", most=MAX_UNITS)
     stride: int = custom(
@@ -94,7 +94,7 @@ class Settings(TaskSettings):
         lambda value: is_whole(value) and value in RATES,
     )
     bins: int = whole(40, f"Features of a frame; of sound {MIN_FILTERS} to {MAX_FILTERS}", most=MAX_FEATURES)
-    dropout: float = share(0.3, "Dropout before, between and after the recurrent layers")
+    dropout: float = share(0.3, "Dropout before, between and after the recurrent layers", between(0.1, 0.5))
     joined: int = whole(1, "Recordings, at most, that training joins to one, with pauses", most=100)
     augment: bool = flag(True, "Vary speed, pitch and noise of recordings and hide parts of them in training")
     beam_width: int = whole(8, "Texts that the search keeps", most=MAX_BEAM_WIDTH)

@@ -70,6 +70,7 @@ class Transcriber(Task):
     task: ClassVar = "transcribe"
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = SpeechEvaluation
+    SCORE: ClassVar = ("wer", True)
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"audio", "text", "pattern", "skip_bad"}),
         "predict": frozenset(

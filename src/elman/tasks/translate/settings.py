@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from elman.data.text.tokenizers import MIN_SUBWORD_IDS
-from elman.settings import amount, argument, custom, flag, is_whole, share, whole
+from elman.settings import amount, argument, between, custom, flag, is_whole, share, whole
 from elman.tasks.settings import (
     MAX_BEAM_WIDTH,
     MAX_LAYERS,
@@ -65,8 +65,8 @@ class Settings(TaskSettings):
     layers: int = whole(1, "Layers of the encoder", most=MAX_LAYERS)
     embedding: int = whole(256, "Size of a subword's vector", most=MAX_UNITS)
     input_feeding: bool = flag(False, "The decoder also reads its previous output vector; slower to train")
-    dropout: float = share(0.3, "Dropout")
-    label_smoothing: float = share(0.1, "Label smoothing of the loss")
+    dropout: float = share(0.3, "Dropout", between(0.1, 0.5))
+    label_smoothing: float = share(0.1, "Label smoothing of the loss", between(0.0, 0.2))
     beam_width: int = whole(5, "Width of the beam search", most=MAX_BEAM_WIDTH)
     length_penalty: float = amount(
         1.0, "Exponent of the length penalty; 0 favours short translations", most=10

@@ -64,6 +64,7 @@ class Translator(Task):
     task: ClassVar = "translate"
     SETTINGS: ClassVar = Settings
     EVALUATION: ClassVar = TranslationEvaluation
+    SCORE: ClassVar = ("bleu", False)
     OPTIONS: ClassVar = {
         "evaluate": frozenset({"source", "target", "skip_bad"}),
         "predict": frozenset({"count", "plot"}),
