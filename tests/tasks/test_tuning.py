@@ -168,6 +168,12 @@ def test_what_is_no_tuning(fits: Fits, tmp_path: Path) -> None:
         tune("clasify", "x.csv", **call)
     with pytest.raises(UsageError, match="standard input can be read only once"):
         tune("classify", "-", **call)
+    assert not list(tmp_path.iterdir())
+    fits.fails = {0: DataError("x.csv does not exist")}
+    with pytest.raises(DataError, match=r"x\.csv does not exist"):
+        tune("classify", "x.csv", folder=tmp_path / "runs" / "one", **call)
+    assert not list(tmp_path.iterdir()), "a mistake leaves nothing"
+    fits.fails = {}
     tune("classify", "x.csv", folder=tmp_path / "run", **call)
     with pytest.raises(UsageError, match=r"was begun with options \{\}, not \{\"layers\": 2\}"):
         tune("classify", "x.csv", folder=tmp_path / "run", resume=True, layers=2, **call)

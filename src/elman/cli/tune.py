@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from elman.artifact import TUNING_FILES
 from elman.cli.lazy import LazyGroup, single
 from elman.cli.options import show_result
 from elman.cli.train import fit_options, fit_parameters, model_folder, with_parameters
@@ -27,6 +26,7 @@ def _command(task: str) -> Callable[..., None]:
     settings = import_module(f"elman.tasks.{task}.settings").Settings
 
     def command(**values: Any) -> None:
+        from elman.artifact import TUNING_FILES
         from elman.tasks.tuning import tune
 
         data, second, minutes = values["data"], values.get("translations"), values["minutes"]

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ import numpy as np
 from elman import artifact, lock
 from elman.artifact import TUNING_FILES
 from elman.atomic import as_path, writing
-from elman.errors import ArtifactError, DataError, TrainingError, UsageError, suggestion
+from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError, suggestion
 from elman.settings import Search, is_number, rows
 from elman.tasks import TASKS, load, task_class
 from elman.tasks.settings import split_choices
@@ -69,7 +69,7 @@ def tune(
         raise UsageError("standard input can be read only once, but every trial reads the data: name a file")
     searches = searched(name, options)
     place = None if folder is None else as_path(folder, "folder")
-    with _held(place):
+    with _held(place, resume):
         written = json.dumps(options, default=str, sort_keys=True)
         study = _opened(optuna, place, resume, {"task": name, "options": written})
         tried = _Tried(study, name, searches, place, progress)
@@ -255,15 +255,26 @@ def _drop_torn_line(journal: Path) -> None:
 
 
 @contextmanager
-def _held(folder: Path | None) -> Iterator[None]:
+def _held(folder: Path | None, resume: bool) -> Iterator[None]:
+    """Lock the folder, and make it if there is none. A mistake before the first model leaves nothing."""
     if folder is None:
         yield
         return
     artifact.check_destination(folder)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     with writing(folder, ArtifactError):
         folder.mkdir(parents=True, exist_ok=True)
-    with lock.held(folder):
-        yield
+    try:
+        with lock.held(folder):
+            yield
+    except ElmanError:
+        if not resume and not artifact.is_artifact(folder):
+            for file in TUNING_FILES:
+                (folder / file).unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that holds something
+            for path in made:
+                path.rmdir()
+        raise
 
 
 @contextmanager
