@@ -40,3 +40,12 @@ def test_probabilities_are_a_table_for_a_frame_and_dicts_else() -> None:
         "2": [0.25, 0.5],
     }
     assert rows_as_given(labels, [], False, texts[:0]).shape == (0, 2)
+
+
+def test_the_text_stands_beside_its_label_in_one_cell() -> None:
+    row = {"a": 0.75, "b": 0.25}
+    for labels in (Labels(("a", "b")), Labels(("a", "b"), True)):
+        for least in (None, 0.9):
+            alone, beside = (make_answer(labels, row, least, text=text) for text in (None, "one\ttwo\nthree"))
+            assert str(beside) == f"{alone}\tone two three"
+            assert beside.to_dict() == alone.to_dict() | {"text": "one\ttwo\nthree"}

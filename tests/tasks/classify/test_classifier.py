@@ -1,5 +1,6 @@
 """The classifier: what it learns and answers, its saved self, and every way to misuse it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -190,9 +191,9 @@ def test_answers(model: Classifier, tmp_path: Path) -> None:
     assert answer.heading == ""
     file = tmp_path / "texts.txt"
     file.write_text(f"{text}\n{text}\n")
-    assert list(map(str, model.answers(str(file)))) == [str(answer)] * 2
-    assert list(model.answers({"text": [text], "other": [3]})) == [answer]
-    assert list(model.answers({"any": [text]})) == [answer]
+    assert list(map(str, model.answers(str(file)))) == [f"{answer}\t{text}"] * 2
+    assert list(model.answers({"text": [text], "other": [3]})) == [replace(answer, text=text)]
+    assert list(model.answers({"any": [text]})) == [replace(answer, text=text)]
     with pytest.raises(UsageError, match="model needs input: a text"):
         next(model.answers(None))
     with pytest.raises(DataError, match="missing"):

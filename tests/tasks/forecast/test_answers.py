@@ -1,6 +1,8 @@
 """A forecast, line by line."""
 
 import json
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -42,3 +44,18 @@ def test_no_digits_without_meaning_are_printed(value: float, printed: str) -> No
     row = pl.DataFrame({"unique_id": ["a"], "ds": [3], "q0.5": [value]})
     assert str(ForecastAnswer(row, "")) == f"a,3,{printed}"
     assert ForecastAnswer(row, "").to_dict()["q0.5"] == value
+
+
+@pytest.mark.parametrize(
+    ("stamp", "printed"),
+    [
+        (date(2024, 1, 31), "2024-01-31"),
+        (datetime(2024, 1, 31), "2024-01-31T00:00:00"),
+        (datetime(2024, 1, 31, 16, 30, tzinfo=ZoneInfo("Europe/Paris")), "2024-01-31T16:30:00+01:00"),
+        (datetime(2024, 1, 31, 16, 0, 0, 250_000), "2024-01-31T16:00:00.250000"),
+    ],
+)
+def test_stamps_are_as_short_as_they_can_be(stamp: date, printed: str) -> None:
+    row = pl.DataFrame({"unique_id": ["a"], "ds": [stamp], "q0.5": [1.0]})
+    assert str(ForecastAnswer(row, "")) == f"a,{printed},1.0"
+    assert ForecastAnswer(row, "").to_dict()["ds"] == printed.replace("T", " ")

@@ -24,39 +24,41 @@ else:
 
 @dataclass(frozen=True)
 class LabelAnswer(Answer):
-    """The label of a text, None if none is likely enough; the probabilities of all labels; and how familiar
-    the text is, None where the model can't tell."""
+    """The label of a text, None if none is likely enough; the probabilities of all labels; how familiar the
+    text is, None where the model can't tell; and the text itself, where it is one of several."""
 
     label: Label | None
     probabilities: dict[Label, float]
     familiar: float | None = None
+    text: str | None = None
 
     def __str__(self) -> str:
         label = UNSURE if self.label is None else self.label
-        return f"{label}\t{max(self.probabilities.values()):.4f}"
+        return f"{label}\t{max(self.probabilities.values()):.4f}{_beside(self.text)}"
 
     def to_dict(self) -> dict[str, Any]:
-        return _with_familiar({"label": self.label, "probabilities": self.probabilities}, self.familiar)
+        return _with_more({"label": self.label, "probabilities": self.probabilities}, self)
 
 
 @dataclass(frozen=True)
 class LabelsAnswer(Answer):
-    """The labels of a text that may have several, the likeliest first; the probabilities of all; and how
-    familiar the text is, None where the model can't tell."""
+    """The labels of a text that may have several, the likeliest first; the probabilities of all; how familiar
+    the text is, None where the model can't tell; and the text itself, where it is one of several."""
 
     labels: list[Label]
     probabilities: dict[Label, float]
     separator: str = ", "  # of labels in print
     familiar: float | None = None
+    text: str | None = None
 
     def __str__(self) -> str:
         if not self.labels:
-            return f"{NONE}\t{max(self.probabilities.values()):.4f}"
-        shares = (f"{self.probabilities[label]:.4f}" for label in self.labels)
-        return f"{self.separator.join(map(str, self.labels))}\t{self.separator.join(shares)}"
+            return f"{NONE}\t{max(self.probabilities.values()):.4f}{_beside(self.text)}"
+        shares = self.separator.join(f"{self.probabilities[label]:.4f}" for label in self.labels)
+        return f"{self.separator.join(map(str, self.labels))}\t{shares}{_beside(self.text)}"
 
     def to_dict(self) -> dict[str, Any]:
-        return _with_familiar({"labels": self.labels, "probabilities": self.probabilities}, self.familiar)
+        return _with_more({"labels": self.labels, "probabilities": self.probabilities}, self)
 
 
 def make_answer(
@@ -64,12 +66,14 @@ def make_answer(
     probabilities: Mapping[Label, float],
     at_least: float | None,
     familiar: float | None = None,
+    text: str | None = None,
 ) -> LabelAnswer | LabelsAnswer:
-    """Return the answer to a text, given the probability of each label and how familiar the text is."""
+    """Return the answer to a text, given the probability of each label and how familiar the text is; and the
+    text itself, if it is one of several."""
     answer, named = labels.answer([*probabilities.values()], at_least), dict(probabilities)
     if labels.several:
-        return LabelsAnswer(answer, named, labels.separator or ", ", familiar)
-    return LabelAnswer(answer, named, familiar)
+        return LabelsAnswer(answer, named, labels.separator or ", ", familiar, text)
+    return LabelAnswer(answer, named, familiar, text)
 
 
 def rows_as_given(labels: Labels, rows: Sequence[Sequence[float]], single: bool, data: Any) -> Any:
@@ -84,8 +88,14 @@ def rows_as_given(labels: Labels, rows: Sequence[Sequence[float]], single: bool,
     return table.set_axis(labels.classes, axis=1) if kind_of(data) == "pandas" else table
 
 
-def _with_familiar(answer: dict[str, Any], familiar: float | None) -> dict[str, Any]:
-    return answer if familiar is None else {**answer, "familiar": familiar}
+def _beside(text: str | None) -> str:
+    """Return a text in one cell, to follow its label."""
+    return "" if text is None else "\t" + " ".join(text.split())
+
+
+def _with_more(answer: dict[str, Any], more: LabelAnswer | LabelsAnswer) -> dict[str, Any]:
+    named = {"familiar": more.familiar, "text": more.text}
+    return answer | {name: value for name, value in named.items() if value is not None}
 
 
 def arriving(data: Any, header: bool, column: Any) -> Iterator[list[str]]:

@@ -343,18 +343,19 @@ class Classifier(Task):
     def answers(
         self, data: Any, *, header: bool = True, at_least: float | None = None
     ) -> Iterator[LabelAnswer | LabelsAnswer]:
-        """Yield the label or labels of every text in `data`, a table or a text; of a line of standard input
-        as soon as it arrives. A blank line is an empty text. `at_least` is that of `predict`. Raises
-        UsageError if there are no data, DataError for a table without a column of texts or with an
-        empty cell."""
+        """Yield the label or labels of every text in `data`, a table or a text, with the text itself unless
+        `data` are that; of a line of standard input as soon as it arrives. A blank line is an empty text.
+        `at_least` is that of `predict`. Raises UsageError if there are no data, DataError for a table without
+        a column of texts or with an empty cell."""
         self.require_input(data)
         check_share(at_least)
         for texts in arriving(data, header, self.columns[0]):
             linear = self.baseline if isinstance(self.baseline, LinearModel) else None
             familiar = [None] * len(texts) if linear is None else linear.familiar(texts)
             rows = self.predict(texts, probabilities=True)
-            for row, share in zip(rows, familiar, strict=True):
-                yield make_answer(self.labels, row, at_least, share)
+            for text, row, share in zip(texts, rows, familiar, strict=True):
+                beside = None if isinstance(data, str) and text == data else text
+                yield make_answer(self.labels, row, at_least, share, beside)
 
     def parts(self) -> Parts:
         tensors = {"seen": self.train_hashes}

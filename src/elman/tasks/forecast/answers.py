@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 import polars as pl
@@ -26,10 +27,14 @@ class ForecastAnswer(Answer):
     heading: str
 
     def __str__(self) -> str:
-        """Return the line, whose numbers have at least four digits, and all before the point."""
-        numbers = {name: _rounded(self.row[name][0]) for name in self.row.columns[2:]}
-        row = self.row.with_columns(pl.Series(name, [value]) for name, value in numbers.items())
+        """Return the line, whose numbers have at least four digits, and all before the point; its time has
+        fractions of seconds only where there are some."""
+        stamp = self.row["ds"][0]
+        cells = {"ds": stamp.isoformat() if isinstance(stamp, date) else stamp}  # a datetime is a date
+        cells |= {name: _rounded(self.row[name][0]) for name in self.row.columns[2:]}
+        row = self.row.with_columns(pl.Series(name, [value]) for name, value in cells.items())
         return row.write_csv(include_header=False).removesuffix("\n")
 
     def to_dict(self) -> dict[str, Any]:
-        return self.row.with_columns(pl.col("ds").cast(pl.String)).row(0, named=True)
+        values = self.row.row(0, named=True)
+        return values | {"ds": str(values["ds"])}
