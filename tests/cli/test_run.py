@@ -145,9 +145,10 @@ def test_what_fails_halfway_leaves_no_file(run: Run, loads: object, monkeypatch:
 
 def test_a_text_a_file_and_a_pipe_alike(run: Run) -> None:
     texts = ["the film was not good", "the plot was awful"]
-    one_by_one = "".join(run(f"predict {{classify}} '{text}'").out for text in texts)
+    answers = [run(f"predict {{classify}} '{text}'").out.removesuffix("\n") for text in texts]
+    beside = "".join(f"{answer}\t{text}\n" for answer, text in zip(answers, texts, strict=True))
     piped = run("predict {classify} -", stdin="\n".join(texts) + "\n")
-    assert piped == Done(0, one_by_one, "")
+    assert piped == Done(0, beside, "")
     Path("two.txt").write_text("\n".join(texts), encoding="utf-8")
     assert run("predict {classify} two.txt").out == piped.out
     run("predict {classify} two.txt --output labels.tsv")
