@@ -38,7 +38,8 @@ def test_names_shapes_and_one_seed(kind: str) -> None:
     twin = elman.Recurrent(cell, I, H, **options)
     for (name, a), b in zip(layer.named_parameters(), twin.parameters(), strict=True):
         assert torch.equal(a, b)
-        low, high = (0, 1) if name.startswith("u_h") else (-(H**-0.5), H**-0.5)
+        alone = not cell.recurrent and name.rsplit("_l", 1)[0] in cell.weights
+        low, high = (0, 1) if alone else (-(H**-0.5), H**-0.5)
         assert torch.equal(a, torch.ones_like(a)) if "gain" in name else low <= a.min() < a.max() <= high
     output, final = layer(noise(T, B, I))
     assert output.shape == (T, B, 2 * H) and len(tensors(final)) == len(cell.state)

@@ -49,7 +49,7 @@ def UnICORNN(x, s, w):
 def RGLRU(x, s, w):
     """Real-gated linear recurrent unit. De et al., arXiv:2402.19427, 2024 (Griffin).
 
-    `decay` counts from -5, with which a unit begins to forget 2 to 3 percent a step.
+    `decay` counts from -5, with which a unit begins to forget 3 to 7 percent a step.
     """
     a = exp(-8 * softplus(w.decay - 5) * sigmoid(x.r))
     return a * s.h + sqrt(1 - a * a) * (sigmoid(x.i) * x.n)
