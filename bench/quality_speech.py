@@ -4,7 +4,6 @@ The test recordings are scored once, at the end; the best network is chosen on a
 
     ELMAN_DATA=... python bench/quality_speech.py                # all
     ELMAN_DATA=... python bench/quality_speech.py fsdd digit_strings
-    ELMAN_DATA=... python bench/quality_speech.py fsdd joined=1 epochs=8    # with other settings
 
 PocketSphinx (extra `bench`) stands beside where a vocabulary or a grammar can be given: with the US-English
 model and, for open speech, the language model of its wheel.
@@ -328,7 +327,5 @@ RUNS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
 }
 
 if __name__ == "__main__":
-    pairs = [argument.partition("=") for argument in sys.argv[1:]]
-    changes = {name: json.loads(value) for name, sign, value in pairs if sign}
-    for chosen in [name for name, sign, _ in pairs if not sign] or RUNS:
-        print(json.dumps({"figure": chosen} | changes | RUNS[chosen](**changes)), flush=True)
+    for chosen in sys.argv[1:] or RUNS:
+        print(json.dumps({"figure": chosen} | RUNS[chosen]()), flush=True)
