@@ -1,18 +1,25 @@
-"""The demo's page: what it says of a forecast."""
+"""The demo's page: text of the data is text, not HTML."""
 
-import pytest
+from elman.demo.part import Part, Table, Word
+from elman.demo.report import page
 
-from elman.demo.report import verdict
 
-
-@pytest.mark.parametrize(
-    ("skill", "sentence"),
-    [
-        (0.2, "The forecast is 20% better than naive"),
-        (0.01, "The forecast is about as good as naive (+1.0%)"),
-        (-0.3, "The forecast is worse than naive by 30%: use naive here."),
-    ],
-)
-def test_the_verdict_is_about_the_best_simple_forecast(skill: float, sentence: str) -> None:
-    baselines = {"seasonal naive": {"mase": 2.0}, "naive": {"mase": 1.0}, "Theta": {"mase": 1.5}}
-    assert verdict({"scores": {"mase": 1 - skill}, "baselines": baselines}).startswith(sentence)
+def test_everything_of_a_part_is_on_the_page_and_escaped() -> None:
+    part = Part(
+        title="A <title>",
+        about="About <it>.",
+        table=Table(["", "elman"], [["error", ("1.0", True)]]),
+        verdict="So & so.",
+        scores={},
+        examples=Table(["in"], [["<b>text"]]),
+        read=[[Word("<i>word", 0.9)]],
+        notes=["a <note>"],
+        figures=[("<svg></svg>", "a <caption>")],
+        more=["<p>more</p>"],
+    )
+    result = {"version": "1", "cores": 2, "seconds": 3.0, "parts": {"key": {"seconds": 1.0}}}
+    written = page(result, {"key": part})
+    for text in ("title", "it", "b", "i", "note", "caption"):
+        assert f"&lt;{text}&gt;" in written
+    assert "So &amp; so." in written and "<svg></svg>" in written and "<p>more</p>" in written
+    assert 'href="#key"' in written and "id=key" in written

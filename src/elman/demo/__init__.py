@@ -1,69 +1,82 @@
-"""`elman demo`: forecasts of real series and a test of memory, in one HTML report."""
+"""`elman demo`: six applications and a test of memory, trained in seconds, in one HTML report."""
 
 import os
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elman.atomic import check_output, replace_file, writing
-from elman.errors import UsageError
+from elman.errors import UsageError, suggestion
 from elman.version import __version__
 
+if TYPE_CHECKING:
+    from elman.demo.part import Part
 
-def run(output: str | Path, *, progress: bool = True, quick: bool = False) -> dict[str, Any]:
-    """Train on stocks, weather, sales and the memory task; write the report.
+KEYS = ("sentiment", "next-word", "translation", "talk", "speech", "stocks", "weather", "sales", "memory")
+
+
+def run(
+    output: str | Path,
+    *,
+    only: Sequence[str] = (),
+    progress: bool = True,
+    quick: bool = False,
+    show: Callable[["Part", float], None] | None = None,
+) -> dict[str, Any]:
+    """Train every part's model on the data that elman ships; write the report.
 
     Args:
         output: the HTML file to write.
+        only: keys of parts, of `KEYS`; all if empty.
         quick: use tiny networks and few sentences. The scores then mean nothing; for tests.
+        show: called with each part when it is done, and the seconds that it took.
 
     Returns:
         Every score of the report, ready for JSON.
 
     Raises:
-        UsageError: `output` cannot be written.
+        UsageError: there is no such part, or `output` cannot be written.
     """
-    # matplotlib and polars are slow to import
-    from elman.demo import memory, pictures, report, series
-
+    for key in only:
+        if key not in KEYS:
+            advice = suggestion(key, KEYS) or f"; its parts are {', '.join(KEYS)}"
+            raise UsageError(f"the demo has no part {key!r}{advice}")
     path, start = Path(output), time.perf_counter()
     check_output(path)  # before the training rather than after it
-    settings: dict[str, Any] = {"epochs": 1, "hidden": 8} if quick else {}
-    budget = memory.Budget(max_gap=10, epochs=1, steps=2, test_blocks=2) if quick else memory.Budget()
-    shown = {key: series.run(show, progress, **settings) for key, show in series.SHOWS.items()}
-    networks = memory.compare(budget, progress)
-    figures = {key: pictures.forecasts(one) for key, one in shown.items()}
-    figures |= {"memory": pictures.memory(networks), "gradients": pictures.gradients(networks)}
+    # matplotlib and polars are slow to import
+    from elman.demo import report
+
+    parts: dict[str, Part] = {}
+    seconds: dict[str, float] = {}
+    for key in (key for key in KEYS if key in (only or KEYS)):
+        begin = time.perf_counter()
+        parts[key] = _part(key)(progress, quick)
+        seconds[key] = round(time.perf_counter() - begin, 1)
+        if show is not None:
+            show(parts[key], seconds[key])
     result = {
         "version": __version__,
         "cores": os.cpu_count(),
-        "series": {key: one.scores for key, one in shown.items()},
-        "memory": networks,
+        "parts": {key: part.to_dict() | {"seconds": seconds[key]} for key, part in parts.items()},
         "seconds": round(time.perf_counter() - start, 1),
     }
-    page = report.page(result, figures, {key: one.show.title for key, one in shown.items()})
+    page = report.page(result, parts)
     with writing(path, UsageError), replace_file(path) as file:
         file.write(page.encode())
     return result
 
 
-def summary(result: dict[str, Any]) -> str:
-    """Return the result as lines for a terminal."""
-    from elman.demo.report import verdict
+def _part(key: str) -> Callable[[bool, bool], "Part"]:
+    from elman.demo import digits, forecasts, next_word, not_good, sentiment, talk, translation
 
-    simple = next(iter(result["series"].values()))["baselines"]
-    lines = [f"{'':10}{'MASE':>8}" + "".join(f"{name:>{len(name) + 2}}" for name in simple) + "   80 % band"]
-    for key, scores in result["series"].items():
-        row = "".join(f"{one['mase']:{len(name) + 2}.3f}" for name, one in scores["baselines"].items())
-        ours = scores["scores"]
-        lines.append(f"{key:10}{ours['mase']:8.3f}{row}{ours['coverage']:12.1%}")
-    lines += ["", *(f"{key}: {verdict(scores)}" for key, scores in result["series"].items()), ""]
-    memory = result["memory"]
-    gaps = list(next(iter(memory["networks"].values()))["accuracy"])
-    shown = [gaps[round(i * (len(gaps) - 1) / 4)] for i in range(5)]
-    lines.append(f"{'accuracy, gap in words':30}" + "".join(f"{gap:>7}" for gap in shown))
-    for name, network in memory["networks"].items():
-        cells = "".join(f"{network['accuracy'][gap]:7.0%}" for gap in shown)
-        lines.append(f"{name:30}{cells}")
-    lines.append(f"No function of the word counts reaches more than {memory['ceiling']:.0%}.")
-    return "\n".join([*lines, f"{result['seconds']:.0f} seconds"])
+    parts = {
+        "sentiment": sentiment.run,
+        "next-word": next_word.run,
+        "translation": translation.run,
+        "talk": talk.run,
+        "speech": digits.run,
+        "memory": not_good.run,
+    }
+    return parts.get(key) or partial(forecasts.run, key)

@@ -1,7 +1,8 @@
 """Elman, GRU and LSTM on the *not … good* problem, and how far their gradients reach back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import mean
 from typing import Any, Final
 
 import torch
@@ -35,11 +36,12 @@ class Budget:
     test_blocks: int = 20  # per gap
     learning_rate: float = 3e-3
     seed: int = 0
+    seeds: int = 3  # trainings of each network
 
     @property
     def gaps(self) -> list[int]:
         """The gaps that are tested."""
-        return list(range(0, self.max_gap + 1, 5))
+        return list(range(0, self.max_gap + 1, 10))
 
 
 class RecurrentNet(nn.Module):
@@ -148,31 +150,46 @@ def gradient_back(model: RecurrentNet, words: Tensor) -> list[float]:
 
 
 def compare(budget: Budget, progress: bool) -> dict[str, Any]:
-    """Train the three cells and the bag of words; return everything the report shows of them."""
-    test = held_out(budget, budget.seed + 2)
+    """Train the three cells and the bag of words from several seeds; return everything the report shows of
+    them. Accuracies are means over the seeds; gradients are those of the first."""
     networks: dict[str, Any] = {}
     for name in (*CELLS, BAG):
-        torch.manual_seed(budget.seed)
-        model = RecurrentNet(CELLS[name], budget.hidden) if name in CELLS else BagOfWords(budget.hidden)
-        before = gradient_back(model, test[-1][0]) if isinstance(model, RecurrentNet) else []
-        train(model, budget, name, progress)
-        accuracy = accuracies(model, test)
-        networks[name] = {
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "accuracy": dict(zip(map(str, budget.gaps), accuracy, strict=True)),
-            "mean": sum(accuracy) / len(accuracy),
+        trainings = [
+            _trained(name, replace(budget, seed=budget.seed + k), progress) for k in range(budget.seeds)
+        ]
+        by_gap = [list(each) for each in zip(*(one["accuracy"] for one in trainings), strict=True)]
+        networks[name] = trainings[0] | {
+            "accuracy": dict(zip(map(str, budget.gaps), map(mean, by_gap), strict=True)),
+            "lowest": dict(zip(map(str, budget.gaps), map(min, by_gap), strict=True)),
+            "highest": dict(zip(map(str, budget.gaps), map(max, by_gap), strict=True)),
+            "mean": mean(map(mean, by_gap)),
         }
-        if isinstance(model, RecurrentNet):
-            networks[name]["gradient"] = {"before": before, "after": gradient_back(model, test[-1][0])}
     return {
         "networks": networks,
         "ceiling": bag_ceiling(),
         "chance": 0.5,
+        "seeds": budget.seeds,
         "trained_on": BLOCK * budget.blocks * budget.steps * budget.epochs,
         "tested_on": BLOCK * budget.test_blocks,
         "longest": budget.max_gap,
         "examples": [_example(gap, budget.seed) for gap in (3, 12)],
     }
+
+
+def _trained(name: str, budget: Budget, progress: bool) -> dict[str, Any]:
+    """Train one network; return its size, its accuracy at each gap and, of a recurrent one, its gradients."""
+    test = held_out(budget, budget.seed + 2)
+    torch.manual_seed(budget.seed)
+    model = RecurrentNet(CELLS[name], budget.hidden) if name in CELLS else BagOfWords(budget.hidden)
+    before = gradient_back(model, test[-1][0]) if isinstance(model, RecurrentNet) else []
+    train(model, budget, f"{name}, seed {budget.seed}", progress)
+    result: dict[str, Any] = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "accuracy": accuracies(model, test),
+    }
+    if isinstance(model, RecurrentNet):
+        result["gradient"] = {"before": before, "after": gradient_back(model, test[-1][0])}
+    return result
 
 
 def _example(gap: int, seed: int) -> dict[str, Any]:

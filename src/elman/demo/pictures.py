@@ -56,6 +56,8 @@ def memory(result: Mapping[str, Any]) -> str:
     for name, network in result["networks"].items():
         gaps = [int(gap) for gap in network["accuracy"]]
         right = [100 * share for share in network["accuracy"].values()]
+        low, high = ([100 * share for share in network[key].values()] for key in ("lowest", "highest"))
+        axis.fill_between(gaps, low, high, color=COLOURS[name], alpha=0.2, linewidth=0)
         axis.plot(gaps, right, color=COLOURS[name], marker="o", markersize=3, linewidth=1.4, label=name)
     axis.axhline(100 * result["ceiling"], color=INK, linewidth=0.7, linestyle=":")
     axis.set_ylim(40, 102)
