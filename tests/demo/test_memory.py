@@ -37,8 +37,8 @@ def test_the_accuracy_is_the_share_of_right_answers() -> None:
 
 
 def test_every_network_gets_the_same_sentences() -> None:
-    budget = memory.Budget(max_gap=5, hidden=4, epochs=1, steps=1, blocks=1, test_blocks=1)
+    budget = memory.Budget(max_gap=10, hidden=4, epochs=1, steps=1, blocks=1, test_blocks=1)
     result = memory.compare(budget, progress=False)
     assert list(result["networks"]) == ["Elman", "GRU", "LSTM", "bag of words"]
-    assert all(list(network["accuracy"]) == ["0", "5"] for network in result["networks"].values())
+    assert all(list(network["accuracy"]) == ["0", "10"] for network in result["networks"].values())
     assert "gradient" not in result["networks"]["bag of words"]

@@ -35,8 +35,10 @@ def test_the_prices_and_temperatures_are_all_there() -> None:
 def test_every_file_has_a_source_and_a_licence() -> None:
     folder = files("elman.demo")
     table = (folder / "DATA.md").read_text(encoding="utf-8")
-    listed = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
-    assert listed == {file.name for file in folder.iterdir() if file.name.endswith(".csv")}
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    listed = {name for row in rows for name in row.split("`")[1::2]}
+    data = {file.name for file in folder.iterdir() if file.name.endswith((".csv", ".tsv", ".txt", ".npz"))}
+    assert listed == data
 
 
 def test_the_forecasts_lie_after_the_cut_off() -> None:

@@ -37,7 +37,7 @@ class Settings(TaskSettings):
     DERIVED: ClassVar = ("epochs", "hidden")
     RENAMED: ClassVar = {"units": "hidden", "longest": "crop"}
 
-    hidden: int = whole(8, "Units of a layer")
+    hidden: int = whole(8, "Units per layer")
     crop: int | None = whole(None, "Tokens of a step", auto="all")
     cell: str = choice("lstm", "Recurrence", "lstm", "gru")
 
@@ -121,7 +121,7 @@ def test_the_table_has_a_row_for_every_setting() -> None:
     head, rule, *lines = table(Settings).splitlines()
     assert (head, rule) == ("| setting | default | range | meaning |", "|---|---|---|---|")
     assert lines[:4] == [
-        "| `hidden` | from the data | a whole number of at least 1 | Units of a layer |",
+        "| `hidden` | from the data | a whole number of at least 1 | Units per layer |",
         "| `crop` | all | a whole number of at least 1 | Tokens of a step |",
         "| `cell` | lstm | one of lstm, gru | Recurrence: lstm, gru |",
         "| `epochs` | from the data | a whole number from 1 to 1000000 | Passes over the training data |",

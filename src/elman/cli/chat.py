@@ -28,7 +28,8 @@ MAX_WEIGHED: Final = 8  # words that /why names
 def chat(
     model: Model,
     session: Annotated[
-        Path | None, typer.Option("--session", help="File of the conversation, continued and kept")
+        Path | None,
+        typer.Option("--session", help="File in which the conversation is kept, and from which it continues"),
     ] = None,
     fallback: Annotated[
         float | None,
@@ -38,7 +39,7 @@ def chat(
     int8: Int8 = False,
     as_json: Json = False,
 ) -> None:
-    """Talk with a chatbot. /help shows what else can be typed.
+    """Talk to a chatbot. /help lists the commands you can type.
 
     Example: elman chat runs/bot --session monday.jsonl
     """

@@ -35,28 +35,35 @@ def dictate(
     model: Model,
     source: Annotated[
         str | None,
-        typer.Argument(metavar="[INPUT]", help="A recording, or - for standard input; else the microphone"),
+        typer.Argument(
+            metavar="[INPUT]", help="A recording, or - for standard input; the microphone if omitted"
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="Number or name of the microphone")] = None,
-    rate: Annotated[int | None, typer.Option(help="Samples a second of raw PCM on standard input")] = None,
-    form: Annotated[str, typer.Option("--format", help="text, srt, vtt or json, a line a word")] = "text",
+    rate: Annotated[int | None, typer.Option(help="Sample rate of raw PCM on standard input")] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="text, srt, vtt, or json with one line per word")
+    ] = "text",
     type_with: Annotated[
         str | None,
-        typer.Option("--type", help="Command that reads each word, such as 'xdotool type --file -'"),
+        typer.Option(
+            "--type",
+            help="Command to which each word is passed on standard input, such as 'xdotool type --file -'",
+        ),
     ] = None,
     phrases: Annotated[
-        Path | None, typer.Option(help="File of all that can be said, a phrase a line")
+        Path | None, typer.Option(help="File of the phrases that can be said, one per line")
     ] = None,
     hot_words: Annotated[
-        Path | None, typer.Option(help="File of words and phrases that are expected, one a line")
+        Path | None, typer.Option(help="File of expected words and phrases, one per line")
     ] = None,
     false_alarms: Annotated[
-        float | None, typer.Option(help="Spot the phrases of the training, with so many false alarms an hour")
+        float | None, typer.Option(help="Spot the training phrases, with so many false alarms an hour")
     ] = None,
     vad: Annotated[bool, typer.Option("--vad", help="Leave out words where no voice is heard")] = False,
     pause: Annotated[float, typer.Option(help="Seconds of silence that end an utterance")] = 0.5,
 ) -> None:
-    """Type what is said: words that are certain plainly, those that may change dimly.
+    """Transcribe live speech: final words in normal type, words that may still change dimmed.
 
     Example: elman dictate runs/dictation
 

@@ -13,15 +13,15 @@ from elman.cli.options import Json
 
 
 def lesson(
-    pages: Annotated[list[int] | None, typer.Argument(help="Numbers of pages; all without")] = None,
+    pages: Annotated[list[int] | None, typer.Argument(help="Page numbers; all pages if omitted")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Folder for the pictures; without it, a temporary one")
+        Path | None, typer.Option("--output", help="Folder for the pictures; a temporary one if omitted")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the lesson on recurrent networks: sequences, memory, vanishing gradients, gates, applications.
 
-    Every figure is computed and every picture drawn while you read. In a terminal, Enter goes on.
+    Every figure is computed and every picture drawn while you read. In a terminal, press Enter to go on.
 
     Example: elman lesson --output pictures
     """

@@ -21,7 +21,7 @@ def look(
     pictures: Annotated[
         Path | None, typer.Option(help="Folder in which to write the pictures as .png and .svg, too")
     ] = None,
-    sequence: Annotated[int, typer.Option(help="Which input of a file is drawn, from 0")] = 0,
+    sequence: Annotated[int, typer.Option(help="Which input of a file to draw, counted from 0")] = 0,
     as_json: Json = False,
 ) -> None:
     """Look inside: what moved the answer, how far back the network remembers, where gradients go, what states

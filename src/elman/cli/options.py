@@ -24,8 +24,8 @@ Header = Annotated[
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Skip rows that can't be used, and say how many and which is first")
 ]
-Int8 = Annotated[bool, typer.Option("--int8", help="Read weights rounded to 8 bits: faster, less precise")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random")]
+Int8 = Annotated[bool, typer.Option("--int8", help="Round weights to 8 bits: faster, less precise")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Random seed")]
 Model = Annotated[Path, typer.Argument(help="Folder of a trained model")]
 Translations = Annotated[
     str | None, typer.Argument(help="File of the translations, line by line, if they are not in DATA")

@@ -43,7 +43,7 @@ def evaluate(
     source: Annotated[str | None, typer.Option(help="Column of the sentences to translate")] = None,
     target: Annotated[str | None, typer.Option(help="Column of their translations")] = None,
     backtest: Annotated[
-        int | None, typer.Option(min=1, help="Forecasts: train anew before the last N horizons")
+        int | None, typer.Option(min=1, help="Forecasts: train again before each of the last N horizons")
     ] = None,
     adapt: Annotated[
         bool, typer.Option("--adapt", help="Language models: adapt to the words just read")
@@ -137,25 +137,24 @@ def predict(
         float | None, typer.Option(help="Labels: answer unsure below this probability, 0 to 1")
     ] = None,
     count: Annotated[
-        int | None, typer.Option(help="Answers to each line: next words, translations, replies")
+        int | None, typer.Option(help="Number of answers per input: next words, translations, replies")
     ] = None,
-    rate: Annotated[
-        int | None, typer.Option(help="Speech: samples a second of raw PCM on standard input")
-    ] = None,
+    rate: Annotated[int | None, typer.Option(help="Speech: sample rate of raw PCM on standard input")] = None,
     phrases: Annotated[
-        Path | None, typer.Option(help="Speech: file of all that can be said, a phrase a line")
+        Path | None, typer.Option(help="Speech: file of the phrases that can be said, one per line")
     ] = None,
     hot_words: Annotated[
-        Path | None, typer.Option(help="Speech: file of words and phrases that are expected, one a line")
+        Path | None, typer.Option(help="Speech: file of expected words and phrases, one per line")
     ] = None,
     false_alarms: Annotated[
-        float | None, typer.Option(help="Speech: spot the phrases of the training, so many alarms an hour")
+        float | None,
+        typer.Option(help="Speech: spot the training phrases, with so many false alarms an hour"),
     ] = None,
     one_of: Annotated[
-        Path | None, typer.Option(help="Speech: file of phrases, of which each recording holds just one")
+        Path | None, typer.Option(help="Speech: file of phrases; each recording holds exactly one of them")
     ] = None,
     language_model: Annotated[
-        str | None, typer.Option(help="Speech: folder of a language model of words, which the search uses")
+        str | None, typer.Option(help="Speech: folder of a language model of words that guides the search")
     ] = None,
     vad: Annotated[
         bool, typer.Option("--vad", help="Speech: leave out words where no voice is heard")
@@ -170,8 +169,8 @@ def predict(
     int8: Int8 = False,
     as_json: Json = False,
 ) -> None:
-    """Run a model: a label, a translation or the next words for each text, the words of each recording, or
-    the forecast after the data.
+    """Run a model: label or translate texts, continue them by the next words, transcribe recordings, or
+    forecast what follows the data.
 
     Example: elman predict runs/reviews "The movie was not good"
 
@@ -249,17 +248,18 @@ def generate(
     ] = "",
     length: Annotated[int | None, typer.Option(help="Most characters  \\[default: 500]")] = None,
     temperature: Annotated[
-        float | None, typer.Option(help="0 likeliest; above 1 more surprising  \\[default: 0.8]")
+        float | None,
+        typer.Option(help="0 always takes the likeliest token; above 1 is more surprising  \\[default: 0.8]"),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Sample from the k likeliest tokens")] = None,
     top_p: Annotated[
-        float | None, typer.Option(help="Draw from the likeliest tokens of this probability")
+        float | None, typer.Option(help="Sample from the likeliest tokens with this total probability")
     ] = None,
     seed: Seed = None,
-    stop: Annotated[str | None, typer.Option(help="End before this text")] = None,
+    stop: Annotated[str | None, typer.Option(help="Stop before this text")] = None,
     int8: Int8 = False,
 ) -> None:
-    """Generate text, or a translation, printed as it is decoded.
+    """Generate text, or translate, printing as it goes.
 
     Example: elman generate runs/plays "ROMEO:" --length 1000 --temperature 0.7
 

@@ -12,12 +12,14 @@ def show(
     cell: Annotated[
         str | None, typer.Argument(help="lstm, gru, ... or FILE.py:NAME for a cell of your own")
     ] = None,
-    latex: Annotated[bool, typer.Option("--latex", help="Only the LaTeX")] = False,
-    backward: Annotated[bool, typer.Option("--backward", help="The equations of the gradients")] = False,
-    kernel: Annotated[bool, typer.Option("--kernel", help="What is compiled, as LLVM IR")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print only the LaTeX")] = False,
+    backward: Annotated[
+        bool, typer.Option("--backward", help="Print the equations of the gradients")
+    ] = False,
+    kernel: Annotated[bool, typer.Option("--kernel", help="Print the compiled code, as LLVM IR")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print a cell's equations, as a listing and as LaTeX. Without a name: the cells there are.
+    """Print a cell's equations, as a listing and as LaTeX. Without a name, list the cells.
 
     Example: elman show lstm
     """

@@ -30,7 +30,7 @@ Save = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped or killed")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a model or an unfinished run in that folder")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting by its name; repeatable")
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name; may be repeated")
 ]
 
 NONE: Final = ("none", "null")  # words for None, where a setting takes it

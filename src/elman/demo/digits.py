@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from elman.data.audio.features import SHIFT_SECONDS
 from elman.demo.part import Measure, Part, Table, columns_of, score_table
 from elman.tasks.transcribe.examples import filter_bank
 from elman.tasks.transcribe.transcriber import Transcriber
@@ -28,7 +29,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "hidden": 64,
     "front": 32,
     "layers": 1,
-    "epochs": 50,
+    "epochs": 60,
     "batch_size": 6,
     "joined": 3,
     "learning_rate": 5e-3,
@@ -62,6 +63,8 @@ def run(progress: bool, quick: bool) -> Part:
     """Train a transcriber on single digits; score it on other takes, and let it hear several in a row."""
     train = [clip for clip in clips() if clip.take not in TEST_TAKES]
     test = [clip for clip in clips() if clip.take in TEST_TAKES]
+    if quick:
+        train, test = train[::4], test[:: len(TEST_TAKES)]
     settings = SETTINGS | ({"epochs": 1, "hidden": 8, "front": 8} if quick else {})
     model = Transcriber.fit([_row(clip) for clip in train], progress=progress, **settings)
     evaluation = model.evaluate([_row(clip) for clip in test])
@@ -69,7 +72,7 @@ def run(progress: bool, quick: bool) -> Part:
     rows, sounds = [], []
     for digits in SHOWN:
         sound, text = said(test, digits), " ".join(WORDS[digit] for digit in digits)
-        rows.append([text, model.predict(_frames(sound))])
+        rows.append([text, model.predict(frames_said(test, digits))])
         sounds.append(f"<p>{text}: <audio controls src='data:audio/wav;base64,{_wav(sound)}'></audio></p>")
     return Part(
         title="Speech",
@@ -93,6 +96,17 @@ def verdict(columns: Any) -> str:
         columns["elman"]["wer"],
     )
     return f"{1 - ours:.0%} of the digits are heard right; by the {name} it would be {1 - plain:.0%}."
+
+
+def frames_said(test: Sequence[Clip], digits: Sequence[int]) -> NDArray[np.float32]:
+    """Return the frames (N, BINS) of digits one after another. A pause goes on as a recording begins or ends:
+    of digital silence, a network of ready frames knows nothing."""
+    first = {clip.digit: _frames(clip.samples) for clip in reversed(test)}
+    pause = round(PAUSE / SHIFT_SECONDS)
+    parts = [np.repeat(first[digits[0]][:1], pause, 0)]
+    for digit in digits:
+        parts += [first[digit], np.repeat(first[digit][-1:], pause, 0)]
+    return np.concatenate(parts)
 
 
 def said(test: Sequence[Clip], digits: Sequence[int]) -> NDArray[np.float32]:

@@ -20,11 +20,11 @@ def run(progress: bool, quick: bool) -> Part:
     return Part(
         title="Memory: the “not … good” problem",
         about=(
-            "Was the movie good? The answer depends on one “not”, and it is asked for after a gap of other "
-            "words. Clauses about a book and about music may have a “not” of their own: a network that sees "
-            f"words but not their order is right on at most {result['ceiling']:.0%} of the sentences. Each is "
-            f"trained {result['seeds']} times, from other random weights and on other sentences, "
-            f"{result['trained_on']:,} each time, all of them generated. The table shows the mean accuracy on "
+            "Was the movie good? The answer depends on one “not”, and it is asked for after a gap of "
+            "other words. Clauses about a book and about music may have a “not” of their own: a network that "
+            f"sees words but not their order is right on at most {result['ceiling']:.0%} of the sentences. "
+            f"Each is trained {result['seeds']} times, from other random weights and on other sentences, "
+            f"{result['trained_on']:,} generated ones each time. The table shows the mean accuracy on "
             f"{result['tested_on']} new sentences for each gap, in %, and in brackets that of the worst and "
             "the best training."
         ),

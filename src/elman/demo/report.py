@@ -13,11 +13,19 @@ elman predict runs/sales --plot sales.png
 elman train classify reviews.csv --text review --label stars --save runs/reviews
 elman predict runs/reviews "The movie was not good" """
 
+# Beside the style of all pages: examples in two columns, and names of scores that break on a narrow screen.
+STYLE: Final = """
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .9rem; margin: .9rem 0 }
+dt { color: var(--soft) } dd { margin: 0; overflow-wrap: anywhere }
+td:first-child { white-space: normal; min-width: 6rem }
+"""
+
 
 def page(result: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
     """Return the report of the parts, by their keys. `result` has the version, cores and seconds."""
     listed = ", ".join(f'<a href="#{key}">{html.escape(part.title)}</a>' for key, part in parts.items())
     body = [
+        f"<style>{STYLE}</style>",
         "<h1>elman: recurrent networks at work</h1>",
         f"<p class=lead>elman {result['version']}, {result['cores']} cores, "
         f"{result['seconds']:.0f} seconds of wall time from start to page.</p>",

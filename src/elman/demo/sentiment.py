@@ -75,6 +75,8 @@ def run(progress: bool, quick: bool) -> Part:
     train, real_test = divided(real)
     train += random.Random(0).sample([row for row in made() if HELD_OUT not in row[0]], MADE)
     movies = [row for row in made() if HELD_OUT in row[0]]
+    if quick:
+        train, movies = train[-200:], movies[:40]
     settings = SETTINGS | ({"epochs": 1, "hidden": 8} if quick else {})
     model = Classifier.fit(
         _columns(train), text="text", label="label", stream=True, progress=progress, **settings
@@ -89,11 +91,11 @@ def run(progress: bool, quick: bool) -> Part:
     return Part(
         title="Sentiment",
         about=(
-            "Does a sentence praise or blame? Trained on "
-            f"{len(train) - MADE:,} real tweets and sentences of product reviews, each rated by 20 people "
-            f"(VADER, C.J. Hutto, MIT licence), and {MADE:,} made-up sentences such as “The hotel was not "
-            f"lovely”, none of them about a movie. Scored on {len(real_test)} other real texts and on "
-            f"{len(movies):,} made-up sentences about a movie."
+            f"Does a sentence praise or blame? Trained on {len(real) - len(real_test):,} real tweets and "
+            "sentences of product reviews, each rated by 20 people (VADER, C.J. Hutto, MIT licence), and "
+            f"{MADE:,} made-up sentences such as “The hotel was not lovely”, none of them about a movie. "
+            f"Scored on {len(real_test)} other real texts and on {len(movies):,} made-up sentences about a "
+            "movie."
         ),
         table=score_table(columns, MEASURES),
         verdict=verdict(columns, answers),

@@ -57,7 +57,7 @@ SHOWS: Final[dict[str, Show]] = {
     "stocks": Show(
         "Stock prices",
         "US dollars",
-        "monthly closing prices of five companies, 2000–2010, adjusted for splits and dividends",
+        "monthly closing prices of five companies, 2000–2010, by way of vega_datasets (MIT licence)",
         stocks,
         horizon=6,
         pictured=48,

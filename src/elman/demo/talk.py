@@ -29,8 +29,9 @@ SETTINGS: Final[dict[str, Any]] = {
 def run(progress: bool, quick: bool) -> Part:
     """Train a chatbot; talk to it."""
     ours = rows_of("our_talks.tsv")
-    talks = rows_of("talks.tsv") + ours
-    settings = SETTINGS | ({"epochs": 1, "hidden": 8, "ranker_epochs": 1} if quick else {})
+    talks = [] if quick else rows_of("talks.tsv")
+    talks += ours
+    settings = SETTINGS | ({"epochs": 1, "hidden": 8, "ranker_epochs": 1, "max_tokens": 4} if quick else {})
     model = Chatbot.fit(talks, progress=progress, **settings)
     columns = columns_of(model.validation)
     stream, rows, answers = model.stream(), [], {answer for _, answer in talks}

@@ -52,7 +52,7 @@ class Arguments:
 class Settings(TaskSettings):
     """The vocabulary and the network of a chatbot, and how it chooses among replies."""
 
-    HELP: ClassVar = """Conversations to a chatbot: JSONL of messages, or lines of question, tab, answer.
+    HELP: ClassVar = """Train a chatbot on conversations: JSONL of messages, or lines of question, tab, reply.
 
     Example: elman train chat conversations.jsonl --save runs/bot
     """
@@ -74,30 +74,32 @@ class Settings(TaskSettings):
         6000, "Most subwords", least=MIN_SUBWORD_IDS, most=MAX_FULL_VOCABULARY - ROLE_TOKENS
     )
     cell: str = cell("lstm")
-    hidden: int = whole(512, "Units of a layer", most=MAX_UNITS, search=among(256, 512, 768))
+    hidden: int = whole(512, "Units per layer", most=MAX_UNITS, search=among(256, 512, 768))
     layers: int = whole(1, "Layers", most=MAX_LAYERS)
     embedding: int = whole(256, "Size of a subword's vector", most=MAX_UNITS)
     bptt: int = whole(64, "Steps of truncated backpropagation through time", most=MAX_STEPS)
     dropout: float = share(0.3, "Dropout of inputs and outputs", between(0.1, 0.6))
     weight_dropout: float = share(0.1, "Dropout of the recurrent matrix", between(0.0, 0.4))
-    num_samples: int = whole(12, "Replies that are sampled, to choose from", most=MAX_BEAM_WIDTH)
-    beam_width: int = whole(4, "Replies that a beam search adds to them", most=MAX_BEAM_WIDTH)
+    num_samples: int = whole(12, "Number of candidate replies that are sampled", most=MAX_BEAM_WIDTH)
+    beam_width: int = whole(4, "Number of candidate replies from beam search", most=MAX_BEAM_WIDTH)
     temperature: float = amount(0.8, "Temperature of the samples", most=1000)
-    top_p: float = number(0.9, "Probability of the tokens that are sampled from", most=1.0)
+    top_p: float = number(0.9, "Sample from the likeliest tokens with this total probability", most=1.0)
     block_ngrams: int = whole(
         3, "Length of n-grams that can't repeat within a reply; 0 for none", least=0, most=MAX_REPLY_TOKENS
     )
     # Li et al., arXiv:1510.03055: log p(reply | context) - mmi_weight * log p(reply)
-    mmi_weight: float = amount(0.9, "Weight of a reply's own probability, which counts against it", most=1000)
+    mmi_weight: float = amount(
+        0.9, "How much a reply's probability without its context counts against it", most=1000
+    )
     repetition_penalty: float = amount(2.0, "Penalty for each word pair that a reply repeats", most=1000)
-    max_tokens: int = whole(60, "Most tokens of a reply", most=MAX_REPLY_TOKENS)
+    max_tokens: int = whole(60, "Maximum length of a reply, in tokens", most=MAX_REPLY_TOKENS)
     # Lowe et al., arXiv:1506.08909
     ranker_units: int = whole(
-        128, "Units of the recurrence that ranks replies; 0 for no ranker", least=0, most=MAX_UNITS
+        128, "Units of the network that ranks replies; 0 for no ranker", least=0, most=MAX_UNITS
     )
-    ranker_epochs: int = whole(8, "Passes of the ranker's training over the data", most=1_000_000)
+    ranker_epochs: int = whole(8, "Passes of the ranker over the training data", most=1_000_000)
     num_retrieved: int = whole(
-        8, "Training replies that are retrieved, to choose from; 0 for none", least=0, most=SHORTLIST
+        8, "Number of candidate replies retrieved from the training data; 0 for none", least=0, most=SHORTLIST
     )
     keep_baseline: bool = flag(True, "Save the training pairs, from which replies are retrieved")
 

@@ -44,7 +44,7 @@ def _is_pooling(value: Any) -> bool:
 class Settings(TaskSettings):
     """The vocabulary, the network and the loss of a classifier."""
 
-    HELP: ClassVar = """Text to label: sentiment, topic, intent.
+    HELP: ClassVar = """Classify texts: sentiment, topic, intent.
 
     Example: elman train classify reviews.csv --text review --label stars --test new.csv --save runs/reviews
     """
@@ -56,7 +56,7 @@ class Settings(TaskSettings):
     RENAMED: ClassVar = {"longest": "crop"}
 
     cell: str = cell("lstm")
-    hidden: int = whole(128, "Units of a layer", most=MAX_UNITS, search=among(32, 64, 128))
+    hidden: int = whole(128, "Units per layer", most=MAX_UNITS, search=among(32, 64, 128))
     layers: int = whole(1, "Layers", most=MAX_LAYERS)
     bidirectional: bool = flag(True, "Read both ways; then it can't stream")
     networks: int = whole(
@@ -72,7 +72,7 @@ class Settings(TaskSettings):
     )
     dropout: float = share(0.5, "Dropout of the pooled outputs, and between layers", between(0.2, 0.7))
     embedding_dropout: float = share(0.4, "Dropout of the words' vectors", between(0.1, 0.6))
-    word_dropout: float = share(0.0, "Share of the words that training replaces by the unknown word")
+    word_dropout: float = share(0.0, "Share of words that training replaces with the unknown word")
     phrase: int = whole(
         0,
         "Words of the longest phrase whose evidence for each label is read beside the words; 0: none",
@@ -81,12 +81,12 @@ class Settings(TaskSettings):
         search=among(0, 2, 3),
     )
     tokenizer: str = choice("word", "What a token is", "word", "subword")
-    vocabulary: int = whole(30_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
+    vocabulary: int = whole(30_000, "Maximum size of the vocabulary, in tokens", most=MAX_TOKENS)
     crop: int = whole(
         400, "Tokens of a text that a training step reads, from a random place in it", most=MAX_STEPS
     )
     class_weights: str | None = choice(
-        None, "Whether every class counts the same, or every row (none)", "balanced", None
+        None, "Give every class the same weight (balanced), or every row (none)", "balanced", None
     )
 
     @property

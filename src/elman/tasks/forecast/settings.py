@@ -48,7 +48,7 @@ def _is_country(value: Any) -> bool:
 class Settings(TaskSettings):
     """The network and the quantiles of a forecaster; None is derived from the data."""
 
-    HELP: ClassVar = """One or many time series to quantiles of the steps ahead.
+    HELP: ClassVar = """Forecast one or many time series, with quantiles.
 
     Example: elman train forecast sales.csv --time month --value sales --horizon 12 --save runs/sales
     """
@@ -62,17 +62,19 @@ class Settings(TaskSettings):
         f"different shares between 0 and 1, such as 0.1, 0.5, 0.9; at most {MAX_LEVELS}",
         _are_levels,
     )
-    mode: str = choice("direct", "All steps at once, or one step feeding the next (recursive)", *MODES)
+    mode: str = choice(
+        "direct", "Forecast all steps at once (direct), or feed each step into the next (recursive)", *MODES
+    )
     cell: str = cell("lstm")
     hidden: int | None = whole(
-        None, "Units of a layer", most=MAX_UNITS, auto="from the data", search=among(16, 32, 64, 128)
+        None, "Units per layer", most=MAX_UNITS, auto="from the data", search=among(16, 32, 64, 128)
     )
     layers: int = whole(1, "Layers", most=MAX_LAYERS, search=among(1, 2))
     dropout: float = share(0.1, "Dropout", between(0.0, 0.4))
     context: int | None = whole(
-        None, "Steps of the past that the network sees", most=MAX_WINDOW_STEPS, auto="from the data"
+        None, "Number of past steps that the network sees", most=MAX_WINDOW_STEPS, auto="from the data"
     )
-    season: int | None = whole(None, "Steps of a season", most=MAX_WINDOW_STEPS, auto="from the frequency")
+    season: int | None = whole(None, "Steps per season", most=MAX_WINDOW_STEPS, auto="from the frequency")
     holidays: str | None = custom(
         None,
         "Country, or its region, whose public holidays are known in advance; needs the extra holidays",
@@ -83,13 +85,15 @@ class Settings(TaskSettings):
     )
     nonnegative: bool | None = custom(
         None,
-        "No forecast below 0; by default, where no value is",
+        "No forecast below 0; by default, if no value in the data is",
         bool,
         "true, false or none",
         lambda value: value is None or isinstance(value, bool),
         "from the data",
     )
-    duplicates: str = choice("error", "What several rows of one series and stamp become", *DUPLICATES)
+    duplicates: str = choice(
+        "error", "What to do with several rows of one series and time stamp", *DUPLICATES
+    )
 
     def __post_init__(self) -> None:
         levels = self.quantiles if isinstance(self.quantiles, list | tuple) else (self.quantiles,)

@@ -36,7 +36,7 @@ class Arguments:
 class Settings(TaskSettings):
     """The vocabulary, the network and the regularisation of a language model."""
 
-    HELP: ClassVar = """A text to a model that predicts the next word and generates text.
+    HELP: ClassVar = """Predict the next word, and generate text.
 
     Example: elman train generate plays.txt --save runs/plays
     """
@@ -56,25 +56,31 @@ class Settings(TaskSettings):
         *("auto", *ORDERS),
         auto="by the size of the text",
     )
-    vocabulary: int = whole(20_000, "Most tokens of the vocabulary", most=MAX_TOKENS)
-    min_count: int = whole(2, "Words that occur less often are unknown", most=MAX_TOKENS)
+    vocabulary: int = whole(20_000, "Maximum size of the vocabulary, in tokens", most=MAX_TOKENS)
+    min_count: int = whole(2, "Words that occur fewer times are unknown", most=MAX_TOKENS)
     cell: str = cell("lstm")
-    hidden: int = whole(512, "Units of a layer", most=MAX_UNITS, search=among(256, 512, 768))
+    hidden: int = whole(512, "Units per layer", most=MAX_UNITS, search=among(256, 512, 768))
     layers: int = whole(1, "Layers", most=MAX_LAYERS)
     embedding: int = whole(128, "Size of a token's vector", most=MAX_UNITS)
     bptt: int = whole(128, "Steps of truncated backpropagation through time", most=MAX_STEPS)
     dropout: float = share(0.3, "Dropout of inputs and outputs", between(0.1, 0.6))
-    embedding_dropout: float = share(0.0, "Share of the vocabulary that is dropped in a step")
+    embedding_dropout: float = share(0.0, "Share of the vocabulary dropped in each step")
     weight_dropout: float = share(0.2, "Dropout of the recurrent matrix", between(0.0, 0.5))
     logit_scale: float = number(
-        1.0, "Factor on the logits; above 1 speeds up learning with small embeddings", most=1000
+        1.0, "Factor on the logits; above 1 it speeds up learning with small embeddings", most=1000
     )
     # Merity et al., "Revisiting activation regularization for language RNNs", arXiv:1708.01009: AR and TAR
-    activation_penalty: float = amount(0.0, "Weight of the squared outputs in the loss (AR)", most=1e6)
-    temporal_penalty: float = amount(
-        0.0, "Weight of the squared changes of the outputs in the loss (TAR)", most=1e6
+    activation_penalty: float = amount(
+        0.0, "Weight of the squared outputs in the loss (activation regularisation)", most=1e6
     )
-    keep_baseline: bool = flag(True, "Save the end of the training text, of which the n-gram is made")
+    temporal_penalty: float = amount(
+        0.0,
+        "Weight of the squared changes of the outputs in the loss (temporal activation regularisation)",
+        most=1e6,
+    )
+    keep_baseline: bool = flag(
+        True, "Save the end of the training text, from which the n-gram baseline is built"
+    )
 
 
 def defaults(tokens: int, choices: dict[str, Any]) -> dict[str, Any]:

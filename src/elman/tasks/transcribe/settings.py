@@ -51,7 +51,7 @@ class Arguments:
 class Settings(TaskSettings):
     """The features, the labels, the network and the search of a transcriber."""
 
-    HELP: ClassVar = """Speech to text: commands, dictation, keywords.
+    HELP: ClassVar = """Transcribe speech: commands, dictation, keywords.
 
     Example: elman train transcribe recordings.csv --live --save runs/dictation
 
@@ -66,21 +66,21 @@ class Settings(TaskSettings):
     )
 
     cell: str = cell("gru")
-    hidden: int = whole(160, "Units of a layer", most=MAX_UNITS, search=among(96, 160, 256))
+    hidden: int = whole(160, "Units per layer", most=MAX_UNITS, search=among(96, 160, 256))
     layers: int = whole(2, "Recurrent layers", most=MAX_LAYERS, search=among(1, 2, 3))
     bidirectional: bool = flag(True, "Read both ways; then it can't transcribe live")
     front: int = whole(128, "Channels of the convolutions before the recurrent layers", most=MAX_UNITS)
     stride: int = custom(
         MAX_STRIDE,
-        "Frames for each step of the recurrent layers",
+        "Frames per step of the recurrent layers",
         int,
         f"one of {', '.join(map(str, STRIDES))}",
         lambda value: is_whole(value) and value in STRIDES,
     )
-    input: str = choice("audio", "What recordings hold: sound, or ready features", "audio", "frames")
+    input: str = choice("audio", "What recordings hold: sound, or precomputed features", "audio", "frames")
     frame_ms: float = custom(
         FRAME_MS,
-        "Milliseconds from one ready frame to the next",
+        "Milliseconds between precomputed frames",
         float,
         f"a number from {MIN_FRAME_MS:g} to {MAX_FRAME_MS:g}",
         lambda value: is_number(value) and MIN_FRAME_MS <= value <= MAX_FRAME_MS,
@@ -88,16 +88,16 @@ class Settings(TaskSettings):
     unit: str = choice("character", "What the network writes", "word", "subword", "character")
     rate: int = custom(
         16_000,
-        "Samples a second that the features are made of",
+        "Sample rate from which features are computed",
         int,
         f"one of {', '.join(map(str, RATES))}",
         lambda value: is_whole(value) and value in RATES,
     )
-    bins: int = whole(40, f"Features of a frame; of sound {MIN_FILTERS} to {MAX_FILTERS}", most=MAX_FEATURES)
+    bins: int = whole(40, f"Features per frame; for sound, {MIN_FILTERS} to {MAX_FILTERS}", most=MAX_FEATURES)
     dropout: float = share(0.3, "Dropout before, between and after the recurrent layers", between(0.1, 0.5))
-    joined: int = whole(1, "Recordings, at most, that training joins to one, with pauses", most=100)
+    joined: int = whole(1, "Most recordings that training joins into one, with pauses between them", most=100)
     augment: bool = flag(True, "Vary speed, pitch and noise of recordings and hide parts of them in training")
-    beam_width: int = whole(8, "Texts that the search keeps", most=MAX_BEAM_WIDTH)
+    beam_width: int = whole(8, "Width of the beam search", most=MAX_BEAM_WIDTH)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -34,7 +34,7 @@ class Arguments:
 class Settings(TaskSettings):
     """The network, the vocabulary and the search of a translator."""
 
-    HELP: ClassVar = """Sentences of one language to those of another.
+    HELP: ClassVar = """Translate sentences from one language to another.
 
     Example: elman train translate train.de train.en --valid val.de,val.en --save runs/german
 
@@ -51,13 +51,16 @@ class Settings(TaskSettings):
     FILES: ClassVar = 2
 
     vocabulary: int = whole(
-        5000, "Most subwords of a side, or of both if they share", least=MIN_SUBWORD_IDS, most=MAX_TOKENS
+        5000,
+        "Maximum number of subwords per language, or for both if they share",
+        least=MIN_SUBWORD_IDS,
+        most=MAX_TOKENS,
     )
-    shared_vocabulary: bool = flag(False, "The same subwords and vectors for both sides")
+    shared_vocabulary: bool = flag(False, "Use the same subwords and vectors for both languages")
     cell: str = cell("lstm")
     hidden: int = custom(
         384,
-        "Units of a layer; half of them for each direction of the encoder",
+        "Units per layer; half of them for each direction of the encoder",
         int,
         f"an even whole number from 2 to {MAX_UNITS}",
         lambda value: is_whole(value) and 2 <= value <= MAX_UNITS and value % 2 == 0,
