@@ -13,7 +13,6 @@ from elman.lens import diagnose
 from elman.lens.finding import Finding
 from recall import Reader, after_training, answer, questions
 
-
 # Untrained, some units of an upper layer hardly move: rectified sums below 0, a product of four tanh.
 SLOW = ("li-gru", "nas")
 
