@@ -54,7 +54,10 @@ class Fits:
 
         return SimpleNamespace(
             source={"fingerprint": self.fingerprint},
-            validation=SimpleNamespace(scores={"accuracy": score}),
+            validation=SimpleNamespace(
+                scores={"accuracy": score},
+                notes=("minutes=1 was enough for 3 steps",) if self.seconds > 60 * options["minutes"] else (),
+            ),
             failure=None,
             save=save,
             chosen_score=lambda: ("accuracy", False),
@@ -97,7 +100,8 @@ def test_the_minutes_are_kept(fits: Fits) -> None:
     fits.calls.clear()
     fits.seconds = 1000.0
     started = fits.clock.now
-    tune(Classifier, "x.csv", minutes=6, progress=False)
+    found = tune(Classifier, "x.csv", minutes=6, progress=False)
+    assert "Note: the minutes cut 6 of 6 trials short: give more, or train in full" in str(found)
     assert fits.clock.now - started == pytest.approx(360), "each is held to a sixth"
     assert [call["minutes"] for call in fits.calls] == pytest.approx([1.0] * 6)
 

@@ -17,12 +17,14 @@ class Trial:
         settings: those that were tried; none of the first trial, which has the defaults.
         score: on the held-out data; None where the training failed.
         failure: why it failed, or stopped early.
+        cut: whether its minutes were too few for all of its epochs.
     """
 
     settings: Mapping[str, Any]
     score: float | None
     seconds: float
     failure: str | None = None
+    cut: bool = False
 
     @property
     def phrase(self) -> str:
@@ -77,6 +79,11 @@ class Tuning:
         return [str(number), *settings, score, f"{trial.seconds:.0f}", mark]
 
     def _facts(self) -> list[str]:
+        cut = sum(trial.cut for trial in self.trials)
+        few = f"Note: the minutes cut {cut} of {len(self.trials)} trials short: give more, or train in full"
+        return [*self._verdict(), *([few] if cut else [])]
+
+    def _verdict(self) -> list[str]:
         best, first = self.best, self.trials[0]
         if best is first:
             return [f"No trial is better than the defaults, whose {self.score} is {first.score:.4f}."]

@@ -116,7 +116,7 @@ class _Tried:
 
     @property
     def trials(self) -> list[Trial]:
-        keys = ("settings", "score", "seconds", "failure")
+        keys = ("settings", "score", "seconds", "failure", "cut")
         return [Trial(*(trial.user_attrs[key] for key in keys)) for trial in self.ended]
 
     @property
@@ -143,13 +143,14 @@ class _Tried:
         trial = self.study.ask()
         plain = trial.user_attrs.get(DEFAULTS, False)
         settings = {} if plain else {key: _drawn(trial, key, one) for key, one in self.searches.items()}
-        started, score, failure = time.monotonic(), None, None
+        started, score, failure, cut = time.monotonic(), None, None, False
         try:
             with _silence(count > 0):
                 task: Any = task_class(self.task)
                 model = task.fit(data, progress=False, **options | settings)
             self._check(model)
             score, failure = model.validation.scores[self.score[0]], model.failure and str(model.failure)
+            cut = any(note.startswith("minutes=") for note in model.validation.notes)
         except (TrainingError, UsageError) as error:
             if not count:
                 raise
@@ -159,7 +160,7 @@ class _Tried:
             self.model = model
             if self.folder is not None:
                 model.save(self.folder, overwrite=True)
-        result = {"settings": settings, "score": score, "failure": failure, "seconds": seconds}
+        result = {"settings": settings, "score": score, "failure": failure, "seconds": seconds, "cut": cut}
         for key, value in result.items():
             trial.set_user_attr(key, value)
         if score is None:
