@@ -1,9 +1,13 @@
 """Self-contained HTML pages: light and dark, narrow and wide, without a request to anywhere."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any, Final
 
+# The least size of a picture on a page: where that is wider, the picture scrolls.
+MIN_PIXELS_PER_POINT: Final = 0.93  # letters of 9 points are still read
+MIN_DRAWING_PIXELS: Final = 448  # of a drawing without a size of its own
 STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1d2530; --soft: #556070; --page: #fff; --line: #dde2e8;
         --card: #f6f8fa; --for: 33, 102, 172; --against: 178, 24, 43 }
@@ -22,7 +26,7 @@ th, td { padding: .3rem .8rem; text-align: right; white-space: nowrap; border-bo
 th:first-child, td:first-child { text-align: left } td.best { font-weight: 700 }
 figure { margin: 1.2rem 0; color: var(--soft) }
 figure div { background: var(--card); border-radius: 8px; padding: .5rem; overflow-x: auto }
-figure svg { width: 100%; min-width: 28rem; height: auto; display: block }
+figure svg { width: 100%; height: auto; display: block }
 figcaption { font-size: .9rem; margin-top: .3rem }
 pre { background: var(--card); border-radius: 8px; padding: .8rem 1rem; overflow-x: auto; font-size: .85rem }
 .note { background: var(--card); border-left: 4px solid #c8553d; padding: .5rem .9rem; border-radius: 4px }
@@ -56,6 +60,9 @@ def table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
 
 def figure(svg: str, caption: str) -> str:
     """Return a picture with a caption, which also names it to those who can't see it."""
+    width = re.match(r'<svg[^>]* width="([\d.]+)pt"', svg)
+    least = MIN_PIXELS_PER_POINT * float(width[1]) if width else MIN_DRAWING_PIXELS
+    svg = svg.replace("<svg", f'<svg style="min-width:{least:.0f}px"', 1)
     picture = f'<div role=img aria-label="{escape(caption)}" tabindex=0>{svg}</div>'
     return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
 

@@ -9,10 +9,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from elman.lens.plot import INK, LOOK
+from elman.lens.plot import LOOK
 from elman.tasks.classify.labels import Label
 from elman.tasks.classify.table import LabelRates
 
+DARK: Final = "#1d2530"  # ink on light cells, also on a dark page
 MAX_DRAWN_LABELS: Final = 20
 MAX_NUMBERED_LABELS: Final = 10  # whose counts are written into the confusion matrix
 COLOURS: Final = {"accuracy": "#1f78c8", "answered": "#2a9d8f", "precision": "#1f78c8", "recall": "#d2604a"}
@@ -26,7 +27,7 @@ def label_answers(labels: Sequence[Label], confusion: Sequence[Sequence[int]], c
     mistakes = counts.sum(0) + counts.sum(1) - 2 * counts.diagonal()
     drawn = np.sort(np.argsort(-mistakes, kind="stable")[:MAX_DRAWN_LABELS])
     size = 2.2 + 0.32 * max(len(drawn), 6)
-    figure = Figure(figsize=(6, 3 + size), layout="constrained")
+    figure = Figure(figsize=(5, 3 + size), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(3, size))
     _curve(upper, curve, ("accuracy", "answered"))
     names = [_short(labels[k]) for k in drawn]
@@ -42,7 +43,7 @@ def label_set_answers(rates: Sequence[LabelRates], curve: pl.DataFrame) -> Figur
     rows = sorted((row for row in rates if row.support), key=lambda row: row.f1 or 0)
     drawn = rows[:MAX_DRAWN_LABELS]
     size = 0.9 + 0.26 * len(drawn)
-    figure = Figure(figsize=(6, 3 + size), layout="constrained")
+    figure = Figure(figsize=(5, 3 + size), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(3, size))
     _curve(upper, curve, ("precision", "recall", "answered"))
     places = range(len(drawn))
@@ -61,7 +62,7 @@ def _curve(axis: Axes, curve: pl.DataFrame, columns: Sequence[str]) -> None:
         style: dict[str, Any] = {"linestyle": "--"} if column == "answered" else {}
         shares = [float("nan") if value is None else value for value in curve[column]]
         axis.plot(curve["at_least"], shares, color=COLOURS[column], linewidth=1.6, label=name, **style)
-    axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="answered from this probability on (at_least)")
+    axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="least probability of an answer (at_least)")
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(columns))
 
 
@@ -77,7 +78,7 @@ def _matrix(axis: Axes, counts: Any, totals: Any, names: Sequence[str]) -> None:
     axis.spines[:].set_visible(False)
     if len(names) <= MAX_NUMBERED_LABELS:
         for row, column in np.ndindex(counts.shape):
-            ink = "white" if shares[row, column] > 0.6 else INK
+            ink = "white" if shares[row, column] > 0.5 else DARK
             axis.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=ink)
 
 

@@ -22,7 +22,7 @@ FORECAST_COLOR: Final = "#2f86d1"
 MAX_DRAWN_FORECASTS: Final = 12  # of a series
 # Missing steps over which a line goes on: holidays, or a long weekend in daily values.
 MAX_BRIDGED_STEPS: Final = 4
-WIDTH: Final = 6.0  # inches
+WIDTH: Final = 5.0  # inches, of which a phone shows all
 
 
 @rc_context(LOOK)
