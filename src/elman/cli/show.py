@@ -1,6 +1,6 @@
 """`elman show`: a cell's equations, gradients and kernels."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,7 +33,7 @@ def show(
     from elman.engine.trace import trace
 
     if cell is None:
-        papers = {name: (one.equations.__doc__ or "").strip() for name, one in CELLS.items()}
+        papers = {name: _first_sentences(one) for name, one in CELLS.items()}
         width = max(map(len, papers))
         show_result(papers, "\n".join(f"{name:{width}}  {paper}" for name, paper in papers.items()), as_json)
         return
@@ -51,3 +51,8 @@ def show(
         return
     text = f"{parts['source']}\n\n{program}\n\n{program.latex()}".strip()
     show_result(parts, program.latex() if latex else text, as_json)
+
+
+def _first_sentences(cell: Any) -> str:
+    """Return the first paragraph of a cell's docstring, which names its paper, in one line."""
+    return " ".join((cell.equations.__doc__ or "").strip().partition("\n\n")[0].split())
