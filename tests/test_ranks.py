@@ -26,3 +26,13 @@ def test_only_other_ranks_of_several_processes_are_not_the_first(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert ranks.is_first() is first
+
+
+@pytest.mark.parametrize(
+    ("world", "several"), [("2", True), (" 16 ", True), ("1", False), ("two", False), ("", False)]
+)
+def test_several_processes_are_those_of_torchrun(
+    world: str, several: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", world)
+    assert ranks.are_several() is several

@@ -11,11 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
-
-import safetensors.torch
-from safetensors import SafetensorError
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from elman.atomic import (
     as_path,
@@ -30,6 +26,9 @@ from elman.atomic import (
 from elman.errors import ArtifactError, UsageError
 from elman.lock import LOCK_FILE
 from elman.version import __version__
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # 1: of 0.1.0, whose settings and scores had other names; it can't read 2
 FORMAT: Final = 2
@@ -51,7 +50,7 @@ class Artifact:
 
     task: str
     settings: dict[str, Any]
-    tensors: dict[str, Tensor]
+    tensors: "dict[str, Tensor]"
     extras: dict[str, Any]
     scores: dict[str, Any]
     data: dict[str, Any]
@@ -66,6 +65,11 @@ def is_artifact(folder: str | Path) -> bool:
             return CONFIG_START.match(file.read(100)) is not None
     except OSError:
         return False
+
+
+def saved_task(folder: str | Path) -> str:
+    """Return the task of a saved model, without PyTorch. Raises the errors of `load`."""
+    return str(_config(as_path(folder, "folder"))["task"])
 
 
 def check_destination(folder: str | Path) -> None:
@@ -123,6 +127,9 @@ def load(folder: str | Path) -> Artifact:
         ArtifactError: it is not a model, its training has not finished, a file is missing or damaged, or it
             was saved by a newer version.
     """
+    import safetensors.torch  # brings PyTorch, for which a mistyped name need not wait
+    from safetensors import SafetensorError
+
     folder = as_path(folder, "folder")
     config = _config(folder)
     content = _contents(folder, config["files"])
@@ -140,6 +147,9 @@ def load(folder: str | Path) -> Artifact:
 
 def _files(artifact: Artifact) -> dict[str, bytes]:
     """Return the content of every file, config.json first."""
+    import safetensors.torch
+    from safetensors import SafetensorError
+
     # cloned: safetensors refuses tensors that share memory or are not contiguous
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in artifact.tensors.items()}
     try:

@@ -3,9 +3,13 @@
 import os
 
 
+def are_several() -> bool:
+    """Return whether several processes train together."""
+    world = os.environ.get("WORLD_SIZE", "").strip()
+    return world.isascii() and world.isdigit() and int(world) > 1
+
+
 def is_first() -> bool:
     """Return whether this process is the only one or the first of those that train together. A RANK without a
     WORLD_SIZE above 1 says nothing: clusters and shells leave it behind."""
-    world = os.environ.get("WORLD_SIZE", "").strip()
-    several = world.isascii() and world.isdigit() and int(world) > 1
-    return not several or os.environ.get("RANK", "0") == "0"
+    return not are_several() or os.environ.get("RANK", "0") == "0"

@@ -19,7 +19,7 @@ from tones import write_words
 
 SENTENCE = "they love deep learning.\n"
 SIZE = "--epochs 1 --hidden 8 --embedding 8"
-# The call that trains a model of each task, which is then in runs/NAME OF DATA.
+# The call that trains a model of each task, which is then in runs/TASK-DATA.
 TRAIN = {
     "classify": "reviews.csv --text review --label stars --epochs 2 --hidden 8",
     "forecast": "sales.csv --horizon 6 --epochs 2 --hidden 8",
@@ -93,7 +93,7 @@ def trained(data: Path) -> Trained:
             with pytest.raises(SystemExit) as end:
                 cli.main()
         assert not end.value.code
-        return data / "runs" / Path(TRAIN[task].split()[0]).stem
+        return data / "runs" / f"{task}-{Path(TRAIN[task].split()[0]).stem}"
 
     return train
 

@@ -51,7 +51,7 @@ def test_standard_input(call: Call) -> None:
         (["translate", "  "], "nothing to look at"),
         (["transcribe", "missing.wav"], "missing.wav"),
         (["forecast", "missing.csv"], "missing.csv"),
-        (["classify", "missing.csv"], "there is no file 'missing.csv'"),
+        (["classify", "missing.csv"], "missing.csv does not exist"),
         (["classify", "good", "--pictures", "taken"], "taken can't be written"),
     ],
 )

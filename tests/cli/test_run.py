@@ -76,6 +76,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, bool]]:
         return Model()
 
     monkeypatch.setattr("elman.tasks.load", load)
+    monkeypatch.setattr("elman.artifact.saved_task", lambda folder: "small")  # of a folder that there is not
+    monkeypatch.setattr("elman.tasks.early.require_file", lambda path: None)
     return loads
 
 

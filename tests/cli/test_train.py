@@ -79,6 +79,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> type[Recorder]:
         tests: ClassVar = []
 
     monkeypatch.setattr("elman.cli.train.task_class", lambda task: Fresh)
+    monkeypatch.setattr("elman.tasks.early.first_look", lambda *_: None)  # at files that there are not
     return Fresh
 
 
@@ -160,7 +161,7 @@ def test_what_is_not_given_is_left_to_fit(run: Run, recorder: type[Recorder], ta
     assert run(f"train {task} data.csv {NEEDED[task]}").code == 0
     ((data, options),) = recorder.fits
     assert data == "data.csv"
-    assert options == GIVEN[task] | {"folder": Path("runs/data"), "resume": False, "progress": True}
+    assert options == GIVEN[task] | {"folder": Path(f"runs/{task}-data"), "resume": False, "progress": True}
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -225,7 +226,7 @@ def test_two_files(run: Run, recorder: type[Recorder]) -> None:
     ((data, options),) = recorder.fits
     assert data == ("a.x", "a.y")
     assert options["valid"] == ("v.x", "v.y") and options["source"] == "un"
-    assert options["folder"] == Path("runs/a")
+    assert options["folder"] == Path("runs/translate-a")
     assert recorder.tests == [(("t.x", "t.y"), {})]
     Path("v,w.tsv").write_text("un\tone\n")
     run("train translate a.tsv --valid v,w.tsv --test a.tsv --force")
@@ -249,13 +250,13 @@ def test_scores_on_test_data_read_as_the_training_data_were(run: Run, recorder: 
 def test_json_is_one_object_without_progress(run: Run, recorder: type[Recorder]) -> None:
     out = run("train classify data.csv --test new.csv --json").out
     scores = {"validation": {"accuracy": 0.5}, "test": {"accuracy": 0.25}}
-    assert json.loads(out) == {"model": "runs/data"} | scores
+    assert json.loads(out) == {"model": "runs/classify-data"} | scores
     assert recorder.fits[0][1]["progress"] is False
 
 
 def test_a_training_is_not_lost_because_the_test_data_are_wrong(run: Run, recorder: type[Recorder]) -> None:
     done = run("train classify data.csv --test wrong.csv")
-    assert done == Done(2, "accuracy 0.5\n\nSaved in runs/data\n", "elman: wrong.csv does not exist")
+    assert done == Done(2, "accuracy 0.5\n\nSaved in runs/classify-data\n", "elman: wrong.csv does not exist")
 
 
 def test_test_data_are_looked_at_before_the_training(
@@ -306,7 +307,7 @@ def test_a_training_that_had_to_stop_has_failed(
 ) -> None:
     monkeypatch.setattr(recorder, "failure", TrainingError("the loss became NaN"))
     done = run("train classify data.csv")
-    assert done == Done(1, "accuracy 0.5\n\nSaved in runs/data\n", "elman: the loss became NaN")
+    assert done == Done(1, "accuracy 0.5\n\nSaved in runs/classify-data\n", "elman: the loss became NaN")
 
 
 def test_only_the_first_process_scores_and_prints(
@@ -323,26 +324,10 @@ def test_only_the_first_process_scores_and_prints(
 # ---- the folder of the model
 
 
-@pytest.mark.parametrize(
-    ("argument", "folder"),
-    [
-        ("deep/sales.2024.csv", "runs/sales.2024"),
-        ("reviews.csv.gz", "runs/reviews.csv"),
-        ("-", "runs/stdin"),
-        ("hf:user/name", "runs/name"),
-    ],
-)
-def test_the_folder_is_named_after_the_data(
-    run: Run, recorder: type[Recorder], argument: str, folder: str
-) -> None:
-    run(f"train classify {argument}")
-    assert recorder.fits[0][1]["folder"] == Path(folder)
-
-
 def test_phrases_need_no_data_and_name_the_folder(run: Run, recorder: type[Recorder]) -> None:
     run("train transcribe --phrases deep/commands.txt --adapt own --language de")
     data, options = recorder.fits[0]
-    assert data is None and options["folder"] == Path("runs/commands")
+    assert data is None and options["folder"] == Path("runs/transcribe-commands")
     assert (options["phrases"], options["adapt"], options["language"]) == ("deep/commands.txt", "own", "de")
 
 
@@ -425,6 +410,11 @@ def test_test_data_of_a_table_without_header(run: Run, data: Path) -> None:
 )
 def test_wrong_calls(refused: Callable[..., None], line: str, sentence: str) -> None:
     refused(line, sentence)
+
+
+def test_other_mistakes_come_before_that_of_the_folder(run: Run, refused: Callable[..., None]) -> None:
+    refused(f"{CLASSIFY} --label nope --save {{classify}}", "no column 'nope'")
+    refused(f"{CLASSIFY} --test nope.csv --save {{classify}}", "nope.csv does not exist")
 
 
 def test_a_run_to_resume_that_there_is_not(refused: Callable[..., None]) -> None:

@@ -17,16 +17,16 @@ def find_cell(name: str) -> Any:
     Raises UsageError for an unknown name, a file that is missing or can't be run, and anything that is no
     cell.
     """
-    from elman.cells import CELLS, Cell
-
-    if name.lower() in CELLS:
-        return CELLS[name.lower()]
     path, colon, attribute = name.rpartition(":")
     if name.endswith(".py"):
         raise UsageError(f"which cell of {name}? Name it, as in {name}:Mine")
     if path.endswith(".py") and not Path(path).is_file():
         why = "is a folder" if Path(path).is_dir() else "does not exist"
         raise UsageError(f"{path} {why}: name a file of Python that declares the cell {attribute!r}")
+    from elman.cells import CELLS, Cell  # brings PyTorch, for which a mistyped name need not wait
+
+    if name.lower() in CELLS:
+        return CELLS[name.lower()]
     if not colon or not Path(path).is_file():
         names = ", ".join(CELLS)
         raise UsageError(f"there is no cell {name!r}: there are {names}, or FILE.py:NAME for your own")

@@ -31,8 +31,10 @@ def look(
 
     Example: elman look runs/sales sales.csv --output sales.html --pictures pictures
     """
+    from elman import artifact
     from elman.atomic import check_output, writing
     from elman.tasks import load
+    from elman.tasks.early import require_input
 
     check_output(output)
     if output.suffix.lower() not in (".html", ".htm"):
@@ -40,6 +42,8 @@ def look(
     if pictures is not None:
         with writing(pictures, UsageError):
             pictures.mkdir(parents=True, exist_ok=True)
+    if data is not None:
+        require_input(artifact.saved_task(model), data)
     loaded: Any = load(model)
     if data is None and loaded.task != "forecast":
         loaded.require_input(data)

@@ -73,8 +73,10 @@ def evaluate(
 
     Example: elman evaluate runs/german test.de test.en
     """
+    from elman import artifact
     from elman.data.table.write import check_table_path, write_table
     from elman.tasks import load
+    from elman.tasks.early import require_file
 
     for path in (output, errors):
         if path is not None:
@@ -86,6 +88,10 @@ def evaluate(
     for path in (output, errors, plot):
         if path is not None:
             check_answer_file(path, data, translations)
+    artifact.saved_task(model)
+    for file in (data, translations):
+        if file is not None and not Path(file).is_dir():
+            require_file(file)
     loaded: Any = load(model, int8)
     if plot is not None and not loaded.EVALUATION.HAS_PICTURE:
         raise UsageError(f"--plot is for forecasts and labels: a {loaded.task!r} model draws no scores")
@@ -182,12 +188,16 @@ def predict(
 
     Example: elman predict runs/dictation meeting.flac
     """
+    from elman import artifact
     from elman.atomic import replace_file, writing
     from elman.tasks import load
+    from elman.tasks.early import require_input
 
     for path in (output, plot):
         if path is not None:
             check_answer_file(path, data)
+    if data is not None:
+        require_input(artifact.saved_task(model), data)
     loaded: Any = load(model, int8)
     options = chosen_options(
         loaded,

@@ -23,6 +23,7 @@ def show(
 
     Example: elman show lstm
     """
+    chosen: Any = None if cell is None else find_cell(cell)  # a mistyped file does not wait for PyTorch
     import torch
 
     from elman.cells import CELLS
@@ -37,7 +38,6 @@ def show(
         width = max(map(len, papers))
         show_result(papers, "\n".join(f"{name:{width}}  {paper}" for name, paper in papers.items()), as_json)
         return
-    chosen = find_cell(cell)
     program = trace(chosen)
     parts = {"name": chosen.name, "source": (chosen.equations.__doc__ or "").strip()}
     parts |= {"program": str(program), "latex": program.latex()}

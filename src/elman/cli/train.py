@@ -25,7 +25,7 @@ from elman.training.plan import Plan
 
 Test = Annotated[str | None, typer.Option("--test", help="Data to score the trained model on")]
 Save = Annotated[
-    Path | None, typer.Option("--save", help="Folder for the model  \\[default: runs/NAME OF DATA]")
+    Path | None, typer.Option("--save", help="Folder for the model  \\[default: runs/TASK-DATA, numbered]")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped or killed")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a model or an unfinished run in that folder")]
@@ -33,6 +33,7 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name; may be repeated")
 ]
 
+MAX_SHORT_BYTES: Final = 20 << 20
 NONE: Final = ("none", "null")  # words for None, where a setting takes it
 
 
@@ -42,15 +43,23 @@ def _command(task: str) -> Callable[..., None]:
 
     def command(**values: Any) -> None:
         data, second = values["data"], values.get("translations")
-        named = data or values.get("phrases") or task
-        folder = model_folder(values["save"], named, values["resume"], values["force"])
+        from elman.cli.folders import choose_folder
+        from elman.tasks.early import first_look  # brings NumPy, which `--help` does without
+
+        named = data or values.get("phrases") or "data"
         options = fit_options(settings, values)
-        trained: Any = task_class(task)
         test = _test(values["test"], data, settings.FILES)
         whole = data if second is None else (data, second)
-        if _can_be_read_twice(test) and is_first():
+        seen = whole if _can_be_read_twice(whole) else None
+        tested = test if _can_be_read_twice(test) else None
+        if is_first():
             with _silence():  # `fit` and `evaluate` will read the same rows and warn of the same
-                trained.check_data(test, whole if _can_be_read_twice(whole) else None, **options)
+                first_look(task, seen if tested or _is_short(seen) else None, tested, options)
+        folder = choose_folder(task, named, values["save"], values["resume"], values["force"])
+        trained: Any = task_class(task)  # imports PyTorch
+        if tested and is_first():
+            with _silence():
+                trained.check_data(tested, seen, **options)
         model = trained.fit(
             whole,
             folder=folder,
@@ -198,6 +207,12 @@ def _can_be_read_twice(data: Any) -> bool:
     return bool(files) and not pipes
 
 
+def _is_short(data: Any) -> bool:
+    """Return whether files are read in less time than PyTorch takes to import, or are none."""
+    files = [Path(file) for file in ([data] if isinstance(data, str) else data or ()) if file[:3] != "hf:"]
+    return sum(file.stat().st_size for file in files if file.is_file()) <= MAX_SHORT_BYTES
+
+
 def _report(model: Any, folder: Path, test: Any, options: dict[str, Any], as_json: bool) -> None:
     """Print the scores on held-out and on test data, and the model's folder."""
     result: dict[str, Any] = {"model": str(folder), "validation": model.validation.to_dict()}
@@ -213,25 +228,6 @@ def _report(model: Any, folder: Path, test: Any, options: dict[str, Any], as_jso
         show_result(result, f"{text}\n\nSaved in {folder}", as_json)
     if model.failure is not None:  # the best model so far is saved, but the training has failed
         raise model.failure
-
-
-def model_folder(save: Path | None, data: str, resume: bool, force: bool) -> Path:
-    from elman import artifact
-
-    name = Path(data).stem if data != "-" else "stdin"
-    folder = save or Path("runs") / name.replace(":", "-").replace("/", "-")
-    artifact.check_destination(folder)
-    if resume or force or not is_first():
-        return folder
-    has_model, unfinished = artifact.is_artifact(folder), (folder / "checkpoint.pt").exists()
-    if has_model and unfinished:
-        choice = "--resume continues it, --force starts anew"
-        raise UsageError(f"{folder} holds the best model of an unfinished run: {choice}")
-    if has_model:
-        raise UsageError(f"{folder} already holds a model: choose another --save, or --force to replace it")
-    if unfinished:
-        raise UsageError(f"{folder} holds an unfinished run: --resume to continue, or --force to start anew")
-    return folder
 
 
 class Tasks(LazyGroup):

@@ -9,7 +9,7 @@ import typer
 
 from elman.cli.lazy import LazyGroup, single
 from elman.cli.options import show_result
-from elman.cli.train import fit_options, fit_parameters, model_folder, with_parameters
+from elman.cli.train import fit_options, fit_parameters, with_parameters
 from elman.errors import UsageError
 from elman.tasks import TASKS
 
@@ -27,11 +27,12 @@ def _command(task: str) -> Callable[..., None]:
 
     def command(**values: Any) -> None:
         from elman.artifact import TUNING_FILES
+        from elman.cli.folders import choose_folder
         from elman.tasks.tuning import tune
 
         data, second, minutes = values["data"], values.get("translations"), values["minutes"]
         resume = values["resume"]
-        folder = model_folder(values["save"], data or task, resume, values["force"])
+        folder = choose_folder(f"tune-{task}", data or "data", values["save"], resume, values["force"])
         if (folder / TUNING_FILES[0]).exists() and not (resume or values["force"]):
             advice = "--resume to go on with it, or --force to start anew"
             raise UsageError(f"{folder} holds a tuning that was stopped before its first model: {advice}")

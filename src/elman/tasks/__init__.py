@@ -63,6 +63,9 @@ def load(folder: str | Path, int8: bool = False) -> Any:
         UsageError: no such folder.
         ArtifactError: not a model, a damaged one, or one of a task that this version doesn't know.
     """
+    from elman import artifact
+
+    artifact.saved_task(folder)  # a mistyped name need not wait for PyTorch
     from elman.tasks.entry import default_torch
 
     with default_torch():

@@ -223,15 +223,14 @@ class Task(ABC):
         """Return `SCORE`, or that of this model where its settings ask for another."""
         return self.SCORE
 
-    @classmethod
-    @abstractmethod
-    def check_data(cls, test: Any, data: Any = None) -> None:
-        """Raise DataError where `evaluate` could not score `test`, as for a missing file or column, or labels
-        that the training `data` lack: before an hour of training.
+    @classmethod  # noqa: B027
+    def check_data(cls, test: Any, data: Any = None, **options: Any) -> None:
+        """Raise DataError where `evaluate` could not score `test`, as for labels that the training `data`
+        lack: before an hour of training. What needs no PyTorch, `elman.tasks.early` has looked at.
 
         Args:
-            data: None if they can be read only once; else the arguments of `fit` follow, of which a task
-                takes those that say what to read.
+            data: None if they can be read only once.
+            options: the arguments of `fit`, of which a task takes those that say what to read.
         """
 
     @abstractmethod

@@ -170,11 +170,11 @@ def input_lines(data: str) -> Iterable[str]:
     if os.path.exists(data) and not os.path.isdir(data):  # noqa: PTH110, PTH112
         return clean(read_bytes(Path(data)), data).decode().removesuffix("\n").split("\n")
     if not os.path.exists(data):  # noqa: PTH110
-        _refuse_file_name(data)
+        refuse_file_name(data)
     return [data]
 
 
-def _refuse_file_name(text: str) -> None:
+def refuse_file_name(text: str) -> None:
     """Raise DataError for a text that can only be the name of a file, which doesn't exist: one word that ends
     as files do, that is a path, or that is nearly the name of a file beside it."""
     if len(text) > MAX_PATH_CHARACTERS or len(text.split()) != 1 or "://" in text or "\0" in text:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from elman.atomic import cache_folder, replace_cached
 from elman.data.batches import HELD_OUT_SHARE
 from elman.data.table.table import read_table
-from elman.data.text.sources import Documents, TextSource, TextSplit, open_text
+from elman.data.text.sources import Documents, TextSource, TextSplit, is_table_path, open_text
 from elman.data.text.tokenizers import check_size
 from elman.data.text.vocabulary import END, KINDS, AnyVocabulary, build_vocabulary, empty_vocabulary
 from elman.errors import DataError, UsageError, suggestion
@@ -35,8 +35,6 @@ SAMPLE_CHARACTERS: Final = 1 << 20  # by which a pretokenized text is recognized
 MIN_TOKENS: Final = (200, 20)  # for training and held out
 UNUSED_DAYS: Final = 30  # after which a file of ids is removed
 FORMAT: Final = 1  # of these files
-
-TABLES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,13 +139,6 @@ def _check(tokens: str, size: int, min_count: int, held_out: float) -> None:
     check_size(size, min_count)
     if not 0 < held_out < 1:
         raise UsageError(f"held_out is {held_out}; it must lie between 0 and 1, such as 0.1.")
-
-
-def is_table_path(data: Any) -> bool:
-    """Return whether `data` is a table, judging by its type or its ending."""
-    if not isinstance(data, (str, Path)) or str(data).startswith("hf:"):
-        return True
-    return str(data).lower().removesuffix(".gz").endswith(TABLES)
 
 
 def _open(data: Any, text: str | None, stack: ExitStack, skip_bad: bool) -> TextSource | Documents:

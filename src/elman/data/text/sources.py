@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from elman.data.table.encoding import MAGIC, clean
 from elman.data.table.formats import blocks_of, open_file, reading
 from elman.data.table.limits import bounded, pipe_limit, require_within, unpacked_limit
 from elman.data.table.table import Table, check_path
 from elman.errors import DataError
+
+TABLES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 BLOCK_BYTES: Final = 1 << 20  # read at a time; the tokens of a block take a hundred bytes each
 MAX_CUT_SHARE: Final = 0.01  # of a text, by which the held-out part may move to start at a line
@@ -137,6 +139,13 @@ class TextSource:
             f"{where} is 0x{problem.object[problem.start]:02X}, so the file is not UTF-8; save it as UTF-8, "
             "for example with `iconv -f WINDOWS-1252 -t UTF-8`."
         )
+
+
+def is_table_path(data: Any) -> bool:
+    """Return whether `data` is a table, judging by its type or its ending."""
+    if not isinstance(data, (str, Path)) or str(data).startswith("hf:"):
+        return True
+    return str(data).lower().removesuffix(".gz").endswith(TABLES)
 
 
 def open_text(data: str | Path, stack: ExitStack) -> TextSource:

@@ -12,7 +12,6 @@ import polars as pl
 
 from elman import artifact
 from elman.data.series.categories import Texts
-from elman.data.series.columns import find_columns
 from elman.data.series.features import Features
 from elman.data.series.panel import Panel, extend, read_panel
 from elman.data.series.rows import Array
@@ -174,30 +173,6 @@ class Forecaster(Task):
         elif folder is not None:
             model.save(folder, overwrite=True)
         return model
-
-    @classmethod
-    def check_data(
-        cls,
-        test: Any,
-        data: Any = None,
-        time: str | Sequence[str] | None = None,
-        value: str | None = None,
-        series: str | None = None,
-        future: Sequence[str] = (),
-        static: Sequence[str] = (),
-        header: bool = True,
-        skip_bad: bool = False,
-        duplicates: str = "error",
-        **_: Any,
-    ) -> None:
-        joined = join_names(time)
-        reading = partial(series_table, header=header, skip_bad=skip_bad)
-        names = [column for column in (joined, value, series, *future, *static) if column is not None]
-        if data is not None:  # `evaluate` takes the columns of the training data
-            table = reading(data, time=joined, value=value)
-            columns = find_columns(table, joined, value, series, future, static, duplicates)
-            joined, value, names = columns.time, columns.value, list(columns.all)
-        reading(test, time=joined, value=value).require(*names)
 
     @property
     def horizon(self) -> int:

@@ -1,7 +1,6 @@
 """Next-word prediction and text generation, beside an n-gram."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,9 +12,8 @@ from torch import Tensor
 
 from elman import artifact
 from elman.data.table.formats import input_lines
-from elman.data.table.table import read_table
-from elman.data.text.corpus import is_table_path, read_corpus, read_ids
-from elman.data.text.sources import open_text
+from elman.data.text.corpus import read_corpus, read_ids
+from elman.data.text.sources import is_table_path
 from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
 from elman.errors import DataError, counted
 from elman.lens.view import View
@@ -131,16 +129,6 @@ class LanguageModel(Task):
         )
         trained.run.keep(partial(model.save, overwrite=True))
         return model
-
-    @classmethod
-    def check_data(
-        cls, test: Any, data: Any = None, text: str | None = None, skip_bad: bool = False, **_: Any
-    ) -> None:
-        if is_table_path(test):
-            read_table(test, skip_bad=skip_bad).complete("text" if text is None else text)
-        else:
-            with ExitStack() as stack:
-                open_text(test, stack)
 
     @entry
     def evaluate(

@@ -127,21 +127,6 @@ class Translator(Task):
         trained.run.keep(partial(model.save, overwrite=True))
         return model
 
-    @classmethod
-    def check_data(
-        cls,
-        test: Any,
-        data: Any = None,
-        source: str | None = None,
-        target: str | None = None,
-        skip_bad: bool = False,
-        **_: Any,
-    ) -> None:
-        names = source, target
-        if data is not None:  # `evaluate` takes the columns of the training data
-            names = read_pairs(data, source, target, skip_bad).columns or (None, None)
-        read_pairs(test, *(names if isinstance(test, str) else (None, None)), skip_bad)
-
     @entry
     def evaluate(
         self,
