@@ -21,7 +21,6 @@ from typing import Any
 import lightning_fabric  # noqa: F401  # once, for all children
 import torch
 import torch.distributed.tensor
-import torchmetrics.functional.classification  # noqa: F401
 
 import elman
 from elman import artifact

@@ -9,9 +9,6 @@ from signal import SIGINT
 from time import monotonic
 from typing import Any, Final
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
 from elman.errors import counted
 from elman.training.loop import Outcome, Record, Run
 from elman.training.stderr import say, stderr
@@ -103,6 +100,9 @@ class _State:
 
 
 def _bar(run: Run, title: str) -> None:
+    from rich.console import Console  # a model that only predicts can do without
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
     console = Console(file=stderr())
     if console.width < NARROW_COLUMNS and len(title) > NARROW_TITLE:
         title = title[: NARROW_TITLE - 1] + "…"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score
 
 from elman.tasks.classify.labels import Labels
 from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, calibration_error, label_scores
@@ -27,6 +28,14 @@ def test_scores_against_counting() -> None:
     assert LabelEvaluation.from_dict(result.to_dict()) == result
     assert "macro-F1" in str(result)
     assert "0.6667" in str(result)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40))
+@settings(deadline=None)
+def test_scores_are_those_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
+    said, true = (list(column) for column in zip(*rows, strict=True))
+    wanted = {"accuracy": accuracy_score(true, said), "macro_f1": f1_score(true, said, average="macro")}
+    assert label_scores(one_hot(said, 5), torch.tensor(true)) == pytest.approx(wanted)
 
 
 def test_the_table_beside_the_baseline() -> None:
@@ -101,6 +110,14 @@ def test_a_model_below_the_most_frequent_label_says_so() -> None:
     )
     assert notes([1, 2, 2, 2]) == ("below always answering 'b' in accuracy (0.5000 against 0.7500)",)
     assert notes([1, 1, 1, 1]) == notes([1, 1, 1, 2]) == ()
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=4))
+@settings(deadline=None)
+def test_always_answering_the_most_frequent_label_is_not_below_itself(sizes: list[int]) -> None:
+    labels = torch.tensor([label for label, size in enumerate(sizes) for _ in range(size)])
+    answer = one_hot([sizes.index(max(sizes))] * len(labels), len(sizes))
+    assert LabelEvaluation.of(answer, {}, labels, tuple("abcd"[: len(sizes)])).notes == ()
 
 
 def test_several_labels_below_the_same_answer_to_all() -> None:

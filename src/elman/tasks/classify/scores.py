@@ -46,6 +46,7 @@ SCORES: Final = {
     "ece": Metric("calibration error", ".4f"),
 }
 MIN_TOP_CLASSES: Final = 6  # from which the share of labels among the three likeliest tells something
+ROUNDING: Final = 1e-9  # by which equal scores may differ
 
 
 def check_share(at_least: Any, probabilities: bool = False) -> None:
@@ -80,27 +81,31 @@ def scores_of(probabilities: Tensor, labels: Tensor, threshold: float | None = N
 
 
 def label_scores(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
-    """Return accuracy and macro-F1 of probabilities (N, K) against labels (N,)."""
-    from torchmetrics.functional import classification  # takes long to import
-
-    classes = probabilities.shape[1]
-    predicted = probabilities.argmax(1)
-    return {
-        "accuracy": float(classification.multiclass_accuracy(predicted, labels, classes, average="micro")),
-        "macro_f1": float(classification.multiclass_f1_score(predicted, labels, classes, average="macro")),
-    }
+    """Return accuracy and macro-F1 of probabilities (N, K) against labels (N,). Macro-F1 leaves out a label
+    that is neither true nor answered."""
+    predicted, classes = probabilities.argmax(1), probabilities.shape[1]
+    right = predicted == labels
+    both = labels[right].bincount(minlength=classes)
+    either = labels.bincount(minlength=classes) + predicted.bincount(minlength=classes)
+    return {"accuracy": float(right.double().mean()), "macro_f1": _macro_f1(both, either)}
 
 
 def label_set_scores(predicted: Tensor, labels: Tensor) -> dict[str, float]:
     """Return micro-F1, macro-F1 and the share of exact matches of the labels that are answered, (N, K),
     against the true ones. Macro-F1 leaves out a label that is neither true nor answered."""
-    both, either = (predicted * labels).sum(0).double(), (predicted + labels).sum(0).double()
-    each = 2 * both / either  # NaN for a label that is left out
+    both, either = (predicted * labels).sum(0), (predicted + labels).sum(0)
     return {
-        "micro_f1": float(2 * both.sum() / either.sum().clamp(min=1)),
-        "macro_f1": float(each.nanmean().nan_to_num()),
+        "micro_f1": 2 * int(both.sum()) / max(int(either.sum()), 1),
+        "macro_f1": _macro_f1(both, either),
         "exact_match": float((predicted == labels).all(1).double().mean()),
     }
+
+
+def _macro_f1(both: Tensor, either: Tensor) -> float:
+    """Return the mean F1 of labels that are true and answered in `both` (K) texts, and that are true or
+    answered `either` (K) times, those that are both counted twice."""
+    each = 2 * both.double() / either  # NaN for a label that is left out
+    return float(each.nanmean().nan_to_num())
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -285,7 +290,7 @@ def _beside(
 
 def _below_commonest(scores: Scores, sizes: Tensor, classes: tuple[Label, ...]) -> tuple[str, ...]:
     """Return a note if scores are below those of always answering the label with most texts, of (K,)."""
-    share, label = float(sizes.max() / sizes.sum()), classes[int(sizes.argmax())]
+    share, label = int(sizes.max()) / int(sizes.sum()), classes[int(sizes.argmax())]
     # F1 of that label, and 0 of all others that occur
     macro_f1 = 2 * share / (1 + share) / int((sizes > 0).sum())
     return _below(scores, {"accuracy": share, "macro_f1": macro_f1}, f"always answering {label!r}")
@@ -307,7 +312,7 @@ def _below(scores: Scores, plain: Mapping[str, float], answer: str) -> tuple[str
     below = [
         f"{SCORES[key].label} ({value:.4f} against {plain[key]:.4f})"
         for key, value in scores.items()
-        if value is not None and value < plain.get(key, 0)
+        if value is not None and value < plain.get(key, 0) - ROUNDING
     ]
     return (f"below {answer} in {' and '.join(below)}",) if below else ()
 
