@@ -110,6 +110,8 @@ def test_an_input_is_a_text_or_a_file_that_exists() -> None:
         ("train translate x.de x.en", "2 lines"),
         ("train chat b.tsv", "b.tsv does not exist"),
         ("train transcribe nofolder", "nofolder does not exist"),
+        ("tune classify b.csv --minutes 1", "b.csv does not exist"),
+        ("tune translate x.de x.en --minutes 1", "2 lines"),
     ],
 )
 def test_a_mistake_does_not_wait_for_torch(line: str, sentence: str) -> None:

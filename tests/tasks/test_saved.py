@@ -70,6 +70,7 @@ def test_a_model_saved_again_has_its_settings_under_the_names_of_today(task: str
 def test_a_model_is_loaded_without_what_is_slow_to_import(task: str) -> None:
     """PyTorch's compiler alone would double the time that a sentence takes on the command line."""
     slow = ["torch._dynamo", "sympy", "pandas", "matplotlib", "scipy", "sklearn", "lightning_fabric", "rich"]
+    slow += ["lxml", "sacrebleu"]
     slow += [] if task in ("forecast", "transcribe") else ["polars"]
     asked = {"forecast": "", "transcribe": "[0.0] * 8000, 8000"}.get(task, "'good day'")
     program = f"import sys, elman; elman.load({str(SAVED / task)!r}).predict({asked})"

@@ -44,17 +44,14 @@ def _command(task: str) -> Callable[..., None]:
     def command(**values: Any) -> None:
         data, second = values["data"], values.get("translations")
         from elman.cli.folders import choose_folder
-        from elman.tasks.early import first_look  # brings NumPy, which `--help` does without
 
         named = data or values.get("phrases") or "data"
         options = fit_options(settings, values)
         test = _test(values["test"], data, settings.FILES)
         whole = data if second is None else (data, second)
-        seen = whole if _can_be_read_twice(whole) else None
-        tested = test if _can_be_read_twice(test) else None
-        if is_first():
-            with _silence():  # `fit` and `evaluate` will read the same rows and warn of the same
-                first_look(task, seen if tested or _is_short(seen) else None, tested, options)
+        seen = whole if can_be_read_twice(whole) else None
+        tested = test if can_be_read_twice(test) else None
+        look_first(task, seen, tested, options)
         folder = choose_folder(task, named, values["save"], values["resume"], values["force"])
         trained: Any = task_class(task)  # imports PyTorch
         if tested and is_first():
@@ -91,6 +88,15 @@ def fit_options(settings: type[TaskSettings], values: dict[str, Any]) -> dict[st
     if settings.FILES > 1 and "valid" in options:
         options["valid"] = _file_or_two(options["valid"])
     return options
+
+
+def look_first(task: str, data: Any, test: Any, options: dict[str, Any]) -> None:
+    """Raise what is wrong with data before PyTorch is imported. None are data that can be read only once."""
+    from elman.tasks.early import first_look  # brings NumPy, which `--help` does without
+
+    if is_first():
+        with _silence():  # `fit` and `evaluate` will read the same rows and warn of the same
+            first_look(task, data if test or _is_short(data) else None, test, options)
 
 
 @contextmanager
@@ -200,7 +206,7 @@ def _test(test: str | None, data: str, files: int) -> Any:
     return _file_or_two(test) if files > 1 else test
 
 
-def _can_be_read_twice(data: Any) -> bool:
+def can_be_read_twice(data: Any) -> bool:
     """Return whether there are data that can be read before the training, too: not a pipe."""
     files = [data] if isinstance(data, str) else data or ()
     pipes = [file for file in files if file == "-" or Path(file).is_fifo()]

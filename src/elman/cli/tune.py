@@ -9,7 +9,7 @@ import typer
 
 from elman.cli.lazy import LazyGroup, single
 from elman.cli.options import show_result
-from elman.cli.train import fit_options, fit_parameters, with_parameters
+from elman.cli.train import can_be_read_twice, fit_options, fit_parameters, look_first, with_parameters
 from elman.errors import UsageError
 from elman.tasks import TASKS
 
@@ -28,7 +28,6 @@ def _command(task: str) -> Callable[..., None]:
     def command(**values: Any) -> None:
         from elman.artifact import TUNING_FILES
         from elman.cli.folders import choose_folder
-        from elman.tasks.tuning import tune
 
         data, second, minutes = values["data"], values.get("translations"), values["minutes"]
         resume = values["resume"]
@@ -37,8 +36,11 @@ def _command(task: str) -> Callable[..., None]:
             advice = "--resume to go on with it, or --force to start anew"
             raise UsageError(f"{folder} holds a tuning that was stopped before its first model: {advice}")
         options = fit_options(settings, values | {"minutes": None})
-        place: dict[str, Any] = {"folder": folder, "resume": resume, "progress": not values["as_json"]}
         whole = data if second is None else (data, second)
+        look_first(task, whole if can_be_read_twice(whole) else None, None, options)
+        from elman.tasks.tuning import tune  # imports PyTorch
+
+        place: dict[str, Any] = {"folder": folder, "resume": resume, "progress": not values["as_json"]}
         tuning = tune(task, whole, minutes=minutes, **place, **options)
         result = {"model": str(folder), **tuning.to_dict()}
         show_result(result, f"{tuning}\n\nSaved in {folder}", values["as_json"])

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from sacrebleu.metrics.bleu import BLEU
-from sacrebleu.metrics.chrf import CHRF
-
 from elman.data.text.pairs import Pairs
 from elman.errors import UsageError, counted
 from elman.lazy import Lazy
@@ -114,6 +111,8 @@ def table_of(
     sources: Sequence[str], references: Sequence[str], translations: Sequence[str]
 ) -> "pl.DataFrame":
     """Return a row for each pair: `source`, `reference`, `translation`, and the `chrf` of this sentence."""
+    from sacrebleu.metrics.chrf import CHRF
+
     kept, metric = spaced(len(sources), "sentence pairs"), CHRF()
     columns = {"source": sources, "reference": references, "translation": translations}
     chosen = {name: pl.Series([texts[k] for k in kept], dtype=pl.String) for name, texts in columns.items()}
@@ -132,6 +131,9 @@ def corpus_scores(
 
     Raises UsageError for no translations, not as many references, or a translation without a reference.
     """
+    from sacrebleu.metrics.bleu import BLEU  # a model that only translates can do without
+    from sacrebleu.metrics.chrf import CHRF
+
     rows = [[row] if isinstance(row, str) else list(row) for row in references]
     if not translations or len(translations) != len(rows):
         raise UsageError(
