@@ -40,7 +40,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Sequence[str], bo
 
 def test_the_report_lies_here_if_not_elsewhere(run: Run, calls: list[Any]) -> None:
     assert run("demo").out.endswith("2 seconds. The report with pictures: elman-demo.html\n")
-    assert "The report with pictures: a/b.html" in run("demo --output a/b.html --only talk --only sales").out
+    assert "The report with pictures: a/b.html" in run("demo -o a/b.html --only talk --only sales").out
     assert calls == [(Path("elman-demo.html"), (), True), (Path("a/b.html"), ["talk", "sales"], True)]
 
 

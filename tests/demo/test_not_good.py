@@ -2,8 +2,15 @@
 
 import re
 
+import pytest
+
 from elman.demo import not_good
-from elman.demo.memory import compare
+from elman.demo.part import Part
+
+
+@pytest.fixture(scope="module")
+def part() -> Part:
+    return not_good.run(progress=False, quick=True)
 
 
 def test_the_explanation_gives_spread_and_chance() -> None:
@@ -18,8 +25,7 @@ def test_the_explanation_gives_spread_and_chance() -> None:
     assert "up to 6 points (two standard errors)" in said  # 2 sqrt(0.8 * 0.2 / 160) = 0.063
 
 
-def test_the_table_has_mean_lowest_and_highest() -> None:
-    part = not_good.run(progress=False, quick=True)
+def test_the_table_has_mean_lowest_and_highest(part: Part) -> None:
     assert [row[0] for row in part.table.rows] == ["Elman", "GRU", "LSTM", "bag of words"]
     for _, *cells in part.table.rows:
         for cell in cells:
@@ -29,6 +35,6 @@ def test_the_table_has_mean_lowest_and_highest() -> None:
             assert low <= mean <= high
 
 
-def test_seeds_differ() -> None:
-    networks = compare(not_good.QUICK, progress=False)["networks"].values()
+def test_seeds_differ(part: Part) -> None:
+    networks = part.scores["networks"].values()
     assert any(one["lowest"][gap] < one["highest"][gap] for one in networks for gap in one["accuracy"])

@@ -12,7 +12,7 @@ WIDTH = 80  # at most
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", help="Where to write the report")] = Path(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the report")] = Path(
         "elman-demo.html"
     ),
     only: Annotated[
@@ -22,8 +22,8 @@ def demo(
 ) -> None:
     """Show what recurrent networks do: sentiment, next word, translation, talk, speech, forecasts, memory.
 
-    Every model is trained on the spot, offline, on small data that elman ships; all of it takes a minute or
-    two. The report has pictures.
+    Every model is trained on the spot, offline, on small data that elman ships; all of it takes about
+    three minutes. The report has pictures.
 
     Example: elman demo --output report.html
     """

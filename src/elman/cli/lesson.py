@@ -15,7 +15,8 @@ from elman.cli.options import Json
 def lesson(
     pages: Annotated[list[int] | None, typer.Argument(help="Page numbers; all pages if omitted")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Folder for the pictures; a temporary one if omitted")
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for the pictures; a temporary one if omitted"),
     ] = None,
     as_json: Json = False,
 ) -> None:

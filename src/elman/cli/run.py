@@ -49,7 +49,8 @@ def evaluate(
         bool, typer.Option("--adapt", help="Language models: adapt to the words just read")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Table of all answers: .csv, .tsv, .jsonl or .parquet")
+        Path | None,
+        typer.Option("--output", "-o", help="Table of all answers: .csv, .tsv, .jsonl or .parquet"),
     ] = None,
     errors: Annotated[
         Path | None, typer.Option("--errors", help="The same of the worst first: mistakes of high confidence")
@@ -166,7 +167,7 @@ def predict(
         bool, typer.Option("--vad", help="Speech: leave out words where no voice is heard")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Write here instead of to standard output")
+        Path | None, typer.Option("--output", "-o", help="Write here instead of to standard output")
     ] = None,
     plot: Annotated[
         Path | None,

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,12 +51,13 @@ def run(
 
     parts: dict[str, Part] = {}
     seconds: dict[str, float] = {}
-    for key in (key for key in KEYS if key in (only or KEYS)):
-        begin = time.perf_counter()
-        parts[key] = _part(key)(progress, quick)
-        seconds[key] = round(time.perf_counter() - begin, 1)
-        if show is not None:
-            show(parts[key], seconds[key])
+    with _one_thread():
+        for key in (key for key in KEYS if key in (only or KEYS)):
+            begin = time.perf_counter()
+            parts[key] = _part(key)(progress, quick)
+            seconds[key] = round(time.perf_counter() - begin, 1)
+            if show is not None:
+                show(parts[key], seconds[key])
     result = {
         "version": __version__,
         "cores": os.cpu_count(),
@@ -66,6 +68,19 @@ def run(
     with writing(path, UsageError), replace_file(path) as file:
         file.write(page.encode())
     return result
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep PyTorch on one thread: on networks this small, two threads mostly wait for each other."""
+    import torch  # slow to import
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _part(key: str) -> Callable[[bool, bool], "Part"]:

@@ -36,7 +36,7 @@ class Budget:
     test_blocks: int = 20  # per gap
     learning_rate: float = 3e-3
     seed: int = 0
-    seeds: int = 3  # trainings of each network
+    seeds: int = 2  # trainings of each network
 
     @property
     def gaps(self) -> list[int]:

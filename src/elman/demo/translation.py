@@ -16,7 +16,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "vocabulary": 1200,
     "hidden": 128,
     "embedding": 64,
-    "epochs": 12,
+    "epochs": 9,
     "batch_size": 64,
     "learning_rate": 6e-3,
     "beam_width": 3,
