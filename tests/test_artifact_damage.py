@@ -250,7 +250,7 @@ def test_files_that_are_one(link: Callable[[Path, Path], None], tmp_path: Path) 
     assert load(tmp_path).extras == extras
     (tmp_path / "second.json").unlink()
     link(tmp_path / "first.json", tmp_path / "second.json")
-    with pytest.raises(ArtifactError, match=r"second.json and another file are one: copy the folder again"):
+    with pytest.raises(ArtifactError, match=r"second.json and another file are the same: copy the folder"):
         load(tmp_path)
 
 

@@ -256,7 +256,7 @@ def _contents(folder: Path, files: Mapping[str, str]) -> dict[str, bytes]:
         contents[name], source = _verified(folder, name, digest)
         read += 0 if name == TENSORS else len(contents[name])
         if source in sources:
-            raise ArtifactError(f"{folder / name} and another file are one: copy the folder again")
+            raise ArtifactError(f"{folder / name} and another file are the same: copy the folder again")
         if read > MAX_JSON_BYTES:
             sizes = f"its files beside {TENSORS} have more than {MAX_JSON_BYTES} bytes"
             raise ArtifactError(f"{folder} can't be read ({sizes}): train the model again")

@@ -48,5 +48,5 @@ def undecorated(x: Any) -> Any:
 
 
 def test_names_as_a_list_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"undecorated: gates must be names in one text, .* not \['h'\]"):
+    with pytest.raises(UsageError, match=r"undecorated: gates must be a string of names, .* not \['h'\]"):
         cell(gates=["h"], state="h")(undecorated)  # type: ignore[arg-type]

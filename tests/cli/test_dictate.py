@@ -170,11 +170,11 @@ def test_a_model_of_ready_frames_hears_nothing(call: Call, recording: str, tmp_p
     model = elman.Transcriber.fit(rows, live=True, hidden=4, front=4, epochs=1, progress=False)
     model.save(tmp_path / "model")
     code, _, err = call("dictate", str(tmp_path / "model"), recording)
-    assert code == 2 and "was trained on ready frames" in err
+    assert code == 2 and "was trained on precomputed frames" in err
     np.save(tmp_path / "a.npy", rows[0]["frames"])
     assert call("predict", str(tmp_path / "model"), str(tmp_path / "a.npy"))[0] == 0
     code, _, err = call("predict", str(tmp_path / "model"), recording)
-    assert code == 2 and "holds no ready frames" in err
+    assert code == 2 and "holds no precomputed frames" in err
     language = str(SAVED / "generate")
     code, _, err = call("predict", MODEL, recording, "--language-model", language)
     assert code == 2 and "language model" in err

@@ -257,7 +257,7 @@ def test_text_is_printed_as_it_is_generated(run: Run) -> None:
         ("predict {forecast} --plot x.bmp", ".png"),
         ("predict {forecast} --future {other.csv}", "this model has no covariates known ahead"),
         ("predict {forecast} --against {other.csv}", "against is a second plan beside future"),
-        ("predict {forecast} --components --horizon 9", "components are of the 6 steps that were trained"),
+        ("predict {forecast} --components --horizon 9", "components cover the 6 steps of training's horizon"),
         ("predict {forecast} --horizon 0", "horizon must be a whole number"),
         ("predict {chat} hello --future a.csv", "--future does not apply to a 'chat' model"),
         ("predict {generate}", "model needs input"),

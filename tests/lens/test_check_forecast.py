@@ -85,5 +85,5 @@ def test_arrays_that_do_not_fit() -> None:
     with pytest.raises(UsageError, match=r"not \(12,\), \(11,\) and \(12,\)"):
         [*check_forecast(np.zeros(12), np.zeros(11), np.zeros(12))]
     gaps = np.full(20, np.nan)
-    with pytest.raises(UsageError, match="0 forecasts are too few"):
+    with pytest.raises(UsageError, match="at least 10 finite forecasts, not 0"):
         [*check_forecast(gaps, np.zeros(20), np.zeros(20))]

@@ -77,7 +77,7 @@ def test_everything_at_once_is_plain_data() -> None:
         ({"window": 2.5}, "window must be a whole number of steps from 1, not 2.5"),
         ({"begins": torch.zeros(3, 3)}, r"begins must be \(20, 3\), steps and sequences, not \(3, 3\)"),
         ({"begins": torch.zeros(20, 3), "loss": None}, "begins needs a loss"),
-        ({"forecasts": ([1.0], [1.0], [1.0])}, "1 forecasts are too few to judge: give 10 or more"),
+        ({"forecasts": ([1.0], [1.0], [1.0])}, "forecasts must hold at least 10 finite forecasts, not 1"),
     ],
 )
 def test_wrong_arguments(more: dict[str, Any], sentence: str) -> None:

@@ -183,7 +183,7 @@ def test_a_packed_sequence_made_by_hand(sizes: list[int]) -> None:
 @pytest.mark.parametrize("indices", [[9, 9, 9], [0, 0, 1], [0, 1], [-1, 0, 1]])
 def test_a_packed_sequence_with_an_order_made_by_hand(indices: list[int]) -> None:
     packed = PackedSequence(noise(6, I), torch.tensor([3, 3]), torch.tensor(indices), torch.tensor(indices))
-    with pytest.raises(elman.UsageError, match="must be an order of its 3 sequences"):
+    with pytest.raises(elman.UsageError, match="must be a permutation of 3 sequences"):
         elman.LSTM(I, H)(packed, (noise(1, B, H),) * 2)
 
 

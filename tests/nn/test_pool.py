@@ -159,7 +159,7 @@ def test_mistakes_are_sentences_and_advance_nobody() -> None:
     pool.close(second)
     cases: list[tuple[Any, Any, Any, str]] = [
         ([second], torch.zeros(1, 3), None, f"slot {second} is not open"),
-        ([first, first], torch.zeros(2, 3), None, "a slot comes twice"),
+        ([first, first], torch.zeros(2, 3), None, "a slot is given twice"),
         ([5], torch.zeros(1, 3), None, "between 0 and 1"),
         ([-1], torch.zeros(1, 3), None, "between 0 and 1"),
         ([0.5], torch.zeros(1, 3), None, "slots must be whole numbers"),

@@ -252,7 +252,7 @@ def test_pandas_in_pandas_out() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: toy().errors(), "without the answers behind them: use evaluate"),
+        (lambda: toy().errors(), "without the answers behind them: call evaluate"),
         (lambda: toy().by("day"), "without the answers"),
         (lambda: toy().with_table(ANSWERS).by("dya"), "no scores by 'dya'; did you mean 'day'"),
         (lambda: toy().with_table(ANSWERS).by(3), "no scores by 3: there are day"),

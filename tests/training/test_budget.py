@@ -104,7 +104,7 @@ def test_too_short_a_time_is_refused(clock: Clock) -> None:
 
 def test_several_processes_are_refused(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UsageError, match="minutes fits a training of one process; give epochs or max_steps"):
+    with pytest.raises(UsageError, match="minutes works with one process only; give epochs or max_steps"):
         in_time(slow(clock), 1, clock.now, [{}])
 
 

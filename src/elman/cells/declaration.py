@@ -43,7 +43,7 @@ class Cell:
         if len(new) != len(self.state):
             raise UsageError(
                 f"cell {self.name} returns {len(new)} values but has {len(self.state)} states "
-                f"({' '.join(self.state)}): return one value a state, in that order"
+                f"({' '.join(self.state)}): return one value for each state, in that order"
             )
         return new
 
@@ -102,7 +102,7 @@ def cell(*, gates: str, state: str, weights: str = "") -> Callable[[Callable[...
         texts = {"gates": gates, "state": state, "weights": weights}
         for what, text in texts.items():
             if not isinstance(text, str):
-                raise UsageError(f'cell {name}: {what} must be names in one text, as in "i f", not {text!r}')
+                raise UsageError(f'cell {name}: {what} must be a string of names, as in "i f", not {text!r}')
         names = {what: text.split() for what, text in texts.items()}
         for what, listed in names.items():
             check_names(name, what, listed)

@@ -114,7 +114,7 @@ def _answer(stream: "ChatStream", line: str, console: "Console", as_json: bool, 
     elif command == "/why":
         _why(stream, console, as_json)
     elif command.startswith("/") and command[1:].isalpha():
-        raise UsageError(f"there is no {command}: there are /why, /reset, /save, /help and /quit")
+        raise UsageError(f"there is no command {command}: there are /why, /reset, /save, /help and /quit")
     else:
         stream.push(line)
         reply = stream.result()

@@ -79,7 +79,7 @@ def dictate(
     if loaded.task != "transcribe":
         raise UsageError(f"{model} is a {loaded.task!r} model, not a transcriber")
     if loaded.settings.input == "frames":
-        raise UsageError(f"{model} was trained on ready frames, so it can't hear sound")
+        raise UsageError(f"{model} was trained on precomputed frames, so it can't hear sound")
     options: dict[str, Any] = {"phrases": lines_of(phrases), "hot_words": lines_of(hot_words)}
     options |= {"vad": vad, "false_alarms": false_alarms}
     if source not in (None, "-") and loaded.settings.bidirectional:

@@ -177,7 +177,7 @@ def _set(choices: list[str] | None, settings: type[TaskSettings]) -> dict[str, A
         if not equals or not name.isidentifier():
             raise UsageError(f"--set takes NAME=VALUE, such as dropout=0.3, not {setting!r}")
         if name in other:
-            raise UsageError(f"--set takes a setting of the model or of its training, and {name} is none")
+            raise UsageError(f"--set takes a setting of the model or of its training, which {name} is not")
         row, _ = (rows(settings) | rows(Plan)).get(name, (None, None))
         none = row is not None and value.lower() in NONE and row.holds(None)
         chosen[name] = None if none else _value(value)

@@ -71,7 +71,7 @@ def verdict(columns: Any) -> str:
     than = f"its perplexity is {ours:.1f}, that of the {plain}, which counts words, {theirs:.1f}"
     if ours < theirs:
         return f"The network predicts better than counting: {than}."
-    return f"So little text is no reason for a network: {than}."
+    return f"With so little text, counting predicts better: {than}."
 
 
 def _written(model: LanguageModel) -> list[str]:

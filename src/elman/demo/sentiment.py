@@ -110,7 +110,7 @@ def verdict(columns: dict[str, dict[str, float | None]], answers: list[Word]) ->
     wrong = [text for text, good in answers if (good > 0.5) != (SHOWN[text] == "good")]
     ours, plain = (columns[name] for name in ("elman", "TF-IDF"))
     said = (
-        f"It has {ours['real']:.0%} of the real texts right, words and word pairs alone (TF-IDF) "
+        f"It gets {ours['real']:.0%} of the real texts right, words and word pairs alone (TF-IDF) "
         f"{plain['real']:.0%}; of the made-up sentences about a movie {ours['movies']:.0%} and "
         f"{plain['movies']:.0%}."
     )

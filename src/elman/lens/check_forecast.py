@@ -35,7 +35,7 @@ def check_forecast(forecast: Any, truth: Any, last: Any) -> Iterator[Finding]:
     before = before.reshape(-1, *[1] * (forecasts.ndim - 1))
     finite = np.isfinite(forecasts) & np.isfinite(truths) & np.isfinite(before)
     if finite.sum() < MIN_FORECASTS:
-        raise UsageError(f"{finite.sum()} forecasts are too few to judge: give {MIN_FORECASTS} or more")
+        raise UsageError(f"forecasts must hold at least {MIN_FORECASTS} finite forecasts, not {finite.sum()}")
     change, true_change = ((one - before)[finite] for one in (forecasts, truths))
     error, naive = np.abs(change - true_change).mean(), np.abs(true_change).mean()
     distance, correlation = np.abs(change).mean(), _correlation(change, true_change)

@@ -29,7 +29,7 @@ def check_boundaries(view: View, begins: Any, loss: Callable[[Any], Tensor] | No
         UsageError: `begins` has another shape, or there is no loss to compare.
     """
     if loss is None and view.score is None:
-        raise UsageError("begins needs a loss, which tells what is better: with or without a reset")
+        raise UsageError("begins needs a loss, to compare the states with and without a reset")
     marks = torch.as_tensor(begins).bool()
     layers = passes_of(view.module, view.input)
     shapes = {tuple(layer.run.x.shape[:2]) for layer in layers}

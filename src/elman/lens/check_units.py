@@ -94,7 +94,7 @@ def _smaller(inputs: float, by_input: float, by_state: float) -> str:
     if inputs > LARGE_INPUT:
         return "standardise the inputs: subtract their mean and divide by their standard deviation"
     part = "input" if by_input > by_state else "recurrent"
-    return f"smaller {part} weights: draw them anew, lower learning_rate, or layer_norm=True"
+    return f"smaller {part} weights: initialise them again, lower learning_rate, or set layer_norm=True"
 
 
 def _parts(layer: Layer) -> tuple[float, float]:

@@ -217,7 +217,7 @@ def attribution_by_prefix(
     cut = cut or view.cut
     if cut is None:
         raise UsageError(
-            "there is no way to the first steps of this input: give cut, such as lambda steps: x[:steps]"
+            "this input can't be cut to its first steps: give cut, such as lambda steps: x[:steps]"
         )
     check_least("most", most)
     whole = Reading(view, target, baseline)

@@ -33,7 +33,7 @@ class Sentiment:
     def __init__(self, cell: str = "LSTM", seed: int = 0) -> None:
         """Draw the weights; `fit` trains them. Raises UsageError for a cell other than Elman, GRU, LSTM."""
         if cell not in CELLS:
-            raise UsageError(f"the lesson's networks are of {', '.join(CELLS)}, not {cell!r}")
+            raise UsageError(f"the lesson has networks of {', '.join(CELLS)}, not {cell!r}")
         torch.manual_seed(seed)
         self.seed, self.name = seed, cell
         self.texts, self.labels = reviews()["text"], reviews()["label"]

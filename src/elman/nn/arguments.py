@@ -184,13 +184,13 @@ def _batch_sizes(packed: PackedSequence) -> Tensor:
     falling = all(a >= b for a, b in itertools.pairwise(counts)) and bool(counts) and counts[-1] > 0
     if not falling or sum(counts) != len(packed.data):
         raise UsageError(
-            f"batch_sizes of a PackedSequence must be falling whole numbers above 0 that add up to its "
+            f"batch_sizes of a PackedSequence must be decreasing whole numbers above 0 that add up to its "
             f"{len(packed.data)} steps: use torch.nn.utils.rnn.pack_padded_sequence"
         )
     every = torch.arange(counts[0], device=packed.data.device)
     for order in (packed.sorted_indices, packed.unsorted_indices):
         if order is not None and not (order.shape == every.shape and torch.equal(order.sort()[0], every)):
-            raise UsageError(f"the indices of a PackedSequence must be an order of its {counts[0]} sequences")
+            raise UsageError(f"indices of a PackedSequence must be a permutation of {counts[0]} sequences")
     return sizes
 
 
@@ -219,13 +219,13 @@ def check_weights(
     first, directions = by_layer[0]["weight_ih"], 2 if layer.bidirectional else 1
     dtype, options = first.dtype, (layer.hidden_size, layer.proj_size, layer.bias, layer.layer_norm)
     if len(names) != layer.num_layers * directions:
-        raise UsageError("num_layers and bidirectional can't change once a layer is made: make another one")
+        raise UsageError("num_layers and bidirectional can't change once a layer is built: build another one")
     for k, (full, weights) in enumerate(zip(names, by_layer, strict=True)):
         inputs = layer.input_size if k < directions else directions * (layer.proj_size or layer.hidden_size)
         expected = shapes(layer.cell, inputs, *options)
         if expected.keys() != weights.keys():
             raise UsageError(
-                "cell, bias, layer_norm and proj_size can't change once a layer is made: make another one"
+                "cell, bias, layer_norm and proj_size can't change once a layer is built: build another one"
             )
         for name, weight in weights.items():
             if find(weight, expected[name], dtype):

@@ -169,6 +169,6 @@ class LayerPool:
             raise UsageError(f"slot {int(closed[0])} is not open: open() returns the slot of a new stream")
         if len(set(rows.tolist())) < len(rows):
             raise UsageError(
-                "a slot comes twice: push takes each stream once, with several steps as (T, N, I)"
+                "a slot is given twice: push takes each stream once, with several steps as (T, N, I)"
             )
         return rows.to(self._layout.device)

@@ -123,7 +123,7 @@ class Evaluation(ABC):
         """Return the table, or another frame behind the scores, in polars. Raises UsageError without it."""
         if not self.has_table:
             raise UsageError(
-                "these scores are of a training or were loaded, without the answers behind them: use evaluate"
+                "scores from training or from a file come without the answers behind them: call evaluate"
             )
         frame: pl.DataFrame = self._frames[name]
         return frame

@@ -92,7 +92,7 @@ def searched(task: str, options: Mapping[str, Any]) -> dict[str, Search]:
     arguments = {*rows(cls.SETTINGS.ARGUMENTS)}
     split_choices({key: value for key, value in options.items() if key not in arguments}, cls.SETTINGS)
     if "minutes" in options or "folder" in options:
-        raise UsageError("minutes and folder are of the whole tuning: its trials share them")
+        raise UsageError("minutes and folder apply to the whole tuning: its trials share them")
     searches = {key: row.search for key, (row, _) in groups.items() if row.search and key not in options}
     if not searches:
         raise UsageError("there is nothing to try: all settings that a tuning tries are given")

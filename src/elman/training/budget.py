@@ -131,7 +131,7 @@ def run_in_time(
 def chosen_before(minutes: float | None, folder: str | Path | None, resume: bool) -> dict[str, Any] | None:
     """Return the identity of the run that is continued in minutes, if one is. Raises as `in_time` does."""
     if minutes is not None and distributed.processes() > 1:
-        raise UsageError("minutes fits a training of one process; give epochs or max_steps for several")
+        raise UsageError("minutes works with one process only; give epochs or max_steps for several")
     if minutes is None or not resume or folder is None:
         return None
     return checkpoint.identity(Path(folder))

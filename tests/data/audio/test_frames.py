@@ -229,7 +229,7 @@ def test_sound_and_frames_do_not_mix(big: Path) -> None:
     big.with_name("a.wav").write_bytes(b"RIFF")
     table = big.with_name("t.csv")
     table.write_text("path,text\nbig.npy,one\na.wav,two\n")
-    with pytest.raises(DataError, match="names both sound and ready frames"):
+    with pytest.raises(DataError, match="names both sound and precomputed frames"):
         read_recordings(table)
     with pytest.raises(DataError, match=r"do not exist|does not exist"):
         read_recordings([{"path": "gone.npy", "text": "one"}])

@@ -31,7 +31,7 @@ def test_fields_are_read(pattern: str, path: str, fields: tuple[str, str | None]
     "pattern", ["", "a.wav", "{speaker}.wav", "{label}{label}", "{label}{}", "{label}{1}"]
 )
 def test_a_pattern_needs_one_label(pattern: str) -> None:
-    with pytest.raises(UsageError, match=r"is no pattern of file names; name the field \{label\}"):
+    with pytest.raises(UsageError, match=r"is not a pattern of file names; name the field \{label\}"):
         NamePattern.of(pattern)
 
 

@@ -45,12 +45,12 @@ def test_every_form_gives_the_same_samples(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("source", "source_rate", "error", "message"),
     [
-        (SAMPLES, None, UsageError, "the ndarray of samples says nothing of its rate"),
+        (SAMPLES, None, UsageError, "the ndarray of samples does not give its sampling rate"),
         ([0.0], 5, DataError, "the list of samples has a rate of 5"),
         (b"abc", None, DataError, "bytes is in no audio format"),
         (b"", None, DataError, "bytes is empty"),
-        (5, None, UsageError, "an object of type int is no recording"),
-        (None, None, UsageError, "an object of type NoneType is no recording"),
+        (5, None, UsageError, "an object of type int is not a recording"),
+        (None, None, UsageError, "an object of type NoneType is not a recording"),
     ],
 )
 def test_what_is_no_recording(source: Any, source_rate: Any, error: type[Exception], message: str) -> None:

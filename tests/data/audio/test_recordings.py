@@ -139,7 +139,7 @@ def test_strange_paths_are_missing_files(folder: Path) -> None:
             UsageError,
             "a pattern of file names is for a folder",
         ),
-        ("audio,text\na.wav,x\n", {"pattern": "x"}, UsageError, "is no pattern"),
+        ("audio,text\na.wav,x\n", {"pattern": "x"}, UsageError, "is not a pattern"),
     ],
 )
 def test_wrong_tables_and_arguments(

@@ -59,7 +59,7 @@ def test_languages_and_voices_that_are_missing(speaker: EspeakNG) -> None:
 def test_a_crash_is_a_sentence(speaker: EspeakNG) -> None:
     speaker._process.kill()
     for _ in range(2):
-        with pytest.raises(DataError, match="crashed or hung when it was to say 'a'"):
+        with pytest.raises(DataError, match="crashed or hung while saying 'a'"):
             speaker.say("a", Voice("en"))
 
 

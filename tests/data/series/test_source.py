@@ -136,10 +136,10 @@ def test_a_time_of_day_is_joined_to_a_date_in_any_order() -> None:
 @pytest.mark.parametrize(
     ("time", "problem"),
     [
-        ("date,minute", "column 'minute' is no part of the time, which lacks a column of the hour"),
-        ("date,hour,second", "column 'second' is no part of the time, which lacks a column of the minute"),
-        ("year,month,minute", "column 'minute' is no part"),
-        ("year,month,shop", "column 'shop' is no part of the time; leave it out"),
+        ("date,minute", "column 'minute' is not a part of the time, which lacks a column of the hour"),
+        ("date,hour,second", "column 'second' is not a part of the time, which lacks a column of the minute"),
+        ("year,month,minute", "column 'minute' is not a part"),
+        ("year,month,shop", "column 'shop' is not a part of the time; leave it out"),
         ("year,month,mon", "several columns of the time hold a month"),
         ("hour,minute", "columns hour, minute hold no date"),
     ],

@@ -105,7 +105,7 @@ def test_devices_pipes_and_sizes_that_no_reader_can_bear(
         file.truncate(1 << 43)
     for path, message in (
         (zero, "is a device"),
-        (pipe, "into which nobody writes"),
+        (pipe, "to which nothing writes"),
         (huge, "8.8 TB, but|NUL|UTF-16"),
     ):
         with pytest.raises(DataError, match=message):

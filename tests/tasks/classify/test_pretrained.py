@@ -104,8 +104,8 @@ def test_a_setting_that_agrees_with_the_language_model_is_taken(folder: Path) ->
 @pytest.mark.parametrize(
     ("pretrained", "kind", "message"),
     [
-        (SAVED / "classify", UsageError, "is no language model to start from, but one for 'classify'"),
-        (SAVED / "forecast", UsageError, "but one for 'forecast'"),
+        (SAVED / "classify", UsageError, "is not a language model to start from, but a model for 'classify'"),
+        (SAVED / "forecast", UsageError, "but a model for 'forecast'"),
         ("runs/missing", UsageError, "there is no model at runs/missing"),
         (7, UsageError, "pretrained must be a LanguageModel or the folder of one, not int"),
     ],

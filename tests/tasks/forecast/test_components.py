@@ -118,7 +118,7 @@ def test_a_short_series_has_terms_without_the_network(model: Forecaster) -> None
 
 
 def test_components_beyond_the_horizon_are_refused(model: Forecaster) -> None:
-    with pytest.raises(UsageError, match=f"components are of the {H} steps that were trained, not of 7"):
+    with pytest.raises(UsageError, match=f"components cover the {H} steps of training's horizon, not 7"):
         model.components(horizon=H + 1)
     with pytest.raises(UsageError, match="horizon must be a whole number"):
         model.components(horizon=0)

@@ -305,7 +305,7 @@ def test_a_longer_horizon_goes_on(covariate_model: Forecaster, weight: float, ca
         pl.DataFrame({"unique_id": name, "ds": days, "promo": [0] * 20}) for name in ("a", "b")
     )
     longer, usual = (model.predict(horizon=steps, future=future) for steps in (20, H))
-    assert caplog.text.count("a horizon of 20 steps is beyond the 6 that were trained") == 1
+    assert caplog.text.count("a horizon of 20 steps is beyond the 6 of training") == 1
     assert longer["ds"].to_list() == days * 2
     for name in ("a", "b"):
         one, other = (frame.filter(pl.col("unique_id") == name)[:, 2:] for frame in (longer, usual))

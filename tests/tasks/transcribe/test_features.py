@@ -103,9 +103,9 @@ def test_a_bad_piece_is_refused_and_the_stream_goes_on(forwards: Transcriber) ->
 def test_a_model_of_frames_refuses_sound(forwards: Transcriber, data: Any) -> None:
     with pytest.raises((DataError, UsageError)):
         forwards.predict(data)
-    with pytest.raises(UsageError, match="a rate is of samples"):
+    with pytest.raises(UsageError, match="rate is only for samples"):
         forwards.predict(framed("one", 1), rate=RATE)
-    with pytest.raises(UsageError, match="a rate is of samples"):
+    with pytest.raises(UsageError, match="rate is only for samples"):
         forwards.stream(rate=RATE)
 
 
@@ -113,9 +113,9 @@ def test_a_model_of_sound_refuses_frames(both_ways: Transcriber, tmp_path: Path)
     np.save(tmp_path / "a.npy", framed("one", 1))
     rows = [{"frames": framed("one", 1), "text": "one"}]
     for data in (tmp_path / "a.npy", rows, rows[0]):
-        with pytest.raises(UsageError, match="holds ready frames; this model reads sound"):
+        with pytest.raises(UsageError, match="holds precomputed frames; this model reads sound"):
             both_ways.predict(data)
-    with pytest.raises(DataError, match="names ready frames; this model reads sound"):
+    with pytest.raises(DataError, match="names precomputed frames; this model reads sound"):
         both_ways.evaluate(rows)
 
 
@@ -153,5 +153,5 @@ def test_what_differs_from_the_beginning_is_loud() -> None:
 
 def test_sound_of_another_model_is_refused() -> None:
     ready = ReadyFrames(WIDTH, 0.01, torch.ones(WIDTH))
-    with pytest.raises(UsageError, match="holds no ready frames; this model reads frames of 5 features"):
+    with pytest.raises(UsageError, match="no precomputed frames; this model reads frames of 5 features"):
         ready.read(sentence("one", 1), None, "")

@@ -141,9 +141,9 @@ def test_recordings_of_something_else_are_refused(tmp_path: Path) -> None:
     [
         ({}, "there is nothing to learn from"),
         ({"data": "a.csv", "phrases": ["a"]}, "add recordings of them with adapt"),
-        ({"data": "a.csv", "adapt": "b.csv"}, "adapt is for a training from phrases"),
-        ({"data": "a.csv", "language": "de"}, "language is for a training from phrases"),
-        ({"phrases": ["a"], "language_model": "model"}, "leave the language_model out"),
+        ({"data": "a.csv", "adapt": "b.csv"}, "adapt applies only to training from phrases"),
+        ({"data": "a.csv", "language": "de"}, "language applies only to training from phrases"),
+        ({"phrases": ["a"], "language_model": "model"}, "leave language_model out"),
         ({"phrases": ["a"], "language": "xx"}, "no voice for the language 'xx'"),
         ({"phrases": ["a"], "language": ""}, "no voice for the language ''"),
     ],

@@ -136,7 +136,7 @@ def mapped(path: Path) -> np.memmap[Any, Any]:
     check_path(path)
     open_file(path).close()  # says what is wrong with a path
     if not path.is_file():
-        raise DataError(f"{path} is no file; frames are read in parts, which a pipe can't give.")
+        raise DataError(f"{path} is not a file; frames are read in parts, which a pipe can't give.")
     try:
         with reading(str(path)), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of files that Python 2 wrote
@@ -145,7 +145,7 @@ def mapped(path: Path) -> np.memmap[Any, Any]:
         if "empty file" in str(problem):
             raise DataError(f"{path} holds no frames; leave it out.") from None
         reason = "it holds Python objects" if "Python objects" in str(problem) else "damaged or cut off"
-        raise DataError(f"{path} is no .npy file of floats ({reason}); write it with numpy.save.") from None
+        raise DataError(f"{path} is not a .npy file of floats ({reason}); use numpy.save.") from None
 
 
 def rows_of(path: Path, array: np.memmap[Any, Any], first: int, count: int) -> NDArray[Any]:

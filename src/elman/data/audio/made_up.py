@@ -69,7 +69,7 @@ class Studio:
         loud = float(np.exp(draw.uniform(*np.log(LOUD))))
         speech = trimmed(self.speaker.say(text, voice, speed, pitch, pitch_range), loud)
         if len(speech) < MIN_SECONDS * self.speaker.rate:
-            raise DataError(f"the voice {voice.name} is silent on {text[:40]!r}; write what it shall say.")
+            raise DataError(f"the voice {voice.name} is silent on {text[:40]!r}; write what it should say.")
         margins = [np.zeros(int(self.rate * draw.uniform(0, MARGIN)), np.float32) for _ in range(2)]
         return np.concatenate([margins[0], resample(speech, self.speaker.rate, self.rate), margins[1]])
 

@@ -34,7 +34,7 @@ class NamePattern:
         fields = [part for part in parts[1::3] if part is not None]
         if LABEL not in fields or len(set(fields)) < len(fields) or not all(f.isidentifier() for f in fields):
             advice = "name the field {label} and any others once, as in {label}_{speaker}_{n}.wav"
-            raise UsageError(f"{text[:80]!r} is no pattern of file names; {advice}.")
+            raise UsageError(f"{text[:80]!r} is not a pattern of file names; {advice}.")
         if len(fields) + text.count("*") > MAX_FIELDS:
             raise UsageError(
                 f"{text[:80]!r} has more than {MAX_FIELDS} fields; join those that are not used."

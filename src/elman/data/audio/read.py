@@ -45,12 +45,12 @@ def audio_blocks(source: Any, rate: int, source_rate: int | None = None, name: s
     elif hasattr(source, "__array__") or isinstance(source, (list, tuple)):
         name = name or f"the {type(source).__name__} of samples"
         if source_rate is None:
-            raise UsageError(f"{name} says nothing of its rate; give it, in samples per second.")
+            raise UsageError(f"{name} does not give its sampling rate; give it, in samples per second.")
         own_rate = require_rate(source_rate, name)
         yield resample(to_samples(source, name, own_rate), own_rate, rate)
     else:
         kind = type(source).__name__
-        raise UsageError(f"an object of type {kind} is no recording; give a path, bytes or samples.")
+        raise UsageError(f"an object of type {kind} is not a recording; give a path, bytes or samples.")
 
 
 def read_audio(

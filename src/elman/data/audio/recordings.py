@@ -345,7 +345,7 @@ def _checked(
         bad.report(name, 0)
         raise DataError(f"{name} holds no recording that can be used; give at least one.")
     if len({isinstance(one.audio, Frames) for one in recordings}) > 1:
-        raise DataError(f"{name} names both sound and ready frames; a model learns from one of them.")
+        raise DataError(f"{name} names both sound and precomputed frames; a model learns from one of them.")
     return Recordings(recordings, name, bad)
 
 

@@ -94,7 +94,7 @@ class EspeakNG:
         try:
             return cast(Facts, typed(Facts, json.loads(self._reply(MAX_HEAD_BYTES, end=b"\n")), "facts"))
         except (OSError, ValueError):
-            raise UsageError("eSpeak NG is there but does not start; install it anew") from None
+            raise UsageError("eSpeak NG is installed but does not start; reinstall it") from None
 
     def _reply(self, count: int, end: bytes | None = None) -> bytes:
         """Return so many bytes of the program's output, or those up to `end`; fewer if the program has ended
@@ -135,7 +135,7 @@ class EspeakNG:
         if count < 0:
             raise UsageError(f"eSpeak NG has no voice {voice.name!r}")
         if len(samples) < 2 * count:
-            raise DataError(f"eSpeak NG crashed or hung when it was to say {text[:80]!r}; leave that out.")
+            raise DataError(f"eSpeak NG crashed or hung while saying {text[:80]!r}; leave that out.")
         return cast(Samples, np.frombuffer(samples, np.int16).astype(np.float32) / 2**15)
 
     def close(self) -> None:

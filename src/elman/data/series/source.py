@@ -72,7 +72,7 @@ def _from_values(source: Any, time: str | None, value: str | None) -> dict[str, 
     if isinstance(source, np.ndarray) and source.dtype.names is None:
         if source.ndim != 1:
             raise UsageError(
-                f"an array of {source.ndim} dimensions is not a series; give one of 1, or a table"
+                f"an array of {source.ndim} dimensions is not a series; give one dimension, or a table"
             )
         return {value or "y": source.tolist()}
     if isinstance(source, list | tuple) and source and all(_is_number(number) for number in source):
@@ -224,7 +224,7 @@ def _joined(table: Table, names: Sequence[str]) -> pl.Series:
         part = _part(name) or name
         if not _has_place(part, parts) or ("year" in parts and part not in _PARTS):
             lacks = f", which lacks a column of the {_COARSER[part]}" if part in _COARSER else ""
-            raise DataError(f"{table.name}: column {name!r} is no part of the time{lacks}; leave it out.")
+            raise DataError(f"{table.name}: column {name!r} is not a part of the time{lacks}; leave it out.")
     if not any(part not in _CLOCK for part in parts):
         raise DataError(f"{table.name}: columns {', '.join(names)} hold no date; name its column too.")
     return _with_clock(_joined_days(parts), parts)

@@ -143,7 +143,7 @@ def _open_pipe(path: Path) -> IO[bytes]:
             return opening.result(WRITER_SECONDS)
         except TimeoutError:
             advice = "start the command that does, or give a file"
-            raise DataError(f"{path} is a pipe into which nobody writes; {advice}.") from None
+            raise DataError(f"{path} is a pipe to which nothing writes; {advice}.") from None
         finally:
             if not opening.done():
                 os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))  # ends the wait of the thread

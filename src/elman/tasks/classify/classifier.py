@@ -145,7 +145,7 @@ class Classifier(Task):
         """
         started = monotonic()
         if stream and settings.setdefault("bidirectional", False):
-            raise UsageError("a model that reads texts from both ends can't stream: leave one of them out")
+            raise UsageError("a bidirectional model can't stream: leave out stream or bidirectional")
         split_choices(settings, Settings)  # before a long file is read
         start = None if pretrained is None else read_start(pretrained)
         if start is not None:
@@ -300,7 +300,7 @@ class Classifier(Task):
         """
         texts, single = read_texts(data, self.columns[0])
         if not isinstance(self.baseline, LinearModel):
-            raise UsageError("this model is too old to tell how familiar a text is: train it anew")
+            raise UsageError("this model is too old to tell how familiar a text is: train it again")
         return as_given(self.baseline.familiar(texts), single, data, "familiar")
 
     def _answers(self, texts: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -334,7 +334,7 @@ class Classifier(Task):
         unless it was trained with `stream`."""
         if self.settings.bidirectional:
             raise UsageError(
-                "this classifier reads texts from both ends and can't stream: train one with stream=True, "
+                "this classifier is bidirectional and can't stream: train one with stream=True, "
                 "which reads forwards only"
             )
         linear = self.baseline if isinstance(self.baseline, LinearModel) else None

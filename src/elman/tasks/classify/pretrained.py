@@ -107,7 +107,7 @@ def read_start(pretrained: Any) -> Start:
         saved = artifact.load(pretrained)
         if saved.task != LanguageModel.task:
             raise UsageError(
-                f"{pretrained} is no language model to start from, but one for {saved.task!r:.60}"
+                f"{pretrained} is not a language model to start from, but a model for {saved.task!r:.60}"
             )
         try:
             model = LanguageModel.from_artifact(saved)

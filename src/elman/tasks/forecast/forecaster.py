@@ -266,7 +266,7 @@ class Forecaster(Task):
         check_count(steps, "horizon", most=MAX_HORIZON_STEPS)
         if steps > self.horizon:
             raise UsageError(
-                f"components are of the {counted(self.horizon, 'step')} that were trained, not of {steps}: "
+                f"components cover the {counted(self.horizon, 'step')} of training's horizon, not {steps}: "
                 "later ones are forecast from forecasts"
             )
         check_future(panel, self.horizon)
@@ -530,7 +530,7 @@ class Forecaster(Task):
         if steps > self.horizon:
             require_calendar(panel, steps + self.horizon)
             _log.warning(
-                f"a horizon of {steps} steps is beyond the {self.horizon} that were trained: later ones are "
+                f"a horizon of {steps} steps is beyond the {self.horizon} of training: later ones are "
                 "forecast from forecasts, and their bands were never checked"
             )
             return self.predictor.further(panel, steps)

@@ -153,7 +153,7 @@ class Decoder:
         if language_model is not None:
             return self._fused(language_model, language_weight).with_options(phrases, hot_words, boost=boost)
         if language_weight is not None:
-            raise UsageError("language_weight is that of language_model: give it, too")
+            raise UsageError("language_weight needs a language_model: give both")
         if phrases is hot_words is None:
             return self
         labels, separator = len(self.alphabet), self.alphabet.separator

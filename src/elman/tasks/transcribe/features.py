@@ -95,7 +95,7 @@ class Sound:
 
     def load(self, recordings: Recordings) -> tuple[Recordings, list[Tensor]]:
         if recordings.of_frames:
-            raise DataError(f"{recordings.name} names ready frames; this model reads sound.")
+            raise DataError(f"{recordings.name} names precomputed frames; this model reads sound.")
         return recordings.load(self.rate, self.bank.features)
 
     def voice(self, rate: int | None = None, kept: float | None = None) -> VoiceActivity:
@@ -103,7 +103,7 @@ class Sound:
 
     def read(self, source: Any, rate: int | None, name: str, voice: VoiceActivity | None = None) -> Tensor:
         if isinstance(source, Frames):
-            raise UsageError(f"{name or 'the recording'} holds ready frames; this model reads sound.")
+            raise UsageError(f"{name or 'the recording'} holds precomputed frames; this model reads sound.")
         samples = read_audio(source, self.rate, rate, name)
         if voice is not None:
             voice.push(samples)
@@ -166,9 +166,9 @@ class ReadyFrames:
 
     def read(self, source: Any, rate: int | None, name: str, voice: VoiceActivity | None = None) -> Tensor:
         if rate is not None:
-            raise UsageError(f"a rate is of samples; {self._reads}, {self.seconds * 1000:g} ms apart.")
+            raise UsageError(f"rate is only for samples; {self._reads}, {self.seconds * 1000:g} ms apart.")
         if not isinstance(source, Frames):
-            raise UsageError(f"{name or 'the recording'} holds no ready frames; {self._reads}.")
+            raise UsageError(f"{name or 'the recording'} holds no precomputed frames; {self._reads}.")
         return source.read(name or "the array of frames", self.width)
 
     @property
@@ -177,7 +177,7 @@ class ReadyFrames:
 
     def pieces(self, rate: int | None, voice: VoiceActivity | None = None) -> Pieces:
         if rate is not None:
-            raise UsageError(f"a rate is of samples; {self._reads}, {self.seconds * 1000:g} ms apart.")
+            raise UsageError(f"rate is only for samples; {self._reads}, {self.seconds * 1000:g} ms apart.")
         return FramePieces(self.width)
 
     def edge(self, frame: Tensor) -> Tensor:

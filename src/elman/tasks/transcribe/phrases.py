@@ -153,11 +153,11 @@ def sound_settings(settings: Settings, adapt: Recordings | None, choices: Mappin
     """Return the settings of the features. Raises UsageError for ready frames, and DataError for recordings
     that are such."""
     if settings.input != "audio" or "frame_ms" in choices:
-        raise UsageError("phrases are learned from sound: leave out the settings of ready frames")
+        raise UsageError("phrases are learned from sound: leave out the settings of precomputed frames")
     if adapt is None or "rate" in choices:
         return settings
     if adapt.of_frames:
-        raise DataError(f"{adapt.name} names ready frames; phrases are learned from sound.")
+        raise DataError(f"{adapt.name} names precomputed frames; phrases are learned from sound.")
     return replace(settings, rate=usual_rate(adapt))
 
 

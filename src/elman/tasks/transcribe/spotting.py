@@ -55,7 +55,7 @@ class Spotting:
         """Return the confidence above which there were so many false alarms an hour, or fewer. Raises
         UsageError for what is no number above 0."""
         if not is_number(false_alarms) or not 0 < false_alarms <= 1e6:
-            raise UsageError(f"false_alarms must be a number above 0, an hour, not {false_alarms!r:.100}")
+            raise UsageError(f"false_alarms must be a number per hour above 0, not {false_alarms!r:.100}")
         allowed = int(false_alarms * self.hours)
         if allowed < len(self.alarms):
             return self.alarms[allowed]

@@ -130,7 +130,7 @@ def of_input(settings: Settings, recordings: Recordings, choices: Mapping[str, A
         width = settings.bins if "bins" in choices else recordings.features
         return replace(settings, input=kind, bins=width)
     if "frame_ms" in choices:
-        raise UsageError("frame_ms is of ready frames; frames of sound are 10 ms apart: leave it out")
+        raise UsageError("frame_ms applies only to precomputed frames; frames of sound are 10 ms apart")
     return replace(settings, rate=settings.rate if "rate" in choices else usual_rate(recordings))
 
 

@@ -142,7 +142,7 @@ class Transcriber(Task):
         """
         started = monotonic()
         if live and settings.setdefault("bidirectional", False):
-            raise UsageError("a model that reads speech from both ends can't be live: leave one of them out")
+            raise UsageError("a bidirectional model can't be live: leave out live or bidirectional")
         require_either(data, phrases, adapt=adapt, language=language, language_model=language_model)
         split_choices(settings, Settings)  # before recordings are read
         if folder is not None:
@@ -361,7 +361,7 @@ class Transcriber(Task):
         """
         if self.settings.bidirectional:
             raise UsageError(
-                "this transcriber reads recordings from both ends and can't be live: train one with "
+                "this transcriber is bidirectional and can't be live: train one with "
                 "live=True, which reads forwards only"
             )
         decoder = self._search(phrases, hot_words, language_model, language_weight)
@@ -473,10 +473,10 @@ def require_either(data: Any, phrases: Any, *, adapt: Any, language: str | None,
     if data is not None and phrases is not None:
         raise UsageError("phrases are learned from synthesised speech: add recordings of them with adapt")
     if phrases is not None and language_model is not None:
-        raise UsageError("phrases are all that is answered: leave the language_model out")
+        raise UsageError("a model of phrases answers only with them: leave language_model out")
     if phrases is None and (adapt is not None or language is not None):
         name = "language" if adapt is None else "adapt"
-        raise UsageError(f"{name} is for a training from phrases: give them, too")
+        raise UsageError(f"{name} applies only to training from phrases: give phrases as well")
 
 
 def in_folder(data: Any, pattern: str | None) -> str | None:
