@@ -12,6 +12,6 @@ def test_the_sentence_that_is_asked_for_is_not_in_the_text() -> None:
     assert any("deep water" in text for text in sentences) and any("deep snow" in text for text in sentences)
 
 
-@pytest.mark.parametrize(("ours", "sentence"), [(10.0, "predicts better"), (30.0, "counting predicts better")])
+@pytest.mark.parametrize(("ours", "sentence"), [(10.0, "network predicts"), (30.0, "counting predicts")])
 def test_the_verdict_is_about_the_perplexities(ours: float, sentence: str) -> None:
     assert sentence in next_word.verdict({"elman": {"perplexity": ours}, "5-gram": {"perplexity": 20.0}})
