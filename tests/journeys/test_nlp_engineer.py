@@ -28,12 +28,8 @@ def tickets(count: int = 120) -> pd.DataFrame:
     for k in range(count):
         label = 1 + k % 3
         about = draw.choice(words[label if draw.random() > 0.05 else 1 + draw.randrange(3)])
-        rows.append(
-            (
-                f"the {draw.choice(['app', 'site', 'team'])} {about} {draw.choice(['today', 'again', 'now'])} {k % 7}",
-                label,
-            )
-        )
+        thing, when = draw.choice(["app", "site", "team"]), draw.choice(["today", "again", "now"])
+        rows.append((f"the {thing} {about} {when} {k % 7}", label))
     return pd.DataFrame(rows, columns=["message", "queue"])
 
 

@@ -44,6 +44,9 @@ def test_in_python(leaky: Path) -> None:
     torch.testing.assert_close(fast_loss.double(), slow_loss, rtol=1e-5, atol=0)
     fast_loss.backward(), slow_loss.backward()
     torch.testing.assert_close(layer.weight_hh_l0.grad.double(), slow.weight_hh_l0.grad, rtol=1e-4, atol=1e-4)
+    # what its gates do, at every step
+    gates = layer(x, return_gates=True)[-1]
+    assert gates["f"].shape == (20, 1, 4, 16) and bool(((gates["f"] > 0) & (gates["f"] < 1)).all())
     # in place of torch.nn's cells and layers, too
     model = torch.nn.Sequential(torch.nn.LSTMCell(3, 8))
     expected = model(x[0])

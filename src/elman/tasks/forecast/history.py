@@ -160,7 +160,8 @@ def check_future(panel: Panel, horizon: int) -> None:
                 named = ", ".join(stamps[:3]) + (f", ... {stamps[-1]}" if len(stamps) > 3 else "")
                 raise DataError(
                     f"series {series.name!r}: column {column!r} must be known ahead, but is missing for "
-                    f"{named}; give it in rows without a value at the end of the data, or with future=."
+                    f"{named}; give it in rows without a value at the end of the data, or with future= "
+                    "(--future FILE)."
                 )
 
 
