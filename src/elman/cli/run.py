@@ -2,6 +2,7 @@
 
 import json
 import operator
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from elman.cli import tables
 from elman.cli.options import (
     Data,
     Header,
@@ -24,6 +26,7 @@ from elman.cli.options import (
     show_result,
 )
 from elman.cli.streams import ESCAPES
+from elman.data.table.write import ENDINGS as TABLES
 from elman.errors import UsageError
 
 
@@ -220,8 +223,15 @@ def predict(
         one_of=lines_of(one_of),
     )
     answers = loaded.answers(data, **options)
-    if output is not None or not sys.stdout.isatty():
+    in_terminal = output is None and sys.stdout.isatty()
+    if not in_terminal:
         answers = _watched(answers)
+    if output is not None and not as_json and output.suffix.lower() in TABLES:
+        tables.write(answers, output)
+        return
+    if in_terminal and not as_json and (data is None or os.path.exists(data)):  # noqa: PTH110
+        tables.show(_watched(answers))
+        return
     lines = _lines(answers, as_json)
     if output is None:
         for line in lines:

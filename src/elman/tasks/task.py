@@ -62,6 +62,10 @@ class Answer(ABC):
     @abstractmethod
     def to_dict(self) -> Any: ...
 
+    @abstractmethod
+    def cells(self) -> dict[str, Any]:
+        """Return the row that the answer is in a table, beside what it answers to."""
+
 
 class Card(NamedTuple):
     """What a model card says of one task, each a phrase or sentence."""

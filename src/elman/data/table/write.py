@@ -1,5 +1,6 @@
 """Frames → files of tables, as their endings say."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,8 +13,16 @@ if TYPE_CHECKING:
 else:
     pl = Lazy("polars")
 
+DIGITS: Final = 4  # that are printed of a number, at least
 ENDINGS: Final = (".csv", ".tsv", ".jsonl", ".parquet")
 SEPARATOR: Final = ";"  # of the entries of a list in a cell of CSV
+
+
+def rounded(value: float) -> float:
+    """Return a number as people read it: four digits at least, and all before the point."""
+    if not value or not math.isfinite(value):
+        return value
+    return round(value, max(DIGITS - 1 - math.floor(math.log10(abs(value))), 0))
 
 
 def check_table_path(path: str | Path) -> Path:

@@ -42,12 +42,16 @@ class ReplyAnswer(Answer):
     """The best replies to a text; none to a blank one."""
 
     replies: list[str]
+    text: str
 
     def __str__(self) -> str:
         return "\t".join(self.replies)
 
     def to_dict(self) -> dict[str, Any]:
         return {"replies": self.replies}
+
+    def cells(self) -> dict[str, Any]:
+        return {"text": self.text, "reply": self.replies}
 
 
 @final
@@ -237,7 +241,7 @@ class Chatbot(Task):
         check_count(count)
         for line in input_lines(data) if isinstance(data, str) else read_texts(data).texts:
             best = self.predict(line, max(count, 2))[:count] if line.strip() else []
-            yield ReplyAnswer([text for text, _ in best])
+            yield ReplyAnswer([text for text, _ in best], line)
 
     def parts(self) -> Parts:
         return Parts(

@@ -39,6 +39,9 @@ class LabelAnswer(Answer):
     def to_dict(self) -> dict[str, Any]:
         return _with_more({"label": self.label, "probabilities": self.probabilities}, self)
 
+    def cells(self) -> dict[str, Any]:
+        return {"text": self.text, "label": self.label, "probability": max(self.probabilities.values())}
+
 
 @dataclass(frozen=True)
 class LabelsAnswer(Answer):
@@ -59,6 +62,10 @@ class LabelsAnswer(Answer):
 
     def to_dict(self) -> dict[str, Any]:
         return _with_more({"labels": self.labels, "probabilities": self.probabilities}, self)
+
+    def cells(self) -> dict[str, Any]:
+        shares = [self.probabilities[label] for label in self.labels]
+        return {"text": self.text, "label": self.labels, "probability": shares}
 
 
 def make_answer(

@@ -1,22 +1,13 @@
 """The forecast of one step, as a line and as JSON."""
 
-import math
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
+from elman.data.table.write import rounded
 from elman.tasks.task import Answer
-
-DIGITS: Final = 4  # that are printed of a number, at least
-
-
-def _rounded(value: float) -> float:
-    """Return a number without digits after the point beyond DIGITS in all."""
-    if not value or not math.isfinite(value):
-        return value
-    return round(value, max(DIGITS - 1 - math.floor(math.log10(abs(value))), 0))
 
 
 @dataclass(frozen=True)
@@ -31,10 +22,13 @@ class ForecastAnswer(Answer):
         fractions of seconds only where there are some."""
         stamp = self.row["ds"][0]
         cells = {"ds": stamp.isoformat() if isinstance(stamp, date) else stamp}  # a datetime is a date
-        cells |= {name: _rounded(self.row[name][0]) for name in self.row.columns[2:]}
+        cells |= {name: rounded(self.row[name][0]) for name in self.row.columns[2:]}
         row = self.row.with_columns(pl.Series(name, [value]) for name, value in cells.items())
         return row.write_csv(include_header=False).removesuffix("\n")
 
     def to_dict(self) -> dict[str, Any]:
         values = self.row.row(0, named=True)
         return values | {"ds": str(values["ds"])}
+
+    def cells(self) -> dict[str, Any]:
+        return self.row.row(0, named=True)

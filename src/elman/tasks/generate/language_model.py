@@ -38,12 +38,17 @@ class NextWords(Answer):
     """The likeliest next words after a text, best first, with their probabilities."""
 
     words: Words
+    text: str
 
     def __str__(self) -> str:
         return "\t".join(f"{word} {p:.4f}" for word, p in self.words)
 
     def to_dict(self) -> dict[str, Any]:
         return {"next": [{"word": word, "probability": p} for word, p in self.words]}
+
+    def cells(self) -> dict[str, Any]:
+        words, shares = zip(*self.words, strict=True) if self.words else ((), ())
+        return {"text": self.text, "next": list(words), "probability": list(shares)}
 
 
 @final
@@ -215,7 +220,7 @@ class LanguageModel(Task):
             else read_texts(data, self.source.get("column", "text")).texts
         )
         for line in lines:
-            yield NextWords(self.predict(line, count))
+            yield NextWords(self.predict(line, count), line)
 
     def parts(self) -> Parts:
         return Parts(

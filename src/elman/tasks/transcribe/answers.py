@@ -26,6 +26,9 @@ class Transcript(Answer):
         words = [word._asdict() for word in self.words]
         return {"name": self.name, "text": self.text, "words": words}
 
+    def cells(self) -> dict[str, Any]:
+        return {"file": self.name, "text": self.text}
+
 
 class Transcripts(Iterator[Transcript]):
     """Transcripts as they are made, of recordings whose number is known (`operator.length_hint`)."""

@@ -41,6 +41,7 @@ class TranslationAnswer(Answer):
 
     best: list[Translation]
     several: bool  # whether more than one was asked for, so that each is listed with its score
+    text: str
 
     def __str__(self) -> str:
         return "\t".join(f"{one.text} {one.score:.3f}" if self.several else one.text for one in self.best)
@@ -48,6 +49,10 @@ class TranslationAnswer(Answer):
     def to_dict(self) -> Any:
         values = [_json_values(one) for one in self.best]
         return values if self.several else values[0]
+
+    def cells(self) -> dict[str, Any]:
+        texts = [one.text for one in self.best]
+        return {"source": self.text, "translation": texts if self.several else texts[0]}
 
 
 @final
@@ -220,7 +225,7 @@ class Translator(Task):
             best = self.translate([line], count)[0]
             if plot is not None:
                 best[0].plot(plot)
-            yield TranslationAnswer(best, count > 1)
+            yield TranslationAnswer(best, count > 1, line)
 
     def _texts(self, data: Any) -> Texts:
         return read_texts(data, self.source.get("columns", COLUMNS)[0])

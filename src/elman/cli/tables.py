@@ -1,0 +1,61 @@
+"""Answers as one table: a file for programs, or a terminal for people."""
+
+import sys
+from collections.abc import Iterable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from elman.cli.streams import ESCAPES
+
+
+def write(answers: Iterable[Any], path: Path) -> None:
+    """Write answers as a table whose kind the ending tells, whole or not at all."""
+    import polars as pl
+
+    from elman.data.table.write import write_table
+
+    rows = [{name: _clean(cell) for name, cell in answer.cells().items()} for answer in answers]
+    write_table(pl.DataFrame(rows, infer_schema_length=None), path)
+
+
+def _clean(cell: Any) -> Any:
+    """Return a cell whose text can be written: half a character, as broken input may hold, is escaped."""
+    if isinstance(cell, list):
+        return [_clean(part) for part in cell]
+    return cell.encode(errors=ESCAPES).decode(errors="replace") if isinstance(cell, str) else cell
+
+
+def show(answers: Iterable[Any]) -> None:
+    """Print answers as a table that is as wide as the terminal, with numbers rounded to four digits."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [answer.cells() for answer in answers]
+    names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        right = all(isinstance(row[name], float | int | None) for row in rows)
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_printed(row[name])) for name in names))
+    if rows:
+        Console(file=sys.stdout, highlight=False).print(table)
+
+
+def _printed(cell: Any) -> str:
+    from elman.data.table.write import rounded
+
+    if cell is None:
+        return "unsure"
+    if isinstance(cell, list):
+        return "; ".join(map(_printed, cell))
+    if isinstance(cell, float):
+        return f"{rounded(cell):,.10g}" if abs(cell) < 1e10 else f"{cell:.4g}"
+    if isinstance(cell, date):  # as a datetime is
+        text = cell.isoformat(" ") if isinstance(cell, datetime) else cell.isoformat()
+        return text.removesuffix(":00").removesuffix(" 00:00")
+    # a tab or a line break would leave its column, an escape sequence could drive the terminal
+    return "".join(mark if mark.isprintable() else " " for mark in str(cell))
