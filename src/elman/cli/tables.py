@@ -1,5 +1,6 @@
 """Answers as one table: a file for programs, or a terminal for people."""
 
+import math
 import sys
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -46,14 +47,15 @@ def show(answers: Iterable[Any]) -> None:
 
 
 def _printed(cell: Any) -> str:
-    from elman.data.table.write import rounded
+    from elman.data.table.write import decimals
 
     if cell is None:
         return "unsure"
     if isinstance(cell, list):
         return "; ".join(map(_printed, cell))
     if isinstance(cell, float):
-        return f"{rounded(cell):,.10g}" if abs(cell) < 1e10 else f"{cell:.4g}"
+        plain = math.isfinite(cell) and (not cell or 1e-4 <= abs(cell) < 1e12)
+        return f"{cell:,.{decimals(cell)}f}" if plain else f"{cell:.4g}"
     if isinstance(cell, date):  # as a datetime is
         text = cell.isoformat(" ") if isinstance(cell, datetime) else cell.isoformat()
         return text.removesuffix(":00").removesuffix(" 00:00")

@@ -20,9 +20,12 @@ SEPARATOR: Final = ";"  # of the entries of a list in a cell of CSV
 
 def rounded(value: float) -> float:
     """Return a number as people read it: four digits at least, and all before the point."""
-    if not value or not math.isfinite(value):
-        return value
-    return round(value, max(DIGITS - 1 - math.floor(math.log10(abs(value))), 0))
+    return round(value, decimals(value)) if math.isfinite(value) else value
+
+
+def decimals(value: float) -> int:
+    """Return how many digits after the point belong to a number of four digits."""
+    return max(DIGITS - 1 - math.floor(math.log10(abs(value))), 0) if value else 0
 
 
 def check_table_path(path: str | Path) -> Path:

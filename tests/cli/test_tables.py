@@ -1,0 +1,77 @@
+"""`elman predict` as one table: in files of every ending, and in a terminal."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from command_line import Run
+
+READ = {".csv": pl.read_csv, ".jsonl": pl.read_ndjson, ".parquet": pl.read_parquet}
+
+
+@pytest.mark.parametrize("ending", READ)
+def test_labels_stand_beside_their_texts(run: Run, ending: str) -> None:
+    Path("new.csv").write_text('review\n"a ""good"", long film"\nthe plot was awful\n')
+    assert run(f"predict {{classify}} new.csv --output answers{ending}") == (0, "", "")
+    table = READ[ending](Path(f"answers{ending}"))
+    assert table.columns == ["text", "label", "probability"]
+    assert table["text"].to_list() == ['a "good", long film', "the plot was awful"]
+    lines = run("predict {classify} new.csv --json").out.splitlines()
+    assert table["probability"].to_list() == [max(json.loads(k)["probabilities"].values()) for k in lines]
+
+
+@pytest.mark.parametrize(
+    ("model", "columns"),
+    [
+        ("translate", ["source", "translation"]),
+        ("chat", ["text", "reply"]),
+        ("generate", ["text", "next", "probability"]),
+    ],
+)
+def test_what_is_answered_stands_beside_the_answer(run: Run, model: str, columns: list[str]) -> None:
+    Path("new.txt").write_text("un 3 kato.\nhello 5\n")
+    assert run(f"predict {{{model}}} new.txt --output answers.tsv").code == 0
+    table = pl.read_csv("answers.tsv", separator="\t")
+    assert table.columns == columns
+    assert table[columns[0]].to_list() == ["un 3 kato.", "hello 5"]
+
+
+def test_a_forecast_has_its_columns(run: Run) -> None:
+    assert run("predict {forecast} --output next.csv").code == 0
+    table = pl.read_csv("next.csv")
+    assert table.columns[:3] == ["unique_id", "ds", "q0.1"] and table["ds"][0] == "2019-01-01"
+
+
+def test_other_endings_and_json_keep_lines(run: Run) -> None:
+    Path("new.csv").write_text("review\nthe film was good\nthe plot was awful\n")
+    assert run("predict {classify} new.csv --output answers.txt").code == 0
+    assert len(Path("answers.txt").read_text().splitlines()[0].split("\t")) == 3
+    assert run("predict {classify} new.csv --json --output answers.csv").code == 0
+    assert "probabilities" in json.loads(Path("answers.csv").read_text().splitlines()[0])
+
+
+def test_a_table_that_cannot_be_made_leaves_nothing(run: Run) -> None:
+    Path("new.csv").write_text("other,columns\n1,2\n")
+    done = run("predict {classify} new.csv --output answers.parquet")
+    assert done.code == 2 and "new.csv" in done.err
+    assert not Path("answers.parquet").exists()
+
+
+def test_in_a_terminal(run: Run, tmp_path: Path) -> None:
+    assert run("predict {forecast} --output warm.csv").code == 0  # the model is trained
+    place = run("predict {forecast} --json").out and next(Path(run.__closure__[1].cell_contents).glob("runs/*"))
+    parent, child = pty.openpty()
+    environment = os.environ | {"COLUMNS": "80", "TERM": "dumb"}
+    done = subprocess.run(
+        [sys.executable, "-m", "elman", "predict", str(place)], stdout=child, env=environment, check=True
+    )
+    os.close(child)
+    text = os.read(parent, 100_000).decode()
+    os.close(parent)
+    assert done.returncode == 0 and "unique_id" in text and "2019-01-01" in text and "," not in text
