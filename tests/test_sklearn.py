@@ -152,7 +152,7 @@ def test_cross_validation() -> None:
         (X, Y[:-1], "there are 60 texts but 59 labels; give one label for each text"),
         (X, np.linspace(0, 1, 60), "continuous"),
         (np.zeros((60, 2)), Y, "text 0 must be a string, not list"),
-        (X[:4], Y[:4], "needs at least 10"),
+        (X[:3], Y[:3], "needs at least 4"),
         ([*X[:-1], None], Y, "text 59 must be a string, not None"),
     ],
 )

@@ -111,3 +111,13 @@ def test_pairs_and_conversations_without_their_bad_lines(
     assert read_pairs((source, target), skip_bad=True).target == ["one", "two", "three"]
     talks = [["Hi!", "Hello."], ["Hi!", 3], ["Who?", "Me."]]
     assert len(read_conversations(talks, skip_bad=True)) == 2
+
+
+def test_the_error_names_the_setting_that_skips_where_there_is_one(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.tsv", "hello\thi\nno tab\n")
+    for read in (read_conversations, lambda path, skip_bad: read_pairs(path, None, None, skip_bad)):
+        with pytest.raises(DataError, match=r"line 2 has no tab.*--skip-bad \(in Python, skip_bad=True\)"):
+            read(path, False)
+    with pytest.raises(DataError, match="line 2 has no tab") as caught:
+        read_conversations(path)
+    assert "skip" not in str(caught.value)

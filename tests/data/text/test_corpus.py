@@ -340,8 +340,8 @@ def _write(path: Path, content: bytes) -> Path:
         ("a.txt", "né".encode()[:-1], "a.txt ends in the middle of a character"),
         (
             "a.txt",
-            b"word " * 30,
-            "a.txt: 135 characters to train on and 15 held out are too few; give at least 200 and",
+            b"two word",
+            "a.txt: 7 characters to train on and 1 held out are too few; give at least 10 and 2.",
         ),
         ("a.csv", b"x,y\n1,2\n", "a.csv has no column 'text'; it has 'x', 'y'"),
         ("a.csv", b"text\none\n", "a.csv holds one document; give at least two"),
@@ -355,8 +355,8 @@ def test_what_is_no_text_is_told(tmp_path: Path, name: str, content: bytes, mess
 
 
 def test_too_few_words_are_told(tmp_path: Path) -> None:
-    few = _write(tmp_path / "few.txt", b"abcdefghijklmnopqrst " * 50)
-    with pytest.raises(DataError, match=r"few.txt: 45 tokens to train on and 5 held out are too few"):
+    few = _write(tmp_path / "few.txt", b"abcdefghijklmnopqrst " * 10)
+    with pytest.raises(DataError, match=r"few.txt: 9 tokens to train on and 1 held out are too few"):
         read_corpus(few, tokens="word")
     rare = _write(tmp_path / "rare.txt", "".join(f" w{i:03}" for i in range(400)).encode())
     with pytest.raises(DataError, match=r"rare.txt: no word occurs 2 times; give more text"):

@@ -6,15 +6,18 @@ from typing import Final
 from elman.errors import DataError
 
 MAX_BAD_SHARE: Final = 0.5  # of the rows; where more are bad, the data are not what they are taken for
+ADVICE: Final = "To leave out such rows, use --skip-bad (in Python, skip_bad=True)."
 
 _log = logging.getLogger("elman")
 
 
 class BadRows:
-    """What to do about bad rows of one table or file, and those skipped so far."""
+    """What to do about bad rows of one table or file, and those skipped so far. With `advise`, the error of
+    the first names the setting that skips them, which every caller of the reader must have."""
 
-    def __init__(self, skip: bool = False) -> None:
+    def __init__(self, skip: bool = False, *, advise: bool = False) -> None:
         self.skip = skip
+        self._advise = advise
         self._lines: set[int] = set()  # in which they start, so that none counts twice
         self._first: tuple[int, str] | None = None
 
@@ -24,6 +27,8 @@ class BadRows:
     def add(self, line: int, problem: DataError) -> None:
         """Raise the problem of the row that starts on `line`, or skip that row."""
         if not self.skip:
+            if self._advise:
+                raise DataError(f"{problem} {ADVICE}") from None
             raise problem
         self._lines.add(line)
         if self._first is None or line < self._first[0]:

@@ -57,7 +57,7 @@ class Conversations:
         return replace(self, all=[self.all[row] for row in rows])
 
 
-def read_conversations(data: Any, skip_bad: bool = False) -> Conversations:
+def read_conversations(data: Any, skip_bad: bool | None = None) -> Conversations:
     """Read conversations from a file, standard input or a list.
 
     Messages of "system" are ignored, consecutive messages of one role are joined by a space, line ends inside
@@ -70,7 +70,7 @@ def read_conversations(data: Any, skip_bad: bool = False) -> Conversations:
             `Conversations`, which are returned unchanged. In TSV, quotes are ordinary characters, and a first
             line "question<tab>answer", "user<tab>assistant" or "prompt<tab>reply" is a header.
         skip_bad: whether to skip conversations that can't be used, with a warning that counts them, rather
-            than to raise DataError for the first.
+            than to raise DataError for the first, which names this setting unless it is None.
 
     Raises:
         DataError: the file is missing or malformed; the message says where and what would be right.
@@ -78,7 +78,7 @@ def read_conversations(data: Any, skip_bad: bool = False) -> Conversations:
     """
     if isinstance(data, Conversations):
         return data
-    bad = BadRows(skip_bad)
+    bad = BadRows(bool(skip_bad), advise=skip_bad is not None)
     if isinstance(data, list):
         conversations = _with_answers(_from_list(data, bad), "list", bad)
         text = json.dumps(conversations)

@@ -32,7 +32,7 @@ MIN_CHARACTERS_FOR_WORDS: Final = 2_000_000  # of training text; in less, words 
 MIN_CHARACTERS_FOR_SUBWORDS: Final = 100_000_000  # of training text
 MAX_SUBWORD_TRAINING_CHARACTERS: Final = 50_000_000
 SAMPLE_CHARACTERS: Final = 1 << 20  # by which a pretokenized text is recognized
-MIN_TOKENS: Final = (200, 20)  # for training and held out
+MIN_TOKENS: Final = (10, 2)  # for training and held out: the first token held out is context alone
 UNUSED_DAYS: Final = 30  # after which a file of ids is removed
 FORMAT: Final = 1  # of these files
 

@@ -52,7 +52,7 @@ class Pairs:
 
 
 def read_pairs(
-    data: Any, source: str | None = None, target: str | None = None, skip_bad: bool = False
+    data: Any, source: str | None = None, target: str | None = None, skip_bad: bool | None = None
 ) -> Pairs:
     """Read sentence pairs from files, standard input or a table.
 
@@ -72,7 +72,7 @@ def read_pairs(
         UsageError: an argument is invalid.
     """
     names = None if source is None or target is None else (column_name(source), column_name(target))
-    bad = BadRows(skip_bad)
+    bad = BadRows(bool(skip_bad), advise=skip_bad is not None)
     if source == target if names else source != target:
         raise UsageError(f"source is {source!r} and target is {target!r}; name two columns, or neither.")
     if isinstance(data, (tuple, list)) and data and all(isinstance(path, (str, Path)) for path in data):
@@ -81,7 +81,7 @@ def read_pairs(
         return _from_stdin(names, bad)
     is_path = isinstance(data, (str, Path)) and not str(data).startswith("hf:") and "://" not in str(data)
     if not is_path or ending(Path(data)) in TABLE_ENDINGS:
-        return _from_table(read_table(data, skip_bad=skip_bad), names)
+        return _from_table(read_table(data, skip_bad=bool(skip_bad)), names)
     check_path(data)
     text = _text(Path(data), bad)
     if ending(Path(data)) != ".tsv" and not _has_tabs(text):

@@ -34,7 +34,7 @@ from elman.training.plan import Plan
 from elman.training.progress import watch
 from elman.training.stderr import say
 
-MIN_CONVERSATIONS: Final = 10
+MIN_CONVERSATIONS: Final = 2  # one to learn from and one to score
 OPENING_TURNS: Final = 2  # conversations that begin with the same turns are on one side of the split
 VALIDATION: Final = {"replies": 200, "talks": 2}  # scored at the end of a training
 SCORING_SHARE: Final = 0.55  # of the minutes, at most

@@ -26,7 +26,7 @@ from elman.tasks.classify.labels import Labels, check_separator, membership, str
 from elman.tasks.evaluation import few_note
 from elman.tasks.inputs import is_table, only_column, read_texts
 
-MIN_ROWS: Final = 10
+MIN_ROWS: Final = 4  # two labels, each with a text to learn from and one to score
 
 Ids: TypeAlias = "array[int]"
 

@@ -34,6 +34,7 @@ Array = NDArray[np.float64]
 MAX_RANKED_TOKENS: Final = 20_000
 CHUNK_NUMBERS: Final = 2_000_000
 SUGGESTIONS: Final = 3
+MIN_SCORED_TOKENS: Final = 100  # below which a note says that they are few
 # Tokens that the table shows before each, by what a token is.
 SHOWN_TOKENS: Final = {"character": 32, "word": 8, "space": 8, "subword": 12}
 
@@ -99,6 +100,9 @@ def evaluate(
     if unknown := int((np.asarray(ids[1:]) == UNKNOWN).sum()):
         share = unknown / (len(ids) - 1)
         notes += (f"{share:.1%} of the tokens are unknown words, which are easier to predict than to write",)
+    if len(ids) - 1 < MIN_SCORED_TOKENS:
+        count, verb = counted(len(ids) - 1, "token"), "was" if len(ids) == 2 else "were"
+        notes += (f"only {count} {verb} scored, too few to rely on",)
     baselines = {}
     if baseline is not None:
         plain = ngram_scores(baseline, ids, characters, keystrokes)

@@ -19,7 +19,7 @@ from elman.training.plan import Plan
 from elman.training.problem import device_of, share, unwrapped
 
 MAX_HELD_OUT_PAIRS: Final = 2000
-MIN_PAIRS: Final = 10
+MIN_PAIRS: Final = 2  # one to learn from and one to score
 MAX_TRAIN_TOKENS: Final = 100  # of a sentence; pairs with longer ones are not trained on
 MAX_TRAIN_CHARACTERS: Final = 32 * MAX_TRAIN_TOKENS  # longer ones are hardly of fewer tokens
 MAX_SCORED_TOKENS: Final = 400  # of a sentence; attention over longer ones would need too much memory
