@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from command_line import Run
+from saved_models import SAVED
 
 READ = {".csv": pl.read_csv, ".jsonl": pl.read_ndjson, ".parquet": pl.read_parquet}
 
@@ -63,15 +64,16 @@ def test_a_table_that_cannot_be_made_leaves_nothing(run: Run) -> None:
     assert not Path("answers.parquet").exists()
 
 
-def test_in_a_terminal(run: Run, tmp_path: Path) -> None:
-    assert run("predict {forecast} --output warm.csv").code == 0  # the model is trained
-    place = run("predict {forecast} --json").out and next(Path(run.__closure__[1].cell_contents).glob("runs/*"))
-    parent, child = pty.openpty()
-    environment = os.environ | {"COLUMNS": "80", "TERM": "dumb"}
-    done = subprocess.run(
-        [sys.executable, "-m", "elman", "predict", str(place)], stdout=child, env=environment, check=True
-    )
-    os.close(child)
-    text = os.read(parent, 100_000).decode()
-    os.close(parent)
-    assert done.returncode == 0 and "unique_id" in text and "2019-01-01" in text and "," not in text
+def test_in_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("text\n" + "a long text of many words " * 5 + "\ngood\tday\n")
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-m", "elman", "predict", str(SAVED / "classify"), "new.csv"]
+    environment = os.environ | {"COLUMNS": "60", "TERM": "dumb"}
+    with os.fdopen(terminal, "wb") as stream:
+        subprocess.run(command, cwd=tmp_path, stdout=stream, env=environment, timeout=120, check=True)
+    lines = os.read(ours, 100_000).decode().splitlines()
+    assert max(map(len, lines)) <= 60
+    head = next(line for line in lines if line.strip())
+    assert head.split() == ["text", "label", "probability"]
+    share = lines[-2].split()[-1]
+    assert len(share) == len("0.1234") and 0 < float(share) <= 1
