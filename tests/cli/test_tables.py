@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,10 +69,10 @@ def test_in_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("text\n" + "a long text of many words " * 5 + "\ngood\tday\n")
     ours, terminal = pty.openpty()
     command = [sys.executable, "-m", "elman", "predict", str(SAVED / "classify"), "new.csv"]
-    environment = os.environ | {"COLUMNS": "60", "TERM": "dumb"}
+    environment = os.environ | {"COLUMNS": "60", "TERM": "xterm"}
     with os.fdopen(terminal, "wb") as stream:
         subprocess.run(command, cwd=tmp_path, stdout=stream, env=environment, timeout=120, check=True)
-    lines = os.read(ours, 100_000).decode().splitlines()
+    lines = re.sub(r"\x1b\[[\d;]*m", "", os.read(ours, 100_000).decode()).splitlines()
     assert max(map(len, lines)) <= 60
     head = next(line for line in lines if line.strip())
     assert head.split() == ["text", "label", "probability"]

@@ -50,7 +50,7 @@ def test_labelled_texts(lines: list[str]) -> None:
 @few_examples
 @given(lines=LINES)
 def test_pairs(lines: list[str]) -> None:
-    pairs = [(line, line.upper()) for line in lines]
+    pairs = [{"source": line, "target": line.upper()} for line in lines]
     try:
         model = elman.Translator.fit(pairs, **QUICK)
     except DataError as problem:
@@ -77,7 +77,7 @@ def test_five_lines_are_enough_and_a_note_says_that_they_are_few(tmp_path: Any) 
     models = [
         elman.LanguageModel.fit(path, **QUICK),
         elman.Classifier.fit(rows, **QUICK),
-        elman.Translator.fit([(line, line.upper()) for line in POEM], **QUICK),
+        elman.Translator.fit([{"source": line, "target": line.upper()} for line in POEM], **QUICK),
         elman.Chatbot.fit([[line, line.upper()] for line in POEM], **QUICK),
     ]
     for model in models:
