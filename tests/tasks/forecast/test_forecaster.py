@@ -238,7 +238,7 @@ def test_pictures(model: Forecaster, tmp_path: Path) -> None:
     assert len(list(model.answers(plot=tmp_path / "p.svg"))) == 2 * H
     assert (tmp_path / "p.svg").read_text().count("<svg") == 1
     figure = model.plot(tmp_path / "b.png", series=["b"])
-    assert [axis.get_ylabel() for axis in figure.axes] == ["b"]
+    assert [axis.get_title("left") for axis in figure.axes] == ["b"]
     assert len(model.plot().axes) == 2
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UsageError, match=r"drawn as .png or .svg, not .gif"):
