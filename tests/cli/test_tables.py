@@ -6,12 +6,16 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from command_line import Run
+from elman.cli.tables import show
+from elman.tasks.forecast.answers import ForecastAnswer
 from saved_models import SAVED
 
 READ = {".csv": pl.read_csv, ".jsonl": pl.read_ndjson, ".parquet": pl.read_parquet}
@@ -42,6 +46,47 @@ def test_what_is_answered_stands_beside_the_answer(run: Run, model: str, columns
     table = pl.read_csv("answers.tsv", separator="\t")
     assert table.columns == columns
     assert table[columns[0]].to_list() == ["un 3 kato.", "hello 5"]
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "given"),
+    [
+        ("{classify} 'a long film'", "text", "a long film"),
+        ("{transcribe} {one_s0_0.wav}", "file", "one_s0_0.wav"),
+    ],
+)
+def test_a_single_input_stands_beside_its_answer(run: Run, line: str, column: str, given: str) -> None:
+    assert run(f"predict {line} --output answers.csv").code == 0
+    assert pl.read_csv("answers.csv")[column][0].endswith(given)
+
+
+@pytest.mark.parametrize("option", ["--future", "--future {sales.csv} --against"])
+def test_a_plan_is_not_overwritten(refused: Callable[..., None], option: str) -> None:
+    Path("plan.csv").write_text("month,offer\n2019-01-01,1\n")
+    refused(f"predict {{forecast}} {option} plan.csv --output plan.csv", "plan.csv is the input itself")
+    assert Path("plan.csv").read_text() == "month,offer\n2019-01-01,1\n"
+
+
+@pytest.mark.parametrize(
+    ("stamps", "printed"),
+    [
+        ([date(2024, 1, 6)], ["2024-01-06"]),
+        ([datetime(2024, 1, 6), datetime(2024, 1, 6, 1)], ["2024-01-06 00:00", "2024-01-06 01:00"]),
+        (
+            [datetime(2024, 1, 6, 1), datetime(2024, 1, 6, 1, 0, 1)],
+            ["2024-01-06 01:00:00", "2024-01-06 01:00:01"],
+        ),
+        ([datetime(2024, 1, 6, tzinfo=UTC)], ["2024-01-06 00:00+00:00"]),
+        ([100], ["100"]),
+    ],
+)
+def test_stamps_of_a_column_have_one_form(
+    capsys: pytest.CaptureFixture[str], stamps: list[object], printed: list[str]
+) -> None:
+    rows = [pl.DataFrame({"unique_id": ["a"], "ds": [stamp], "q0.5": [1.5]}) for stamp in stamps]
+    show(ForecastAnswer(row, "") for row in rows)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(" a ")]
+    assert [" ".join(cells[1:-1]) for cells in lines] == printed
 
 
 def test_a_forecast_has_its_columns(run: Run) -> None:

@@ -199,7 +199,7 @@ def predict(
 
     for path in (output, plot):
         if path is not None:
-            check_answer_file(path, data)
+            check_answer_file(path, data, future, against)
     if data is not None:
         require_input(artifact.saved_task(model), data)
     loaded: Any = load(model, int8)

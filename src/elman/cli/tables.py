@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,23 @@ def show(answers: Iterable[Any]) -> None:
     for name in names:
         right = all(isinstance(row[name], float | int | None) for row in rows)
         table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
-    for row in rows:
+    for row in _with_stamps(rows):
         table.add_row(*(Text(_printed(row[name])) for name in names))
     if rows:
         Console(file=sys.stdout, highlight=False).print(table)
+
+
+def _with_stamps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows whose stamps are text, without the parts that are zero in the whole column."""
+    import polars as pl
+
+    from elman.data.table.write import in_text
+
+    names = [name for name, cell in rows[0].items() if isinstance(cell, date)] if rows else []
+    if not names:
+        return rows
+    stamps = in_text(pl.DataFrame([{name: row[name] for name in names} for row in rows]))
+    return [row | texts for row, texts in zip(rows, stamps.to_dicts(), strict=True)]
 
 
 def _printed(cell: Any) -> str:
@@ -56,8 +69,5 @@ def _printed(cell: Any) -> str:
     if isinstance(cell, float):
         plain = math.isfinite(cell) and (not cell or 1e-4 <= abs(cell) < 1e12)
         return f"{cell:,.{decimals(cell)}f}" if plain else f"{cell:.4g}"
-    if isinstance(cell, date):  # as a datetime is
-        text = cell.isoformat(" ") if isinstance(cell, datetime) else cell.isoformat()
-        return text.removesuffix(":00").removesuffix(" 00:00")
     # a tab or a line break would leave its column, an escape sequence could drive the terminal
     return "".join(mark if mark.isprintable() else " " for mark in str(cell))

@@ -49,3 +49,5 @@ def test_the_text_stands_beside_its_label_in_one_cell() -> None:
             alone, beside = (make_answer(labels, row, least, text=text) for text in (None, "one\ttwo\nthree"))
             assert str(beside) == f"{alone}\tone two three"
             assert beside.to_dict() == alone.to_dict() | {"text": "one\ttwo\nthree"}
+            given = make_answer(labels, row, least, text="one", alone=True)
+            assert (str(given), given.to_dict()) == (str(alone), alone.to_dict())

@@ -10,3 +10,5 @@ def test_a_transcript_is_its_words() -> None:
     assert str(one) == one.text == "call mum" and str(Transcript("a.wav", words)) == "a.wav\tcall mum"
     assert one.to_dict()["words"][1] == {"text": "mum", "start": 0.5, "end": 0.8, "confidence": 0.7}
     assert str(Transcript(None, ())) == ""
+    single = Transcript("a.wav", words, alone=True)
+    assert str(single) == "call mum" and single.to_dict() == one.to_dict()

@@ -25,16 +25,18 @@ else:
 @dataclass(frozen=True)
 class LabelAnswer(Answer):
     """The label of a text, None if none is likely enough; the probabilities of all labels; how familiar the
-    text is, None where the model can't tell; and the text itself, where it is one of several."""
+    text is, None where the model can't tell; the text itself, and whether it is `alone`: then lines and JSON
+    don't repeat it."""
 
     label: Label | None
     probabilities: dict[Label, float]
     familiar: float | None = None
     text: str | None = None
+    alone: bool = False
 
     def __str__(self) -> str:
         label = UNSURE if self.label is None else self.label
-        return f"{label}\t{max(self.probabilities.values()):.4f}{_beside(self.text)}"
+        return f"{label}\t{max(self.probabilities.values()):.4f}{_beside(self)}"
 
     def to_dict(self) -> dict[str, Any]:
         return _with_more({"label": self.label, "probabilities": self.probabilities}, self)
@@ -46,19 +48,20 @@ class LabelAnswer(Answer):
 @dataclass(frozen=True)
 class LabelsAnswer(Answer):
     """The labels of a text that may have several, the likeliest first; the probabilities of all; how familiar
-    the text is, None where the model can't tell; and the text itself, where it is one of several."""
+    the text is, None where the model can't tell; and the text, as in `LabelAnswer`."""
 
     labels: list[Label]
     probabilities: dict[Label, float]
     separator: str = ", "  # of labels in print
     familiar: float | None = None
     text: str | None = None
+    alone: bool = False
 
     def __str__(self) -> str:
         if not self.labels:
-            return f"{NONE}\t{max(self.probabilities.values()):.4f}{_beside(self.text)}"
+            return f"{NONE}\t{max(self.probabilities.values()):.4f}{_beside(self)}"
         shares = self.separator.join(f"{self.probabilities[label]:.4f}" for label in self.labels)
-        return f"{self.separator.join(map(str, self.labels))}\t{shares}{_beside(self.text)}"
+        return f"{self.separator.join(map(str, self.labels))}\t{shares}{_beside(self)}"
 
     def to_dict(self) -> dict[str, Any]:
         return _with_more({"labels": self.labels, "probabilities": self.probabilities}, self)
@@ -74,13 +77,14 @@ def make_answer(
     at_least: float | None,
     familiar: float | None = None,
     text: str | None = None,
+    alone: bool = False,
 ) -> LabelAnswer | LabelsAnswer:
-    """Return the answer to a text, given the probability of each label and how familiar the text is; and the
-    text itself, if it is one of several."""
+    """Return the answer to a text, given the probability of each label, how familiar the text is, the text
+    itself, and whether it is the only one."""
     answer, named = labels.answer([*probabilities.values()], at_least), dict(probabilities)
     if labels.several:
-        return LabelsAnswer(answer, named, labels.separator or ", ", familiar, text)
-    return LabelAnswer(answer, named, familiar, text)
+        return LabelsAnswer(answer, named, labels.separator or ", ", familiar, text, alone)
+    return LabelAnswer(answer, named, familiar, text, alone)
 
 
 def rows_as_given(labels: Labels, rows: Sequence[Sequence[float]], single: bool, data: Any) -> Any:
@@ -95,13 +99,13 @@ def rows_as_given(labels: Labels, rows: Sequence[Sequence[float]], single: bool,
     return table.set_axis(labels.classes, axis=1) if kind_of(data) == "pandas" else table
 
 
-def _beside(text: str | None) -> str:
-    """Return a text in one cell, to follow its label."""
-    return "" if text is None else "\t" + " ".join(text.split())
+def _beside(answer: LabelAnswer | LabelsAnswer) -> str:
+    """Return the text of an answer in one cell, to follow its label."""
+    return "" if answer.text is None or answer.alone else "\t" + " ".join(answer.text.split())
 
 
 def _with_more(answer: dict[str, Any], more: LabelAnswer | LabelsAnswer) -> dict[str, Any]:
-    named = {"familiar": more.familiar, "text": more.text}
+    named = {"familiar": more.familiar, "text": None if more.alone else more.text}
     return answer | {name: value for name, value in named.items() if value is not None}
 
 

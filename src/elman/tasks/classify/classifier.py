@@ -354,8 +354,8 @@ class Classifier(Task):
             familiar = [None] * len(texts) if linear is None else linear.familiar(texts)
             rows = self.predict(texts, probabilities=True)
             for text, row, share in zip(texts, rows, familiar, strict=True):
-                beside = None if isinstance(data, str) and text == data else text
-                yield make_answer(self.labels, row, at_least, share, beside)
+                alone = isinstance(data, str) and text == data
+                yield make_answer(self.labels, row, at_least, share, text, alone)
 
     def parts(self) -> Parts:
         tensors = {"seen": self.train_hashes}

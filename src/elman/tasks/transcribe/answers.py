@@ -10,21 +10,23 @@ from elman.tasks.transcribe.text import Word, text_of
 
 @dataclass(frozen=True)
 class Transcript(Answer):
-    """What is said in a recording, and its words with their times."""
+    """What is said in a recording, and its words with their times. Lines and JSON don't repeat the name of a
+    recording that is `alone`."""
 
-    name: str | None  # of the recording, where there are several
+    name: str | None  # of the recording, where it has one
     words: tuple[Word, ...]
+    alone: bool = False
 
     @property
     def text(self) -> str:
         return text_of(self.words)
 
     def __str__(self) -> str:
-        return self.text if self.name is None else f"{self.name}\t{self.text}"
+        return self.text if self.name is None or self.alone else f"{self.name}\t{self.text}"
 
     def to_dict(self) -> dict[str, Any]:
         words = [word._asdict() for word in self.words]
-        return {"name": self.name, "text": self.text, "words": words}
+        return {"name": None if self.alone else self.name, "text": self.text, "words": words}
 
     def cells(self) -> dict[str, Any]:
         return {"file": self.name, "text": self.text}

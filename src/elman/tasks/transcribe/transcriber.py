@@ -399,7 +399,7 @@ class Transcriber(Task):
         def transcript(source: Any, name: str | None) -> Transcript:
             options = {"false_alarms": false_alarms, "one_of": one_of}
             words = self.predict(source, rate, True, phrases, hot_words, vad, language_model, **options)
-            return Transcript(None if single else name, tuple(words))
+            return Transcript(name, tuple(words), single)
 
         return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
 
