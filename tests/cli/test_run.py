@@ -153,8 +153,8 @@ def test_a_text_a_file_and_a_pipe_alike(run: Run) -> None:
     assert piped == Done(0, beside, "")
     Path("two.txt").write_text("\n".join(texts), encoding="utf-8")
     assert run("predict {classify} two.txt").out == piped.out
-    run("predict {classify} two.txt --output labels.tsv")
-    assert Path("labels.tsv").read_text(encoding="utf-8") == piped.out
+    run("predict {classify} two.txt --output labels.txt")
+    assert Path("labels.txt").read_text(encoding="utf-8") == piped.out
     objects = [json.loads(line) for line in run("predict {classify} two.txt --json").out.splitlines()]
     assert [max(o["probabilities"], key=o["probabilities"].get) for o in objects] == [
         line.split("\t")[0] for line in piped.out.splitlines()
