@@ -7,9 +7,8 @@ import numpy as np
 import polars as pl
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from elman.lens.plot import LOOK
+from elman.lens.plot import LOOK, Picture
 from elman.tasks.classify.labels import Label
 from elman.tasks.classify.table import LabelRates
 
@@ -20,14 +19,16 @@ COLOURS: Final = {"accuracy": "#1f78c8", "answered": "#2a9d8f", "precision": "#1
 
 
 @rc_context(LOOK)
-def label_answers(labels: Sequence[Label], confusion: Sequence[Sequence[int]], curve: pl.DataFrame) -> Figure:
+def label_answers(
+    labels: Sequence[Label], confusion: Sequence[Sequence[int]], curve: pl.DataFrame
+) -> Picture:
     """Draw the threshold curve above the confusion matrix (K, K) as shares of each true label; of many
     labels those with most mistakes."""
     counts = np.array(confusion)
     mistakes = counts.sum(0) + counts.sum(1) - 2 * counts.diagonal()
     drawn = np.sort(np.argsort(-mistakes, kind="stable")[:MAX_DRAWN_LABELS])
     size = 2.2 + 0.32 * max(len(drawn), 6)
-    figure = Figure(figsize=(5, 3 + size), layout="constrained")
+    figure = Picture(figsize=(5, 3 + size), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(3, size))
     _curve(upper, curve, ("accuracy", "answered"))
     names = [_short(labels[k]) for k in drawn]
@@ -38,12 +39,12 @@ def label_answers(labels: Sequence[Label], confusion: Sequence[Sequence[int]], c
 
 
 @rc_context(LOOK)
-def label_set_answers(rates: Sequence[LabelRates], curve: pl.DataFrame) -> Figure:
+def label_set_answers(rates: Sequence[LabelRates], curve: pl.DataFrame) -> Picture:
     """Draw the threshold curve of several labels above the F1 of each label, the lowest first."""
     rows = sorted((row for row in rates if row.support), key=lambda row: row.f1 or 0)
     drawn = rows[:MAX_DRAWN_LABELS]
     size = 0.9 + 0.26 * len(drawn)
-    figure = Figure(figsize=(5, 3 + size), layout="constrained")
+    figure = Picture(figsize=(5, 3 + size), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(3, size))
     _curve(upper, curve, ("precision", "recall", "answered"))
     places = range(len(drawn))
