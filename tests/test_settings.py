@@ -122,7 +122,7 @@ KINDS: dict[str, tuple[Any, str, Callable[[Any], bool]]] = {
     ),
     "cell": (
         cell("lstm"),
-        f"one of {', '.join(CELLS)}",
+        f"one of {', '.join(CELLS)}, or a cell of one's own",
         lambda v: type(v) is str and v.lower() in CELLS,
     ),
     "custom": (
@@ -176,7 +176,8 @@ def test_a_default_lies_in_its_range(kind: str) -> None:
     ((name, (said, default)),) = rows(settings).items()
     assert (name, default) == ("some_setting", settings().some_setting)
     assert said.range() == phrase
-    listed = {"cell": "Recurrence: lstm, gru, elman, ...; see `elman show`"}
+    cells = "lstm, gru, elman, ... (see `elman show`)"
+    listed = {"cell": f"Recurrence: {cells}, or FILE.py:NAME for one of your own"}
     listed |= {"choice": "help: word, subword", "choice or none": "help: word, none"}
     assert said.help == listed.get(kind, "help")
 
