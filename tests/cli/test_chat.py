@@ -75,7 +75,7 @@ def test_a_conversation_through_a_pipe(run: Run) -> None:
     records = [json.loads(line) for line in done.out.splitlines()]
     assert [list(record) for record in records] == [["reply"], ["why"], ["reply"]]
     assert abs(sum(weight for _, weight in records[1]["why"])) <= 1 + 1e-6
-    assert "there is no /nothing" in done.err and "/save needs a file" in done.err
+    assert "there is no command /nothing" in done.err and "/save needs a file" in done.err
     assert "there is no reply to explain yet" in done.err
     kept = json.loads(Path("kept.jsonl").read_text())["messages"]
     assert [message["role"] for message in kept] == ["user", "assistant"]

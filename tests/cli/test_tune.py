@@ -42,12 +42,12 @@ def test_a_tuning_without_a_model_is_not_overwritten(run: Run) -> None:
     [
         ("tune classify {reviews.csv}", "Missing option '--minutes'"),
         ("tune classify nope.csv --minutes 1", "nope.csv does not exist"),
-        ("tune classify {reviews.csv} --minutes -1", "minutes must be a number above 0"),
+        ("tune classify {reviews.csv} --text review --label stars --minutes -1", "minutes must be a number above 0"),
         ("tune classify {reviews.csv} --minutes 1 --test x.csv", "No such option: --test"),
-        ("tune classify {reviews.csv} --minutes 1 --set hiden=3", "there is no setting 'hiden'"),
+        ("tune classify {reviews.csv} --text review --label stars --minutes 1 --set hiden=3", "there is no setting 'hiden'"),
         ("tune clasify {reviews.csv} --minutes 1", "No such command 'clasify'"),
         ("tune classify - --minutes 1", "standard input can be read only once"),
-        ("tune classify {reviews.csv} --minutes 1 --resume --save none", "holds no tuning to resume"),
+        ("tune classify {reviews.csv} --text review --label stars --minutes 1 --resume --save none", "holds no tuning to resume"),
     ],
 )
 def test_wrong_calls(refused: Callable[..., None], line: str, sentence: str) -> None:

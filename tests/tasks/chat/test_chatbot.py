@@ -149,7 +149,7 @@ def test_without_the_pairs_there_is_no_baseline() -> None:
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [
-        (world(3), {}, "3 conversations"),
+        (world(1), {}, "1 conversation"),
         (world(3), {"top_p": 0}, "top_p"),
         (world(3), {"num_samples": 0}, "num_samples"),
         (world(3), {"repetition_penalty": -1}, "repetition_penalty"),

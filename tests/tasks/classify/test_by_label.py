@@ -46,7 +46,7 @@ def test_the_answers_of_a_model(model: Classifier) -> None:
     wrong = [row["label"] != one for row, one in zip(data, predictions, strict=True)]
     assert len(result.errors()) == sum(wrong)
     assert model.validation.table is None
-    with pytest.raises(UsageError, match="use evaluate"):
+    with pytest.raises(UsageError, match="call evaluate"):
         model.validation.thresholds()
     with pytest.raises(UsageError, match="count must be a whole number"):
         result.top(0)

@@ -104,7 +104,7 @@ def test_a_bidirectional_model_does_not_stream() -> None:
 
 
 def test_a_stream_and_both_ways_exclude_each_other() -> None:
-    with pytest.raises(UsageError, match="leave one of them out"):
+    with pytest.raises(UsageError, match="leave out stream or bidirectional"):
         Classifier.fit(small(), **QUICK, stream=True, bidirectional=True)
 
 
@@ -122,8 +122,8 @@ def test_an_answer_that_is_not_likely_enough_is_none(model: Classifier) -> None:
     assert model.predict(texts[0], at_least=most[0]) == "good"
     assert [a.label for a in model.answers({"text": texts}, at_least=between)] == ["good", None]
     unsure = [*model.answers({"text": texts}, at_least=1)][1]
-    assert str(unsure) == f"unsure\t{most[1]:.4f}"
-    assert unsure.to_dict() == {"label": None, "probabilities": rows[1], "familiar": 0.0}
+    assert str(unsure) == f"unsure\t{most[1]:.4f}\tzzz"
+    assert unsure.to_dict() == {"label": None, "probabilities": rows[1], "familiar": 0.0, "text": "zzz"}
     stream = model.stream()
     stream.push(texts[1])
     assert stream.result(at_least=between) is None

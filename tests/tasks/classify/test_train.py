@@ -38,7 +38,7 @@ def test_several_labels_are_learned(several: Classifier) -> None:
     lists = {"text": coloured(60, 1)["text"], "label": [c.split("; ") for c in coloured(60, 1)["label"]]}
     lists["label"] = [[name for name in cell if name] for cell in lists["label"]]
     assert several.evaluate(lists) == result
-    assert "micro-F1" in str(result) and "answered" in str(result)
+    assert "micro-F1" in str(result)
     assert sorted(several.predict("the red thing is blue")) == ["blue", "red"]
     assert several.predict(["the thing"]) == [[]]
     assert "any number of 4 labels" in several.card().network

@@ -513,7 +513,8 @@ def test_the_forecast_is_the_kind_of_frame_that_came(tmp_path: Path) -> None:
     loaded = Forecaster.from_artifact(artifact.load(tmp_path / "m"))
     for found in (model.predict(), loaded.predict(), loaded.stream().result()):
         pd.testing.assert_frame_equal(found, model.predict(frame))
-    assert found.dtypes.astype(str).tolist() == ["object", "datetime64[ns]", *["float64"] * 3]
+    text, stamp, *numbers = found.dtypes.astype(str)
+    assert text in ("object", "str") and stamp.startswith("datetime64") and numbers == ["float64"] * 3
     assert pl.from_pandas(found.drop(columns="ds")).equals(other.predict().drop("ds"))
 
 

@@ -115,7 +115,7 @@ def test_what_is_no_language_model_is_refused(live: Transcriber, language: Any, 
         live.predict(samples, RATE, language_model=3)
     with pytest.raises(UsageError, match="must be one or the folder of one, not Transcriber"):
         live.predict(samples, RATE, language_model=live)
-    with pytest.raises(UsageError, match="give it, too"):
+    with pytest.raises(UsageError, match="give both"):
         live.predict(samples, RATE, language_weight=1.0)
     with pytest.raises(UsageError, match="language_weight must be a number from 0"):
         live.predict(samples, RATE, language_model=language, language_weight=-1)

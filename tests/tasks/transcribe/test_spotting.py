@@ -79,7 +79,7 @@ def test_misses() -> None:
 
 @pytest.mark.parametrize("rate", [0, -1, "1", None, True, float("nan"), 1e9])
 def test_a_rate_is_a_number(rate: object) -> None:
-    with pytest.raises(UsageError, match="false_alarms must be a number above 0"):
+    with pytest.raises(UsageError, match="false_alarms must be a number per hour above 0"):
         Spotting(("a",)).threshold(rate)
 
 
