@@ -37,17 +37,23 @@ def test_a_tuning_without_a_model_is_not_overwritten(run: Run) -> None:
     assert "begun holds a tuning that was stopped before its first model: --resume" in done.err
 
 
+COLUMNS = "--text review --label stars"
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
         ("tune classify {reviews.csv}", "Missing option '--minutes'"),
         ("tune classify nope.csv --minutes 1", "nope.csv does not exist"),
-        ("tune classify {reviews.csv} --text review --label stars --minutes -1", "minutes must be a number above 0"),
+        (f"tune classify {{reviews.csv}} {COLUMNS} --minutes -1", "minutes must be a number above 0"),
         ("tune classify {reviews.csv} --minutes 1 --test x.csv", "No such option: --test"),
-        ("tune classify {reviews.csv} --text review --label stars --minutes 1 --set hiden=3", "there is no setting 'hiden'"),
+        (f"tune classify {{reviews.csv}} {COLUMNS} --minutes 1 --set hiden=3", "there is no setting 'hiden'"),
         ("tune clasify {reviews.csv} --minutes 1", "No such command 'clasify'"),
         ("tune classify - --minutes 1", "standard input can be read only once"),
-        ("tune classify {reviews.csv} --text review --label stars --minutes 1 --resume --save none", "holds no tuning to resume"),
+        (
+            f"tune classify {{reviews.csv}} {COLUMNS} --minutes 1 --resume --save none",
+            "holds no tuning to resume",
+        ),
     ],
 )
 def test_wrong_calls(refused: Callable[..., None], line: str, sentence: str) -> None:

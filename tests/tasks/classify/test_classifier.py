@@ -192,8 +192,8 @@ def test_answers(model: Classifier, tmp_path: Path) -> None:
     file = tmp_path / "texts.txt"
     file.write_text(f"{text}\n{text}\n")
     assert list(map(str, model.answers(str(file)))) == [f"{answer}\t{text}"] * 2
-    assert list(model.answers({"text": [text], "other": [3]})) == [replace(answer, text=text)]
-    assert list(model.answers({"any": [text]})) == [replace(answer, text=text)]
+    assert list(model.answers({"text": [text], "other": [3]})) == [replace(answer, alone=False)]
+    assert list(model.answers({"any": [text]})) == [replace(answer, alone=False)]
     with pytest.raises(UsageError, match="model needs input: a text"):
         next(model.answers(None))
     with pytest.raises(DataError, match="missing"):
