@@ -63,6 +63,24 @@ def test_resume_takes_the_last_unfinished_run_and_force_the_last_run() -> None:
     assert chosen() == "runs/forecast-sales-4"
 
 
+def test_a_folder_is_left_to_another_training_that_begins_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Path.mkdir
+
+    def and_other(path: Path, *more: object, **options: object) -> None:
+        make(path, *more, **options)  # type: ignore[arg-type]
+        make(path.with_name("other"), exist_ok=True)
+
+    monkeypatch.setattr(Path, "mkdir", and_other)
+    assert chosen() == "runs/forecast-sales"
+    assert Path("runs/other").is_dir() and not Path("runs/forecast-sales").exists()
+
+
+def test_a_folder_of_data_has_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("digits").mkdir()
+    monkeypatch.chdir("digits")
+    assert chosen(".") == "runs/forecast-digits"
+
+
 def test_without_a_run_there_is_nothing_to_resume_or_replace() -> None:
     assert chosen(resume=True) == chosen(force=True) == "runs/forecast-sales"
 

@@ -24,9 +24,8 @@ def test_a_tuning_is_a_table_and_a_model(run: Run) -> None:
     assert again.out.startswith("trial")
     assert "Saved in tuned" in again.out
     assert len(again.out.splitlines()) >= len(result["trials"]) + 4
-    assert (
-        "already holds a model" in run(f"tune classify {{reviews.csv}} {SMALL} --minutes 1 --save tuned").err
-    )
+    once_more = run(f"tune classify {{reviews.csv}} {SMALL} --minutes 1 --save tuned")
+    assert once_more.code == 2 and "tuned holds a tuning: --resume to go on with it" in once_more.err
 
 
 def test_a_tuning_without_a_model_is_not_overwritten(run: Run) -> None:
@@ -34,7 +33,7 @@ def test_a_tuning_without_a_model_is_not_overwritten(run: Run) -> None:
     Path("begun/tuning.log").write_text("")
     done = run(f"tune classify {{reviews.csv}} {SMALL} --minutes 1 --save begun")
     assert (done.code, done.out) == (2, "")
-    assert "begun holds a tuning that was stopped before its first model: --resume" in done.err
+    assert "begun holds a tuning: --resume to go on with it, or --force" in done.err
 
 
 COLUMNS = "--text review --label stars"

@@ -1,5 +1,6 @@
 """Streams in a pool are the same streams alone, whatever comes in which order."""
 
+import pickle
 import threading
 from typing import Any
 
@@ -103,6 +104,44 @@ def test_a_stream_that_becomes_nan_is_cleared_alone(steps: int) -> None:
     assert_equal(pool.push([slots[1]], x[:1, 0]).output[0], stream.push(x[0, 0]))
 
 
+def test_infinite_outputs_of_both_signs_are_not_nan() -> None:
+    layer = elman.Recurrent("elmanrelu", 1, 2).eval()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+        layer.weight_ih_l0.copy_(torch.tensor([[1.0], [-1.0]]))
+    pool = layer.pool(2)
+    slots = [pool.open(), pool.open()]
+    pushed = pool.push(slots, torch.tensor([[torch.inf], [torch.nan]]))
+    assert pushed.failed == [slots[1]]
+    assert bool(pool.state(slots[0]).isinf().any())
+
+
+@pytest.mark.parametrize("engine", ["auto", "eager"])
+def test_a_pool_is_the_same_wherever_it_is_used(engine: Any) -> None:
+    layer, x = elman.LSTM(3, 8, engine=engine).eval(), torch.randn(3, 1, 3)
+    stream = layer.stream()
+    with torch.inference_mode():
+        pool = layer.pool(2)
+        slot = pool.open()
+        first = pool.push([slot], x[0]).output
+    with torch.autocast("cpu", torch.bfloat16):
+        second = pool.push([slot], x[1]).output
+        with pytest.raises(UsageError, match="bfloat16"):
+            pool.push([slot], x[2].bfloat16())
+    for output, x_t in zip((first, second, pool.push([slot], x[2]).output), x, strict=True):
+        assert_equal(output, stream.push(x_t))
+    assert_equal(pool.state(slot), stream.state)
+
+
+def test_a_slot_that_was_closed_is_taken_again() -> None:
+    pool = elman.GRU(3, 8).eval().pool(3)
+    slots = [pool.open(), pool.open()]
+    pool.close(slots[0])
+    assert len(pool) == 1
+    assert pool.open() == slots[0] and len({pool.open(), *slots}) == len(pool) == 3
+
+
 def test_a_state_moves_to_another_pool() -> None:
     layer = elman.GRU(3, 8).eval()
     first, second = layer.pool(2), layer.pool(5)
@@ -121,7 +160,8 @@ def test_arrays_and_lists_as_slots_and_none_at_all() -> None:
     layer = elman.GRU(3, 8).eval()
     pool = layer.pool(3)
     slots = [pool.open(), pool.open()]
-    for some in (slots, tuple(slots), np.array(slots), torch.tensor(slots, dtype=torch.int32)):
+    backwards = np.array(slots[::-1])[::-1]
+    for some in (slots, tuple(slots), np.array(slots), backwards, torch.tensor(slots, dtype=torch.int32)):
         assert pool.push(some, torch.zeros(2, 3)).output.shape == (2, 8)
     assert pool.push([], torch.zeros(0, 3)).output.shape == (0, 8)
     assert pool.push([], torch.zeros(2, 0, 3)).output.shape == (2, 0, 8)
@@ -182,7 +222,11 @@ def test_mistakes_are_sentences_and_advance_nobody() -> None:
     for slot in (second, 9, None, "a"):
         with pytest.raises(UsageError):
             pool.close(slot)  # type: ignore[arg-type]
-    for capacity in (0, 1.5, None):
+    with pytest.raises(UsageError, match="a pool of 2000000000 streams does not fit in memory"):
+        elman.LSTM(3, 4096).eval().pool(2_000_000_000)
+    with pytest.raises(UsageError, match="save the states of its streams"):
+        pickle.dumps(pool)
+    for capacity in (0, 1.5, None, 10**15):
         with pytest.raises(UsageError, match="capacity must be a whole number from 1"):
             layer.pool(capacity)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="bidirectional"):

@@ -289,6 +289,21 @@ def test_wrong_inputs_are_said_in_a_sentence(kind: str, engine: str) -> None:
                 ours(given_x, given_hx)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ["auto", "vendor"])
+def test_other_numbers_of_axes_do_not_broadcast(kind: str, engine: str) -> None:
+    _, ours = both(kind, H, H, engine=engine)  # where every product would fit
+    for x, state in (
+        (torch.randn(H, H), state_of(kind, H)),
+        (torch.randn(H), state_of(kind, H, H)),
+        (torch.randn(H, H, H), state_of(kind, H, H)),
+        (torch.randn(1, H, H), None),
+    ):
+        for grad in (True, False):
+            with torch.set_grad_enabled(grad), pytest.raises(elman.UsageError, match="must be"):
+                ours(x, state)
+
+
 def test_wrong_sizes_are_refused() -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"input_size": 0}, "input_size must be a whole number from 1, not 0"),

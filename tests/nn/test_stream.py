@@ -139,6 +139,28 @@ def test_gradients_and_other_numbers_of_threads() -> None:
     assert not outputs[0].requires_grad
 
 
+@pytest.mark.parametrize("engine", ["auto", "eager"])
+def test_a_stream_is_the_same_wherever_it_is_made(engine: Any) -> None:
+    layer, x = elman.LSTM(3, 8, engine=engine).eval(), torch.randn(2, 1, 3)
+    expected, final = by_step(layer, x)
+    with torch.inference_mode():
+        stream = layer.stream()
+        stream.push(x[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        other = layer.stream()
+        other.push(x[0])
+    for one in (stream, other):
+        assert_equal(one.push(x[1]), expected[1])
+        assert_equal(one.state, final)
+
+
+def test_what_fails_in_the_step_is_not_laid_to_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = elman.LSTM(3, 8).eval().stream()
+    monkeypatch.setattr(stream._steps, "run", lambda: (_ for _ in ()).throw(RuntimeError("no memory")))
+    with pytest.raises(RuntimeError, match="no memory"):
+        stream.push(torch.ones(3))
+
+
 def test_threads_take_turns() -> None:
     layer = elman.LSTM(3, 8).eval()
     stream = layer.stream()
@@ -180,7 +202,7 @@ def test_other_inputs_are_refused_and_change_nothing(x: Any) -> None:
 
 def test_other_mistakes_are_sentences() -> None:
     layer = elman.LSTM(3, 8).eval()
-    for batch in (0, -1, 1.5, "2", True):
+    for batch in (0, -1, 1.5, "2", True, 10**15):
         with pytest.raises(UsageError, match="batch must be a whole number from 1"):
             layer.stream(batch)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="bidirectional"):

@@ -141,6 +141,33 @@ def test_a_trial_that_was_killed_is_made_again(fits: Fits, tmp_path: Path) -> No
         assert [bool(trial.settings) for trial in found.trials][:2] == [False, True]
 
 
+def test_a_kill_between_any_two_lines_of_the_journal_can_be_resumed(fits: Fits, tmp_path: Path) -> None:
+    whole = tune("classify", "x.csv", minutes=1, folder=tmp_path / "a", progress=False)
+    lines = (tmp_path / "a" / TUNING_FILES[0]).read_bytes().splitlines(keepends=True)
+    for count in range(len(lines) - 12, len(lines)):  # those of the last two trials
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        (folder / TUNING_FILES[0]).write_bytes(b"".join(lines[:count]))
+        rest = tune("classify", "x.csv", minutes=1, folder=folder, resume=True, progress=False)
+        settings = [trial.settings for trial in whole.trials]
+        assert [trial.settings for trial in rest.trials[: len(settings)]] == settings
+
+
+def test_what_a_folder_holds_is_replaced_only_on_demand(fits: Fits, tmp_path: Path) -> None:
+    call = {"minutes": 1.0, "progress": False, "folder": tmp_path / "run"}
+    tune("classify", "x.csv", **call)
+    journal = (tmp_path / "run" / TUNING_FILES[0]).read_bytes()
+    with pytest.raises(UsageError, match="holds a tuning: give resume=True to go on, or overwrite=True"):
+        tune("classify", "x.csv", **call)
+    assert (tmp_path / "run" / TUNING_FILES[0]).read_bytes() == journal
+    assert len(tune("classify", "x.csv", overwrite=True, **call).trials) == 6
+
+
+def test_labels_in_memory_are_data(fits: Fits) -> None:
+    tune("classify", ["a", "b"], labels=["x", "y"], minutes=1, progress=False)
+    assert fits.calls[0]["labels"] == ["x", "y"]
+
+
 def test_a_trial_may_fail_but_not_the_first(fits: Fits, capsys: pytest.CaptureFixture[str]) -> None:
     fits.fails = {1: TrainingError("the loss became NaN")}
     found = tune("classify", "x.csv", minutes=1)
@@ -179,7 +206,7 @@ def test_what_is_no_tuning(fits: Fits, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir()), "a mistake leaves nothing"
     fits.fails = {}
     tune("classify", "x.csv", folder=tmp_path / "run", **call)
-    with pytest.raises(UsageError, match=r"was begun with options \{\}, not \{\"layers\": 2\}"):
+    with pytest.raises(UsageError, match=r"began with options \{\}, not \{\"layers\": 2\}"):
         tune("classify", "x.csv", folder=tmp_path / "run", resume=True, layers=2, **call)
     fits.fingerprint = "other"
     with pytest.raises(DataError, match="the data have changed since the tuning began"):

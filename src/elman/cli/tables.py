@@ -48,20 +48,22 @@ def show(answers: Iterable[Any]) -> None:
         right = cells.dtype.is_numeric()
         table.add_column(Text(cells.name), justify="right" if right else "left", overflow="fold")
         inner = getattr(cells.dtype, "inner", cells.dtype)
-        printed.append([_printed(cell, inner.is_float()) for cell in cells.to_list()])
+        missing = "unsure" if cells.name == "label" else ""
+        texts = (_printed(cell, inner.is_float()) for cell in cells.to_list())
+        printed.append([missing if text is None else text for text in texts])
     for row in zip(*printed, strict=True):
         table.add_row(*map(Text, row))
     if columns:
         Console(file=sys.stdout, highlight=False).print(table)
 
 
-def _printed(cell: Any, is_float: bool) -> str:
+def _printed(cell: Any, is_float: bool) -> str | None:
     from elman.data.table.write import decimals
 
     if cell is None:
-        return "unsure"
+        return None
     if isinstance(cell, list):
-        return "; ".join(_printed(part, is_float) for part in cell)
+        return "; ".join(_printed(part, is_float) or "" for part in cell)
     if is_float:
         plain = math.isfinite(cell) and (not cell or 1e-4 <= abs(cell) < 1e12)
         return f"{cell:,.{decimals(cell)}f}" if plain else f"{cell:.4g}"

@@ -2,9 +2,7 @@
 
 import inspect
 import json
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import MISSING, replace
 from functools import partial
 from importlib import import_module
@@ -22,6 +20,7 @@ from elman.settings import Row, rows
 from elman.tasks import TASKS, task_class
 from elman.tasks.settings import TaskSettings
 from elman.training.plan import Plan
+from elman.training.stderr import silenced
 
 Test = Annotated[str | None, typer.Option("--test", help="Data to score the trained model on")]
 Save = Annotated[
@@ -55,7 +54,7 @@ def _command(task: str) -> Callable[..., None]:
         folder = choose_folder(task, named, values["save"], values["resume"], values["force"])
         trained: Any = task_class(task)  # imports PyTorch
         if tested and is_first():
-            with _silence():
+            with silenced():
                 trained.check_data(tested, seen, **options)
         model = trained.fit(
             whole,
@@ -95,18 +94,8 @@ def look_first(task: str, data: Any, test: Any, options: dict[str, Any]) -> None
     from elman.tasks.early import first_look  # brings NumPy, which `--help` does without
 
     if is_first():
-        with _silence():  # `fit` and `evaluate` will read the same rows and warn of the same
+        with silenced():  # `fit` and `evaluate` will read the same rows and warn of the same
             first_look(task, data if test or _is_short(data) else None, test, options)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    log = logging.getLogger("elman")
-    log.disabled = True
-    try:
-        yield
-    finally:
-        log.disabled = False
 
 
 def fit_parameters(settings: type[TaskSettings]) -> list[inspect.Parameter]:

@@ -10,7 +10,6 @@ import typer
 from elman.cli.lazy import LazyGroup, single
 from elman.cli.options import show_result
 from elman.cli.train import can_be_read_twice, fit_options, fit_parameters, look_first, with_parameters
-from elman.errors import UsageError
 from elman.tasks import TASKS
 
 Minutes = Annotated[float, typer.Option("--minutes", help="Minutes for all trials")]
@@ -26,21 +25,18 @@ def _command(task: str) -> Callable[..., None]:
     settings = import_module(f"elman.tasks.{task}.settings").Settings
 
     def command(**values: Any) -> None:
-        from elman.artifact import TUNING_FILES
-        from elman.cli.folders import choose_folder
+        from elman.cli.folders import TUNING, choose_folder
 
         data, second, minutes = values["data"], values.get("translations"), values["minutes"]
-        resume = values["resume"]
-        folder = choose_folder(f"tune-{task}", data or "data", values["save"], resume, values["force"])
-        if (folder / TUNING_FILES[0]).exists() and not (resume or values["force"]):
-            advice = "--resume to go on with it, or --force to start anew"
-            raise UsageError(f"{folder} holds a tuning that was stopped before its first model: {advice}")
+        resume, force = values["resume"], values["force"]
+        folder = choose_folder(f"tune-{task}", data or "data", values["save"], resume, force, TUNING)
         options = fit_options(settings, values | {"minutes": None})
         whole = data if second is None else (data, second)
         look_first(task, whole if can_be_read_twice(whole) else None, None, options)
         from elman.tasks.tuning import tune  # imports PyTorch
 
-        place: dict[str, Any] = {"folder": folder, "resume": resume, "progress": not values["as_json"]}
+        place: dict[str, Any] = {"folder": folder, "resume": resume, "overwrite": force}
+        place["progress"] = not values["as_json"]
         tuning = tune(task, whole, minutes=minutes, **place, **options)
         result = {"model": str(folder), **tuning.to_dict()}
         show_result(result, f"{tuning}\n\nSaved in {folder}", values["as_json"])

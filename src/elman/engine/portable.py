@@ -73,11 +73,11 @@ def from_json(value: Any) -> Cell:
         saved = typed(_Saved, value, "cell")
     except ValueError as error:
         raise UsageError(f"a saved cell can't be read: {error}") from error
-    return _cell(saved)
+    return _cell(saved, repr(saved))  # in which 0.0 and -0.0 differ, which are equal
 
 
-@functools.cache
-def _cell(saved: _Saved) -> Cell:
+@functools.lru_cache(256)
+def _cell(saved: _Saved, spelling: str) -> Cell:
     if saved.format != FORMAT:
         raise UsageError(f"the cell is saved in format {saved.format}; this version reads {FORMAT}")
     _check_declaration(saved)
@@ -90,7 +90,7 @@ def _cell(saved: _Saved) -> Cell:
     cell = Cell(saved.name, equations, saved.gates, saved.state, saved.weights, saved.parts)
     program = trace(cell)
     _check_values(cell, program, saved)
-    if not _hears(program):
+    if not _depends_on_input(program):
         what = f"never lets its input x reach its output {saved.state[0]}, so a network of it can't learn"
         raise _refused(saved, what)
     return cell
@@ -155,23 +155,23 @@ def _check_values(cell: Cell, program: Program, saved: _Saved) -> None:
         raise _refused(saved, "has values that are repeated or unused")
 
 
-def _hears(program: Program) -> bool:
+def _depends_on_input(program: Program) -> bool:
     """Return whether the input reaches the output, at this step or by way of the states at a later one."""
-    heard: set[str] = set()  # states that depend on an input
+    dependent: set[str] = set()  # states that depend on an input
     while True:
         reached: set[int] = set()
         for k, node in enumerate(program.nodes):
             if node.op == "input":
                 letter, name = node.args
                 state = program.cell.state[0] if letter == "u" else name
-                if letter == "x" or (letter in "us" and state in heard):
+                if letter == "x" or (letter in "us" and state in dependent):
                     reached.add(k)
             elif node.op != "constant" and not reached.isdisjoint(node.args):
                 reached.add(k)
         states = {name for name, k in zip(program.cell.state, program.outputs, strict=True) if k in reached}
-        if states == heard:
-            return program.cell.state[0] in heard
-        heard = states
+        if states == dependent:
+            return program.cell.state[0] in dependent
+        dependent = states
 
 
 def _refused(saved: _Saved, what: str) -> UsageError:

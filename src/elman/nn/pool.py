@@ -1,8 +1,9 @@
 """Many streams of one layer in one block of memory: any of them take their steps in one kernel call."""
 
 import threading
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from elman.engine.scan import scan
 from elman.errors import UsageError
 from elman.nn.arguments import INTEGERS, Layout, States
 from elman.nn.call_cache import is_kernel_alone
-from elman.nn.stream import frozen, whole
+from elman.nn.stream import as_by_itself, fits_memory, frozen, rows_of
 
 
 class Pushed(NamedTuple):
@@ -31,27 +32,34 @@ class LayerPool:
     """Room for C streams, each in a slot of its own. Made by `Recurrent.pool`.
 
     It has the weights that the layer had then. Where a kernel runs, streams give the same bits together as
-    alone. Threads may share it: they take turns.
+    alone. Threads may share it: they take turns. It can't be copied or pickled, but states can.
     """
 
     def __init__(self, layout: Layout, stack: Stack, capacity: int) -> None:
         """Take the weights of `stack`, those of a layer in one direction with this layout."""
-        self.capacity = whole("capacity", capacity)
-        self._layout, self._stack, self._lock = layout, frozen(stack), threading.Lock()
+        self.capacity = rows_of("capacity", capacity)
+        self._layout, self._lock = layout, threading.Lock()
         self._kind: dict[str, Any] = {"dtype": layout.dtype, "device": layout.device}
+        memory = fits_memory(f"a pool of {self.capacity} streams", layout, self.capacity)
+        with as_by_itself(layout), memory:
+            self._stack = frozen(stack)
+            self._make_states()
+            self._is_open = torch.zeros(self.capacity, dtype=torch.bool)
+        self._fresh, self._closed = 0, list[int]()  # the first slot that was never open, and those closed
+
+    def _make_states(self) -> None:
+        layout = self._layout
         self._pooled: Pooled | None = None
         if is_kernel_alone(self._stack, torch.empty(1, 1, layout.input_size, **self._kind)):
             self._pooled = Pooled(self._stack, self.capacity)
             self._states = self._pooled.states
-        else:
-            sizes = [(layout.rows, self.capacity, width) for width in layout.widths]
-            self._states = tuple(torch.zeros(size, **self._kind) for size in sizes)
-        self._free = list(range(self.capacity - 1, -1, -1))
-        self._is_open = torch.zeros(self.capacity, dtype=torch.bool)
+            return
+        sizes = [(layout.rows, self.capacity, width) for width in layout.widths]
+        self._states = tuple(torch.zeros(size, **self._kind) for size in sizes)
 
     def __len__(self) -> int:
         """Return the number of open streams."""
-        return self.capacity - len(self._free)
+        return self._fresh - len(self._closed)
 
     def open(self, state: States | None = None) -> int:
         """Begin a stream and return its slot.
@@ -65,9 +73,10 @@ class LayerPool:
         """
         parts = self._checked(state)
         with self._lock:
-            if not self._free:
+            if len(self) == self.capacity:
                 raise UsageError(f"all {self.capacity} slots of the pool are open: close one")
-            slot = self._free.pop()
+            slot = self._closed.pop() if self._closed else self._fresh
+            self._fresh = max(self._fresh, slot + 1)
             self._is_open[slot] = True
             self._write(slot, parts)
         return slot
@@ -77,7 +86,7 @@ class LayerPool:
         with self._lock:
             slot = int(self._slots([slot]))
             self._is_open[slot] = False
-            self._free.append(slot)
+            self._closed.append(slot)
 
     def state(self, slot: int) -> States:
         """Return a copy of a stream's state. Raises UsageError for a slot that is not open."""
@@ -91,7 +100,6 @@ class LayerPool:
         with self._lock:
             self._write(int(self._slots([slot])), parts)
 
-    @torch.no_grad()
     def push(self, slots: Any, x: Tensor, lengths: Any = None) -> Pushed:
         """Advance any of the streams, each by its own number of steps.
 
@@ -104,7 +112,7 @@ class LayerPool:
             UsageError: for a slot that is not open or comes twice, or another shape. No stream has advanced
                 then.
         """
-        with self._lock:
+        with self._lock, as_by_itself(self._layout):
             rows = self._slots(slots)
             single = isinstance(x, Tensor) and x.dim() == 2
             if single and lengths is not None:
@@ -136,7 +144,9 @@ class LayerPool:
 
     def _cleared(self, rows: Tensor, output: Tensor) -> list[int]:
         """Clear the states of rows whose outputs (T, N, P) hold a NaN; return these rows."""
-        failed = rows[output.sum(2).isnan().any(0)]
+        if not bool(output.sum().isnan()):  # one pass, and mostly the last one
+            return []
+        failed = rows[output.isnan().any(2).any(0)]
         for part in self._states if len(failed) else ():
             part.index_fill_(1, failed, 0.0)
         return failed.tolist()
@@ -152,7 +162,8 @@ class LayerPool:
     def _slots(self, slots: Any) -> Tensor:
         """Return slots as int64 (N). Raises UsageError unless all are open and none comes twice."""
         try:
-            rows = torch.as_tensor(slots)
+            # an array may run backwards in memory, which no tensor can
+            rows = torch.as_tensor(np.ascontiguousarray(slots) if isinstance(slots, np.ndarray) else slots)
         except (TypeError, ValueError, RuntimeError, OverflowError):
             rows = torch.empty(0, 0)
         if rows.dim() != 1 or (len(rows) and rows.dtype not in INTEGERS) or rows.is_meta:
@@ -172,3 +183,6 @@ class LayerPool:
                 "a slot is given twice: push takes each stream once, with several steps as (T, N, I)"
             )
         return rows.to(self._layout.device)
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError("a pool of a layer can't be copied or pickled: save the states of its streams")

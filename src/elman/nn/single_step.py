@@ -164,6 +164,8 @@ class SingleStep(nn.Module):
             zeros = input.new_zeros(*input.shape[:-1], self.hidden_size)
             hx = (zeros,) * len(self.cell.state)
         state = (hx,) if isinstance(hx, Tensor) else hx
+        if input.dim() > 2 or any(s.dim() != input.dim() for s in state):  # which would broadcast
+            raise ValueError
         if not single:
             new = torch_kernels.step(self.cell, input, state, self._weights())
             return new if len(new) > 1 else new[0]

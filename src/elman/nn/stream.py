@@ -1,7 +1,10 @@
 """A layer as a stream: single steps whose state lies in memory that the stream keeps."""
 
+import os
 import threading
-from typing import Any, NoReturn, TypeVar, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 import numpy as np
 import torch
@@ -16,24 +19,25 @@ from elman.nn.call_cache import is_kernel_alone
 from elman.settings import is_whole, plain
 
 X = TypeVar("X")  # np.ndarray or Tensor
+MAX_ROWS: Final = 2**31 - 1
 
 
 class LayerStream:
     """Steps of B sequences side by side, from a state of zeros. Made by `Recurrent.stream`.
 
-    It has the weights that the layer had then. Threads may share it: they take turns. It can't be copied or
-    pickled, but its `state` can.
+    It has the weights that the layer had then. Threads take turns with it, but all get their outputs in the
+    same memory. It can't be copied or pickled, but its `state` can.
     """
 
     def __init__(self, layout: Layout, stack: Stack, batch: int) -> None:
         """Take the weights of `stack`, those of a layer in one direction with this layout."""
-        self.batch = whole("batch", batch)
+        self.batch = rows_of("batch", batch)
         self._layout, self._lock = layout, threading.Lock()
-        stack = frozen(stack)
-        x = torch.empty(1, self.batch, layout.input_size, dtype=layout.dtype, device=layout.device)
-        self._steps = (
-            Stepped(stack, self.batch) if is_kernel_alone(stack, x) else _Stepwise(layout, stack, x[0])
-        )
+        with as_by_itself(layout), fits_memory(f"a stream of {self.batch} sequences", layout, self.batch):
+            stack = frozen(stack)
+            x = torch.zeros(1, self.batch, layout.input_size, dtype=layout.dtype, device=layout.device)
+            by_kernel = is_kernel_alone(stack, x)
+            self._steps = Stepped(stack, self.batch) if by_kernel else _Stepwise(layout, stack, x[0])
         input, output = self._steps.input, self._steps.output
         # by their shape: where an input goes, and where its output comes from
         self._tensors = {tuple(input.shape): (input, output)}
@@ -47,7 +51,8 @@ class LayerStream:
         """Take one step.
 
         Args:
-            x: (B, I), or (I) if B is 1: a tensor or a NumPy array.
+            x: (B, I), or (I) if B is 1: a tensor or a NumPy array of real numbers, which are rounded to the
+                layer's precision.
 
         Returns:
             The output (B, P) or (P), of the kind of x and without gradient. The next call overwrites it.
@@ -63,12 +68,12 @@ class LayerStream:
             pair, copy = self._tensors.get(x.shape), _copy
         if pair is None:
             self._refuse(x)
-        try:
-            with self._lock:
+        with self._lock:
+            try:
                 copy(pair[0], x)
-                self._steps.run()
-        except (RuntimeError, TypeError):  # complex numbers, text, tensors without memory
-            self._refuse(x)
+            except (RuntimeError, TypeError):  # complex numbers, text, tensors without memory
+                self._refuse(x)
+            self._steps.run()
         return cast(X, pair[1])
 
     def _refuse(self, x: Any) -> NoReturn:
@@ -104,13 +109,13 @@ class _Stepwise:
     """The same as `Stepped` by PyTorch's operations, where a kernel alone won't do."""
 
     def __init__(self, layout: Layout, stack: Stack, input: Tensor) -> None:
-        self._stack, self.input = stack, input
+        self._layout, self._stack, self.input = layout, stack, input
         self._state: State = layout.initial(None, input.unsqueeze(0), Call(), False)
         self.output = torch.zeros_like(self._state[0][-1])
 
-    @torch.no_grad()
     def run(self) -> None:
-        result = scan(self._stack, self.input.unsqueeze(0), self._state, Call())
+        with as_by_itself(self._layout):
+            result = scan(self._stack, self.input.unsqueeze(0), self._state, Call())
         self._state = result.state
         self.output.copy_(result.output[0])
 
@@ -127,15 +132,45 @@ def _copy(to: Tensor, x: Tensor) -> None:
     to.copy_(x.detach() if x.requires_grad else x)
 
 
+@contextmanager
+def as_by_itself(layout: Layout) -> Iterator[None]:
+    """Compute without gradients, and as if the caller were under neither autocast nor inference mode: what is
+    made there could not be written outside it."""
+    autocast = torch.autocast(layout.device.type, enabled=False)
+    with torch.inference_mode(False), torch.no_grad(), autocast:
+        yield
+
+
+@contextmanager
+def fits_memory(what: str, layout: Layout, rows: int) -> Iterator[None]:
+    """Raise UsageError where the memory of so many rows can't be had."""
+    # looked at first: the system may promise more than it has, and then end the process
+    needed = layout.dtype.itemsize * rows * (layout.input_size + layout.rows * sum(layout.widths))
+    try:
+        if layout.device.type == "cpu" and needed > _memory_bytes():
+            raise MemoryError
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "alloc" not in str(error):
+            raise
+        raise UsageError(f"{what} does not fit in memory") from error
+
+
+def _memory_bytes() -> float:
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return float("inf")  # unknown on Windows
+
+
 def frozen(stack: Stack) -> Stack:
     """Return the stack with copies of its weights, in eval mode."""
     copies = [None if w is None else w.detach().clone() for w in flatten(stack.weights)]
     return stack._replace(weights=unflatten(stack.weights, copies), training=False)
 
 
-def whole(name: str, value: Any) -> int:
-    """Return a whole number from 1. Raises UsageError for anything else."""
+def rows_of(name: str, value: Any) -> int:
+    """Return a number of rows. Raises UsageError for anything but a whole number from 1 to MAX_ROWS."""
     value = plain(value)
-    if not is_whole(value) or value < 1:
-        raise UsageError(f"{name} must be a whole number from 1, not {value!r}")
+    if not is_whole(value) or not 1 <= value <= MAX_ROWS:
+        raise UsageError(f"{name} must be a whole number from 1 to {MAX_ROWS}, not {value!r}")
     return cast(int, value)

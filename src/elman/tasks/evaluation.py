@@ -20,6 +20,7 @@ from elman.data.table.write import in_text
 from elman.errors import UsageError, counted, suggestion
 from elman.lazy import Lazy
 from elman.lens import page
+from elman.tasks.inputs import check_count
 from elman.training.loop import Outcome
 from elman.training.plan import Plan
 from elman.typed import typed
@@ -35,6 +36,7 @@ MAX_NATS: Final = 700
 MIN_SCORED: Final = 10  # different texts, below which a note says that they are few
 MAX_TABLE_ROWS: Final = 1_000_000  # of the answers that are kept behind the scores
 MAX_JSON_GROUPS: Final = 100  # series, steps or labels whose scores are part of the JSON
+CUT: Final = "minutes="  # so begins the note of a training whose minutes were too few
 Scores = dict[str, float | None]  # None where a score is not defined
 _log = logging.getLogger("elman")
 
@@ -142,8 +144,8 @@ class Evaluation(ABC):
         """Return the answers, the worst first, as a frame of the kind of `table`: the mistakes of a
         classifier, the most confident first; a row for each forecast, the one of highest MASE first. At most
         `count`; None: all."""
-        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-            raise UsageError(f"count must be a whole number of at least 1, not {count!r}")
+        if count is not None:
+            check_count(count)
         worst = self.worst()  # raises without a table
         return self.as_given(worst if count is None else worst.head(count))
 
@@ -312,7 +314,12 @@ def training_notes(outcome: Outcome, plan: Plan, choices: Mapping[str, Any]) -> 
         return failure_note(outcome.error)
     share = f"{outcome.epochs:.2g} of {counted(plan.epochs, 'epoch')}"
     steps, minutes = counted(outcome.steps, "step"), plan.minutes
-    return (f"minutes={minutes:g} was enough for {steps}, {share}: more minutes may give better scores",)
+    return (f"{CUT}{minutes:g} was enough for {steps}, {share}: more minutes may give better scores",)
+
+
+def was_cut(notes: Sequence[str]) -> bool:
+    """Return whether one of `training_notes` tells that minutes were too few."""
+    return any(note.startswith(CUT) for note in notes)
 
 
 def sample_rows(held_out: int, most: int, noun: str) -> tuple[list[int], tuple[str, ...]]:

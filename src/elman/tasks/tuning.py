@@ -8,11 +8,10 @@ resumed.
 
 import importlib
 import json
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,14 +23,16 @@ from elman.atomic import as_path, writing
 from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError, suggestion
 from elman.settings import Search, is_number, rows
 from elman.tasks import TASKS, load, task_class
+from elman.tasks.evaluation import was_cut
 from elman.tasks.settings import split_choices
 from elman.tasks.trials import DEFAULTS, Trial, Tuning, sign
 from elman.training.plan import Plan
 from elman.training.progress import duration
-from elman.training.stderr import say
+from elman.training.stderr import say, silenced
 
 SHARE: Final = 1 / 6  # of the minutes that one trial may take, so that there is something to compare
 JOURNAL: Final = TUNING_FILES[0]
+RESULT: Final = "result"  # of a trial, in the journal
 
 
 def tune(
@@ -41,6 +42,7 @@ def tune(
     minutes: float,
     folder: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
     **options: Any,
 ) -> Tuning:
@@ -50,16 +52,18 @@ def tune(
     Args:
         task: a class such as `elman.Classifier`, or a name such as "classify".
         data: as for its `fit`, but no standard input, since each trial reads it.
-        minutes: for all trials of this call. Each is given at most a sixth of them, also the one with the
-            defaults; none begins in less time than is usual for one.
+        minutes: for all trials of this call. Each, also the one with the defaults, is given at most a sixth
+            of the minutes with which the tuning began; none begins in less time than is usual for one.
         folder: where the best model and the journal of trials are kept.
         resume: whether to go on with the tuning in `folder`, for `minutes` more.
+        overwrite: whether to replace a model or a tuning that `folder` holds.
         progress: whether to print a line for each trial on standard error.
         options: arguments of `fit`, among them settings, which then are not tried.
 
     Raises:
         UsageError: optuna is missing (`pip install 'elman[tune]'`); an unknown task or setting; nothing is
-            left to try; no tuning to resume, or one of another task or with other options.
+            left to try; no tuning to resume, or one of another task or with other options; a folder that
+            holds a model or a tuning.
         DataError: as `fit`; or the data are not those of the tuning that is resumed.
     """
     name, optuna = _task_name(task), _optuna()
@@ -69,8 +73,12 @@ def tune(
         raise UsageError("standard input can be read only once, but every trial reads the data: name a file")
     searches = searched(name, options)
     place = None if folder is None else as_path(folder, "folder")
+    if place is not None and not (resume or overwrite):
+        _refuse_loss(place)
     with _held(place, resume):
-        written = json.dumps(options, default=str, sort_keys=True)
+        # labels in memory are data, which have a fingerprint
+        said = {key: value for key, value in options.items() if key != "labels"}
+        written = json.dumps(said, default=str, sort_keys=True)
         study = _opened(optuna, place, resume, {"task": name, "options": written})
         tried = _Tried(study, name, searches, place, progress)
         each = study.user_attrs.get("minutes") or minutes * SHARE
@@ -89,7 +97,7 @@ def searched(task: str, options: Mapping[str, Any]) -> dict[str, Search]:
     there is none, and as `split_choices` for settings that can't be."""
     cls = task_class(task)
     groups = rows(cls.SETTINGS) | rows(Plan)
-    arguments = {*rows(cls.SETTINGS.ARGUMENTS)}
+    arguments = {*rows(cls.SETTINGS.ARGUMENTS), "labels"}  # which only Python can give
     split_choices({key: value for key, value in options.items() if key not in arguments}, cls.SETTINGS)
     if "minutes" in options or "folder" in options:
         raise UsageError("minutes and folder apply to the whole tuning: its trials share them")
@@ -112,12 +120,11 @@ class _Tried:
 
     @property
     def ended(self) -> list[Any]:
-        return [trial for trial in self.study.trials if "seconds" in trial.user_attrs]
+        return [trial for trial in self.study.trials if RESULT in trial.user_attrs]
 
     @property
     def trials(self) -> list[Trial]:
-        keys = ("settings", "score", "seconds", "failure", "cut")
-        return [Trial(*(trial.user_attrs[key] for key in keys)) for trial in self.ended]
+        return [Trial(**trial.user_attrs[RESULT]) for trial in self.ended]
 
     @property
     def usual(self) -> float:
@@ -145,12 +152,14 @@ class _Tried:
         settings = {} if plain else {key: _drawn(trial, key, one) for key, one in self.searches.items()}
         started, score, failure, cut = time.monotonic(), None, None, False
         try:
-            with _silence(count > 0):
+            with silenced(count > 0):  # the first trial has said it
                 task: Any = task_class(self.task)
                 model = task.fit(data, progress=False, **options | settings)
             self._check(model)
             score, failure = model.validation.scores[self.score[0]], model.failure and str(model.failure)
-            cut = any(note.startswith("minutes=") for note in model.validation.notes)
+            cut = was_cut(model.validation.notes)
+            if score is None and failure is None:
+                failure = "no score"
         except (TrainingError, UsageError) as error:
             if not count:
                 raise
@@ -160,13 +169,9 @@ class _Tried:
             self.model = model
             if self.folder is not None:
                 model.save(self.folder, overwrite=True)
-        result = {"settings": settings, "score": score, "failure": failure, "seconds": seconds, "cut": cut}
-        for key, value in result.items():
-            trial.set_user_attr(key, value)
-        if score is None:
-            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        else:
-            self.study.tell(trial, sign(self.score[1]) * score)
+        result = Trial(settings, score, seconds, failure, cut)
+        trial.set_user_attr(RESULT, asdict(result))  # at once: a kill leaves all of it or nothing
+        _tell(optuna, self.study, trial.number, result, self.score[1])
         self._say(count)
 
     def _check(self, model: Any) -> None:
@@ -184,6 +189,14 @@ class _Tried:
         result = f"failed ({trial.failure})" if trial.score is None else f"{name} {trial.score:.4f}"
         best = "" if self.best is None else f", best {sign(lower) * self.best:.4f}"
         say(f"trial {number}: {trial.phrase}: {result}{best}, in {duration(trial.seconds)}")
+
+
+def _tell(optuna: Any, study: Any, number: int, result: Trial, lower: bool) -> None:
+    """End a trial in the study."""
+    if result.score is None:
+        study.tell(number, state=optuna.trial.TrialState.FAIL)
+    else:
+        study.tell(number, sign(lower) * result.score)
 
 
 def _drawn(trial: Any, name: str, search: Search) -> Any:
@@ -232,13 +245,29 @@ def _opened(optuna: Any, folder: Path | None, resume: bool, identity: Mapping[st
         return _begun(study, identity)
     for key, value in identity.items():
         if study.user_attrs.get(key) != value:
-            advice = f"{key} {study.user_attrs.get(key)}, not {value}: give the same, or start anew"
-            raise UsageError(f"the tuning in {folder} was begun with {advice}")
+            begun = f"{key} {study.user_attrs.get(key)}, not {value}"
+            raise UsageError(f"the tuning in {folder} began with {begun}: use the same, or start a new one")
     for trial in study.trials:
-        if not trial.state.is_finished() and trial.state.name == "RUNNING":  # when it was killed
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-            study.enqueue_trial(trial.params, {DEFAULTS: trial.user_attrs.get(DEFAULTS, False)})
+        if trial.state.name != "RUNNING":
+            continue
+        if RESULT in trial.user_attrs:  # it was killed between its last two lines
+            _, lower = study.user_attrs["score"]
+            _tell(optuna, study, trial.number, Trial(**trial.user_attrs[RESULT]), lower)
+        else:
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # its seed draws the same again
+            if trial.user_attrs.get(DEFAULTS):
+                study.enqueue_trial({}, {DEFAULTS: True})
     return study
+
+
+def _refuse_loss(folder: Path) -> None:
+    if (folder / JOURNAL).exists():
+        raise UsageError(
+            f"{folder} holds a tuning: give resume=True to go on, or overwrite=True to replace it"
+        )
+    if artifact.is_artifact(folder):
+        advice = "name another folder, or give overwrite=True to replace it"
+        raise UsageError(f"{folder} already holds a model: {advice}")
 
 
 def _begun(study: Any, identity: Mapping[str, str]) -> Any:
@@ -276,14 +305,3 @@ def _held(folder: Path | None, resume: bool) -> Iterator[None]:
             for path in made:
                 path.rmdir()
         raise
-
-
-@contextmanager
-def _silence(silent: bool) -> Iterator[None]:
-    """Keep warnings about the data from being repeated by every trial."""
-    log = logging.getLogger("elman")
-    before, log.disabled = log.disabled, silent or log.disabled
-    try:
-        yield
-    finally:
-        log.disabled = before

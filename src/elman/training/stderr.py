@@ -1,7 +1,9 @@
 """Standard error as a place for news of a training, which must not end because the news can't be written."""
 
+import logging
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
 
@@ -28,6 +30,17 @@ class Unfailing:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+@contextmanager
+def silenced(silent: bool = True) -> Iterator[None]:
+    """Keep warnings about data from being repeated by whoever reads the data again."""
+    log = logging.getLogger("elman")
+    before, log.disabled = log.disabled, silent or log.disabled
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def stderr() -> TextIO:
