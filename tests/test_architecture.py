@@ -108,7 +108,7 @@ def rows(root: Path) -> Iterator[str]:
     """Every table of primitives has the same keys."""
     tables = {}
     for here, node in ((here, node) for here, nodes in parsed(root).items() for node in nodes):
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in ("OPS", "EMIT"):
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in ("OPS", "EMIT", "ONNX"):
             tables[here] = {key.value for key in node.value.keys}
     yield from (f"{here}: {keys}" for here, keys in tables.items() if keys != tables[("engine", "ops")])
 
@@ -132,6 +132,7 @@ PLANTED: list[tuple[Callable[[Path], Iterator[str]], str, str]] = [
     (files, "tasks/__init__", "from elman.tasks.chat.bot import Chatbot"),
     (addresses, "engine/cpu/launch", "def f(x):\n    return x.data_ptr()"),
     (rows, "engine/cpu/emit/functions", "EMIT: dict = {'add': 1}"),
+    (rows, "export/equations", "ONNX: dict = {'add': 1}"),
 ]
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from elman import cells
     from elman.cells import Cell, cell
     from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
+    from elman.export import export_onnx
     from elman.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RNNCell
     from elman.nn.replace import replace, round_weights
     from elman.tasks import Chatbot, Classifier, Forecaster, LanguageModel, Transcriber, Translator, load
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "cell",
     "cells",
+    "export_onnx",
     "load",
     "replace",
     "round_weights",
@@ -50,6 +52,7 @@ _HOME: Final = {
     "nn": ("GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "Recurrent"),
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
+    "export": ("export_onnx",),
     "nn.replace": ("replace", "round_weights"),
     "tasks.tuning": ("tune",),
     "tasks": (
