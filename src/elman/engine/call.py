@@ -107,6 +107,26 @@ class Trace(NamedTuple):
     mask: Tensor | None  # (B, Hp)
 
 
+class Form(NamedTuple):
+    """What a tensor will be."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class Gradients(NamedTuple):
+    """What a kernel's backward pass computes beside the gradients of the sums, which it leaves in the Trace.
+
+    S sums of a row, J states.
+    """
+
+    carry: Tensor  # (B, J, Hp): of the initial state, without what the first step passes back through U
+    bias: Tensor  # (S, Hp), summed over steps and rows, as the next two are
+    units: Tensor  # (weights, Hp)
+    gain: Tensor  # (S, Hp), with layer normalisation
+    noted: tuple[Tensor, ...] = ()  # on request, of every state by all ways (T, B, Hp)
+
+
 class Spec(NamedTuple):
     """The options of a kernel beside its Arguments, whose form they determine."""
 

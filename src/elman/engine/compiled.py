@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine import eager, operator, recompute, torch_internals
+from elman.engine import eager, operator, passes, recompute, torch_internals
 from elman.engine.call import Arguments, Call, Noise, Result, Spec, Stack, State, Weights, flatten, taken
-from elman.engine.cpu import host, passes
+from elman.engine.cpu import host
 from elman.engine.record import LayerPass
 
 HALVES: Final = (torch.float16, torch.bfloat16)

@@ -87,18 +87,22 @@ def are_marked(tensors: Iterable[Tensor], marks: Iterable[Mark]) -> bool:
     return True
 
 
-def plain(name: str, tensor: Any, shape: Shape, dtype: torch.dtype, rows: bool = False) -> Tensor:
+def plain(
+    name: str, tensor: Any, shape: Shape, dtype: torch.dtype, rows: bool = False, device: torch.device = CPU
+) -> Tensor:
     """Return a tensor with the same numbers whose memory a kernel can read: itself, or a contiguous copy.
 
     With `rows` only the last axis need be contiguous. Raises UsageError for another class, device, dtype or
     shape, and for a storage that is smaller than the tensor.
     """
-    if (find_rows if rows else find)(tensor, shape, dtype):
+    if device.type == "cpu" and (find_rows if rows else find)(tensor, shape, dtype):
         return tensor  # type: ignore[no-any-return]
     if isinstance(tensor, Tensor) and type(tensor) not in _CLASSES:
         raise UsageError(f"{name} must be a plain tensor for a kernel, not {type(tensor).__name__}")
-    if reason := problem(tensor, shape, dtype, CPU):
+    if reason := problem(tensor, shape, dtype, device):
         raise UsageError(f"{name} {reason}")
+    if device.type != "cpu" and tensor.is_contiguous() and not tensor.is_neg():
+        return tensor  # type: ignore[no-any-return]
     return tensor.detach().clone(memory_format=torch.contiguous_format)  # type: ignore[no-any-return]
 
 

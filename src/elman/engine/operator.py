@@ -13,10 +13,8 @@ import torch
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine import torch_internals
+from elman.engine import passes, torch_internals
 from elman.engine.call import Arguments, Result, Spec, flatten
-from elman.engine.cpu import passes
-from elman.engine.memory import CPU
 from elman.errors import UsageError
 
 # Cells by the name under which a compiled graph refers to them.
@@ -24,7 +22,7 @@ _CELLS: Final[dict[str, Cell]] = {}
 
 
 def scan(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Result[Tensor]:
-    """Do the same as `elman.engine.cpu.passes.forward`, as a node of a graph."""
+    """Do the same as `elman.engine.passes.forward`, as a node of a graph."""
     tensors = flatten(arguments)
     results = torch.ops.elman.scan(_text(spec, tensors, keep), [t for t in tensors if t is not None])
     return spec.result(results)
@@ -80,11 +78,11 @@ def _scan(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     if not keep:
         return flatten(owned)
     mask = None if trace.mask is None else trace.mask.clone()  # it may be the very argument
-    return flatten(owned) + _filled(flatten(trace._replace(mask=mask)))
+    return flatten(owned) + _filled(flatten(trace._replace(mask=mask)), arguments.x)
 
 
-def _filled(tensors: Sequence[Tensor | None]) -> list[Tensor]:
-    return [torch.empty(0, device=CPU) if t is None else t for t in tensors]
+def _filled(tensors: Sequence[Tensor | None], x: Tensor) -> list[Tensor]:
+    return [x.new_empty(0) if t is None else t for t in tensors]
 
 
 @_scan.register_fake
@@ -96,7 +94,7 @@ def _(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     steps, batch = x.shape[:2]
     shapes = [(steps, batch), *[(batch,)] * states, *[(steps, batch)] * (states if spec.every_state else 0)]
     result = [x.new_empty(*shape, spec.hidden) for shape in shapes]
-    return result + _filled(flatten(passes.empty_trace(spec, arguments))) if keep else result
+    return result + _filled(flatten(passes.empty_trace(spec, arguments)), x) if keep else result
 
 
 @torch.library.custom_op("elman::scan_backward", mutates_args=())

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elman.engine import eager, torch_internals
+from elman.engine import eager, passes, plain, torch_internals
 from elman.engine.call import Arguments, Result, Spec, State, Weights, flatten, unflatten
-from elman.engine.cpu import passes, plain
 from elman.errors import UsageError
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.engine.call import Arguments, Result, Spec, Trace
+from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
 from elman.engine.cpu import build, host, weights
 from elman.engine.cpu.emit.plan import Plan
 from elman.engine.memory import CPU, own
+from elman.engine.slots import pad_units
 
 # A call with fewer multiplications than this is faster on one thread.
 MIN_TEAM_WORK: Final = 1_500_000
@@ -201,7 +202,7 @@ def forward(plan: Plan, spec: Spec, arguments: Arguments[Tensor], packed: weight
     if plan.keep:
         ragged = lengths is not None  # a step that isn't taken has no gradient
         kept = (x.new_zeros if ragged else x.new_empty)(steps, batch, plan.places, hp)
-    mask = None if arguments.mask is None else weights.pad_units(arguments.mask, hp, 1).contiguous()
+    mask = None if arguments.mask is None else pad_units(arguments.mask, hp, 1).contiguous()
     trace = Trace(states, kept, packed.units, _zoneout(spec, arguments, hp), mask)
     fields = _common(plan, spec, arguments, trace)
     fields |= {"x": own(x), "x_step": x.stride(0), "x_row": x.stride(1), "chunk": chunk}
@@ -228,17 +229,8 @@ def _zoneout(spec: Spec, arguments: Arguments[Tensor], hp: int) -> Tensor | None
     if spec.shares:
         return torch.stack([arguments.x.new_full((1, 1, hp), share) for share in spec.shares])
     if arguments.zoneout:
-        return torch.stack([weights.pad_units(mask, hp, 2) for mask in arguments.zoneout])
+        return torch.stack([pad_units(mask, hp, 2) for mask in arguments.zoneout])
     return None
-
-
-class Gradients(NamedTuple):
-    """What the backward kernel computes: gradients of the initial state, and sums over steps and rows."""
-
-    carry: Tensor  # (B, J, Hp), still without what the first step passes back through U
-    bias: Tensor  # (S, Hp)
-    units: Tensor  # (weights, Hp)
-    gain: Tensor  # (S, Hp), with layer normalisation
 
 
 def backward(

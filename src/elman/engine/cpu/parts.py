@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from elman.engine import plain
 from elman.engine.call import Weights
-from elman.engine.cpu import launch, plain, weights
+from elman.engine.cpu import launch, weights
 from elman.engine.cpu.emit.plan import Plan
 from elman.engine.memory import CPU, own
 

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elman.engine import plain
 from elman.engine.call import Stack, State
-from elman.engine.cpu import host, launch, plain, weights
+from elman.engine.cpu import host, launch, weights
 from elman.engine.cpu.launch import Schedule
 from elman.engine.cpu.stepped import Memory
 from elman.engine.memory import CPU, own

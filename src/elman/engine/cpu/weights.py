@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -20,6 +19,7 @@ from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Plan, plan_for
 from elman.engine.cpu.emit.product import WIDE
 from elman.engine.memory import CPU, are_marked, find, mark, own
+from elman.engine.slots import gates, pad_units
 
 
 class Packed(NamedTuple):
@@ -44,24 +44,6 @@ def padded(hidden: int, plan: Plan) -> int:
     """Return Hp: H rounded up to whole panels."""
     columns = WIDE * plan.vector.lanes
     return -(-hidden // columns) * columns
-
-
-@functools.cache
-def gates(plan: Plan, letters: str) -> tuple[int, ...]:
-    """Return the gates of the slots of these letters, by their index in the cell."""
-    return tuple(plan.cell.gates.index(g) for letter, g in plan.slots if letter in letters)
-
-
-def by_slot(by_gate: Tensor, plan: Plan, letters: str) -> Tensor:
-    """Select the gates of these slots from a tensor (G, ...)."""
-    indices = gates(plan, letters)
-    return by_gate if indices == tuple(range(by_gate.shape[0])) else by_gate[list(indices)]
-
-
-def pad_units(tensor: Tensor, hp: int, axis: int) -> Tensor:
-    """Pad an axis of units with zeros up to Hp."""
-    missing = hp - tensor.shape[axis]
-    return F.pad(tensor, [0, 0] * (tensor.dim() - 1 - axis) + [0, missing]) if missing else tensor
 
 
 @functools.cache

@@ -6,12 +6,12 @@ units of them, the thread computes.
 """
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from elman.cells import Cell
+from elman.engine import plan
 from elman.engine.cpu.emit.ir import Vector
-from elman.engine.derive import Pair, derive
 
 # The fields of the argument blocks, 64 bits each, in this order, followed by those of every state c.
 # Buffers are contiguous: s.c (T + 1, B, Hp), kept (T, B, places, Hp), carry (B, J, Hp), units (weights, Hp),
@@ -27,24 +27,13 @@ BACKWARD: Final = (*COMMON, "up", "up_step", "up_row", "carry", "sums")
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """A kernel: a cell and its options, forward or backward. Made by `plan_for`."""
+class Plan(plan.Plan):
+    """A kernel of this processor. Made by `plan_for`."""
 
-    cell: Cell
-    vector: Vector
-    backward: bool = False
-    keep: bool = False  # forward: keep what the backward pass needs
-    resets: bool = False
-    zoneout: bool = False
-    masked: bool = False  # recurrent dropout: U reads h times a mask
-    int8: bool = False  # forward: weights are 8-bit integers with a scale a column
-    every: bool = False  # backward: all states at all steps have gradients
-    noted: bool = False  # backward, with `every`: what reaches a state by all ways replaces its gradient
-    norm: bool = False  # layer normalisation of both products, each over all gates
-
-    @functools.cached_property
-    def pair(self) -> Pair:
-        return derive(self.cell, self.zoneout, joined=not self.norm, noted=self.noted)
+    vector: Vector = field(kw_only=True)
+    int8: bool = field(
+        default=False, kw_only=True
+    )  # forward: weights are 8-bit integers with a scale a column
 
     @functools.cached_property
     def fields(self) -> tuple[str, ...]:
@@ -54,28 +43,10 @@ class Plan:
         return (*(BACKWARD if self.backward else FORWARD), *gain, *states)
 
     @functools.cached_property
-    def slots(self) -> tuple[tuple[str, str], ...]:
-        """Return the sums of a row: x.g, then a.g, then u.g; backward, the gradients of those.
-
-        W feeds slots x and a, U feeds a and u; each set is contiguous. Layer normalisation needs all gates,
-        including those that the equations don't read.
-        """
-        if self.norm:
-            letters = "xu" if self.cell.recurrent else "x"
-            return tuple((letter, g) for letter in letters for g in self.cell.gates)
-        slots = tuple((letter, g) for letter in "xau" for g in self.pair.inputs(letter))
-        return tuple(slot for slot in slots if slot in self.pair.gradients) if self.backward else slots
-
-    @functools.cached_property
     def places(self) -> int:
-        """Return the places of a (step, row) in `kept`: of forward values, then of the slots' gradients.
-
-        With layer normalisation the slots' gradients replace the centred sums, in places before the others.
-        """
-        pair = self.pair
-        if self.norm:
-            return self.first_kept + len(pair.kept)
-        return max(len(pair.kept), sum(leaf[0] in "xau" for leaf in pair.gradients))
+        """Return the places of a (step, row) in `kept`: with layer normalisation the slots' gradients replace
+        the centred sums, in places before the others."""
+        return self.first_kept + len(self.pair.kept) if self.norm else super().places
 
     @property
     def first_kept(self) -> int:
@@ -93,29 +64,8 @@ class Plan:
             return len(self.slots) + self.masked
         return 1 + self.masked + (len(self.slots) if self.norm else 0)
 
-    @functools.cached_property
-    def sums(self) -> int:
-        """Return the count of gradients summed over steps and rows: of the slots' biases, weights, gains."""
-        return len(self.slots) * (1 + self.norm) + len(self.cell.weights)
-
-    @functools.cached_property
-    def multiplications(self) -> tuple[int, int]:
-        """Return how many slots W feeds, and U."""
-        ranges = self.range("xa"), self.range("au")
-        return ranges[0][1] - ranges[0][0], ranges[1][1] - ranges[1][0]
-
-    def range(self, letters: str) -> tuple[int, int]:
-        """Return first and last + 1 of the slots of these letters, which are contiguous."""
-        indices = [k for k, (letter, _) in enumerate(self.slots) if letter in letters]
-        return (indices[0], indices[-1] + 1) if indices else (0, 0)
-
-    @functools.cached_property
-    def recurrent(self) -> bool:
-        """Return whether there is a product with U."""
-        return self.range("au")[1] > 0
-
 
 @functools.cache
 def plan_for(cell: Cell, vector: Vector, **options: bool) -> Plan:
     """Return the one Plan with these options: plans are compared by identity, which is fast."""
-    return Plan(cell, vector, **options)
+    return Plan(cell, vector=vector, **options)

@@ -6,10 +6,9 @@ T steps, B sequences, I inputs, H units, Hp units of whole panels, G gates, S sl
 import torch
 from torch import Tensor
 
-from elman.engine.call import Arguments, Spec, Trace, taken
-from elman.engine.cpu.emit.plan import Plan
-from elman.engine.cpu.launch import Gradients
-from elman.engine.cpu.weights import by_slot, gates, pad_units
+from elman.engine.call import Arguments, Gradients, Spec, Trace, taken
+from elman.engine.plan import Plan
+from elman.engine.slots import by_slot, gates, pad_units
 
 
 class WeightGradients:

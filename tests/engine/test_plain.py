@@ -11,9 +11,8 @@ from torch import Tensor
 
 from compare import assert_same
 from elman.cells import CELLS
-from elman.engine import eager
+from elman.engine import eager, passes, plain
 from elman.engine.call import Arguments, Call, Noise, Result, Spec, Weights, flatten, unflatten
-from elman.engine.cpu import passes, plain
 from elman.errors import UsageError
 
 T, B, I, H = 4, 3, 5, 6  # noqa: E741

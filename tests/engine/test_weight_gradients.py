@@ -6,9 +6,8 @@ from torch import Tensor
 
 from compare import assert_same
 from elman.cells import CELLS
-from elman.engine import eager
+from elman.engine import eager, passes
 from elman.engine.call import Arguments, Call, Noise, Result, Spec, Weights, flatten, unflatten
-from elman.engine.cpu import passes
 
 T, B, I, H = 4, 3, 2, 5  # noqa: E741
 

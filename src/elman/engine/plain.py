@@ -6,14 +6,14 @@ pass, which hooks may have replaced. T steps, B sequences, I inputs, H units, G 
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine.call import Arguments, Result, Spec, Trace, Weights, flatten, unflatten
-from elman.engine.memory import Shape, find, plain
+from elman.engine.call import Arguments, Form, Result, Spec, Trace, Weights, flatten, unflatten
+from elman.engine.memory import CPU, Shape, find, plain
 from elman.errors import UsageError
 
 
@@ -27,6 +27,14 @@ class Slot(NamedTuple):
     rows: bool = False  # only the last axis need be contiguous
 
 
+NOTHING: Final = Form((), torch.float32)
+
+
+def kernel_device(x: Tensor) -> torch.device:
+    """Return the device whose kernels read x, on which every other tensor must then be."""
+    return x.device if x.is_cuda else CPU
+
+
 def arguments(spec: Spec, request: Arguments[Any]) -> Arguments[Tensor]:
     """Return the same request in memory that a kernel can read; UsageError if it can't be had."""
     x = request.x
@@ -38,7 +46,7 @@ def arguments(spec: Spec, request: Arguments[Any]) -> Arguments[Tensor]:
             f"input must be (T, B, I) and hold numbers, not {tuple(x.shape)} for {spec.hidden} units"
         )
     leaves = flatten(request)
-    checked = _checked(leaves, _argument_slots(spec, *x.shape, x.dtype))
+    checked = _checked(leaves, _argument_slots(spec, *x.shape, x.dtype), kernel_device(x))
     _check_pairs(spec.cell, request.weights)
     result = request if checked is leaves else spec.arguments(checked)
     if result.lengths is None:
@@ -86,7 +94,7 @@ def _weight_slots(cell: Cell, inputs: int, hidden: int, dtype: torch.dtype) -> S
 def weights(cell: Cell, w: Weights[Any], inputs: int, hidden: int, dtype: torch.dtype) -> Weights[Tensor]:
     """Return the weights of one layer in one direction in memory that a kernel can read."""
     leaves = flatten(w)
-    checked = _checked(leaves, _weight_slots(cell, inputs, hidden, dtype))
+    checked = _checked(leaves, _weight_slots(cell, inputs, hidden, dtype), CPU)
     _check_pairs(cell, w)
     return w if checked is leaves else unflatten(w, checked)
 
@@ -98,7 +106,7 @@ def _check_pairs(cell: Cell, w: Weights[Any]) -> None:
         raise UsageError(f"a kernel of {cell.name} needs both biases or none, and both gains or none")
 
 
-def _checked(leaves: list[Any], slots: Iterable[Slot]) -> list[Any]:
+def _checked(leaves: list[Any], slots: Iterable[Slot], device: torch.device) -> list[Any]:
     """Return tensors that fit their slots: the list itself, or one with the copies that this needs."""
     checked = leaves
     for k, (tensor, slot) in enumerate(zip(leaves, slots, strict=True)):
@@ -107,15 +115,20 @@ def _checked(leaves: list[Any], slots: Iterable[Slot]) -> list[Any]:
             continue
         if needed is False:
             raise UsageError(f"this kernel has no {name}")
-        if not find(tensor, shape, dtype):
+        if device.type != "cpu" or not find(tensor, shape, dtype):
             if checked is leaves:
                 checked = [*leaves]
-            checked[k] = plain(name, tensor, shape, dtype, rows)
+            checked[k] = plain(name, tensor, shape, dtype, rows, device)
     return checked
 
 
 def lengths(values: Tensor, steps: int, batch: int) -> Tensor:
-    """Return a copy of the lengths, which a kernel trusts: nobody can change it after this look."""
+    """Return a copy of the lengths, which a kernel trusts: nobody can change it after this look.
+
+    Those on a GPU are cut to what is right, since a look at them would wait for the GPU.
+    """
+    if values.is_cuda:
+        return plain("lengths", values, (batch,), torch.int64, device=values.device).clamp(0, steps)
     numbers = plain("lengths", values, (batch,), torch.int64).numpy().copy()
     if numbers.min() < 0 or numbers.max() > steps:
         raise UsageError(f"lengths must lie between 0 and the {steps} steps of input")
@@ -125,7 +138,7 @@ def lengths(values: Tensor, steps: int, batch: int) -> Tensor:
 def upstream(spec: Spec, gradients: Result[Any], x: Tensor) -> Result[Any]:
     """Return the gradients of a result, or None for each, in memory that a kernel can read."""
     leaves = flatten(gradients)
-    checked = _checked(leaves, _gradient_slots(spec, *x.shape[:2], x.dtype))
+    checked = _checked(leaves, _gradient_slots(spec, *x.shape[:2], x.dtype), kernel_device(x))
     return gradients if checked is leaves else spec.result(checked)
 
 
@@ -139,13 +152,13 @@ def _gradient_slots(spec: Spec, steps: int, batch: int, dtype: torch.dtype) -> S
     )
 
 
-def trace(spec: Spec, kept: Trace, shapes: Any, dtype: torch.dtype) -> Trace:
-    """Return what the forward pass has kept, a Trace of `shapes`, in memory that a kernel can read."""
+def trace(spec: Spec, kept: Trace, forms: Any, device: torch.device) -> Trace:
+    """Return what the forward pass has kept, a Trace of these Forms, in memory that a kernel can read."""
     leaves = flatten(kept)
-    slots = [Slot("a saved state", shape, dtype) for shape in shapes.states]
+    slots = [Slot("a saved state", *form) for form in forms.states]
     slots += [
-        Slot(f"saved {name}", shape or (), dtype, shape is not None)
-        for name, shape in zip(Trace._fields[1:], shapes[1:], strict=True)
+        Slot(f"saved {name}", (form or NOTHING).shape, (form or NOTHING).dtype, form is not None)
+        for name, form in zip(Trace._fields[1:], forms[1:], strict=True)
     ]
-    checked = _checked(leaves, slots)
+    checked = _checked(leaves, slots, device)
     return kept if checked is leaves else spec.trace(checked)

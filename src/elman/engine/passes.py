@@ -1,0 +1,152 @@
+"""One layer in one direction through its kernels, on whatever device its input is.
+
+T steps, B sequences, I inputs, H units, Hp units as the device's kernels pad them, J states.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elman.engine import plain
+from elman.engine.call import Arguments, Form, Result, Spec, State, Trace, Weights, taken
+from elman.engine.cpu import passes as cpu
+from elman.engine.weight_gradients import WeightGradients
+
+Gradients = tuple[Tensor | None, ...]
+
+
+def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> tuple[Result[Tensor], Trace]:
+    """Run the forward kernel; with `keep` the Trace holds what the backward pass needs.
+
+    Raises UsageError for a tensor that a kernel can't read.
+    """
+    arguments = plain.arguments(spec, arguments)
+    trace = _target(arguments.x).forward(spec, arguments, keep)
+    lengths, reverse = arguments.lengths, spec.reverse
+    states = [_real(buffer, spec.hidden) for buffer in trace.states]
+    final = tuple(_end(i, s, lengths, reverse) for i, s in zip(arguments.state, states, strict=True))
+    output = _slots(states[0], lengths, reverse).contiguous()
+    every: State = ()
+    if spec.every_state:
+        every = tuple(_slots(s, lengths, reverse) for s in states)
+        if lengths is not None:
+            rest = arguments.state if reverse else final
+            active = taken(lengths, output.shape[0]).unsqueeze(2)
+            every = tuple(torch.where(active, e, r) for e, r in zip(every, rest, strict=True))
+    return Result(output, final, every), trace
+
+
+def empty_trace(spec: Spec, arguments: Arguments[Tensor]) -> Trace:
+    """Return a Trace like that of `forward`, without its numbers."""
+    forms = _target(arguments.x).kept_forms(spec, arguments)
+
+    def empty(form: Form | None) -> Any:
+        return None if form is None else arguments.x.new_empty(form.shape, dtype=form.dtype)
+
+    return Trace(tuple(empty(form) for form in forms.states), *[empty(form) for form in forms[1:]])
+
+
+def _target(x: Tensor) -> Any:
+    """Return the module with the kernels of a tensor's device."""
+    return cpu
+
+
+def _real(buffer: Tensor, hidden: int) -> Tensor:
+    """Cut off the units that only fill the last panel."""
+    return buffer if buffer.shape[-1] == hidden else buffer[..., :hidden]
+
+
+def _slots(values: Tensor, lengths: Tensor | None, reverse: bool) -> Tensor:
+    """Return the state after each step (T, B, H) from slots (T + 1, B, H), 0 where no step is taken."""
+    values = values[:-1] if reverse else values[1:]
+    # going backwards, the slot after a row's end holds its initial state, which is no output
+    return _where_taken(values, lengths) if reverse else values
+
+
+def _end(initial: Tensor, values: Tensor, lengths: Tensor | None, reverse: bool) -> Tensor:
+    """Return the state after a row's last step, which is its initial state if it has none."""
+    if values.shape[0] == 1:
+        return values[0].clone()
+    if lengths is None:
+        return values[0 if reverse else -1].clone()
+    if reverse:
+        return torch.where((lengths == 0).unsqueeze(1), initial, values[0])
+    return values[lengths, torch.arange(len(initial), device=lengths.device)]
+
+
+def backward(
+    spec: Spec,
+    arguments: Arguments[Tensor],
+    trace: Trace,
+    upstream: Result[Tensor | None],
+    needed: Arguments[bool],
+    spare: bool = False,
+    noted: list[Tensor] | None = None,
+) -> Arguments[Tensor | None]:
+    """Run the backward kernel on the gradients of the result; it overwrites `trace.kept`, or spares it.
+
+    Returns the gradients of the arguments, None where none is needed or exists; with `every_state`, `noted`
+    receives those of every state after every step, (T, B, H) each, by all ways. Raises UsageError for what
+    a kernel can't read: hooks may replace what was saved for this pass.
+    """
+    arguments = plain.arguments(spec, arguments)
+    target, x = _target(arguments.x), arguments.x
+    trace = plain.trace(spec, trace, target.kept_forms(spec, arguments), plain.kernel_device(x))
+    if spare and trace.kept is not None:
+        trace = trace._replace(kept=trace.kept.clone())
+    output, final, every = plain.upstream(spec, upstream, x)[:3]
+    idle: Gradients = ()
+    if spec.every_state:
+        zero = x.new_zeros(*x.shape[:2], spec.hidden)
+        if noted is None:
+            every = tuple(zero if g is None else g for g in every)
+        else:  # the kernel writes there
+            every = tuple(zero.clone() if g is None else g.clone() for g in every)
+        idle = _idle(every, arguments.lengths)
+    if not spec.reverse:
+        final, idle = _sum(final, idle), ()
+    plan, kernel = target.backward(spec, arguments, trace, Result(output, final, every), noted is not None)
+    if noted is not None:
+        noted += [_where_taken(_real(g, spec.hidden), arguments.lengths) for g in kernel.noted]
+    products = WeightGradients(plan, spec, arguments, trace, kernel)
+    return Arguments(
+        x=products.x() if needed.x else None,
+        state=_sum(products.state(), idle) if any(needed.state) else (None,) * len(final),
+        weights=_of_weights(products, needed.weights),
+        zoneout=(None,) * len(arguments.zoneout),
+    )
+
+
+def _of_weights(products: WeightGradients, needed: Weights[bool]) -> Weights[Tensor | None]:
+    return Weights(
+        weight_ih=products.weight_ih() if needed.weight_ih else None,
+        weight_hh=products.weight_hh() if needed.weight_hh else None,
+        bias_ih=products.bias_ih() if needed.bias_ih else None,
+        bias_hh=products.bias_hh() if needed.bias_hh else None,
+        gain_ih=products.gain("x") if needed.gain_ih else None,
+        gain_hh=products.gain("u") if needed.gain_hh else None,
+        units=products.units(),
+    )
+
+
+def _where_taken(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return values (T, B, H) with 0 for the steps that a row does not take."""
+    return values if lengths is None else torch.where(taken(lengths, len(values)).unsqueeze(2), values, 0.0)
+
+
+def _idle(every: State, lengths: Tensor | None) -> Gradients:
+    """Sum the gradients of every state over the steps that a row does not take.
+
+    There a state is the final one, or, going backwards, the initial one.
+    """
+    if lengths is None:
+        return ()
+    idle = ~taken(lengths, every[0].shape[0]).unsqueeze(2)
+    return tuple(torch.where(idle, g, 0.0).sum(0) for g in every)
+
+
+def _sum(gradients: Gradients, more: Gradients) -> Gradients:
+    """Add gradients of states; None and () stand for zeros."""
+    pairs = zip(gradients, more or (None,) * len(gradients), strict=True)
+    return tuple(b if a is None else a if b is None else a + b for a, b in pairs)
