@@ -150,7 +150,7 @@ class Recurrent(nn.Module):
             if prepared is not None:
                 return (prepared[0].transpose(0, 1), prepared[1]) if self.batch_first else prepared
         stack = self.stack()
-        layout = self._layout(stack)
+        layout = self.layout(stack)
         packed = input if isinstance(input, PackedSequence) else None
         single = isinstance(input, Tensor) and input.dim() == 2
         observed = self._observed if return_gates else None
@@ -188,7 +188,7 @@ class Recurrent(nn.Module):
         if x.dim() not in (1, 2):
             raise UsageError(f"step takes x (B, I) or (I), not {tuple(x.shape)}")
         single, stack, call = x.dim() == 1, self.stack(), Call()
-        layout = self._layout(stack)
+        layout = self.layout(stack)
         inputs = layout.check(x.unsqueeze(0).unsqueeze(0) if single else x.unsqueeze(0))
         initial = layout.initial(state, inputs, call, single)
         result = scan(stack, inputs, initial, call)
@@ -203,7 +203,7 @@ class Recurrent(nn.Module):
         """
         self._check_one_way()
         stack = self.stack()
-        return LayerStream(self._layout(stack), stack, batch)
+        return LayerStream(self.layout(stack), stack, batch)
 
     def pool(self, capacity: int) -> LayerPool:
         """Return room for C streams, any of which take steps in one call, as in eval mode, without gradients.
@@ -213,7 +213,7 @@ class Recurrent(nn.Module):
         """
         self._check_one_way()
         stack = self.stack()
-        return LayerPool(self._layout(stack), stack, capacity)
+        return LayerPool(self.layout(stack), stack, capacity)
 
     def explain(
         self,
@@ -227,7 +227,7 @@ class Recurrent(nn.Module):
         """Return which engine runs a forward pass with these arguments, and why."""
         stack = self.stack()
         observed = self._observed if return_gates else None
-        x, call = self._layout(stack).parse(input, lengths, reset, return_states, observed)
+        x, call = self.layout(stack).parse(input, lengths, reset, return_states, observed)
         choice = choose(stack, x, call)
         return f"{choice.engine}: {choice.reason}"
 
@@ -344,7 +344,8 @@ class Recurrent(nn.Module):
             engine=self.engine,
         )
 
-    def _layout(self, stack: Stack) -> Layout:
+    def layout(self, stack: Stack) -> Layout:
+        """Return the shapes of the layer's tensors, with the weights of `stack`."""
         return Layout(
             cell=self.cell,
             input_size=self.input_size,

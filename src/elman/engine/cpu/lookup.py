@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elman.engine.call import Stack, Weights
 from elman.engine.cpu import host, weights
+from elman.engine.cpu.affine import AffineRows, affine_stack
 from elman.engine.cpu.emit.plan import Plan
 from elman.engine.cpu.prepared import Prepared
 from elman.engine.memory import own
@@ -19,7 +20,7 @@ from elman.engine.memory import own
 class Lookup(Prepared):
     """One layer in one direction, without layer normalisation, whose weights don't change.
 
-    Sums are those of `step` but for their last bits: W's product is not summed in the kernel's order.
+    The table's sums are those that the kernel would reach before U, so that outputs have the bits of `step`.
     """
 
     def __init__(self, stack: Stack, vectors: Tensor) -> None:
@@ -53,14 +54,11 @@ class Lookup(Prepared):
 def _sums(plan: Plan, w: Weights[Tensor], vectors: Tensor) -> Tensor:
     """Return the start of every slot's sum (V, S*Hp): the bias, and W's product where the slot has one."""
     hidden, bias = weights.hidden_size(plan.cell, w), weights.remembered(plan, w).bias
-    hp = weights.padded(hidden, plan)
-    sums = bias.detach().view(1, len(plan.slots), hp).repeat(len(vectors), 1, 1)
-    columns = w.weight_ih.detach().T
-    if plan.int8:  # as the kernel would read them
-        rounded, scales = weights.to_bytes(columns[None])
-        columns = rounded[0] * scales
-    by_gate = (vectors @ columns).view(len(vectors), -1, hidden)
-    for slot, (letter, gate) in enumerate(plan.slots):
-        if letter in "xa":
-            sums[:, slot, :hidden] += by_gate[:, plan.cell.gates.index(gate)]
+    starts = bias.detach().view(len(plan.slots), weights.padded(hidden, plan))
+    sums = starts.repeat(len(vectors), 1, 1)
+    begin, end = plan.range("xa")
+    by_gate = w.weight_ih.detach().unflatten(0, (-1, hidden))
+    rows = by_gate[[plan.cell.gates.index(gate) for _, gate in plan.slots[begin:end]]].flatten(0, 1)
+    product = AffineRows(affine_stack(rows, starts[begin:end, :hidden].flatten(), plan.int8))
+    sums[:, begin:end, :hidden] = torch.from_numpy(product(vectors.numpy())).unflatten(1, (-1, hidden))
     return sums.flatten(1)

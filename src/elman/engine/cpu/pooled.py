@@ -35,13 +35,40 @@ class Pooled:
 
     def step(self, rows: Tensor, x: Tensor) -> Tensor:
         """Take one step of different rows (N) int64 below C on x (N, I); return their outputs (N, H)."""
-        memory = self._memory
-        memory.input.index_copy_(0, rows, x)
-        for layer in self._layers:
-            layer.run(rows)
-        for h in memory.h:
+        self._memory.input.index_copy_(0, rows, x)
+        self._run(rows)
+        for h in self._memory.h:
             h[0].index_copy_(0, rows, h[1].index_select(0, rows))
         return self._top.index_select(0, rows)
+
+    def _run(self, rows: Tensor) -> None:
+        for layer in self._layers:
+            layer.run(rows)
+
+
+class FirstRows(Pooled):
+    """Steps of the first N rows of C, in memory that the caller fills and reads as arrays.
+
+    Attributes:
+        inputs: (C, I), which a step reads.
+        outputs: (C, H), which it writes.
+        before: every state (L, C, H), from which the next step goes on.
+    """
+
+    def __init__(self, stack: Stack, capacity: int) -> None:
+        super().__init__(stack, capacity)
+        self.inputs, self.outputs = self._memory.input.numpy(), self._top.numpy()
+        self.before = [part.numpy() for part in self.states]
+        self._rows, self._h = torch.arange(capacity), self._memory.h.numpy()
+
+    def run(self, count: int) -> None:
+        """Compute the outputs of the first rows, without going on: h stays as it was before."""
+        self._run(self._rows[:count])
+
+    def advance(self, count: int) -> None:
+        """Take a step of the first rows."""
+        self.run(count)
+        self._h[:, 0, :count] = self._h[:, 1, :count]
 
 
 class _Layer:

@@ -70,6 +70,7 @@ class Stepped:
         # arrays: NumPy copies a few numbers in a third of PyTorch's time
         self._result = self.output.numpy()
         self._tops = [memory.h[-1, turn, :, : memory.hidden].numpy() for turn in range(2)]
+        self._arrays = [tuple([part.numpy() for part in memory.states(turn)]) for turn in range(2)]
         self._build()
 
     def _build(self) -> None:
@@ -92,6 +93,10 @@ class Stepped:
             start()
         self._turn ^= 1
         np.copyto(self._result, self._tops[self._turn])
+
+    def arrays(self) -> tuple[Any, ...]:
+        """Return every state (L, B, H) where it lies now, as arrays."""
+        return self._arrays[self._turn]
 
     @property
     def state(self) -> State:
