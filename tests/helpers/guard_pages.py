@@ -99,8 +99,8 @@ def run(cell: Cell, hidden: int, dtype: torch.dtype, side: str) -> None:
                 layer.step(x.detach()[1], following)
             table = call_cache.lookup(layer.stack(), x.detach()[0])
             if table is not None:
-                look = table.look(2, None)
-                assert look is not None and table.look(1, look[1]) is not None
+                single = lookup.Lookup(layer.stack(), table)
+                single.look(2), single.look(1)
 
 
 def main(side: str, names: Iterable[str]) -> None:

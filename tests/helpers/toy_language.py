@@ -3,8 +3,13 @@
 import random
 from typing import Any, Final
 
+import torch
+from torch import Tensor
+
+from elman.stepping import driven
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.settings import Settings
+from elman.tasks.generate.stream import LanguageStream
 
 SUBJECTS, VERBS, OBJECTS = (
     ("I", "you", "they"),
@@ -52,6 +57,13 @@ def small_settings(**options: Any) -> Settings:
 
 def small_network(tokens: int = 9, **options: Any) -> LanguageNet:
     return LanguageNet(small_settings(**options), tokens)
+
+
+def stepped(stream: LanguageStream, tokens: list[int], state: Any) -> tuple[Tensor, Any]:
+    """Return log-probabilities (R, V), up to a constant, and the next state of a stream's rows."""
+    steps = stream._step(tokens, state)
+    logits, after = driven(steps, lambda request: stream.network.answer([request])[0])
+    return torch.from_numpy(logits), after
 
 
 def world(count: int = 160, seed: int = 0) -> list[list[dict[str, str]]]:

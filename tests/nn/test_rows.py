@@ -51,7 +51,9 @@ def test_requests_together_have_the_bits_of_the_layer(
     ends = np.cumsum([0, *(rows for _, rows in sizes)])
     for _ in range(2):
         outputs, after = steps.run(joined(requests), states, lengths)
-        for x, state, new, (begin, end) in zip(requests, states, after, itertools.pairwise(ends), strict=True):
+        for x, state, new, (begin, end) in zip(
+            requests, states, after, itertools.pairwise(ends), strict=True
+        ):
             expected, final = by_layer(layer, x, state)
             assert np.array_equal(outputs[: len(x), begin:end], expected) and same(new, final)
             alone, (own,) = steps.run(x, [state])
@@ -126,7 +128,9 @@ def test_a_product_of_many_rows() -> None:
     product, x = RowProduct(torch.randn(5, 3), None), torch.randn(BLOCK_ROWS + 9, 3).numpy()
     together = product(x)
     assert together.shape == (BLOCK_ROWS + 9, 5)
-    assert np.array_equal(product(x[BLOCK_ROWS + 2 : BLOCK_ROWS + 4]), together[BLOCK_ROWS + 2 : BLOCK_ROWS + 4])
+    assert np.array_equal(
+        product(x[BLOCK_ROWS + 2 : BLOCK_ROWS + 4]), together[BLOCK_ROWS + 2 : BLOCK_ROWS + 4]
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

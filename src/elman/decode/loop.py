@@ -1,7 +1,8 @@
 """The decoding loop behind `elman.decode`: step the rows, extend hypotheses, drop the finished ones."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from elman.errors import UsageError
+from elman.stepping import driven
 
 State = Any
 # Log-probabilities (N, V) → those of the chosen tokens and the tokens, the greedy one first: both (N, k).
@@ -42,6 +44,11 @@ class Constraints(NamedTuple):
     block_ngrams: int
     banned: Tensor | None
 
+    def check(self, logits: Tensor) -> None:
+        """Raise UsageError for logits (N, V) without an option's token."""
+        size = logits.shape[1]
+        require(self.highest < size, f"end and banned must be below {size}, the number of tokens")
+
 
 class _Finished(NamedTuple):
     """Finished hypotheses (B, M) by rank, the penalised score; a rank of -inf marks an empty slot."""
@@ -60,44 +67,66 @@ class _Running(NamedTuple):
     greedy: Tensor  # (B) slot of the greedy hypothesis, which is empty once that has ended
 
 
-def search(
-    model: Model,
-    first: Tensor,
-    state: State,
-    choose: Choice,
-    constraints: Constraints,
-    beam_width: int = 1,
-    n_best: int = 1,
-    length_penalty: float = 0.0,
-) -> Hypotheses:
-    """Decode until every hypothesis has ended. The slots in use are stepped, as flat rows in slot order."""
-    finished, running = _start(first, beam_width, n_best)
-    tokens, traces = first, []
-    limits = constraints.limits[:, None]
-    for t in range(maximum(limits)):
-        logits, state = _stepped(model, tokens, state, constraints)
-        log_probs = logits.log_softmax(1, dtype=torch.promote_types(logits.dtype, torch.float32))
-        log_probs = _allowed(log_probs, running.history[..., 0][running.sums > -math.inf], constraints)
-        # one bad logit makes the whole row NaN
-        _require_distribution(not bool(log_probs[:, 0].isnan().any()))
-        traces += [model.trace(state)] if model.trace else []
-        running, stuck = _extended(running, choose(log_probs))
+@dataclass(frozen=True)
+class Searching:
+    """A search for whole sequences. The slots in use are stepped, as flat rows in slot order."""
+
+    model: Model
+    choose: Choice
+    constraints: Constraints
+    beam_width: int = 1
+    n_best: int = 1
+    length_penalty: float = 0.0
+
+    def run(self, first: Tensor, state: State) -> Hypotheses:
+        """Decode until every hypothesis has ended."""
+
+        def step(request: tuple[Tensor, State]) -> tuple[Tensor, State]:
+            with torch.no_grad():
+                return self.model.step(*request)
+
+        return driven(self.steps(first, state), step)
+
+    def steps(
+        self, first: Tensor, state: State
+    ) -> Generator[tuple[Tensor, State], tuple[Tensor, State], Hypotheses]:
+        """Leave the model's steps to the caller: yield the tokens (N) and the state of a step, take its
+        logits (N, V) and the next state, and return the hypotheses."""
+        constraints = self.constraints
+        finished, running = _start(first, self.beam_width, self.n_best)
+        tokens, traces = first, []
+        for t in range(maximum(constraints.limits)):
+            logits, state = yield tokens, state
+            constraints.check(logits)
+            log_probs = logits.log_softmax(1, dtype=torch.promote_types(logits.dtype, torch.float32))
+            log_probs = allowed(log_probs, running.history[..., 0][running.sums > -math.inf], constraints)
+            # one bad logit makes the whole row NaN
+            require_distribution(not bool(log_probs[:, 0].isnan().any()))
+            traces += [self.model.trace(state)] if self.model.trace else []
+            running, stuck = _extended(running, self.choose(log_probs))
+            finished, running = self._finished(finished, running, stuck, t)
+            tokens, rows = running.history[:, :, -1][running.sums > -math.inf].unbind(1)
+            if not len(rows):
+                break
+            state = self.model.select(state, rows)
+        return _hypotheses(finished, traces, constraints.end)
+
+    def _finished(
+        self, finished: _Finished, running: _Running, stuck: Tensor, t: int
+    ) -> tuple[_Finished, _Running]:
+        """Move the hypotheses that end at step t to the finished ones, and drop those that can't win."""
+        limits, end = self.constraints.limits[:, None], self.constraints.end
         ended = stuck | (t + 1 >= limits)
-        if constraints.end is not None:
-            ended |= running.history[:, :, -1, 0] == constraints.end
+        if end is not None:
+            ended |= running.history[:, :, -1, 0] == end
         lengths = t + 1 - stuck.long()
-        ranks = _penalised(running.sums, lengths, length_penalty).masked_fill(~ended, -math.inf)
+        ranks = _penalised(running.sums, lengths, self.length_penalty).masked_fill(~ended, -math.inf)
         if bool((ranks > -math.inf).any()):
             finished = _merged(finished, _Finished(ranks, running.sums, lengths, running.history))
         # Sums only fall, and the penalty is mildest at the limit: an upper bound on every extension's rank.
-        bound = _penalised(running.sums, limits, length_penalty)
+        bound = _penalised(running.sums, limits, self.length_penalty)
         done = ended | (bound <= finished.ranks.amin(1, keepdim=True))
-        running = running._replace(sums=running.sums.masked_fill(done, -math.inf))
-        tokens, rows = running.history[:, :, -1][running.sums > -math.inf].unbind(1)
-        if not len(rows):
-            break
-        state = model.select(state, rows)
-    return _hypotheses(finished, traces, constraints.end)
+        return finished, running._replace(sums=running.sums.masked_fill(done, -math.inf))
 
 
 def _extended(running: _Running, choices: tuple[Tensor, Tensor]) -> tuple[_Running, Tensor]:
@@ -137,34 +166,22 @@ def top_choices(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def stream(
-    model: Model, first: Tensor, state: State, choose: Choice, constraints: Constraints
+    model: Model, first: Tensor, state: State, sampling: Callable[[Tensor], Tensor | None]
 ) -> Iterator[Tensor]:
-    """Yield the chosen tokens (B) of every step, until an input has no allowed token left."""
-    tokens, history = first, first.new_empty(len(first), 0)
+    """Yield the tokens (B) that `sampling` chooses at every step, until an input has none left."""
+    tokens = first
     while True:
-        # choosing needs no normalised probabilities, so skip the log_softmax
-        logits, state = _stepped(model, tokens, state, constraints)
-        values, chosen = choose(_allowed(logits, history, constraints))
-        total = sum(value for (value,) in values.tolist())  # one transfer from the device for all rows
-        if not math.isfinite(total):
-            _require_distribution(total == -math.inf and bool((logits > -math.inf).any(1).all()))
+        with torch.no_grad():
+            logits, state = model.step(tokens, state)
+        chosen = sampling(logits)
+        if chosen is None:
             return
-        tokens = chosen[:, 0]
-        if constraints.block_ngrams:  # otherwise memory stays constant
-            history = torch.cat([history, chosen], 1)
+        tokens = chosen
         yield tokens
 
 
-def _stepped(model: Model, tokens: Tensor, state: State, constraints: Constraints) -> tuple[Tensor, State]:
-    with torch.no_grad():
-        logits, state = model.step(tokens, state)
-    size = logits.shape[1]
-    require(constraints.highest < size, f"end and banned must be below {size}, the number of tokens")
-    return logits, state
-
-
-def _allowed(scores: Tensor, history: Tensor, constraints: Constraints) -> Tensor:
-    """Copy the scores (N, V), with -inf for tokens that are banned or repeat an n-gram of history (N, T)."""
+def allowed(scores: Tensor, history: Tensor, constraints: Constraints) -> Tensor:
+    """Return scores (N, V), with -inf for tokens that are banned or repeat an n-gram of history (N, T)."""
     n = constraints.block_ngrams
     if constraints.banned is not None:
         scores = scores.index_fill(1, constraints.banned, -math.inf)
@@ -175,7 +192,8 @@ def _allowed(scores: Tensor, history: Tensor, constraints: Constraints) -> Tenso
     return scores
 
 
-def _require_distribution(valid: bool) -> None:
+def require_distribution(valid: bool) -> None:
+    """Raise UsageError unless logits were valid."""
     require(valid, "model.step must give logits without NaN or +inf, and not -inf for every token")
 
 

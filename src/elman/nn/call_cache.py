@@ -14,7 +14,7 @@ from torch import Tensor
 from elman.engine import compiled, torch_internals
 from elman.engine.call import Call, Engine, Stack, State, flatten
 from elman.engine.cpu import host
-from elman.engine.cpu.lookup import Lookup
+from elman.engine.cpu.lookup import sums
 from elman.engine.cpu.prepared import Prepared
 from elman.engine.cpu.weights import Snapshot, is_countable, padded
 from elman.engine.record import is_recording
@@ -131,22 +131,17 @@ def is_traced(x: Tensor) -> bool:
     )
 
 
-def lookup(stack: Stack, vectors: Tensor) -> Lookup | None:
-    """Prepare single steps on these inputs (V, I), for weights that don't change.
+def lookup(stack: Stack, vectors: Tensor) -> Tensor | None:
+    """Return the table with which a `Lookup` takes single steps on these inputs (V, I).
 
-    None if the table is too large, or if a kernel alone won't do.
+    None if it is too large, or if a kernel alone won't do.
     """
-    weights = stack.weights[0]
-    if (
-        len(stack.weights) > 1
-        or weights.gain_ih is not None
-        or not is_kernel_alone(stack, vectors.unsqueeze(1))
-    ):
+    plain = stack.directions == 1 and stack.weights[0].gain_ih is None
+    if not plain or not is_kernel_alone(stack, vectors.unsqueeze(1)):
         return None
-    if len(vectors) * weights.weight_ih.shape[0] > MAX_TABLE_NUMBERS:
+    if len(vectors) * stack.weights[0].weight_ih.shape[0] > MAX_TABLE_NUMBERS:
         return None
-    call = Lookup(stack, vectors)
-    return call if _fills_panels(call) else None
+    return sums(stack, vectors)
 
 
 def _prepare(

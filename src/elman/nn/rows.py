@@ -6,6 +6,7 @@ T steps, R rows of a request, N rows in all, I inputs, P outputs, L layers.
 
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -33,16 +34,20 @@ States = tuple[Array, ...]  # (L, R, ·) for each state of the cell
 
 class RowSteps:
     """A layer's steps, with the weights that it has now, in eval mode and without gradients. States are
-    values: a call leaves them as they are."""
+    values: a call leaves them as they are.
+
+    Attributes:
+        stack: the layer as the engine takes it.
+    """
 
     def __init__(self, layer: Recurrent) -> None:
         """Prepare a layer in one direction."""
         stack, self._lock = layer.stack(), threading.Lock()
         self._layout = layer.layout(stack)._replace(batch_first=False)
         with as_by_itself(self._layout):
-            self._stack = frozen(stack)
+            self.stack = frozen(stack)
             x = torch.empty(1, 1, layer.input_size, dtype=self._layout.dtype, device=self._layout.device)
-            self._one = _Single(self._stack) if is_kernel_alone(self._stack, x) else None
+            self._one = _Single(self.stack) if is_kernel_alone(self.stack, x) else None
         self._many: FirstRows | None = None  # its memory is made when there are several rows
         self._zeros = tuple(_array(zero) for zero in self._layout.initial(None, x, Call(), False))
 
@@ -61,7 +66,7 @@ class RowSteps:
             lengths: steps of each row, falling; T if None.
 
         Returns:
-            Outputs (T, N, P), which are undefined beyond a row's steps, and the new states.
+            Outputs (T, N, P), 0 beyond a row's steps, and the new states.
         """
         steps, total = x.shape[:2]
         with self._lock:
@@ -74,19 +79,18 @@ class RowSteps:
             else:
                 outputs, new = self._scan(x, joined, lengths)
         # copies: a part would keep the memory of all
-        ends = np.cumsum([state[0].shape[1] for state in states]).tolist()
-        rows = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+        rows = slices([state[0].shape[1] for state in states])
         return outputs, [tuple([part[:, row].copy() for part in new]) for row in rows]
 
     def _step_by_step(
         self, x: Array, joined: list[Array], lengths: Sequence[int]
     ) -> tuple[Array, list[Array]]:
         if self._many is None:
-            self._many = FirstRows(self._stack, BLOCK_ROWS)
+            self._many = FirstRows(self.stack, BLOCK_ROWS)
         many, total = self._many, x.shape[1]
         for part, values in zip(many.before, joined, strict=True):
             part[:, :total] = values
-        outputs = np.empty((len(x), total, many.outputs.shape[1]), x.dtype)
+        outputs = np.zeros((len(x), total, many.outputs.shape[1]), x.dtype)
         for t, step in enumerate(x):
             count = total if lengths[-1] > t else sum(length > t for length in lengths)
             many.inputs[:count] = step[:count]
@@ -101,7 +105,7 @@ class RowSteps:
         call = Call() if lengths is None else Call(torch.tensor(lengths, device=self._layout.device))
         with as_by_itself(self._layout):
             state = tuple(torch.from_numpy(part).to(**kind) for part in joined)
-            result = scan(self._stack, torch.from_numpy(x).to(**kind), state, call)
+            result = scan(self.stack, torch.from_numpy(x).to(**kind), state, call)
         return _array(result.output), [_array(part) for part in result.state]
 
 
@@ -154,6 +158,11 @@ def joined(arrays: Sequence[Array]) -> Array:
         whole[: len(one), at : at + one.shape[1]] = one
         at += one.shape[1]
     return whole
+
+
+def slices(counts: Sequence[int]) -> list[slice]:
+    """Return where the rows of each request are among all, given their counts."""
+    return [slice(*ends) for ends in pairwise(accumulate(counts, initial=0))]
 
 
 def groups(shapes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:

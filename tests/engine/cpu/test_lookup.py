@@ -4,10 +4,12 @@ import pytest
 import torch
 
 import elman
-from compare import assert_same, tensors
+from compare import tensors
 from elman.cells import CELLS
 from elman.engine.cpu import host, launch
+from elman.engine.cpu.lookup import Lookup
 from elman.nn import call_cache
+from elman.nn.stream import frozen
 
 V, I, H = 5, 6, 32  # noqa: E741
 
@@ -18,24 +20,39 @@ def made(kind: str, dtype: torch.dtype = torch.float32, **options: object) -> el
     return layer.to(dtype).eval()
 
 
+def prepared(layer: elman.Recurrent, vectors: torch.Tensor) -> Lookup:
+    stack = frozen(layer.stack())
+    table = call_cache.lookup(stack, vectors)
+    assert table is not None
+    return Lookup(stack, table)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
 @pytest.mark.parametrize("options", [{}, {"bias": False}, {"int8": True}], ids=["plain", "bias", "int8"])
 @pytest.mark.parametrize("kind", sorted(CELLS))
-def test_steps_are_those_on_the_rows(kind: str, options: dict[str, bool], dtype: torch.dtype) -> None:
+def test_steps_have_the_bits_of_those_on_the_rows(
+    kind: str, options: dict[str, bool], dtype: torch.dtype
+) -> None:
     layer, vectors = made(kind, dtype, **options), torch.randn(V, I, dtype=dtype)
     with torch.no_grad():
-        table = call_cache.lookup(layer.stack(), vectors)
-        assert table is not None
-        hx = mine = None
+        single, hx = prepared(layer, vectors), None
         for row in (3, 0, 0, 4):
             wanted, hx = layer.step(vectors[row : row + 1], hx)
-            found = table.look(row, mine)
-            assert found is not None
-            torch.testing.assert_close(found[0], wanted, rtol=2e-6, atol=2e-6)
-            mine = found[1]
-            assert isinstance(mine, torch.Tensor) == isinstance(hx, torch.Tensor)
-            for a, b in zip(tensors(mine), tensors(hx), strict=True):
-                torch.testing.assert_close(a, b, rtol=2e-6, atol=2e-6)
+            single.look(row)
+            assert torch.equal(single.output, wanted)
+            for a, b in zip(single.state, tensors(hx), strict=True):
+                assert torch.equal(a, b)
+
+
+def test_units_that_fill_no_panel_and_further_layers() -> None:
+    torch.manual_seed(1)
+    layer, vectors, hx = elman.GRU(I, 13, 2).eval(), torch.randn(V, I), None
+    with torch.no_grad():
+        single = prepared(layer, vectors)
+        for row in (1, 4, 1):
+            wanted, hx = layer.step(vectors[row : row + 1], hx)
+            single.look(row)
+            assert torch.equal(single.output, wanted)
 
 
 def test_several_threads_share_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,38 +61,25 @@ def test_several_threads_share_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "threads", lambda: 2)
     layer, vectors = made("lstm"), torch.randn(V, I)
     with torch.no_grad():
-        table = call_cache.lookup(layer.stack(), vectors)
-        assert table is not None
+        single = prepared(layer, vectors)
         wanted, hx = layer.step(vectors[2:3])
-        found = table.look(2, None)
-        assert found is not None
-        torch.testing.assert_close(found[0], wanted, rtol=2e-6, atol=2e-6)
+        single.look(2)
+        torch.testing.assert_close(single.output, wanted, rtol=2e-6, atol=2e-6)
         monkeypatch.setattr(host, "threads", lambda: 1)  # as in a child process
-        assert table.look(2, hx) is None
+        wanted, _ = layer.step(vectors[4:5], hx)
+        single.look(4)
+        torch.testing.assert_close(single.output, wanted, rtol=2e-6, atol=2e-6)
 
 
 @pytest.mark.parametrize("row", [-1, V, 2**40])
 def test_there_is_no_such_row(row: int) -> None:
-    with torch.no_grad():
-        table = call_cache.lookup(made("lstm").stack(), torch.randn(V, I))
-        assert table is not None and table.look(row, None) is None
-
-
-def test_states_given_stay_what_they_are() -> None:
-    layer, vectors = made("lstm"), torch.randn(V, I)
-    with torch.no_grad():
-        table = call_cache.lookup(layer.stack(), vectors)
-        assert table is not None
-        _, first = table.look(1, None) or pytest.fail("no kernel")
-        kept = tuple(s.clone() for s in first)
-        one, two = table.look(2, first), table.look(2, first)
-    assert_same(first, kept)
-    assert_same(one, two)
+    with torch.no_grad(), pytest.raises(IndexError, match=f"no row {row} among 5"):
+        prepared(made("lstm"), torch.randn(V, I)).look(row)
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"layer_norm": True}, {"bidirectional": True}, {"num_layers": 2}, {"zoneout": 0.1}, {"engine": "eager"}],
+    [{"layer_norm": True}, {"bidirectional": True}, {"zoneout": 0.1}, {"engine": "eager"}],
 )
 def test_what_needs_more_than_a_kernel_has_no_table(options: dict[str, object]) -> None:
     with torch.no_grad():
@@ -86,11 +90,3 @@ def test_a_table_is_not_made_of_a_large_vocabulary(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(call_cache, "MAX_TABLE_NUMBERS", V * 4 * H - 1)
     with torch.no_grad():
         assert call_cache.lookup(made("lstm").stack(), torch.randn(V, I)) is None
-
-
-def test_units_that_fill_no_panel_and_states_of_another_shape() -> None:
-    odd = elman.Recurrent(CELLS["lstm"], I, 37).eval()
-    with torch.no_grad():
-        assert call_cache.lookup(odd.stack(), torch.randn(V, I)) is None
-        table = call_cache.lookup(made("gru").stack(), torch.randn(V, I))
-        assert table is not None and table.look(0, torch.zeros(1, 2, H)) is None

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from elman.tasks.generate import cache
 from elman.tasks.generate.cache import Blend, Cache, distributions, tuned
 from elman.tasks.generate.language_model import LanguageModel
-from elman.tasks.generate.network import IncrementalDecoder
-from toy_language import small_network
+from elman.tasks.generate.steps import Tokens
+from toy_language import small_network, stepped
 
 
 def test_recent_words_become_likelier(model: LanguageModel, text: Path) -> None:
@@ -23,8 +23,9 @@ def test_recent_words_become_likelier(model: LanguageModel, text: Path) -> None:
     stream = model.stream(adapt=True)
     total, last, state = 0.0, int(ids[0]), stream._state
     for token in ids[1:].tolist():
-        features, _ = IncrementalDecoder(model.network).step(torch.tensor([last]), state.layers)
-        logits, state = stream._model.step(torch.tensor([last]), state)
+        (read,) = stream.network.answer([Tokens(np.array([[last]]), state.layers)])
+        logits, state = stepped(stream, [last], state)
+        features = torch.from_numpy(read.features[0])
         recent = state.cache or Cache.empty(features)
         state = state._replace(cache=recent.extended(features, torch.tensor([token])))
         total, last = total - float(logits[0].log_softmax(0)[token]), token

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import torch
 
 import elman
 from elman.data.text.vocabulary import END
 from elman.errors import DataError, UsageError
 from elman.tasks.generate.language_model import LanguageModel
-from toy_language import SMALL, sentences
+from toy_language import SMALL, sentences, stepped
 
 
 def test_the_next_word(words: LanguageModel, letters: LanguageModel) -> None:
@@ -33,7 +32,7 @@ def test_probabilities_are_those_of_the_whole_text_read_step_by_step(
     stream = model.stream()
     total, last, state = 0.0, int(ids[0]), stream._state
     for token in ids[1:].tolist():
-        logits, state = stream._model.step(torch.tensor([last]), state)
+        logits, state = stepped(stream, [last], state)
         total, last = total - float(logits[0].log_softmax(0)[token]), token
     other = text.with_name("new.txt")
     other.write_text(sentences(30, seed=2))

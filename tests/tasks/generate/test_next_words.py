@@ -10,6 +10,7 @@ from torch import Tensor
 
 from elman import decode
 from elman.data.text.vocabulary import END, Vocabulary
+from elman.stepping import driven
 from elman.tasks.generate.next_words import completed, spelled, trailing_word
 
 WORDS = Vocabulary("word", (" the", " then", " them", " tea", ".", "The", " sun"))
@@ -71,7 +72,8 @@ def slow_words(model: decode.Model, last: int, begun: str) -> dict[str, float]:
 def test_spelled_words(seed: int, begun: str) -> None:
     model = chain(seed)
     last = 4 if begun else END
-    words = spelled(model, LETTERS, last, None, begun, 4)
+    steps = spelled(model.select, LETTERS, last, None, begun, 4)
+    words = driven(steps, lambda request: model.step(torch.tensor(request[0]), request[1]))
     best = sorted(slow_words(model, last, begun).items(), key=lambda item: -item[1])[:4]
     assert [w for w, _ in words] == [w for w, _ in best]
     for (_, p), (_, q) in zip(words, best, strict=True):

@@ -1,5 +1,7 @@
 """Streams of language models: in pieces or whole, saved and continued, and the text they generate."""
 
+import copy
+import dataclasses
 import itertools
 import math
 import os
@@ -15,7 +17,10 @@ from safetensors.torch import save_file
 
 from elman.errors import ArtifactError, UsageError
 from elman.tasks.generate.language_model import LanguageModel
-from toy_language import sentences
+from elman.tasks.generate.stream import DecoderState
+from elman.tasks.pool import NotFinite
+from pooling import check_pool, events, written
+from toy_language import sentences, stepped
 
 
 @settings(max_examples=20)
@@ -144,12 +149,12 @@ def test_a_stream_is_not_read_from_a_pipe(words: LanguageModel, tmp_path: Path) 
 def test_rows_share_one_cache(letters: LanguageModel) -> None:
     stream = letters.stream(adapt=True)
     stream.push("they read tea.\n" * 3)
-    tokens = torch.tensor([3, 4, 5, 3])
-    rows = stream._model.select(stream._state, torch.zeros(4, dtype=torch.int64))
-    together, _ = stream._model.step(tokens, rows)
+
+    tokens = [3, 4, 5, 3]
+    together, _ = stepped(stream, tokens, stream._state.select(torch.zeros(4, dtype=torch.int64)))
     for row, token in enumerate(tokens):
-        alone, _ = stream._model.step(token.view(1), stream._state)
-        assert torch.allclose(together[row], alone[0], atol=1e-5)
+        alone, _ = stepped(stream, [token], stream._state)
+        torch.testing.assert_close(together[row], alone[0], rtol=1e-6, atol=1e-6)
 
 
 # ---- generated text
@@ -209,3 +214,85 @@ def test_generating_does_not_change_the_stream(model: LanguageModel) -> None:
 def test_wrong_options(letters: LanguageModel, options: dict[str, Any], name: str) -> None:
     with pytest.raises(UsageError, match=name):
         "".join(letters.generate("I", **options))
+
+
+# ---- many at once
+
+
+@settings(max_examples=25)
+@given(
+    drawn=events(
+        st.sampled_from(["I love", " deep le", "a", ".\n", "", "x y\r", "\nthey", b"no"]), 4, ("result",)
+    )
+)
+def test_streams_in_a_pool_are_streams(
+    letters: LanguageModel, words: LanguageModel, subwords: LanguageModel, drawn: list[Any]
+) -> None:
+    for model in (letters, words, subwords):
+        options = [{"adapt": adapt} for adapt in (False, True, False, True)]
+        check_pool(model.pool(4), model.stream, options, drawn)
+
+
+@settings(max_examples=25)
+@given(
+    prompts=st.lists(
+        st.sampled_from(["I love ", "they", "", "tea.\n", "I read old b"]), min_size=1, max_size=5
+    ),
+    temperature=st.sampled_from([0, 0.7, 1.3]),
+    top_k=st.sampled_from([0, 4]),
+    stop=st.sampled_from([None, ".\n", "o"]),
+)
+def test_texts_written_in_a_pool_are_those_of_streams(
+    letters: LanguageModel,
+    words: LanguageModel,
+    prompts: list[str],
+    temperature: float,
+    top_k: int,
+    stop: str | None,
+) -> None:
+    for model in (letters, words):
+        pool, expected = model.pool(9), {}
+        for seed, prompt in enumerate(prompts):
+            stream, alone = pool.open(adapt=seed == 1), model.stream(adapt=seed == 1)
+            options = {"length": 10 + 7 * seed, "seed": seed, "temperature": temperature, "top_k": top_k}
+            pool.push({stream: prompt})
+            alone.push(prompt)
+            pool.write(stream, **options, stop=stop)
+            expected[stream] = list(alone.generate(**options, stop=stop))
+        assert written(pool, list(pool)) == expected
+
+
+def test_a_stream_of_a_pool_is_saved_and_continued(letters: LanguageModel, tmp_path: Path) -> None:
+    pool = letters.pool(2)
+    first = pool.open()
+    pool.push({first: "they read ol"})
+    first.save(tmp_path / "stream")
+    again = pool.open(saved=tmp_path / "stream")
+    answers = pool.result([first, again])
+    assert answers.done[first] == answers.done[again]
+
+
+def test_a_stream_whose_state_becomes_nan_begins_anew_alone(letters: LanguageModel) -> None:
+    network = copy.deepcopy(letters.network)
+    bad = int(letters.vocabulary.encode("v")[0])
+    with torch.no_grad():
+        network.embedding.weight[bad] = math.nan
+    broken = dataclasses.replace(letters, network=network)
+    pool, alone = broken.pool(3), broken.stream()
+    good, other, third = pool.open(), pool.open(), pool.open()
+    answers = pool.push({good: "tea", other: "I love tea", third: "the"})
+    assert set(answers.failed) == {other} and isinstance(answers.failed[other], NotFinite)
+    with pytest.raises(NotFinite):
+        alone.push("I love tea")
+    for stream in (other, alone):
+        assert stream._state == DecoderState(None, None)
+    assert good._state.layers is not None
+
+
+def test_wrong_options_in_a_pool(letters: LanguageModel) -> None:
+    pool = letters.pool(1)
+    stream = pool.open()
+    with pytest.raises(UsageError, match="temperature"):
+        pool.write(stream, temperature=-1)
+    with pytest.raises(UsageError, match="open: close one"):
+        pool.open()

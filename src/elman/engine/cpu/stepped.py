@@ -85,10 +85,14 @@ class Stepped:
         self._starts = [[pair[turn].start for pair in self._pairs] for turn in range(2)]
         self._alone = all(part.threads == 1 for part, _ in self._pairs)
 
+    def _rebuild(self) -> None:
+        """Begin with other threads if their number was changed, or the process is a fork without them."""
+        if not self._alone and host.threads() != self._threads:
+            self._build()
+
     def run(self) -> None:
         """Take one step on `input`."""
-        if not self._alone and host.threads() != self._threads:
-            self._build()  # the number of threads was changed, or the process is a fork without them
+        self._rebuild()
         for start in self._starts[self._turn]:
             start()
         self._turn ^= 1

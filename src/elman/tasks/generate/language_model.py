@@ -25,9 +25,11 @@ from elman.tasks.generate.network import LanguageNet
 from elman.tasks.generate.next_words import Words
 from elman.tasks.generate.scores import LanguageEvaluation, evaluate
 from elman.tasks.generate.settings import Settings
+from elman.tasks.generate.steps import LanguageSteps
 from elman.tasks.generate.stream import LanguageStream
 from elman.tasks.generate.train import train
 from elman.tasks.inputs import check_count, check_text, looked_at, read_texts
+from elman.tasks.pool import Pool
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
 from elman.typed import typed
@@ -171,9 +173,9 @@ class LanguageModel(Task):
         """
         check_count(count)
         texts, single = read_texts(data, self.source.get("column", "text"))
-        answers = []
+        answers, steps = [], LanguageSteps(self.network)
         for text in texts:
-            stream = self.stream()
+            stream = self._stream(steps)
             stream.push(text + " " if text.strip() and not text[-1].isspace() else text)
             answers.append(stream.result(count))
         return answers[0] if single else answers
@@ -205,7 +207,19 @@ class LanguageModel(Task):
             adapt: make recent words likelier.
             saved: a file in which a stream of this model was saved, to continue.
         """
-        stream = LanguageStream(self.network, self.vocabulary, self.blend if adapt else None)
+        return self._stream(LanguageSteps(self.network), adapt, saved)
+
+    @entry
+    def pool(self, capacity: int) -> Pool[LanguageStream]:
+        """Return room for many streams that advance together; `open` takes the options of `stream`, `write`
+        those of `LanguageStream.generate`. Raises UsageError for a capacity below 1."""
+        steps = LanguageSteps(self.network)
+        return Pool(steps, partial(self._stream, steps), capacity)
+
+    def _stream(
+        self, steps: LanguageSteps, adapt: bool = False, saved: str | Path | None = None
+    ) -> LanguageStream:
+        stream = LanguageStream(steps, self.vocabulary, self.blend if adapt else None)
         if saved is not None:
             stream.load(saved)
         return stream

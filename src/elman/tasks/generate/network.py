@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from elman.cells import as_cell
 from elman.nn import Recurrent
-from elman.nn.call_cache import lookup
 from elman.nn.dropout import variational_dropout
 from elman.nn.embedding import scaled_vectors
 from elman.tasks.generate.settings import MAX_FULL_VOCABULARY, Settings
@@ -96,12 +95,10 @@ class IncrementalDecoder:
 
     Args:
         network: in eval mode; its weights must not change.
-        single: precompute the first layer's product with every token, if there are not too many, which makes
-            steps of a single sequence faster.
     """
 
-    def __init__(self, network: LanguageNet, single: bool = False) -> None:
-        self._network, self._layers, self._single = network, list(network.layers), single
+    def __init__(self, network: LanguageNet) -> None:
+        self._network, self._layers = network, list(network.layers)
         tokens, embedding = network.embedding.weight.shape
         hidden = int(self._layers[-1].hidden_size)  # type: ignore[arg-type]
         self._matrix: Tensor | None = None
@@ -112,18 +109,12 @@ class IncrementalDecoder:
                 output = network.logit_scale * network.embedding.weight
                 self._matrix = output @ network.narrow.weight
                 self._bias = network.get_parameter("bias") + output @ network.narrow.bias
-            self._first = lookup(self._layers[0].stack(), self._vectors) if single else None  # type: ignore[operator]
-
-    def __reduce__(self) -> Any:
-        # copies prepare anew: prepared calls hold addresses of this process
-        return IncrementalDecoder, (self._network, self._single)
 
     def step(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Read one token of each sequence, ids (B); return features (B, H) and the next state."""
         with torch.no_grad():
-            x, first = self._first_layer(ids, None if state is None else state[0])
-            states = [first]
-            for k, layer in enumerate(self._layers[1:], 1):
+            x, states = self._vectors.index_select(0, ids), []
+            for k, layer in enumerate(self._layers):
                 x, new = layer.step(x, None if state is None else state[k])  # type: ignore[operator]
                 states.append(new)
         return x, tuple(states)
@@ -134,11 +125,3 @@ class IncrementalDecoder:
             if self._matrix is None:
                 return self._network.log_probs(features)
             return F.linear(features, self._matrix, self._bias)
-
-    def _first_layer(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
-        if self._first is not None and len(ids) == 1:
-            result = self._first.look(int(ids), state)
-            if result is not None:
-                return result
-        x, new = self._layers[0].step(self._vectors.index_select(0, ids), state)  # type: ignore[operator]
-        return x, new

@@ -3,14 +3,13 @@
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from elman import decode
 from elman.data.text.tokenizers import RESERVED
 from elman.data.text.unicode import combining_marks
 from elman.data.text.vocabulary import AnyVocabulary
@@ -45,28 +44,32 @@ class _Prefix(NamedTuple):
 
 
 def spelled(
-    model: decode.Model,
+    select: Callable[[Any, Tensor], Any],
     vocabulary: AnyVocabulary,
     last: int,
     state: Any,
     begun: str,
     count: int,
     typed: str = "",
-) -> Words:
+) -> Generator[tuple[list[int], Any], tuple[Tensor, Any], Words]:
     """Return words that continue `begun` and their probabilities, best first, by a model of smaller tokens.
+
+    Its steps are left to the caller: this yields tokens (N) and the state of their rows, and takes
+    log-probabilities (N, V), up to a constant, and the next state.
 
     A word's probability is that of its tokens and of any next token that ends it. A punctuation mark is a
     word.
 
     Args:
+        select: from a state and rows (M) to the state of these rows.
         last, state: the last token read, and the state before it.
         typed: the end of the text, not read yet because a token may cross its end; probabilities are
             conditional on it.
     """
     words: defaultdict[str, float] = defaultdict(float)
-    running, tokens, p_typed = [_Prefix(0.0, "", typed)], torch.tensor([last]), 0.0
+    running, tokens, p_typed = [_Prefix(0.0, "", typed)], [last], 0.0
     for _ in range(MAX_WORD_TOKENS):
-        logits, state = model.step(tokens, state)
+        logits, state = yield tokens, state
         log_probs = logits.log_softmax(1)
         extended: list[tuple[_Prefix, int, int]] = []
         for row, (before, text, left) in enumerate(running):
@@ -88,8 +91,8 @@ def spelled(
         if not extended or _is_settled(words, count, p_running):
             break
         running = [prefix for prefix, _, _ in extended]
-        tokens = torch.tensor([token for _, token, _ in extended])
-        state = model.select(state, torch.tensor([row for _, _, row in extended]))
+        tokens = [token for _, token, _ in extended]
+        state = select(state, torch.tensor([row for _, _, row in extended]))
     return _best(words, count, p_typed or 1.0)
 
 

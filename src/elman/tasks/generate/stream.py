@@ -1,11 +1,11 @@
 """A text as it is typed, with the state in hand: the likeliest next words, and generated continuations."""
 
 import json
-from collections.abc import Iterator
-from functools import cached_property, partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -16,14 +16,16 @@ from elman.atomic import as_path, read_regular, replace_file, writing
 from elman.data.text.tokenizers import UNKNOWN
 from elman.data.text.vocabulary import END, AnyVocabulary
 from elman.errors import ArtifactError, UsageError
-from elman.nn.states import select_rows
+from elman.nn.rows import Array
 from elman.settings import is_whole
+from elman.stepping import within
 from elman.tasks.entry import entry
 from elman.tasks.generate.cache import CACHE_STEPS, Blend, Cache
-from elman.tasks.generate.network import IncrementalDecoder, LanguageNet, State
 from elman.tasks.generate.next_words import completed, spelled, trailing_word
 from elman.tasks.generate.problem import CHUNK_STEPS
+from elman.tasks.generate.steps import LanguageSteps, SingleSteps, State, Tokens
 from elman.tasks.inputs import check_count, check_seed, check_text
+from elman.tasks.pool import Steps, stepwise
 
 TAIL_CHARACTERS: Final = 64  # of the text read so far, for the word at its end
 MAX_PENDING_TOKENS: Final = 8  # that may together be one character
@@ -35,22 +37,31 @@ class DecoderState(NamedTuple):
     layers: State | None
     cache: Cache | None
 
+    def select(self, rows: Tensor) -> "DecoderState":
+        """Return the state of these rows, which share one cache."""
+        assert self.layers is not None
+        chosen = rows.numpy()
+        return self._replace(layers=tuple(tuple(part[:, chosen] for part in one) for one in self.layers))
+
 
 class LanguageStream:
     """A text that arrives in pieces. Made by `LanguageModel.stream`. Memory, and time per token, do not grow
     with the text."""
 
-    def __init__(self, network: LanguageNet, vocabulary: AnyVocabulary, blend: Blend | None) -> None:
-        self._network, self._vocabulary, self._blend = network, vocabulary, blend
+    def __init__(self, network: LanguageSteps, vocabulary: AnyVocabulary, blend: Blend | None) -> None:
+        self.network, self._vocabulary, self._blend = network, vocabulary, blend
+        self._banned = torch.tensor([END, UNKNOWN])
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin another text."""
         self._ends_in_cr = False  # a line feed that follows is part of the same line end
         self._rest = ""  # the end of the text, whose tokens may still change
         self._tail = ""  # the characters before it
         self._last, self._state = END, DecoderState(None, None)  # the last token, and the state before it
-        self._model = decode.Model(partial(self._step, IncrementalDecoder(network)), _select)
-        self._banned = torch.tensor([END, UNKNOWN])
 
-    @entry
-    def push(self, text: str) -> None:
+    @stepwise
+    def push(self, text: str) -> Steps[None]:
         """Read more text. Raises UsageError for anything but a string."""
         if text := check_text(text, "text"):
             more = text[1:] if self._ends_in_cr and text[0] == "\n" else text
@@ -59,25 +70,26 @@ class LanguageStream:
         end = self._vocabulary.stable_prefix(self._rest)
         stable, self._rest = self._rest[:end], self._rest[end:]
         self._tail = (self._tail + stable)[-TAIL_CHARACTERS:]
-        self._last, self._state = self._read(stable, self._last, self._state)
+        self._last, self._state = yield from self._read(stable, self._last, self._state)
 
-    @entry
-    def result(self, count: int = 5) -> list[tuple[str, float]]:
+    @stepwise
+    def result(self, count: int = 5) -> Steps[list[tuple[str, float]]]:
         """Return the likeliest next words and their probabilities, best first; after a part of a word, the
         words that begin with it, with probabilities given that part. Raises UsageError
         for a count below 1."""
         check_count(count)
         if self._vocabulary.kind in ("word", "space"):
             whole, begun = self._split_rest()
-            last, state = self._read(whole, self._last, self._state)
-            logits, _ = self._model.step(torch.tensor([last]), state)
-            return completed(logits[0].log_softmax(0), self._vocabulary, begun, count)
+            last, state = yield from self._read(whole, self._last, self._state)
+            logits, _ = yield from self._step([last], state)
+            return completed(torch.from_numpy(logits[0]).log_softmax(0), self._vocabulary, begun, count)
         begun = trailing_word(self._tail + self._rest)
         # one token may hold a word's space, its first letters and letters that are not typed yet
         cut = max(0, len(self._rest) - len(begun))
         cut -= self._rest[:cut].endswith(" ")
-        last, state = self._read(self._rest[:cut], self._last, self._state)
-        return spelled(self._model, self._vocabulary, last, state, begun, count, self._rest[cut:])
+        last, state = yield from self._read(self._rest[:cut], self._last, self._state)
+        search = spelled(DecoderState.select, self._vocabulary, last, state, begun, count, self._rest[cut:])
+        return (yield from within(search, self._spelling))
 
     def _split_rest(self) -> tuple[str, str]:
         """Split the rest into complete words and the word that is not, for a vocabulary of words."""
@@ -89,7 +101,21 @@ class LanguageStream:
         return "".join(whole), begun.strip()
 
     @entry
-    def generate(
+    def generate(self, length: int = 500, **options: Any) -> Iterator[str]:
+        """Yield a continuation of what was pushed, piece by piece; the stream itself does not change.
+
+        Args:
+            length: most characters.
+            options: `temperature` (0.8): below 1 likelier, above 1 more surprising; 0 takes the likeliest
+                token each time. `top_k` (0), `top_p` (1): sample only from the k likeliest tokens, or from
+                the fewest with that total probability (Holtzman et al., arXiv:1904.09751). `seed`: the same
+                seed gives the same text. `stop`: end before this string.
+
+        Raises UsageError for a value out of its range.
+        """
+        return _alone(self.writing(length, **options), SingleSteps(self.network))
+
+    def writing(
         self,
         length: int = 500,
         *,
@@ -98,19 +124,8 @@ class LanguageStream:
         top_p: float = 1.0,
         seed: int | None = None,
         stop: str | None = None,
-    ) -> Iterator[str]:
-        """Yield a continuation of what was pushed, piece by piece; the stream itself does not change.
-
-        Args:
-            length: most characters.
-            temperature: below 1 likelier, above 1 more surprising; 0 takes the likeliest token each time.
-            top_k, top_p: sample only from the k likeliest tokens, or from the fewest with that total
-                probability (Holtzman et al., arXiv:1904.09751).
-            seed: the same seed gives the same text.
-            stop: end before this string.
-
-        Raises UsageError for a value out of its range.
-        """
+    ) -> Steps[None]:
+        """Do what `generate` does in a pool: yield requests to the network, and pieces of text."""
         if not is_whole(length) or length < 0:
             raise UsageError(f"length must be a whole number of 0 or more, not {length!r}")
         if stop is not None and (not isinstance(stop, str) or not stop):
@@ -121,26 +136,37 @@ class LanguageStream:
         generator.manual_seed(seed) if seed is not None else generator.seed()
         # the space before a word belongs to its token
         blank = self._rest.endswith(" ") and self._vocabulary.kind != "character"
-        last, state = self._read(self._rest[: len(self._rest) - blank], self._last, self._state)
-        tokens = decode.sample_stream(
-            self._generator_model,
-            torch.tensor([last]),
-            state,
+        sampler = decode.sampler(
+            self._banned[:1],
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
             generator=generator,
             banned=self._banned,
         )
-        return _truncated(_as_text(tokens, self._vocabulary, blank), length, stop)
+        return self._written(sampler, Continuation(self._vocabulary, blank, length, stop))
+
+    def _written(self, sampler: decode.Sampling, text: "Continuation") -> Steps[None]:
+        begun = self._rest[: len(self._rest) - text.blank]
+        last, state = yield from self._read(begun, self._last, self._state)
+        while not text.is_full:
+            logits, state = yield from self._step([last], state)
+            token = sampler.one(logits)
+            if token is None:
+                break
+            last = token
+            if piece := text.add(token):
+                yield piece
+        if piece := text.rest():
+            yield piece
 
     def save(self, file: str | Path) -> None:
         """Save the state after what was pushed, for `LanguageModel.stream(saved=file)`."""
         tensors = {"last": torch.tensor([self._last])}
         tensors |= {"rest": _code_points(self._rest), "tail": _code_points(self._tail)}
         for k, layer in enumerate(self._state.layers or ()):
-            for j, part in enumerate(layer if isinstance(layer, tuple) else (layer,)):
-                tensors[f"state.{k}.{j}"] = part.contiguous()
+            for j, part in enumerate(layer):
+                tensors[f"state.{k}.{j}"] = torch.from_numpy(part)
         if (cache := self._state.cache) is not None:
             tensors |= {"cache.features": cache.features, "cache.tokens": cache.tokens}
         path = as_path(file, "file")
@@ -181,15 +207,15 @@ class LanguageStream:
             for name in ("rest", "tail")
         )
         last = part("last", torch.int64, 1)
+        network = self.network.network
         layers: list[Any] = []
-        for k, layer in enumerate(self._network.layers if "state.0.0" in tensors else ()):
+        for k, layer in enumerate(network.layers if "state.0.0" in tensors else ()):
             sizes = 1, 1, int(layer.hidden_size)  # type: ignore[arg-type]
             count = len(layer.cell.state)  # type: ignore[union-attr, arg-type]
-            parts = tuple(part(f"state.{k}.{j}", torch.float32, *sizes) for j in range(count))
-            layers.append(parts if count > 1 else parts[0])
+            layers.append(tuple(part(f"state.{k}.{j}", torch.float32, *sizes).numpy() for j in range(count)))
         cache = None
         if self._blend is not None and "cache.tokens" in tensors:
-            steps, width = len(tensors["cache.tokens"]), int(self._network.layers[-1].hidden_size)  # type: ignore[arg-type]
+            steps, width = len(tensors["cache.tokens"]), int(network.layers[-1].hidden_size)  # type: ignore[arg-type]
             tokens = part("cache.tokens", torch.int64, steps)
             cache = Cache(
                 part("cache.features", torch.float32, steps, width)[-CACHE_STEPS:], tokens[-CACHE_STEPS:]
@@ -200,75 +226,92 @@ class LanguageStream:
         return int(last), rest, tail, DecoderState(tuple(layers) or None, cache)
 
     def _fingerprint(self) -> str:
-        network = self._network
+        network = self.network.network
         shapes = [tuple(p.shape) for p in network.parameters()]
         return f"{shapes} {float(network.embedding.weight.detach().double().sum()):.12g}"
 
-    def _read(self, text: str, last: int, state: DecoderState) -> tuple[int, DecoderState]:
+    def _read(self, text: str, last: int, state: DecoderState) -> Steps[tuple[int, DecoderState]]:
         """Read a text chunk by chunk; return its last token and the state before that."""
-        ids = torch.from_numpy(self._vocabulary.encode(text))
+        ids = self._vocabulary.encode(text)
         for begin in range(0, len(ids), CHUNK_STEPS):
             chunk = ids[begin : begin + CHUNK_STEPS]
-            inputs = torch.cat([torch.tensor([last]), chunk[:-1]])
-            with torch.no_grad():
-                features, _, layers = self._network(inputs.unsqueeze(1), state.layers)
+            inputs = np.concatenate([[last], chunk[:-1]])
+            read = yield Tokens(inputs[:, None], state.layers)
             cache = state.cache
             if self._blend is not None:
-                cache = (cache or Cache.empty(features[0])).extended(features.squeeze(1), chunk)
-            last, state = int(chunk[-1]), DecoderState(layers, cache)
+                features = torch.from_numpy(read.features)
+                cache = cache or Cache.empty(features[0])
+                cache = cache.extended(features.squeeze(1), torch.from_numpy(chunk))
+            last, state = int(chunk[-1]), DecoderState(read.state, cache)
         return last, state
 
-    @cached_property
-    def _generator_model(self) -> decode.Model:
-        """Takes longer to prepare, and steps faster."""
-        return decode.Model(partial(self._step, IncrementalDecoder(self._network, single=True)), _select)
+    def _spelling(self, request: tuple[list[int], DecoderState]) -> Steps[tuple[Tensor, DecoderState]]:
+        logits, state = yield from self._step(*request)
+        return torch.from_numpy(logits), state
 
-    def _step(
-        self, decoder: IncrementalDecoder, tokens: Tensor, state: DecoderState
-    ) -> tuple[Tensor, DecoderState]:
-        """Read a token of each row, tokens (N); return log-probabilities (N, V), up to a constant, of the
-        next ones, and the next state."""
-        features, layers = decoder.step(tokens, state.layers)
-        logits = decoder.logits(features)
+    def _step(self, tokens: Sequence[int], state: DecoderState) -> Steps[tuple[Array, DecoderState]]:
+        """Read a token of each row, (R); return log-probabilities (R, V), up to a constant, of the next ones,
+        and the next state."""
+        read = yield Tokens(np.array([tokens], np.int64), state.layers, logits=True)
+        logits = read.logits
         if state.cache is not None and self._blend is not None:
-            logits = state.cache.mix(logits.log_softmax(1), features, self._blend)
-        return logits, DecoderState(layers, state.cache)
+            features, logits = torch.from_numpy(read.features[0]), torch.from_numpy(logits).log_softmax(1)
+            logits = state.cache.mix(logits, features, self._blend).numpy()
+        return logits, DecoderState(read.state, state.cache)
 
 
-def _select(state: DecoderState, rows: Tensor) -> DecoderState:
-    return DecoderState(select_rows(state.layers, rows), state.cache)  # all rows share one cache
-
-
-def _as_text(tokens: Iterator[Tensor], vocabulary: AnyVocabulary, blank: bool) -> Iterator[str]:
-    """Yield the text of tokens, without the first space if a `blank` precedes them; an incomplete
-    character waits for its other bytes."""
-    pending: list[int] = []
-    for token in tokens:
-        pending.append(int(token))
-        piece = vocabulary.decode(pending)
-        if not piece.endswith("\ufffd") or len(pending) > MAX_PENDING_TOKENS:
-            pending = []
-            yield piece.removeprefix(" ") if blank else piece
-            blank = False
-
-
-def _truncated(pieces: Iterator[str], length: int, stop: str | None) -> Iterator[str]:
-    """Yield at most `length` characters, and none from `stop` on."""
-    pending, room = "", length
-    for piece in pieces:
-        if room <= 0:
-            break
-        pending += piece[:room]
-        room -= len(piece)
-        if stop is not None and stop in pending:
-            yield pending[: pending.index(stop)]
+def _alone(steps: Steps[None], network: SingleSteps) -> Iterator[str]:
+    """Yield the pieces of text among a generator's requests."""
+    answer: Any = None
+    while True:
+        try:
+            request = steps.send(answer)
+        except StopIteration:
             return
-        ready = len(pending) - _overlap(pending, stop or "")
-        if ready:
-            yield pending[:ready]
-            pending = pending[ready:]
-    if pending:
-        yield pending
+        answer = None
+        if isinstance(request, str):
+            yield request
+        else:
+            answer = network.answer(request)
+
+
+class Continuation:
+    """The text of tokens as they are written: at most `length` characters, and none from `stop` on.
+
+    Attributes:
+        blank: whether a blank precedes them, which the first token repeats.
+        is_full: whether no token can add to it.
+    """
+
+    def __init__(self, vocabulary: AnyVocabulary, blank: bool, length: int, stop: str | None) -> None:
+        self._vocabulary, self.blank, self._room, self._stop = vocabulary, blank, length, stop or ""
+        self._tokens: list[int] = []  # of an incomplete character, which waits for its other bytes
+        self._first, self._pending = blank, ""
+        self.is_full = length == 0
+
+    def add(self, token: int) -> str:
+        """Take the next token; return the text that is certain now."""
+        self._tokens.append(token)
+        piece = self._vocabulary.decode(self._tokens)
+        if piece.endswith("\ufffd") and len(self._tokens) <= MAX_PENDING_TOKENS:
+            return ""
+        self._tokens = []
+        if self._first:
+            piece, self._first = piece.removeprefix(" "), False
+        pending = self._pending + piece[: self._room]
+        self._room -= len(piece)
+        self.is_full = self._room <= 0
+        ready = len(pending) - _overlap(pending, self._stop)
+        if self._stop and self._stop in pending:
+            ready, self.is_full = pending.index(self._stop), True
+            self._pending = ""
+        else:
+            self._pending = pending[ready:]
+        return pending[:ready]
+
+    def rest(self) -> str:
+        """Return what was held back at the end, as it might have become `stop`."""
+        return self._pending
 
 
 def _overlap(text: str, stop: str) -> int:
