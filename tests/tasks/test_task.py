@@ -3,13 +3,15 @@
 import inspect
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+import numpy as np
+import onnx
 import polars as pl
 import pytest
 import torch
@@ -19,13 +21,16 @@ import elman
 from elman import artifact
 from elman.cli import run
 from elman.errors import ArtifactError, UsageError
+from elman.export.graph import Graph
+from elman.export.modules import linear
 from elman.lens.view import View
 from elman.settings import rows
 from elman.tasks import TASKS, task_class
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.settings import TaskSettings, split_choices, table
-from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.tasks.task import Answer, Card, Exported, Parts, Task, network_phrase
 from elman.training.plan import Plan
+from onnx_files import call, metadata, session
 from saved_models import SAVED, answers
 
 RUN = {"folder": None, "resume": False, "progress": True}
@@ -356,6 +361,13 @@ class Toy(Task):
     def view(self, data: Any) -> View:
         raise UsageError("there is nothing to see")
 
+    def graphs(self) -> Mapping[str, Exported]:
+        graph = Graph()
+        graph.output("y", linear(graph, self.network, graph.input("x", (2,))), (1,))
+        step = Graph()
+        step.output("y", step.input("x", (1,)), (1,))
+        return {"": Exported(graph, {"words": self.words}), "step": Exported(step, {})}
+
     def parts(self) -> Parts:
         return Parts(
             {"network": self.network},
@@ -425,3 +437,21 @@ def test_a_network_in_the_words_of_a_card() -> None:
 def test_the_page_of_settings_is_what_the_rows_say(task: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "settings.md"
     assert table(settings_of(task)) in page.read_text(encoding="utf-8")
+
+
+def test_the_files_of_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = toy()
+    files = model.export_onnx(tmp_path / "a.onnx")
+    assert [file.name for file in files] == ["a.onnx", "a.step.onnx"]
+    found = call(session(files[0]), x=np.ones(2, np.float32))["y"]
+    assert found == pytest.approx(model.predict(None), abs=1e-6)
+    about = metadata(session(files[0]))
+    assert (about["task"], about["graph"], about["words"]) == ("toy", "whole", ["a"])
+    assert about["card"].startswith("# Toy") and about["equations"].startswith("LSTM(")
+    wrong = Graph()
+    wrong.output("y", "nothing", ())
+    graphs = model.graphs() | {"step": Exported(wrong, {})}
+    monkeypatch.setattr(Toy, "graphs", lambda self: graphs)
+    with pytest.raises(onnx.checker.ValidationError):  # of the second file, so that neither is written
+        model.export_onnx(tmp_path / "b.onnx")
+    assert not list(tmp_path.glob("*b.*"))

@@ -54,7 +54,7 @@ class Graph:
         key: Any = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             name = f"constant_{next(self._numbers)}"
-            self._constants[key] = self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
+            self._constants[key] = self._onnx.numpy_helper.from_array(np.array(array, order="C"), name)
         return str(self._constants[key].name)
 
     def ints(self, *values: int) -> Value:
@@ -80,6 +80,10 @@ class Graph:
         """Return the size of an axis, as a vector of one number."""
         return self.op("Shape", value, start=axis, end=axis + 1)
 
+    def kind(self, dtype: Any) -> int:
+        """Return ONNX's number of a type of NumPy, as the operator Cast takes it."""
+        return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
     def proto(self, name: str) -> Any:
         """Return the graph as onnx has it; the constants of a body are those of the outer graph."""
         return self._onnx.helper.make_graph(self._nodes, name, self._inputs, self._outputs)
@@ -99,8 +103,7 @@ class Graph:
         return content
 
     def _declared(self, name: str, dims: Dims, dtype: Any) -> Any:
-        kind = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        return self._onnx.helper.make_tensor_value_info(name, kind, list(dims))
+        return self._onnx.helper.make_tensor_value_info(name, self.kind(dtype), list(dims))
 
 
 def write(path: Any, content: bytes) -> Path:

@@ -79,12 +79,17 @@ def lengths_input(graph: Graph, x: Value) -> Lengths:
     return Lengths(graph, graph.op("Expand", counts, graph.size(x, 1)), x)
 
 
-def state_inputs(graph: Graph, stack: Stack, batch: Value | None = None, prefix: str = "") -> list[States]:
+def state_inputs(
+    graph: Graph, stack: Stack, batch: Value | None = None, *, first: int = 0, prefix: str = ""
+) -> list[States]:
     """Declare an input for each state of each layer and direction, (B, ·), by default zeros (1, ·), which are
-    expanded for a `batch` (a vector of one number) if it is given."""
+    expanded for a `batch` (a vector of one number) if it is given.
+
+    The first layer is number `first` in their names, and the prefix comes before it.
+    """
     states = []
     for k, weights in enumerate(stack.weights):
-        names, sizes = state_names(stack, k, f"{prefix}state_in"), widths(stack, weights)
+        names, sizes = state_names(stack, k, f"state_in_{prefix}", first), widths(stack, weights)
         declared = {
             name: graph.input(names[name], (None, size), default=np.zeros((1, size)))
             for name, size in sizes.items()
@@ -93,18 +98,21 @@ def state_inputs(graph: Graph, stack: Stack, batch: Value | None = None, prefix:
     return states
 
 
-def state_outputs(graph: Graph, stack: Stack, final: Sequence[States], prefix: str = "") -> None:
-    """Declare an output for each state after the last step, (B, ·)."""
+def state_outputs(
+    graph: Graph, stack: Stack, final: Sequence[States], *, first: int = 0, prefix: str = ""
+) -> None:
+    """Declare an output for each state after the last step, (B, ·); names as in `state_inputs`."""
     for k, (weights, new) in enumerate(zip(stack.weights, final, strict=True)):
-        names, sizes = state_names(stack, k, f"{prefix}state_out"), widths(stack, weights)
+        names, sizes = state_names(stack, k, f"state_out_{prefix}", first), widths(stack, weights)
         for name, value in new.items():
             graph.output(names[name], value, ("batch", sizes[name]))
 
 
-def state_names(stack: Stack, k: int, prefix: str) -> dict[str, str]:
-    """Return the names of inputs or outputs by those of the states of layer and direction k."""
-    place = f"l{k // stack.directions}{'_reverse' if k % stack.directions else ''}"
-    return {name: f"{prefix}_{place}_{name}" for name in stack.cell.state}
+def state_names(stack: Stack, k: int, prefix: str, first: int = 0) -> dict[str, str]:
+    """Return the names, after the prefix, of inputs or outputs by those of the states of layer and direction
+    k."""
+    place = f"l{first + k // stack.directions}{'_reverse' if k % stack.directions else ''}"
+    return {name: f"{prefix}{place}_{name}" for name in stack.cell.state}
 
 
 def _metadata(layer: Recurrent, step: bool) -> Mapping[str, Any]:

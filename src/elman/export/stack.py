@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.cells import GRU, LSTM, Cell, Elman, ElmanReLU
+from elman.cells import GRU, LSTM, Cell, Elman, ElmanReLU, as_cell
 from elman.engine import trace
 from elman.engine.call import Stack, Weights
 from elman.errors import UsageError
@@ -42,7 +42,8 @@ class Lengths:
 
     def __init__(self, graph: Graph, counts: Value, x: Value) -> None:
         """`counts` (B) int64 belong to x (T, B, ·)."""
-        self.int32 = graph.op("Cast", counts, to=_type_number(np.int32))
+        self.counts = counts
+        self.int32 = graph.op("Cast", counts, to=graph.kind(np.int32))
         zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
         steps = graph.op("Range", zero, graph.op("Squeeze", graph.size(x, 0)), one)
         steps = graph.op("Unsqueeze", steps, graph.ints(1))
@@ -131,10 +132,9 @@ def expanded(graph: Graph, states: States, sizes: dict[str, int], batch: Value) 
     return {name: graph.op("Expand", value, shapes[sizes[name]]) for name, value in states.items()}
 
 
-def _type_number(dtype: Any) -> int:
-    from elman.export.packages import onnx
-
-    return int(onnx().helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+def equations_of(cell: Cell | str) -> str:
+    """Return a cell's equations as text."""
+    return str(trace(as_cell(cell)))
 
 
 # ---- ONNX's operators

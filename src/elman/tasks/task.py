@@ -107,6 +107,18 @@ class _Uninitialised(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+class Exported(NamedTuple):
+    """An ONNX file of a model, before it is written.
+
+    Attributes:
+        graph: an `elman.export.graph.Graph`.
+        inputs: what its metadata say of what the graph reads, such as a vocabulary.
+    """
+
+    graph: Any
+    inputs: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a model consists of on disk, beside its settings and scores.
@@ -291,6 +303,46 @@ class Task(ABC):
         """Score what earlier trainings would have forecast. Raises UsageError for all but forecasts."""
         raise UsageError(f"a {self.task!r} model has no past to cut off: use evaluate")
 
+    @abstractmethod
+    def graphs(self) -> Mapping[str, Exported]:
+        """Return what the model predicts with as ONNX graphs: "" the main one, and others by the word that
+        their file's name has before its ending. Raises UsageError for what can't be exported."""
+
+    @final
+    def export_onnx(self, path: str | Path) -> list[Path]:
+        """Write what the model predicts with as ONNX (opset 17), which runs without elman and PyTorch, and
+        return the files: `path`, and beside "model.onnx" for some tasks "model.step.onnx", one step of a
+        stream or of a decoder. docs/export.md says what the graphs of each task read and return.
+
+        The metadata entry "elman" is JSON: task, settings, vocabulary or scaler, equations, card.
+
+        Raises UsageError without the package onnx, for a model that ONNX can't compute, or where a file can't
+        be written; each is written whole or not at all.
+        """
+        from elman.export.graph import write
+        from elman.export.stack import equations_of
+
+        main = as_path(path, "path")
+        common = {"kind": "model", "task": self.task, "settings": self.settings.to_dict()}
+        common |= {"equations": equations_of(self.settings.cell), "card": self.card_text()}
+        contents = {
+            main.with_suffix(f".{word}{main.suffix}") if word else main: exported.graph.model(
+                f"{self.task}_{word or 'model'}", common | {"graph": word or "whole"} | dict(exported.inputs)
+            )
+            for word, exported in self.graphs().items()
+        }
+        return [write(file, content) for file, content in contents.items()]
+
+    @final
+    def card_text(self) -> str:
+        """Return the model card, in Markdown."""
+        return CARD.format(
+            version=__version__,
+            equations=_equations(self.settings),
+            scores=self.validation,
+            **self.card()._asdict(),
+        )
+
     @final
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model as a folder that `elman.load` reads.
@@ -318,12 +370,7 @@ class Task(ABC):
             extras=dict(parts.files),
             scores=self.validation.to_dict(),
             data=self.source,
-            card=CARD.format(
-                version=__version__,
-                equations=_equations(self.settings),
-                scores=self.validation,
-                **self.card()._asdict(),
-            ),
+            card=self.card_text(),
         )
         with writing(folder, ArtifactError), lock.held(folder):
             artifact.save(saved, folder)

@@ -45,10 +45,10 @@ class FilterBank:
         self.rate, self.bins, self.floor = rate, bins, floor
         self.length, self.shift = int(rate * FRAME_SECONDS), int(rate * SHIFT_SECONDS)
         self.left = self.length // 2 - self.shift // 2  # samples by which the first frame begins before 0
-        self._padded = 1 << (self.length - 1).bit_length()
+        self.points = 1 << (self.length - 1).bit_length()
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.length) / (self.length - 1))
-        self._window = torch.from_numpy((FULL_SCALE * hann**0.85).astype(np.float32))
-        self._filters = torch.from_numpy(mel_filters(rate, bins, self._padded).astype(np.float32))
+        self.window = torch.from_numpy((FULL_SCALE * hann**0.85).astype(np.float32))
+        self.filters = torch.from_numpy(mel_filters(rate, bins, self.points).astype(np.float32))
 
     def log_mel(self, frames: Tensor) -> Tensor:
         """Return the features (frames, bins) of samples (frames, length)."""
@@ -56,9 +56,9 @@ class FilterBank:
         emphasised = centred.clone()
         emphasised[:, 1:].sub_(centred[:, :-1], alpha=PREEMPHASIS)
         emphasised[:, :1].mul_(1 - PREEMPHASIS)
-        spectrum = torch.fft.rfft(emphasised.mul_(self._window), self._padded)
+        spectrum = torch.fft.rfft(emphasised.mul_(self.window), self.points)
         power = torch.view_as_real(spectrum).square_().sum(-1)
-        return (power @ self._filters).clamp_min_(self.floor).log_()
+        return (power @ self.filters).clamp_min_(self.floor).log_()
 
     def frame_count(self, samples: int) -> int:
         """Return how many frames a recording of so many samples has."""

@@ -64,6 +64,14 @@ def _pattern() -> re.Pattern[str]:
     )
 
 
+def word_patterns() -> dict[str, str]:
+    """Return the regular expressions of `WordTokenizer` by name, for a reader without elman: a `tag` is
+    blanked, a `word` is found and its typographic apostrophes made straight; it is cut into each `run`, from
+    whose end each `clitic` is cut, whatever its case."""
+    patterns = {"tag": BREAK_TAG, "word": _pattern(), "run": CJK_OR_RUN, "clitic": CLITIC}
+    return {name: pattern.pattern for name, pattern in patterns.items()}
+
+
 def _split(raw: str) -> list[str]:
     """ "couldn't've" → could, n't, 've; Chinese and Japanese → characters; o'brien stays whole."""
     words: list[str] = []

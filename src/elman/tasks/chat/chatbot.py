@@ -33,7 +33,7 @@ from elman.tasks.evaluation import few_note
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.inputs import as_given, check_count, check_seed, check_text, is_table, read_texts
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.tasks.task import Answer, Card, Exported, Parts, Task, network_phrase
 from elman.typed import RawText, typed
 
 
@@ -242,6 +242,16 @@ class Chatbot(Task):
         for line in input_lines(data) if isinstance(data, str) else read_texts(data).texts:
             best = self.predict(line, max(count, 2))[:count] if line.strip() else []
             yield ReplyAnswer([text for text, _ in best], line)
+
+    def graphs(self) -> dict[str, Exported]:
+        from elman.tasks.chat.export import ranker_graph
+        from elman.tasks.generate.export import language_graph
+
+        inputs = {"codec": self.codec.to_json()}
+        graphs = {word: Exported(language_graph(self.network, bool(word)), inputs) for word in ("", "step")}
+        if self.encoder is not None:
+            graphs["ranker"] = Exported(ranker_graph(self.encoder), inputs)
+        return graphs
 
     def parts(self) -> Parts:
         return Parts(

@@ -14,7 +14,7 @@ from elman import artifact
 from elman.data.batches import text_hashes
 from elman.data.table.frames import column_name
 from elman.data.table.table import read_table
-from elman.data.text.tokenizers import Tokenizer
+from elman.data.text.tokenizers import Tokenizer, word_patterns
 from elman.data.text.vocabulary import any_tokenizer_from_json
 from elman.errors import UsageError
 from elman.lens.view import View
@@ -44,7 +44,7 @@ from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import overlap_note
 from elman.tasks.inputs import as_given, looked_at, read_texts
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Card, Parts, Task, network_phrase
+from elman.tasks.task import Card, Exported, Parts, Task, network_phrase
 from elman.typed import typed
 
 FIRST_MEMBER: Final = {part: f"members.0.{part}" for part in ("embedding", "layers", "head")}
@@ -356,6 +356,19 @@ class Classifier(Task):
             for text, row, share in zip(texts, rows, familiar, strict=True):
                 alone = isinstance(data, str) and text == data
                 yield make_answer(self.labels, row, at_least, share, text, alone)
+
+    def graphs(self) -> dict[str, Exported]:
+        from elman.tasks.classify.export import classifier_graph, linear_inputs
+
+        linear = self.baseline if self.blend is not None and isinstance(self.baseline, LinearModel) else None
+        inputs: dict[str, Any] = {"labels": self.labels.to_json(), "start": start_token(self.tokenizer)}
+        inputs |= {"vocabulary": self.tokenizer.to_json(), "patterns": word_patterns()}
+        inputs |= {} if linear is None else {"ngrams": linear_inputs(linear)}
+        words = ("",) if self.settings.bidirectional else ("", "step")
+        return {
+            word: Exported(classifier_graph(self.network, linear, self.blend, bool(word)), inputs)
+            for word in words
+        }
 
     def parts(self) -> Parts:
         tensors = {"seen": self.train_hashes}

@@ -51,7 +51,7 @@ from elman.tasks.forecast.table import MAX_DRAWN_SERIES, table_of
 from elman.tasks.forecast.train import Trained, train
 from elman.tasks.inputs import check_count, looked_at
 from elman.tasks.settings import renamed, split_choices
-from elman.tasks.task import Card, Parts, Task, bare_name, network_phrase
+from elman.tasks.task import Card, Exported, Parts, Task, bare_name, network_phrase
 from elman.training.plan import Plan
 from elman.typed import RawText, typed
 
@@ -438,6 +438,25 @@ class Forecaster(Task):
         heading = frame.clear().write_csv().removesuffix("\n")
         for row in frame.iter_slices(1):
             yield ForecastAnswer(row, heading)
+
+    def graphs(self) -> dict[str, Exported]:
+        from elman.tasks.forecast.export import forecaster_graph
+
+        settings, shape, calibration = self.settings, self.network.shape, self.calibration
+        nonnegative = settings.nonnegative
+        if nonnegative is None:
+            nonnegative = all(series.nonnegative for series in self.history.series)
+        inputs = {
+            "context": shape.context,
+            "horizon": shape.horizon,
+            "levels": shape.levels,
+            "known": self.features.to_json(),
+            "shares": {"network": calibration.weight}
+            | {name: (1 - calibration.weight) * share for name, share in calibration.shares.items()},
+            "least_steps": calibration.least_steps,
+            "season": calibration.season,
+        }
+        return {"": Exported(forecaster_graph(self.network, calibration, nonnegative), inputs)}
 
     def parts(self) -> Parts:
         description, tensors = to_parts(self.history, self.scales)

@@ -31,7 +31,7 @@ from elman.tasks.generate.train import train
 from elman.tasks.inputs import check_count, check_text, looked_at, read_texts
 from elman.tasks.pool import Pool
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.tasks.task import Answer, Card, Exported, Parts, Task, network_phrase
 from elman.typed import typed
 
 
@@ -235,6 +235,12 @@ class LanguageModel(Task):
         )
         for line in lines:
             yield NextWords(self.predict(line, count), line)
+
+    def graphs(self) -> dict[str, Exported]:
+        from elman.tasks.generate.export import language_graph
+
+        inputs = {"vocabulary": self.vocabulary.to_json()}
+        return {word: Exported(language_graph(self.network, bool(word)), inputs) for word in ("", "step")}
 
     def parts(self) -> Parts:
         return Parts(

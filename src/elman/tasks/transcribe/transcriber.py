@@ -19,7 +19,7 @@ from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.inputs import looked_at
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Card, Parts, Task, network_phrase
+from elman.tasks.task import Card, Exported, Parts, Task, network_phrase
 from elman.tasks.transcribe import look
 from elman.tasks.transcribe.answers import Transcript, Transcripts
 from elman.tasks.transcribe.baseline import Templates
@@ -402,6 +402,18 @@ class Transcriber(Task):
             return Transcript(name, tuple(words), single)
 
         return Transcripts(itertools.starmap(transcript, inputs), len(inputs))
+
+    def graphs(self) -> dict[str, Exported]:
+        from elman.tasks.transcribe.export import transcriber_graph
+
+        features, settings = self._features, self.settings
+        inputs = {
+            "alphabet": self.alphabet.to_json(),
+            "rate": settings.rate if settings.input == "audio" else None,
+            "seconds": self.network.stride * features.seconds,  # of a step
+            "search": self.decoder.searches,
+        }
+        return {"": Exported(transcriber_graph(self.network, features, self.normaliser), inputs)}
 
     def parts(self) -> Parts:
         return Parts(

@@ -19,7 +19,7 @@ from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import few_note, overlap_note
 from elman.tasks.inputs import Texts, as_given, check_count, check_text, looked_at, read_texts
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Answer, Card, Parts, Task, network_phrase
+from elman.tasks.task import Answer, Card, Exported, Parts, Task, network_phrase
 from elman.tasks.translate import look
 from elman.tasks.translate.baseline import WordDictionary
 from elman.tasks.translate.codec import Codec
@@ -229,6 +229,15 @@ class Translator(Task):
 
     def _texts(self, data: Any) -> Texts:
         return read_texts(data, self.source.get("columns", COLUMNS)[0])
+
+    def graphs(self) -> dict[str, Exported]:
+        from elman.tasks.translate.export import decoder_graph, encoder_graph
+
+        inputs = {"codec": self.codec.to_json()}
+        return {
+            "": Exported(encoder_graph(self.network), inputs),
+            "step": Exported(decoder_graph(self.network), inputs),
+        }
 
     def parts(self) -> Parts:
         return Parts(
