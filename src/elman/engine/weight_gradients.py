@@ -22,16 +22,18 @@ class WeightGradients:
 
     def _gates(self, letters: str) -> Tensor:
         """Return the gradients of the slots of these letters, (T*B, slots*Hp)."""
-        return self._slots(letters).flatten(0, 1).flatten(1)
-
-    def _slots(self, letters: str) -> Tensor:
-        low, high = self.plan.range(letters)
-        assert self.trace.kept is not None
-        return self.trace.kept[:, :, low:high]
+        kept, (low, high) = self.trace.kept, self.plan.range(letters)
+        assert kept is not None
+        steps, batch, places, hp = kept.shape
+        # one view, where slices and reshapes would be four: small trainings feel each
+        first = kept.storage_offset() + low * hp
+        return kept.as_strided((steps * batch, (high - low) * hp), (places * hp, 1), first)
 
     def _by_gate(self, rows: Tensor, letters: str) -> Tensor:
         """Arrange (slots*Hp, ...) as (G*H, ...), 0 for a gate that has no such slot."""
         indices, count = gates(self.plan, letters), len(self.plan.cell.gates)
+        if len(rows) == count * self.hidden and indices == tuple(range(count)):
+            return rows
         units = rows.view(len(indices), -1, *rows.shape[1:])[:, : self.hidden]
         if indices == tuple(range(count)):
             return units.flatten(0, 1)
@@ -40,8 +42,11 @@ class WeightGradients:
         return by_gate.flatten(0, 1)
 
     def _by_slot(self, weight: Tensor, letters: str) -> Tensor:
+        hp, count = self.kernel.bias.shape[-1], len(self.plan.cell.gates)
+        if hp == self.hidden and gates(self.plan, letters) == tuple(range(count)):
+            return weight
         by_gate = by_slot(weight.view(-1, self.hidden, weight.shape[1]), self.plan, letters)
-        return pad_units(by_gate, self.kernel.bias.shape[-1], 1).flatten(0, 1)
+        return pad_units(by_gate, hp, 1).flatten(0, 1)
 
     def _inputs(self) -> Tensor:
         """Return x (T*B, I), 0 where a step isn't taken: x may be anything there."""
@@ -52,14 +57,16 @@ class WeightGradients:
         return x.flatten(0, 1)
 
     def _previous(self) -> Tensor:
-        """Return the h that U read at every step, (T*B, Hp): the previous one, cleared and masked."""
-        h = self.trace.states[0]
-        h = h[1:] if self.spec.reverse else h[:-1]
-        if self.arguments.clear is not None:
-            h = torch.where(self.arguments.clear.unsqueeze(2), 0.0, h)
-        if self.trace.mask is not None:
-            h = h * self.trace.mask
-        return h.flatten(0, 1)
+        """Return the h that U read at every step, (T*B, H): the previous one, cleared and masked."""
+        h, clear, mask = self.trace.states[0], self.arguments.clear, self.trace.mask
+        slots, batch, hp = h.shape
+        first = h.storage_offset() + (batch * hp if self.spec.reverse else 0)
+        h = h.as_strided(((slots - 1) * batch, self.hidden), (hp, 1), first)
+        if clear is not None:
+            h = torch.where(clear.flatten().unsqueeze(1), 0.0, h)
+        if mask is not None:
+            h = (h.view(-1, batch, self.hidden) * mask[:, : self.hidden]).flatten(0, 1)
+        return h
 
     def x(self) -> Tensor:
         weight = self._by_slot(self.arguments.weights.weight_ih, "xa")
@@ -69,8 +76,7 @@ class WeightGradients:
         return self._by_gate(self._gates("xa").t().mm(self._inputs()), "xa")
 
     def weight_hh(self) -> Tensor:
-        product = self._gates("au").t().mm(self._previous()[:, : self.hidden])
-        return self._by_gate(product, "au")
+        return self._by_gate(self._gates("au").t().mm(self._previous()), "au")
 
     def bias_ih(self) -> Tensor:
         return self._summed(self.kernel.bias, "xa")
@@ -100,8 +106,9 @@ class WeightGradients:
 
     def _first(self) -> Tensor:
         """Return the gradients of U's sums (B, slots*Hp) at a row's first step, 0 if it reads no state."""
-        gradients, lengths, clear = self._slots("au").flatten(2), self.arguments.lengths, self.arguments.clear
-        steps, batch = gradients.shape[:2]
+        lengths, clear = self.arguments.lengths, self.arguments.clear
+        steps, batch = self.arguments.x.shape[:2]
+        gradients = self._gates("au").view(steps, batch, -1)
         rows = torch.arange(batch, device=gradients.device)
         first = torch.full_like(rows, steps - 1 if self.spec.reverse else 0)
         unseen = torch.zeros_like(rows, dtype=torch.bool)

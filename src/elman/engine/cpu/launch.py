@@ -83,8 +83,9 @@ class _Workspace(threading.local):
 _WORKSPACE: Final = _Workspace()
 
 
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else own(tensor)
+def _addresses(**tensors: Tensor | None) -> dict[str, int]:
+    """Return the fields of these tensors, but for None."""
+    return {name: own(tensor) for name, tensor in tensors.items() if tensor is not None}
 
 
 def scratch_bytes(schedule: Schedule, rows: int, row_bytes: int) -> int:
@@ -96,8 +97,7 @@ def fill(fields: dict[str, int], plan: Plan, schedule: Schedule, rows: int, scra
     """Fill in who does what, in `scratch_bytes` of memory at this address; return the team to start."""
     team = host.openmp() if schedule.threads > 1 else build.alone()
     assert team is not None
-    fields["pointers"] = -(-scratch // 64) * 64
-    fields["scratch"] = -(-(fields["pointers"] + schedule.threads * 3 * rows * 8) // 64) * 64
+    fields["pointers"], fields["scratch"] = _places(schedule, rows, scratch)
     fields["room"] = rows
     fields["product"] = build.product_entry(plan.vector, plan.int8)
     fields["barrier"], fields["thread_num"] = team.barrier, team.thread_num
@@ -107,6 +107,12 @@ def fill(fields: dict[str, int], plan: Plan, schedule: Schedule, rows: int, scra
     return team
 
 
+def _places(schedule: Schedule, rows: int, scratch: int) -> tuple[int, int]:
+    """Return where the pointers and the sums of a team's rows begin in its scratch memory."""
+    pointers = -(-scratch // 64) * 64
+    return pointers, -(-(pointers + schedule.threads * 3 * rows * 8) // 64) * 64
+
+
 def argument_block(plan: Plan, fields: dict[str, int]) -> Any:
     """Return the ctypes array that a kernel takes; fields that are not given are 0."""
     return (ctypes.c_int64 * len(plan.fields))(*[int(fields.get(name, 0)) for name in plan.fields])
@@ -114,29 +120,78 @@ def argument_block(plan: Plan, fields: dict[str, int]) -> Any:
 
 def starter(plan: Plan, team: host.Team, threads: int, block: Any) -> Callable[[], None]:
     """Return a function that runs the kernel on an argument block, which it holds."""
-    address = ctypes.addressof(block)
-    if team.parallel is None:
-        kernel = build.function(plan)
+    run, address = _runner(plan, team, threads), ctypes.addressof(block)
 
-        def start(_alive: Any = block) -> None:
-            kernel(address)
-    else:
-        parallel, entry = team.parallel, build.entry(plan)
-
-        def start(_alive: Any = block) -> None:
-            parallel(entry, address, threads, 0)
+    def start(_alive: Any = block) -> None:
+        run(address)
 
     return start
 
 
-def _launch(plan: Plan, schedule: Schedule, fields: dict[str, int], rows: int, row_bytes: int) -> None:
-    scratch = _WORKSPACE.get(scratch_bytes(schedule, rows, row_bytes))  # held until the kernel returns
-    team = fill(fields, plan, schedule, rows, own(scratch))
-    block = argument_block(plan, fields)
-    if team.parallel is not None:
-        team.parallel(build.entry(plan), ctypes.addressof(block), schedule.threads, 0)
+def _runner(plan: Plan, team: host.Team, threads: int) -> Callable[[int], None]:
+    """Return a function that runs the kernel on the argument block at an address."""
+    if team.parallel is None:
+        return build.function(plan)
+    parallel, entry = team.parallel, build.entry(plan)
+    return lambda address: parallel(entry, address, threads, 0)
+
+
+class _Frame(NamedTuple):
+    """What all launches of a kernel on inputs of one shape have in common."""
+
+    schedule: Schedule
+    rows: int  # of scratch memory
+    scratch: int  # bytes
+    block: Any  # the argument block, without what differs
+    at: dict[str, int]  # field → its index in the block
+    run: Callable[[int], None]  # on the address of a block
+
+
+def _frame(plan: Plan, spec: Spec, x: Tensor, lengths: Tensor | None) -> _Frame:
+    """Return the frame of either pass on x (T, B, I)."""
+    shape = (plan, spec.hidden, spec.reverse, x.shape, x.dtype)
+    return _new_frame(*shape, lengths) if lengths is not None else _even_frame(*shape, host.threads())
+
+
+@functools.lru_cache(256)
+def _even_frame(
+    plan: Plan, hidden: int, reverse: bool, shape: tuple[int, ...], dtype: torch.dtype, threads: int
+) -> _Frame:
+    """Return the frame where all rows take all steps; `threads`, those of now, are only a part of the key."""
+    return _new_frame(plan, hidden, reverse, shape, dtype, None)
+
+
+def _new_frame(
+    plan: Plan,
+    hidden: int,
+    reverse: bool,
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    lengths: Tensor | None,
+) -> _Frame:
+    steps, batch, inputs = shape
+    fields = constants(plan, steps, batch, hidden, reverse, dtype)
+    if plan.backward:
+        work = hidden * (hidden * plan.multiplications[1] + 1)
+        schedule = share_rows(steps, batch, lengths, work, plan.norm)
+        rows, row_bytes = schedule.largest, plan.width * fields["Hp"] * plan.vector.size
     else:
-        build.function(plan)(ctypes.addressof(block))
+        schedule, chunk, row_bytes = forward_schedule(plan, steps, batch, inputs, hidden, lengths)
+        rows = max(chunk * schedule.largest, chunk + 1)
+        fields |= {"I": inputs, "chunk": chunk}
+    team = fill(fields, plan, schedule, rows, 0)
+    block, run = argument_block(plan, fields), _runner(plan, team, schedule.threads)
+    at = {name: k for k, name in enumerate(plan.fields)}
+    return _Frame(schedule, rows, scratch_bytes(schedule, rows, row_bytes), block, at, run)
+
+
+def _launch(frame: _Frame, fields: dict[str, int]) -> None:
+    scratch = _WORKSPACE.get(frame.scratch)  # held until the kernel returns
+    block, at = type(frame.block).from_buffer_copy(frame.block), frame.at
+    block[at["pointers"]], block[at["scratch"]] = _places(frame.schedule, frame.rows, own(scratch))
+    for name, value in fields.items():
+        block[at[name]] = value
+    frame.run(ctypes.addressof(block))
 
 
 def constants(
@@ -150,10 +205,10 @@ def constants(
 
 def weight_fields(packed: weights.Packed, inputs: int) -> dict[str, int]:
     """Return the fields of a forward kernel's weights."""
-    fields = {"I": inputs, "W": own(packed.W), "U": _address(packed.U)}
-    fields |= {"W.scales": _address(packed.W_scales), "U.scales": _address(packed.U_scales)}
-    fields |= {"bias": own(packed.bias), "gain": _address(packed.gain)}
-    return fields | {"units": _address(packed.units)}
+    fields = {"I": inputs, **_addresses(W=packed.W, U=packed.U, bias=packed.bias, units=packed.units)}
+    if packed.W_scales is not None:
+        fields |= _addresses(**{"W.scales": packed.W_scales, "U.scales": packed.U_scales})
+    return fields | _addresses(gain=packed.gain)
 
 
 def step_work(plan: Plan, inputs: int, hidden: int) -> int:
@@ -172,15 +227,13 @@ def forward_schedule(
     return schedule, max(1, most), row_bytes
 
 
-def _common(plan: Plan, spec: Spec, arguments: Arguments[Tensor], trace: Trace) -> dict[str, int]:
-    steps, batch = arguments.x.shape[:2]
-    fields = constants(plan, steps, batch, spec.hidden, spec.reverse, arguments.x.dtype)
-    hp = fields["Hp"]
-    fields["clear"], fields["kept"] = _address(arguments.clear), _address(trace.kept)
-    fields["units"], fields["mask"] = _address(trace.units), _address(trace.mask)
+def _tensors(plan: Plan, arguments: Arguments[Tensor], trace: Trace) -> dict[str, int]:
+    """Return the fields of both passes that differ from call to call."""
+    fields = {}
     for name, buffer in zip(plan.cell.state, trace.states, strict=True):
         fields[f"s.{name}"] = own(buffer)
-        fields[f"stride.{name}"] = batch * hp if buffer.shape[0] > 1 else 0
+        fields[f"stride.{name}"] = buffer.stride(0) if buffer.shape[0] > 1 else 0
+    fields |= _addresses(clear=arguments.clear, kept=trace.kept, units=trace.units, mask=trace.mask)
     if trace.zoneout is not None:
         z = trace.zoneout
         fields |= {"zoneout": own(z), "z_state": z.stride(0)}
@@ -190,10 +243,9 @@ def _common(plan: Plan, spec: Spec, arguments: Arguments[Tensor], trace: Trace) 
 
 def forward(plan: Plan, spec: Spec, arguments: Arguments[Tensor], packed: weights.Packed) -> Trace:
     """Run along x (T, B, I), whose inputs are contiguous, from the initial state."""
-    x, lengths, hidden = arguments.x, arguments.lengths, spec.hidden
+    x, lengths = arguments.x, arguments.lengths
     steps, batch, inputs = x.shape
-    hp = weights.padded(hidden, plan)
-    schedule, chunk, row_bytes = forward_schedule(plan, steps, batch, inputs, hidden, lengths)
+    hp = weights.padded(spec.hidden, plan)
     states = tuple(
         _buffer(s, steps if k == 0 or spec.every_state or plan.keep else 0, hp, lengths, spec.reverse)
         for k, s in enumerate(arguments.state)
@@ -204,10 +256,9 @@ def forward(plan: Plan, spec: Spec, arguments: Arguments[Tensor], packed: weight
         kept = (x.new_zeros if ragged else x.new_empty)(steps, batch, plan.places, hp)
     mask = None if arguments.mask is None else pad_units(arguments.mask, hp, 1).contiguous()
     trace = Trace(states, kept, packed.units, _zoneout(spec, arguments, hp), mask)
-    fields = _common(plan, spec, arguments, trace)
-    fields |= {"x": own(x), "x_step": x.stride(0), "x_row": x.stride(1), "chunk": chunk}
-    fields |= weight_fields(packed, inputs)
-    _launch(plan, schedule, fields, max(chunk * schedule.largest, chunk + 1), row_bytes)
+    fields = _tensors(plan, arguments, trace) | weight_fields(packed, inputs)
+    fields |= {"x": own(x), "x_step": x.stride(0), "x_row": x.stride(1)}
+    _launch(_frame(plan, spec, x, lengths), fields)
     return trace
 
 
@@ -238,22 +289,18 @@ def backward(
 ) -> Gradients:
     """Run back from the gradients of the output (T, B, H), the final state and `every` state (T, B, Hp)."""
     x, w, hidden, hp = arguments.x, arguments.weights, spec.hidden, weights.padded(spec.hidden, plan)
-    steps, batch, _ = x.shape
-    work = hidden * (hidden * plan.multiplications[1] + 1)
-    schedule = share_rows(steps, batch, arguments.lengths, work, plan.norm)
-    carry = x.new_zeros(batch, len(upstream.state), hp)
+    frame = _frame(plan, spec, x, arguments.lengths)
+    carry = x.new_zeros(x.shape[1], len(upstream.state), hp)
     for k, gradient in enumerate(upstream.state):
         if gradient is not None:
             carry[:, k, :hidden] = gradient
-    sums = x.new_zeros(schedule.slices, plan.sums, hp)
+    sums = x.new_zeros(frame.schedule.slices, plan.sums, hp)
     packed = None if w.weight_hh is None else weights.pack_backward(plan, w.weight_hh, hidden)
     gain, up = weights.gain(plan, w), upstream.output
-    fields = _common(plan, spec, arguments, trace)
+    fields = _tensors(plan, arguments, trace) | _addresses(carry=carry, sums=sums, U=packed, gain=gain)
     fields |= {"up": own(up), "up_step": up.stride(0), "up_row": up.stride(1)}
-    fields |= {"U": _address(packed), "gain": _address(gain)}
-    fields |= {"carry": own(carry), "sums": own(sums)}
     fields |= {f"up.{c}": own(g) for c, g in zip(plan.cell.state, upstream.every, strict=False)}
-    _launch(plan, schedule, fields, schedule.largest, plan.width * hp * plan.vector.size)
-    total = sums.sum(0) if schedule.slices > 1 else sums[0]
+    _launch(frame, fields)
+    total = sums.sum(0) if frame.schedule.slices > 1 else sums[0]
     slots, last = len(plan.slots), len(plan.slots) + len(plan.cell.weights)
     return Gradients(carry, total[:slots], total[slots:last], total[last:])
