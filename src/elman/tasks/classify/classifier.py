@@ -361,9 +361,14 @@ class Classifier(Task):
         from elman.tasks.classify.export import classifier_graph, linear_inputs
 
         linear = self.baseline if self.blend is not None and isinstance(self.baseline, LinearModel) else None
-        inputs: dict[str, Any] = {"labels": self.labels.to_json(), "start": start_token(self.tokenizer)}
-        inputs |= {"vocabulary": self.tokenizer.to_json(), "patterns": word_patterns()}
-        inputs |= {} if linear is None else {"ngrams": linear_inputs(linear)}
+        inputs: dict[str, Any] = {
+            "classes": self.labels.classes,
+            "labels": self.labels.to_json(),
+            "vocabulary": self.tokenizer.to_json(),
+            "start": start_token(self.tokenizer),
+            "patterns": word_patterns(),
+            "ngrams": None if linear is None else linear_inputs(linear),
+        }
         words = ("",) if self.settings.bidirectional else ("", "step")
         return {
             word: Exported(classifier_graph(self.network, linear, self.blend, bool(word)), inputs)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from torch import Tensor
 
-from elman.data.text.tokenizers import PADDING, word_patterns
+from elman.data.text.tokenizers import PADDING
 from elman.export.graph import Graph, Value
 from elman.export.layer import lengths_input
 from elman.export.modules import linear, log_softmax, recurrent, rows, stateful, token_input
@@ -61,15 +61,17 @@ def classifier_graph(network: Ensemble, model: LinearModel | None, blend: Blend 
 
 
 def linear_inputs(model: LinearModel) -> dict[str, Any]:
-    """Return what metadata say of n-grams: words, phrases and pieces in the order of their numbers. A phrase
-    is the number of its beginning, a word or a phrase, times the number of words, plus the last word's."""
+    """Return what metadata say of n-grams: the number of each by its text, in which spaces separate the words
+    of a phrase; the most words of a phrase, and the sizes of pieces in characters."""
+    known = model.ngrams
+    texts = [*known.words]
+    for beginning, last in (divmod(key, len(known.words)) for key in known.phrases.tolist()):
+        texts.append(f"{texts[beginning]} {known.words[last]}")
     return {
-        "words": model.ngrams.words,
-        "phrases": model.ngrams.phrases.tolist(),
-        "pieces": model.ngrams.pieces,
-        "longest_phrase": MAX_PHRASE_WORDS,
-        "piece_characters": [*PIECE_CHARACTERS],
-        "patterns": word_patterns(),
+        "phrases": {text: k for k, text in enumerate(texts)},
+        "pieces": {piece: k for k, piece in enumerate(known.pieces, known.first_piece)},
+        "longest": MAX_PHRASE_WORDS,
+        "sizes": [*PIECE_CHARACTERS],
     }
 
 

@@ -14,7 +14,7 @@ from elman import artifact
 from elman.data.table.formats import input_lines
 from elman.data.text.corpus import read_corpus, read_ids
 from elman.data.text.sources import is_table_path
-from elman.data.text.vocabulary import AnyVocabulary, vocabulary_from_json
+from elman.data.text.vocabulary import AnyVocabulary, token_patterns, vocabulary_from_json
 from elman.errors import DataError, counted
 from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
@@ -239,7 +239,7 @@ class LanguageModel(Task):
     def graphs(self) -> dict[str, Exported]:
         from elman.tasks.generate.export import language_graph
 
-        inputs = {"vocabulary": self.vocabulary.to_json()}
+        inputs = {"vocabulary": self.vocabulary.to_json()} | token_patterns(self.vocabulary.kind)
         return {word: Exported(language_graph(self.network, bool(word)), inputs) for word in ("", "step")}
 
     def parts(self) -> Parts:

@@ -36,7 +36,7 @@ from elman.tasks.transcribe.scores import SpeechEvaluation, table_of
 from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.spotting import Spotter, Spotting, SpottingStream
 from elman.tasks.transcribe.stream import Endpoint, TranscriberStream
-from elman.tasks.transcribe.text import Alphabet, Word, spoken, text_of
+from elman.tasks.transcribe.text import SPACE, Alphabet, Word, spoken, text_of
 from elman.tasks.transcribe.train import read_corpus, require_texts, train
 from elman.typed import typed
 
@@ -409,6 +409,7 @@ class Transcriber(Task):
         features, settings = self._features, self.settings
         inputs = {
             "alphabet": self.alphabet.to_json(),
+            "between": SPACE if self.alphabet.unit == "word" else "",
             "rate": settings.rate if settings.input == "audio" else None,
             "seconds": self.network.stride * features.seconds,  # of a step
             "search": self.decoder.searches,
