@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.data.batches import pad
-from elman.data.text.tokenizers import PADDING, UNKNOWN
+from elman.data.text.tokenizers import UNKNOWN
 from elman.tasks.classify import network
-from elman.tasks.classify.network import POOLING, ClassifierNet, Ensemble
+from elman.tasks.classify.network import POOLING, Ensemble
 from elman.tasks.classify.settings import POOLS, Settings
-from small_reader import PARTS, reader
+from small_reader import PARTS, phrase_reader, reader
 
 
 def ensemble(count: int) -> Ensemble:
@@ -60,28 +60,6 @@ def test_reading_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     torch.testing.assert_close(module(*batch), whole)
 
 
-@given(st.lists(st.integers(1, 19), min_size=1, max_size=9), st.integers(1, 4))
-@settings(deadline=None, max_examples=20)
-def test_a_run_gives_the_logits_after_every_token(ids: list[int], size: int) -> None:
-    module, state, rows = reader().eval(), None, []
-    for start in range(0, len(ids), size):
-        logits, state = module.run(torch.tensor(ids[start : start + size]), state)
-        rows.append(logits)
-    prefixes = [module(*pad([ids[: k + 1]])) for k in range(len(ids))]
-    torch.testing.assert_close(torch.cat(rows), torch.cat(prefixes))
-
-
-def phrase_reader(**changes: Any) -> ClassifierNet:
-    """A network that knows the phrases 3 4, 4 3 and 3 4 3, with any evidence."""
-    phrases = torch.tensor([3 * 20 + 4, 4 * 20 + 3, 20 * 20 + 3])
-    torch.manual_seed(1)
-    module = ClassifierNet(Settings(**(PARTS | {"phrase": 3} | changes)), 20, 3, phrases=phrases)
-    assert module.evidence is not None
-    module.evidence.values = torch.randn(23, 3)
-    module.evidence.values[PADDING] = 0
-    return module.eval()
-
-
 @pytest.mark.parametrize("bidirectional", [False, True])
 @given(texts=st.lists(st.lists(st.integers(3, 5), min_size=1, max_size=9), min_size=1, max_size=4))
 @settings(deadline=None, max_examples=20)
@@ -94,15 +72,11 @@ def test_phrases_are_read_alone_and_in_batches(bidirectional: bool, texts: list[
 @given(st.lists(st.integers(3, 5), min_size=1, max_size=9), st.integers(1, 4))
 @settings(deadline=None, max_examples=20)
 def test_phrases_are_read_in_pieces(ids: list[int], size: int) -> None:
-    module, state, rows = phrase_reader(), None, []
-    for start in range(0, len(ids), size):
-        logits, state = module.run(torch.tensor(ids[start : start + size]), state)
-        rows.append(logits)
-    prefixes = [module(*pad([ids[: k + 1]])) for k in range(len(ids))]
-    torch.testing.assert_close(torch.cat(rows), torch.cat(prefixes))
+    module = phrase_reader()
+    whole = module(*pad([ids]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "CHUNK_STEPS", size)
-        torch.testing.assert_close(module(*pad([ids])), prefixes[-1])
+        torch.testing.assert_close(module(*pad([ids])), whole)
 
 
 def test_words_learn_at_the_root_of_their_share_of_the_batches() -> None:
@@ -153,11 +127,3 @@ def test_each_network_learns_from_its_own_texts(sizes: list[int]) -> None:
     parts = [texts[: sizes[0]], texts[sizes[0] :]]
     alone = [member(*pad(part)) for member, part in zip(module.members, parts, strict=True)]
     torch.testing.assert_close(module(*pad(texts), sizes), torch.cat(alone))
-
-
-def test_an_ensemble_runs_as_it_reads() -> None:
-    module, ids = ensemble(2), [3, 4, 5, 6, 7]
-    first, states = module.run(torch.tensor(ids[:3]), None)
-    rest, _ = module.run(torch.tensor(ids[3:]), states)
-    prefixes = [module(*pad([ids[: k + 1]])).softmax(1) for k in range(5)]
-    torch.testing.assert_close(torch.cat([first, rest]).softmax(1), torch.cat(prefixes))

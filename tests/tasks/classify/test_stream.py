@@ -1,14 +1,19 @@
 """A stream answers as `predict` does, after every token, in constant memory."""
 
+import copy
+import dataclasses
 import itertools
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.tasks.classify import stream as streams
 from elman.tasks.classify.classifier import Classifier
+from elman.tasks.pool import NotFinite
+from pooling import check_pool, events
 
 
 @given(
@@ -55,13 +60,12 @@ def test_a_long_piece_is_read_in_chunks(model: Classifier, monkeypatch: pytest.M
 
 def test_a_stream_keeps_nothing_that_grows(model: Classifier) -> None:
     def size(stream: Any) -> int:
-        tensors = [stream._last]
-        for past in stream._state:
-            tensors += [*past[1:], *past.state]
-        linear = stream._linear
-        tensors += [*linear._sums, *linear._squares, linear.logits]
-        rest = linear._counts.nbytes + linear._words.nbytes + len(stream._rest + stream._unread)
-        return sum(t.untyped_storage().nbytes() for t in tensors) + rest
+        linear, arrays = stream._linear, [stream._last.logits.numpy()]
+        for past in stream._last.past:
+            arrays += [*past.state, past.total, past.peak, past.words]
+        arrays += [t.numpy() for t in (*linear._sums, *linear._squares, linear.logits)]
+        rest = len(linear._counts) + linear._words.nbytes + len(stream._rest + stream._unread)
+        return sum((array if array.base is None else array.base).nbytes for array in arrays) + rest
 
     stream = model.stream()
     stream.push("not good ")
@@ -78,3 +82,36 @@ def test_a_million_characters(model: Classifier) -> None:
     stream.push(text)
     wanted = model.predict(text, probabilities=True)
     assert stream.result(probabilities=True) == pytest.approx(wanted, abs=1e-5)
+
+
+# ---- many at once
+
+PIECES = st.sampled_from(["the ", "fil", "m not", " good", ", bad", "'s ", "don", "", "zz! ", "so good so "])
+
+
+@settings(deadline=None, max_examples=25)
+@given(drawn=events(PIECES, 4, ("result",)))
+def test_streams_in_a_pool_are_streams(model: Classifier, subwords: Classifier, drawn: list[Any]) -> None:
+    for one in (model, subwords):
+        check_pool(one.pool(4), one.stream, [{}] * 4, drawn)
+
+
+def test_mistakes_in_a_pool_are_of_one_stream(model: Classifier) -> None:
+    pool, alone = model.pool(2), model.stream()
+    one, other = pool.open(), pool.open()
+    answers = pool.push({one: b"no", other: "not good "})
+    assert answers.done == {other: alone.push("not good ")}
+    assert "must be a string" in str(answers.failed[one])
+    assert pool.result([other], probabilities=True).done[other] == alone.result(probabilities=True)
+
+
+def test_a_stream_whose_state_becomes_nan_begins_anew_alone(model: Classifier) -> None:
+    network = copy.deepcopy(model.network)
+    with torch.no_grad():
+        network.members[0].embedding.weight[model.tokenizer.encode("good")[0]] = torch.nan
+    pool = dataclasses.replace(model, network=network).pool(2)
+    one, other = pool.open(), pool.open()
+    answers = pool.push({one: "not good so ", other: "not bad so "})
+    assert set(answers.failed) == {one} and isinstance(answers.failed[one], NotFinite)
+    assert pool.result([one]).done[one] == model.stream().result()
+    assert len(answers.done[other]) == 3

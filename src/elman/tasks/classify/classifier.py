@@ -38,11 +38,13 @@ from elman.tasks.classify.pretrained import read_start
 from elman.tasks.classify.problem import class_log_probabilities, class_probabilities
 from elman.tasks.classify.scores import LabelEvaluation, LabelSetEvaluation, check_share, evaluation_of
 from elman.tasks.classify.settings import Settings
+from elman.tasks.classify.steps import EnsembleSteps
 from elman.tasks.classify.stream import ClassifierStream
 from elman.tasks.classify.train import Trained, train
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import overlap_note
 from elman.tasks.inputs import as_given, looked_at, read_texts
+from elman.tasks.pool import Pool
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Exported, Parts, Task, network_phrase
 from elman.typed import typed
@@ -332,13 +334,27 @@ class Classifier(Task):
     def stream(self) -> ClassifierStream:
         """Start a text that arrives in pieces, with a running answer, in constant memory. Raises UsageError
         unless it was trained with `stream`."""
+        self._check_one_way()
+        return self._stream(EnsembleSteps(self.network))
+
+    @entry
+    def pool(self, capacity: int) -> Pool[ClassifierStream]:
+        """Return room for many streams that advance together. Raises UsageError for a capacity below 1, and
+        as `stream` does."""
+        self._check_one_way()
+        steps = EnsembleSteps(self.network)
+        return Pool(steps, partial(self._stream, steps), capacity)
+
+    def _stream(self, steps: EnsembleSteps) -> ClassifierStream:
+        linear = self.baseline if isinstance(self.baseline, LinearModel) else None
+        return ClassifierStream(steps, self.tokenizer, self.labels, linear, self.blend)
+
+    def _check_one_way(self) -> None:
         if self.settings.bidirectional:
             raise UsageError(
                 "this classifier is bidirectional and can't stream: train one with stream=True, "
                 "which reads forwards only"
             )
-        linear = self.baseline if isinstance(self.baseline, LinearModel) else None
-        return ClassifierStream(self.network, self.tokenizer, self.labels, linear, self.blend)
 
     def answers(
         self, data: Any, *, header: bool = True, at_least: float | None = None

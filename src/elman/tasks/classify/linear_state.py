@@ -20,7 +20,7 @@ class LinearState:
 
     def __init__(self, model: LinearModel) -> None:
         self._model = model
-        self._counts = np.zeros(len(model.ngrams), np.int32)
+        self._counts: dict[int, int] = {}  # of n-grams; an array of all would be large for many texts
         self._words = np.zeros(0, np.int64)  # the last ones, with which phrases may begin
         # of words and phrases, and of pieces; in float64, as errors would add up
         self._sums = [torch.zeros(len(model.bias), dtype=torch.float64) for _ in range(2)]
@@ -46,8 +46,11 @@ class LinearState:
         places, ngrams = places[order], ngrams[order]
         first = np.flatnonzero(np.diff(ngrams, prepend=-1))
         sizes = np.diff(first, append=len(ngrams))
-        earlier = self._counts[ngrams] + np.arange(len(ngrams)) - np.repeat(first, sizes)
-        self._counts[ngrams[first]] += sizes.astype(np.int32)
+        counts = self._counts
+        different = ngrams[first].tolist()
+        known = np.array([counts.get(ngram, 0) for ngram in different], np.int64)
+        earlier = np.repeat(known - first, sizes) + np.arange(len(ngrams))
+        counts.update(zip(different, (known + sizes).tolist(), strict=True))
         idf = self._model.idf.numpy()[ngrams].astype(np.float64)
         before, after = (idf * (n > 0) * (1 + np.log(np.maximum(n, 1))) for n in (earlier, earlier + 1))
         logits = self._model.bias.double().repeat(len(words), 1)

@@ -1,7 +1,7 @@
 """Recurrent networks that read a text word by word, with pooling over their outputs."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +28,7 @@ class PooledState(NamedTuple):
     total: Tensor  # (B, F) sum of the outputs
     peak: Tensor  # (B, F) largest value of each output
     last: Tensor  # (B, F) output at the last step
-    words: Tensor | None = None  # (N,) last ids of a text in pieces, with which phrases may begin
 
-
-States: TypeAlias = tuple[PooledState, ...]  # of each network
 
 POOLING: Final[dict[str, Callable[[PooledState], Tensor]]] = {
     "mean": lambda m: m.total / m.steps,
@@ -125,27 +122,12 @@ class ClassifierNet(nn.Module):
         chunk = len(ids) if self.training or self.layers.bidirectional else CHUNK_STEPS
         for start in range(0, len(ids), chunk):
             begin = max(start - self.reach, 0)
-            x = self._inputs(ids[begin : start + chunk], parts)[start - begin :]
+            x = self.inputs(ids[begin : start + chunk], parts)[start - begin :]
             past = self._read(x, (lengths - start).clamp(0, chunk), past)
         assert past is not None
         return self._logits(past)
 
-    def run(self, ids: Tensor, past: PooledState | None) -> tuple[Tensor, PooledState]:
-        """Read the next ids (T,) of one text; return logits (T, K) after each, and the last state."""
-        words = ids if past is None or past.words is None else torch.cat([past.words, ids])
-        x = self._inputs(words.unsqueeze(1))[len(words) - len(ids) :]
-        outputs, state = self.layers(x, None if past is None else past.state)
-        outputs = outputs.squeeze(1)
-        count = torch.arange(1, len(ids) + 1, device=ids.device).unsqueeze(1)
-        total, peak = outputs.cumsum(0), outputs.cummax(0).values
-        if past is not None:
-            count, total = count + past.steps, total + past.total
-            peak = torch.maximum(peak, past.peak)
-        every = PooledState(state, count, total, peak, outputs)
-        words = words[max(len(words) - self.reach, 0) :].clone()  # not a view of a long text
-        return self._logits(every), PooledState(state, count[-1:], total[-1:], peak[-1:], outputs[-1:], words)
-
-    def _inputs(self, ids: Tensor, parts: Tensor | None = None) -> Tensor:
+    def inputs(self, ids: Tensor, parts: Tensor | None = None) -> Tensor:
         """Return what the layers read (T, B, I), given ids (T, B)."""
         words = ids
         if self.training and self.word_dropout:
@@ -226,12 +208,6 @@ class Ensemble(nn.Module):
         each = [None] * len(sizes) if parts is None else parts.split_with_sizes(sizes)
         texts = zip(self.members, columns, ends, each, strict=True)
         return torch.cat([member(own[: int(end.max())], end, part) for member, own, end, part in texts])
-
-    def run(self, ids: Tensor, past: States | None) -> tuple[Tensor, States]:
-        """Read the next ids (T,) of one text; return logits (T, K) after each, and the last states."""
-        pasts = past or (None,) * len(self.members)
-        runs = [member.run(ids, own) for member, own in zip(self.members, pasts, strict=True)]
-        return mean_logits([logits for logits, _ in runs]), tuple(state for _, state in runs)
 
 
 def mean_logits(each: Sequence[Tensor]) -> Tensor:

@@ -1,9 +1,8 @@
 """A text that is classified as it arrives, with the state in hand."""
 
-from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, overload
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from elman.data.text.tokenizers import Tokenizer, WordTokenizer
@@ -12,12 +11,12 @@ from elman.tasks.classify.examples import start_token
 from elman.tasks.classify.labels import Label, Labels, shares
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.linear_state import LinearState
-from elman.tasks.classify.network import CHUNK_STEPS, Ensemble, States
+from elman.tasks.classify.network import CHUNK_STEPS
 from elman.tasks.classify.ngrams import START, WORDS
 from elman.tasks.classify.scores import check_share
-from elman.tasks.entry import entry
+from elman.tasks.classify.steps import EnsembleSteps, Judged, Words
 from elman.tasks.inputs import check_text
-from elman.training.problem import device_of
+from elman.tasks.pool import Steps, stepwise
 
 
 class Reading(NamedTuple):
@@ -33,22 +32,27 @@ class ClassifierStream:
 
     def __init__(
         self,
-        network: Ensemble,
+        network: EnsembleSteps,
         tokenizer: Tokenizer,
         labels: Labels,
         linear: LinearModel | None = None,
         blend: Blend | None = None,
     ) -> None:
-        self._network, self._tokenizer, self._labels, self._blend = network, tokenizer, labels, blend
-        self._model, self._linear = linear, None if linear is None else LinearState(linear)
+        self.network, self._tokenizer, self._labels, self._blend = network, tokenizer, labels, blend
+        self._model = linear
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin another text."""
+        self._linear = None if self._model is None else LinearState(self._model)
         if self._linear is not None:
             self._linear.read([START])
         self._rest = ""  # the end of the text, whose tokens may still change
         self._unread = ""  # likewise, for the linear model, which reads words
-        self._last, self._state = self._run([start_token(tokenizer)], None)
+        self._last: Judged | None = None  # after what was read so far, if anything was
 
-    @entry
-    def push(self, text: str) -> list[Reading]:
+    @stepwise
+    def push(self, text: str) -> Steps[list[Reading]]:
         """Read more text; return the answer after each complete token. A space completes a word. Where tokens
         are parts of words, the linear model knows only the words that are complete. Raises UsageError if it
         is not a string."""
@@ -60,9 +64,10 @@ class ClassifierStream:
         ids, rows = self._tokenizer.encode(prefix), list[list[float]]()
         for start in range(0, len(ids), CHUNK_STEPS):
             chunk = slice(start, start + CHUNK_STEPS)
-            self._last, self._state = self._run(ids[chunk], self._state)
+            before = yield from self._begun()
+            self._last = yield Words(np.array(ids[chunk], np.int64), before.past)
             rows += self._answers(
-                self._last, evidence if evidence is None or len(evidence) == 1 else evidence[chunk]
+                self._last.logits, evidence if evidence is None or len(evidence) == 1 else evidence[chunk]
             ).tolist()
         return [
             Reading(token, self._labels.answer(row), self._labels.named(row))
@@ -70,23 +75,23 @@ class ClassifierStream:
         ]
 
     @overload
-    def result(self, probabilities: Literal[True]) -> dict[Label, float]: ...
+    def result(self, /, probabilities: Literal[True]) -> dict[Label, float]: ...
     @overload
-    def result(self, probabilities: Literal[False] = ..., at_least: None = ...) -> Label: ...
+    def result(self, /, probabilities: Literal[False] = ..., at_least: None = ...) -> Label: ...
     @overload
-    def result(self, probabilities: Literal[False] = ..., at_least: float = ...) -> Label | None: ...
-    @entry
-    def result(self, probabilities: bool = False, at_least: float | None = None) -> Any:
+    def result(self, /, probabilities: Literal[False] = ..., at_least: float = ...) -> Label | None: ...
+    @stepwise
+    def result(self, probabilities: bool = False, at_least: float | None = None) -> Steps[Any]:
         """Return the answer of `predict` to all that was pushed. More can be pushed afterwards."""
         check_share(at_least, probabilities)
-        logits, ids, linear = self._last, self._tokenizer.encode(self._rest), None
+        last, ids, linear = (yield from self._begun()), self._tokenizer.encode(self._rest), None
         if ids:
-            logits, _ = self._run(ids, self._state)
+            last = yield Words(np.array(ids, np.int64), last.past)
         if self._linear is not None:
             rest = self._linear.copy()
             rest.read(WORDS.tokens(self._unread))
             linear = rest.logits.unsqueeze(0)
-        row = self._answers(logits[-1:], linear)[0].tolist()
+        row = self._answers(last.logits[-1:], linear)[0].tolist()
         if probabilities:
             return self._labels.named(row)
         return self._labels.answer(row, at_least)
@@ -102,12 +107,11 @@ class ClassifierStream:
         logits = self._linear.read(words)
         return logits if isinstance(self._tokenizer, WordTokenizer) else self._linear.logits.unsqueeze(0)
 
-    def _run(self, ids: Sequence[int], state: States | None) -> tuple[Tensor, States]:
-        """Return the network's logits (T, K) after each token, and the states after the last."""
-        device = device_of(self._network)
-        with torch.no_grad():
-            logits, state = self._network.run(torch.tensor(ids, device=device), state)
-        return logits.float().cpu(), state
+    def _begun(self) -> Steps[Judged]:
+        """Return what is known so far: at first, after the token with which texts start."""
+        if self._last is None:
+            self._last = yield Words(np.array([start_token(self._tokenizer)], np.int64))
+        return self._last
 
     def _answers(self, logits: Tensor, evidence: Tensor | None) -> Tensor:
         """Return the probabilities (T, K) of labels, given the network's logits and the linear model's."""
