@@ -1,8 +1,10 @@
 """Streams in a pool against separate streams: the same answers, whatever comes in which order."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import polars as pl
 from hypothesis import strategies as st
 
 from elman.errors import ElmanError
@@ -32,8 +34,10 @@ def check_pool(
         answers = getattr(pool, method)(streams)
         assert answers.done.keys() | answers.failed.keys() == streams.keys()
         for k, item in items.items():
-            args = (item,) if method == "push" else ()
-            expected = outcome(lambda k=k, args=args, method=method: getattr(separate[k], method)(*args))
+            call = partial(getattr(separate[k], method), *((item,) if method == "push" else ()))
+            if isinstance(item, dict):
+                call = partial(separate[k].push, **item)
+            expected = outcome(call)
             mine = answers.done.get(together[k], answers.failed.get(together[k]))
             assert plain(mine) == plain(expected)
     for stream in together:
@@ -59,4 +63,6 @@ def outcome(call: Callable[[], Any]) -> Any:
 
 def plain(value: Any) -> Any:
     """Return a value that can be compared."""
+    if isinstance(value, pl.DataFrame):
+        return value.rows(), value.columns
     return f"{type(value).__name__}: {value}" if isinstance(value, ElmanError) else value

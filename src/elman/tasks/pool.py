@@ -8,7 +8,7 @@ ways give the same answers.
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, Final, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
@@ -132,9 +132,14 @@ class Pool(Generic[S]):
                 writing.close()
 
     def push(self, items: Mapping[S, Any]) -> Answers[S]:
-        """Push an item to each of some streams, as their `push` does. Raises UsageError for a stream that is
+        """Push an item to each of some streams, as their `push` does; where `push` takes arguments by name, a
+        dict of them is an item, too. Raises UsageError for a stream that is
         not open, before any has advanced."""
-        return self._call("push", {stream: ((item,), {}) for stream, item in _checked(items).items()})
+        calls = {}
+        for stream, item in _checked(items).items():
+            by_name = isinstance(item, dict) and getattr(stream, "PUSHES_KEYWORDS", False)
+            calls[stream] = ((), item) if by_name else ((item,), {})
+        return self._call("push", calls)
 
     def result(self, streams: Iterable[S], **options: Any) -> Answers[S]:
         """Return the results of some streams, as their `result` does. Raises UsageError as `push` does."""
@@ -154,7 +159,7 @@ class Pool(Generic[S]):
             steps = getattr(stream, "writing", None)
             if steps is None:
                 raise UsageError("these streams write no text in pieces: use result")
-            self._open[stream] = steps(**{name: plain(value) for name, value in options.items()})
+            self._open[stream] = steps(**_plain(options))
 
     @entry
     def pieces(self) -> Answers[S]:
@@ -169,9 +174,10 @@ class Pool(Generic[S]):
             method = getattr(type(next(iter(calls))), name, None) if calls else None
             if calls and method is None:
                 raise UsageError(f"these streams have no {name}")
+            steps = getattr(method, "steps", partial(_at_once, method))
             return self._together(
                 {
-                    stream: method.steps(stream, *map(plain, args), **options)  # type: ignore[union-attr]
+                    stream: steps(stream, *map(plain, args), **_plain(options))
                     for stream, (args, options) in calls.items()
                 }
             )
@@ -214,6 +220,16 @@ class Pool(Generic[S]):
         if self._open[stream] is steps:
             self._open[stream] = None
         return None
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: plain(value) for name, value in options.items()}
+
+
+def _at_once(method: Any, *args: Any, **options: Any) -> Steps[Any]:
+    """Do what needs no network."""
+    yield from ()
+    return method(*args, **options)
 
 
 def _checked(items: Any) -> Mapping[Any, Any]:

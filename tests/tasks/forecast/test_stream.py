@@ -6,10 +6,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daily_series import H, daily, fitted
 from elman.errors import DataError, UsageError
 from elman.tasks.forecast.forecaster import Forecaster
+from pooling import check_pool, events
 
 
 @pytest.mark.parametrize("mode", ["direct", "recursive"])
@@ -101,3 +104,40 @@ def test_covariates_are_read_as_those_of_a_table(caplog: pytest.LogCaptureFixtur
             stream.push(50.0, sky=value)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="column 'open' holds 'perhaps', which is not a number"):
         stream.push(50.0, open="perhaps")
+
+
+# ---- many at once
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    drawn=events(
+        st.one_of(st.floats(-9, 99), st.none(), st.just("x"), st.just({"value": 3.0})), 4, ("result",)
+    )
+)
+def test_streams_in_a_pool_are_streams(pooled: tuple[Forecaster, Forecaster], drawn: list[Any]) -> None:
+    options: list[dict[str, Any]] = [{"series": "a"}, {"series": "b"}, {"series": "a"}]
+    options.append({"start": date(2021, 1, 4)})
+    for model in pooled:
+        check_pool(model.pool(4), model.stream, options, drawn)
+
+
+@pytest.fixture(scope="module")
+def pooled() -> tuple[Forecaster, Forecaster]:
+    data = daily(100)
+    return fitted(data, horizon=H), fitted(data, horizon=H, mode="recursive")
+
+
+def test_stamps_covariates_and_horizons_in_a_pool(covariate_model: Forecaster) -> None:
+    pool, alone = covariate_model.pool(2), covariate_model.stream("b")
+    one, other = pool.open(series="b"), pool.open(series="a")
+    answers = pool.push({one: {"value": 55.0, "promo": 0}, other: {"value": 1.0, "price": 2}})
+    assert answers.done == {one: None} and "no covariate 'price'" in str(answers.failed[other])
+    pool.push({one: {"value": 56.0, "stamp": "2021-05-08", "promo": 1}})
+    alone.push(55.0, promo=0)
+    alone.push(56.0, "2021-05-08", promo=1)
+    days = [date(2021, 5, 9) + timedelta(k) for k in range(H)]
+    ahead = pl.DataFrame({"unique_id": ["b"] * H, "ds": days, "promo": [0] * H})
+    assert pool.result([one], horizon=2, future=ahead).done[one].equals(alone.result(2, future=ahead))
+    failed = pool.result([one]).failed[one]
+    assert "'promo' must be known ahead" in str(failed)

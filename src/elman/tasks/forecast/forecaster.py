@@ -46,10 +46,12 @@ from elman.tasks.forecast.saved import from_parts, read_calibration, read_shape,
 from elman.tasks.forecast.scores import ForecastEvaluation
 from elman.tasks.forecast.seasonal import smoothed_steps
 from elman.tasks.forecast.settings import MAX_HORIZON_STEPS, Settings
+from elman.tasks.forecast.steps import Ahead, ForecastSteps
 from elman.tasks.forecast.stream import ForecastStream, start_series
 from elman.tasks.forecast.table import MAX_DRAWN_SERIES, table_of
 from elman.tasks.forecast.train import Trained, train
 from elman.tasks.inputs import check_count, looked_at
+from elman.tasks.pool import Pool, Steps
 from elman.tasks.settings import renamed, split_choices
 from elman.tasks.task import Card, Exported, Parts, Task, bare_name, network_phrase
 from elman.training.plan import Plan
@@ -405,8 +407,21 @@ class Forecaster(Task):
             UsageError: an unknown series, or none named among several.
             DataError: `start` is not a stamp like those of the training data.
         """
+        return self._stream(ForecastSteps(self.predictor), series, start=start)
+
+    @entry
+    def pool(self, capacity: int) -> Pool[ForecastStream]:
+        """Return room for many streams whose forecasts are made together; `open` takes the options of
+        `stream`, and `push` values, or dicts of the arguments of a stream's `push`. Raises UsageError for a
+        capacity below 1."""
+        steps = ForecastSteps(self.predictor)
+        return Pool(steps, partial(self._stream, steps), capacity)
+
+    def _stream(
+        self, steps: ForecastSteps, series: str | None = None, *, start: Any = None
+    ) -> ForecastStream:
         panel = start_series(self.history, series, start)
-        return ForecastStream(panel, self.settings.kept_steps, self._forecast_as_fitted)
+        return ForecastStream(steps, panel, self.settings.kept_steps, self._forecast_as_fitted)
 
     def answers(
         self,
@@ -543,6 +558,13 @@ class Forecaster(Task):
 
     def _quantiles(self, panel: Panel, horizon: int | None) -> Array:
         """Return quantiles (N, horizon, Q) after the series, for `settings.levels`."""
+        steps = self._steps_ahead(panel, horizon)
+        if steps > self.horizon:
+            return self.predictor.further(panel, steps)
+        return self.predictor.quantiles(panel, ends(panel))[:, :steps]
+
+    def _steps_ahead(self, panel: Panel, horizon: int | None) -> int:
+        """Return how many steps to forecast. Raises UsageError and DataError where they can't be."""
         steps = self.horizon if horizon is None else horizon
         check_count(steps, "horizon", most=MAX_HORIZON_STEPS)
         check_future(panel, steps)
@@ -552,11 +574,12 @@ class Forecaster(Task):
                 f"a horizon of {steps} steps is beyond the {self.horizon} of training: later ones are "
                 "forecast from forecasts, and their bands were never checked"
             )
-            return self.predictor.further(panel, steps)
-        return self.predictor.quantiles(panel, ends(panel))[:, :steps]
+        return steps
 
-    def _forecast_as_fitted(self, panel: Panel, horizon: int | None) -> Any:
-        return self._returned(self._forecast(panel, horizon), None)
+    def _forecast_as_fitted(self, panel: Panel, horizon: int | None) -> Steps[Any]:
+        quantiles = yield Ahead(panel, self._steps_ahead(panel, horizon))
+        levels = self.settings.levels, self.settings.quantiles
+        return self._returned(forecast_frame(panel, quantiles, *levels), None)
 
     def _returned(self, frame: pl.DataFrame, data: Any) -> Any:
         """Return a table as the kind of frame that `data` are; without data, as that of the training data,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
 from elman.tasks.entry import entry
 from elman.tasks.forecast.history import forget
+from elman.tasks.forecast.steps import ForecastSteps
+from elman.tasks.pool import Steps, stepwise
+
+Forecast = Callable[[Panel, int | None], Steps[Any]]
 
 
 class ForecastStream:
@@ -23,10 +27,18 @@ class ForecastStream:
     Args:
         history: a panel of the one series, which may have no values yet.
         steps: how many to keep.
+        forecast: the panel and the horizon to the forecast, as a generator of requests.
     """
 
-    def __init__(self, history: Panel, steps: int, forecast: Callable[[Panel, int | None], Any]) -> None:
-        self._panel, self._steps, self._forecast = history, steps, forecast
+    PUSHES_KEYWORDS: Final = True
+
+    def __init__(self, network: ForecastSteps, history: Panel, steps: int, forecast: Forecast) -> None:
+        self.network, self._history, self._steps, self._forecast = network, history, steps, forecast
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with the history again."""
+        self._panel = self._history
 
     def __len__(self) -> int:
         """Return the number of steps in memory, at most `Settings.kept_steps`."""
@@ -62,8 +74,8 @@ class ForecastStream:
         for column, covariate in covariates.items():
             ahead[len(values) - 1, column] = covariate
 
-    @entry
-    def result(self, horizon: int | None = None, *, future: Any = None) -> Any:
+    @stepwise
+    def result(self, horizon: int | None = None, *, future: Any = None) -> Steps[Any]:
         """Return the forecast of the next steps, as `Forecaster.predict` does.
 
         Args:
@@ -76,7 +88,7 @@ class ForecastStream:
         if not len(self) or np.isnan(self._series.values).all():
             raise DataError("the stream has no value yet; push at least one before asking for a forecast.")
         panel = self._panel if future is None else extend(self._panel, future)
-        return self._forecast(panel, horizon)
+        return (yield from self._forecast(panel, horizon))
 
     def _covariate(self, column: str, value: Any) -> float:
         """Return a covariate as a number, or the code of a text, read as a cell of a table is."""
