@@ -2,10 +2,8 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from elman.tasks.transcribe.network import STRIDES, FrontStream, TranscriberNet
+from elman.tasks.transcribe.network import STRIDES, TranscriberNet
 from elman.tasks.transcribe.settings import Settings
 
 
@@ -28,34 +26,3 @@ def test_padding_changes_nothing(stride: int, bidirectional: bool) -> None:
             alone, count = net(one.unsqueeze(1), torch.tensor([len(one)]))
             assert int(count) == int(steps[k]) == -(-len(one) // stride)
             torch.testing.assert_close(together[: int(count), k], alone[:, 0], atol=1e-5, rtol=1e-5)
-
-
-@given(st.integers(1, 60), st.lists(st.integers(0, 9), min_size=1), st.sampled_from(sorted(STRIDES)))
-@settings(max_examples=60)
-def test_pieces_are_the_whole(count: int, sizes: list[int], stride: int) -> None:
-    net, features = network(stride), torch.randn(count, 8)
-    stream, outputs, at, k, state = FrontStream(net), [], 0, 0, None
-    passed = []
-    with torch.no_grad():
-        whole, _ = net(features.unsqueeze(1), torch.tensor([count]))
-        while at < count:
-            size = max(sizes[k % len(sizes)], 1 if k > 20 else 0)
-            steps, at, k = stream.push(features[at : at + size]), at + size, k + 1
-            passed.append(steps)
-            if len(steps):
-                log_probs, state = net.run(steps, state)
-                outputs.append(log_probs)
-        if len(rest := stream.push(features[:0], end=True)):
-            outputs.append(net.run(rest, state)[0])
-        assert torch.equal(torch.cat([*passed, rest]), FrontStream(net).push(features, end=True))
-    torch.testing.assert_close(torch.cat(outputs), whole[:, 0], atol=1e-5, rtol=1e-5)
-
-
-def test_a_stream_can_be_used_again() -> None:
-    net, features, stream = network(), torch.randn(30, 8), None
-    stream = FrontStream(net)
-    with torch.no_grad():
-        first = stream.push(features, end=True)
-        stream.push(features[:11])
-        stream.reset()
-        torch.testing.assert_close(stream.push(features, end=True), first, atol=0, rtol=0)

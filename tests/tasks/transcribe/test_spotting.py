@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman.errors import UsageError
+from elman.tasks.pool import Steps
 from elman.tasks.transcribe.spotting import MAX_ALARMS, Spotter, Spotting, SpottingStream
 from elman.tasks.transcribe.text import Word
 
@@ -105,9 +106,10 @@ class Utterances:
     """A `TranscriberStream` that hears what is pushed: words, with a "." where an utterance ends."""
 
     def __init__(self) -> None:
-        self.utterances, self.words, self.tentative = 0, list[Word](), ""
+        self.network, self.utterances, self.words, self.tentative = None, 0, list[Word](), ""
 
-    def push(self, samples: list[Word]) -> list[Word]:
+    def pushing(self, samples: list[Word]) -> Steps[list[Word]]:
+        yield from ()  # no request
         for word in samples:
             self.words = [] if word.text == "." else [*self.words, word]
             self.utterances += word.text == "."

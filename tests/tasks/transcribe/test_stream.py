@@ -188,3 +188,39 @@ def test_words_without_a_voice_are_left_out(live: Transcriber, size: int) -> Non
         assert [word.text for word in words] == [word.text for word in expected]
     stream.push(samples)
     assert stream.result().split()[: len(expected)] == [word.text for word in expected]
+
+
+# ---- many at once
+
+CUTS = st.lists(st.integers(0, 3_000), max_size=4).map(sorted)
+
+
+@given(cuts=st.lists(CUTS, min_size=3, max_size=3), order=st.randoms(use_true_random=False))
+@settings(max_examples=8, deadline=None)
+def test_streams_in_a_pool_are_streams(live: Transcriber, cuts: list[list[int]], order: Any) -> None:
+    options: list[dict[str, Any]] = [{}, {"rate": RATE, "pause": 0.2}, {"phrases": ["one", "two"]}]
+    pool = live.pool(3)
+    together = [pool.open(**{"rate": RATE} | one) for one in options]
+    separate = [live.stream(**{"rate": RATE} | one) for one in options]
+    parts = [np.split(sentence("one three two", k), ends) for k, ends in enumerate(cuts)]
+    while any(parts):
+        chosen = [k for k in range(3) if parts[k] and order.random() < 0.7]
+        items = {together[k]: parts[k].pop(0) for k in chosen}
+        answers = pool.push(items)
+        assert answers.done == {together[k]: separate[k].push(items[together[k]]) for k in chosen}
+        assert [s.tentative for s in together] == [s.tentative for s in separate]
+    results = pool.result(together)
+    assert [results.done[s] for s in together] == [s.result() for s in separate]
+    ended = pool.finish(together)
+    assert [ended.done[s] for s in together] == [s.finish() for s in separate]
+
+
+def test_mistakes_in_a_pool_are_of_one_stream(live: Transcriber) -> None:
+    pool, alone = live.pool(2), live.stream()
+    one, other = pool.open(), pool.open()
+    samples = sentence("two", 1)
+    answers = pool.push({one: "sound", other: samples})
+    assert answers.done == {other: alone.push(samples)} and set(answers.failed) == {one}
+    pool.close(one)
+    with pytest.raises(UsageError, match="pause must be"):
+        pool.open(pause=99)

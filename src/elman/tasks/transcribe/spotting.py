@@ -12,7 +12,7 @@ from typing import Any, Final, TypedDict
 
 from elman.errors import UsageError
 from elman.settings import is_number
-from elman.tasks.entry import entry
+from elman.tasks.pool import Steps, stepwise
 from elman.tasks.transcribe.stream import TranscriberStream
 from elman.tasks.transcribe.text import SPACE, Word, text_of
 from elman.typed import typed
@@ -137,7 +137,7 @@ class SpottingStream:
     """Live speech of which only phrases are answered. Made by `Transcriber.stream`."""
 
     def __init__(self, stream: TranscriberStream, spotter: Spotter) -> None:
-        self._stream, self._spotter = stream, spotter
+        self.network, self._stream, self._spotter = stream.network, stream, spotter
         self._heard: list[Word] = []  # in this utterance
 
     def reset(self) -> None:
@@ -160,22 +160,22 @@ class SpottingStream:
         """How many utterances have ended."""
         return self._stream.utterances
 
-    @entry
-    def push(self, samples: Any) -> list[Word]:
+    @stepwise
+    def push(self, samples: Any) -> Steps[list[Word]]:
         """Read samples as `TranscriberStream.push` does; return the phrases that are certain now, each as one
         word with its seconds from the start."""
         before = self.utterances
-        words = self._stream.push(samples)
+        words = yield from self._stream.pushing(samples)
         if self.utterances == before:
             return self._phrases(words)
         # the next utterance may have begun, whose last words may go on
         begun = [word for word in words if word in self._stream.words]
         return [*self._last_phrases(words[: len(words) - len(begun)]), *self._phrases(begun)]
 
-    @entry
-    def finish(self) -> list[Word]:
+    @stepwise
+    def finish(self) -> Steps[list[Word]]:
         """End the recording: return its last phrases."""
-        return self._last_phrases(self._stream.finish())
+        return self._last_phrases((yield from self._stream.finishing()))
 
     def _phrases(self, words: Sequence[Word]) -> list[Word]:
         heard = self._spotter.push(words)

@@ -14,13 +14,13 @@ from elman.data.audio.voice import VoiceActivity
 from elman.decode.ctc import Token
 from elman.errors import UsageError
 from elman.settings import is_number
-from elman.tasks.entry import entry
+from elman.tasks.pool import Steps, stepwise
 from elman.tasks.transcribe.confidence import Confidence
 from elman.tasks.transcribe.decoder import Decoder, ended
 from elman.tasks.transcribe.examples import EDGE_FRAMES
 from elman.tasks.transcribe.features import Features
-from elman.tasks.transcribe.network import FrontStream, TranscriberNet
 from elman.tasks.transcribe.recogniser import VOICE_MARGIN, as_word, has_voice
+from elman.tasks.transcribe.steps import Front, FrontStream, TranscriberSteps
 from elman.tasks.transcribe.text import BLANK, SPACE, Word, text_of
 
 CHUNK_STEPS: Final = 64  # read at once; where the network begins anew, at most so many are read twice
@@ -57,7 +57,7 @@ class TranscriberStream:
 
     def __init__(
         self,
-        network: TranscriberNet,
+        network: TranscriberSteps,
         features: Features,
         normaliser: Normaliser,
         decoder: Decoder,
@@ -66,7 +66,7 @@ class TranscriberStream:
         endpoint: Endpoint,
         voice: VoiceActivity | None = None,
     ) -> None:
-        self._network, self._of, self._normaliser = network, features, normaliser
+        self.network, self._of, self._normaliser = network, features, normaliser
         self._decoder, self._confidence, self._endpoint = decoder, confidence, endpoint
         self._rate, self._voice = rate, voice
         self._step_seconds = network.stride * features.seconds
@@ -80,7 +80,7 @@ class TranscriberStream:
         self._pieces = self._of.pieces(self._rate, self._voice)
         self._last = torch.zeros(1, self._of.width)  # frame so far
         self._normal = NormaliserStream(self._normaliser)
-        self._front = FrontStream(self._network)
+        self._front = FrontStream(self.network.convolutions)
         self._search = self._decoder.start(live=True)
         self._unvoiced: list[Word] = []  # whose voice is not known yet
         if self._voice is not None:
@@ -116,23 +116,36 @@ class TranscriberStream:
         """How many utterances have ended."""
         return self._utterances
 
-    @entry
-    def push(self, samples: Any) -> list[Word]:
+    @stepwise
+    def push(self, samples: Any) -> Steps[list[Word]]:
         """Read samples as in `to_samples`, or frames as in `to_frames`; return the words that are certain
         now, with their seconds from the start. Raises UsageError and DataError as these do; the stream stays
         as it was."""
-        words = self._read(self._pieces.push(samples), end=False)
+        return (yield from self.pushing(samples))
+
+    def pushing(self, samples: Any) -> Steps[list[Word]]:
+        """Do what `push` does, as requests to the network."""
+        words = yield from self._read(self._pieces.push(samples), end=False)
         return words if self._voice is None else self._voiced(words, self._voice.seconds)
 
-    @entry
-    def finish(self) -> list[Word]:
+    @stepwise
+    def finish(self) -> Steps[list[Word]]:
         """End the recording: return its last words. Afterwards, another may be pushed."""
-        return self.read_features(self._pieces.finish())
+        return (yield from self.finishing())
 
-    def read_features(self, features: Tensor) -> list[Word]:
+    def finishing(self) -> Steps[list[Word]]:
+        """Do what `finish` does, as requests to the network."""
+        return (yield from self._ended(self._pieces.finish()))
+
+    @stepwise
+    def read_features(self, features: Tensor) -> Steps[list[Word]]:
         """Return the words of the rest of a recording, or of a whole one, given its features (frames,
         features)."""
-        words = self._read(features, end=True) + self._end_utterance()
+        return (yield from self._ended(features))
+
+    def _ended(self, features: Tensor) -> Steps[list[Word]]:
+        words = yield from self._read(features, end=True)
+        words += self._end_utterance()
         if self._voice is not None:
             self._voice.finish()
             words = self._voiced(words, math.inf)
@@ -149,7 +162,7 @@ class TranscriberStream:
         self._said = [word for word in self._said if word not in ready or heard[ready.index(word)]]
         return list(itertools.compress(ready, heard))
 
-    def _read(self, features: Tensor, end: bool) -> list[Word]:
+    def _read(self, features: Tensor, end: bool) -> Steps[list[Word]]:
         if not len(features) and not (end and self._begun):
             return []
         if len(features):
@@ -157,15 +170,14 @@ class TranscriberStream:
         parts = [] if self._begun else [self._of.edge(features[:1])]
         parts += [features, *([self._of.edge(self._last)] if end else [])]
         self._begun, words = True, list[Word]()
-        with torch.no_grad():
-            x = self._front.push(self._normal.push(torch.cat(parts)), end)
-            while len(x):
-                log_probs, state = self._network.run(x[:CHUNK_STEPS], self._state)
-                labels = log_probs.argmax(1).tolist()
-                empty = self._until_empty(labels)
-                used = len(labels) if empty is None else empty
-                words += self._heard(log_probs[:used], labels[:used])
-                self._state, x = (state if empty is None else None), x[used:]
+        x = yield from self._front.push(self._normal.push(torch.cat(parts)).numpy(), end)
+        while len(x):
+            log_probs, state = yield Front(x[:CHUNK_STEPS], self._state)
+            labels = log_probs.argmax(1).tolist()
+            empty = self._until_empty(labels)
+            used = len(labels) if empty is None else empty
+            words += self._heard(log_probs[:used], labels[:used])
+            self._state, x = (state if empty is None else None), x[used:]
         return words
 
     def _until_empty(self, labels: Sequence[int]) -> int | None:

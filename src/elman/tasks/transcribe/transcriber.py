@@ -18,6 +18,7 @@ from elman.errors import UsageError
 from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.inputs import looked_at
+from elman.tasks.pool import Pool
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Card, Exported, Parts, Task, network_phrase
 from elman.tasks.transcribe import look
@@ -35,6 +36,7 @@ from elman.tasks.transcribe.recogniser import log_probabilities, transcribed, vo
 from elman.tasks.transcribe.scores import SpeechEvaluation, table_of
 from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.spotting import Spotter, Spotting, SpottingStream
+from elman.tasks.transcribe.steps import TranscriberSteps
 from elman.tasks.transcribe.stream import Endpoint, TranscriberStream
 from elman.tasks.transcribe.text import SPACE, Alphabet, Word, spoken, text_of
 from elman.tasks.transcribe.train import read_corpus, require_texts, train
@@ -324,7 +326,8 @@ class Transcriber(Task):
 
     def _words(self, features: torch.Tensor, decoder: Decoder) -> list[Word]:
         if not self.settings.bidirectional:  # as it would be live
-            return self._stream(decoder, None, Endpoint()).read_features(features)
+            steps = TranscriberSteps(self.network)
+            return self._stream(steps, decoder, None, Endpoint()).read_features(features)
         normalised = self.normaliser(with_edges(features, self._features))
         return transcribed(self.network, normalised, self._features, decoder, self.confidence)
 
@@ -348,6 +351,7 @@ class Transcriber(Task):
         language_model: Any = None,
         language_weight: float | None = None,
         false_alarms: float | None = None,
+        network: TranscriberSteps | None = None,
     ) -> TranscriberStream | SpottingStream:
         """Start speech that arrives in pieces, in constant memory. Raises UsageError unless it was trained
         with `live`.
@@ -358,23 +362,41 @@ class Transcriber(Task):
                 `vad`, a word is certain 0.3 s later.
             pause: seconds without speech that end an utterance.
             longest: seconds after which an utterance ends at the next gap.
+            network: the model's, prepared once for many streams; pools give theirs.
         """
+        self._check_one_way()
+        decoder = self._search(phrases, hot_words, language_model, language_weight)
+        spotter = self._spotter(false_alarms, phrases, language_model)
+        voice = self._features.voice(rate, KEPT_SECONDS) if vad else None
+        steps = network or TranscriberSteps(self.network)
+        stream = self._stream(steps, decoder, rate, Endpoint(pause, longest), voice)
+        return stream if spotter is None else SpottingStream(stream, spotter)
+
+    @entry
+    def pool(self, capacity: int) -> Pool[Any]:
+        """Return room for many streams that advance together; `open` takes the options of `stream`. Raises
+        UsageError for a capacity below 1, and as `stream` does."""
+        self._check_one_way()
+        steps = TranscriberSteps(self.network)
+        return Pool(steps, partial(self.stream, network=steps), capacity)
+
+    def _check_one_way(self) -> None:
         if self.settings.bidirectional:
             raise UsageError(
                 "this transcriber is bidirectional and can't be live: train one with "
                 "live=True, which reads forwards only"
             )
-        decoder = self._search(phrases, hot_words, language_model, language_weight)
-        spotter = self._spotter(false_alarms, phrases, language_model)
-        voice = self._features.voice(rate, KEPT_SECONDS) if vad else None
-        stream = self._stream(decoder, rate, Endpoint(pause, longest), voice)
-        return stream if spotter is None else SpottingStream(stream, spotter)
 
     def _stream(
-        self, decoder: Decoder, rate: int | None, endpoint: Endpoint, voice: VoiceActivity | None = None
+        self,
+        steps: TranscriberSteps,
+        decoder: Decoder,
+        rate: int | None,
+        endpoint: Endpoint,
+        voice: VoiceActivity | None = None,
     ) -> TranscriberStream:
         return TranscriberStream(
-            self.network, self._features, self.normaliser, decoder, self.confidence, rate, endpoint, voice
+            steps, self._features, self.normaliser, decoder, self.confidence, rate, endpoint, voice
         )
 
     def answers(
