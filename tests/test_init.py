@@ -9,7 +9,7 @@ import elman
 
 NAMES = """GRU LSTM RNN ArtifactError Cell Chatbot Classifier DataError ElmanError Forecaster GRUCell
 LSTMCell LanguageModel RNNCell Recurrent TrainingError Transcriber Translator UsageError __version__ cell
-cells export_onnx load replace round_weights tune"""
+cells export_onnx export_torch load replace round_weights tune"""
 # Each name in a process of its own; what is slow to import and not ours, they have from the start.
 ALONE = """
 import os, sys

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from elman import cells
     from elman.cells import Cell, cell
     from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError
-    from elman.export import export_onnx
+    from elman.export import export_onnx, export_torch
     from elman.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RNNCell
     from elman.nn.replace import replace, round_weights
     from elman.tasks import Chatbot, Classifier, Forecaster, LanguageModel, Transcriber, Translator, load
@@ -42,6 +42,7 @@ __all__ = [
     "cell",
     "cells",
     "export_onnx",
+    "export_torch",
     "load",
     "replace",
     "round_weights",
@@ -52,7 +53,7 @@ _HOME: Final = {
     "nn": ("GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "Recurrent"),
     "cells": ("Cell", "cell"),
     "errors": ("ArtifactError", "DataError", "ElmanError", "TrainingError", "UsageError"),
-    "export": ("export_onnx",),
+    "export": ("export_onnx", "export_torch"),
     "nn.replace": ("replace", "round_weights"),
     "tasks.tuning": ("tune",),
     "tasks": (

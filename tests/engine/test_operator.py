@@ -1,5 +1,8 @@
 """The compiled engine under `torch.compile` and `torch.export`: one node for each layer and direction."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,3 +252,20 @@ def test_pytorchs_lstm_is_not_trained_in_a_graph(dtype: torch.dtype) -> None:
     with torch.no_grad():
         if dtype == torch.float32:
             assert_same(fast(x), layer(x))
+
+
+def test_a_saved_program_runs_in_a_process_that_imports_elman(tmp_path: Path) -> None:
+    layer, x = elman.Recurrent("mgu", 3, 4).eval(), torch.randn(6, 2, 3)
+    free = {0: torch.export.Dim("T", min=2, max=99), 1: torch.export.Dim("B", min=2, max=99)}
+    exported = torch.export.export(layer, (x,), dynamic_shapes={"input": free}, strict=False)
+    torch.export.save(exported, tmp_path / "layer.pt2")
+    other = torch.randn(9, 5, 3)  # T and B stay free
+    with torch.no_grad():
+        torch.save((other, layer(other)[0]), tmp_path / "expected.pt")
+    program = """if True:
+        import elman.nn, sys, torch
+        run = torch.export.load(sys.argv[1] + "/layer.pt2").module()
+        x, expected = torch.load(sys.argv[1] + "/expected.pt")
+        torch.testing.assert_close(run(x)[0], expected)"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

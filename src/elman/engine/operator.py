@@ -12,13 +12,14 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from elman.cells import Cell
+from elman.cells import CELLS, Cell
 from elman.engine import passes, torch_internals
 from elman.engine.call import Arguments, Result, Spec, flatten
 from elman.errors import UsageError
 
 # Cells by the name under which a compiled graph refers to them.
-_CELLS: Final[dict[str, Cell]] = {}
+# The built-in ones from the start: a graph may come from another process.
+_CELLS: Final[dict[str, Cell]] = {cell.name: cell for cell in CELLS.values()}
 
 
 def scan(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Result[Tensor]:
