@@ -1,6 +1,6 @@
 """Speed beside torch.nn, loops over its cells, jax.lax.scan and onnxruntime, each timed in turns with elman.
 
-    python bench/speed.py                             # all of: infer train ragged stream cells compile
+    python bench/speed.py                             # all
     python bench/speed.py infer stream --seconds 0.2 --threads 1 --json speed.json
     python bench/speed.py --table speed.json          # that file as Markdown
 
@@ -25,7 +25,10 @@ from rich.live import Live
 import speed_report as report
 
 # Nothing above imports torch: `prepare` must come before it.
-NAMES: Final = ("infer", "train", "ragged", "stream", "cells", "compile")
+NAMES: Final = (
+    *("infer", "train", "first", "models", "precision"),
+    *("ragged", "stream", "cells", "compile"),
+)
 LIBRARIES: Final = ("elman", "torch", "numpy", "llvmlite", "jax", "onnxruntime")
 CONSOLE: Final = Console(width=None if sys.stdout.isatty() else 150)
 
@@ -83,16 +86,19 @@ def measure(names: list[str], seconds: float, threads: int) -> dict[str, Any]:
     import torch
 
     import speed_points
+    import speed_precision
     import speed_timing
 
     torch.set_num_threads(threads)
     before, points, cost = os.getloadavg()[0], [], {}
+    rates = speed_precision.rates()
+    CONSOLE.print(report.rates_line(rates))
     for name in names:
         if name == "compile":
             cost = speed_points.compile()
             CONSOLE.print(_compile_line(cost))
         else:
-            points += _shown(name, speed_points.RUNS[name](seconds))
+            points += _shown(name, speed_points.RUNS[name](seconds), rates)
     return {
         "machine": machine(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
@@ -107,19 +113,20 @@ def measure(names: list[str], seconds: float, threads: int) -> dict[str, Any]:
             "warm-ups": speed_timing.WARM_UPS,
             "seconds of spinning threads": {"OpenMP": speed_timing.OPENMP} | speed_timing.SPINS,
         },
+        "GFLOP/s": rates,
         "points": points,
         "means": report.means(points),
         "compile": cost,
     }
 
 
-def _shown(name: str, found: Any) -> list[dict[str, Any]]:
+def _shown(name: str, found: Any, rates: dict[str, float]) -> list[dict[str, Any]]:
     """Collect points and show each at once, without a thread that would disturb the next."""
     points: list[dict[str, Any]] = []
     with Live(console=CONSOLE, auto_refresh=False) as live:
         for point in found:
             points.append(point)
-            live.update(report.table(name, points), refresh=True)
+            live.update(report.table(name, points, rates), refresh=True)
     CONSOLE.print()
     return points
 

@@ -2,7 +2,7 @@
 
 A peer's function takes that module and x (T, B, I) and returns what is to be timed: for inference a function
 that returns output and final state, for training one that returns the loss and the gradients of
-(weight_ih, weight_hh, bias_ih, bias_hh). x takes no gradient, as in a first layer.
+(weight_ih, weight_hh, bias_ih, bias_hh), and of x if it requires one.
 """
 
 import importlib.util
@@ -34,7 +34,7 @@ def ours(cell: str, module: nn.Module, **options: Any) -> Any:
 
 def layer(layer: nn.Module, x: Tensor, training: bool, **options: Any) -> Call:
     """Call one layer, elman's or torch.nn's."""
-    return _trained(layer, lambda: layer(x, **options)) if training else lambda: layer(x, **options)
+    return _trained(layer, x, lambda: layer(x, **options)) if training else lambda: layer(x, **options)
 
 
 def packed(layer: nn.Module, x: Tensor, training: bool, lengths: Tensor) -> Call:
@@ -43,7 +43,7 @@ def packed(layer: nn.Module, x: Tensor, training: bool, lengths: Tensor) -> Call
     def run() -> Any:
         return layer(pack_padded_sequence(x, lengths, enforce_sorted=False))
 
-    return _trained(layer, run) if training else run
+    return _trained(layer, x, run) if training else run
 
 
 def loop(cell: str, module: nn.Module, x: Tensor, training: bool) -> Call:
@@ -58,18 +58,20 @@ def loop(cell: str, module: nn.Module, x: Tensor, training: bool) -> Call:
             outputs.append(state[0] if cell == "LSTM" else state)
         return torch.stack(outputs), state
 
-    return _trained(step, run) if training else run
+    return _trained(step, x, run) if training else run
 
 
-def _trained(layer: nn.Module, run: Call) -> Call:
+def _trained(layer: nn.Module, x: Tensor, run: Call) -> Call:
     """Forward, the sum of all outputs, backward."""
+    leaves = [*layer.parameters(), *([x] if x.requires_grad else [])]
 
     def call() -> Any:
-        layer.zero_grad()
+        for leaf in leaves:
+            leaf.grad = None
         output = run()[0]
         loss = (output.data if isinstance(output, PackedSequence) else output).sum()
         loss.backward()
-        return loss, [p.grad for p in layer.parameters()]
+        return loss, [leaf.grad for leaf in leaves]
 
     return call
 
@@ -104,9 +106,10 @@ def scan(cell: str, module: nn.Module, x: Tensor, training: bool) -> Call:
     def loss(weights: Any, x: Any) -> Any:
         return run(weights, x)[0].sum()
 
-    chosen = jax.jit(jax.value_and_grad(loss) if training else run)
+    sought = (0, 1) if x.requires_grad else 0
+    chosen = jax.jit(jax.value_and_grad(loss, sought) if training else run)
     weights = tuple(jnp.asarray(p.detach().numpy()) for p in module.parameters())
-    inputs = jnp.asarray(x.numpy())
+    inputs = jnp.asarray(x.detach().numpy())
     return lambda: jax.block_until_ready(chosen(weights, inputs))
 
 

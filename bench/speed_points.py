@@ -15,7 +15,9 @@ import torch
 from torch import nn
 
 import elman
+import speed_models
 import speed_peers as peers
+import speed_precision
 from elman.engine.cpu import host
 from speed_timing import Pairing, Side, compare, mode
 
@@ -59,11 +61,24 @@ class Point:
     shape: Shape
     ours_ms: float
     peers: dict[str, Pairing]
+    gflops: float | None = None  # billions of additions and multiplications a second in elman's products
 
 
-def _point(run: str, what: str, training: bool, shape: Shape, found: dict[str, Pairing]) -> dict[str, Any]:
+def _point(
+    run: str, what: str, training: bool, shape: Shape, found: dict[str, Pairing], work: float = 0.0
+) -> dict[str, Any]:
     own = statistics.median(pairing.ours_ms for pairing in found.values())
-    return asdict(Point(run, what, "training" if training else "inference", shape, own, found))
+    gflops = 1e-6 * work / own if work else None
+    return asdict(Point(run, what, "training" if training else "inference", shape, own, found, gflops))
+
+
+def work(cell: str, shape: Shape, training: bool, inputs_gradient: bool) -> float:
+    """Return the additions and multiplications of the products of a layer on whole sequences."""
+    steps, batch, inputs, hidden = shape
+    gates = {"LSTM": 4, "GRU": 3, "Elman": 1}[cell]
+    by_input, by_state = (2.0 * steps * batch * gates * hidden * width for width in (inputs, hidden))
+    # going back, each product has two: a gradient of its weights, and one of what it reads
+    return by_input * (1 + training + (training and inputs_gradient)) + by_state * (3 if training else 1)
 
 
 def infer(seconds: float, grid: tuple[Shape, ...] = GRID) -> Iterator[dict[str, Any]]:
@@ -72,18 +87,25 @@ def infer(seconds: float, grid: tuple[Shape, ...] = GRID) -> Iterator[dict[str, 
 
 
 def train(seconds: float, grid: tuple[Shape, ...] = GRID) -> Iterator[dict[str, Any]]:
-    """Whole sequences of one length, forward and backward."""
+    """Whole sequences of one length, forward and backward, with the gradient of the input: what every layer
+    does that is behind an embedding or another layer."""
     yield from (_sequences("train", cell, shape, True, seconds) for shape in grid for cell in peers.OURS)
+
+
+def first(seconds: float, grid: tuple[Shape, ...] = GRID) -> Iterator[dict[str, Any]]:
+    """The same without the gradient of the input, as a first layer that reads data."""
+    yield from (_sequences("first", cell, shape, True, seconds) for shape in grid for cell in peers.OURS)
 
 
 def _sequences(run: str, cell: str, shape: Shape, training: bool, seconds: float) -> dict[str, Any]:
     module, x = _drawn(cell, shape)
+    x.requires_grad_(run == "train")
     ours = Side("elman", peers.layer(peers.ours(cell, module), x, training))
     found = {}
     for name, call in _rivals(cell, module, x, training, shape in LOOPED).items():
         with mode(training):
             found[name] = compare(ours, Side(name, call), seconds)
-    return _point(run, cell, training, shape, found)
+    return _point(run, cell, training, shape, found, work(cell, shape, training, x.requires_grad))
 
 
 def _rivals(
@@ -103,6 +125,18 @@ def _drawn(cell: str, shape: Shape) -> tuple[nn.Module, torch.Tensor]:
     """A torch.nn module and inputs, the same in every run."""
     torch.manual_seed(0)
     return peers.MODULES[cell](*shape[2:]), torch.randn(shape[:3])
+
+
+def models(seconds: float, sizes: speed_models.Sizes | None = None) -> Iterator[dict[str, Any]]:
+    """Training steps of whole models, with the optimiser's."""
+    for name, shape, found in speed_models.models(seconds, sizes):
+        yield _point("models", name, True, shape, found)
+
+
+def precision(seconds: float, grid: tuple[Shape, ...] = GRID[2:5]) -> Iterator[dict[str, Any]]:
+    """Lower precision beside our own float32; training with the gradient of the input."""
+    for cell, training, shape, found in speed_precision.precision(seconds, grid):
+        yield _point("precision", cell, training, shape, found, work(cell, shape, training, training))
 
 
 def ragged(seconds: float, grid: tuple[Shape, ...] = GRID) -> Iterator[dict[str, Any]]:
@@ -211,6 +245,9 @@ def _probed(cache: str) -> float:
 RUNS: Final[dict[str, Callable[[float], Iterator[dict[str, Any]]]]] = {
     "infer": infer,
     "train": train,
+    "first": first,
+    "models": models,
+    "precision": precision,
     "ragged": ragged,
     "stream": stream,
     "cells": cells,

@@ -10,13 +10,17 @@ Point = dict[str, Any]
 
 TITLES: Final = {
     "infer": "Inference",
-    "train": "Training: forward, out.sum().backward()",
+    "train": "Training with the input's gradient: forward, out.sum().backward()",
+    "first": "Training of a first layer, whose input needs no gradient",
+    "models": "A training step of a whole model, with AdamW",
+    "precision": "Lower precision beside elman's float32",
     "ragged": "Lengths uniform in 1..T; torch.nn packs",
     "stream": "A step of one sequence, from state to state",
     "cells": "A user's cell: against our LSTM gate for gate, and its own eager loop",
 }
-WITH_MEANS: Final = ("infer", "train", "ragged")  # runs over a grid of shapes
+WITH_MEANS: Final = ("infer", "train", "first", "ragged")  # runs over a grid of shapes
 PEERS: Final = ("torch.nn", "torch.nn cells", "jax.lax.scan", "onnxruntime")
+SUFFIXES: Final = {"first": ", first layer", "ragged": ", ragged"}
 
 
 def means(points: Iterable[Point]) -> list[dict[str, Any]]:
@@ -60,20 +64,35 @@ def _names(points: Iterable[Point]) -> list[str]:
 # ---- terminal
 
 
-def table(run: str, points: list[Point]) -> Table:
-    """Every point of a run: our median time, then peer/ours with the quartiles of the pairs, then means."""
+def rates_line(rates: dict[str, float]) -> str:
+    """Say how fast PyTorch multiplies in each precision."""
+    each = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
+    return f"Products of PyTorch on this machine, in GFLOP/s: {each}"
+
+
+def share(point: Point, rates: dict[str, float]) -> str:
+    """Format the share of the float32 products' rate that a point reaches."""
+    gflops = point.get("gflops")
+    return f"{gflops / rates['float32']:.0%}" if gflops and rates else ""
+
+
+def table(run: str, points: list[Point], rates: dict[str, float]) -> Table:
+    """Every point of a run: our median time and the share of the machine's rate that its products reach, then
+    peer/ours with the quartiles of the pairs, then means."""
     peers = _names(points)
-    shown = Table("cell", "mode", "T, B, I, H", "elman", title=f"{TITLES[run]}. Ratios: peer / elman")
+    head = ("cell", "mode", "T, B, I, H", "elman", "of sgemm")
+    shown = Table(*head, title=f"{TITLES[run]}. Ratios: peer / elman")
     for peer in peers:
         shown.add_column(peer, justify="right")
     for point in points:
         cells = [_spread(point["peers"].get(peer)) for peer in peers]
         shape = ", ".join(map(str, point["shape"]))
-        shown.add_row(point["what"], point["mode"], shape, duration(point["ours_ms"]), *cells)
+        own = duration(point["ours_ms"]), share(point, rates)
+        shown.add_row(point["what"], point["mode"], shape, *own, *cells)
     shown.add_section()
     for (mode, what), found in _by_row(means(points)):
         cells = [ratio(found[peer]["ratio"]) if peer in found else "" for peer in peers]
-        shown.add_row(what, mode, "geometric mean", "", *cells)
+        shown.add_row(what, mode, "geometric mean", "", "", *cells)
     return shown
 
 
@@ -97,8 +116,9 @@ def _by_row(found: list[dict[str, Any]]) -> Iterable[tuple[tuple[str, str], dict
 def markdown(report: dict[str, Any]) -> str:
     """Format the tables of docs/benchmarks.md: means of the grids, other runs, the machine."""
     points = report["points"]
-    parts = [_means_table(points)]
-    for run in ("stream", "cells"):
+    parts, rates = [_means_table(points)], report.get("GFLOP/s", {})
+    parts.append(_shares_table([p for p in points if p["run"] == "train"], rates))
+    for run in ("models", "precision", "stream", "cells"):
         parts.append(_points_table([p for p in points if p["run"] == run]))
     if cost := report.get("compile"):
         parts.append(
@@ -117,8 +137,24 @@ def _means_table(points: list[Point]) -> str:
     for run in WITH_MEANS:
         for (mode, what), row in _by_row([m for m in found if m["run"] == run]):
             cells = [_mean(row[peer]) if peer in row else "" for peer in peers]
-            rows.append([f"{what}, {mode}{', ragged' if run == 'ragged' else ''}", *cells])
+            rows.append([f"{what}, {mode}{SUFFIXES.get(run, '')}", *cells])
     return _grid(["time / elman's", *peers], rows)
+
+
+def _shares_table(points: list[Point], rates: dict[str, float]) -> str:
+    """Return the shapes of training with elman's share of sgemm's rate, and torch.nn's time."""
+    shapes = {tuple(point["shape"]): [p for p in points if p["shape"] == point["shape"]] for point in points}
+    cells = list(dict.fromkeys(point["what"] for point in points))
+    rows = [
+        [", ".join(map(str, shape)), *(_with_share(own, rates) for own in found)]
+        for shape, found in shapes.items()
+    ]
+    return _grid(["T, B, I, H", *cells], rows) if rows else ""
+
+
+def _with_share(point: Point, rates: dict[str, float]) -> str:
+    torchs = point["peers"].get("torch.nn", {}).get("ratio")
+    return f"{ratio(torchs)}, {share(point, rates)}" if share(point, rates) else ratio(torchs)
 
 
 def _mean(found: dict[str, Any]) -> str:
@@ -144,6 +180,7 @@ def _grid(head: list[str], rows: list[list[str]]) -> str:
 
 def _where(report: dict[str, Any]) -> str:
     machine, versions = report["machine"], report["versions"]
+    rates = f" {rates_line(report['GFLOP/s'])}." if "GFLOP/s" in report else ""
     libraries = ", ".join(
         f"{name} {versions[name]}" for name in ("torch", "jax", "onnxruntime") if versions[name]
     )
@@ -152,5 +189,5 @@ def _where(report: dict[str, Any]) -> str:
     return (
         f"Medians of interleaved pairs; in brackets how many shapes the geometric mean is of. "
         f"{machine['cpu']}, {machine['vectors']}, {threads}, load {before} before "
-        f"and {after} after; {libraries}."
+        f"and {after} after; {libraries}.{rates}"
     )

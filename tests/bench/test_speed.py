@@ -4,6 +4,7 @@ How fast anything is, no test here asks.
 """
 
 import importlib
+import itertools
 import json
 import sys
 from collections.abc import Iterator
@@ -48,13 +49,15 @@ def point(run: str, peers: dict[str, float], shape: tuple[int, ...] = TINY) -> d
     }
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("training", "of_input"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "Elman"])
-def test_every_peer_computes_what_ours_does(cell: str, training: bool) -> None:
+def test_every_peer_computes_what_ours_does(cell: str, training: bool, of_input: bool) -> None:
     peers, points, timing = module("speed_peers"), module("speed_points"), module("speed_timing")
     torchs, x = points._drawn(cell, TINY)
+    x.requires_grad_(of_input)
     ours = timing.Side("elman", peers.layer(peers.ours(cell, torchs), x, training))
-    other = timing.Side("other", peers.layer(points._drawn(cell, TINY)[0], x * 1.1, training))
+    another = (x.detach() * 1.1).requires_grad_(of_input)
+    other = timing.Side("other", peers.layer(points._drawn(cell, TINY)[0], another, training))
     with timing.mode(training):
         rivals = points._rivals(cell, torchs, x, training, small=True)
         assert {"torch.nn", "torch.nn cells"} <= set(rivals)
@@ -69,15 +72,23 @@ def test_a_point_of_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "OPENMP", 0.0)
     monkeypatch.setattr(timing, "SPINS", {})
     monkeypatch.setattr(timing, "SAMPLE", 0.0)
+    monkeypatch.setattr(module("speed_models"), "VOCABULARY", 20)
     shown = [
         next(points.infer(0.0, (TINY,))),
         next(points.train(0.0, (TINY,))),
+        next(points.first(0.0, (TINY,))),
+        next(points.models(0.0, module("speed_models").Sizes(*TINY))),
+        *itertools.islice(points.precision(0.0, (TINY,)), 2),
         next(points.ragged(0.0, (TINY,))),
         next(points.stream(0.0, (8,))),
         next(points.cells(0.0, TINY)),
     ]
-    assert [p["run"] for p in shown] == ["infer", "train", "ragged", "stream", "cells"]
-    assert [p["mode"] for p in shown] == ["inference", "training", *["inference"] * 3]
+    runs = ["infer", "train", "first", "models", *["precision"] * 2, "ragged", "stream", "cells"]
+    assert [p["run"] for p in shown] == runs
+    assert [p["mode"] for p in shown] == [
+        *("inference", *["training"] * 3, "inference", "training"),
+        *["inference"] * 3,
+    ]
     for found in shown:
         assert found["ours_ms"] > 0
         for pairing in found["peers"].values():
@@ -123,20 +134,31 @@ def test_means_are_geometric_and_of_grids_only() -> None:
     assert found == {"torch.nn": (pytest.approx(2.0), 2), "onnxruntime": (pytest.approx(3.0), 1)}
 
 
+def test_the_work_of_a_layer_is_that_of_its_products() -> None:
+    points = module("speed_points")
+    steps, batch, inputs, hidden = 2, 3, 5, 7
+    assert points.work("GRU", (steps, batch, inputs, hidden), False, False) == 2 * 6 * 21 * (5 + 7)
+    assert points.work("GRU", (steps, batch, inputs, hidden), True, False) == 2 * 6 * 21 * (2 * 5 + 3 * 7)
+    assert points.work("GRU", (steps, batch, inputs, hidden), True, True) == 2 * 6 * 21 * 3 * (5 + 7)
+
+
 def test_the_tables() -> None:
     shown = [
         point("infer", {"torch.nn": 1.0, "torch.nn cells": 12.3}),
         point("infer", {"torch.nn": 4.0}),
+        point("train", {"torch.nn": 2.0}) | {"gflops": 50.0},
         point("ragged", {"torch.nn": 1.5}),
         point("stream", {"onnxruntime": 0.5}, (1, 1, 8, 8)),
     ]
     lines = module("speed_report").markdown(report(shown, cold_ms=123.4, warm_ms=5.0)).splitlines()
-    assert lines[:4] == [
+    assert lines[:5] == [
         "| time / elman's | torch.nn | torch.nn cells |",
         "| --- | ---: | ---: |",
         "| GRU, inference | 2.00× (2) | 12.3× (1) |",
+        "| GRU, inference | 2.00× (1) |  |",
         "| GRU, inference, ragged | 1.50× (1) |  |",
     ]
+    assert "| 3, 2, 4, 5 | 2.00×, 25% |" in lines
     assert "| GRU, step, H 8 | 2.00 ms | 0.50× |" in lines
     assert any("takes 123 ms once" in line and "5.00 ms" in line for line in lines)
     assert "some CPU, avx2, 2 threads" in lines[-1]
@@ -148,6 +170,7 @@ def report(points: list[dict[str, object]], **cost: float) -> dict[str, object]:
         "machine": {"cpu": "some CPU", "vectors": "avx2"},
         "versions": {"torch": "2", "jax": None, "onnxruntime": "1"},
         "threads": 2,
+        "GFLOP/s": {"float32": 200.0, "bfloat16": 440.0},
         "load": [0.1, 0.2],
         "points": points,
         "compile": cost,
@@ -170,4 +193,4 @@ def test_an_unknown_name_is_refused(
     monkeypatch.setattr(sys, "argv", ["speed.py", "inference"])
     with pytest.raises(SystemExit):
         module("speed").main()
-    assert "infer, train, ragged, stream, cells, compile" in capsys.readouterr().err
+    assert "infer, train, first, models, precision, ragged, stream, cells, compile" in capsys.readouterr().err
