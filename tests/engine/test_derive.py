@@ -213,3 +213,19 @@ def test_a_state_that_stays_as_it_is() -> None:
     torch.manual_seed(5)
     assert_derived(derive(Still), uniform)
     assert_derived(derive(Still, True), uniform)
+
+
+def test_what_a_comparison_compares_is_kept_and_not_its_outcome() -> None:
+    """No kernel stores what is no number."""
+
+    @cell(gates="a b", state="h")
+    def Gated(x: Any, u: Any, s: Any) -> Any:
+        return torch.where(x.a + u.a > 0.1, torch.tanh(x.b), u.b * s.h)
+
+    pair = derive(Gated)
+    assert not any(OPS[pair.forward.nodes[k].op].is_comparison for k in _operations(pair))
+    assert any(node.op == "gt" for node in pair.backward.nodes)
+
+
+def _operations(pair: Pair) -> list[int]:
+    return [k for k in pair.kept.values() if pair.forward.nodes[k].op in OPS]

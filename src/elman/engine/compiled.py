@@ -9,32 +9,34 @@ import torch
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine import eager, operator, passes, recompute, torch_internals
+from elman.engine import eager, operator, passes, plain, recompute, torch_internals
 from elman.engine.call import Arguments, Call, Noise, Result, Spec, Stack, State, Weights, flatten, taken
 from elman.engine.cpu import host
+from elman.engine.gpu import support
 from elman.engine.record import LayerPass
 
 HALVES: Final = (torch.float16, torch.bfloat16)
 
 
-def is_widened(stack: Stack, x: Tensor) -> bool:
-    """Return whether a call in half precision, or under autocast, is to be computed in float32 instead."""
-    if not torch.is_autocast_enabled("cpu"):
-        return x.dtype in HALVES and x.dtype == stack.weights[0].weight_ih.dtype and x.device.type == "cpu"
-    mixable = (torch.float32, *HALVES)
-    return x.dtype in mixable and stack.weights[0].weight_ih.dtype in mixable and x.device.type == "cpu"
+def working_type(stack: Stack, x: Tensor) -> torch.dtype | None:
+    """Return the precision of a call that is not computed in that of x, None for any other: float32 for half
+    precision on the CPU, and under autocast that of autocast on a GPU."""
+    kind, weight = x.device.type, stack.weights[0].weight_ih.dtype
+    if kind in plain.TYPES and torch.is_autocast_enabled(kind):
+        if not {x.dtype, weight} <= {torch.float32, *HALVES}:
+            return None
+        return torch.float32 if kind == "cpu" else torch.get_autocast_dtype(kind)
+    return torch.float32 if kind == "cpu" and x.dtype in HALVES and x.dtype == weight else None
 
 
 def obstacle(stack: Stack, x: Tensor, call: Call, state: State = ()) -> str:
     """Return why no kernel can be compiled for this call, "" if one can."""
-    weights, widened = stack.weights[0], is_widened(stack, x)
+    weights, kind = stack.weights[0], x.device.type
+    types, other = plain.TYPES.get(kind, ()), working_type(stack, x)
     reasons = (
-        (x.device.type != "cpu", f"kernels are compiled for the CPU, not for {x.device.type}"),
-        (
-            not widened and x.dtype not in (torch.float32, torch.float64),
-            f"kernels are float32 or float64, not {x.dtype}",
-        ),
-        (not widened and weights.weight_ih.dtype != x.dtype, "kernels don't mix precisions"),
+        (not types, f"kernels are compiled for the CPU and for CUDA, not for {kind}"),
+        ((other or x.dtype) not in types, f"kernels are {plain.named(types)}, not {x.dtype}"),
+        (other is None and weights.weight_ih.dtype != x.dtype, "kernels don't mix precisions"),
         (0 in x.shape[:2], "there is nothing to compute"),
         (weights.weight_hr is not None, "kernels have no projection"),
         (
@@ -44,14 +46,18 @@ def obstacle(stack: Stack, x: Tensor, call: Call, state: State = ()) -> str:
     )
     reason = next((reason for holds, reason in reasons if holds), "")
     if reason or torch.compiler.is_compiling():
-        return reason or _of_this_machine()
+        return reason or _of_this_machine(x.device)
     if torch_internals.is_jit_traced():
         return "torch.jit.trace records PyTorch's own operations"
-    return _of_this_machine() or torch_internals.obstacle(x, call.reset, *state, *flatten(stack.weights))
+    return _of_this_machine(x.device) or torch_internals.obstacle(
+        x, call.reset, *state, *flatten(stack.weights)
+    )
 
 
 @torch_internals.constant
-def _of_this_machine() -> str:
+def _of_this_machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return support.obstacle(device)
     target = host.host()
     return target if isinstance(target, str) else ""
 

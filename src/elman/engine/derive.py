@@ -153,10 +153,13 @@ class _Cut:
         return all(self.free[a] for a in node.args)
 
     def _recomputed(self, k: int) -> bool:
-        """Return whether to compute value k again: from free values, or cheaply from kept ones."""
+        """Return whether to compute value k again: from free values, or cheaply from kept ones. What a
+        comparison compares is kept, not its outcome, which is no number."""
         node = self.nodes[k]
         if node.op in LEAVES:
             return False
+        if OPS[node.op].is_comparison:
+            return True
         kept = [a for a in node.args if not self.free[a]]
         return not kept or (
             OPS[node.op].cheap and all(a in self.used and not _cheap(self.nodes[a]) for a in kept)

@@ -38,6 +38,10 @@ class Op:
     def operands(self) -> int:
         return self.text.count("{")
 
+    @property
+    def is_comparison(self) -> bool:
+        return self.level == 1
+
 
 def _share(difference: Any, g: Any) -> Any:
     """Return the gradient of a minimum or maximum: equal operands get half each, as in PyTorch."""

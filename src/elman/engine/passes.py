@@ -11,6 +11,7 @@ from torch import Tensor
 from elman.engine import plain
 from elman.engine.call import Arguments, Form, Result, Spec, State, Trace, Weights, taken
 from elman.engine.cpu import passes as cpu
+from elman.engine.gpu import passes as gpu
 from elman.engine.weight_gradients import WeightGradients
 
 Gradients = tuple[Tensor | None, ...]
@@ -29,7 +30,7 @@ def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> tuple[Resul
     output = _slots(states[0], lengths, reverse).contiguous()
     every: State = ()
     if spec.every_state:
-        every = tuple(_slots(s, lengths, reverse) for s in states)
+        every = tuple(_slots(s, lengths, reverse).to(arguments.x.dtype) for s in states)
         if lengths is not None:
             rest = arguments.state if reverse else final
             active = taken(lengths, output.shape[0]).unsqueeze(2)
@@ -49,7 +50,7 @@ def empty_trace(spec: Spec, arguments: Arguments[Tensor]) -> Trace:
 
 def _target(x: Tensor) -> Any:
     """Return the module with the kernels of a tensor's device."""
-    return cpu
+    return gpu if x.is_cuda else cpu
 
 
 def _real(buffer: Tensor, hidden: int) -> Tensor:
@@ -67,12 +68,12 @@ def _slots(values: Tensor, lengths: Tensor | None, reverse: bool) -> Tensor:
 def _end(initial: Tensor, values: Tensor, lengths: Tensor | None, reverse: bool) -> Tensor:
     """Return the state after a row's last step, which is its initial state if it has none."""
     if values.shape[0] == 1:
-        return values[0].clone()
+        return values[0].to(initial.dtype, copy=True)
     if lengths is None:
-        return values[0 if reverse else -1].clone()
+        return values[0 if reverse else -1].to(initial.dtype, copy=True)
     if reverse:
-        return torch.where((lengths == 0).unsqueeze(1), initial, values[0])
-    return values[lengths, torch.arange(len(initial), device=lengths.device)]
+        return torch.where((lengths == 0).unsqueeze(1), initial, values[0].to(initial.dtype))
+    return values[lengths, torch.arange(len(initial), device=lengths.device)].to(initial.dtype)
 
 
 def backward(

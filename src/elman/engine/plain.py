@@ -30,6 +30,18 @@ class Slot(NamedTuple):
 NOTHING: Final = Form((), torch.float32)
 
 
+# Numbers that the kernels of a kind of device read.
+TYPES: Final = {
+    "cpu": (torch.float32, torch.float64),
+    "cuda": (torch.float32, torch.float16, torch.bfloat16),
+}
+
+
+def named(types: Sequence[torch.dtype]) -> str:
+    """Return names of types as a sentence has them."""
+    return " or ".join(str(one).removeprefix("torch.") for one in types)
+
+
 def kernel_device(x: Tensor) -> torch.device:
     """Return the device whose kernels read x, on which every other tensor must then be."""
     return x.device if x.is_cuda else CPU
@@ -38,9 +50,10 @@ def kernel_device(x: Tensor) -> torch.device:
 def arguments(spec: Spec, request: Arguments[Any]) -> Arguments[Tensor]:
     """Return the same request in memory that a kernel can read; UsageError if it can't be had."""
     x = request.x
-    if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
+    types = TYPES["cuda" if isinstance(x, Tensor) and x.is_cuda else "cpu"]
+    if not isinstance(x, Tensor) or x.dtype not in types:
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise UsageError(f"input must be a tensor of float32 or float64 for a kernel, not {kind}")
+        raise UsageError(f"input must be a tensor of {named(types)} for a kernel, not {kind}")
     if x.dim() != 3 or not x.numel() or spec.hidden < 1:
         raise UsageError(
             f"input must be (T, B, I) and hold numbers, not {tuple(x.shape)} for {spec.hidden} units"

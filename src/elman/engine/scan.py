@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from elman.cells import Cell
-from elman.engine import compiled, eager, gates, record, torch_kernels
+from elman.engine import compiled, eager, gates, plain, record, torch_kernels
 from elman.engine.call import (
     Call,
     Engine,
@@ -47,12 +47,13 @@ def choose(stack: Stack, x: Tensor, call: Call, state: State = ()) -> Choice:
     if engine == "eager":
         return Choice("eager", "asked for")
     obstacles = {}
+    if engine == "auto" and x.is_cuda and not torch_kernels.obstacle(stack, x, call):
+        # whether a kernel of ours is faster than cuDNN's has not been measured
+        return Choice("vendor", "PyTorch's fused kernel computes the same")
     if engine in ("auto", "compiled"):
         obstacles["compiled"] = compiled.obstacle(stack, x, call, state)
         if not obstacles["compiled"]:
-            suffix = ", in float32" if compiled.is_widened(stack, x) else ""
-            reason = "its equations are one fused kernel over the whole sequence"
-            return Choice("compiled", reason + suffix)
+            return Choice("compiled", _of_kernel(stack, x))
     if engine in ("auto", "vendor"):
         obstacles["vendor"] = torch_kernels.obstacle(stack, x, call)
         if not obstacles["vendor"]:
@@ -62,6 +63,14 @@ def choose(stack: Stack, x: Tensor, call: Call, state: State = ()) -> Choice:
         reason = obstacles[engine]
         raise UsageError(f'engine="{engine}" can\'t run this: {reason}; use engine="auto"')
     return Choice("eager", "; ".join(dict.fromkeys(obstacles.values())))
+
+
+def _of_kernel(stack: Stack, x: Tensor) -> str:
+    reason = "its equations are one fused kernel over the whole sequence"
+    if x.is_cuda:
+        reason += ", in Triton, not measured on hardware"
+    other = compiled.working_type(stack, x)
+    return reason if other is None else f"{reason}, in {plain.named([other])}"
 
 
 @functools.cache
@@ -75,8 +84,8 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     One set of weights serves all steps: this is the network unrolled over time.
     """
     choice = choose(stack, x, call, state)
-    if choice.engine == "compiled" and compiled.is_widened(stack, x):
-        return _in_float32(stack, x, state, call)
+    if choice.engine == "compiled" and (other := compiled.working_type(stack, x)) is not None:
+        return _in_precision(other, stack, x, state, call)
     if call.gates is not None and call.gates is not stack.cell:
         return _with_gates(stack, x, state, call, call.gates)
     if stack.training and stack.weight_dropout:
@@ -112,12 +121,13 @@ def _with_gates(stack: Stack, x: Tensor, state: State, call: Call, cell: Cell) -
     return Result(result.output, result.state[:count], every, values)
 
 
-def _in_float32(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
-    """Compute in float32 and round the results: a cast at either end is cheap beside a loop of roundings."""
-    dtype = torch_kernels.result_type(stack, x, call)
-    with torch.autocast("cpu", enabled=False):
-        wide = stack._replace(weights=_cast(stack.weights, torch.float32))
-        return _cast(scan(wide, x.float(), _cast(state, torch.float32), call), dtype)
+def _in_precision(dtype: torch.dtype, stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
+    """Compute in another precision and round the results: a cast at either end is cheap beside a loop of
+    roundings. On a GPU results under autocast have its precision, as those of PyTorch's own layers."""
+    rounded = dtype if x.is_cuda else torch_kernels.result_type(stack, x, call)
+    with torch.autocast(x.device.type, enabled=False):
+        inner = stack._replace(weights=_cast(stack.weights, dtype))
+        return _cast(scan(inner, x.to(dtype), _cast(state, dtype), call), rounded)
 
 
 def _cast(value: S, dtype: torch.dtype) -> S:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 import torch
@@ -36,9 +37,9 @@ def without_autocast(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def exact(*arguments: Any) -> Any:
-        if not torch.is_autocast_enabled("cpu"):
-            return function(*arguments)
-        with torch.autocast("cpu", enabled=False):
+        with ExitStack() as off:
+            for kind in filter(torch.is_autocast_enabled, ("cpu", "cuda")):
+                off.enter_context(torch.autocast(kind, enabled=False))
             return function(*arguments)
 
     return exact

@@ -11,6 +11,27 @@ from elman.engine.plan import Plan
 from elman.engine.slots import by_slot, gates, pad_units
 
 
+def inputs_of(arguments: Arguments[Tensor]) -> Tensor:
+    """Return x (T*B, I), 0 where a step isn't taken: x may be anything there."""
+    x, lengths = arguments.x, arguments.lengths
+    if lengths is not None:
+        x = torch.where(taken(lengths, x.shape[0]).unsqueeze(2), x, 0.0)
+    return x.flatten(0, 1)
+
+
+def read_by_u(spec: Spec, arguments: Arguments[Tensor], trace: Trace) -> Tensor:
+    """Return the h that U read at every step, (T*B, H): the previous one, cleared and masked."""
+    (h, *_), clear, mask = trace.states, arguments.clear, trace.mask
+    slots, batch, hp = h.shape
+    first = h.storage_offset() + (batch * hp if spec.reverse else 0)
+    h = h.as_strided(((slots - 1) * batch, spec.hidden), (hp, 1), first)
+    if clear is not None:
+        h = torch.where(clear.flatten().unsqueeze(1), 0.0, h)
+    if mask is not None:
+        h = (h.view(-1, batch, spec.hidden) * mask[:, : spec.hidden]).flatten(0, 1)
+    return h
+
+
 class WeightGradients:
     """What the backward kernel leaves to do: a method computes the gradient of the argument of its name."""
 
@@ -48,35 +69,16 @@ class WeightGradients:
         by_gate = by_slot(weight.view(-1, self.hidden, weight.shape[1]), self.plan, letters)
         return pad_units(by_gate, hp, 1).flatten(0, 1)
 
-    def _inputs(self) -> Tensor:
-        """Return x (T*B, I), 0 where a step isn't taken: x may be anything there."""
-        x, lengths = self.arguments.x, self.arguments.lengths
-        if lengths is not None:
-            active = taken(lengths, x.shape[0])
-            x = torch.where(active.unsqueeze(2), x, 0.0)
-        return x.flatten(0, 1)
-
-    def _previous(self) -> Tensor:
-        """Return the h that U read at every step, (T*B, H): the previous one, cleared and masked."""
-        h, clear, mask = self.trace.states[0], self.arguments.clear, self.trace.mask
-        slots, batch, hp = h.shape
-        first = h.storage_offset() + (batch * hp if self.spec.reverse else 0)
-        h = h.as_strided(((slots - 1) * batch, self.hidden), (hp, 1), first)
-        if clear is not None:
-            h = torch.where(clear.flatten().unsqueeze(1), 0.0, h)
-        if mask is not None:
-            h = (h.view(-1, batch, self.hidden) * mask[:, : self.hidden]).flatten(0, 1)
-        return h
-
     def x(self) -> Tensor:
         weight = self._by_slot(self.arguments.weights.weight_ih, "xa")
         return self._gates("xa").mm(weight).view(self.arguments.x.shape)
 
     def weight_ih(self) -> Tensor:
-        return self._by_gate(self._gates("xa").t().mm(self._inputs()), "xa")
+        return self._by_gate(self._gates("xa").t().mm(inputs_of(self.arguments)), "xa")
 
     def weight_hh(self) -> Tensor:
-        return self._by_gate(self._gates("au").t().mm(self._previous()), "au")
+        read = read_by_u(self.spec, self.arguments, self.trace)
+        return self._by_gate(self._gates("au").t().mm(read), "au")
 
     def bias_ih(self) -> Tensor:
         return self._summed(self.kernel.bias, "xa")

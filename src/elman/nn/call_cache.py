@@ -159,11 +159,13 @@ def _prepare(
 
 
 def is_kernel_alone(stack: Stack, x: Tensor) -> bool:
-    """Return whether kernels alone can run the stack on x (T, B, I), without random numbers."""
+    """Return whether the CPU's kernels alone can run the stack on x (T, B, I), without random numbers."""
     random = stack.training and (stack.dropout or stack.recurrent_dropout or stack.weight_dropout)
     if stack.engine not in ("auto", "compiled") or stack.zoneout or random:
         return False
-    return not compiled.is_widened(stack, x) and not compiled.obstacle(stack, x, Call())
+    if x.device.type != "cpu" or compiled.working_type(stack, x) is not None:
+        return False
+    return not compiled.obstacle(stack, x, Call())
 
 
 def _fills_panels(call: Prepared) -> bool:

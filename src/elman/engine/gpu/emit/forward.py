@@ -1,0 +1,188 @@
+"""The forward kernel: the product with U, then the equations, step by step."""
+
+from elman.engine.gpu.emit.loops import Kernel
+from elman.engine.gpu.emit.writer import Value
+
+EPSILON = "1e-05"  # torch's own, of layer normalisation
+
+
+class Forward(Kernel):
+    """From the first step to the last; `old_c` is state c before a step, 0 where a sequence starts."""
+
+    name = "forward"
+
+    def resident(self) -> None:
+        plan, states = self.plan, self.plan.cell.state
+        self.units("tl.program_id(1) * HP", "HP")
+        self.put("first = row * 0")
+        with self.block("if REVERSE:"):
+            self.put("first = length")
+        for c in states:
+            self.load(f"now_{c}", self.state(c, "first") + " + place", "live & real")
+        self._load_constants()
+        with self.block("for turn in range(last):"):
+            self.step(forward=True)
+            self.put("do = on & real")
+            for c in states:
+                self.put(f"old_{c} = tl.where(start, 0.0, now_{c})" if plan.resets else f"old_{c} = now_{c}")
+            if plan.recurrent:
+                self._products()
+            new = self._equations()
+            for c in states:
+                self.put(f"now_{c} = tl.where(do, {new[c]}, now_{c})")
+            self._store_states({c: f"now_{c}" for c in states})
+        for c in states[1:]:
+            with self.block("if not ALL:"):
+                self.store(f"s_{c} + place", f"now_{c}", "live & real")
+
+    def _load_constants(self) -> None:
+        """Load what stays the same for all steps: U, its bias and gain, weights, the mask."""
+        plan = self.plan
+        if plan.recurrent:
+            self.put("k = tl.arange(0, HP)[:, None]", "inside = (k < H) & real")
+        for n, (letter, name) in enumerate(plan.products):
+            where = f"U + ({n} * H + unit) * H + k"
+            self.put(f"U_{name} = tl.load({where}, mask=inside, other=0.0)")
+            self._load_affine(n, letter, name)
+        if plan.masked and plan.recurrent:
+            self.load("dropped", "mask + place", "live & real")
+        self.shared({("w", name) for name in plan.cell.weights})
+
+    def _load_affine(self, n: int, letter: str, name: str) -> None:
+        if letter == "u":
+            self.load(f"bias_{name}", f"bias + {n} * H + unit", "real")
+        if self.plan.norm:
+            self.load(f"gain_{name}", f"gain + {n} * H + unit", "real")
+
+    def _products(self) -> None:
+        """Name U h of every slot that has one u_gate, with its bias but for slots a."""
+        plan, h = self.plan, f"old_{self.plan.cell.state[0]}"
+        self.put(f"read = {h} * dropped" if plan.masked else f"read = {h}")
+        self.put("read = read.to(U.dtype.element_ty)")
+        for letter, name in plan.products:
+            self.put(f"u_{name} = {self.dot('read', f'U_{name}', f'tl.zeros({self.wide}, tl.float32)')}")
+            if letter == "u" and not plan.norm:
+                self.put(f"u_{name} = u_{name} + bias_{name}")
+        if plan.norm:
+            self._normalise()
+
+    def _normalise(self) -> None:
+        """Normalise the products of a row over the units of all gates; those beyond H are 0."""
+        names = [name for _, name in self.plan.products]
+        count = f"({len(names)} * H)"
+        totals = " + ".join(f"tl.sum(u_{name}, 1, keep_dims=True)" for name in names)
+        self.put(f"mean = ({totals}) / {count}")
+        for name in names:
+            self.put(f"u_{name} = tl.where(real, u_{name} - mean, 0.0)")
+        squares = " + ".join(f"tl.sum(u_{name} * u_{name}, 1, keep_dims=True)" for name in names)
+        self.put(f"rate = 1.0 / tl.sqrt(({squares}) / {count} + {EPSILON})")
+        for name in names:
+            self.put(f"u_{name} = u_{name} * rate * gain_{name} + bias_{name}")
+
+    def _equations(self) -> dict[str, str]:
+        """Compute the new states, and store what the backward pass needs; return the states' names."""
+        plan, pair = self.plan, self.plan.pair
+        inputs = {node.args for node in pair.forward.nodes if node.op == "input"}
+        low, high = plan.range("xa")
+        for k, (letter, name) in enumerate(plan.slots[low:high]):
+            if (letter, name) in inputs:
+                self.load(f"x_{name}", f"sums + (at * {high - low} + {k}) * H + unit", "do")
+            if letter == "a" and (letter, name) in inputs:
+                self.put(f"a_{name} = x_{name} + u_{name}" if plan.recurrent else f"a_{name} = x_{name}")
+        self.shared({leaf for leaf in inputs if leaf[0] == "z"})
+
+        def leaf(letter: str, name: str) -> Value:
+            return Value(f"{'old' if letter == 's' else letter}_{name}", wide=letter != "w")
+
+        values = self.evaluate(pair.forward, leaf)
+        for index, k in enumerate(pair.kept.values() if plan.keep else ()):
+            self.store(f"kept + (at * {plan.places} + {index}) * H + unit", self.full(values[k]), "do")
+        outputs = zip(plan.cell.state, pair.forward.outputs, strict=True)
+        return {c: self.full(values[k]) for c, k in outputs}
+
+    def _store_states(self, values: dict[str, str]) -> None:
+        """Store the states after a step: the first, which is the output, and the others if there is room."""
+        for k, (c, value) in enumerate(values.items()):
+            where = f"{self.state(c, 'after')} + place"
+            if k == 0 or self.plan.streamed:
+                self.store(where, value, "do")
+            else:
+                with self.block("if ALL:"):
+                    self.store(where, value, "do")
+
+    # ---- U read at every step
+
+    def streamed(self) -> None:
+        plan = self.plan
+        self.put("arrivals = 0")
+        with self.block("for turn in range(last):"):
+            self.step(forward=True)
+            if plan.norm:
+                self._streamed_norm()
+            with self.tiles():
+                if plan.norm:
+                    self._read_normalised()
+                else:
+                    self._streamed_products()
+                    self._biases()
+                for c in plan.cell.state:
+                    self.load(f"old_{c}", f"{self.state(c, 'before')} + place", self._readable("do"))
+                self.shared({("w", name) for name in plan.cell.weights})
+                self._store_states(self._equations())
+            self.meet()
+
+    def _readable(self, mask: str) -> str:
+        return f"{mask} & ~start" if self.plan.resets else mask
+
+    def _streamed_products(self) -> None:
+        plan, h = self.plan, self.plan.cell.state[0]
+        for _, name in plan.products:
+            self.put(f"u_{name} = tl.zeros([BM, BN], tl.float32)")
+        with self.block("for begin in range(0, H, BK):"):
+            self.put("other = begin + tl.arange(0, BK)", "row_k = other[None, :]", "k = other[:, None]")
+            mask = self._readable("on & (row_k < H)")
+            where = f"{self.state(h, 'before')} + row * H + row_k"
+            self.load("read", where, mask)
+            if plan.masked:
+                self.load("dropped", "mask + row * H + row_k", "live & (row_k < H)")
+                self.put("read = read * dropped")
+            self.put("read = read.to(U.dtype.element_ty)")
+            for n, (_, name) in enumerate(plan.products):
+                where = f"U + ({n} * H + unit) * H + k"
+                self.put(f"part = tl.load({where}, mask=(k < H) & real, other=0.0)")
+                self.put(f"u_{name} = {self.dot('read', 'part', f'u_{name}')}")
+
+    def _biases(self) -> None:
+        for n, (letter, name) in enumerate(self.plan.products):
+            if letter == "u":
+                self._load_affine(n, letter, name)
+                self.put(f"u_{name} = u_{name} + bias_{name}")
+
+    def _streamed_norm(self) -> None:
+        """Store the products of all gates, then name the mean of each row and the rate."""
+        count = len(self.plan.products)
+        with self.tiles():
+            self._streamed_products()
+            for n, (_, name) in enumerate(self.plan.products):
+                self.store(f"raw + (row * {count} + {n}) * H + unit", f"u_{name}", "do")
+        self.meet()
+        self._over_raw("mean", "v")
+        self._over_raw("rate", "tl.where(inside, (v - mean) * (v - mean), 0.0)")
+        self.put(f"rate = 1.0 / tl.sqrt(rate + {EPSILON})")
+
+    def _over_raw(self, name: str, value: str) -> None:
+        """Average over the stored products of each row."""
+        count = f"{len(self.plan.products)} * H"
+        self.put(f"{name} = tl.zeros([BM, 1], tl.float32)")
+        with self.block(f"for begin in range(0, {count}, BK):"):
+            self.put("row_k = begin + tl.arange(0, BK)[None, :]", f"inside = on & (row_k < {count})")
+            self.load("v", f"raw + row * ({count}) + row_k", "inside")
+            self.put(f"{name} += tl.sum({value}, 1, keep_dims=True)")
+        self.put(f"{name} = {name} / ({count})")
+
+    def _read_normalised(self) -> None:
+        count = len(self.plan.products)
+        for n, (letter, name) in enumerate(self.plan.products):
+            self._load_affine(n, letter, name)
+            self.load(f"u_{name}", f"raw + (row * {count} + {n}) * H + unit", "do")
+            self.put(f"u_{name} = (u_{name} - mean) * rate * gain_{name} + bias_{name}")

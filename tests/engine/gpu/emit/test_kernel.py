@@ -1,0 +1,59 @@
+"""Golden digests of the kernels' texts: a refactoring leaves them alone, a new kernel updates them.
+
+Run this file to write the digests anew, and commit them with the change that made them differ.
+"""
+
+import ast
+import hashlib
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from elman.cells import CELLS, Cell
+from elman.engine.gpu.emit.kernel import kernel
+from elman.engine.gpu.emit.plan import plan_for
+
+GOLDEN = Path(__file__).parent / "kernels.json"
+OPTIONS = ("resets", "zoneout", "masked", "norm", "ragged")
+
+
+def texts(cell: Cell, backward: bool, streamed: bool) -> Iterator[str]:
+    """The kernels of a cell without options, with each of them, and with all."""
+    names = [name for name in OPTIONS if cell.recurrent or name != "masked"]
+    names.append("every" if backward else "keep")
+    for chosen in ([], *([name] for name in names), names):
+        options = dict.fromkeys(chosen, True)
+        yield kernel(plan_for(cell, backward=backward, streamed=streamed, **options))
+
+
+def digests() -> dict[str, str]:
+    found = {}
+    for name, cell in CELLS.items():
+        for backward, streamed in itertools.product((False, True), (False, True)):
+            if cell.recurrent or not streamed:
+                total = hashlib.sha256("".join(texts(cell, backward, streamed)).encode()).hexdigest()[:16]
+                way = "backward" if backward else "forward"
+                found[f"{name} {way}{' streamed' if streamed else ''}"] = total
+    return found
+
+
+def test_kernels_are_the_golden_ones() -> None:
+    golden, now = json.loads(GOLDEN.read_text()), digests()
+    changed = [name for name, value in now.items() if golden.get(name) != value]
+    assert not changed, f"these kernels changed; if that is meant, run `python {Path(__file__).name}`"
+    assert golden.keys() == now.keys()
+
+
+def test_a_kernel_is_a_module_with_functions_of_triton_alone() -> None:
+    for text in texts(CELLS["slstm"], backward=False, streamed=True):
+        module = ast.parse(text)
+        functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
+        assert functions[-1].name == "forward" and all(f.decorator_list for f in functions)
+        assert not any(isinstance(node, ast.ListComp | ast.Lambda | ast.Try) for node in ast.walk(module))
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(digests(), indent=1) + "\n")
+    sys.stdout.write(f"{GOLDEN}\n")

@@ -1,0 +1,60 @@
+"""Layouts for the GPUs that a test need not have."""
+
+import pytest
+import torch
+
+from elman.cells import CELLS
+from elman.engine.gpu.emit.plan import plan_for
+from elman.engine.gpu.sizes import ROWS, Gpu, gpu_of, is_resident, layout_for, power
+
+H100, A100, ADA = Gpu(132, 227 * 1024), Gpu(108, 163 * 1024), Gpu(128, 99 * 1024)
+LSTM, STREAMED = plan_for(CELLS["lstm"]), plan_for(CELLS["lstm"], streamed=True)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "hidden", "dtype", "resident"),
+    [
+        (H100, 64, torch.float32, True),
+        (H100, 65, torch.float32, False),
+        (H100, 128, torch.bfloat16, True),
+        (H100, 256, torch.bfloat16, False),
+        (A100, 64, torch.float32, True),
+        (ADA, 64, torch.float32, False),
+        (ADA, 64, torch.float16, True),
+    ],
+)
+def test_a_program_holds_u_where_it_has_room(
+    gpu: Gpu, hidden: int, dtype: torch.dtype, resident: bool
+) -> None:
+    assert is_resident(LSTM, hidden, dtype, gpu) == resident
+
+
+@pytest.mark.parametrize("batch", [1, 16, 17, 128, 5000])
+@pytest.mark.parametrize("hidden", [65, 256, 768, 1024])
+def test_programs_that_wait_for_each_other_all_run_at_once(hidden: int, batch: int) -> None:
+    layout = layout_for(STREAMED, hidden, batch, torch.bfloat16, H100)
+    blocks, group = layout.grid
+    assert blocks * ROWS >= batch and group == layout.constants["GROUP"]
+    assert group == 1 or blocks * group <= H100.processors
+    assert (group - 1) * layout.constants["BN"] < hidden
+
+
+def test_few_rows_take_many_programs() -> None:
+    assert layout_for(STREAMED, 768, 16, torch.float16, H100).grid == (1, 48)
+    assert layout_for(STREAMED, 768, 4096, torch.float16, H100).grid == (256, 1)
+
+
+def test_blocks_cover_rows_and_units_and_are_powers_of_two() -> None:
+    for kind in ("lstm", "indrnn"):
+        plan = plan_for(CELLS[kind])
+        for hidden, batch in ((1, 1), (37, 20), (128, 3), (300, 9)):
+            layout = layout_for(plan, hidden, batch, torch.float32, H100)
+            (rows, units), grid = (layout.constants["BM"], layout.constants["HP"]), layout.grid
+            assert grid[0] * rows >= batch and grid[1] * units >= hidden
+            assert power(rows, 1) == rows and power(units) == units
+            assert not plan.recurrent or grid[1] == 1
+
+
+def test_the_interpreter_runs_one_program_at_a_time() -> None:
+    gpu = gpu_of(torch.device("cpu"))
+    assert layout_for(STREAMED, 768, 16, torch.float32, gpu).grid == (1, 1)
