@@ -64,14 +64,19 @@ def stepwise(method: Callable[Concatenate[S, P], Steps[R]]) -> Callable[Concaten
 
 
 def _alone(stream: Stream, steps: Steps[R]) -> R:
-    def answer(request: Any) -> Any:
-        (one,) = stream.network.answer([request])
-        if isinstance(one, NotFinite):
-            stream.reset()
-            raise one
-        return one
+    try:
+        return driven(steps, lambda request: answered(stream.network, request))
+    except NotFinite:
+        stream.reset()
+        raise
 
-    return driven(steps, answer)
+
+def answered(network: Network, request: Any) -> Any:
+    """Return the answer to one request. Raises NotFinite where the state became NaN."""
+    (answer,) = network.answer([request])
+    if isinstance(answer, NotFinite):
+        raise answer
+    return answer
 
 
 class Answers(NamedTuple, Generic[S]):

@@ -1,14 +1,21 @@
 """Conversations with a chatbot: what it remembers, why it replied, saved and continued."""
 
+import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from elman.data.text.conversations import Turn
 from elman.errors import ArtifactError, UsageError
 from elman.tasks import Chatbot
 from elman.tasks.chat.speaker import SILENCE
+from elman.tasks.pool import NotFinite
+from pooling import check_pool, events
 from toy_language import COLOURS, SMALL_BOT, world
 
 
@@ -102,7 +109,7 @@ def test_the_state_does_not_grow(model: Chatbot) -> None:
         stream.push("Do you like it?")
         stream.result()
     assert stream._position.state is not None
-    sizes = [sum(part.numel() for part in layer) for layer in stream._position.state]
+    sizes = [sum(part.size for part in layer) for layer in stream._position.state]
     assert sizes == [2 * 64] and len(stream._recent) <= 8
 
 
@@ -120,3 +127,39 @@ def test_falls_back_on_training_replies(model: Chatbot) -> None:
 def test_only_texts_are_pushed(model: Chatbot) -> None:
     with pytest.raises(UsageError, match="not bytes"):
         model.stream().push(b"Hi.")  # type: ignore[arg-type]
+
+
+# ---- many at once
+
+TEXTS = st.sampled_from(["Hi, I am Cleo.", "What colour has coal?", "Do you like it?", "", "zz zz"])
+
+
+@settings(max_examples=6, deadline=None)
+@given(drawn=events(TEXTS, 3, ("result",)))
+def test_conversations_in_a_pool_are_conversations(model: Chatbot, drawn: list[Any]) -> None:
+    check_pool(model.pool(3), model.stream, [{}, {"seed": 1}, {"fallback": 1.5}], drawn)
+
+
+def test_a_saved_conversation_continues_in_a_pool(model: Chatbot, tmp_path: Path) -> None:
+    pool, alone = model.pool(2), model.stream()
+    one, other = pool.open(), pool.open()
+    pool.push({one: "Hi, I am Bert."})
+    pool.result([one])
+    one.save(tmp_path / "talk.jsonl")
+    for stream in (other, alone):
+        stream.load(tmp_path / "talk.jsonl")
+    pool.push({other: "What colour has grass?"})
+    alone.push("What colour has grass?")
+    assert pool.result([other, one]).done[other] == alone.result() == "It is green."
+
+
+def test_a_conversation_whose_state_becomes_nan_begins_anew_alone(model: Chatbot) -> None:
+    network = copy.deepcopy(model.network)
+    (bad,) = {*model.codec.words("coal")} - {*model.codec.words("snow")} or pytest.skip("the same subwords")
+    with torch.no_grad():
+        network.embedding.weight[bad] = torch.nan
+    pool = dataclasses.replace(model, network=network).pool(2)
+    one, other = pool.open(), pool.open()
+    answers = pool.push({one: "coal", other: "snow"})
+    assert answers.done == {other: None} and isinstance(answers.failed[one], NotFinite)
+    assert one.turns == [] and len(other.turns) == 1

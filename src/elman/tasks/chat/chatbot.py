@@ -32,6 +32,7 @@ from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import few_note
 from elman.tasks.generate.network import LanguageNet
 from elman.tasks.inputs import as_given, check_count, check_seed, check_text, is_table, read_texts
+from elman.tasks.pool import Pool
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Exported, Parts, Task, network_phrase
 from elman.typed import RawText, typed
@@ -227,6 +228,12 @@ class Chatbot(Task):
         if self.baseline is None:
             raise UsageError("this model was saved without pairs to fall back on: train with keep_baseline")
         return ChatStream(self._speaker, self.baseline, -math.log(fallback), seed)
+
+    @entry
+    def pool(self, capacity: int) -> Pool[ChatStream]:
+        """Return room for many conversations that advance together; `open` takes the options of `stream`.
+        Raises UsageError for a capacity below 1."""
+        return Pool(self._speaker.steps, self.stream, capacity)
 
     def generate(self, prompt: str = "", *, seed: int = 0) -> Iterator[str]:
         """Yield the reply to a text, in one piece because it is chosen among whole replies."""

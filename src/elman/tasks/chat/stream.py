@@ -16,7 +16,9 @@ from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.look import view_of_ids
 from elman.tasks.chat.speaker import RECENT_TURNS, Position, Reply, Speaker
 from elman.tasks.entry import entry
+from elman.tasks.generate.steps import tensors_of
 from elman.tasks.inputs import check_text
+from elman.tasks.pool import Steps, stepwise
 
 # `why` attributes a reply to the words of the last turns, among their last tokens.
 MAX_EXPLAINED_TURNS: Final = 8
@@ -39,6 +41,7 @@ class ChatStream:
         self, speaker: Speaker, retrieval: Retrieval | None, min_score: float | None, seed: int
     ) -> None:
         self._speaker, self._retrieval, self._min_score, self._seed = speaker, retrieval, min_score, seed
+        self.network = speaker.steps
         self.reset()
 
     def reset(self) -> None:
@@ -47,40 +50,47 @@ class ChatStream:
         self._recent: deque[TurnIds] = deque(maxlen=MAX_EXPLAINED_TURNS)
         self.turns: list[Turn] = []
 
-    @entry
-    def push(self, text: str) -> None:
+    @stepwise
+    def push(self, text: str) -> Steps[None]:
         """Add a turn of the user, or continue it. Raises UsageError if it is not a string, DataError if it is
         blank."""
-        self.tell([{"role": "user", "content": check_text(text, "text")}])
+        yield from self._told([{"role": "user", "content": check_text(text, "text")}])
 
-    @entry
-    def tell(self, messages: Sequence[Any]) -> None:
+    @stepwise
+    def tell(self, messages: Sequence[Any]) -> Steps[None]:
         """Add turns as messages {"role": "user", "content": "…"}. Raises UsageError if they are not a list,
         DataError if one is malformed."""
         if not isinstance(messages, list | tuple):
             raise UsageError(f"messages must be a list of messages, not {type(messages).__name__}")
+        yield from self._told(messages)
+
+    def _told(self, messages: Sequence[Any]) -> Steps[None]:
         for turn in turns_of(messages, "the conversation"):
-            self._add(turn)
+            yield from self._add(turn)
 
-    @entry
-    def result(self) -> str:
+    @stepwise
+    def result(self) -> Steps[str]:
         """Return the reply and add it to the conversation."""
-        reply = self.candidates()[0].text
-        self._add(Turn("assistant", reply))
-        return reply
+        candidates = yield from self._candidates()
+        yield from self._add(Turn("assistant", candidates[0].text))
+        return candidates[0].text
 
-    @entry
-    def candidates(self) -> list[Reply]:
+    @stepwise
+    def candidates(self) -> Steps[list[Reply]]:
         """Return the candidate replies, best first, without adding one to the conversation. With a fallback,
         the best training reply comes first where the best candidate was written by the network and is too
         improbable. Raises UsageError unless the last turn is the user's."""
+        return (yield from self._candidates())
+
+    def _candidates(self) -> Steps[list[Reply]]:
         if not self.turns or self.turns[-1].role != "user":
             raise UsageError("there is nothing to reply to: the last turn must be the user's")
         recent = [turn.text for turn in self.turns[-RECENT_TURNS:]]
-        position = self._speaker.read(self._position, [self._speaker.codec.speaker("assistant")])
+        speaker = self._speaker
+        position = yield from speaker.reading(self._position, [speaker.codec.speaker("assistant")])
         # a new generator for each turn: a conversation that was saved continues with the same replies
         generator = torch.Generator().manual_seed((self._seed * 1_000_003 + len(self.turns)) % 2**63)
-        (replies,) = self._speaker.replies(position, [recent], generator)
+        (replies,) = yield from speaker.replying(position, [recent], generator)
         if self._retrieval is None or self._min_score is None or replies[0].score >= self._min_score:
             return replies
         for reply in replies:
@@ -88,8 +98,9 @@ class ChatStream:
                 return [reply, *(other for other in replies if other is not reply)]
         nearest = [text for text, _ in self._retrieval.nearest(self.turns[-1].text, NEAREST_REPLIES)]
         text = next((text for text in nearest if text not in recent), nearest[0])
-        ids = self._speaker.codec.words(text)
-        score = self._speaker.log_probs_given(position, [ids])[0] / (len(ids) + 1)
+        ids = speaker.codec.words(text)
+        (log_prob,) = yield from speaker.scoring(position, [ids])
+        score = log_prob / (len(ids) + 1)
         return [Reply(text, tuple(ids), score, score, text in recent), *replies]
 
     @entry
@@ -112,22 +123,22 @@ class ChatStream:
         with writing(path, UsageError), replace_file(path) as out:
             out.write(record.encode(errors="backslashreplace") + b"\n")
 
-    @entry
-    def load(self, file: str | Path) -> None:
+    @stepwise
+    def load(self, file: str | Path) -> Steps[None]:
         """Continue a conversation that `save` wrote; it is read again. Raises ArtifactError for a file that
         holds none."""
         turns = _saved_turns(as_path(file, "file"))
         self.reset()
         for turn in turns:
-            self._add(turn)
+            yield from self._add(turn)
 
-    def _add(self, turn: Turn) -> None:
+    def _add(self, turn: Turn) -> Steps[None]:
         if self.turns and self.turns[-1].role == turn.role:  # joined, as in the training data
             turn = Turn(turn.role, f"{self.turns.pop().text} {turn.text}")
             self._position = self._recent.pop().before
         ids = self._speaker.codec.turn(turn)
         self._recent.append(TurnIds(self._position, tuple(ids)))
-        self._position = self._speaker.read(self._position, ids)
+        self._position = yield from self._speaker.reading(self._position, ids)
         self.turns.append(turn)
 
 
@@ -156,7 +167,8 @@ def _attributions(
     """Return what each token of the context adds to the log-probability of the reply, which begins with its
     speaker, as a share of all, without its sign."""
     before = [int(position.last), *context, reply[0]]
-    view = view_of_ids(speaker.network, speaker.codec, before, reply[1:], position.state)
+    state = tensors_of(position.state)
+    view = view_of_ids(speaker.network, speaker.codec, before, reply[1:], state)
     scores, _ = Reading(view, None).integrated(EXPLAINED_POINTS)
     weights = scores[1 : len(context) + 1, 0].abs()
     return (weights / weights.sum().clamp(min=1e-30)).tolist()

@@ -100,17 +100,29 @@ class LanguageSteps:
         return self.layers[0].stack._replace(weights=tuple(weights))
 
 
+def tensors_of(state: State | None) -> Any:
+    """Return a state as the network's layers take it."""
+    if state is None:
+        return None
+    layers = [tuple(map(torch.from_numpy, parts)) for parts in state]
+    return tuple(parts if len(parts) > 1 else parts[0] for parts in layers)
+
+
 class SingleSteps:
-    """Steps of one text, each from the state that the last one left: nothing is made anew."""
+    """Steps of one text, each from the state that the last one left: nothing is made anew.
+
+    Attributes:
+        kernel: takes them; None where none can.
+    """
 
     def __init__(self, steps: LanguageSteps) -> None:
         self._steps, table = steps, steps.table
-        self._lookup = None if table is None else Lookup(steps.stack, table)
+        self.kernel = None if table is None else Lookup(steps.stack, table)
         self._state: Any = None
 
     def answer(self, request: Tokens) -> Any:
         """Answer a request as `LanguageSteps` does, but the next one overwrites what is returned."""
-        single = self._lookup
+        single = self.kernel
         if single is None or request.ids.size > 1:
             (answer,) = self._steps.answer([request])
             return answer

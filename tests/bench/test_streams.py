@@ -1,0 +1,40 @@
+"""The bench of streams and pools runs, and prints its figures."""
+
+import re
+import sys
+
+import pytest
+
+import streams
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *names: str) -> str:
+    monkeypatch.setattr(streams, "STREAMS", (20,))
+    monkeypatch.setattr(streams, "TEXTS", 3)
+    monkeypatch.setattr(sys, "argv", ["streams.py", *names, "--seconds", "0.01"])
+    streams.main()
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        (
+            "pool",
+            r"pool: 20 streams at 100 steps a second: \d+% of real time; a tick takes [\d.]+ ms",
+        ),
+        ("texts", r"texts: together [\d.]+ times as many as one by one"),
+    ],
+)
+def test_figures_are_printed(
+    name: str, pattern: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert re.search(pattern, printed(monkeypatch, capsys, name))
+
+
+def test_an_unknown_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        printed(monkeypatch, capsys, "pools")
+    assert "there is no 'pools': there are step, pool, generate, texts" in capsys.readouterr().err
