@@ -102,18 +102,18 @@ def generate(seconds: float) -> Iterator[str]:
 
 def texts(seconds: float) -> Iterator[str]:
     model = _language_model(128)
-    rates = []
-    for count in (1, TEXTS):
+    sides = []
+    for count in (TEXTS, 1):
         streams = model.pool(count)
         for seed in range(count):
             streams.write(streams.open(), length=10**9, seed=seed)
-        p50, p99 = _quantiles(_times(streams.pieces, seconds))
-        rates.append(count / p50)
-        yield (
-            f"{count} in a pool of {128} units: {count / p50:.0f} characters a second; "
-            f"a tick takes {1e3 * p50:.2f} ms (p50), {1e3 * p99:.2f} ms (p99)"
-        )
-    yield f"together {rates[1] / rates[0]:.1f} times as many as one by one"
+        sides.append(Side(f"{count}", streams.pieces))
+    found = compare(*sides, seconds, weight=TEXTS, same=False)
+    rate = 1e3 * TEXTS / found.ours_ms
+    yield (
+        f"{TEXTS} in a pool of 128 units: {rate:.0f} characters a second, "
+        f"{found.ratio:.2f} times as many as one by one; a tick takes {found.ours_ms:.2f} ms"
+    )
 
 
 def _language_model(units: int) -> elman.LanguageModel:

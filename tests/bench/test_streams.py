@@ -23,7 +23,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
             "pool",
             r"pool: 20 streams at 100 steps a second: \d+% of real time; a tick takes [\d.]+ ms",
         ),
-        ("texts", r"texts: together [\d.]+ times as many as one by one"),
+        ("texts", r"texts: 3 in a pool .* [\d.]+ times as many as one by one"),
     ],
 )
 def test_figures_are_printed(

@@ -355,6 +355,8 @@ class Toy(Task):
 
     def stream(self) -> Any: ...
 
+    def pool(self, capacity: int) -> Any: ...
+
     def answers(self, data: Any) -> Iterator[Answer]:
         yield from ()
 

@@ -71,6 +71,21 @@ def _alone(stream: Stream, steps: Steps[R]) -> R:
         raise
 
 
+def pieces(steps: Steps[None], answer: Callable[[Any], Any]) -> Iterator[str]:
+    """Yield the pieces of text among a generator's requests, each of which is answered at once."""
+    value: Any = None
+    while True:
+        try:
+            request = steps.send(value)
+        except StopIteration:
+            return
+        value = None
+        if isinstance(request, str):
+            yield request
+        else:
+            value = answer(request)
+
+
 def answered(network: Network, request: Any) -> Any:
     """Return the answer to one request. Raises NotFinite where the state became NaN."""
     (answer,) = network.answer([request])

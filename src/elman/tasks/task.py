@@ -23,6 +23,7 @@ from elman.data.table.kinds import Kind
 from elman.errors import ArtifactError, ElmanError, TrainingError, UsageError, counted
 from elman.lens.view import View
 from elman.tasks.evaluation import Evaluation
+from elman.tasks.pool import Pool
 from elman.tasks.settings import cell_name, renamed
 from elman.typed import RawText, typed
 from elman.version import __version__
@@ -260,6 +261,11 @@ class Task(ABC):
     @abstractmethod
     def stream(self) -> Any:
         """Start a stream: `push` input piece by piece, `result` at any time."""
+
+    @abstractmethod
+    def pool(self, capacity: int) -> Pool[Any]:
+        """Return room for many streams that advance together. Raises UsageError for a capacity below 1, and
+        as `stream` does."""
 
     @abstractmethod
     def view(self, data: Any) -> View:

@@ -155,11 +155,11 @@ def test_a_saved_conversation_continues_in_a_pool(model: Chatbot, tmp_path: Path
 
 def test_a_conversation_whose_state_becomes_nan_begins_anew_alone(model: Chatbot) -> None:
     network = copy.deepcopy(model.network)
-    (bad,) = {*model.codec.words("coal")} - {*model.codec.words("snow")} or pytest.skip("the same subwords")
+    bad = {*model.codec.words("coal")} - {*model.codec.words("snow")}
     with torch.no_grad():
-        network.embedding.weight[bad] = torch.nan
+        network.embedding.weight[[*bad]] = torch.nan
     pool = dataclasses.replace(model, network=network).pool(2)
     one, other = pool.open(), pool.open()
-    answers = pool.push({one: "coal", other: "snow"})
+    answers = pool.push({one: "coal coal", other: "snow snow"})  # a turn's last token is read later
     assert answers.done == {other: None} and isinstance(answers.failed[one], NotFinite)
     assert one.turns == [] and len(other.turns) == 1

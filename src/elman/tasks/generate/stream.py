@@ -25,9 +25,10 @@ from elman.tasks.generate.next_words import completed, spelled, trailing_word
 from elman.tasks.generate.problem import CHUNK_STEPS
 from elman.tasks.generate.steps import LanguageSteps, SingleSteps, State, Tokens
 from elman.tasks.inputs import check_count, check_seed, check_text
-from elman.tasks.pool import Steps, stepwise
+from elman.tasks.pool import Steps, pieces, stepwise
 
 TAIL_CHARACTERS: Final = 64  # of the text read so far, for the word at its end
+LENGTH, TEMPERATURE = 500, 0.8  # of what is generated
 MAX_PENDING_TOKENS: Final = 8  # that may together be one character
 
 
@@ -101,25 +102,36 @@ class LanguageStream:
         return "".join(whole), begun.strip()
 
     @entry
-    def generate(self, length: int = 500, **options: Any) -> Iterator[str]:
+    def generate(
+        self,
+        length: int = LENGTH,
+        *,
+        temperature: float = TEMPERATURE,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: str | None = None,
+    ) -> Iterator[str]:
         """Yield a continuation of what was pushed, piece by piece; the stream itself does not change.
 
         Args:
             length: most characters.
-            options: `temperature` (0.8): below 1 likelier, above 1 more surprising; 0 takes the likeliest
-                token each time. `top_k` (0), `top_p` (1): sample only from the k likeliest tokens, or from
-                the fewest with that total probability (Holtzman et al., arXiv:1904.09751). `seed`: the same
-                seed gives the same text. `stop`: end before this string.
+            temperature: below 1 likelier, above 1 more surprising; 0 takes the likeliest token each time.
+            top_k, top_p: sample only from the k likeliest tokens, or from the fewest with that total
+                probability (Holtzman et al., arXiv:1904.09751).
+            seed: the same seed gives the same text.
+            stop: end before this string.
 
         Raises UsageError for a value out of its range.
         """
-        return _alone(self.writing(length, **options), SingleSteps(self.network))
+        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed, "stop": stop}
+        return pieces(self.writing(length, **options), SingleSteps(self.network).answer)  # type: ignore[arg-type]
 
     def writing(
         self,
-        length: int = 500,
+        length: int = LENGTH,
         *,
-        temperature: float = 0.8,
+        temperature: float = TEMPERATURE,
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int | None = None,
@@ -258,21 +270,6 @@ class LanguageStream:
             features, logits = torch.from_numpy(read.features[0]), torch.from_numpy(logits).log_softmax(1)
             logits = state.cache.mix(logits, features, self._blend).numpy()
         return logits, DecoderState(read.state, state.cache)
-
-
-def _alone(steps: Steps[None], network: SingleSteps) -> Iterator[str]:
-    """Yield the pieces of text among a generator's requests."""
-    answer: Any = None
-    while True:
-        try:
-            request = steps.send(answer)
-        except StopIteration:
-            return
-        answer = None
-        if isinstance(request, str):
-            yield request
-        else:
-            answer = network.answer(request)
 
 
 class Continuation:

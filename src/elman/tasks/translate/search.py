@@ -141,7 +141,7 @@ def translate(
         attention = best.trace.float().cpu()
         for row, i in enumerate(rows):
             translations[i] = [
-                _translation(codec, flat[i], sources[i], tokens[row, k, :length], score, attention[row, k])
+                translation(codec, flat[i], sources[i], tokens[row, k, :length], score, attention[row, k])
                 for k, (length, score) in enumerate(zip(lengths[row], scores[row], strict=True))
                 if length
             ]
@@ -149,9 +149,10 @@ def translate(
     return [joined([next(in_order) for _ in parts], n_best) for parts in segments_of]
 
 
-def _translation(
+def translation(
     codec: Codec, text: str, source: Source, tokens: Tensor, score: float, attention: Tensor
 ) -> Translation:
+    """Return the translation of a segment that tokens (T,) with attention (T, S) stand for."""
     ids = [i for i in tokens.tolist() if i != END]
     target, parts = codec.pieces(ids, source.slots), codec.source_pieces(text, source.slots)[:-1]
     weights = attention[: len(ids), : len(parts)]

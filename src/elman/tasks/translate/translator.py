@@ -18,6 +18,7 @@ from elman.lens.view import View
 from elman.tasks.entry import entry, training_entry
 from elman.tasks.evaluation import few_note, overlap_note
 from elman.tasks.inputs import Texts, as_given, check_count, check_text, looked_at, read_texts
+from elman.tasks.pool import Pool
 from elman.tasks.settings import split_choices
 from elman.tasks.task import Answer, Card, Exported, Parts, Task, network_phrase
 from elman.tasks.translate import look
@@ -27,6 +28,7 @@ from elman.tasks.translate.network import EncoderDecoder
 from elman.tasks.translate.scores import TranslationEvaluation, evaluate
 from elman.tasks.translate.search import Translation, segments, translate
 from elman.tasks.translate.settings import Settings
+from elman.tasks.translate.steps import DecoderSteps
 from elman.tasks.translate.stream import TranslationStream
 from elman.tasks.translate.train import train
 
@@ -208,7 +210,17 @@ class Translator(Task):
     @entry
     def stream(self) -> TranslationStream:
         """Start a text that arrives in pieces. All of it is kept, to be translated in one search."""
-        return TranslationStream(self.network, self.codec, self.settings)
+        return self._stream(DecoderSteps(self.network))
+
+    @entry
+    def pool(self, capacity: int) -> Pool[TranslationStream]:
+        """Return room for many streams that are translated together; `write` takes what `words` of a stream
+        does. Raises UsageError for a capacity below 1."""
+        steps = DecoderSteps(self.network)
+        return Pool(steps, partial(self._stream, steps), capacity)
+
+    def _stream(self, steps: DecoderSteps) -> TranslationStream:
+        return TranslationStream(steps, self.codec, self.settings)
 
     def answers(self, data: Any, *, count: int = 1, plot: Any = None) -> Iterator[TranslationAnswer]:
         """Yield the translations of every line of a file or of standard input, or of a text.
