@@ -450,6 +450,13 @@ def test_the_files_of_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     about = metadata(session(files[0]))
     assert (about["task"], about["graph"], about["words"]) == ("toy", "whole", ["a"])
     assert about["card"].startswith("# Toy") and about["equations"].startswith("LSTM(")
+    (tmp_path / "d.step.onnx").mkdir()
+    with pytest.raises(UsageError, match=r"d\.step\.onnx can't be written"):  # nor is the other
+        model.export_onnx(tmp_path / "d.onnx")
+    assert not (tmp_path / "d.onnx").exists()
+    coarse = replace(model, network=nn.Linear(2, 1, dtype=torch.bfloat16))
+    found = call(session(coarse.export_onnx(tmp_path / "c.onnx")[0]), x=np.ones(2, np.float32))["y"]
+    assert found == pytest.approx(coarse.network.float()(torch.ones(2)).tolist(), abs=1e-6)
     wrong = Graph()
     wrong.output("y", "nothing", ())
     graphs = model.graphs() | {"step": Exported(wrong, {})}

@@ -8,6 +8,7 @@ import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, NotRequired, Self, TypedDict, TypeVar, final
@@ -18,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from elman import artifact, lock
 from elman.artifact import Artifact
-from elman.atomic import as_path, writing
+from elman.atomic import as_path, check_output, writing
 from elman.data.table.kinds import Kind
 from elman.errors import ArtifactError, ElmanError, TrainingError, UsageError, counted
 from elman.lens.view import View
@@ -328,15 +329,20 @@ class Task(ABC):
         from elman.export.graph import write
         from elman.export.stack import equations_of
 
-        main = as_path(path, "path")
+        main, model = as_path(path, "path"), self
+        if any(weight.dtype != torch.float32 for weight in self.network.parameters()):
+            # of a run in another precision; loaded, it is of float32 as well
+            model = replace(self, network=deepcopy(self.network).float())
         common = {"kind": "model", "task": self.task, "settings": self.settings.to_dict()}
         common |= {"equations": equations_of(self.settings.cell), "card": self.card_text()}
         contents = {
             main.with_suffix(f".{word}{main.suffix}") if word else main: exported.graph.model(
                 f"{self.task}_{word or 'model'}", common | {"graph": word or "whole"} | dict(exported.inputs)
             )
-            for word, exported in self.graphs().items()
+            for word, exported in model.graphs().items()
         }
+        for file in contents:
+            check_output(file)
         return [write(file, content) for file, content in contents.items()]
 
     @final
