@@ -29,6 +29,22 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give one worker all tests of a file, or all that use the session's fixtures of a folder: models that
+    fixtures train, and what a file caches, are then made once, and not in each worker."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_made_once(item)))
+
+
+def _made_once(item: pytest.Item) -> str:
+    fixtures = getattr(item, "_fixtureinfo", None)
+    for definitions in fixtures.name2fixturedefs.values() if fixtures else ():
+        if definitions[-1].scope == "session" and definitions[-1].baseid:  # "" for those of plugins
+            return str(definitions[-1].baseid)
+    return item.nodeid.partition("::")[0]
+
+
 @pytest.fixture(autouse=True)
 def same_handlers() -> Iterator[None]:
     """Start with the usual handlers of signals, also under nohup, which ignores SIGHUP; give back those that
