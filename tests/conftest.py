@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before anything imports PyTorch: a core for each worker
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,6 +19,8 @@ from command_line import Call
 from elman import cli
 from elman.training.signals import STOPPING
 
+HERE = Path(__file__).parent
+
 # "fixed" draws the same examples at every run, so that a change is judged by itself; the nightly run draws
 # new ones, and more of them.
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -29,20 +32,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give one worker all tests of a file, or all that use the session's fixtures of a folder: models that
-    fixtures train, and what a file caches, are then made once, and not in each worker."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_made_once(item)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give one worker all tests of a file, or of a folder whose conftest.py trains models: what fixtures
+    train and files cache is then made once, and not by each worker. Those with the most tests come first."""
+    from xdist.scheduler import LoadScopeScheduling
 
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            folder = (config.rootpath / file).parent
+            return str(folder if folder != HERE and (folder / "conftest.py").exists() else file)
 
-def _made_once(item: pytest.Item) -> str:
-    fixtures = getattr(item, "_fixtureinfo", None)
-    for definitions in fixtures.name2fixturedefs.values() if fixtures else ():
-        if definitions[-1].scope == "session" and definitions[-1].baseid:  # "" for those of plugins
-            return str(definitions[-1].baseid)
-    return item.nodeid.partition("::")[0]
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,14 @@ def same_handlers() -> Iterator[None]:
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="module")
+def short_talks() -> Iterator[None]:
+    """A chatbot that is scored talks with itself for 6 turns, not 50, most of the time of a training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("elman.tasks.chat.judge.TALK_TURNS", 6)
+        yield
 
 
 @pytest.fixture

@@ -89,6 +89,7 @@ def trained(data: Path) -> Trained:
     def train(task: str) -> Path:
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
             patch.chdir(data)
+            patch.setattr("elman.tasks.chat.judge.TALK_TURNS", 6)
             patch.setattr(sys, "argv", ["elman", "train", task, *TRAIN[task].split(), "--json"])
             with pytest.raises(SystemExit) as end:
                 cli.main()

@@ -13,13 +13,13 @@ SMALL = "--text review --label stars --epochs 1 --networks 1 --embedding 8 --hid
 
 
 def test_a_tuning_is_a_table_and_a_model(run: Run) -> None:
-    done = run(f"tune classify {{reviews.csv}} {SMALL} --minutes 0.3 --save tuned --json")
+    done = run(f"tune classify {{reviews.csv}} {SMALL} --minutes 0.1 --save tuned --json")
     assert done.code == 0
     result = json.loads(done.out)
     assert (result["model"], result["score"], result["lower"]) == ("tuned", "accuracy", False)
     assert result["trials"][0]["settings"] == {}
     assert run("predict tuned 'the film was good'").code == 0
-    again = run(f"tune classify {{reviews.csv}} {SMALL} --minutes 0.3 --save tuned --resume")
+    again = run(f"tune classify {{reviews.csv}} {SMALL} --minutes 0.1 --save tuned --resume")
     assert again.code == 0
     assert again.out.startswith("trial")
     assert "Saved in tuned" in again.out

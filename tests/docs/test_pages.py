@@ -21,6 +21,7 @@ from pages import run_page
 from speaking import Chords
 from tones import write_words
 
+pytestmark = pytest.mark.usefixtures("short_talks")
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LESSON = sorted((ROOT / "docs/lesson").glob("*.md"))  # whose trainings are small as they stand

@@ -1,7 +1,9 @@
 """Run kernels on tensors that end, or begin, at a page without access: one number beside them is a SIGSEGV.
 
 python guard_pages.py end lstm gru     # or begin; all cells without names
-python guard_pages.py end 8            # read the number 8 bytes behind the first of three
+python guard_pages.py end lstm 8       # then read the number 8 bytes behind the first of three
+
+Prints what went well.
 """
 
 import ctypes
@@ -103,13 +105,17 @@ def run(cell: Cell, hidden: int, dtype: torch.dtype, side: str) -> None:
                 single.look(2), single.look(1)
 
 
-def main(side: str, names: Iterable[str]) -> None:
-    """Run these cells, all without names."""
+def main(side: str, words: Iterable[str]) -> None:
+    """Run these cells and read at these offsets, one after the other; all cells without words."""
     Guard(side).install()
     torch.manual_seed(0)
-    for name in names or CELLS:
-        for hidden, dtype in ((7, torch.float32), (32, torch.float32), (19, torch.float64)):
-            run(CELLS[name], hidden, dtype, side)
+    for word in words or CELLS:
+        if word in CELLS:
+            for hidden, dtype in ((7, torch.float32), (32, torch.float32), (19, torch.float64)):
+                run(CELLS[word], hidden, dtype, side)
+        else:
+            read(side, int(word))
+        print(word, flush=True)
 
 
 def read(side: str, offset: int) -> None:
@@ -119,8 +125,4 @@ def read(side: str, offset: int) -> None:
 
 
 if __name__ == "__main__":
-    side, *words = sys.argv[1:]
-    if words and words[0].lstrip("-").isdigit():
-        read(side, int(words[0]))
-    else:
-        main(side, words)
+    main(sys.argv[1], sys.argv[2:])

@@ -5,8 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from command_line import Call
 
+pytestmark = pytest.mark.usefixtures("short_talks")
+
+SMALL = ("--hidden", "8", "--embedding", "8")
 FIVE_LINES = """\
 I love deep learning.
 You love deep water.
@@ -30,7 +35,7 @@ def test_five_lines_train_something(call: Call) -> None:
 def test_one_bad_line_does_not_stop_a_chatbot(call: Call) -> None:
     pairs = [f"hello {k}\tgood day {k}" for k in range(20)]
     Path("talk.tsv").write_text("\n".join([*pairs[:3], "a line without a tab", *pairs[3:]]) + "\n")
-    train = "train chat talk.tsv --epochs 1 --hidden 8 --embedding 8 --max-tokens 8".split()
+    train = ["train", "chat", "talk.tsv", *SMALL, "--epochs", "1", "--max-tokens", "8"]
     code, _, err = call(*train)
     assert code == 2 and "line 4" in err and "--skip-bad" in err
     code, out, err = call(*train, "--skip-bad")
@@ -40,8 +45,8 @@ def test_one_bad_line_does_not_stop_a_chatbot(call: Call) -> None:
 
 
 def test_progress_in_a_pipe_is_short(tmp_path: Path) -> None:
-    (tmp_path / "poem.txt").write_text(FIVE_LINES * 40)
-    train = "train generate poem.txt --epochs 30 --hidden 8 --embedding 8 --save model".split()
+    (tmp_path / "poem.txt").write_text(FIVE_LINES * 10)
+    train = ["train", "generate", "poem.txt", *SMALL, "--epochs", "30", "--save", "model"]
     done = subprocess.run(
         [sys.executable, "-m", "elman", *train],
         cwd=tmp_path,

@@ -9,13 +9,19 @@ import pytest
 import torch
 
 from elman import UsageError, lens
+from elman.lens.report import Report
 from small_view import small_layer, small_view
 
 
-def test_a_page_with_everything() -> None:
-    report = lens.look(small_view(small_layer()), sequence=1, title="A <title>")
+@pytest.fixture(scope="module")
+def report() -> Report:
+    """Drawn once: most of the time of these tests."""
+    return lens.look(small_view(small_layer()), sequence=1, title='A <"title">')
+
+
+def test_a_page_with_everything(report: Report) -> None:
     text = report.html()
-    assert "<h1>A &lt;title&gt;</h1>" in text and "yes &amp; no" in text and "A note." in text
+    assert "<h1>A &lt;&quot;title&quot;&gt;</h1>" in text and "yes &amp; no" in text and "A note." in text
     assert "&lt;b&gt;" in text and "<title>1</title>" in text
     assert not re.findall(
         r"""(?:src|href)=["']?(?!["'#]|data:)|url\((?!#|data:)|https?://(?!www\.w3\.org)""", text
@@ -25,14 +31,13 @@ def test_a_page_with_everything() -> None:
     assert str(report).splitlines()[:2] == ["answer: yes & no", "A note."]
 
 
-def test_a_notebook_keeps_its_style() -> None:
-    report = lens.look(small_view(small_layer()), title='A "title"')
+def test_a_notebook_keeps_its_style(report: Report) -> None:
     frame = ElementTree.fromstring(report._repr_html_())
     assert frame.tag == "iframe" and frame.get("srcdoc", "").split() == report.html().split()
 
 
-def test_values_are_json() -> None:
-    values = json.loads(json.dumps(lens.look(small_view(small_layer())).to_dict(), allow_nan=False))
+def test_values_are_json(report: Report) -> None:
+    values = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert values["answer"] == "yes & no" and values["notes"] == ["a note"]
     assert values["attribution"]["labels"][0][1] == "<b>"
 
@@ -46,8 +51,7 @@ def test_values_of_a_broken_network_are_json_too() -> None:
     assert values["attribution"]["scores"][0][0] is None
 
 
-def test_files(tmp_path: Path) -> None:
-    report = lens.look(small_view(small_layer()))
+def test_files(report: Report, tmp_path: Path) -> None:
     report.save(tmp_path / "look.html")
     assert (tmp_path / "look.html").read_text() == report.html()
     names = {path.name for path in report.save_pictures(tmp_path / "pictures")}

@@ -20,6 +20,7 @@ from elman.tasks import TASKS
 from quick_trainings import TRAININGS
 from saved_models import config
 
+pytestmark = pytest.mark.usefixtures("short_talks")
 QUICK: dict[str, Any] = {"progress": False, "epochs": 1, "hidden": 8, "device": "cpu"}
 EQUATIONS = "h = f * s.h + (1 - f) * tanh(x.n + u.n)"
 

@@ -66,15 +66,29 @@ def test_a_model_saved_again_has_its_settings_under_the_names_of_today(task: str
     assert kind.EVALUATION.from_dict(second["scores"]) == kind.EVALUATION.from_dict(first["scores"])
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_a_model_is_loaded_without_what_is_slow_to_import(task: str) -> None:
+SLOW: Final = {"torch._dynamo", "sympy", "pandas", "matplotlib", "scipy", "sklearn", "lightning_fabric"}
+SLOW |= {"rich", "lxml", "sacrebleu"}
+# Each model in a process of its own, which begins with PyTorch alone.
+LOADING: Final = """
+import os, sys, torch, elman
+for folder, asked, slow in {cases!r}:
+    if os.fork() == 0:
+        elman.load(folder).predict(*asked)
+        sys.exit(", ".join(sys.modules.keys() & slow) or 0)
+    if os.wait()[1]:
+        sys.exit(folder)
+"""
+
+
+def test_models_are_loaded_without_what_is_slow_to_import() -> None:
     """PyTorch's compiler alone would double the time that a sentence takes on the command line."""
-    slow = ["torch._dynamo", "sympy", "pandas", "matplotlib", "scipy", "sklearn", "lightning_fabric", "rich"]
-    slow += ["lxml", "sacrebleu"]
-    slow += [] if task in ("forecast", "transcribe") else ["polars"]
-    asked = {"forecast": "", "transcribe": "[0.0] * 8000, 8000"}.get(task, "'good day'")
-    program = f"import sys, elman; elman.load({str(SAVED / task)!r}).predict({asked})"
-    program += f"; sys.exit(', '.join(sys.modules.keys() & {set(slow)!r}) or 0)"
+    asked: dict[str, tuple[Any, ...]] = {"forecast": (), "transcribe": ([0.0] * 8000, 8000)}
+    tabular = {"forecast", "transcribe"}
+    cases = [
+        (str(SAVED / task), asked.get(task, ("good day",)), SLOW if task in tabular else SLOW | {"polars"})
+        for task in TASKS
+    ]
+    program = LOADING.format(cases=cases)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import elman
 from elman.errors import DataError
 
+pytestmark = pytest.mark.usefixtures("short_talks")
 LINE = st.lists(st.sampled_from(["rain", "cat", "ñandú", "дом", "雨", "👍🏽", "a"]), min_size=1, max_size=8)
 LINES = st.lists(LINE.map(" ".join), min_size=1, max_size=8)
 QUICK: dict[str, Any] = {"epochs": 1, "hidden": 8, "progress": False}

@@ -16,6 +16,8 @@ from elman.errors import ArtifactError, DataError, UsageError
 from elman.tasks import Chatbot
 from toy_language import SMALL_BOT, world
 
+pytestmark = pytest.mark.usefixtures("short_talks")
+
 
 def test_a_trained_chatbot_beats_retrieval(model: Chatbot) -> None:
     ours, plain = model.validation.scores, model.validation.baseline

@@ -41,4 +41,4 @@ def test_some_replies_stand_for_all(model: Chatbot) -> None:
     result = evaluate(model._speaker, model.baseline, conversations, ("a note",), replies=4, talks=1)
     assert result.replies == 4 and result.notes[0] == "a note"
     assert result.scores.keys() == result.baselines["retrieval"].keys() == result.metrics().keys()
-    assert evaluate(model._speaker, None, conversations, replies=4, talks=1).baselines == {}
+    assert evaluate(model._speaker, None, conversations, replies=4, talks=0).baselines == {}

@@ -8,6 +8,7 @@ from elman.tasks import Chatbot
 from elman.tasks.chat.train import TrainingData, conversation_hashes, require_replies
 from toy_language import SMALL_BOT, world
 
+pytestmark = pytest.mark.usefixtures("short_talks")
 THINGS = ("house", "tree", "river", "stone", "horse", "book", "letter", "song")
 
 

@@ -57,7 +57,8 @@ def evaluate(
     if evidence is None:
         evidence = ranking_evidence(speaker, conversations, replies)
     openings = [turns[0] for turns in conversations[:talks]]
-    loops = [loop_rate([turn.text for turn in talk]) for talk in simulate(speaker, openings)] if talks else []
+    simulated = simulate(speaker, openings, TALK_TURNS) if talks else []
+    loops = [loop_rate([turn.text for turn in talk]) for talk in simulated]
     ranker = speaker.ranker
     rankings = [row[:, 0].tolist() if ranker is None else ranker.scores(row) for row in evidence]
     hit_rate = hits(rankings)
@@ -136,7 +137,7 @@ def _in_replies(codec: Codec, ids: NDArray[np.int32]) -> NDArray[np.bool_]:
     return of_assistant[:-1]
 
 
-def simulate(speaker: Speaker, openings: Sequence[Turn], turns: int = TALK_TURNS) -> list[Conversation]:
+def simulate(speaker: Speaker, openings: Sequence[Turn], turns: int) -> list[Conversation]:
     """Let the chatbot talk with itself, taking both roles in turn."""
     talks = [[Turn("user", opening.text)] for opening in openings]
     positions = [speaker.read(speaker.start(), speaker.codec.turn(talk[0])) for talk in talks]

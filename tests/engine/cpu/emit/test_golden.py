@@ -78,10 +78,10 @@ def digests() -> dict[str, str]:
 
 
 def test_kernels_are_the_golden_ones() -> None:
-    golden = json.loads(GOLDEN.read_text())
-    changed = [name for name, value in digests().items() if golden.get(name) != value]
+    golden, now = json.loads(GOLDEN.read_text()), digests()
+    changed = [name for name, value in now.items() if golden.get(name) != value]
     assert not changed, f"these kernels changed; if that is meant, run `python {Path(__file__).name}`"
-    assert golden.keys() == digests().keys()
+    assert golden.keys() == now.keys()
 
 
 if __name__ == "__main__":
