@@ -109,7 +109,9 @@ def test_it_computes_the_same(cell: Any, layers: int, bidirectional: bool) -> No
 
 @pytest.mark.parametrize("cell", [*CELLS.values()][12:], ids=lambda c: c.name)
 def test_further_cells(cell: Any) -> None:
-    assert difference(make(cell), 5, 3, 0, lengths=True, began=True) <= TOLERANCE
+    layer = make(cell)
+    for seed, (steps, batch) in enumerate([(1, 1), (5, 3), (7, 2)]):
+        assert difference(layer, steps, batch, seed, lengths=seed > 0, began=seed < 2) <= TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -144,6 +146,18 @@ def test_built_in_cells_become_operators(cell: Any, tmp_path: Path) -> None:
     model = onnx.load(tmp_path / "layer.onnx")
     assert [n.op_type for n in model.graph.node if n.op_type in ("LSTM", "GRU", "RNN", "Scan")] == [kind]
     assert [(o.domain, o.version) for o in model.opset_import] == [("", OPSET)]
+
+
+@pytest.mark.parametrize("cell", [cells.LSTM, cells.MGU], ids=lambda c: c.name)
+def test_no_operator_is_in_vain(cell: Any, tmp_path: Path) -> None:
+    elman.export_onnx(make(cell, 2, True), tmp_path / "layer.onnx")
+    graph = onnx.load(tmp_path / "layer.onnx").graph
+    bodies = [a.g for node in graph.node for a in node.attribute if a.name == "body"]
+    nodes = [node for part in (graph, *bodies) for node in part.node]
+    read = {name for node in nodes for name in node.input} | {o.name for o in graph.output}
+    read |= {output.name for body in bodies for output in body.output}
+    unread = [node.name for node in nodes if not read & {*node.output}]
+    assert unread == []
 
 
 def test_the_product_with_the_input_is_outside_the_loop(tmp_path: Path) -> None:

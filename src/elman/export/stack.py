@@ -3,6 +3,7 @@
 T steps, B sequences, I inputs, H units, G gates, P outputs, D directions, as in `elman.engine.call`.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -38,17 +39,33 @@ NORM_EPSILON: Final = 1e-5  # torch.nn.functional.layer_norm's
 
 
 class Lengths:
-    """How many steps each sequence takes, in the forms that operators read."""
+    """How many steps each sequence takes, in the forms that operators read; each is added when it is asked
+    for."""
 
     def __init__(self, graph: Graph, counts: Value, x: Value) -> None:
         """`counts` (B) int64 belong to x (T, B, ·)."""
         self.counts = counts
-        self.int32 = graph.op("Cast", counts, to=graph.kind(np.int32))
+        self._graph, self._x = graph, x
+
+    @functools.cached_property
+    def int32(self) -> Value:
+        """The counts (B)."""
+        return self._graph.op("Cast", self.counts, to=self._graph.kind(np.int32))
+
+    @functools.cached_property
+    def active(self) -> Value:
+        """Whether a sequence takes a step, (T, B, 1)."""
+        graph = self._graph
         zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
-        steps = graph.op("Range", zero, graph.op("Squeeze", graph.size(x, 0)), one)
+        steps = graph.op("Range", zero, graph.op("Squeeze", graph.size(self._x, 0)), one)
         steps = graph.op("Unsqueeze", steps, graph.ints(1))
-        self.active = graph.op("Unsqueeze", graph.op("Less", steps, counts), graph.ints(2))  # (T, B, 1)
-        self.any = graph.op("Unsqueeze", graph.op("Less", zero, counts), graph.ints(1))  # (B, 1)
+        return graph.op("Unsqueeze", graph.op("Less", steps, self.counts), graph.ints(2))
+
+    @functools.cached_property
+    def any(self) -> Value:
+        """Whether a sequence takes a step at all, (B, 1)."""
+        zero = self._graph.constant(0, np.int64)
+        return self._graph.op("Unsqueeze", self._graph.op("Less", zero, self.counts), self._graph.ints(1))
 
 
 def check(stack: Stack) -> None:
