@@ -18,6 +18,7 @@ TENSORS = "tensors|saved|saved_tensors|given|needed|trace|total|everything"
 FORBIDDEN = {  # in modules whose name begins so
     "": r"from elman[\w.]* import (.*, )?_[a-z]",
     "engine.cpu.emit": r"(from|import) (torch|numpy)\b",
+    "engine.gpu.emit": r"(from|import) (torch|numpy|triton)\b",
     "engine": rf"([\w.]+\.)?({TENSORS})\[[-\d:]*\d[-\d:]*\]$",
     "tasks": r"(from|import) (typer|rich)\b|print\(|sys\.std|\(?(yield|return) .*json\.dumps",
     "cli": r"hasattr\(|.*\bsignature\(|isinstance\((?!.*, \(?(str|list|tuple|dict|bool|Path|Cell)\b)",
@@ -122,6 +123,7 @@ PLANTED: list[tuple[Callable[[Path], Iterator[str]], str, str]] = [
     (words, "nn/recurrent", "from elman.nn.replace import _swap"),
     (words, "nn/recurrent", "from elman.nn import replace\nreplace._swap()"),
     (words, "engine/cpu/emit/ir", "import torch"),
+    (words, "engine/gpu/emit/plan", "import triton"),
     (words, "engine/passes", "x = call.saved[4:]"),
     (words, "tasks/chat/stream", "def f():\n    print('hello')"),
     (words, "tasks/chat/stream", "def f():\n    yield json.dumps({})"),

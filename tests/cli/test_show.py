@@ -34,6 +34,13 @@ def test_gradients_and_kernels(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     forward, backward = run("show lstm --kernel").out, run("show lstm --kernel --backward").out
     assert "void @run(ptr %a)" in forward and "void @run(ptr %a)" in backward
     assert forward != backward
+    in_triton = (
+        run("show lstm --kernel --target gpu").out,
+        run("show lstm --kernel --backward --target gpu").out,
+    )
+    assert ["def forward(" in in_triton[0], "def backward(" in in_triton[1]] == [True, True]
+    assert "@triton.jit" in in_triton[0] and "tl.dot(" in in_triton[0]
+    assert run("show lstm --kernel --target tpu").code == 2
     monkeypatch.setenv("ELMAN_CPU", "off")
     for cached in (host.host, host.vector):
         cached.cache_clear()

@@ -1,6 +1,7 @@
 """The engines against each other, and which one runs what, and why."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,11 +9,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
 
 import elman
 from compare import assert_same, gradients, tensors
 from elman.cells import CELLS
-from elman.engine.scan import SlowPathWarning, _warn
+from elman.engine import compiled
+from elman.engine.call import Call, Stack, Weights
+from elman.engine.scan import SlowPathWarning, _warn, choose
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
@@ -224,3 +228,50 @@ def test_half_precision_of_any_cell_is_float32_rounded(kind: str, dtype: torch.d
             rounded = half(x, **call)
         pairs = zip(tensors(rounded), tensors(exact), strict=True)
         assert all(torch.equal(a, b.to(a.dtype)) for a, b in pairs)
+
+
+@pytest.fixture
+def on_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a function that makes the stack of one layer, and an input, of a GPU that need not be there."""
+    monkeypatch.setattr(compiled.support, "obstacle", lambda device: "")
+    monkeypatch.setattr(compiled.torch_internals, "obstacle", lambda *tensors: "")
+
+    def stack(kind: str, engine: Any = "auto", dtype: torch.dtype = torch.float32) -> tuple[Stack, Tensor]:
+        cell = CELLS[kind]
+        shapes = (len(cell.gates) * 4, 3), (len(cell.gates) * 4, 4)
+        matrices = [torch.empty(shape, device="cuda", dtype=dtype) for shape in shapes]
+        none = dict.fromkeys(("dropout", "recurrent_dropout", "weight_dropout", "zoneout"), 0.0)
+        weights = (Weights(*matrices),)
+        made = Stack(cell, weights, directions=1, training=False, **none, engine=engine)
+        return made, torch.empty(5, 2, 3, device="cuda", dtype=dtype)
+
+    with FakeTensorMode():
+        yield stack
+
+
+def test_on_a_gpu_pytorchs_kernels_come_first_and_others_are_said_to_be_unmeasured(on_cuda: Any) -> None:
+    assert choose(*on_cuda("lstm"), Call()).engine == "vendor"
+    assert choose(*on_cuda("lstm", "compiled"), Call()).engine == "compiled"
+    for stack, x in (on_cuda("mgu"), on_cuda("mgu", dtype=torch.bfloat16)):
+        choice = choose(stack, x, Call())
+        assert choice.engine == "compiled" and choice.reason.endswith("in Triton, not measured on hardware")
+    resets = Call(reset=torch.empty(5, 2, dtype=torch.bool, device="cuda"))
+    assert choose(*on_cuda("lstm"), resets).engine == "compiled"
+
+
+def test_on_a_gpu_what_kernels_can_not_do_is_said(on_cuda: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    double = choose(*on_cuda("mgu", dtype=torch.float64), Call())
+    assert double.engine == "eager" and "kernels are float32, float16 or bfloat16, not" in double.reason
+    monkeypatch.setattr(compiled.support, "obstacle", lambda device: "kernels for a GPU need triton")
+    assert choose(*on_cuda("mgu"), Call()).reason.startswith("kernels for a GPU need triton")
+
+
+def test_under_autocast_a_gpu_computes_in_its_precision(
+    on_cuda: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack, x = on_cuda("mgu")
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: kind == "cuda")
+    monkeypatch.setattr(torch, "get_autocast_dtype", lambda kind: torch.bfloat16)
+    assert choose(stack, x, Call()).reason.endswith(", in bfloat16")
+    assert compiled.working_type(stack, x) == torch.bfloat16
+    assert compiled.working_type(stack, x.double()) is None

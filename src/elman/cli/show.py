@@ -1,6 +1,6 @@
 """`elman show`: a cell's equations, gradients and kernels."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,7 +16,10 @@ def show(
     backward: Annotated[
         bool, typer.Option("--backward", help="Print the equations of the gradients")
     ] = False,
-    kernel: Annotated[bool, typer.Option("--kernel", help="Print the compiled code, as LLVM IR")] = False,
+    kernel: Annotated[bool, typer.Option("--kernel", help="Print the code that is compiled")] = False,
+    target: Annotated[
+        Literal["cpu", "gpu"], typer.Option(help="Of --kernel: LLVM IR for the CPU, or Triton for a GPU")
+    ] = "cpu",
     as_json: Json = False,
 ) -> None:
     """Print a cell's equations, as a listing and as LaTeX. Without a name, list the cells.
@@ -24,12 +27,7 @@ def show(
     Example: elman show lstm
     """
     chosen: Any = None if cell is None else find_cell(cell)  # a mistyped file does not wait for PyTorch
-    import torch
-
     from elman.cells import CELLS
-    from elman.engine.cpu import host
-    from elman.engine.cpu.emit import kernel as kernels
-    from elman.engine.cpu.emit.plan import plan_for
     from elman.engine.derive import derive
     from elman.engine.trace import trace
 
@@ -44,13 +42,26 @@ def show(
     if backward:
         parts["backward"] = str(derive(chosen).backward)
     if kernel:
-        plan = plan_for(chosen, host.vector(torch.float32), backward=backward)
-        parts["kernel"] = kernels.kernel(plan)
+        parts["kernel"] = _kernel(chosen, backward, target)
     if backward or kernel:
         show_result(parts, parts["kernel" if kernel else "backward"], as_json)
         return
     text = f"{parts['source']}\n\n{program}\n\n{program.latex()}".strip()
     show_result(parts, program.latex() if latex else text, as_json)
+
+
+def _kernel(cell: Any, backward: bool, target: str) -> str:
+    if target == "gpu":
+        from elman.engine.gpu.emit import kernel, plan
+
+        return kernel.kernel(plan.plan_for(cell, backward=backward))
+    import torch
+
+    from elman.engine.cpu import host
+    from elman.engine.cpu.emit.kernel import kernel as in_ir
+    from elman.engine.cpu.emit.plan import plan_for
+
+    return in_ir(plan_for(cell, host.vector(torch.float32), backward=backward))
 
 
 def _first_sentences(cell: Any) -> str:

@@ -39,7 +39,8 @@ TYPES: Final = {
 
 def named(types: Sequence[torch.dtype]) -> str:
     """Return names of types as a sentence has them."""
-    return " or ".join(str(one).removeprefix("torch.") for one in types)
+    *others, last = (str(one).removeprefix("torch.") for one in types)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def kernel_device(x: Tensor) -> torch.device:
