@@ -219,3 +219,9 @@ def test_options_that_do_not_fit_each_other() -> None:
     ):
         with pytest.raises(UsageError):
             passes.forward(spec, changed, keep=True)
+
+
+def test_types_are_named_as_a_sentence_has_them() -> None:
+    types = (torch.float32, torch.float16, torch.bfloat16)
+    names = [plain.named(types[:count]) for count in range(4)]
+    assert names == ["", "float32", "float32 or float16", "float32, float16 or bfloat16"]

@@ -39,8 +39,8 @@ TYPES: Final = {
 
 def named(types: Sequence[torch.dtype]) -> str:
     """Return names of types as a sentence has them."""
-    *others, last = (str(one).removeprefix("torch.") for one in types)
-    return f"{', '.join(others)} or {last}" if others else last
+    names = [str(one).removeprefix("torch.") for one in types]
+    return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def kernel_device(x: Tensor) -> torch.device:

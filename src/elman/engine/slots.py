@@ -5,6 +5,7 @@ G gates, S slots, H units, Hp units of whole panels.
 
 import functools
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -20,7 +21,10 @@ def gates(plan: Plan, letters: str) -> tuple[int, ...]:
 def by_slot(by_gate: Tensor, plan: Plan, letters: str) -> Tensor:
     """Select the gates of these slots from a tensor (G, ...)."""
     indices = gates(plan, letters)
-    return by_gate if indices == tuple(range(by_gate.shape[0])) else by_gate[list(indices)]
+    if indices == tuple(range(by_gate.shape[0])):
+        return by_gate
+    # an index from a list would have to be copied to a GPU, which waits for it
+    return torch.stack([by_gate[g] for g in indices])
 
 
 def pad_units(tensor: Tensor, hp: int, axis: int) -> Tensor:

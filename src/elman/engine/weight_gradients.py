@@ -58,9 +58,9 @@ class WeightGradients:
         units = rows.view(len(indices), -1, *rows.shape[1:])[:, : self.hidden]
         if indices == tuple(range(count)):
             return units.flatten(0, 1)
-        by_gate = units.new_zeros(count, *units.shape[1:])
-        by_gate[list(indices)] = units
-        return by_gate.flatten(0, 1)
+        zero = units.new_zeros(units.shape[1:])
+        by_gate = [units[indices.index(g)] if g in indices else zero for g in range(count)]
+        return torch.cat(by_gate)
 
     def _by_slot(self, weight: Tensor, letters: str) -> Tensor:
         hp, count = self.kernel.bias.shape[-1], len(self.plan.cell.gates)

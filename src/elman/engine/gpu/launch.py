@@ -130,15 +130,22 @@ def _sums(plan: Plan, spec: Spec, arguments: Arguments[Tensor]) -> Tensor:
         assert w.gain_ih is not None
         return F.layer_norm(rows.mm(w.weight_ih.detach().t()), w.gain_ih.shape, w.gain_ih, w.bias_ih).detach()
     weight = by_slot(w.weight_ih.detach().view(-1, spec.hidden, x.shape[2]), plan, "xa").flatten(0, 1)
-    bias = _of_gates(plan, spec, "xa", w.bias_ih)
-    if bias is None:
+    if w.bias_ih is None:
         return rows.mm(weight.t())
+    return torch.addmm(_early_bias(plan, spec, w.bias_ih, w.bias_hh), rows, weight.t())
+
+
+def _early_bias(plan: Plan, spec: Spec, ih: Tensor, hh: Tensor | None) -> Tensor:
+    """Return the biases of slots x, and the sums of both of slots a (slots * H)."""
     low, high = plan.range("xa")
-    both = torch.tensor([letter == "a" for letter, _ in plan.slots[low:high]], device=x.device)
-    hh = _of_gates(plan, spec, "xa", w.bias_hh)
-    if hh is not None:
-        bias = torch.where(both.unsqueeze(1), bias + hh, bias)
-    return torch.addmm(bias.flatten(), rows, weight.t())
+    parts = []
+    for letter, name in plan.slots[low:high]:
+        first = plan.cell.gates.index(name) * spec.hidden
+        part = ih.detach()[first : first + spec.hidden]
+        if letter == "a" and hh is not None:
+            part = part + hh.detach()[first : first + spec.hidden]
+        parts.append(part)
+    return torch.cat(parts)
 
 
 def backward(
