@@ -16,7 +16,7 @@ UNITWISE_ROWS, UNITWISE_UNITS = 4, 256  # of a program without U
 UNITS: Final = (16, 32, 64)  # of a streamed program's block
 STREAMED_BYTES: Final = 32 * 1024  # of a streamed program's blocks of U, of which it holds two sets
 RESIDENT_REST: Final = 24 * 1024  # bytes that a resident kernel needs beside U
-MANY_UNITS: Final = 128  # with so many, a resident program has twice the warps
+MANY_BYTES: Final = 256  # of a row of units: with so many, a resident program has twice the warps
 
 
 class Gpu(NamedTuple):
@@ -61,7 +61,7 @@ def layout_for(plan: Plan, hidden: int, batch: int, dtype: torch.dtype, gpu: Gpu
     width = power(hidden) if plan.recurrent else min(power(hidden), UNITWISE_UNITS)
     rows = ROWS if plan.recurrent else UNITWISE_ROWS
     grid = (-(-batch // rows), -(-hidden // width))
-    warps = 8 if plan.recurrent and width >= MANY_UNITS else 4
+    warps = 8 if plan.recurrent and width * dtype.itemsize >= MANY_BYTES else 4
     return Layout({"BM": rows, "HP": width}, grid, warps)
 
 
