@@ -122,7 +122,7 @@ KINDS: dict[str, tuple[Any, str, Callable[[Any], bool]]] = {
     ),
     "cell": (
         cell("lstm"),
-        f"one of {', '.join(CELLS)}, or a cell of one's own",
+        f"one of {', '.join(CELLS)}, or your own cell",
         lambda v: type(v) is str and v.lower() in CELLS,
     ),
     "custom": (

@@ -325,6 +325,8 @@ def test_the_answers_behind_the_scores_are_written(run: Run) -> None:
         ("--output a.csv --plot a.gif", "a picture is drawn as .png or .svg"),
         ("--plot missing/a.png", "can't be written"),
         ("--output {reviews.csv}", "is the input itself"),
+        ("--output a.csv --errors ./a.csv", "a.csv is given for two outputs: name two files"),
+        ("--output {classify}/answers.csv", "lies in the folder of the model: name a file elsewhere"),
     ],
 )
 def test_answers_that_have_no_place(run: Run, options: str, message: str) -> None:

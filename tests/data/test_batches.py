@@ -167,5 +167,5 @@ def test_impossible_splits_are_refused() -> None:
         split_groups(["a", "b"], 1.0, 0)
     with pytest.raises(UsageError, match="stratify holds 1 labels for 2 keys"):
         split_groups(["a", "b"], 0.5, 0, ["x"])
-    with pytest.raises(DataError, match=r"pairs.tsv: the rows \(3\) do not differ"):
+    with pytest.raises(DataError, match=r"pairs.tsv: its rows \(3\) all hold the same"):
         split_groups(["a"] * 3, 0.5, 0, name="pairs.tsv")

@@ -212,7 +212,7 @@ def test_a_training_that_minutes_cut_short_says_so() -> None:
 
     cut = Plan(minutes=0.5, max_steps=1, epochs=30)
     assert notes(cut) == (
-        "minutes=0.5 was enough for 1 step, 0.21 of 30 epochs: more minutes may give better scores",
+        "the minutes ended the training after 1 step, 0.21 of 30 epochs: more minutes may give better scores",
     )
     assert notes(cut, max_steps=1) == (), "as it was asked for"
     assert notes(cut, "early") == notes(Plan(minutes=5)) == notes(Plan(max_steps=1), max_steps=1) == ()

@@ -56,7 +56,9 @@ class Fits:
             source={"fingerprint": self.fingerprint},
             validation=SimpleNamespace(
                 scores={"accuracy": score},
-                notes=("minutes=1 was enough for 3 steps",) if self.seconds > 60 * options["minutes"] else (),
+                notes=("the minutes ended the training after 3 steps",)
+                if self.seconds > 60 * options["minutes"]
+                else (),
             ),
             failure=None,
             save=save,

@@ -1,5 +1,7 @@
 """Groups whose commands are imported when they are called, so that none waits for what another imports."""
 
+import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -45,8 +47,13 @@ class LazyGroup(TyperGroup):
         raise NotImplementedError
 
 
+def in_paragraphs(command: Callable[..., None]) -> str:
+    """Return a function's docstring with each paragraph in one line: a terminal wraps it at its own width."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
+
+
 def single(command: Callable[..., None], panel: str | None = None) -> typer.Typer:
     """Return the program of one function; `panel` heads it in the help of its group."""
     program = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    program.command(rich_help_panel=panel)(command)
+    program.command(help=in_paragraphs(command), rich_help_panel=panel)(command)
     return program

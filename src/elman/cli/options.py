@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,14 +45,21 @@ def chosen_options(model: Any, verb: str, **options: Any) -> dict[str, Any]:
     return chosen
 
 
-def check_answer_file(path: Path, *inputs: str | None) -> None:
-    """Raise UsageError if answers can't be written at `path`, or if it is one of the inputs itself."""
+def check_answer_files(model: Path, inputs: Sequence[str | None], outputs: Sequence[Path | None]) -> None:
+    """Raise UsageError if one of the outputs can't be written, is one of the inputs or another output, or
+    would lie in the model's folder, whose files it could replace."""
     from elman.atomic import check_output
 
-    check_output(path)
-    for data in inputs:
-        if data is not None and os.path.exists(data) and path.exists() and path.samefile(data):  # noqa: PTH110
-            raise UsageError(f"{path} is the input itself: name another file for the output")
+    paths = [path for path in outputs if path is not None]
+    for path in paths:
+        check_output(path)
+        for data in inputs:
+            if data is not None and os.path.exists(data) and path.exists() and path.samefile(data):  # noqa: PTH110
+                raise UsageError(f"{path} is the input itself: name another file for the output")
+        if path.resolve().parent == model.resolve():
+            raise UsageError(f"{path} lies in the folder of the model: name a file elsewhere")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError(f"{paths[0]} is given for two outputs: name two files")
 
 
 def lines_of(path: Path | None) -> list[str] | None:

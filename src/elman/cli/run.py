@@ -20,7 +20,7 @@ from elman.cli.options import (
     Seed,
     SkipBad,
     Translations,
-    check_answer_file,
+    check_answer_files,
     chosen_options,
     lines_of,
     show_result,
@@ -89,9 +89,7 @@ def evaluate(
         from elman.lens.plot import picture_path  # matplotlib takes long to load
 
         picture_path(plot)
-    for path in (output, errors, plot):
-        if path is not None:
-            check_answer_file(path, data, translations)
+    check_answer_files(model, (data, translations), (output, errors, plot))
     artifact.saved_task(model)
     for file in (data, translations):
         if file is not None and not Path(file).is_dir():
@@ -197,9 +195,7 @@ def predict(
     from elman.tasks import load
     from elman.tasks.early import require_input
 
-    for path in (output, plot):
-        if path is not None:
-            check_answer_file(path, data, future, against)
+    check_answer_files(model, (data, future, against), (output, plot))
     if data is not None:
         require_input(artifact.saved_task(model), data)
     loaded: Any = load(model, int8)

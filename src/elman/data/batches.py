@@ -77,7 +77,7 @@ def split_groups(
         groups[key].append(row)
     if len(groups) < 2:
         raise DataError(
-            f"{name}: the rows ({len(keys)}) do not differ, so none can be held out; add one that does."
+            f"{name}: its rows ({len(keys)}) all hold the same, so none can be held out; add other rows."
         )
     order = sorted(groups, key=lambda key: _hash(key, seed))
     sizes = {key: len(groups[key]) for key in order}

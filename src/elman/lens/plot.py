@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import HOURLY, MINUTELY, MONTHLY, SECONDLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from elman.atomic import replace_file, writing
@@ -21,6 +21,7 @@ from elman.errors import UsageError
 INK: Final = "#6e7985"
 # Colours of the ink in an SVG, which knows whether its page is dark.
 LIGHT_INK, DARK_INK = "#46515e", "#c3ccd6"
+WHOLE_UNITS: Final = {MONTHLY: 12, HOURLY: 24, MINUTELY: 60, SECONDLY: 60}  # of a year, day, hour, minute
 LOOK: Final[Any] = {
     "font.size": 10,
     "axes.labelsize": 10,
@@ -94,8 +95,15 @@ def date_ticks(axis: Axes, stamps: NDArray[Any], most: int = 6) -> None:
         axis.xaxis.set_major_locator(MaxNLocator(most, integer=True))
         return
     locator = AutoDateLocator(minticks=3, maxticks=most)  # type: ignore[no-untyped-call]
+    for unit, longest in WHOLE_UNITS.items():  # without, some lengths of time have no suitable distance
+        locator.intervald[unit] = [*locator.intervald[unit], longest]
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def plain_numbers(axis: Axes) -> None:
+    """Write the values of an axis in full, such as 1,500,000, not as multiples of a number beside it."""
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
 def svg(figure: Figure) -> str:
@@ -123,5 +131,5 @@ def picture_path(path: str | Path) -> Path:
     """Return the path of a picture. Raises UsageError if it ends in neither .png nor .svg."""
     path = Path(path)
     if path.suffix.lower() not in (".png", ".svg"):
-        raise UsageError(f"a picture is drawn as .png or .svg, not {path.suffix or 'nothing'}: {path}")
+        raise UsageError(f"a picture is drawn as .png or .svg, not {path}")
     return path

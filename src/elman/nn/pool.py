@@ -1,6 +1,5 @@
 """Many streams of one layer in one block of memory: any of them take their steps in one kernel call."""
 
-import threading
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -9,11 +8,12 @@ from torch import Tensor
 
 from elman.engine.call import Call, Stack, State
 from elman.engine.cpu.pooled import Pooled
+from elman.engine.forked import Lock
 from elman.engine.scan import scan
 from elman.errors import UsageError
 from elman.nn.arguments import INTEGERS, Layout, States
 from elman.nn.call_cache import is_kernel_alone
-from elman.nn.stream import as_by_itself, fits_memory, frozen, rows_of
+from elman.nn.stream import as_by_itself, described, fits_memory, frozen, rows_of
 
 
 class Pushed(NamedTuple):
@@ -38,7 +38,7 @@ class LayerPool:
     def __init__(self, layout: Layout, stack: Stack, capacity: int) -> None:
         """Take the weights of `stack`, those of a layer in one direction with this layout."""
         self.capacity = rows_of("capacity", capacity)
-        self._layout, self._lock = layout, threading.Lock()
+        self._layout, self._lock = layout, Lock("pool")
         self._kind: dict[str, Any] = {"dtype": layout.dtype, "device": layout.device}
         memory = fits_memory(f"a pool of {self.capacity} streams", layout, self.capacity)
         with as_by_itself(layout), memory:
@@ -168,7 +168,8 @@ class LayerPool:
             rows = torch.empty(0, 0)
         if rows.dim() != 1 or (len(rows) and rows.dtype not in INTEGERS) or rows.is_meta:
             raise UsageError(
-                f"slots must be whole numbers, a list of them or a tensor (N), not {slots!r:.100}"
+                f"slots must be whole numbers from 0 to {self.capacity - 1}, a list of them or a tensor (N), "
+                f"not {slots!r:.100}"
             )
         rows = rows.to("cpu", torch.int64, copy=True)
         if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= self.capacity):
@@ -183,6 +184,9 @@ class LayerPool:
                 "a slot is given twice: push takes each stream once, with several steps as (T, N, I)"
             )
         return rows.to(self._layout.device)
+
+    def __repr__(self) -> str:
+        return f"<a pool of {len(self)} of {self.capacity} streams of {described(self._layout)}>"
 
     def __reduce__(self) -> NoReturn:
         raise UsageError("a pool of a layer can't be copied or pickled: save the states of its streams")

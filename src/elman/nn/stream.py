@@ -1,7 +1,6 @@
 """A layer as a stream: single steps whose state lies in memory that the stream keeps."""
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn, TypeVar, cast
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from elman.engine.call import Call, Stack, State, flatten, unflatten
 from elman.engine.cpu.stepped import Stepped
+from elman.engine.forked import Lock
 from elman.engine.scan import scan
 from elman.errors import UsageError
 from elman.nn.arguments import Layout, States
@@ -32,7 +32,7 @@ class LayerStream:
     def __init__(self, layout: Layout, stack: Stack, batch: int) -> None:
         """Take the weights of `stack`, those of a layer in one direction with this layout."""
         self.batch = rows_of("batch", batch)
-        self._layout, self._lock = layout, threading.Lock()
+        self._layout, self._lock = layout, Lock("stream")
         with as_by_itself(layout), fits_memory(f"a stream of {self.batch} sequences", layout, self.batch):
             stack = frozen(stack)
             x = torch.zeros(1, self.batch, layout.input_size, dtype=layout.dtype, device=layout.device)
@@ -101,6 +101,9 @@ class LayerStream:
         with self._lock, torch.no_grad():
             self._steps.state = self._layout.initial(None, self._steps.input.unsqueeze(0), Call(), False)
 
+    def __repr__(self) -> str:
+        return f"<a stream of {self.batch} x {described(self._layout)}>"
+
     def __reduce__(self) -> NoReturn:
         raise UsageError("a stream of a layer can't be copied or pickled: save its state")
 
@@ -160,6 +163,11 @@ def _memory_bytes() -> float:
     if hasattr(os, "sysconf"):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return float("inf")  # unknown on Windows
+
+
+def described(layout: Layout) -> str:
+    """Say in a few words what layer takes the steps."""
+    return f"{layout.cell.name}: {layout.input_size} inputs, {layout.widths[0]} outputs"
 
 
 def frozen(stack: Stack) -> Stack:

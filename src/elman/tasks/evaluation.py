@@ -36,7 +36,7 @@ MAX_NATS: Final = 700
 MIN_SCORED: Final = 10  # different texts, below which a note says that they are few
 MAX_TABLE_ROWS: Final = 1_000_000  # of the answers that are kept behind the scores
 MAX_JSON_GROUPS: Final = 100  # series, steps or labels whose scores are part of the JSON
-CUT: Final = "minutes="  # so begins the note of a training whose minutes were too few
+CUT: Final = "the minutes ended the training"  # so begins the note of a training whose minutes were too few
 Scores = dict[str, float | None]  # None where a score is not defined
 _log = logging.getLogger("elman")
 
@@ -313,8 +313,7 @@ def training_notes(outcome: Outcome, plan: Plan, choices: Mapping[str, Any]) -> 
     if not cut or outcome.stopped != "finished":
         return failure_note(outcome.error)
     share = f"{outcome.epochs:.2g} of {counted(plan.epochs, 'epoch')}"
-    steps, minutes = counted(outcome.steps, "step"), plan.minutes
-    return (f"{CUT}{minutes:g} was enough for {steps}, {share}: more minutes may give better scores",)
+    return (f"{CUT} after {counted(outcome.steps, 'step')}, {share}: more minutes may give better scores",)
 
 
 def was_cut(notes: Sequence[str]) -> bool:

@@ -48,7 +48,7 @@ def cell(default: str) -> Any:
     def names() -> str:
         from elman.cells import CELLS  # brings PyTorch, which `--help` does without
 
-        return f"one of {', '.join(CELLS)}, or a cell of one's own"
+        return f"one of {', '.join(CELLS)}, or your own cell"
 
     help = "Recurrence: lstm, gru, elman, ... (see `elman show`), or FILE.py:NAME for one of your own"
     return custom(default, help, str, names, _is_cell)

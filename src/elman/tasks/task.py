@@ -222,20 +222,23 @@ class Task(ABC):
     @final
     def __repr__(self) -> str:
         """Return what it is, of which size, and on what it was trained, in a line."""
-        text = f"elman.{type(self).__name__}: {network_phrase(self.settings)}, trained on {self.card().data}"
-        line = "".join(mark if mark.isprintable() else " " for mark in text)  # of the name of a file
+        line = self._phrase()
         return f"<{line}>" if len(line) <= MAX_LINE else f"<{line[: MAX_LINE - 1]}…>"
+
+    def _phrase(self) -> str:
+        text = f"elman.{type(self).__name__}: {network_phrase(self.settings)}, trained on {self.card().data}"
+        return "".join(mark if mark.isprintable() else " " for mark in text)  # of the name of a file
 
     @final
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the line, the picture of a task that has one, and the scores."""
         from elman.lens.notebook import figure, in_lines  # matplotlib takes long to load
 
-        line = f"<p>{in_lines(repr(self).strip('<>'))}</p>"
-        picture, plot = "", getattr(self, "plot", None)
+        phrase, picture, plot = self._phrase(), "", getattr(self, "plot", None)
         with suppress(ElmanError):  # such as covariates that are not known ahead
-            picture = "" if plot is None else figure(plot(), f"what {repr(self).strip('<>')} answers")
-        return f"{line}{picture}<p>On {self.card().held_out}:</p>{self.validation._repr_html_()}"
+            picture = "" if plot is None else figure(plot(), f"what {phrase} answers")
+        scores = self.validation._repr_html_()
+        return f"<p>{in_lines(phrase)}</p>{picture}<p>On {self.card().held_out}:</p>{scores}"
 
     def chosen_score(self) -> tuple[str, bool]:
         """Return `SCORE`, or that of this model where its settings ask for another."""

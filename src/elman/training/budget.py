@@ -79,8 +79,9 @@ def in_time(
             break
     steps = max(int(epochs * batches), least)
     if steps < 1:
-        cost = f"{max(share * left, 0):.0f} s are left for steps of {seconds / batches:.2g} s"
-        raise UsageError(f"minutes={minutes:g} is too short for these data: {cost}")
+        missing = (seconds / batches / share - left) / (60 * (1 - RESERVE))
+        enough = math.ceil(100 * (minutes + missing)) / 100
+        raise UsageError(f"minutes={minutes:g} is too short for these data: give {enough:g} or more")
     epochs = max(epochs, steps / batches)
     if progress:
         part = f"{counted(steps, 'step')}, {epochs:.1f} of {usual:.3g} epochs"

@@ -97,8 +97,12 @@ def test_json_columns_take_the_type_their_values_share(tmp_path: Path) -> None:
         ("a.csv", b"PK\x03\x04...", r"a\.csv is a zip archive or an Excel workbook; save the sheet as CSV"),
         ("a.csv", b"PAR1....", r"a\.csv is a Parquet file; give it the ending \.parquet"),
         ("a.csv", gzip.compress(b"a\n1\n", mtime=0), r"a\.csv is compressed with gzip; give it the ending"),
-        ("a.csv.gz", b"a\n1\n", r"a\.csv\.gz is not a complete gzip file"),
-        ("a.csv.gz", gzip.compress(b"a\n1\n", mtime=0)[:-9], r"a\.csv\.gz is not a complete gzip file"),
+        ("a.csv.gz", b"a\n1\n", r"a\.csv\.gz is not a gzip file, or is a damaged one"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"a\n1\n", mtime=0)[:-9],
+            r"a\.csv\.gz is not a gzip file, or is a damaged one",
+        ),
         ("a.parquet", b"PAR1....", r"a\.parquet is not a complete Parquet file"),
         (
             "a.jsonl",

@@ -218,7 +218,7 @@ def test_a_wrong_pair(tmp_path: Path, line: str, message: str) -> None:
         ("a", "x", "a has no ending, but"),
         ("a.tsv", "é\tè".encode("latin-1"), "a.tsv, line 1: byte 1 is 0xE9"),
         ("a.tsv", "", "a.tsv is empty"),
-        ("a.tsv.gz", b"x", "a.tsv.gz is not a complete gzip file"),
+        ("a.tsv.gz", b"x", "a.tsv.gz is not a gzip file, or is a damaged one"),
     ],
 )
 def test_a_wrong_file(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:

@@ -270,7 +270,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         read_pairs((path, tmp_path))
     with pytest.raises(DataError, match="is a folder; name one file in it"):
         read_pairs(tmp_path)
-    with pytest.raises(DataError, match="is not a complete gzip file"):
+    with pytest.raises(DataError, match="is not a gzip file, or is a damaged one"):
         read_pairs((path, write(tmp_path, "train.en.gz", "yes\n")))
 
 

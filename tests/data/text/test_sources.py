@@ -115,7 +115,7 @@ def test_parts_of_a_text_have_different_keys() -> None:
     [
         ("a.txt", b" \n", "a.txt is empty; it should hold text."),
         ("a.txt", b"PK\x03\x04abc", "a.txt is a zip archive"),
-        ("a.gz", b"abc", "a.gz is not a complete gzip file"),
+        ("a.gz", b"abc", "a.gz is not a gzip file, or is a damaged one"),
         ("a.txt", b"ab\nc\0" + b"d" * 99, "a.txt, line 2: byte 2 is a NUL"),
         ("a.txt", "né".encode()[:-1], "a.txt ends in the middle of a character"),
     ],

@@ -230,7 +230,7 @@ BAD_TABLES: dict[str, tuple[Rows, str]] = {
         r"row 24 .*: the label 'c' occurs only here \(and 1 more label\); give it",
     ),
     "few rows": (small()[:3], "has 3 rows; a classifier needs at least 4"),
-    "equal texts": (rows_of(["same"] * 20, ["a", "b"] * 10), "do not differ"),
+    "equal texts": (rows_of(["same"] * 20, ["a", "b"] * 10), "all hold the same"),
     "no column": ([{"words": "a text", "label": "a"}] * 20, "has no column 'text'"),
 }
 

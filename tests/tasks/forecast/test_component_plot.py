@@ -42,7 +42,7 @@ def test_bars_add_up_to_the_line(count: int) -> None:
         assert np.allclose(7.0 + heights, line)
         labels = [label.get_text() for label in axis.get_xticklabels()]
         assert labels[0] == "2021-01-13"
-        assert len(labels) == 5
+        assert 3 <= len(labels) <= 4
 
 
 def test_a_picture_is_written_and_returned(model: Forecaster, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def drawn(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text)]
 
 
-@pytest.mark.parametrize("hours", [1, 24, 24 * 30])
+@pytest.mark.parametrize("hours", [1, 1.6, 24, 24 * 7, 24 * 24, 24 * 30])
 @pytest.mark.parametrize("count", [1, 6])
 def test_dates_do_not_lie_over_each_other(count: int, hours: int) -> None:
     frame = days(40, count)
@@ -91,6 +91,14 @@ def test_the_legend_covers_no_panel_and_the_rest_is_said() -> None:
     texts = drawn(figure)
     assert "3 of 8 series" in texts and "s2" in texts
     assert not any("of" in text for text in drawn(forecasts(panel, np.ones((3, 3, 1)), (0.5,))))
+
+
+def test_series_named_by_numbers_and_large_values() -> None:
+    frame = days(12, 2)
+    frame["shop"], frame["x"] = [1] * 12 + [2] * 12, [1_500_000.0 + k for k in range(24)]
+    texts = drawn(forecasts(read_panel(frame, value="x", series="shop"), np.full((2, 3, 1), 2e6), (0.5,)))
+    assert {"shop 1", "shop 2"} <= {*texts} and any(text.startswith("1,500,") for text in texts)
+    assert "1e6" not in texts
 
 
 def test_a_lone_series_is_named_by_its_axis() -> None:

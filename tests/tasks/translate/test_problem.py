@@ -49,7 +49,7 @@ def test_split_keeps_a_source_on_one_side() -> None:
     train, held_out = split_pairs(pairs_of(source, [str(i) for i in range(300)]), 0)
     assert not set(train.source) & set(held_out.source)
     assert len(train) + len(held_out) == 300 and len(held_out) == pytest.approx(30, abs=6)
-    with pytest.raises(DataError, match="do not differ"):
+    with pytest.raises(DataError, match="all hold the same"):
         split_pairs(pairs_of(["a", "a", "a"], ["x", "x", "x"]), 0)
 
 

@@ -118,7 +118,7 @@ def test_answers_as_text_and_as_values(model: Translator, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [
-        ({"source": ["a"] * 3, "target": ["b"] * 3}, {}, "do not differ"),
+        ({"source": ["a"] * 3, "target": ["b"] * 3}, {}, "all hold the same"),
         (
             {"source": ["a b " * 200] * 12, "target": ["b"] * 12},
             {"valid": {"source": ["a"], "target": ["b"]}},

@@ -219,8 +219,8 @@ def unpacking(name: str) -> Iterator[None]:
     """Turn errors of damaged gzip data into DataError."""
     try:
         yield
-    except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
-        raise DataError(f"{name} is not a complete gzip file ({problem}); compress it again.") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise DataError(f"{name} is not a gzip file, or is a damaged one; compress it again.") from None
 
 
 def read_lines(data: bytes, name: str) -> Parsed:

@@ -118,8 +118,8 @@ class TextSource:
     def _read(self, file: io.BufferedIOBase) -> bytes:
         try:
             return file.read(BLOCK_BYTES)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
-            message = f"{self.name} is not a complete gzip file ({problem}); compress it again."
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            message = f"{self.name} is not a gzip file, or is a damaged one; compress it again."
             raise DataError(message) from None
         except OSError as problem:
             raise DataError(f"{self.name} cannot be read: {problem.strerror}.") from None

@@ -90,7 +90,7 @@ class Calibration:
             return ()
         worse = 100 * (self.network_error / self.base_error - 1) if self.base_error else 0.0
         return (
-            f"the network alone did not beat {' and '.join(self.shares)} on validation (its error is "
+            f"the network alone did not beat {' or '.join(self.shares)} on validation (its error is "
             f"{worse:.0f} % larger): the forecast is a blend of {self.contributions}",
         )
 

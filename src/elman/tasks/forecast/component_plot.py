@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from elman.data.series.panel import Panel
 from elman.data.series.rows import Array
 from elman.data.series.stamps import format_stamp
-from elman.lens.plot import INK, LOOK
+from elman.lens.plot import INK, LOOK, plain_numbers
 from elman.tasks.forecast.components import FORECAST, LEVEL
 from elman.tasks.forecast.plot import panels, say_left_out
 
 COLORS: Final = ("#e69f00", "#56a0d3", "#009e73", "#cc79a7", "#8c6bb1", "#d55e00", "#b0a03c", "#7f7f7f")
-TICKS: Final = 5  # stamps that are written below a picture
+WIDTH_OF_STAMPS: Final = 54  # characters that have room below a panel
 
 
 @rc_context(LOOK)
@@ -51,5 +51,7 @@ def _draw(axis: Axes, level: Array, forecast: Array, parts: Mapping[str, Array],
         axis.bar(steps, values, 0.7, start, color=color, label=name)
         above, below = above + values.clip(min=0), below + values.clip(max=0)
     axis.plot(steps, forecast, color=INK, linewidth=1.6, marker="o", markersize=3, label=FORECAST)
-    shown = np.unique(np.linspace(0, len(steps) - 1, min(TICKS, len(steps))).round().astype(int))
+    most = max(int(WIDTH_OF_STAMPS / (max(map(len, stamps)) + 2)), 2)  # so that none lies over the next
+    shown = steps[:: -(-len(steps) // most)]
     axis.set_xticks(shown, [stamps[step] for step in shown])
+    plain_numbers(axis)

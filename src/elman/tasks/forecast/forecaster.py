@@ -299,7 +299,7 @@ class Forecaster(Task):
         if not cutoffs:
             raise DataError(
                 f"{panel.name} has no value after the end of training; give later values, or score on past "
-                "ones with backtest"
+                "ones with backtest (--backtest N)"
             )
         return self._score(panel, cutoffs).given(data)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from elman.data.series.panel import Panel, Series
 from elman.data.series.rows import Array
-from elman.lens.plot import INK, LOOK, Picture, date_ticks
+from elman.lens.plot import INK, LOOK, Picture, date_ticks, plain_numbers
 from elman.tasks.forecast.table import MAX_DRAWN_SERIES, levels_of
 
 FORECAST_COLOR: Final = "#2f86d1"
@@ -36,8 +36,9 @@ def forecasts(panel: Panel, quantiles: Array, levels: Sequence[float], total: in
     figure, axes = panels(len(panel.series))
     for axis, series, ahead in zip(axes, panel.series, quantiles, strict=True):
         _draw(axis, panel, series, ahead, levels)
-    named = panel.columns.series is not None
-    _label(figure, axes, [series.name if named else "" for series in panel.series], panel.columns.value)
+    column = panel.columns.series
+    names = ["" if column is None else _titled(column, series.name) for series in panel.series]
+    _label(figure, axes, names, panel.columns.value)
     say_left_out(figure, len(panel.series), total)
     return figure
 
@@ -74,11 +75,17 @@ def _label(figure: Figure, axes: Sequence[Axes], names: Sequence[str], value: st
         axis.set_title(name, loc="left", parse_math=False)
         axis.set_ylabel(value, parse_math=False)
         axis.margins(x=0.02)
+        plain_numbers(axis)
     handles, labels = axes[0].get_legend_handles_labels()
     by_label = dict(zip(labels, handles, strict=True))
     order = sorted(by_label, key=lambda label: label.endswith("%"))
     columns = min(len(order), 3 if max(map(len, order)) > 12 else 4)
     figure.legend([by_label[label] for label in order], order, ncols=columns, loc="outside upper center")
+
+
+def _titled(column: str, name: str) -> str:
+    """Return the name of a series; a bare number stands behind its column's."""
+    return f"{column} {name}" if name.replace(".", "").isdigit() else name
 
 
 def say_left_out(figure: Figure, drawn: int, total: int, note: str = "") -> None:
