@@ -38,8 +38,11 @@ def enters(lock: Lock) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
-def test_a_lock_that_another_thread_holds_is_refused_in_a_forked_child() -> None:
-    lock, held, done = Lock("thing"), threading.Event(), threading.Event()
+@pytest.mark.parametrize(("what", "check"), [("thing", refuses), ("", enters)])
+def test_a_lock_that_another_thread_holds_is_refused_in_a_forked_child(
+    what: str, check: Callable[[Lock], bool]
+) -> None:
+    lock, held, done = Lock(what), threading.Event(), threading.Event()
 
     def hold() -> None:
         with lock:
@@ -50,7 +53,7 @@ def test_a_lock_that_another_thread_holds_is_refused_in_a_forked_child() -> None
     thread.start()
     held.wait()
     try:
-        assert in_child(lambda: refuses(lock)) == 0
+        assert in_child(lambda: check(lock)) == 0
     finally:
         done.set()
         thread.join()

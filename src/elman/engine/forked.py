@@ -14,11 +14,12 @@ _LOCKS: Final["weakref.WeakSet[Lock]"] = weakref.WeakSet()
 class Lock:
     """A lock around one object's memory, to be used as a context.
 
-    In a process that was forked while another thread held it, the object may be half changed: then entering
-    raises UsageError rather than waiting for ever.
+    In a process that was forked while another thread held it, an object with a state may be half changed:
+    then entering raises UsageError rather than waiting for ever. One with scratch memory alone goes on.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str = "") -> None:
+        """`what` is the object with a state, "" for scratch memory."""
         self._lock, self._what, self._broken = threading.Lock(), what, False
         _LOCKS.add(self)
 
@@ -33,7 +34,8 @@ class Lock:
 
     def renew(self) -> None:
         """Begin in a forked child."""
-        self._broken, self._lock = self._broken or self._lock.locked(), threading.Lock()
+        self._broken = self._broken or (bool(self._what) and self._lock.locked())
+        self._lock = threading.Lock()
 
 
 def _renew_all() -> None:

@@ -5,7 +5,6 @@ I inputs, H units, V rows of a table, L layers, D directions.
 """
 
 import operator
-import threading
 from typing import Any, Final, NamedTuple, Protocol
 
 import torch
@@ -17,12 +16,13 @@ from elman.engine.cpu import host
 from elman.engine.cpu.lookup import sums
 from elman.engine.cpu.prepared import Prepared
 from elman.engine.cpu.weights import Snapshot, is_countable, padded
+from elman.engine.forked import Lock
 from elman.engine.record import is_recording
 from elman.errors import UsageError
 from elman.nn.arguments import Sizes
 
 MAX_SHAPES: Final = 8  # prepared for a layer
-_LOCK: Final = threading.Lock()
+_LOCK: Final = Lock()
 # What a prepared call depends on beside the weights and the shape of its input.
 OPTIONS: Final = operator.attrgetter(
     *("training", "dropout", "zoneout", "recurrent_dropout", "weight_dropout", "engine", "int8"),

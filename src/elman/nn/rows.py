@@ -4,7 +4,6 @@ bits. Numbers are NumPy arrays: to cut and join small ones takes a tenth of the 
 T steps, R rows of a request, N rows in all, I inputs, P outputs, L layers.
 """
 
-import threading
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Final
@@ -19,6 +18,7 @@ from elman.engine.call import Call
 from elman.engine.cpu.affine import AffineRows, affine_stack
 from elman.engine.cpu.pooled import FirstRows
 from elman.engine.cpu.stepped import Stepped
+from elman.engine.forked import Lock
 from elman.engine.scan import scan
 from elman.nn.call_cache import is_kernel_alone
 from elman.nn.recurrent import Recurrent
@@ -42,7 +42,7 @@ class RowSteps:
 
     def __init__(self, layer: Recurrent) -> None:
         """Prepare a layer in one direction."""
-        stack, self._lock = layer.stack(), threading.Lock()
+        stack, self._lock = layer.stack(), Lock()
         self._layout = layer.layout(stack)._replace(batch_first=False)
         with as_by_itself(self._layout):
             self.stack = frozen(stack)

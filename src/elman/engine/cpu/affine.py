@@ -4,7 +4,6 @@ libraries do not promise: they choose their kernels by shape.
 N rows, I inputs, O outputs.
 """
 
-import threading
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from elman.cells import cell
 from elman.engine.call import Stack, Weights
 from elman.engine.cpu.pooled import FirstRows
 from elman.engine.cpu.stepped import Stepped
+from elman.engine.forked import Lock
 
 BLOCK_ROWS: Final = 256  # multiplied at once
 
@@ -33,7 +33,7 @@ class AffineRows:
     """x Wᵀ + b for any number of rows, with the weights that `stack`, of `affine_stack`, has now."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack, self._lock, self._one = stack, threading.Lock(), Stepped(stack, 1)
+        self._stack, self._lock, self._one = stack, Lock(), Stepped(stack, 1)
         self._x, self._y = self._one.input.numpy(), self._one.output.numpy()
         self._many: FirstRows | None = None  # its memory is made when there are several rows
 
