@@ -256,7 +256,7 @@ def test_a_label_that_training_has_not_seen() -> None:
 def test_texts_and_their_labels_become_a_table(make: Any) -> None:
     table = read_table(labelled(make(["a b", "c"]), make([1, 0]), "words", "sign"))
     assert table.frame.to_dict(as_series=False) == {"words": ["a b", "c"], "sign": [1, 0]}
-    assert table.row(1) == "LabelledTexts, row 1 (counted from 0)"
+    assert table.row(1) == "texts and labels, row 1 (counted from 0)"
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,7 @@ def read_table(source: Any, *, header: bool = True, skip_bad: bool = False) -> T
                 return _from_stdin(header, bad)
             check_path(source)
             return _from_file(Path(source), header, bad)
-    name = type(source).__name__
+    name = getattr(type(source), "called", type(source).__name__)
     return _from_frame(to_frame(source, name), name, bad)
 
 

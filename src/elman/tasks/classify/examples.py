@@ -4,7 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -104,7 +104,9 @@ class Corpus:
 
 
 class LabelledTexts(dict[str, Any]):
-    """A table of texts and labels that were given apart. Messages call it by this name."""
+    """A table of texts and labels that were given apart."""
+
+    called: ClassVar = "texts and labels"  # in messages
 
 
 def labelled(texts: Any, labels: Any, text: str, label: str) -> LabelledTexts:
