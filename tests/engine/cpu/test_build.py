@@ -151,8 +151,8 @@ def test_two_processes_fill_one_cache_at_once(tmp_path: Path) -> None:
 def test_compiling_an_lstm_takes_seconds_at_most(cache: Path) -> None:
     vector = host.vector(torch.float32)
     plans = [
-        Plan(elman.cells.LSTM, vector, keep=True),
-        Plan(elman.cells.LSTM, vector, backward=True),
+        Plan(elman.cells.LSTM, vector=vector, keep=True),
+        Plan(elman.cells.LSTM, vector=vector, backward=True),
     ]
     begin = time.perf_counter()
     assert all(build.entry(wanted) for wanted in plans)

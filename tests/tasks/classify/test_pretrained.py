@@ -47,7 +47,7 @@ def test_its_first_outputs_are_those_of_the_language_model(settings: Any, phrase
     text = "the film was quite good, not bad"
     ids = encode(start.tokenizer, text)
     with torch.no_grad():
-        outputs, _ = network.eval().layers(network._inputs(pad([ids])[0]))
+        outputs, _ = network.eval().layers(network.inputs(pad([ids])[0]))
         theirs = torch.tensor([END, *model.vocabulary.encode(text).tolist()]).unsqueeze(1)
         expected, _, _ = model.network.eval()(theirs)
     assert len(ids) == len(theirs)

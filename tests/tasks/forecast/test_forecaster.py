@@ -241,7 +241,7 @@ def test_pictures(model: Forecaster, tmp_path: Path) -> None:
     assert [axis.get_title("left") for axis in figure.axes] == ["b"]
     assert len(model.plot().axes) == 2
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(UsageError, match=r"drawn as .png or .svg, not .gif"):
+    with pytest.raises(UsageError, match=r"drawn as \.png or \.svg, not .*\.gif"):
         model.plot(tmp_path / "p.gif")
     with pytest.raises(UsageError, match="no series 'q' to draw: there are a, b"):
         model.plot(tmp_path / "p.png", series=["q"])

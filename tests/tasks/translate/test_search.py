@@ -34,7 +34,7 @@ def test_attention_belongs_to_the_parts(model: Translator, tmp_path: Path) -> No
     assert one.source[int(one.attention[number].argmax())] in ("12345", " ", ".")
     one.plot(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(UsageError, match="nothing"):
+    with pytest.raises(UsageError, match="drawn as"):
         one.plot(tmp_path / "a")
     with pytest.raises(UsageError, match="empty"):
         model.translate([""])[0][0].plot(tmp_path / "b.png")
