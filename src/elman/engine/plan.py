@@ -2,8 +2,12 @@
 
 import functools
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from elman.cells import Cell
+from elman.engine.call import Arguments, Form, Spec, Trace
 from elman.engine.derive import Pair, derive
 
 
@@ -63,3 +67,38 @@ class Plan:
     def recurrent(self) -> bool:
         """Return whether there is a product with U."""
         return self.range("au")[1] > 0
+
+
+def options_of(spec: Spec, arguments: Arguments[Any]) -> dict[str, bool]:
+    """Return the options of a Plan that a request determines, for every target."""
+    return {
+        "resets": arguments.clear is not None,
+        "zoneout": bool(spec.shares or arguments.zoneout),
+        "masked": arguments.mask is not None,
+        "norm": arguments.weights.gain_ih is not None,
+    }
+
+
+def trace_forms(plan: Plan, spec: Spec, x: Any, width: int, others: torch.dtype | None = None) -> Any:
+    """Return a Trace of what a forward pass on x (T, B, I) keeps for the backward pass, as Forms, None for
+    what it doesn't keep.
+
+    Args:
+        width: of a row of units: H, or Hp of whole panels.
+        others: precision of all states but the first, if not that of x.
+    """
+    (steps, batch), states = x.shape[:2], len(spec.cell.state)
+    per_step = (1, 1) if spec.shares else (steps, batch)
+
+    def form(*shape: int) -> Form:
+        return Form(shape, x.dtype)
+
+    slots = (steps + 1, batch, width)
+    forms: Any = Trace
+    return forms(
+        states=(form(*slots), *[Form(slots, others or x.dtype)] * (states - 1)),
+        kept=form(steps, batch, plan.places, width),
+        units=form(len(spec.cell.weights), width) if spec.cell.weights else None,
+        zoneout=form(states, *per_step, width) if plan.zoneout else None,
+        mask=form(batch, width) if plan.masked else None,
+    )

@@ -7,22 +7,15 @@ from typing import Any
 
 from torch import Tensor
 
-from elman.engine.call import Arguments, Form, Gradients, Result, Spec, Trace
+from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
 from elman.engine.cpu import host, launch, weights
 from elman.engine.cpu.emit.plan import Plan, plan_for
+from elman.engine.plan import options_of, trace_forms
 from elman.engine.slots import pad_units
 
 
 def _plan(spec: Spec, arguments: Arguments[Tensor], **more: bool) -> Plan:
-    return plan_for(
-        spec.cell,
-        host.vector(arguments.x.dtype),
-        resets=arguments.clear is not None,
-        zoneout=bool(spec.shares or arguments.zoneout),
-        masked=arguments.mask is not None,
-        norm=arguments.weights.gain_ih is not None,
-        **more,
-    )
+    return plan_for(spec.cell, host.vector(arguments.x.dtype), **options_of(spec, arguments), **more)
 
 
 def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:
@@ -34,22 +27,8 @@ def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:
 
 def kept_forms(spec: Spec, arguments: Arguments[Tensor]) -> Any:
     """Return a Trace of what `forward` keeps, as Forms, None for what it doesn't keep."""
-    plan = _plan(spec, arguments, keep=True)
-    steps, batch = arguments.x.shape[:2]
-    hp, states = weights.padded(spec.hidden, plan), len(spec.cell.state)
-    per_step = (1, 1) if spec.shares else (steps, batch)
-
-    def form(*shape: int) -> Form:
-        return Form(shape, arguments.x.dtype)
-
-    forms: Any = Trace
-    return forms(
-        states=(form(steps + 1, batch, hp),) * states,
-        kept=form(steps, batch, plan.places, hp),
-        units=form(len(spec.cell.weights), hp) if spec.cell.weights else None,
-        zoneout=form(states, *per_step, hp) if plan.zoneout else None,
-        mask=form(batch, hp) if plan.masked else None,
-    )
+    kernel = _plan(spec, arguments, keep=True)
+    return trace_forms(kernel, spec, arguments.x, weights.padded(spec.hidden, kernel))
 
 
 def backward(

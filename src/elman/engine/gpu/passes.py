@@ -8,20 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elman.engine.call import Arguments, Form, Gradients, Result, Spec, Trace
+from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
 from elman.engine.gpu import launch
 from elman.engine.gpu.emit.plan import Plan, plan_for
 from elman.engine.gpu.sizes import gpu_of, is_resident
+from elman.engine.plan import options_of, trace_forms
 
 
 def _options(spec: Spec, arguments: Arguments[Tensor]) -> dict[str, bool]:
-    return {
-        "resets": arguments.clear is not None,
-        "zoneout": bool(spec.shares or arguments.zoneout),
-        "masked": arguments.mask is not None,
-        "norm": arguments.weights.gain_ih is not None,
-        "ragged": arguments.lengths is not None,
-    }
+    return options_of(spec, arguments) | {"ragged": arguments.lengths is not None}
 
 
 def plan_of(spec: Spec, arguments: Arguments[Tensor], **more: bool) -> Plan:
@@ -40,22 +35,8 @@ def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:
 
 def kept_forms(spec: Spec, arguments: Arguments[Tensor]) -> Any:
     """Return a Trace of what `forward` keeps, as Forms, None for what it doesn't keep."""
-    plan, dtype = plan_for(spec.cell, keep=True, **_options(spec, arguments)), arguments.x.dtype
-    (steps, batch), hidden, states = arguments.x.shape[:2], spec.hidden, len(spec.cell.state)
-    per_step = (1, 1) if spec.shares else (steps, batch)
-
-    def form(*shape: int) -> Form:
-        return Form(shape, dtype)
-
-    slots = (steps + 1, batch, hidden)
-    forms: Any = Trace
-    return forms(
-        states=(form(*slots), *[Form(slots, torch.float32)] * (states - 1)),
-        kept=form(steps, batch, plan.places, hidden),
-        units=form(len(spec.cell.weights), hidden) if spec.cell.weights else None,
-        zoneout=form(states, *per_step, hidden) if plan.zoneout else None,
-        mask=form(batch, hidden) if plan.masked else None,
-    )
+    kernel = plan_for(spec.cell, keep=True, **_options(spec, arguments))
+    return trace_forms(kernel, spec, arguments.x, spec.hidden, torch.float32)
 
 
 def backward(
