@@ -205,6 +205,7 @@ def test_precisions(dtype: torch.dtype) -> None:
 def test_compiled_by_torch() -> None:
     layer = layer_of("lstm", I, H)
     x = torch.randn(T, B, I, dtype=torch.float64)
+    torch._dynamo.reset()
     graph = torch.compile(lambda x: layer(x, return_gates=True), fullgraph=True, backend="aot_eager")
     expected, actual = layer(x, return_gates=True), graph(x)
     assert list(actual[2]) == list(expected[2])

@@ -189,6 +189,7 @@ def test_traced_and_exported(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_compiled_by_torch(kind: str) -> None:
     _, ours = both(kind, I, H)
+    torch._dynamo.reset()
     compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
     x, hx = torch.randn(B, I, requires_grad=True), state_of(kind, B, H)
     expected, actual = ours(x, hx), compiled(x, hx)
