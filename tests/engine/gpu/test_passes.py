@@ -146,6 +146,7 @@ def test_an_empty_trace_has_the_form_of_the_real_one() -> None:
             assert real is None or (real.shape, real.dtype) == (form.shape, form.dtype)
 
 
+@pytest.mark.filterwarnings("ignore")  # of the compiler, about itself
 def test_a_compiled_model_is_the_same() -> None:
     """One operator for every device."""
     torch._dynamo.reset()  # which remembers where other tests broke a graph
