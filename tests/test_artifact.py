@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elman import artifact
-from elman.artifact import check_destination, is_artifact, load, save
+from elman.artifact import check_destination, is_artifact, load, read_config, save
 from elman.atomic import write_partial
 from elman.errors import ArtifactError, UsageError
 from elman.version import __version__
@@ -276,3 +276,13 @@ def test_a_place_below_a_file(tmp_path: Path) -> None:
         ArtifactError, match=r"can't be written \(Not a directory\): name a folder that you may"
     ):
         save(model(), tmp_path / "file" / "model")
+
+
+def test_the_facts_of_a_model_without_its_weights(tmp_path: Path) -> None:
+    saved = model()
+    save(saved, tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    config = read_config(tmp_path)
+    assert (config["task"], config["scores"], config["data"]) == (saved.task, saved.scores, saved.data)
+    with pytest.raises(UsageError, match="there is no model at"):
+        read_config(tmp_path / "nope")

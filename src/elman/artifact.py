@@ -69,7 +69,12 @@ def is_artifact(folder: str | Path) -> bool:
 
 def saved_task(folder: str | Path) -> str:
     """Return the task of a saved model, without PyTorch. Raises the errors of `load`."""
-    return str(_config(as_path(folder, "folder"))["task"])
+    return str(read_config(folder)["task"])
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """Return `FIELDS` of a saved model, without PyTorch. Raises the errors of `load`."""
+    return _config(as_path(folder, "folder"))
 
 
 def check_destination(folder: str | Path) -> None:

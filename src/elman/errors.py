@@ -36,6 +36,13 @@ class TrainingError(ElmanError):
     """Training that had to stop: the loss became NaN or infinite, or a checkpoint does not fit."""
 
 
+class NotFinite(ElmanError):
+    """A stream whose state became NaN; the stream has begun anew."""
+
+    def __init__(self) -> None:
+        super().__init__("the network's state became NaN, so the stream begins anew: check the model")
+
+
 def counted(count: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: "1 text", "2 texts"; `plural` is for a noun that takes no s."""
     return f"{count} {noun if count == 1 else plural or noun + 's'}"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from elman.errors import UsageError
-from elman.tasks.pool import NotFinite, Pool, Steps, stepwise
+from elman.errors import NotFinite, UsageError
+from elman.tasks.pool import Pool, Steps, stepwise
 
 
 class Doubling:
@@ -121,6 +121,22 @@ def test_pieces_of_those_that_write() -> None:
     pool.write(a, count=5)
     pool.close(a)
     assert pool.pieces() == ({}, {})
+
+
+def test_pieces_of_some_and_writing_that_is_stopped() -> None:
+    pool, _ = pool_of()
+    a, b = pool.open(), pool.open()
+    pool.write(a, count=5)
+    pool.write(b, count=5)
+    assert pool.pieces([a]).done == {a: "0"}
+    assert pool.pieces([a, b]).done == {a: "2", b: "0"}
+    pool.stop(a)
+    pool.stop(a)
+    assert pool.pieces().done == {b: "2"} and pool.pieces([a]) == ({}, {})
+    pool.close(a)
+    for call in (pool.stop, lambda stream: pool.pieces([stream])):
+        with pytest.raises(UsageError, match="is not open"):
+            call(a)
 
 
 def test_mistakes_are_sentences() -> None:

@@ -363,6 +363,9 @@ class Toy(Task):
     def view(self, data: Any) -> View:
         raise UsageError("there is nothing to see")
 
+    def facts(self) -> dict[str, Any]:
+        return {}
+
     def graphs(self) -> Mapping[str, Exported]:
         graph = Graph()
         graph.output("y", linear(graph, self.network, graph.input("x", (2,))), (1,))

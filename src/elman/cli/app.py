@@ -15,7 +15,7 @@ from elman.version import __version__
 PANELS: Final = {
     "First steps": ("demo", "lesson"),
     "Train and use a model": ("train", "tune", "evaluate", "predict", "generate", "chat", "dictate"),
-    "Ship it": ("export",),
+    "Ship it": ("serve", "export"),
     "Look inside": ("look", "show"),
 }
 MODULES: Final = {"evaluate": "run", "predict": "run", "generate": "run"}  # else the module of the same name

@@ -1,15 +1,19 @@
 """Options and helpers that several commands share."""
 
+import inspect
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from elman.errors import UsageError
 from elman.ranks import is_first
+from elman.settings import Row
 
 Data = Annotated[
     str, typer.Argument(help="CSV, TSV, JSONL, Parquet or text file; - for standard input; hf:user/name")
@@ -31,8 +35,49 @@ Model = Annotated[Path, typer.Argument(help="Folder of a trained model")]
 Translations = Annotated[
     str | None, typer.Argument(help="File of the translations, line by line, if they are not in DATA")
 ]
+NONE: Final = ("none", "null")  # words for None, where a setting takes it
 # Options whose argument in Python has another name.
 SPELLINGS = {"cutoffs": "backtest", "header": "no-header"}
+
+
+def with_parameters(
+    command: Callable[..., None], help: str, parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """Give a command, which takes any values, its help and the parameters from which typer makes options."""
+    command.__doc__ = help
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    """Return a parameter of a command."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def option(name: str, row: Row, default: Any, panel: str | None) -> inspect.Parameter:
+    """Return the option of a row; it is None where it isn't given."""
+    required = default is MISSING
+    text = row.help if required else f"{row.help}  \\[default: {row.print_default(default)}]"
+    spelling = name.replace("_", "-")
+    names = f"--{spelling}/--no-{spelling}" if row.kind is bool else f"--{spelling}"
+    kind: Any = {list: list[str], tuple: str}.get(row.kind, row.kind)  # type: ignore[call-overload]
+    parser = partial(_number_or_none, kind) if kind in (int, float) and row.holds(None) else None
+    metavar = None if parser is None else {int: "INTEGER", float: "FLOAT"}[kind]
+    shown = typer.Option(names, help=text, rich_help_panel=panel, parser=parser, metavar=metavar)
+    annotation: Any = Annotated[kind if required else kind | None, shown]
+    return parameter(name, annotation, inspect.Parameter.empty if required else None)
+
+
+def _number_or_none(kind: type, text: str) -> Any:
+    """Read a number, or leave a word for None to `_chosen`."""
+    if text.lower() in NONE:
+        return text
+    try:
+        return kind(text)
+    except ValueError:
+        article = "an integer" if kind is int else "a number"
+        raise typer.BadParameter(f"{text!r} is not {article} or none.") from None
 
 
 def chosen_options(model: Any, verb: str, **options: Any) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import MISSING, replace
-from functools import partial
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
@@ -13,7 +12,17 @@ import typer
 
 from elman.cli.cell_files import find_cell
 from elman.cli.lazy import LazyGroup, single
-from elman.cli.options import Data, Json, OptionalData, Translations, show_result
+from elman.cli.options import (
+    NONE,
+    Data,
+    Json,
+    OptionalData,
+    Translations,
+    option,
+    parameter,
+    show_result,
+    with_parameters,
+)
 from elman.errors import UsageError
 from elman.ranks import is_first
 from elman.settings import Row, rows
@@ -33,7 +42,6 @@ Set = Annotated[
 ]
 
 MAX_SHORT_BYTES: Final = 20 << 20
-NONE: Final = ("none", "null")  # words for None, where a setting takes it
 
 
 def _command(task: str) -> Callable[..., None]:
@@ -68,16 +76,6 @@ def _command(task: str) -> Callable[..., None]:
     return with_parameters(command, settings.HELP, fit_parameters(settings))
 
 
-def with_parameters(
-    command: Callable[..., None], help: str, parameters: list[inspect.Parameter]
-) -> Callable[..., None]:
-    """Give a command, which takes any values, its help and the parameters from which typer makes options."""
-    command.__doc__ = help
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return command
-
-
 def fit_options(settings: type[TaskSettings], values: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of `fit` among a command's values, and the settings."""
     chosen = _chosen(rows(settings.ARGUMENTS) | rows(settings) | rows(Plan), values)
@@ -102,48 +100,20 @@ def fit_parameters(settings: type[TaskSettings]) -> list[inspect.Parameter]:
     """Return the options of a task's command, in the order in which `--help` lists them."""
     optional = "phrases" in rows(settings.ARGUMENTS)  # a task that may need no data
     parameters = [
-        _parameter("data", OptionalData, None)
+        parameter("data", OptionalData, None)
         if optional
-        else _parameter("data", Data, inspect.Parameter.empty)
+        else parameter("data", Data, inspect.Parameter.empty)
     ]
     if settings.FILES > 1:
-        parameters.append(_parameter("translations", Translations, None))
-    parameters += [_option(name, *row, None) for name, row in rows(settings.ARGUMENTS).items()]
-    parameters += [_parameter("test", Test, None), _parameter("save", Save, None)]
-    parameters += [_parameter("resume", Resume, False), _parameter("force", Force, False)]
+        parameters.append(parameter("translations", Translations, None))
+    parameters += [option(name, *row, None) for name, row in rows(settings.ARGUMENTS).items()]
+    parameters += [parameter("test", Test, None), parameter("save", Save, None)]
+    parameters += [parameter("resume", Resume, False), parameter("force", Force, False)]
     for group, panel in ((settings, "Model"), (Plan, "Training")):
         for name, (row, default) in rows(group).items():
             shown = replace(row, default="from the data") if name in settings.DERIVED else row
-            parameters.append(_option(name, shown, default, panel))
-    return [*parameters, _parameter("set", Set, None), _parameter("as_json", Json, False)]
-
-
-def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def _option(name: str, row: Row, default: Any, panel: str | None) -> inspect.Parameter:
-    required = default is MISSING
-    text = row.help if required else f"{row.help}  \\[default: {row.print_default(default)}]"
-    spelling = name.replace("_", "-")
-    names = f"--{spelling}/--no-{spelling}" if row.kind is bool else f"--{spelling}"
-    kind: Any = {list: list[str], tuple: str}.get(row.kind, row.kind)  # type: ignore[call-overload]
-    parser = partial(_number_or_none, kind) if kind in (int, float) and row.holds(None) else None
-    metavar = None if parser is None else {int: "INTEGER", float: "FLOAT"}[kind]
-    option = typer.Option(names, help=text, rich_help_panel=panel, parser=parser, metavar=metavar)
-    annotation: Any = Annotated[kind if required else kind | None, option]
-    return _parameter(name, annotation, inspect.Parameter.empty if required else None)
-
-
-def _number_or_none(kind: type, text: str) -> Any:
-    """Read a number, or leave a word for None to `_chosen`."""
-    if text.lower() in NONE:
-        return text
-    try:
-        return kind(text)
-    except ValueError:
-        article = "an integer" if kind is int else "a number"
-        raise typer.BadParameter(f"{text!r} is not {article} or none.") from None
+            parameters.append(option(name, shown, default, panel))
+    return [*parameters, parameter("set", Set, None), parameter("as_json", Json, False)]
 
 
 def _chosen(group: dict[str, tuple[Row, Any]], values: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from elman.cli.lazy import LazyGroup, single
-from elman.cli.options import show_result
-from elman.cli.train import can_be_read_twice, fit_options, fit_parameters, look_first, with_parameters
+from elman.cli.options import show_result, with_parameters
+from elman.cli.train import can_be_read_twice, fit_options, fit_parameters, look_first
 from elman.tasks import TASKS
 
 Minutes = Annotated[float, typer.Option("--minutes", help="Minutes for all trials")]

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, Final, Generic, NamedTuple, ParamSpec, Prot
 
 import numpy as np
 
-from elman.errors import ElmanError, UsageError
+from elman.errors import ElmanError, NotFinite, UsageError
 from elman.settings import is_whole, plain
 from elman.stepping import driven
 from elman.tasks.entry import entry
@@ -39,13 +39,6 @@ class Stream(Protocol):
 
     def reset(self) -> None:
         """Begin anew."""
-
-
-class NotFinite(ElmanError):
-    """A stream whose state became NaN; the stream has begun anew."""
-
-    def __init__(self) -> None:
-        super().__init__("the network's state became NaN, so the stream begins anew: check the model")
 
 
 S = TypeVar("S", bound=Stream)
@@ -181,11 +174,23 @@ class Pool(Generic[S]):
                 raise UsageError("these streams write no text in pieces: use result")
             self._open[stream] = steps(**_plain(options))
 
-    @entry
-    def pieces(self) -> Answers[S]:
-        """Return the next piece of every stream that is writing, "" for one that has ended now."""
+    def stop(self, stream: S) -> None:
+        """End what a stream is writing, if anything. Raises UsageError for a stream that is not open."""
         with self._lock:
-            return self._together({stream: steps for stream, steps in self._open.items() if steps})
+            self._check([stream])
+            writing, self._open[stream] = self._open[stream], None
+            if writing is not None:
+                writing.close()
+
+    @entry
+    def pieces(self, streams: Iterable[S] | None = None) -> Answers[S]:
+        """Return the next piece of every stream that is writing, or of those among some streams: "" for one
+        that has ended now. Raises UsageError as `push` does."""
+        with self._lock:
+            chosen = list(self._open if streams is None else streams)
+            self._check(chosen)
+            writing = ((stream, self._open[stream]) for stream in chosen)
+            return self._together({stream: steps for stream, steps in writing if steps})
 
     @entry
     def _call(self, name: str, calls: Mapping[S, tuple[tuple[Any, ...], dict[str, Any]]]) -> Answers[S]:

@@ -33,6 +33,8 @@ Module = TypeVar("Module", bound=nn.Module)
 
 MAX_LINE: Final = 108  # characters of a model in a line, beside its brackets
 MAX_WEIGHT: Final = 1e12  # of a parameter; no training comes near it, and products of larger ones overflow
+MAX_EXAMPLES: Final = 5  # that a model's facts hold
+MAX_NAMED: Final = 100  # likewise, of a list that may be long
 CARD: Final = """# {title}
 
 Trained by elman {version} on {data}.
@@ -304,6 +306,11 @@ class Task(ABC):
     @abstractmethod
     def card(self) -> Card:
         """Return the facts of the model card."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Return what a program has to know to use the model, as JSON values: such as the labels of its
+        answers, and as "examples" a few inputs to try, if it knows any."""
 
     def generate(self, prompt: str = "") -> Iterator[str]:
         """Yield text after a prompt. Raises UsageError for a task that writes none."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.data.table.table import read_table
+from elman.data.table.table import read_table, table_from_bytes
 from elman.errors import DataError
 from tabular import write
 
@@ -184,3 +184,19 @@ def test_real_files_are_read_right_and_fast(public: Path) -> None:
         == 144
     )
     assert read_table(public / "timeseries/m4/Hourly-train.csv").frame.shape == (414, 961)
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [(".csv", b"text;label\na b;1\nc;0\n"), (".tsv", b"text\tlabel\na b\t1\nc\t0\n"), (".parquet", b"")],
+)
+def test_the_content_of_a_file_is_its_table(ending: str, content: bytes, tmp_path: Path) -> None:
+    if ending == ".parquet":
+        pl.DataFrame(PAIR).write_parquet(tmp_path / "a.parquet")
+        content = (tmp_path / "a.parquet").read_bytes()
+    file = read_table(write(tmp_path, f"a{ending}", content))
+    table = table_from_bytes(content, ending, "upload")
+    assert table.frame.equals(file.frame) and table.fingerprint == file.fingerprint
+    assert table.row(1) == file.row(1).replace(str(tmp_path / f"a{ending}"), "upload")
+    with pytest.raises(DataError, match=r"^upload"):
+        table_from_bytes(b"", ending, "upload")

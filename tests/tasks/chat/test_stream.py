@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.data.text.conversations import Turn
-from elman.errors import ArtifactError, UsageError
+from elman.errors import ArtifactError, NotFinite, UsageError
 from elman.tasks import Chatbot
 from elman.tasks.chat.speaker import SILENCE
-from elman.tasks.pool import NotFinite
 from pooling import check_pool, events
 from toy_language import COLOURS, SMALL_BOT, world
 

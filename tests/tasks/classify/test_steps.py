@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.data.batches import pad
+from elman.errors import NotFinite
 from elman.tasks.classify.network import Ensemble
 from elman.tasks.classify.settings import Settings
 from elman.tasks.classify.steps import EnsembleSteps, Words
-from elman.tasks.pool import NotFinite
 from small_reader import PARTS, phrase_reader, reader
 
 IDS = st.lists(st.integers(1, 19), min_size=1, max_size=12)

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elman.errors import NotFinite
 from elman.tasks.classify import stream as streams
 from elman.tasks.classify.classifier import Classifier
-from elman.tasks.pool import NotFinite
 from pooling import check_pool, events
 
 

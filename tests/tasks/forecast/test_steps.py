@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from daily_series import H, daily, fitted
+from elman.errors import NotFinite
 from elman.tasks.forecast.history import ends, tail
 from elman.tasks.forecast.steps import Ahead, ForecastSteps
-from elman.tasks.pool import NotFinite
 
 
 @pytest.mark.parametrize("mode", ["direct", "recursive"])

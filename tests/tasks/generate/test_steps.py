@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elman.errors import NotFinite
 from elman.tasks.generate.settings import MAX_FULL_VOCABULARY
 from elman.tasks.generate.steps import LanguageSteps, SingleSteps, Tokens
-from elman.tasks.pool import NotFinite
 from toy_language import small_network
 
 LARGE = MAX_FULL_VOCABULARY + 50

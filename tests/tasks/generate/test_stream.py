@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from elman.errors import ArtifactError, UsageError
+from elman.errors import ArtifactError, NotFinite, UsageError
 from elman.tasks.generate.language_model import LanguageModel
 from elman.tasks.generate.stream import DecoderState
-from elman.tasks.pool import NotFinite
 from pooling import check_pool, events, written
 from toy_language import sentences, stepped
 

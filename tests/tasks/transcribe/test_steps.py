@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elman.errors import NotFinite
 from elman.stepping import driven
-from elman.tasks.pool import NotFinite
 from elman.tasks.transcribe.network import STRIDES, TranscriberNet
 from elman.tasks.transcribe.settings import Settings
 from elman.tasks.transcribe.steps import Front, FrontStream, Seen, TranscriberSteps

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from elman.tasks.pool import NotFinite
+from elman.errors import NotFinite
 from elman.tasks.translate.network import EncoderDecoder
 from elman.tasks.translate.settings import Settings
 from elman.tasks.translate.steps import DecoderSteps, Rows, Sentence

@@ -9,8 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.errors import UsageError
-from elman.tasks.pool import NotFinite
+from elman.errors import NotFinite, UsageError
 from elman.tasks.translate.search import translate
 from elman.tasks.translate.translator import Translator
 from pooling import check_pool, events, written

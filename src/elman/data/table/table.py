@@ -279,6 +279,20 @@ def read_table(source: Any, *, header: bool = True, skip_bad: bool = False) -> T
     return _from_frame(to_frame(source, name), name, bad)
 
 
+def table_from_bytes(data: bytes, kind: str, name: str, *, header: bool = True) -> Table:
+    """Return the table in the content of a file.
+
+    Args:
+        kind: the file's ending, one of `ENDINGS`.
+        name: of the table, in messages.
+        header: as in `read_table`.
+
+    Raises DataError as `read_table` does.
+    """
+    text = data if kind == ".parquet" else clean(data, name)
+    return _table(_parse(text, name, kind, header, STOP), name, data, STOP)
+
+
 def check_path(source: str | Path) -> None:
     """Raise UsageError for a text that can't be a path."""
     if not str(source) or "\0" in str(source) or "://" in str(source):

@@ -34,7 +34,7 @@ from elman.tasks.generate.network import LanguageNet
 from elman.tasks.inputs import as_given, check_count, check_seed, check_text, is_table, read_texts
 from elman.tasks.pool import Pool
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Answer, Card, Exported, Parts, Task, network_phrase
+from elman.tasks.task import MAX_EXAMPLES, Answer, Card, Exported, Parts, Task, network_phrase
 from elman.typed import RawText, typed
 
 
@@ -259,6 +259,10 @@ class Chatbot(Task):
         if self.encoder is not None:
             graphs["ranker"] = Exported(ranker_graph(self.encoder), inputs)
         return graphs
+
+    def facts(self) -> dict[str, Any]:
+        openings = dict.fromkeys(self.pairs[0])  # in their order
+        return {"stream": True, "examples": [*openings][:MAX_EXAMPLES]}
 
     def parts(self) -> Parts:
         return Parts(

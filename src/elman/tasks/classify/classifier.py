@@ -391,6 +391,15 @@ class Classifier(Task):
             for word in words
         }
 
+    def facts(self) -> dict[str, Any]:
+        return {
+            "labels": list(self.classes),
+            "several": self.labels.several,
+            "columns": dict(zip(("text", "label"), self.columns, strict=True)),
+            "stream": not self.settings.bidirectional,
+            "examples": ["The movie was not good."],
+        }
+
     def parts(self) -> Parts:
         tensors = {"seen": self.train_hashes}
         if (phrases := self.network.phrases) is not None:

@@ -53,7 +53,7 @@ from elman.tasks.forecast.train import Trained, train
 from elman.tasks.inputs import check_count, looked_at
 from elman.tasks.pool import Pool, Steps
 from elman.tasks.settings import renamed, split_choices
-from elman.tasks.task import Card, Exported, Parts, Task, bare_name, network_phrase
+from elman.tasks.task import MAX_NAMED, Card, Exported, Parts, Task, bare_name, network_phrase
 from elman.training.plan import Plan
 from elman.typed import RawText, typed
 
@@ -472,6 +472,23 @@ class Forecaster(Task):
             "season": calibration.season,
         }
         return {"": Exported(forecaster_graph(self.network, calibration, nonnegative), inputs)}
+
+    def facts(self) -> dict[str, Any]:
+        columns = self.history.columns
+        return {
+            "horizon": self.horizon,
+            "levels": list(self.settings.levels),
+            "columns": {
+                "time": columns.time,
+                "value": columns.value,
+                "series": columns.series,
+                "future": list(columns.future),
+                "static": list(columns.static),
+            },
+            "series": [series.name for series in self.history.series[:MAX_NAMED]],
+            "stream": True,
+            "examples": [None],  # to continue the training series
+        }
 
     def parts(self) -> Parts:
         description, tensors = to_parts(self.history, self.scales)

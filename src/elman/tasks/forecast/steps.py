@@ -8,9 +8,9 @@ import numpy as np
 
 from elman.data.series.panel import Panel
 from elman.data.series.rows import Array
+from elman.errors import NotFinite
 from elman.tasks.forecast.history import ends
 from elman.tasks.forecast.predictor import Predictor
-from elman.tasks.pool import NotFinite
 
 
 class Ahead(NamedTuple):

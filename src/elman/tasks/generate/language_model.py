@@ -242,6 +242,14 @@ class LanguageModel(Task):
         inputs = {"vocabulary": self.vocabulary.to_json()} | token_patterns(self.vocabulary.kind)
         return {word: Exported(language_graph(self.network, bool(word)), inputs) for word in ("", "step")}
 
+    def facts(self) -> dict[str, Any]:
+        return {
+            "tokens": self.vocabulary.kind,
+            "vocabulary": len(self.vocabulary),
+            "stream": True,
+            "examples": [""],
+        }
+
     def parts(self) -> Parts:
         return Parts(
             modules={"network": self.network},

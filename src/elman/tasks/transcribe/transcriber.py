@@ -20,7 +20,7 @@ from elman.tasks.entry import entry, training_entry
 from elman.tasks.inputs import looked_at
 from elman.tasks.pool import Pool
 from elman.tasks.settings import split_choices
-from elman.tasks.task import Card, Exported, Parts, Task, network_phrase
+from elman.tasks.task import MAX_NAMED, Card, Exported, Parts, Task, network_phrase
 from elman.tasks.transcribe import look
 from elman.tasks.transcribe.answers import Transcript, Transcripts
 from elman.tasks.transcribe.baseline import Templates
@@ -437,6 +437,17 @@ class Transcriber(Task):
             "search": self.decoder.searches,
         }
         return {"": Exported(transcriber_graph(self.network, features, self.normaliser), inputs)}
+
+    def facts(self) -> dict[str, Any]:
+        phrases = () if self.spotting is None else self.spotting.phrases
+        return {
+            "rate": self.settings.rate,
+            "input": self.settings.input,
+            "phrases": list(phrases[:MAX_NAMED]),
+            "labels": list(self.alphabet.labels[:MAX_NAMED]) if self.alphabet.unit == "word" else [],
+            "stream": not self.settings.bidirectional,
+            "examples": [],
+        }
 
     def parts(self) -> Parts:
         return Parts(

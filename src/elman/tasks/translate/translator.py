@@ -251,6 +251,10 @@ class Translator(Task):
             "step": Exported(decoder_graph(self.network), inputs),
         }
 
+    def facts(self) -> dict[str, Any]:
+        source, target = self.source.get("columns", COLUMNS)
+        return {"source": source, "target": target, "stream": True, "examples": []}
+
     def parts(self) -> Parts:
         return Parts(
             modules={"network": self.network},

@@ -1,0 +1,23 @@
+"""The server's log on standard error: a line of JSON for each request, without what was said in it."""
+
+import json
+import sys
+import time
+import traceback
+from typing import Any
+
+
+def note(event: str, **facts: Any) -> None:
+    """Write a line."""
+    line = {"time": round(time.time(), 3), "event": event} | facts
+    print(json.dumps(line), file=sys.stderr, flush=True)
+
+
+def failed(error: BaseException) -> None:
+    """Write where an exception came from. Its message is left out, since it may quote what a client sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    note(
+        "failed",
+        error=type(error).__name__,
+        at=[f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames[-6:]],
+    )

@@ -1,0 +1,113 @@
+"""The options that clients may give, by task and verb. None of them reads or writes a file of the server."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from elman.errors import suggestion
+from elman.serve.answers import ApiError
+from elman.settings import is_number, is_whole
+
+MAX_COUNT: Final = 100  # of answers to one input
+MAX_CHARACTERS: Final = 100_000  # that are written
+MAX_PHRASES: Final = 10_000
+MAX_SEED: Final = 2**63 - 1
+
+
+class Kind(NamedTuple):
+    """What an option may be: a phrase, and the check of a value."""
+
+    phrase: str
+    holds: Callable[[Any], bool]
+
+
+def _whole(least: int, most: int = sys.maxsize) -> Kind:
+    bounds = f"of at least {least}" if most == sys.maxsize else f"from {least} to {most}"
+    return Kind(f"a whole number {bounds}", lambda value: is_whole(value) and least <= value <= most)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= MAX_PHRASES and all(isinstance(v, str) for v in value)
+
+
+def _is_columns(value: Any) -> bool:
+    """Return whether a value is a table as JSON: a list of rows, or lists by column."""
+    if isinstance(value, dict):
+        return bool(value) and all(isinstance(column, list) for column in value.values())
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+NUMBER: Final = Kind("a number", is_number)
+FLAG: Final = Kind("true or false", lambda value: isinstance(value, bool))
+TEXT: Final = Kind("a text", lambda value: isinstance(value, str) and value != "")
+TEXTS: Final = Kind(f"a list of at most {MAX_PHRASES} texts", _is_texts)
+STOPS: Final = Kind("a text, or a list of 1 to 4 texts", lambda value: is_stop(value))
+TABLE: Final = Kind("a list of rows, each an object, or an object of columns, each a list", _is_columns)
+COUNT: Final = _whole(1, MAX_COUNT)
+SEED: Final = _whole(0, MAX_SEED)
+
+Options = Mapping[str, Mapping[str, Kind]]  # by task and name
+SPEECH: Final = {
+    "rate": _whole(1000, 768_000),
+    "phrases": TEXTS,
+    "hot_words": TEXTS,
+    "vad": FLAG,
+    "false_alarms": NUMBER,
+}
+PREDICT: Final[Options] = {
+    "classify": {"at_least": NUMBER},
+    "forecast": {"horizon": _whole(1), "future": TABLE, "against": TABLE, "components": FLAG},
+    "generate": {"count": COUNT},
+    "translate": {"count": COUNT},
+    "chat": {"count": COUNT},
+    "transcribe": SPEECH | {"one_of": TEXTS},
+}
+OPEN: Final[Options] = {
+    "classify": {},
+    "forecast": {"series": TEXT, "start": TEXT},
+    "generate": {"adapt": FLAG},
+    "translate": {},
+    "chat": {"fallback": NUMBER, "seed": SEED},
+    "transcribe": SPEECH | {"pause": NUMBER, "longest": NUMBER},
+}
+RESULT: Final[Options] = {
+    "classify": {"probabilities": FLAG, "at_least": NUMBER},
+    "forecast": {"horizon": _whole(1), "future": TABLE},
+    "generate": {"count": COUNT},
+    "translate": {},
+    "chat": {},
+    "transcribe": {},
+}
+WRITE: Final[Options] = {
+    "generate": {
+        "length": _whole(0, MAX_CHARACTERS),
+        "temperature": NUMBER,
+        "top_k": _whole(0),
+        "top_p": NUMBER,
+        "seed": SEED,
+        "stop": STOPS,
+    },
+    "translate": {},
+}
+
+
+def is_stop(value: Any) -> bool:
+    """Return whether a value says before which texts writing ends: one, or up to four."""
+    values = value if isinstance(value, list) else [value]
+    return 1 <= len(values) <= 4 and all(isinstance(one, str) and one for one in values)
+
+
+def checked(options: Any, task: str, table: Options) -> dict[str, Any]:
+    """Return the options without those that are null. Raises ApiError for one that the task does not take
+    there, or a value of another kind; the model itself checks the ranges."""
+    if not isinstance(options, dict):
+        raise ApiError(422, f"options must be an object, not {type(options).__name__}", "options")
+    kinds = table.get(task, {})
+    chosen = {name: value for name, value in options.items() if value is not None}
+    for name, value in chosen.items():
+        if name not in kinds:
+            hint = suggestion(name, kinds) or f"; there are: {', '.join(kinds) or 'none'}"
+            raise ApiError(422, f"a {task!r} model takes no option {name!r:.60} here{hint}", name[:60])
+        if not kinds[name].holds(value):
+            raise ApiError(422, f"{name} must be {kinds[name].phrase}, not {value!r:.100}", name)
+    return chosen

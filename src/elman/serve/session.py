@@ -1,0 +1,165 @@
+"""A live session: a stream in a model's pool, and the commands that a client gives it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from elman.serve.answers import ApiError
+from elman.serve.limits import Limits
+from elman.serve.loaded import Loaded
+from elman.serve.options import OPEN, RESULT, WRITE, checked
+from elman.serve.records import plain_value
+from elman.serve.shelf import Entry
+from elman.settings import is_number
+
+Reply = dict[str, Any]
+MAX_COVARIATES: Final = 1000  # of a step that is pushed
+
+
+class Session:
+    """A stream of a model that a client holds. It begins with "open", or with the first other command."""
+
+    def __init__(self, entry: Entry, loaded: Loaded, limits: Limits) -> None:
+        """Raises ApiError for a model that can't stream."""
+        self._name, self._task, self._loaded, self._limits = entry.name, entry.task, loaded, limits
+        self._ticker = loaded.ticker
+        self._stream: Any = None
+        self._stopping = asyncio.Event()
+        self.is_writing = False
+        self._commands: dict[str, Callable[[Any], AsyncIterator[Reply]]] = {
+            "open": self._open,
+            "push": self._push,
+            "result": self._result,
+            "write": self._write,
+            "stop": self._stop,
+            "why": self._why,
+            "finish": self._finish,
+            "reset": self._reset,
+        }
+
+    def close(self) -> None:
+        """Free the row."""
+        if self._stream is not None:
+            self._ticker.close(self._stream)
+            self._stream = None
+
+    def stop(self) -> None:
+        """End what is being written."""
+        self._stopping.set()
+
+    async def answers(self, message: dict[str, Any]) -> AsyncIterator[Reply]:
+        """Do what a message asks, and yield the replies. Raises ApiError for a message that is wrong, the
+        stream's errors, and TimeoutError."""
+        if len(message) != 1 or (name := next(iter(message))) not in self._commands:
+            listed = ", ".join(self._commands)
+            raise ApiError(422, f"a message is an object with one of {listed}, beside an id")
+        if name != "open" and self._stream is None:
+            await self._begin({})
+        async for reply in self._commands[name](message[name]):
+            yield reply
+
+    async def _begin(self, options: dict[str, Any]) -> None:
+        async with asyncio.timeout(self._limits.deadline):
+            self._stream = await self._ticker.open(**options)
+
+    async def _open(self, options: Any) -> AsyncIterator[Reply]:
+        chosen = checked(options, self._task, OPEN)
+        self.close()
+        await self._begin(chosen)
+        yield {"opened": {"model": self._name, "task": self._task}}
+
+    async def _push(self, item: Any) -> AsyncIterator[Reply]:
+        pushed = await self._call("push", _item(self._task, item))
+        yield {"pushed": self._heard(pushed) if self._task == "transcribe" else plain_value(pushed)}
+
+    async def _finish(self, options: Any) -> AsyncIterator[Reply]:
+        checked(options, self._task, {})
+        if self._task != "transcribe":
+            raise ApiError(422, f"the streams of a {self._task!r} model have no end: use result", "finish")
+        yield {"finished": self._heard(await self._call("finish"))}
+
+    def _heard(self, words: Any) -> Reply:
+        """Return what a push to speech makes known."""
+        stream = self._stream
+        return {
+            "words": plain_value(words),
+            "tentative": stream.tentative,
+            "utterance": stream.utterances,
+        }
+
+    async def _result(self, options: Any) -> AsyncIterator[Reply]:
+        result = await self._call("result", **checked(options, self._task, RESULT))
+        yield {"result": plain_value(result)}
+
+    async def _write(self, options: Any) -> AsyncIterator[Reply]:
+        if self._task not in WRITE:
+            raise ApiError(422, f"the streams of a {self._task!r} model write no text: use result", "write")
+        chosen = checked(options, self._task, WRITE)
+        self._stopping.clear()
+        self.is_writing, reason = True, "end"
+        pieces = self._ticker.write(self._stream, **chosen)
+        try:
+            while True:
+                async with asyncio.timeout(self._limits.deadline):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    break
+                yield {"piece": piece}
+                if self._stopping.is_set():
+                    reason = "stopped"
+                    break
+        finally:
+            self.is_writing = False
+            await pieces.aclose()  # type: ignore[attr-defined]
+        yield {"written": {"reason": reason}}
+
+    async def _stop(self, _: Any) -> AsyncIterator[Reply]:
+        """Nothing is being written any more."""
+        yield {"written": {"reason": "stopped"}}
+
+    async def _why(self, options: Any) -> AsyncIterator[Reply]:
+        checked(options, self._task, {})
+        if self._task != "chat":
+            raise ApiError(422, f"why is for chat: use /v1/look for a {self._task!r} model", "why")
+        yield {"why": plain_value(await self._run(self._stream.why))}
+
+    async def _reset(self, options: Any) -> AsyncIterator[Reply]:
+        checked(options, self._task, {})
+        await self._run(self._stream.reset)
+        yield {"reset": None}
+
+    async def _call(self, name: str, item: Any = None, **options: Any) -> Any:
+        async with asyncio.timeout(self._limits.deadline):
+            return await self._ticker.call(self._stream, name, item, **options)
+
+    async def _run(self, function: Callable[[], Any]) -> Any:
+        async with asyncio.timeout(self._limits.deadline):
+            return await self._ticker.run(function, self._stream)
+
+
+def _item(task: str, item: Any) -> Any:
+    """Return what a stream's `push` takes. Raises ApiError for another kind of value."""
+    if task == "transcribe":
+        return _samples(item)
+    if task == "forecast":
+        if item is None or is_number(item):
+            return item
+        if isinstance(item, dict) and "value" in item and len(item) <= MAX_COVARIATES:
+            return item
+        raise ApiError(422, "push takes a number, null, or an object with a value and more by name", "push")
+    if not isinstance(item, str):
+        raise ApiError(422, f"push takes a text, not {type(item).__name__}", "push")
+    return item
+
+
+def _samples(item: Any) -> Any:
+    """Return samples: 16-bit PCM as it comes in a binary message, or a list of numbers from -1 to 1."""
+    import numpy as np
+
+    if isinstance(item, bytes):
+        if len(item) % 2:
+            raise ApiError(422, "a binary message must hold 16-bit samples, in an even number of bytes")
+        return np.frombuffer(item, "<i2").astype(np.int16)
+    if not isinstance(item, list) or not all(map(is_number, item)):
+        raise ApiError(422, "push takes a list of numbers, or 16-bit PCM as a binary message", "push")
+    return np.array(item, np.float32)

@@ -1,0 +1,247 @@
+"""Many live sessions, one kernel call: what arrives within a tick is computed together, in one thread.
+
+A session has at most one call in a tick, so that a client which sends much waits behind itself alone.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from elman.errors import ElmanError
+from elman.serve.answers import ApiError
+from elman.serve.log import failed
+
+if TYPE_CHECKING:
+    from elman.tasks.pool import Pool
+
+AHEAD_PIECES: Final = 16  # that a stream may write before its client has taken them
+TOGETHER: Final = ("push", "result", "finish")  # methods of a pool for many streams
+
+
+@dataclass(eq=False)
+class Call:
+    """What is asked of the pool.
+
+    Attributes:
+        name: a method of the pool, or "run" for a function.
+        stream: None for `open` and functions of no stream.
+        item: of `push`, or the function.
+        options: keywords.
+        done: set to the value or the error.
+    """
+
+    name: str
+    stream: Any
+    item: Any
+    options: dict[str, Any]
+    done: asyncio.Future[Any]
+
+
+@dataclass(eq=False)
+class Writer:
+    """A stream that writes, and its pieces that were not taken yet; None ends them."""
+
+    pieces: asyncio.Queue[str | Exception | None] = field(default_factory=asyncio.Queue)
+
+
+Outcomes = list[tuple[Call, Any]]
+
+
+class Ticker:
+    """Runs a pool in a thread of its own; its methods are called in the event loop."""
+
+    def __init__(self, pool: "Pool[Any]", seconds: float, on_closed: Callable[[], None]) -> None:
+        """`on_closed` is called after each stream that was closed."""
+        self._pool, self._seconds, self._on_closed = pool, seconds, on_closed
+        self._thread = ThreadPoolExecutor(1, "elman-pool")
+        self._waiting: list[Call] = []
+        self._writers: dict[Any, Writer] = {}
+        self._timer: asyncio.Handle | None = None
+        self._is_running = False
+        self._open = 0  # with those that are being opened
+        self.ticks, self.rows = 0, 0  # so far
+
+    def __len__(self) -> int:
+        """Return the number of open sessions."""
+        return self._open
+
+    async def open(self, **options: Any) -> Any:
+        """Begin a stream, with the options of the model's `stream`, whose errors it raises. Raises ApiError
+        if there is no room."""
+        if self._open >= self._pool.capacity:
+            raise ApiError(503, f"all {self._pool.capacity} sessions of this model are open", code="sessions")
+        self._open += 1
+        call = self._ask("open", None, None, options)
+        try:
+            return await call.done
+        except BaseException:
+            if call.done.cancelled():
+                call.done = asyncio.get_running_loop().create_future()
+                call.done.add_done_callback(self._close_unwanted)
+            else:
+                self._closed()
+            raise
+
+    def _close_unwanted(self, opened: asyncio.Future[Any]) -> None:
+        """Close a stream that nobody waited for until it was open."""
+        if opened.exception() is None:
+            self.close(opened.result())
+        else:
+            self._closed()
+
+    def close(self, stream: Any) -> None:
+        """Let go of a stream, and of what was asked of it."""
+        self._writers.pop(stream, None)
+        for call in self._waiting:
+            if call.stream is stream:
+                call.done.cancel()
+        self._ask("close", stream, None, {}).done.add_done_callback(lambda _: self._closed())
+
+    def _closed(self) -> None:
+        self._open -= 1
+        self._on_closed()
+
+    async def call(self, stream: Any, name: str, item: Any = None, **options: Any) -> Any:
+        """Return what a method of the stream returns: "push" an item, "result" or "finish". Raises its
+        errors; after a NotFinite the stream has begun anew."""
+        return await self._ask(name, stream, item, options).done
+
+    async def run(self, function: Callable[[], Any], stream: Any = None) -> Any:
+        """Return what a function returns that uses a stream or the network; nothing else runs beside it."""
+        return await self._ask("run", stream, function, {}).done
+
+    async def write(self, stream: Any, **options: Any) -> AsyncIterator[str]:
+        """Yield the pieces that a stream writes, with the options of a pool's `write`. If the iteration is
+        broken off, so is the writing. Raises the errors of `write`."""
+        await self._ask("write", stream, None, options).done
+        writer = self._writers[stream] = Writer()
+        self._schedule()
+        try:
+            while (piece := await writer.pieces.get()) is not None:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+                self._schedule()  # there may be room for the next piece now
+        finally:
+            if self._writers.get(stream) is writer:
+                del self._writers[stream]
+                self._ask("stop", stream, None, {})
+
+    def shutdown(self) -> None:
+        """End the thread, when nothing is open."""
+        self._thread.shutdown(wait=False)
+
+    def _ask(self, name: str, stream: Any, item: Any, options: dict[str, Any]) -> Call:
+        call = Call(name, stream, item, options, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        self._schedule()
+        return call
+
+    def _schedule(self) -> None:
+        """See to it that what waits is computed: soon, so that others can join."""
+        if self._timer is None and not self._is_running and (self._waiting or self._ready()):
+            loop = asyncio.get_running_loop()
+            alone = self._open <= 1 or not self._waiting
+            self._timer = loop.call_later(0 if alone else self._seconds, self._begin)
+
+    def _ready(self) -> list[Any]:
+        """Return the streams that write and whose clients take the pieces."""
+        return [one for one, writer in self._writers.items() if writer.pieces.qsize() < AHEAD_PIECES]
+
+    def _begin(self) -> None:
+        self._timer = None
+        calls, streams = self._taken(), self._ready()
+        if not calls and not streams:
+            return
+        self._is_running = True
+        self.ticks += 1
+        self.rows += len(calls) + len(streams)
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._work, calls, streams)
+        work.add_done_callback(self._finished)
+
+    def _taken(self) -> list[Call]:
+        """Take the first call of every stream, and leave the others for the next tick."""
+        taken, left, busy = list[Call](), list[Call](), set[int]()
+        for call in self._waiting:
+            if call.done.cancelled() and call.name not in ("open", "close"):
+                continue
+            if call.stream is not None and id(call.stream) in busy:
+                left.append(call)
+                continue
+            busy.add(id(call.stream))
+            taken.append(call)
+        self._waiting = left
+        return taken
+
+    def _work(self, calls: list[Call], writers: list[Any]) -> tuple[Outcomes, Outcomes]:
+        """Do what is asked, in the thread. Return the outcomes of the calls and the pieces of the writers,
+        where an exception is an outcome, too."""
+        outcomes: Outcomes = []
+        together: dict[Any, list[Call]] = {}
+        for call in calls:
+            if call.name in TOGETHER:
+                together.setdefault((call.name, repr(sorted(call.options.items()))), []).append(call)
+            else:
+                outcomes.append((call, self._one(call)))
+        for (name, _), group in together.items():
+            outcomes += self._many(name, group)
+        pieces = self._answers(lambda: self._pool.pieces([one for one in writers if one in self._pool]))
+        return outcomes, [(stream, pieces(stream)) for stream in writers]
+
+    def _one(self, call: Call) -> Any:
+        try:
+            if call.name == "run":
+                return call.item()
+            if call.name == "open":
+                return self._pool.open(**call.options)
+            return getattr(self._pool, call.name)(call.stream, **call.options)
+        except Exception as error:
+            return error
+
+    def _many(self, name: str, group: list[Call]) -> Outcomes:
+        streams = {call.stream: call.item for call in group}
+        options = group[0].options
+        if name == "push":
+            answers = self._answers(lambda: self._pool.push(streams))
+        else:
+            answers = self._answers(lambda: getattr(self._pool, name)(streams, **options))
+        return [(call, answers(call.stream)) for call in group]
+
+    def _answers(self, ask: Callable[[], Any]) -> Callable[[Any], Any]:
+        """Return the outcome by stream of a call to the pool; all have the error that the call itself has."""
+        try:
+            answers = ask()
+        except Exception as error:
+            problem = error
+            return lambda _: problem
+        outcomes: dict[Any, Any] = answers.failed | answers.done
+        return outcomes.get
+
+    def _finished(self, work: asyncio.Future[tuple[Outcomes, Outcomes]]) -> None:
+        self._is_running = False
+        outcomes, pieces = work.result()
+        for call, value in outcomes:
+            _settle(call.done, value)
+        for stream, piece in pieces:
+            if (writer := self._writers.get(stream)) is not None:
+                ended = piece == "" or piece is None or isinstance(piece, Exception)
+                if ended:
+                    del self._writers[stream]
+                writer.pieces.put_nowait(piece or None)
+        self._schedule()
+
+
+def _settle(done: asyncio.Future[Any], value: Any) -> None:
+    if done.cancelled():
+        return
+    if isinstance(value, Exception):
+        if not isinstance(value, ElmanError | ApiError):
+            failed(value)
+        done.set_exception(value)
+        with suppress(Exception):
+            done.exception()  # looked at, where nobody waits any more
+    else:
+        done.set_result(value)

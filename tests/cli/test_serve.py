@@ -1,0 +1,33 @@
+"""`elman serve`: its options, and what it says of what can't be served."""
+
+import sys
+
+import pytest
+
+from command_line import Call
+from saved_models import SAVED
+
+
+def test_help_lists_the_limits(call: Call) -> None:
+    code, out, _ = call("serve", "--help")
+    assert code == 0 and "--deadline" in out and "--message-bytes" in out and "[MODEL]" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["runs/nope"], "elman: there is no model at runs/nope"),
+        ([str(SAVED / "chat"), str(SAVED / "chat")], "elman: two models are called 'chat'"),
+        ([str(SAVED / "chat"), "--sessions", "0"], "elman: sessions must be a whole number of at least 1"),
+    ],
+)
+def test_what_cannot_be_served(call: Call, arguments: list[str], error: str) -> None:
+    code, _, err = call("serve", *arguments)
+    assert code == 2 and err.startswith(error)
+
+
+def test_without_the_extra_it_says_what_to_install(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "elman.serve.run", raising=False)
+    code, _, err = call("serve", str(SAVED / "chat"))
+    assert code == 2 and err.strip() == "elman: serving needs uvicorn: pip install 'elman[serve]'"

@@ -1,0 +1,129 @@
+"""Live sessions over a websocket."""
+
+import json
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+import elman
+from saved_models import SAVED
+from serving import Served, serving
+from tones import RATE, sentence
+
+
+def test_a_text_is_classified_as_it_arrives(served: Served) -> None:
+    stream = elman.load(SAVED / "classify").stream()
+    with served.live("classify") as live:
+        assert live.say(open={}) == {"opened": {"model": "classify", "task": "classify"}}
+        for word in ("the ", "film was", " not good "):
+            readings = [one._asdict() for one in stream.push(word)]
+            assert live.say(push=word, id=7) == {"pushed": readings, "id": 7}
+        assert live.say(result={"probabilities": True}) == {"result": stream.result(probabilities=True)}
+        assert live.say(result={}) == {"result": stream.result()}
+        assert live.say(reset={}) == {"reset": None}
+        stream.reset()
+        assert live.say(push="good ")["pushed"] == [one._asdict() for one in stream.push("good ")]
+    assert served.sessions("classify") == 0
+
+
+def test_a_text_goes_on(served: Served) -> None:
+    stream = elman.load(SAVED / "generate").stream()
+    stream.push("I love ")
+    with served.live("generate") as live:
+        assert live.say(push="I love ") == {"pushed": None}
+        assert live.say(result={"count": 2})["result"] == [list(pair) for pair in stream.result(2)]
+        written = live.say(write={"length": 40, "seed": 1}, id="w")
+        assert "".join(written["pieces"]) == "".join(stream.generate(40, seed=1))
+        assert written["written"] == {"reason": "end"} and written["id"] == "w"
+        assert live.error(why={}) == "why is for chat: use /v1/look for a 'generate' model"
+        assert live.error(finish={}).startswith("the streams of a 'generate' model have no end")
+
+
+def test_writing_stops_when_told(served: Served) -> None:
+    with served.live("generate") as live:
+        live.socket.send(json.dumps({"write": {"length": 100_000, "seed": 2}}))
+        assert "piece" in json.loads(live.socket.recv(20))
+        live.socket.send(json.dumps({"stop": {}}))
+        assert live.heard()["written"] == {"reason": "stopped"}
+        assert live.say(push="more ") == {"pushed": None}
+        assert live.say(stop={})["written"] == {"reason": "stopped"}
+
+
+def test_a_talk_a_translation_and_a_series(served: Served) -> None:
+    bot = elman.load(SAVED / "chat").stream()
+    bot.push("Hi, I am Ada.")
+    with served.live("chat") as live:
+        live.say(push="Hi, I am Ada.")
+        assert live.say(result={}) == {"result": bot.result()}
+        assert live.say(why={})["why"] == [list(pair) for pair in bot.why()]
+        assert live.error(result={}).startswith("there is nothing to reply to")
+    with served.live("translate") as live:
+        live.say(push="pomon vidas")
+        assert live.say(result={}) == {"result": elman.load(SAVED / "translate").predict("pomon vidas")}
+    series = elman.load(SAVED / "forecast").stream()
+    with served.live("forecast") as live:
+        series.push(123.5)
+        series.push(None, stamp="2019-04-01")
+        live.say(push=123.5)
+        live.say(push={"value": None, "stamp": "2019-04-01"})
+        rows = [row | {"ds": str(row["ds"])} for row in series.result(2).iter_rows(named=True)]
+        assert live.say(result={"horizon": 2})["result"] == rows
+        assert live.error(push={"value": 1, "x": 2}).startswith("there is no covariate 'x'")
+        assert live.error(push="3").startswith("push takes a number, null, or an object")
+
+
+def test_speech(served: Served) -> None:
+    samples = sentence("one two three", 5)
+    stream = elman.load(SAVED / "transcribe").stream()
+    expected = [word.text for word in [*stream.push(samples), *stream.finish()]]
+    pcm = (samples * 32767).round().astype("<i2").tobytes()
+    with served.live("transcribe") as live:
+        live.say(open={"rate": RATE})
+        words = []
+        for start in range(0, len(pcm), 3200):
+            live.socket.send(pcm[start : start + 3200])
+            words += live.heard()["pushed"]["words"]
+        words += live.say(finish={})["finished"]["words"]
+        assert [word["text"] for word in words] == expected == ["one", "two", "three"]
+        assert live.say(push=[0.0, 0.5])["pushed"] == {"words": [], "tentative": "", "utterance": 0}
+        live.socket.send(b"odd")
+        assert "even number" in live.heard()["error"]["message"]
+
+
+def test_a_wrong_message_is_answered_and_ten_in_a_row_close(served: Served) -> None:
+    with served.live("classify") as live:
+        live.say(push="good ")
+        before = live.say(result={"probabilities": True})
+        for message in ("garbage", "[]", '{"push": "a", "result": {}}', '{"push": 3}', '{"open": {"x": 1}}'):
+            live.socket.send(message)
+            assert "error" in live.heard()
+        assert live.say(result={"probabilities": True}) == before
+        for _ in range(10):
+            live.socket.send("garbage")
+            assert "error" in live.heard()
+        assert live.heard()["error"]["message"] == "10 messages in a row were wrong"
+        with pytest.raises(ConnectionClosed) as closed:
+            live.heard()
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008
+    assert served.sessions("classify") == 0
+
+
+def test_there_is_no_such_model(served: Served) -> None:
+    with pytest.raises(InvalidStatus, match="404"), served.live("nope"):
+        pass
+
+
+def test_limits_of_sessions_idle_time_and_messages() -> None:
+    with serving({"a": SAVED / "classify"}, sessions=1, idle=0.3, message_bytes=1024) as small:
+        with small.live("a") as live:
+            live.say(push="good ")
+            with small.live("a") as other:
+                assert other.error(push="x") == "all 1 sessions of this model are open"
+            assert live.heard()["error"]["message"] == "nothing came for 0.3 seconds"
+        assert small.sessions("a") == 0
+        with small.live("a") as live:
+            live.socket.send("x" * 2000)
+            with pytest.raises(ConnectionClosed) as closed:
+                live.heard()
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
+        assert small.sessions("a") == 0

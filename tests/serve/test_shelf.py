@@ -1,0 +1,78 @@
+"""Models by name, loaded when they are used, and replaced while sessions are open."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from elman.errors import ArtifactError, UsageError
+from elman.serve.answers import ApiError
+from elman.serve.limits import Limits
+from elman.serve.shelf import Shelf, named_folders
+from saved_models import SAVED
+
+
+def test_names_are_the_folders_or_given() -> None:
+    folders = named_folders(["runs/reviews", "b=runs/reviews", "runs/sales/"])
+    assert folders == {
+        "reviews": Path("runs/reviews"),
+        "b": Path("runs/reviews"),
+        "sales": Path("runs/sales"),
+    }
+    with pytest.raises(UsageError, match="two models are called 'a': give one of them another name"):
+        named_folders(["x/a", "y/a"])
+    with pytest.raises(UsageError, match="'my model' can't be in an address"):
+        named_folders(["runs/my model"])
+
+
+def test_a_folder_without_a_model_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="is not a model of elman"):
+        Shelf({"a": tmp_path}, Limits())
+    with pytest.raises(UsageError, match="there is no model at"):
+        Shelf({"a": tmp_path / "nope"}, Limits())
+
+
+def test_a_model_is_loaded_once_and_again_when_it_was_replaced(tmp_path: Path) -> None:
+    async def use() -> None:
+        folder = tmp_path / "a"
+        shutil.copytree(SAVED / "classify", folder)
+        entry = Shelf({"a": folder}, Limits())["a"]
+        assert not entry.is_loaded
+        first, same = await asyncio.gather(entry.loaded(), entry.loaded())
+        assert first is same
+        stream = await first.ticker.open()
+        os.utime(folder / "config.json", ns=(1, 2))  # as a save does
+        assert await entry.loaded() is first  # until the new one is in memory
+        while (second := await entry.loaded()) is first:
+            await asyncio.sleep(0.001)
+        assert await first.ticker.call(stream, "result") == await second.run(second.model.predict, "")
+        first.ticker.close(stream)
+        while first.sessions:
+            await asyncio.sleep(0.001)
+        with pytest.raises(RuntimeError, match="shutdown"):
+            await first.run(int)
+        entry.close()
+
+    asyncio.run(asyncio.wait_for(use(), 20))
+
+
+def test_a_model_that_is_damaged_or_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def use() -> None:
+        folder = tmp_path / "a"
+        shutil.copytree(SAVED / "classify", folder)
+        entry = Shelf({"a": folder}, Limits())["a"]
+        (folder / "model.safetensors").write_bytes(b"nonsense")
+        with pytest.raises(ApiError, match=r"^the model 'a' can't be loaded: the server's log says why$"):
+            await entry.loaded()
+        shutil.copy(SAVED / "classify/model.safetensors", folder)
+        loaded = await entry.loaded()
+        shutil.rmtree(folder)
+        assert await entry.loaded() is loaded
+        await asyncio.sleep(0.05)
+        assert await entry.loaded() is loaded
+        entry.close()
+
+    asyncio.run(asyncio.wait_for(use(), 20))
+    assert '"event": "not loaded"' in capsys.readouterr().err
