@@ -64,7 +64,7 @@ def test_a_text_is_no_name_of_a_file(served: Served) -> None:
             "400 the JSON is not UTF-8, or holds a half",
         ),
         ("classify", "[1]", "400 the JSON must be an object, not list"),
-        ("classify", '{"inputs": ""}', "422 there is no field 'inputs': give input and options"),
+        ("classify", '{"inputs": ""}', "422 there is no field 'inputs'; did you mean 'input'?"),
         ("classify", '{"input": 5}', "422 input must be a text, a list of texts or a table"),
         ("classify", '{"input": []}', "422 input must be a text, a list of texts or a table"),
         ("classify", '{"input": "a", "options": 3}', "422 options must be an object, not int"),

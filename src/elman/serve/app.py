@@ -11,13 +11,19 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 
 from elman.errors import ElmanError
-from elman.serve import live, models, predict, static
+from elman.serve import live, models, openai_text, predict, static
 from elman.serve.answers import ApiError, on_error
 from elman.serve.headers import Headers
 from elman.serve.limits import Limits
 from elman.serve.shelf import Shelf
 
-ROUTES: Final[list[BaseRoute]] = [*models.ROUTES, *predict.ROUTES, *live.ROUTES, *static.ROUTES]
+ROUTES: Final[list[BaseRoute]] = [
+    *models.ROUTES,
+    *openai_text.ROUTES,
+    *predict.ROUTES,
+    *live.ROUTES,
+    *static.ROUTES,
+]
 
 
 def make_app(shelf: Shelf, limits: Limits) -> Starlette:

@@ -21,7 +21,8 @@ class Kind(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-def _whole(least: int, most: int = sys.maxsize) -> Kind:
+def whole(least: int, most: int = sys.maxsize) -> Kind:
+    """Return the kind of a whole number in a range."""
     bounds = f"of at least {least}" if most == sys.maxsize else f"from {least} to {most}"
     return Kind(f"a whole number {bounds}", lambda value: is_whole(value) and least <= value <= most)
 
@@ -43,12 +44,12 @@ TEXT: Final = Kind("a text", lambda value: isinstance(value, str) and value != "
 TEXTS: Final = Kind(f"a list of at most {MAX_PHRASES} texts", _is_texts)
 STOPS: Final = Kind("a text, or a list of 1 to 4 texts", lambda value: is_stop(value))
 TABLE: Final = Kind("a list of rows, each an object, or an object of columns, each a list", _is_columns)
-COUNT: Final = _whole(1, MAX_COUNT)
-SEED: Final = _whole(0, MAX_SEED)
+COUNT: Final = whole(1, MAX_COUNT)
+SEED: Final = whole(0, MAX_SEED)
 
 Options = Mapping[str, Mapping[str, Kind]]  # by task and name
 SPEECH: Final = {
-    "rate": _whole(1000, 768_000),
+    "rate": whole(1000, 768_000),
     "phrases": TEXTS,
     "hot_words": TEXTS,
     "vad": FLAG,
@@ -56,7 +57,7 @@ SPEECH: Final = {
 }
 PREDICT: Final[Options] = {
     "classify": {"at_least": NUMBER},
-    "forecast": {"horizon": _whole(1), "future": TABLE, "against": TABLE, "components": FLAG},
+    "forecast": {"horizon": whole(1), "future": TABLE, "against": TABLE, "components": FLAG},
     "generate": {"count": COUNT},
     "translate": {"count": COUNT},
     "chat": {"count": COUNT},
@@ -72,7 +73,7 @@ OPEN: Final[Options] = {
 }
 RESULT: Final[Options] = {
     "classify": {"probabilities": FLAG, "at_least": NUMBER},
-    "forecast": {"horizon": _whole(1), "future": TABLE},
+    "forecast": {"horizon": whole(1), "future": TABLE},
     "generate": {"count": COUNT},
     "translate": {},
     "chat": {},
@@ -80,9 +81,9 @@ RESULT: Final[Options] = {
 }
 WRITE: Final[Options] = {
     "generate": {
-        "length": _whole(0, MAX_CHARACTERS),
+        "length": whole(0, MAX_CHARACTERS),
         "temperature": NUMBER,
-        "top_k": _whole(0),
+        "top_k": whole(0),
         "top_p": NUMBER,
         "seed": SEED,
         "stop": STOPS,
@@ -103,11 +104,21 @@ def checked(options: Any, task: str, table: Options) -> dict[str, Any]:
     if not isinstance(options, dict):
         raise ApiError(422, f"options must be an object, not {type(options).__name__}", "options")
     kinds = table.get(task, {})
-    chosen = {name: value for name, value in options.items() if value is not None}
+    if unknown := [name for name, value in options.items() if value is not None and name not in kinds]:
+        hint = suggestion(unknown[0], kinds) or f"; there are: {', '.join(kinds) or 'none'}"
+        sentence = f"a {task!r} model takes no option {unknown[0]!r:.60} here{hint}"
+        raise ApiError(422, sentence, unknown[0][:60])
+    return checked_fields(options, kinds)
+
+
+def checked_fields(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """Return the fields without those that are null. Raises ApiError for an unknown one, or a value of
+    another kind."""
+    chosen = {name: value for name, value in fields.items() if value is not None}
     for name, value in chosen.items():
         if name not in kinds:
-            hint = suggestion(name, kinds) or f"; there are: {', '.join(kinds) or 'none'}"
-            raise ApiError(422, f"a {task!r} model takes no option {name!r:.60} here{hint}", name[:60])
+            hint = suggestion(name, kinds) or f": there are {', '.join(kinds)}"
+            raise ApiError(422, f"there is no field {name!r:.60}{hint}", name[:60])
         if not kinds[name].holds(value):
             raise ApiError(422, f"{name} must be {kinds[name].phrase}, not {value!r:.100}", name)
     return chosen

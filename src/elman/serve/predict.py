@@ -11,11 +11,13 @@ from starlette.routing import BaseRoute, Route
 from elman.serve.answers import ApiError, answer
 from elman.serve.bodies import parsed_object, read_body
 from elman.serve.loaded import Loaded
-from elman.serve.options import PREDICT, TABLE, checked
+from elman.serve.options import PREDICT, TABLE, Kind, checked, checked_fields
 from elman.serve.records import plain_value
 from elman.serve.waiting import require_client, within_deadline
 
 TABULAR: Final = ("text/csv", "text/tab-separated-values")
+ANYTHING: Final = Kind("anything", lambda value: True)  # which is looked at later
+FIELDS: Final = {"input": ANYTHING, "options": ANYTHING}
 TOGETHER: Final = 32  # texts of a request that are answered before those of the next
 
 
@@ -30,11 +32,8 @@ async def predict(request: Request) -> Response:
         options: Any = {name: _value(text) for name, text in request.query_params.items()}
         given: Any = content
     else:
-        body = parsed_object(content)
+        body = checked_fields(parsed_object(content), FIELDS)
         given, options = body.get("input"), body.get("options", {})
-        if unknown := sorted(body.keys() - {"input", "options"}):
-            name = unknown[0][:60]
-            raise ApiError(422, f"there is no field {name!r}: give input and options", name)
     chosen = checked(options, entry.task, PREDICT)
     async with within_deadline(request):
         loaded = await entry.loaded()

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from elman.tasks.pool import Pool
 
 AHEAD_PIECES: Final = 16  # that a stream may write before its client has taken them
-TOGETHER: Final = ("push", "result", "finish")  # methods of a pool for many streams
+WITH_ITEMS: Final = ("push", "tell")
+TOGETHER: Final = (*WITH_ITEMS, "result", "finish")  # methods of a pool for many streams
 
 
 @dataclass(eq=False)
@@ -105,8 +106,8 @@ class Ticker:
         self._on_closed()
 
     async def call(self, stream: Any, name: str, item: Any = None, **options: Any) -> Any:
-        """Return what a method of the stream returns: "push" an item, "result" or "finish". Raises its
-        errors; after a NotFinite the stream has begun anew."""
+        """Return what a method of the stream returns: "push" or "tell" an item, "result" or "finish". Raises
+        its errors; after a NotFinite the stream has begun anew."""
         return await self._ask(name, stream, item, options).done
 
     async def run(self, function: Callable[[], Any], stream: Any = None) -> Any:
@@ -204,8 +205,8 @@ class Ticker:
     def _many(self, name: str, group: list[Call]) -> Outcomes:
         streams = {call.stream: call.item for call in group}
         options = group[0].options
-        if name == "push":
-            answers = self._answers(lambda: self._pool.push(streams))
+        if name in WITH_ITEMS:
+            answers = self._answers(lambda: getattr(self._pool, name)(streams))
         else:
             answers = self._answers(lambda: getattr(self._pool, name)(streams, **options))
         return [(call, answers(call.stream)) for call in group]

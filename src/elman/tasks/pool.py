@@ -154,6 +154,11 @@ class Pool(Generic[S]):
             calls[stream] = ((), item) if by_name else ((item,), {})
         return self._call("push", calls)
 
+    def tell(self, messages: Mapping[S, Any]) -> Answers[S]:
+        """Add turns to some conversations, as their `tell` does. Raises UsageError as `push` does, and where
+        streams are no conversations."""
+        return self._call("tell", {stream: ((one,), {}) for stream, one in _checked(messages).items()})
+
     def result(self, streams: Iterable[S], **options: Any) -> Answers[S]:
         """Return the results of some streams, as their `result` does. Raises UsageError as `push` does."""
         return self._call("result", dict.fromkeys(streams, ((), options)))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.data.text.conversations import Turn
-from elman.errors import ArtifactError, NotFinite, UsageError
+from elman.errors import ArtifactError, DataError, NotFinite, UsageError
 from elman.tasks import Chatbot
 from elman.tasks.chat.speaker import SILENCE
 from pooling import check_pool, events
@@ -162,3 +162,14 @@ def test_a_conversation_whose_state_becomes_nan_begins_anew_alone(model: Chatbot
     answers = pool.push({one: "coal coal", other: "snow snow"})  # a turn's last token is read later
     assert answers.done == {other: None} and isinstance(answers.failed[one], NotFinite)
     assert one.turns == [] and len(other.turns) == 1
+
+
+def test_turns_of_several_conversations_are_read_together(model: Chatbot) -> None:
+    turns = [{"role": "user", "content": "Hello!"}, {"role": "assistant", "content": "Good day."}]
+    pool, alone = model.pool(3), model.stream()
+    a, b, c = pool.open(), pool.open(), pool.open()
+    alone.tell([*turns, turns[0]])
+    answers = pool.tell({a: [*turns, turns[0]], b: turns, c: [3]})
+    assert set(answers.done) == {a, b} and isinstance(answers.failed[c], DataError)
+    assert pool.result([a]).done[a] == alone.result() and a.turns == alone.turns
+    assert b.num_tokens("Hello! Good day.") == b.num_tokens("Hello!") + b.num_tokens("Good day.")

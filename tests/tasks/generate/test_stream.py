@@ -176,6 +176,22 @@ def test_temperature_0_is_the_likeliest(model: LanguageModel) -> None:
     assert texts == {"".join(model.generate("they", 60, top_k=1, seed=5))}
 
 
+def test_the_first_of_several_stops_and_a_number_of_tokens(model: LanguageModel) -> None:
+    stream = model.stream()
+    stream.push("I")
+    whole = "".join(stream.generate(300, seed=3))
+    stops = ["zzz", whole[40:44], whole[20:23]]
+    cut = "".join(stream.generate(300, seed=3, stop=stops))
+    assert cut == whole[: min(whole.index(stop) for stop in stops[1:])]
+    assert stream.written is not None and stream.written.reason == "stop"
+    pieces = list(stream.generate(300, seed=3, tokens=5))
+    assert "".join(pieces) == whole[: len("".join(pieces))] and stream.written == (5, "length")
+    assert stream.num_tokens("".join(pieces)) in (4, 5, 6)  # not always those that were drawn
+    for wrong in (0, -1, 1.5):
+        with pytest.raises(UsageError, match="tokens must be a whole number"):
+            stream.generate(tokens=wrong)  # type: ignore[arg-type]
+
+
 def test_stop_and_length(model: LanguageModel) -> None:
     text = "".join(model.generate("I", 300, seed=3))
     stopped = "".join(model.generate("I", 300, seed=3, stop=".\n"))

@@ -117,6 +117,10 @@ class ChatStream:
         weights = _attributions(self._speaker, position, context[skipped:], recent[-1].ids)
         return _by_word(self._speaker, recent[:-1], [0.0] * skipped + weights)
 
+    def num_tokens(self, text: str) -> int:
+        """Return of how many tokens a text consists."""
+        return len(self._speaker.codec.words(text))
+
     def save(self, file: str | Path) -> None:
         """Write the conversation as a line of JSON that `load` and `Chatbot.fit` read."""
         path, record = as_path(file, "file"), json.dumps(_record(self.turns), ensure_ascii=False)

@@ -32,6 +32,13 @@ LENGTH, TEMPERATURE = 500, 0.8  # of what is generated
 MAX_PENDING_TOKENS: Final = 8  # that may together be one character
 
 
+class Written(NamedTuple):
+    """How a continuation came to its end: of so many tokens, by its `length` or before a "stop"."""
+
+    tokens: int
+    reason: str
+
+
 class DecoderState(NamedTuple):
     """Recurrent state and cache after the tokens read so far, of constant size."""
 
@@ -47,11 +54,16 @@ class DecoderState(NamedTuple):
 
 class LanguageStream:
     """A text that arrives in pieces. Made by `LanguageModel.stream`. Memory, and time per token, do not grow
-    with the text."""
+    with the text.
+
+    Attributes:
+        written: how the continuation that was written last has ended; None before one has.
+    """
 
     def __init__(self, network: LanguageSteps, vocabulary: AnyVocabulary, blend: Blend | None) -> None:
         self.network, self._vocabulary, self._blend = network, vocabulary, blend
         self._banned = torch.tensor([END, UNKNOWN])
+        self.written: Written | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -110,7 +122,8 @@ class LanguageStream:
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int | None = None,
-        stop: str | None = None,
+        stop: str | Sequence[str] | None = None,
+        tokens: int | None = None,
     ) -> Iterator[str]:
         """Yield a continuation of what was pushed, piece by piece; the stream itself does not change.
 
@@ -120,12 +133,14 @@ class LanguageStream:
             top_k, top_p: sample only from the k likeliest tokens, or from the fewest with that total
                 probability (Holtzman et al., arXiv:1904.09751).
             seed: the same seed gives the same text.
-            stop: end before this string.
+            stop: end before this string, or before the first of several.
+            tokens: at most so many.
 
         Raises UsageError for a value out of its range.
         """
-        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed, "stop": stop}
-        return pieces(self.writing(length, **options), SingleSteps(self.network).answer)  # type: ignore[arg-type]
+        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+        options |= {"seed": seed, "stop": stop, "tokens": tokens}
+        return pieces(self.writing(length, **options), SingleSteps(self.network).answer)
 
     def writing(
         self,
@@ -135,13 +150,17 @@ class LanguageStream:
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int | None = None,
-        stop: str | None = None,
+        stop: str | Sequence[str] | None = None,
+        tokens: int | None = None,
     ) -> Steps[None]:
         """Do what `generate` does in a pool: yield requests to the network, and pieces of text."""
         if not is_whole(length) or length < 0:
             raise UsageError(f"length must be a whole number of 0 or more, not {length!r}")
-        if stop is not None and (not isinstance(stop, str) or not stop):
-            raise UsageError(f"stop must be a text of at least one character, not {stop!r}")
+        stops = () if stop is None else (stop,) if isinstance(stop, str) else stop
+        if not isinstance(stops, list | tuple) or not all(isinstance(one, str) and one for one in stops):
+            raise UsageError(f"stop must be a text of at least one character, or several, not {stop!r}")
+        if tokens is not None:
+            check_count(tokens, "tokens")
         if seed is not None:
             check_seed(seed)
         generator = torch.Generator()
@@ -156,21 +175,27 @@ class LanguageStream:
             generator=generator,
             banned=self._banned,
         )
-        return self._written(sampler, Continuation(self._vocabulary, blank, length, stop))
+        return self._written(sampler, Continuation(self._vocabulary, blank, length, stops), tokens)
 
-    def _written(self, sampler: decode.Sampling, text: "Continuation") -> Steps[None]:
-        begun = self._rest[: len(self._rest) - text.blank]
+    def _written(self, sampler: decode.Sampling, text: "Continuation", tokens: int | None) -> Steps[None]:
+        begun, count = self._rest[: len(self._rest) - text.blank], 0
         last, state = yield from self._read(begun, self._last, self._state)
-        while not text.is_full:
+        token: int | None = last
+        while not text.is_full and count != tokens:
             logits, state = yield from self._step([last], state)
             token = sampler.one(logits)
             if token is None:
                 break
-            last = token
+            last, count = token, count + 1
             if piece := text.add(token):
                 yield piece
+        self.written = Written(count, "stop" if text.is_stopped or token is None else "length")
         if piece := text.rest():
             yield piece
+
+    def num_tokens(self, text: str) -> int:
+        """Return of how many tokens a text consists."""
+        return len(self._vocabulary.encode(text))
 
     def save(self, file: str | Path) -> None:
         """Save the state after what was pushed, for `LanguageModel.stream(saved=file)`."""
@@ -273,15 +298,17 @@ class LanguageStream:
 
 
 class Continuation:
-    """The text of tokens as they are written: at most `length` characters, and none from `stop` on.
+    """The text of tokens as they are written: at most `length` characters, and none from one of `stops` on.
 
     Attributes:
         blank: whether a blank precedes them, which the first token repeats.
         is_full: whether no token can add to it.
+        is_stopped: whether one of `stops` came.
     """
 
-    def __init__(self, vocabulary: AnyVocabulary, blank: bool, length: int, stop: str | None) -> None:
-        self._vocabulary, self.blank, self._room, self._stop = vocabulary, blank, length, stop or ""
+    def __init__(self, vocabulary: AnyVocabulary, blank: bool, length: int, stops: Sequence[str]) -> None:
+        self._vocabulary, self.blank, self._room, self._stops = vocabulary, blank, length, stops
+        self.is_stopped = False
         self._tokens: list[int] = []  # of an incomplete character, which waits for its other bytes
         self._first, self._pending = blank, ""
         self.is_full = length == 0
@@ -298,16 +325,17 @@ class Continuation:
         pending = self._pending + piece[: self._room]
         self._room -= len(piece)
         self.is_full = self._room <= 0
-        ready = len(pending) - _overlap(pending, self._stop)
-        if self._stop and self._stop in pending:
-            ready, self.is_full = pending.index(self._stop), True
+        ends = [pending.index(stop) for stop in self._stops if stop in pending]
+        if ends:
+            self.is_full = self.is_stopped = True
             self._pending = ""
-        else:
-            self._pending = pending[ready:]
+            return pending[: min(ends)]
+        ready = len(pending) - max((_overlap(pending, stop) for stop in self._stops), default=0)
+        self._pending = pending[ready:]
         return pending[:ready]
 
     def rest(self) -> str:
-        """Return what was held back at the end, as it might have become `stop`."""
+        """Return what was held back at the end, as it might have become one of `stops`."""
         return self._pending
 
 

@@ -1,0 +1,74 @@
+"""Text that a model writes to a request: a stream of the pool, for as long as the request lasts."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from elman.serve.loaded import Loaded
+
+
+class Completion(NamedTuple):
+    """What to continue, with at most so many tokens, and the options of a language model's `generate`."""
+
+    prompt: str
+    tokens: int
+    options: dict[str, Any]
+
+
+@dataclass
+class Writing:
+    """Text that is being written.
+
+    Attributes:
+        pieces: of the text; to close them frees the row.
+        prompt_tokens: that were read, known with the first piece.
+        tokens, reason: of the text, and why it ended, "stop" or "length"; known at its end.
+    """
+
+    pieces: AsyncGenerator[str, None] = field(init=False)
+    prompt_tokens: int = 0
+    tokens: int = 0
+    reason: str = "stop"
+
+
+def writing(loaded: Loaded, asked: Completion) -> Writing:
+    """Continue a text with a language model."""
+    written = Writing()
+
+    async def pieces() -> AsyncGenerator[str, None]:
+        ticker = loaded.ticker
+        stream = await ticker.open()
+        try:
+            await ticker.call(stream, "push", asked.prompt)
+            written.prompt_tokens = await ticker.run(lambda: stream.num_tokens(asked.prompt), stream)
+            options = {"length": 64 * asked.tokens, "tokens": asked.tokens} | asked.options
+            async for piece in ticker.write(stream, **options):
+                yield piece
+            written.tokens, written.reason = stream.written
+        finally:
+            ticker.close(stream)
+
+    written.pieces = pieces()
+    return written
+
+
+def replying(loaded: Loaded, messages: list[Any], seed: int) -> Writing:
+    """Reply to a conversation with a chatbot, in one piece, as it chooses among whole replies."""
+    written = Writing()
+
+    async def pieces() -> AsyncGenerator[str, None]:
+        ticker = loaded.ticker
+        stream = await ticker.open(seed=seed)
+        try:
+            await ticker.call(stream, "tell", messages)
+            reply = await ticker.call(stream, "result")
+            texts = [turn.text for turn in stream.turns]
+            counts = await ticker.run(lambda: [*map(stream.num_tokens, texts)], stream)
+            *prompt, written.tokens = counts
+            written.prompt_tokens = sum(prompt)
+            yield reply
+        finally:
+            ticker.close(stream)
+
+    written.pieces = pieces()
+    return written
