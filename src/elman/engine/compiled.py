@@ -10,7 +10,19 @@ from torch import Tensor
 
 from elman.cells import Cell
 from elman.engine import eager, operator, passes, plain, recompute, torch_internals
-from elman.engine.call import Arguments, Call, Noise, Result, Spec, Stack, State, Weights, flatten, taken
+from elman.engine.call import (
+    Arguments,
+    Call,
+    Noise,
+    Result,
+    Spec,
+    Stack,
+    State,
+    Trace,
+    Weights,
+    flatten,
+    taken,
+)
 from elman.engine.cpu import host
 from elman.engine.gpu import support
 from elman.engine.record import LayerPass
@@ -106,15 +118,20 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, spec: Spec, *tensors: Any) -> tuple[Tensor, ...]:
         result, trace = passes.forward(spec, spec.arguments(tensors), keep=True)
-        ctx.spec, ctx.count, ctx.fresh = spec, len(tensors), [True]
-        ctx.save_for_backward(*tensors, *flatten(trace))
-        ctx.set_materialize_grads(False)
+        save(ctx, spec, tensors, trace)
         return tuple(flatten(result))
 
     @staticmethod
     @torch_internals.without_autocast
     def backward(ctx: Any, *upstream: Any) -> Any:
-        return (None, *flatten(_gradients(ctx, upstream, ctx.needs_input_grad[1:])))
+        return (None, *flatten(gradients(ctx, upstream, ctx.needs_input_grad[1:])))
+
+
+def save(ctx: Any, spec: Spec, tensors: tuple[Any, ...], trace: Trace) -> None:
+    """Keep what `gradients` needs."""
+    ctx.spec, ctx.count, ctx.fresh = spec, len(tensors), [True]
+    ctx.save_for_backward(*tensors, *flatten(trace))
+    ctx.set_materialize_grads(False)
 
 
 class _NotedScan(torch.autograd.Function):
@@ -129,13 +146,13 @@ class _NotedScan(torch.autograd.Function):
     @torch_internals.without_autocast
     def backward(ctx: Any, *upstream: Any) -> Any:
         needed, noted = ctx.needs_input_grad[2:], list[Tensor]()
-        gradients = _gradients(ctx, upstream, needed, None if torch.is_grad_enabled() else noted)
+        result = gradients(ctx, upstream, needed, None if torch.is_grad_enabled() else noted)
         if noted:
             ctx.note.note(tuple(noted))
-        return (None, None, *flatten(gradients))
+        return (None, None, *flatten(result))
 
 
-def _gradients(
+def gradients(
     ctx: Any, upstream: tuple[Any, ...], needed: tuple[bool, ...], noted: list[Tensor] | None = None
 ) -> Arguments[Tensor | None]:
     spec, saved = ctx.spec, ctx.saved_tensors  # once: reading it may compute it

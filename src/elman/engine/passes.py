@@ -22,7 +22,11 @@ def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> tuple[Resul
 
     Raises UsageError for a tensor that a kernel can't read.
     """
-    arguments = plain.arguments(spec, arguments)
+    return run(spec, plain.arguments(spec, arguments), keep)
+
+
+def run(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> tuple[Result[Tensor], Trace]:
+    """Do the same with tensors that were looked at: a kernel reads them as they are."""
     trace = _target(arguments.x).forward(spec, arguments, keep)
     lengths, reverse = arguments.lengths, spec.reverse
     states = [_real(buffer, spec.hidden) for buffer in trace.states]
@@ -40,12 +44,17 @@ def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> tuple[Resul
 
 def empty_trace(spec: Spec, arguments: Arguments[Tensor]) -> Trace:
     """Return a Trace like that of `forward`, without its numbers."""
-    forms = _target(arguments.x).kept_forms(spec, arguments)
+    forms = kept_forms(spec, arguments)
 
     def empty(form: Form | None) -> Any:
         return None if form is None else arguments.x.new_empty(form.shape, dtype=form.dtype)
 
     return Trace(tuple(empty(form) for form in forms.states), *[empty(form) for form in forms[1:]])
+
+
+def kept_forms(spec: Spec, arguments: Arguments[Tensor]) -> Any:
+    """Return a Trace of what `forward` keeps for the backward pass, as Forms, None for what it doesn't."""
+    return _target(arguments.x).kept_forms(spec, arguments)
 
 
 def _target(x: Tensor) -> Any:
@@ -92,11 +101,24 @@ def backward(
     a kernel can't read: hooks may replace what was saved for this pass.
     """
     arguments = plain.arguments(spec, arguments)
-    target, x = _target(arguments.x), arguments.x
-    trace = plain.trace(spec, trace, target.kept_forms(spec, arguments), plain.kernel_device(x))
+    x = arguments.x
+    trace = plain.trace(spec, trace, kept_forms(spec, arguments), plain.kernel_device(x))
     if spare and trace.kept is not None:
         trace = trace._replace(kept=trace.kept.clone())
-    output, final, every = plain.upstream(spec, upstream, x)[:3]
+    return run_back(spec, arguments, trace, plain.upstream(spec, upstream, x), needed, noted)
+
+
+def run_back(
+    spec: Spec,
+    arguments: Arguments[Tensor],
+    trace: Trace,
+    upstream: Result[Any],
+    needed: Arguments[bool],
+    noted: list[Tensor] | None = None,
+) -> Arguments[Tensor | None]:
+    """Do the same with tensors that were looked at: a kernel reads them as they are."""
+    target, x = _target(arguments.x), arguments.x
+    output, final, every = upstream[:3]
     idle: Gradients = ()
     if spec.every_state:
         zero = x.new_zeros(*x.shape[:2], spec.hidden)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from elman.cells import Cell
 from elman.engine.call import Arguments, Form, Result, Spec, Trace, Weights, flatten, unflatten
-from elman.engine.memory import CPU, Shape, find, plain
+from elman.engine.memory import CPU, Shape, find, find_rows, plain
 from elman.errors import UsageError
 
 
@@ -120,6 +120,24 @@ def _check_pairs(cell: Cell, w: Weights[Any]) -> None:
         raise UsageError(f"a kernel of {cell.name} needs both biases or none, and both gains or none")
 
 
+def fits(leaves: Sequence[Any], slots: Sequence[Slot]) -> bool:
+    """Return whether a kernel of the CPU can read all tensors as they are."""
+    for tensor, (_, shape, dtype, needed, rows) in zip(leaves, slots, strict=True):
+        if tensor is None:
+            if needed:
+                return False
+        elif needed is False or not (find_rows if rows else find)(tensor, shape, dtype):
+            return False
+    return True
+
+
+def slots(spec: Spec, request: Arguments[Any]) -> Sequence[Slot]:
+    """Return the slots of other Arguments with the same tensors, in the order of `flatten`."""
+    each = _argument_slots(spec, *request.x.shape, request.x.dtype)
+    present = zip(flatten(request), each, strict=True)
+    return [slot._replace(needed=tensor is not None) for tensor, slot in present]
+
+
 def _checked(leaves: list[Any], slots: Iterable[Slot], device: torch.device) -> list[Any]:
     """Return tensors that fit their slots: the list itself, or one with the copies that this needs."""
     checked = leaves
@@ -169,10 +187,14 @@ def _gradient_slots(spec: Spec, steps: int, batch: int, dtype: torch.dtype) -> S
 def trace(spec: Spec, kept: Trace, forms: Any, device: torch.device) -> Trace:
     """Return what the forward pass has kept, a Trace of these Forms, in memory that a kernel can read."""
     leaves = flatten(kept)
+    checked = _checked(leaves, trace_slots(forms), device)
+    return kept if checked is leaves else spec.trace(checked)
+
+
+def trace_slots(forms: Any) -> Sequence[Slot]:
+    """Return the slots of a Trace of these Forms, in the order of `flatten`."""
     slots = [Slot("a saved state", *form) for form in forms.states]
-    slots += [
+    return slots + [
         Slot(f"saved {name}", (form or NOTHING).shape, (form or NOTHING).dtype, form is not None)
         for name, form in zip(Trace._fields[1:], forms[1:], strict=True)
     ]
-    checked = _checked(leaves, slots, device)
-    return kept if checked is leaves else spec.trace(checked)

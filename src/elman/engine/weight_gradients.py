@@ -92,10 +92,11 @@ class WeightGradients:
 
     def _summed(self, sums: Tensor, letters: str) -> Tensor:
         low, high = self.plan.range(letters)
-        return self._by_gate(sums[low:high].flatten(), letters)
+        rows = sums if (low, high) == (0, len(sums)) else sums[low:high]
+        return self._by_gate(rows.flatten(), letters)
 
     def units(self) -> tuple[Tensor, ...]:
-        return tuple(self.kernel.units[:, : self.hidden])
+        return tuple(self.kernel.units[:, : self.hidden]) if self.plan.cell.weights else ()
 
     def state(self) -> tuple[Tensor, ...]:
         """Return the gradients of the initial state: the kernel's, and for h what passes through U."""

@@ -64,7 +64,7 @@ class CallCache(dict[Any, CachedCall | None]):
         if is_traced(x) or x.dim() != 3:
             return None
         call = self._call(layer, x, x.shape[0], x.shape[1], whole=True)
-        return None if call is None else _to_user(call.scan(x, hx))
+        return None if call is None else to_user(call.scan(x, hx))
 
     def step(self, layer: Layer, x: Tensor, state: Any) -> tuple[Tensor, Any] | None:
         """Return what the layer's `step` returns for x (B, I); None if a kernel alone won't do.
@@ -76,7 +76,7 @@ class CallCache(dict[Any, CachedCall | None]):
         if is_traced(x) or x.dim() != 2:
             return None
         call = self._call(layer, x, 1, x.shape[0], whole=False)
-        return None if call is None else _to_user(call.step(x, state))
+        return None if call is None else to_user(call.step(x, state))
 
     def advance(self, layer: Layer, x: Tensor, state: Any) -> Any:
         """Return the next state of a layer that is one step, for x (B, I); None if a kernel alone won't do.
@@ -118,14 +118,18 @@ class CallCache(dict[Any, CachedCall | None]):
 
 def is_traced(x: Tensor) -> bool:
     """Return whether the call is compiled, traced, transformed, differentiated, recorded, or x not plain."""
+    # first what can be compiled
+    return torch.compiler.is_compiling() or torch.is_grad_enabled() or is_watched(x)
+
+
+def is_watched(x: Any) -> bool:
+    """Return whether the call is traced, transformed, recorded or under autocast, or x not plain."""
     return (
-        torch.compiler.is_compiling()  # first: the rest can't be compiled
-        or torch.is_grad_enabled()
-        or torch.is_autocast_enabled("cpu")
+        torch.is_autocast_enabled("cpu")
         or torch_internals.is_dispatched()
         or torch_internals.is_jit_traced()
-        or not x.is_cpu
         or type(x) is not Tensor
+        or not x.is_cpu
         or torch_internals.is_transformed()
         or is_recording()
     )
@@ -173,7 +177,7 @@ def _fills_panels(call: Prepared) -> bool:
     return padded(call.width, call.plan) == call.width
 
 
-def _to_user(result: tuple[Tensor, State] | None) -> tuple[Tensor, Any] | None:
+def to_user(result: tuple[Tensor, State] | None) -> tuple[Tensor, Any] | None:
     if result is None:
         return None
     output, final = result

@@ -23,6 +23,7 @@ from elman.nn.parameters import NAMES, Init, draw, shapes
 from elman.nn.pool import LayerPool
 from elman.nn.states import select_rows
 from elman.nn.stream import LayerStream
+from elman.nn.training_calls import TrainingCalls
 from elman.settings import is_number, is_whole, plain
 
 
@@ -88,7 +89,7 @@ class Recurrent(nn.Module):
         self.zoneout, self.recurrent_dropout, self.weight_dropout = zoneout, recurrent_dropout, weight_dropout
         self.layer_norm, self.forget_bias, self.recurrent_init = layer_norm, forget_bias, recurrent_init
         self.recompute, self.int8, self.engine = recompute, int8, engine
-        self._calls = CallCache()
+        self._calls, self._trainings = CallCache(), TrainingCalls()
         self._observed = gates.observed(self.cell)  # here: torch.compile could not follow
         self._check_values()
         self._check_combinations()
@@ -146,7 +147,7 @@ class Recurrent(nn.Module):
             and not (return_states or return_gates)
         ):
             steps_first = input.transpose(0, 1) if self.batch_first and input.dim() == 3 else input
-            prepared = self._calls.scan(self, steps_first, hx)
+            prepared = self._calls.scan(self, steps_first, hx) or self._trainings.scan(self, steps_first, hx)
             if prepared is not None:
                 return (prepared[0].transpose(0, 1), prepared[1]) if self.batch_first else prepared
         stack = self.stack()
@@ -328,11 +329,14 @@ class Recurrent(nn.Module):
 
     def stack(self) -> Stack:
         """Return the layer as the engine takes it: its weights as they are now, and its options."""
-        by_layer = self._by_layer()
-        check_weights(self, self._names, by_layer)
+        check_weights(self, self._names, self._by_layer())
+        return self.unchecked_stack()
+
+    def unchecked_stack(self) -> Stack:
+        """Return the same without a look at the weights."""
         return Stack(
             cell=self.cell,
-            weights=tuple([self._weights(parameters) for parameters in by_layer]),
+            weights=tuple([self._weights(parameters) for parameters in self._by_layer()]),
             directions=self.directions,
             training=self.training,
             dropout=self.dropout,

@@ -1,0 +1,99 @@
+"""Training fast path: calls with gradients whose checks are made once for each shape of input.
+
+T steps, B sequences, I inputs, H units, L layers, D directions.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from elman.engine.call import Spec, Stack, State
+from elman.engine.cpu import host
+from elman.engine.forked import Lock
+from elman.engine.memory import find
+from elman.engine.trained import Training
+from elman.nn.call_cache import OPTIONS, Layer, is_kernel_alone, is_watched, to_user
+
+MAX_SHAPES: Final = 8  # prepared for a layer
+_LOCK: Final = Lock()
+
+
+class TrainedLayer(Layer, Protocol):
+    """What is read of an `elman.nn.Recurrent`."""
+
+    recompute: bool
+
+    def unchecked_stack(self) -> Stack: ...
+
+
+class TrainingCalls(dict[Any, tuple[Training, ...] | None]):
+    """A layer's prepared calls by their shapes and options; None where a kernel alone won't do."""
+
+    def scan(self, layer: TrainedLayer, x: Any, hx: Any) -> tuple[Tensor, Any] | None:
+        """Return what the layer's `forward` returns for x (T, B, I); None if a kernel alone won't do."""
+        if torch.compiler.is_compiling() or not torch.is_grad_enabled() or is_watched(x):
+            return None
+        if x.dim() != 3 or x.shape[-1] != layer.input_size:
+            return None
+        key = (x.shape, x.dtype, host.threads(), layer.recompute, OPTIONS(layer))
+        if key not in self:
+            self._add(key, _prepare(layer.stack(), x))
+        parts = self.get(key)
+        return None if parts is None else to_user(_through(parts, layer.unchecked_stack(), x, hx))
+
+    def _add(self, key: Any, parts: tuple[Training, ...] | None) -> None:
+        with _LOCK:
+            while len(self) >= MAX_SHAPES:
+                del self[next(iter(self))]
+            self[key] = parts
+
+    def __reduce__(self) -> Any:
+        """Let copies start empty: kernels are those of this process."""
+        return TrainingCalls, ()
+
+
+def _prepare(stack: Stack, x: Tensor) -> tuple[Training, ...] | None:
+    """Return a call for each layer and direction; None if a kernel alone won't do."""
+    random = stack.training and (stack.recurrent_dropout or stack.weight_dropout)
+    if stack.recompute or random or not is_kernel_alone(stack._replace(dropout=0.0), x):
+        return None
+    hidden, parts = stack.weights[0].weight_ih.shape[0] // len(stack.cell.gates), list[Training]()
+    for k, weights in enumerate(stack.weights):
+        spec = Spec(stack.cell, hidden, reverse=k % stack.directions == 1)
+        inputs = x if k < stack.directions else x.new_empty(*x.shape[:2], stack.directions * hidden)
+        parts.append(Training(spec, inputs, weights))
+    return tuple(parts)
+
+
+def _through(parts: Sequence[Training], stack: Stack, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
+    """Run x (T, B, I) through all layers; None if a tensor doesn't fit."""
+    states, final = _states(parts, x, hx), list[State]()
+    for first in range(0, len(parts), stack.directions) if states else ():
+        if first and stack.dropout and stack.training:
+            x = F.dropout(x, stack.dropout)
+        outputs = []
+        for k in range(first, first + stack.directions):
+            result = parts[k].run(x, states[k], stack.weights[k])
+            if result is None:
+                return None
+            outputs.append(result[0])
+            final.append(result[1])
+        x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+    if len(final) == 1:
+        return x, tuple([s.unsqueeze(0) for s in final[0]])
+    return (x, tuple([torch.stack(s) for s in zip(*final, strict=True)])) if final else None
+
+
+def _states(parts: Sequence[Training], x: Tensor, hx: Any) -> list[State]:
+    """Return the initial state of each layer and direction; [] if it doesn't fit."""
+    if hx is None:
+        return [part.zeros for part in parts]
+    whole, shape = (hx,) if isinstance(hx, Tensor) else hx, (len(parts), *parts[0].zeros[0].shape)
+    if type(whole) is not tuple or len(whole) != len(parts[0].zeros):
+        return []
+    if not all(find(state, shape, x.dtype) for state in whole):
+        return []
+    return [tuple([state[k] for state in whole]) for k in range(len(parts))]
