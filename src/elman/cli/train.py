@@ -28,6 +28,7 @@ from elman.ranks import is_first
 from elman.settings import Row, rows
 from elman.tasks import TASKS, task_class
 from elman.tasks.settings import TaskSettings
+from elman.training.announced import announced
 from elman.training.plan import Plan
 from elman.training.stderr import silenced
 
@@ -64,13 +65,14 @@ def _command(task: str) -> Callable[..., None]:
         if tested and is_first():
             with silenced():
                 trained.check_data(tested, seen, **options)
-        model = trained.fit(
-            whole,
-            folder=folder,
-            resume=values["resume"],
-            progress=not values["as_json"],
-            **options,
-        )
+        with announced(task, folder):  # to the studio page
+            model = trained.fit(
+                whole,
+                folder=folder,
+                resume=values["resume"],
+                progress=not values["as_json"],
+                **options,
+            )
         _report(model, folder, test, options, values["as_json"])
 
     return with_parameters(command, settings.HELP, fit_parameters(settings))

@@ -25,6 +25,7 @@ from elman.tasks.entry import entry, training_entry
 from elman.tasks.forecast import look
 from elman.tasks.forecast.answers import ForecastAnswer
 from elman.tasks.forecast.calibration import Calibration
+from elman.tasks.forecast.chart import carried_on, chart, only
 from elman.tasks.forecast.components import LEVEL, components
 from elman.tasks.forecast.history import (
     check_future,
@@ -384,6 +385,25 @@ class Forecaster(Task):
         panel = self._panel(data, future, header)
         drawn, total = self._drawn(panel, series), 0 if series else len(panel.series)
         return finished(drawn_components(drawn, self._components(drawn, horizon), total), path)
+
+    @entry
+    def chart(
+        self, data: Any = None, *, series: str | None = None, future: Any = None, header: bool = True
+    ) -> dict[str, Any]:
+        """Return what a page draws of the forecast of one series, the first if none is named, as plain
+        values: past, quantiles and naive forecasts ahead, and the covariates known ahead. Where these are
+        missing, their last values are carried on, and a note says so.
+
+        Args:
+            data, future, header: as for `predict`.
+
+        Raises:
+            UsageError: an unknown series; else as `predict`.
+        """
+        whole = self._panel(data, future, header)
+        panel, filled = carried_on(only(whole, series), self.horizon)
+        require_calendar(panel, self.horizon)
+        return chart(self.predictor, panel, [one.name for one in whole.series], filled)
 
     def _drawn(self, panel: Panel, series: Sequence[str]) -> Panel:
         """Return the ends of the series named, or of the first six."""

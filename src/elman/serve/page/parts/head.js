@@ -1,0 +1,43 @@
+// The head of a view: its title, what it does, and which model does it.
+
+import { h, number, percent } from "../lib/dom.js";
+import { address } from "../lib/place.js";
+
+export function heading(title, text, ...more) {
+  return h("header", { class: "view-head" }, h("div", {}, h("h1", { text: title }), h("p", { class: "lead", text })), ...more);
+}
+
+/** Choose among the models of a task; the address says which. */
+export function chooser(context) {
+  const { models, model, view } = context;
+  if (models.length < 2) return h("p", { class: "model-name" }, h("span", { class: "soft", text: "Model " }), model.id);
+  const select = h(
+    "select",
+    { id: "model", on: { change: () => { location.hash = address(view, select.value); } } },
+    ...models.map((one) => h("option", { value: one.id, text: one.id, selected: one.id === model.id })),
+  );
+  return h("p", { class: "model-name" }, h("label", { for: "model", class: "soft", text: "Model " }), select);
+}
+
+const SCORES = {
+  classify: ["accuracy", percent],
+  generate: ["perplexity", (value) => number(value)],
+  translate: ["bleu", (value) => `${number(value)} BLEU`],
+  chat: ["hits", (value) => `${percent(value)} of replies found`],
+  transcribe: ["wer", (value) => `${percent(value)} of words wrong`],
+  forecast: ["mase", (value) => `MASE ${number(value)}`],
+};
+
+/** "accuracy 87 %, bag of words 83 %": the score on held-out data beside the best plain baseline's. */
+export function scoreLine({ task, scores }) {
+  const [name, format] = SCORES[task] || [];
+  const value = scores?.scores?.[name];
+  if (value === undefined || value === null) return "";
+  const beside = { ...(scores.baselines || {}) };
+  if (scores.baseline) beside.baseline = scores.baseline;
+  const others = Object.entries(beside).filter(([, each]) => each?.[name] !== undefined && each[name] !== null);
+  const lower = ["perplexity", "wer", "mase"].includes(name);
+  others.sort((a, b) => (lower ? a[1][name] - b[1][name] : b[1][name] - a[1][name]));
+  const text = ["accuracy", "perplexity"].includes(name) ? `${name} ${format(value)}` : format(value);
+  return others.length ? `${text}; ${others[0][0]}: ${format(others[0][1][name])}` : text;
+}

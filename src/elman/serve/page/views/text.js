@@ -1,0 +1,106 @@
+// A text is classified while it is typed; what moved the answer is coloured, and the network is seen inside.
+
+import { h, percent, problem, say } from "../lib/dom.js";
+import { Follower, Session } from "../lib/session.js";
+import { keep, kept } from "../lib/place.js";
+import { showBars } from "../parts/bars.js";
+import { chooser, heading } from "../parts/head.js";
+import { Lens } from "../parts/lens.js";
+import { showWords, strongest, wordLegend } from "../parts/reading.js";
+
+const FIRST = "The movie was not good";
+
+export async function show(root, context) {
+  const { model, params, signal, note } = context;
+  const failed = problem();
+  const state = { pushed: [], seen: null, answer: null };
+  const area = h("textarea", { id: "text", rows: "3", spellcheck: "false", maxlength: "20000" });
+  const verdict = h("p", { class: "verdict", role: "status", "aria-live": "off" });
+  const bars = h("ul", { class: "bars", "aria-label": "Probabilities" });
+  const words = h("p", { class: "words", "aria-label": "The text as it was read" });
+  const moved = h("p", { class: "soft moved" });
+  const key = h("div");
+  const lens = new Lens(model.id, {
+    signal, beside: ["attribution"], tab: params.see || kept("text.see", "states"),
+    chosen: (tab) => { keep("text.see", tab); remember(); },
+    seen: (seen) => { state.seen = seen.attribution; draw(); },
+  });
+
+  function remember() {
+    keep(`text.${model.id}`, area.value);
+    note({ text: area.value, see: lens.tab === "states" ? "" : lens.tab });
+  }
+
+  function draw() {
+    const read = joined(area.value, state);
+    showWords(words, read, { scored: state.seen?.scored });
+    moved.textContent = strongest(read);
+    key.replaceChildren(wordLegend(state.answer === null ? undefined : `“${state.answer}”`));
+  }
+
+  const follower = new Follower(new Session(model.id, { signal }), {
+    result: () => ({ probabilities: true }),
+    fail: failed.show,
+    show: (text, pushed, probabilities) => {
+      failed.clear();
+      const pairs = Object.entries(probabilities);
+      const [answer, share] = pairs.reduce((best, pair) => (pair[1] > best[1] ? pair : best));
+      Object.assign(state, { pushed: pushed.slice(), answer });
+      verdict.replaceChildren(h("strong", { text: answer }), h("span", { class: "soft", text: percent(share) }));
+      verdict.style.setProperty("--share", share);
+      showBars(bars, pairs);
+      say(`${answer}, ${percent(share)}`);
+      draw();
+    },
+  });
+
+  function changed() {
+    remember();
+    follower.update(area.value);
+    if (area.value.trim()) lens.update([area.value]);
+  }
+
+  area.addEventListener("input", changed);
+  area.value = params.text ?? kept(`text.${model.id}`, FIRST);
+  root.append(
+    heading("Text", "The verdict moves with every word. What was read before is held in the hidden state alone.", chooser(context)),
+    h(
+      "div",
+      { class: "split" },
+      h(
+        "div",
+        { class: "stack" },
+        h("div", { class: "field" }, h("label", { for: "text", text: "A text" }), area),
+        failed.element,
+        h("section", { class: "panel", "aria-label": "Verdict" }, verdict, bars),
+        h("section", { class: "panel", "aria-label": "What moved it" }, words, moved, key),
+        tries(area, changed),
+      ),
+      lens.element,
+    ),
+  );
+  changed();
+  if (!matchMedia("(max-width: 60rem)").matches) area.focus();
+}
+
+/** The words of a text: read by the stream, with the answer after each, and coloured by the lens. */
+function joined(text, { pushed, seen, answer }) {
+  const tokens = pushed.map((one) => one.token);
+  const labels = seen ? seen.labels.slice(1) : [];
+  const scores = seen ? seen.scores.slice(1) : [];
+  const count = Math.max(tokens.length, labels.length);
+  return Array.from({ length: count }, (_, k) => {
+    const same = k >= tokens.length || tokens[k] === labels[k];
+    return {
+      text: tokens[k] ?? labels[k],
+      score: same ? (scores[k] ?? null) : null,
+      share: pushed[k] ? (pushed[k].probabilities[answer] ?? null) : null,
+    };
+  });
+}
+
+function tries(area, changed) {
+  const texts = ["The movie was good", "The movie was not good", "The movie I watched last year in London with my old friends was not good"];
+  const use = (text) => { area.value = text; changed(); area.focus(); };
+  return h("div", { class: "tries-row" }, h("span", { class: "soft", text: "Try" }), ...texts.map((text) => h("button", { type: "button", class: "plain", text: `“${text}”`, on: { click: () => use(text) } })));
+}
