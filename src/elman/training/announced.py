@@ -1,5 +1,5 @@
-"""A training tells this machine of itself: a small file in the user's runtime folder, which the training locks
-and removes at its end. Who reads it, such as the studio page, can follow the training and ask it to stop.
+"""A training tells this machine of itself: a small file in the user's cache folder, which the training locks and
+removes at its end. Who reads it, such as the studio page, can follow the training and ask it to stop.
 """
 
 import hashlib
@@ -13,9 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-import platformdirs
-
-from elman.atomic import read_regular
+from elman.atomic import cache_folder, read_regular
 from elman.ranks import is_first
 
 try:
@@ -62,45 +60,47 @@ class Announced:
 
 def place() -> Path:
     """Return the folder of announcements, which only this user can read."""
-    return platformdirs.user_runtime_path("elman") / "trainings"
+    return cache_folder("trainings")
 
 
 @contextmanager
 def announced(task: str, folder: Path) -> Iterator[None]:
     """Announce a training within the block. Where that can't be done, it goes on unannounced."""
-    file = _announce(task, folder) if fcntl is not None and is_first() else None
+    own = _announce(task, folder) if fcntl is not None and is_first() else None
     try:
         yield
     finally:
-        if file is not None:
+        if own is not None:
+            name, file = own
             with suppress(OSError):
-                Path(file.name).unlink()
+                _file(name).unlink()
             file.close()
 
 
-def _announce(task: str, folder: Path) -> IO[str] | None:
+def _announce(task: str, folder: Path) -> tuple[str, IO[str]] | None:
     started, absolute = time.time(), str(folder.resolve())
     name = hashlib.sha256(f"{absolute} {started} {os.getpid()}".encode()).hexdigest()[:16]
     one = Announced(name, task, absolute, os.getpid(), started)
     try:
         place().mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (place() / f"{name}{ENDING}").open("x", encoding="utf-8", opener=_private)
+        handle = os.open(_file(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:
         return None
+    file = os.fdopen(handle, "w", encoding="utf-8")
     try:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed by the system when the process dies
         file.write(json.dumps(asdict(one)))
         file.flush()
     except OSError:  # a full disk, or a file system without locks
         with suppress(OSError):
-            Path(file.name).unlink()
+            _file(name).unlink()
         file.close()
         return None
-    return file
+    return name, file
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _file(name: str) -> Path:
+    return place() / f"{name}{ENDING}"
 
 
 def trainings() -> list[Announced]:
@@ -122,7 +122,7 @@ def is_alive(one: Announced) -> bool:
     if fcntl is None:
         return False
     try:
-        with (place() / f"{one.id}{ENDING}").open("rb") as file:
+        with _file(one.id).open("rb") as file:
             fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -1,6 +1,6 @@
 // The page: which view is shown, the models that it can use, and light or dark.
 
-import { models as listModels } from "./lib/api.js";
+import { model as describe, models as listModels } from "./lib/api.js";
 import { clear, h, problem, say } from "./lib/dom.js";
 import { address, here, keep, kept, note } from "./lib/place.js";
 
@@ -54,7 +54,8 @@ async function show() {
     const all = await listModels(signal);
     const models = task ? all.filter((one) => one.task === task) : all;
     const wanted = place.model || kept(`${view}.model`, "");
-    const model = models.find((one) => one.id === wanted) || models[0];
+    const found = models.find((one) => one.id === wanted) || models[0];
+    const model = task && found ? await loaded(found, signal) : found;
     if (place.model && task && model?.id !== place.model && models.length) {
       failed.show(new Error(`there is no model “${place.model}” for this here, so ${model.id} is used`));
     }
@@ -81,6 +82,16 @@ async function show() {
     say(title, 0);
   }
   shown = view || "start";
+}
+
+/** Return all that is known of a model; the first who asks waits until it is in memory. */
+async function loaded(model, signal) {
+  const waiting = setTimeout(() => clear(main, h("p", { class: "soft", text: `Loading ${model.id} …` })), 400);
+  try {
+    return await describe(model.id, signal);
+  } finally {
+    clearTimeout(waiting);
+  }
 }
 
 function missing(title, task) {

@@ -96,9 +96,7 @@ def _covariates(panel: Panel, series: Series, n: int, horizon: int) -> list[dict
             before, ahead = _numbers(values[first:n]), _numbers(values[n : n + horizon])
         else:
             before, ahead = _texts(values[first:n], choices), _texts(values[n : n + horizon], choices)
-        columns.append(
-            {"name": name, "choices": choices and list(choices), "before": before, "ahead": ahead}
-        )
+        columns.append({"name": name, "choices": choices and list(choices), "before": before, "ahead": ahead})
     return columns
 
 
@@ -121,5 +119,3 @@ def _stamps(panel: Panel, series: Series, first: int, count: int) -> list[str]:
 
 def _numbers(values: Array) -> list[float | None]:
     return [value if value == value else None for value in np.asarray(values, np.float64).tolist()]
-
-

@@ -4,14 +4,23 @@ import { colour, onTheme } from "../lib/colours.js";
 import { h } from "../lib/dom.js";
 
 const FONT = "12px system-ui, sans-serif";
+// From a distance between ticks in seconds on: the tick, and what is added where the year or the day changes.
+const DATES = [
+  [31536000, "{YYYY}", null, null, null, null, null, null, 1],
+  [2419200, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+];
 
 export class Chart {
   /**
    * `lines`: of each its `label`, the `colour` of the stylesheet, and if it has them `dash`, `width`, `fill`.
+   * `optional` ones are in the legend only while they have values. `labels`: of the steps 0, 1, … of x.
    * `bands`: pairs of lines between which is filled: {series: [upper, lower], colour, share}.
    */
-  constructor(name, { lines, bands = [], height = 300, time = false, log = false, zoom = true, signal, format = null }) {
-    Object.assign(this, { name, lines, bands, height, time, log, format });
+  constructor(name, { lines, bands = [], height = 300, time = false, log = false, zoom = true, signal, labels = null }) {
+    Object.assign(this, { name, lines, bands, height, time, log, labels });
     this.picture = h("div", { class: "chart", role: "img", "aria-label": name });
     this.bar = zoom ? this.buttons() : null;
     this.legend = h("ul", { class: "legend" });
@@ -46,10 +55,13 @@ export class Chart {
     this.data = data;
     const range = keepZoom && this.plot ? { min: this.plot.scales.x.min, max: this.plot.scales.x.max } : null;
     const wasWhole = range && this.ends && range.min <= this.ends[0] && range.max >= this.ends[1];
-    this.ends = [data[0][0], data[0].at(-1)];
+    const [first, last] = [data[0][0], data[0].at(-1)];
+    this.ends = last > first ? [first, last] : [first - 1, first + 1]; // a scale needs a length
+    if (!data[0].length) return;
     if (!this.plot) this.rebuild();
     else this.plot.setData(data, false);
     if (!this.plot) return;
+    this.tell();
     if (range && !wasWhole && range.min !== null) this.plot.setScale("x", range);
     else if (from !== null && from > this.ends[0]) this.plot.setScale("x", { min: from, max: this.ends[1] });
     else this.whole();
@@ -61,9 +73,12 @@ export class Chart {
     this.plot?.destroy();
     this.plot = new window.uPlot(this.options(), this.data, this.picture);
     if (scale) this.plot.setScale("x", scale);
-    this.legend.replaceChildren(
-      ...this.lines.filter((one) => one.label).map((one) => h("li", {}, this.swatch(one), one.label)),
-    );
+    this.tell();
+  }
+
+  tell() {
+    const shown = this.lines.filter((one, k) => one.label && !(one.optional && this.data[k + 1].every((value) => value === null)));
+    this.legend.replaceChildren(...shown.map((one) => h("li", {}, this.swatch(one), one.label)));
   }
 
   swatch(one) {
@@ -87,11 +102,22 @@ export class Chart {
       legend: { show: false },
       cursor: { drag: { x: true, y: false }, points: { size: 7 } },
       scales: { x: { time: this.time }, y: this.log ? { distr: 3 } : {} },
-      axes: [{ ...axis, space: 70, ...(this.time ? {} : { values: numbers }) }, { ...axis, size: 64, values: this.log ? undefined : numbers }],
+      axes: [{ ...axis, ...this.across(numbers) }, { ...axis, size: 64, values: this.log ? undefined : numbers }],
       series: [{}, ...this.lines.map((one) => this.line(one))],
       bands: this.bands.map(({ series, colour: name, share }) => ({ series, fill: colour(name, share) })),
       hooks: { setCursor: [(plot) => this.point(plot)] },
     };
+  }
+
+  /** The axis of x: dates, words, or numbers. */
+  across(numbers) {
+    if (this.time) return { space: 70, size: 46, values: DATES };
+    const { labels } = this;
+    if (!labels) return { space: 70, size: 30, values: numbers };
+    const short = (label) => (label.length > 12 ? `${label.slice(0, 11)}…` : label);
+    const words = (_, values) => values.map((value) => (Number.isInteger(value) ? short(labels[value] ?? "") : ""));
+    const longest = Math.max(...labels.map((label) => Math.min(label.length, 12)));
+    return { space: 7 * longest + 12, size: 30, values: words };
   }
 
   line(one) {

@@ -4,7 +4,7 @@ import { colour, onTheme, ramp } from "../lib/colours.js";
 import { h } from "../lib/dom.js";
 
 const LEAST_CELL = 4; // pixels: of more steps than fit, the map scrolls
-const MOST_CELL = 72;
+const MOST_CELL = 120;
 const LABELLED_CELL = 15; // from which there is room for a label, upright
 const FONT = "12px system-ui, sans-serif";
 
@@ -48,6 +48,8 @@ export class HeatMap {
     this.row = this.fixedRow || Math.min(Math.max(Math.floor(288 / this.units.length), 4), 18);
     const longest = widest(this.labels.map((label) => label.slice(0, 16)));
     this.flat = longest + 8 < this.cell;
+    // an inclined label reaches to the left of its column
+    if (!this.flat) this.left = Math.max(this.left, Math.min(widest(this.labels.slice(0, 3)), 110) * 0.62 - this.cell / 2);
     this.foot = this.flat ? 22 : Math.min(longest, 110) * 0.78 + 16;
     this.width = Math.max(Math.ceil(this.left + this.cell * steps), 40) + (this.flat ? 0 : 2);
     this.height = this.row * this.units.length + this.foot;

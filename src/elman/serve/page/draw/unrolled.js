@@ -1,8 +1,9 @@
 // The network over time, step by step: the words go in from below, and then the gradient comes back.
 
-import { h } from "../lib/dom.js";
+import { h, legend } from "../lib/dom.js";
 
-const [COLUMN, ROW, RADIUS, LEFT, TOP] = [84, 88, 16, 44, 58];
+const [ROW, RADIUS, LEFT, TOP] = [88, 16, 8, 62];
+const [LEAST_COLUMN, MOST_COLUMN] = [58, 96];
 const [THIN, THICK, DECADES] = [0.8, 8, 6];
 
 export class UnrolledNetwork {
@@ -21,6 +22,8 @@ export class UnrolledNetwork {
     this.network = network;
     this.layers = Object.entries(network.layers).map(([name, values]) => ({ name, ...values }));
     this.scale = widths(this.layers);
+    const room = this.picture.clientWidth - 2 * LEFT;
+    this.column = Math.min(Math.max(room / steps, LEAST_COLUMN), MOST_COLUMN);
     this.slider.max = String(2 * steps);
     this.at(2 * steps);
   }
@@ -50,9 +53,10 @@ export class UnrolledNetwork {
     const back = Math.max(2 * steps - moment, 0); // steps from this one on have their gradient
     this.slider.setAttribute("aria-valuetext", this.told(read, back));
     this.caption.textContent = this.told(read, back);
-    const scrolled = this.picture.scrollLeft;
     this.picture.replaceChildren(this.drawing(read, moment > steps ? back : steps));
-    this.picture.scrollLeft = scrolled;
+    // where there are more steps than room, the one that is told of stays in sight
+    const step = moment > steps ? back : read - 1;
+    this.picture.scrollLeft = this.column * (step + 0.5) - this.picture.clientWidth / 2;
   }
 
   told(read, back) {
@@ -72,12 +76,13 @@ export class UnrolledNetwork {
   drawing(read, back) {
     const { labels, answer, begin } = this.network;
     const height = TOP + ROW * this.layers.length + 64;
-    const width = LEFT + COLUMN * labels.length + 8;
+    const width = 2 * LEFT + this.column * labels.length;
     const svg = h("svg:svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `The network over ${labels.length} steps` });
     labels.forEach((label, step) => {
       this.layers.forEach((layer, row) => svg.append(...this.cell(layer, row, step, height, read, back)));
-      const [x] = place(step, 0, height);
-      const short = label.length > 11 ? `${label.slice(0, 10)}…` : label;
+      const [x] = this.place(step, 0, height);
+      const room = Math.floor(this.column / 7);
+      const short = label.length > room ? `${label.slice(0, room - 1)}…` : label;
       svg.append(h("svg:text", { x, y: height - 14, class: step < read ? "step" : "step off", text: short }));
     });
     if (begin) svg.append(h("svg:text", { x: 12, y: height - 14, class: "step", text: "…" }));
@@ -86,7 +91,7 @@ export class UnrolledNetwork {
   }
 
   cell(layer, row, step, height, read, back) {
-    const [x, y] = place(step, row, height);
+    const [x, y] = this.place(step, row, height);
     const reverse = layer.name.endsWith(" reverse");
     const seen = step < read;
     const flows = step >= back;
@@ -95,7 +100,7 @@ export class UnrolledNetwork {
     const before = reverse ? step + 1 : step - 1;
     if (before >= 0 && before < this.network.labels.length) {
       const sign = reverse ? 1 : -1;
-      parts.push(this.edge("u", `M${x + sign * (COLUMN - RADIUS)} ${y} H${x + sign * RADIUS}`, flows ? layer.through_time[step] : 0, seen));
+      parts.push(this.edge("u", `M${x + sign * (this.column - RADIUS)} ${y} H${x + sign * RADIUS}`, flows ? layer.through_time[step] : 0, seen));
     }
     if (row === this.layers.length - 1 && layer.from_above[step] > 0) {
       parts.push(this.edge("out", `M${x} ${y - RADIUS} V${y - RADIUS - 26}`, flows ? layer.from_above[step] : 0, seen));
@@ -106,15 +111,15 @@ export class UnrolledNetwork {
     return parts;
   }
 
+  place(step, row, height) {
+    return [LEFT + this.column * (step + 0.5), height - 32 - (ROW - RADIUS) - ROW * row + RADIUS];
+  }
+
   edge(kind, way, gradient, seen) {
     const width = gradient > 0 ? this.scale(gradient) : 1.2;
     const title = gradient > 0 ? [h("svg:title", { text: `gradient ${gradient.toPrecision(3)}` })] : [];
     return h("svg:path", { d: way, class: `edge ${gradient > 0 ? kind : "plain"} ${seen ? "" : "off"}`, "stroke-width": width.toFixed(2) }, ...title);
   }
-}
-
-function place(step, row, height) {
-  return [LEFT + COLUMN * (step + 0.5) - 8, height - 32 - (ROW - RADIUS) - ROW * row + RADIUS];
 }
 
 /** Return the width of an edge, by the logarithm of its gradient. */
@@ -126,15 +131,8 @@ function widths(layers) {
   return (value) => THIN + (THICK - THIN) * Math.min(Math.max(Math.log(value / least) / Math.log(largest / least), 0), 1);
 }
 
-export const legend = () =>
-  h(
-    "p",
-    { class: "legend" },
-    h("span", { class: "swatch u" }),
-    "U, through time",
-    h("span", { class: "swatch w" }),
-    "W, to what is read",
-    h("span", { class: "swatch out" }),
-    "output",
-    h("span", { class: "soft", text: "The same weights at every step; thicker: more gradient." }),
+export const unrolledLegend = () =>
+  legend(
+    [["u", "U, through time"], ["w", "W, to what is read"], ["out", "output"]],
+    "The same weights at every step; thicker: more gradient.",
   );

@@ -80,6 +80,18 @@ export const look = (id, input, views, signal) => post(`v1/look/${encodeURICompo
 export const predict = async (id, input, options, signal) =>
   (await post(`v1/predict/${encodeURIComponent(id)}`, { input, options }, signal)).answers;
 
+/** Return the words of a recording: {text, start, end}. */
+export async function transcribe(id, file, signal) {
+  const body = new FormData();
+  body.append("model", id);
+  body.append("file", file);
+  body.append("response_format", "verbose_json");
+  body.append("timestamp_granularities[]", "word");
+  const response = await answered("v1/audio/transcriptions", { method: "POST", body, signal });
+  if (!response.ok) throw await failure(response);
+  return (await response.json()).words.map(({ word, start, end }) => ({ text: word, start, end }));
+}
+
 /** Call a function with each message of a stream of server-sent events, until it ends. */
 export async function follow(path, call, signal) {
   const response = await answered(path, { signal });

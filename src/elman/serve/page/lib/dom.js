@@ -39,6 +39,12 @@ export function resting(milliseconds, call) {
   };
 }
 
+/** A legend: pairs of a swatch's class and what it means, and a sentence. */
+export function legend(pairs, text = "") {
+  const keys = pairs.map(([name, meaning]) => h("span", { class: "key" }, h("span", { class: `swatch ${name}` }), meaning));
+  return h("p", { class: "legend" }, ...keys, text && h("span", { text }));
+}
+
 /** A place for what went wrong, in words. */
 export function problem() {
   const element = h("p", { class: "wrong", role: "alert" });

@@ -1,6 +1,6 @@
 // Where the reader is: the address says what is seen, and the browser keeps what was typed.
 
-const MAX_ADDRESS = 6000; // characters of a fragment that mail programs and chats still keep
+const MAX_ADDRESS = 60000; // characters; browsers take more, but what passes links on may not
 
 /** "#/text/reviews?text=…" → {view, model, params}. */
 export function here() {

@@ -2,8 +2,8 @@
 
 import { Chart } from "../draw/chart.js";
 import { HeatMap } from "../draw/heat.js";
-import { UnrolledNetwork, legend } from "../draw/unrolled.js";
-import { h, percent } from "../lib/dom.js";
+import { UnrolledNetwork, unrolledLegend } from "../draw/unrolled.js";
+import { h, legend, percent } from "../lib/dom.js";
 import { showBars } from "./bars.js";
 
 const SHUFFLES = 6;
@@ -52,7 +52,7 @@ export async function state(element, { look, signal }) {
   const { states } = await look(["states"]);
   const layer = states.at(-1);
   const map = new HeatMap("Hidden state", { signal });
-  element.replaceChildren(map.element, h("p", { class: "legend" }, h("span", { class: "swatch ramp-state" }), "−1 to 1", h("span", { class: "soft", text: `${layer.layer}: ${layer.units.length} of ${layer.of} units, a row each.` })));
+  element.replaceChildren(map.element, legend([["ramp-state", "−1 to 1"]], `${layer.layer}: ${layer.units.length} of ${layer.of} units, a row each.`));
   map.set({ labels: layer.labels, units: layer.units, values: Object.values(layer.maps)[0] });
 }
 
@@ -65,7 +65,7 @@ export async function reading(element, { look, signal }) {
   const { labels, scores, first, scored } = seen.reading;
   const largest = Math.max(1e-9, ...scores.flat().filter((value) => value !== null).map(Math.abs));
   const map = new HeatMap("What each word adds to the answer while it is read", { signal, rows: "after step", rowHeight: 22 });
-  element.replaceChildren(map.element, h("p", { class: "legend" }, h("span", { class: "swatch ramp-state" }), `from −${largest.toFixed(1)} to ${largest.toFixed(1)}`, h("span", { class: "soft", text: `Answer: ${seen.answer}. Rows: after which word; columns: what a word adds, in ${scored}.` })));
+  element.replaceChildren(map.element, legend([["ramp-state", `−${largest.toFixed(1)} to ${largest.toFixed(1)}`]], `Answer: ${seen.answer}. Rows: after which word; columns: what a word adds, in ${scored}.`));
   map.set({
     labels, units: scores.map((_, row) => first + row), rowLabels: scores.map((_, row) => `… ${labels[first + row]}`),
     values: labels.map((_, step) => scores.map((row) => row[step] ?? 0)), low: -largest, high: largest,
@@ -75,7 +75,7 @@ export async function reading(element, { look, signal }) {
 export async function unrolled(element, { look, signal }) {
   const { unroll } = await look(["unroll"]);
   const network = new UnrolledNetwork({ signal });
-  element.replaceChildren(network.element, legend());
+  element.replaceChildren(network.element, unrolledLegend());
   network.set(unroll);
 }
 
@@ -84,7 +84,7 @@ export async function vanishing(element, { look, signal }) {
   const curves = flow.flatMap((one) => Object.entries(one.norms).map(([name, values]) => ({ label: `${one.layer}, ${name}`, values, labels: one.labels })));
   const length = Math.max(...curves.map((one) => one.values.length));
   const colours = ["accent", "for", "against", "soft"];
-  const chart = new Chart("The gradient at each word", { lines: curves.map((one, k) => ({ label: one.label, colour: colours[k % colours.length], points: true })), log: true, height: 220, zoom: false, signal });
+  const chart = new Chart("The gradient at each word", { lines: curves.map((one, k) => ({ label: one.label, colour: colours[k % colours.length], points: true })), log: true, height: 220, zoom: false, signal, labels: curves.find((one) => one.values.length === length).labels });
   const readout = h("p", { class: "readout", text: " " });
   chart.onPoint = (step) => { readout.textContent = step === null || step === undefined ? " " : `“${curves[0].labels[step]}”: ${curves[0].values[step].toPrecision(2)}`; };
   element.replaceChildren(

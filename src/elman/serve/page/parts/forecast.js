@@ -3,7 +3,7 @@
 import { Chart } from "../draw/chart.js";
 import { h, number } from "../lib/dom.js";
 
-const PAST_HORIZONS = 8; // that are seen at first
+const PAST_HORIZONS = 6; // that are seen at first
 
 /** "2024-03-01 05:00" → seconds; a whole number of a step stays one. */
 export function moment(stamp) {
@@ -28,7 +28,7 @@ export class ForecastChart {
         { label: "", colour: "accent", width: 0 },
       ]),
       { label: "forecast", colour: "accent", width: 2 },
-      { label: "moved", colour: "against", width: 2 },
+      { label: "moved", colour: "against", width: 2, optional: true },
     ];
     const bands = this.pairs.map((_, k) => ({ series: [4 + 2 * k, 3 + 2 * k], colour: "accent", share: 0.16 }));
     this.chart = new Chart("History and forecast", { lines, bands, time, signal, height });

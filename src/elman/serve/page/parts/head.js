@@ -20,24 +20,23 @@ export function chooser(context) {
 }
 
 const SCORES = {
-  classify: ["accuracy", percent],
-  generate: ["perplexity", (value) => number(value)],
+  classify: ["accuracy", (value) => `${percent(value)} right`],
+  generate: ["perplexity", (value) => `perplexity ${number(value)}`],
   translate: ["bleu", (value) => `${number(value)} BLEU`],
   chat: ["hits", (value) => `${percent(value)} of replies found`],
   transcribe: ["wer", (value) => `${percent(value)} of words wrong`],
   forecast: ["mase", (value) => `MASE ${number(value)}`],
 };
 
-/** "accuracy 87 %, bag of words 83 %": the score on held-out data beside the best plain baseline's. */
+/** The score on held-out data, and that of the best plain baseline: ["accuracy 87 %", "bag of words 83 %"]. */
 export function scoreLine({ task, scores }) {
   const [name, format] = SCORES[task] || [];
   const value = scores?.scores?.[name];
-  if (value === undefined || value === null) return "";
+  if (value === undefined || value === null) return [];
   const beside = { ...(scores.baselines || {}) };
   if (scores.baseline) beside.baseline = scores.baseline;
-  const others = Object.entries(beside).filter(([, each]) => each?.[name] !== undefined && each[name] !== null);
+  const others = Object.entries(beside).filter(([kind, each]) => kind !== "network" && each?.[name] !== undefined && each[name] !== null);
   const lower = ["perplexity", "wer", "mase"].includes(name);
   others.sort((a, b) => (lower ? a[1][name] - b[1][name] : b[1][name] - a[1][name]));
-  const text = ["accuracy", "perplexity"].includes(name) ? `${name} ${format(value)}` : format(value);
-  return others.length ? `${text}; ${others[0][0]}: ${format(others[0][1][name])}` : text;
+  return others.length ? [format(value), `${others[0][0]}: ${format(others[0][1][name])}`] : [format(value)];
 }

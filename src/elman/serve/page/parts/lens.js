@@ -2,9 +2,9 @@
 
 import { HeatMap } from "../draw/heat.js";
 import { Chart } from "../draw/chart.js";
-import { UnrolledNetwork, legend } from "../draw/unrolled.js";
+import { UnrolledNetwork, unrolledLegend } from "../draw/unrolled.js";
 import { look } from "../lib/api.js";
-import { h, number, problem, resting } from "../lib/dom.js";
+import { h, legend, number, problem, resting } from "../lib/dom.js";
 
 const PAUSE = 250; // milliseconds after which what was typed is looked at
 const TABS = {
@@ -131,7 +131,7 @@ function showMaps(lens, part, layers, seen) {
   part.elements = [
     h("div", { class: "row" }, layer.element, map.element),
     part.map.element,
-    h("p", { class: "legend" }, ...scaleLegend(gate), h("span", { class: "soft", text: `A row is a unit: ${shown}. ${about}` })),
+    legend([gate ? ["ramp-gate", "0 to 1"] : ["ramp-state", "−1 to 1"]], `A row is a unit: ${shown}. ${about}`),
   ];
   part.after = () => part.map.set({ labels: one.labels, units: one.units, values, low: gate ? 0 : -1, high: 1 });
 }
@@ -141,15 +141,9 @@ const GATES = {
   o: "o shows the cell's state.", r: "r resets what is read of the past.", z: "z keeps what was.", n: "n is what could be written.",
 };
 
-function scaleLegend(gate) {
-  return gate
-    ? [h("span", { class: "swatch ramp-gate" }), "0 to 1"]
-    : [h("span", { class: "swatch ramp-state" }), "−1 to 1"];
-}
-
 function showUnrolled(lens, part, network) {
   part.view ??= new UnrolledNetwork({ signal: lens.signal });
-  part.elements = [part.view.element, legend()];
+  part.elements = [part.view.element, unrolledLegend()];
   if (network.left_out.length) part.elements.push(h("p", { class: "soft", text: `Not drawn, for they take other steps: ${network.left_out.join(", ")}.` }));
   part.after = () => part.view.set(network);
 }
@@ -163,7 +157,7 @@ function showFlow(lens, part, layers) {
   part.chart?.end();
   part.chart = new Chart("The gradient for the state after each step", {
     lines: curves.map((one, k) => ({ label: one.label, colour: LINES[k % LINES.length], points: length < 60 })),
-    log: true, height: 240, zoom: false, signal: lens.signal,
+    log: true, height: 240, zoom: false, signal: lens.signal, labels,
   });
   const readout = h("p", { class: "readout", text: " " });
   part.chart.onPoint = (step) => {

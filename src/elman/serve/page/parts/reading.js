@@ -1,6 +1,6 @@
 // A text as a model reads it: each word coloured by what it did to the answer, with the answer after it below.
 
-import { h, number, percent } from "../lib/dom.js";
+import { h, legend, number, percent } from "../lib/dom.js";
 
 const SHOWN = 240; // words, the last ones
 
@@ -44,13 +44,4 @@ export function strongest(words, count = 3) {
 }
 
 export const wordLegend = (answer = "the answer") =>
-  h(
-    "p",
-    { class: "legend" },
-    h("span", { class: "swatch for block" }),
-    `for ${answer}`,
-    h("span", { class: "swatch against block" }),
-    "against",
-    h("span", { class: "swatch bar block" }),
-    "probability after each word",
-  );
+  legend([["for block", `for ${answer}`], ["against block", "against"], ["after block", "probability after each word"]]);

@@ -3,6 +3,7 @@
 import { post } from "../lib/api.js";
 import { h, number, problem, resting, say } from "../lib/dom.js";
 import { keep, kept, packed, unpacked } from "../lib/place.js";
+import { named } from "../parts/columns.js";
 import { dropZone } from "../parts/drop.js";
 import { ForecastChart, forecastTable, isTime } from "../parts/forecast.js";
 import { chooser, heading } from "../parts/head.js";
@@ -20,7 +21,7 @@ export async function show(root, context) {
   const pasted = h("textarea", { id: "pasted", rows: "6", spellcheck: "false", placeholder: "day,sold\n2024-01-01,12\n2024-01-02,15" });
   const from = h("p", { class: "soft" });
   const body = h("div", { class: "stack" });
-  const back = h("button", { type: "button", class: "plain", text: "The training data", on: { click: () => use(null, "") } });
+  const back = h("button", { type: "button", class: "plain", text: "Use the training data", on: { click: () => use(null, "") } });
   let controller = new AbortController();
 
   const chartOf = (series, future) =>
@@ -54,12 +55,11 @@ export async function show(root, context) {
       shown.replaceChildren(state.chart.element);
       state.chart.set(seen, state.medians ?? null);
     };
-    from.textContent = state.csv === null ? "The training data, and what follows them." : `${state.file || "Your table"}: ${seen.past.ds.length} steps, forecast from ${seen.ahead.ds[0]}.`;
+    from.textContent = state.csv === null ? "The training data, and what follows them." : `${state.file || "Your table"}: ${seen.past.ds.length} steps, forecast from ${seen.ahead.ds[0]}.${state.told ?? ""}`;
     body.replaceChildren(
       h("div", { class: "row" }, seriesChoice(seen, state, load), naiveChoice(naives, state, redraw)),
-      h("section", { class: "panel", "aria-label": "Forecast" }, shown),
+      h("section", { class: "panel stack", "aria-label": "Forecast" }, h("p", { class: "finding", text: summary(seen, state.naive) }), shown),
       ...known(seen),
-      h("p", { class: "finding", text: summary(seen, state.naive) }),
       ...seen.notes.map((text) => h("p", { class: "note", text })),
       forecastTable(seen, state.naive),
     );
@@ -106,8 +106,9 @@ export async function show(root, context) {
     if (!signal.aborted && !note({ data, series: state.series, moved })) from.textContent += " The table is too large for a link, which names the model alone.";
   }
 
-  function use(csv, name) {
-    Object.assign(state, { csv, file: name, series: null, moved: {}, medians: null });
+  function use(text, name) {
+    const { csv, told } = text === null ? { csv: null, told: "" } : named(text, model.columns ?? {});
+    Object.assign(state, { csv, told, file: name, series: null, moved: {}, medians: null });
     load();
   }
 

@@ -2,7 +2,7 @@
 
 import { decode, listen } from "../audio/microphone.js";
 import { Sound } from "../draw/sound.js";
-import { model as describe } from "../lib/api.js";
+import { transcribe } from "../lib/api.js";
 import { h, percent, problem, say } from "../lib/dom.js";
 import { Session } from "../lib/session.js";
 import { dropZone } from "../parts/drop.js";
@@ -16,21 +16,26 @@ const MAX_MINUTES = 30;
 export async function show(root, context) {
   const { model, signal } = context;
   const failed = problem();
-  const rate = (await describe(model.id, signal)).rate ?? 16000;
+  if (model.input === "frames") {
+    root.append(heading("Speech", "This model reads features that were computed before, so it can’t hear sound.", chooser(context)));
+    return;
+  }
+  const rate = model.rate ?? 16000;
+  const isLive = model.stream !== false;
   const sound = new Sound({ signal });
   const text = h("div", { class: "heard", "aria-label": "What was said" });
   const tail = h("span", { class: "tentative" });
   const level = h("div", { class: "level", role: "meter", "aria-label": "Loudness", "aria-valuemin": "0", "aria-valuemax": "1", "aria-valuenow": "0" }, h("span"));
-  const button = h("button", { type: "button", class: "main", text: "Listen", on: { click: () => (microphone ? stop() : start()) } });
+  const button = h("button", { type: "button", class: "main", text: "Listen", disabled: !isLive, on: { click: () => (microphone ? stop() : start()) } });
   const file = h("input", { id: "file", type: "file", accept: "audio/*,.wav,.flac,.mp3,.ogg", class: "hidden", on: { change: () => take(file.files[0]) } });
   const facts = h("p", { class: "soft", text: " " });
-  let [session, microphone, utterance, answered, words] = [null, null, -1, 0, 0];
+  let [session, microphone, utterance, answered, words] = [null, null, 0, 0, 0];
 
   function begin(options) {
     session?.close();
     session = new Session(model.id, { options, heard: receive, signal });
     Object.assign(text, { textContent: "" });
-    [utterance, answered, words] = [-1, 0, 0];
+    [utterance, answered, words] = [0, 0, 0];
     failed.clear();
     facts.textContent = " ";
     return session.ready();
@@ -45,7 +50,7 @@ export async function show(root, context) {
   /** Add the words of an answer; the last line ends with what may still change. */
   function add({ words: certain, tentative, utterance: number }) {
     for (const word of certain) {
-      if (utterance < 0) newLine();
+      if (!text.lastChild) newLine();
       const share = word.confidence ?? null;
       const told = `${word.start.toFixed(2)} to ${word.end.toFixed(2)} s${share === null ? "" : `, ${percent(share)} certain`}`;
       const element = h("span", { class: "certain", text: `${word.text} `, title: told });
@@ -53,9 +58,9 @@ export async function show(root, context) {
       text.lastChild.insertBefore(element, tail);
       words += 1;
     }
-    if (number !== utterance && utterance >= 0 && number > 0) newLine();
+    if (number > utterance) newLine();
     utterance = number;
-    if (tentative && !text.childElementCount) newLine();
+    if (tentative && !text.lastChild) newLine();
     tail.textContent = tentative;
     sound.add(certain);
     if (certain.length) say(certain.map((word) => word.text).join(" "), 0);
@@ -63,8 +68,7 @@ export async function show(root, context) {
   }
 
   function newLine() {
-    if (text.lastChild && !text.lastChild.querySelector(".certain")) return;
-    utterance = Math.max(utterance, 0);
+    if (text.lastChild && !text.lastChild.querySelector(".certain")) return; // the last is still empty
     text.append(h("p", {}, tail));
   }
 
@@ -127,10 +131,16 @@ export async function show(root, context) {
       const seconds = samples.length / rate;
       if (seconds > 60 * MAX_MINUTES) throw new Error(`${chosen.name} is longer than ${MAX_MINUTES} minutes: use elman predict for it`);
       sound.clear(seconds);
-      await begin(null);
       const began = performance.now();
-      await play(samples);
-      await finish();
+      if (isLive) {
+        await begin(null);
+        await play(samples);
+        await finish();
+      } else {
+        text.textContent = "";
+        [utterance, words] = [0, 0];
+        add({ words: await transcribe(model.id, chosen, signal), tentative: "", utterance: 0 });
+      }
       const took = (performance.now() - began) / 1000;
       facts.textContent = `${chosen.name}: ${seconds.toFixed(1)} s of sound in ${took.toFixed(1)} s. ${facts.textContent}`;
     } catch (error) {
@@ -153,7 +163,7 @@ export async function show(root, context) {
 
   signal.addEventListener("abort", () => microphone?.stop());
   root.append(
-    heading("Speech", "Words stand as soon as they are certain. What is dim may still change.", chooser(context)),
+    heading("Speech", isLive ? "Words stand as soon as they are certain. What is dim may still change." : "This model reads a recording both ways, so it can’t hear live: open a recording.", chooser(context)),
     dropZone(
       h(
         "section",

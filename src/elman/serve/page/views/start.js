@@ -7,7 +7,7 @@ import { heading, scoreLine } from "../parts/head.js";
 
 const TASKS = {
   classify: { view: "text", does: "labels texts", tries: ["The movie was not good", "not bad at all", "It was very, very good"], as: "text" },
-  generate: { view: "writing", does: "continues texts", tries: ["I love deep", "The network forgets the", "Do you want to"], as: "text" },
+  generate: { view: "writing", does: "continues texts", tries: ["I love deep ", "The network forgets the ", "Do you want to "], as: "text" },
   translate: { view: "translation", does: "translates", tries: ["Je suis fatigué.", "Où est la gare ?"], as: "text" },
   chat: { view: "chat", does: "talks", tries: ["Hello!", "What is your name?"], as: "say" },
   transcribe: { view: "speech", does: "hears speech", tries: [] },
@@ -29,15 +29,16 @@ export async function show(root, { all, signal }) {
 function card(one) {
   const { view, does, tries, as } = TASKS[one.task] || {};
   if (!view) return h("article", { class: "panel card" }, h("h2", { text: one.id }), h("p", { text: one.task }));
+  const [score = "", plain] = scoreLine(one);
   const examples = one.examples?.filter((each) => typeof each === "string") || tries;
   return h(
     "article",
     { class: "panel card" },
     h("h2", {}, h("a", { href: address(view, one.id), text: one.id })),
     h("p", { class: "soft", text: one.title || does }),
-    h("p", { class: "score", text: scoreLine(one) }),
+    h("p", { class: "score" }, score, plain && h("span", { class: "soft", text: ` · ${plain}` })),
     examples.length
-      ? h("ul", { class: "tries", "aria-label": "To try" }, ...examples.slice(0, 3).map((text) => h("li", {}, h("a", { href: address(view, one.id, { [as]: as === "say" ? JSON.stringify([text]) : text }), text: `“${text}”` }))))
+      ? h("ul", { class: "tries", "aria-label": "To try" }, ...examples.slice(0, 3).map((text) => h("li", {}, h("a", { href: address(view, one.id, { [as]: as === "say" ? JSON.stringify([text]) : text }), text: `“${text.trim()}”` }))))
       : h("ul", { class: "tries" }, h("li", {}, h("a", { href: address(view, one.id), text: OPEN[one.task] || "Open" }))),
   );
 }

@@ -1,6 +1,7 @@
 // A text is classified while it is typed; what moved the answer is coloured, and the network is seen inside.
 
-import { h, percent, problem, say } from "../lib/dom.js";
+import { h, percent, problem, resting, say } from "../lib/dom.js";
+import { predict } from "../lib/api.js";
 import { Follower, Session } from "../lib/session.js";
 import { keep, kept } from "../lib/place.js";
 import { showBars } from "../parts/bars.js";
@@ -9,11 +10,12 @@ import { Lens } from "../parts/lens.js";
 import { showWords, strongest, wordLegend } from "../parts/reading.js";
 
 const FIRST = "The movie was not good";
+const PAUSE = 200; // milliseconds after which a model that does not stream is asked
 
 export async function show(root, context) {
   const { model, params, signal, note } = context;
   const failed = problem();
-  const state = { pushed: [], seen: null, answer: null };
+  const state = { pushed: [], seen: null, answer: null, share: null };
   const area = h("textarea", { id: "text", rows: "3", spellcheck: "false", maxlength: "20000" });
   const verdict = h("p", { class: "verdict", role: "status", "aria-live": "off" });
   const bars = h("ul", { class: "bars", "aria-label": "Probabilities" });
@@ -38,14 +40,14 @@ export async function show(root, context) {
     key.replaceChildren(wordLegend(state.answer === null ? undefined : `“${state.answer}”`));
   }
 
-  const follower = new Follower(new Session(model.id, { signal }), {
+  const reader = readerOf(model, signal, {
     result: () => ({ probabilities: true }),
     fail: failed.show,
     show: (text, pushed, probabilities) => {
       failed.clear();
       const pairs = Object.entries(probabilities);
       const [answer, share] = pairs.reduce((best, pair) => (pair[1] > best[1] ? pair : best));
-      Object.assign(state, { pushed: pushed.slice(), answer });
+      Object.assign(state, { pushed: pushed.slice(), answer, share });
       verdict.replaceChildren(h("strong", { text: answer }), h("span", { class: "soft", text: percent(share) }));
       verdict.style.setProperty("--share", share);
       showBars(bars, pairs);
@@ -56,14 +58,14 @@ export async function show(root, context) {
 
   function changed() {
     remember();
-    follower.update(area.value);
+    reader.update(area.value);
     if (area.value.trim()) lens.update([area.value]);
   }
 
   area.addEventListener("input", changed);
   area.value = params.text ?? kept(`text.${model.id}`, FIRST);
   root.append(
-    heading("Text", "The verdict moves with every word. What was read before is held in the hidden state alone.", chooser(context)),
+    heading("Text", model.stream === false ? "The verdict on a text, and what moved it. This model reads both ways, and anew with every word." : "The verdict moves with every word. What was read before is held in the hidden state alone.", chooser(context)),
     h(
       "div",
       { class: "split" },
@@ -83,8 +85,22 @@ export async function show(root, context) {
   if (!matchMedia("(max-width: 60rem)").matches) area.focus();
 }
 
+/** What keeps the verdict at the text: a stream; or whole answers of a model that reads both ways. */
+function readerOf(model, signal, told) {
+  if (model.stream !== false) return new Follower(new Session(model.id, { signal }), told);
+  const update = async (text) => {
+    try {
+      const [answer] = await predict(model.id, [text], {}, signal);
+      told.show(text, [], answer.probabilities);
+    } catch (error) {
+      told.fail(error);
+    }
+  };
+  return { update: resting(PAUSE, update) };
+}
+
 /** The words of a text: read by the stream, with the answer after each, and coloured by the lens. */
-function joined(text, { pushed, seen, answer }) {
+function joined(text, { pushed, seen, answer, share }) {
   const tokens = pushed.map((one) => one.token);
   const labels = seen ? seen.labels.slice(1) : [];
   const scores = seen ? seen.scores.slice(1) : [];
@@ -94,7 +110,7 @@ function joined(text, { pushed, seen, answer }) {
     return {
       text: tokens[k] ?? labels[k],
       score: same ? (scores[k] ?? null) : null,
-      share: pushed[k] ? (pushed[k].probabilities[answer] ?? null) : null,
+      share: pushed[k] ? (pushed[k].probabilities[answer] ?? null) : k === count - 1 && k === pushed.length ? share : null,
     };
   });
 }

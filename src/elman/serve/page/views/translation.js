@@ -2,7 +2,7 @@
 
 import { HeatMap } from "../draw/heat.js";
 import { predict } from "../lib/api.js";
-import { h, number, problem, resting, say } from "../lib/dom.js";
+import { h, legend, number, problem, resting, say } from "../lib/dom.js";
 import { keep, kept } from "../lib/place.js";
 import { chooser, heading } from "../parts/head.js";
 import { Lens } from "../parts/lens.js";
@@ -68,7 +68,7 @@ export async function show(root, context) {
     h("h2", { text: "Where it looked" }),
     h("div", { class: "pairing" }, source, target),
     map.element,
-    h("p", { class: "legend" }, h("span", { class: "swatch ramp-gate" }), "0 to 1", h("span", { class: "soft", text: "A row for each part of the translation, a column for each of the sentence. Point at a part above to see its partners." })),
+    legend([["ramp-gate", "0 to 1"]], "A row for each part of the translation, a column for each of the sentence. Point at a part above to see its partners."),
   );
   root.append(
     heading("Translation", "The decoder writes part by part, and looks back at the sentence for each.", chooser(context)),

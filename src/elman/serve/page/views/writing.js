@@ -7,7 +7,7 @@ import { showBars } from "../parts/bars.js";
 import { chooser, heading } from "../parts/head.js";
 import { Lens } from "../parts/lens.js";
 
-const FIRST = "I love deep";
+const FIRST = "I love deep ";
 const COUNT = 8;
 
 export async function show(root, context) {
