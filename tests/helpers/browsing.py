@@ -43,7 +43,7 @@ def browser(heard: Path) -> Iterator[Any]:
 
 
 class Visit:
-    """A page of the studio that is open, and what it must not do: write to the console, or ask another host."""
+    """A page of the studio that is open, and what it must not do: write to the console, or ask elsewhere."""
 
     def __init__(self, page: Any, url: str) -> None:
         self.page, self.url = page, url
@@ -67,8 +67,8 @@ class Visit:
         return found
 
     def until(self, condition: str) -> None:
-        """Wait until an expression of the page is true. Playwright's own way would need eval, which the page's
-        policy forbids."""
+        """Wait until an expression of the page is true. Playwright's own way would need eval, which the policy
+        of the page forbids."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self.page.evaluate(f"Boolean({condition})"):
             assert time.monotonic() < deadline, f"this has not come true: {condition}; said: {self.told}"

@@ -1,5 +1,5 @@
-"""The studio page in a real browser: the main path of each view, silent, without a request to elsewhere, and at
-all sizes no wider than its window."""
+"""The studio page in a real browser: the main path of each view, silent, without a request to elsewhere, and
+at all sizes no wider than its window."""
 
 import json
 import subprocess
@@ -240,7 +240,7 @@ def test_every_field_has_a_label_and_every_button_a_name(visit: Visit) -> None:
         visit.to(place)
         visit.until("document.querySelector('h1')")
         nameless = visit.page.evaluate(
-            "[...document.querySelectorAll('main input, main textarea, main select, button')].filter(e => e.offsetParent && "
-            "!(e.labels?.length || e.ariaLabel || e.textContent.trim())).map(e => e.outerHTML)"
+            "[...document.querySelectorAll('main input, main textarea, main select, button')]"
+            ".filter(e => e.offsetParent && !(e.labels?.length || e.ariaLabel || e.textContent.trim())).map(e => e.outerHTML)"
         )
         assert nameless == []

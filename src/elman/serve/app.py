@@ -11,27 +11,20 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 
 from elman.errors import ElmanError
-<<<<<<< HEAD
-from elman.serve import live, models, openai_text, predict, static
-=======
-from elman.serve import live, models, predict, static, studio
->>>>>>> 56c85d6 (Studio page: looks, charts and trainings behind it, and tests in a real browser)
+from elman.serve import live, models, openai_text, predict, static, studio
 from elman.serve.answers import ApiError, on_error
 from elman.serve.headers import Headers
 from elman.serve.limits import Limits
 from elman.serve.shelf import Shelf
 
-<<<<<<< HEAD
 ROUTES: Final[list[BaseRoute]] = [
     *models.ROUTES,
     *openai_text.ROUTES,
     *predict.ROUTES,
     *live.ROUTES,
+    *studio.ROUTES,
     *static.ROUTES,
 ]
-=======
-ROUTES: Final[list[BaseRoute]] = [*models.ROUTES, *predict.ROUTES, *live.ROUTES, *studio.ROUTES, *static.ROUTES]
->>>>>>> 56c85d6 (Studio page: looks, charts and trainings behind it, and tests in a real browser)
 
 
 def make_app(shelf: Shelf, limits: Limits) -> Starlette:

@@ -1,5 +1,5 @@
-"""A training tells this machine of itself: a small file in the user's cache folder, which the training locks and
-removes at its end. Who reads it, such as the studio page, can follow the training and ask it to stop.
+"""A training tells this machine of itself: a small file in the user's cache folder, which the training locks
+and removes at its end. Who reads it, such as the studio page, can follow the training and ask it to stop.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class Announced:
         return Path(self.folder).name
 
     def stop(self) -> bool:
-        """Ask the training to end and to keep its best model, as Ctrl-C does; return whether it still runs."""
+        """Ask the training to end and to keep its best model, as Ctrl-C does; return whether it goes on."""
         if not is_alive(self):
             return False
         with suppress(ProcessLookupError):
@@ -119,15 +119,14 @@ def trainings() -> list[Announced]:
 
 def is_alive(one: Announced) -> bool:
     """Return whether a training goes on: whether it holds the lock of its file."""
-    if fcntl is None:
-        return False
-    try:
-        with _file(one.id).open("rb") as file:
-            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        pass
+    if fcntl is not None:
+        try:
+            with _file(one.id).open("rb") as file:
+                fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # it has gone
+            pass
     return False
 
 

@@ -1,5 +1,5 @@
-"""What a page draws of a forecast, as plain values: the past, the steps ahead with their bands, the naive forecast,
-and the covariates known ahead, which a reader may change."""
+"""What a page draws of a forecast, as plain values: the past, the steps ahead with their bands, the naive
+forecast, and the covariates known ahead, which a reader may change."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -92,15 +92,15 @@ def _covariates(panel: Panel, series: Series, n: int, horizon: int) -> list[dict
     texts = panel.texts or (None,) * len(panel.columns.future)
     for k, (name, choices) in enumerate(zip(panel.columns.future, texts, strict=True)):
         values: NDArray[np.float64] = series.future[:, k]
-        if choices is None:
-            before, ahead = _numbers(values[first:n]), _numbers(values[n : n + horizon])
-        else:
-            before, ahead = _texts(values[first:n], choices), _texts(values[n : n + horizon], choices)
-        columns.append({"name": name, "choices": choices and list(choices), "before": before, "ahead": ahead})
+        parts = {"before": values[first:n], "ahead": values[n : n + horizon]}
+        shown = {part: _cells(cells, choices) for part, cells in parts.items()}
+        columns.append({"name": name, "choices": choices and list(choices), **shown})
     return columns
 
 
-def _texts(codes: Array, choices: Sequence[str]) -> list[str | None]:
+def _cells(codes: Array, choices: Sequence[str] | None) -> Any:
+    if choices is None:
+        return _numbers(codes)
     return [choices[int(code)] if code == code and code < len(choices) else None for code in codes.tolist()]
 
 
