@@ -67,8 +67,8 @@ class Visit:
         return found
 
     def until(self, condition: str) -> None:
-        """Wait until an expression of the page is true. Playwright's own way would need eval, which the policy
-        of the page forbids."""
+        """Wait until an expression of the page is true. Playwright's own way would need eval, which the
+        policy of the page forbids."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self.page.evaluate(f"Boolean({condition})"):
             assert time.monotonic() < deadline, f"this has not come true: {condition}; said: {self.told}"

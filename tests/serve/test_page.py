@@ -241,6 +241,7 @@ def test_every_field_has_a_label_and_every_button_a_name(visit: Visit) -> None:
         visit.until("document.querySelector('h1')")
         nameless = visit.page.evaluate(
             "[...document.querySelectorAll('main input, main textarea, main select, button')]"
-            ".filter(e => e.offsetParent && !(e.labels?.length || e.ariaLabel || e.textContent.trim())).map(e => e.outerHTML)"
+            ".filter(e => e.offsetParent && !(e.labels?.length || e.ariaLabel || e.textContent.trim()))"
+            ".map(e => e.outerHTML)"
         )
         assert nameless == []
