@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 
 from elman.errors import ElmanError
-from elman.serve import live, models, openai_text, predict, static, studio
+from elman.serve import live, models, openai_text, predict, static, studio, transcriptions
 from elman.serve.answers import ApiError, on_error
 from elman.serve.headers import Headers
 from elman.serve.limits import Limits
@@ -21,6 +21,7 @@ ROUTES: Final[list[BaseRoute]] = [
     *models.ROUTES,
     *openai_text.ROUTES,
     *predict.ROUTES,
+    *transcriptions.ROUTES,
     *live.ROUTES,
     *studio.ROUTES,
     *static.ROUTES,

@@ -4,10 +4,15 @@ import json
 import re
 from typing import Any, Final, NoReturn
 
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.types import Message
 
 from elman.serve.answers import ApiError
 
+MAX_FIELDS: Final = 100  # of a form
+MAX_FIELD_BYTES: Final = 1 << 16
 SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -19,6 +24,38 @@ async def read_body(request: Request, most: int) -> bytes:
         if len(content) > most:
             raise ApiError(413, f"the body has more than {most} bytes, which this server takes at most")
     return bytes(content)
+
+
+async def read_form(request: Request, most: int) -> FormData:
+    """Return the fields and the one file of a form, which the caller has to close. What is large is kept in a
+    temporary file. Raises ApiError for no form, a damaged one, and one of more bytes than `most`."""
+    count = 0
+
+    async def limited() -> Message:
+        nonlocal count
+        message = await request.receive()
+        count += len(message.get("body", b""))
+        if count > most:
+            raise ApiError(413, f"the body has more than {most} bytes, which this server takes at most")
+        return message
+
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise ApiError(400, "the body must be a form with a file, as multipart/form-data")
+    try:
+        form = Request(request.scope, limited).form(
+            max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+        )
+        return await form
+    except HTTPException as error:
+        raise ApiError(400, f"the form is not valid: {error.detail:.200}") from None
+
+
+def close_form(form: FormData) -> None:
+    """Remove the temporary file of a form, at once, also where a request is broken off."""
+    for _, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            value.file.close()
 
 
 async def read_object(request: Request, most: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from elman.serve.answers import ApiError
 from elman.serve.limits import Limits
 from elman.serve.loaded import Loaded
 from elman.serve.options import OPEN, RESULT, WRITE, checked
+from elman.serve.pcm import samples_of
 from elman.serve.records import plain_value
 from elman.serve.shelf import Entry
 from elman.settings import is_number
@@ -140,7 +141,7 @@ class Session:
 def _item(task: str, item: Any) -> Any:
     """Return what a stream's `push` takes. Raises ApiError for another kind of value."""
     if task == "transcribe":
-        return _samples(item)
+        return samples_of(item)
     if task == "forecast":
         if item is None or is_number(item):
             return item
@@ -150,16 +151,3 @@ def _item(task: str, item: Any) -> Any:
     if not isinstance(item, str):
         raise ApiError(422, f"push takes a text, not {type(item).__name__}", "push")
     return item
-
-
-def _samples(item: Any) -> Any:
-    """Return samples: 16-bit PCM as it comes in a binary message, or a list of numbers from -1 to 1."""
-    import numpy as np
-
-    if isinstance(item, bytes):
-        if len(item) % 2:
-            raise ApiError(422, "a binary message must hold 16-bit samples, in an even number of bytes")
-        return np.frombuffer(item, "<i2").astype(np.int16)
-    if not isinstance(item, list) or not all(map(is_number, item)):
-        raise ApiError(422, "push takes a list of numbers, or 16-bit PCM as a binary message", "push")
-    return np.array(item, np.float32)

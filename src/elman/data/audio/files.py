@@ -46,9 +46,9 @@ def file_blocks(path: Path, rate: int) -> Iterator[Samples]:
         yield from _blocks(source, str(path), rate)
 
 
-def encoded_blocks(data: bytes, name: str, rate: int) -> Iterator[Samples]:
-    """Yield the samples of a file's content, as `file_blocks` does."""
-    yield from _blocks(io.BytesIO(data), name, rate)
+def encoded_blocks(data: bytes | IO[bytes], name: str, rate: int) -> Iterator[Samples]:
+    """Yield the samples of a file's content, or of an open file, as `file_blocks` does."""
+    yield from _blocks(io.BytesIO(data) if isinstance(data, bytes) else data, name, rate)
 
 
 def native_rate(recording: Path | bytes, name: str) -> int:
