@@ -18,6 +18,11 @@ def test_help_lists_the_limits(call: Call) -> None:
     [
         (["runs/nope"], "elman: there is no model at runs/nope"),
         ([str(SAVED / "chat"), str(SAVED / "chat")], "elman: two models are called 'chat'"),
+        (
+            [str(SAVED / "chat"), "--host", "0.0.0.0"],
+            "elman: listening on 0.0.0.0 needs a key: set ELMAN_KEY",
+        ),
+        ([str(SAVED / "chat"), "--key", "short"], "elman: a key has at least 8 printable ASCII characters"),
         ([str(SAVED / "chat"), "--sessions", "0"], "elman: sessions must be a whole number of at least 1"),
     ],
 )

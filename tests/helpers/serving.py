@@ -46,7 +46,7 @@ class Served:
     def sessions(self, model: str) -> int:
         """Return how many sessions of a model are open, waiting for those that are being closed."""
         deadline = time.monotonic() + 5
-        while (count := self.app.state.shelf[model].current.sessions) and time.monotonic() < deadline:
+        while (count := self.app.state.shelf[model].tally.sessions) and time.monotonic() < deadline:
             time.sleep(0.01)
         return int(count)
 
@@ -76,10 +76,10 @@ class Live:
 
 
 @contextmanager
-def serving(folders: Mapping[str, Path] = FOLDERS, **limits: Any) -> Iterator[Served]:
+def serving(folders: Mapping[str, Path] = FOLDERS, key: str | None = None, **limits: Any) -> Iterator[Served]:
     """Serve models on a free port."""
     chosen = Limits(**limits)
-    app = make_app(Shelf(folders, chosen), chosen)
+    app = make_app(Shelf(folders, chosen), chosen, key)
     settings: dict[str, Any] = {"log_config": None, "lifespan": "on", "ws_per_message_deflate": False}
     server = uvicorn.Server(uvicorn.Config(app, port=0, **settings, ws_max_size=chosen.message_bytes))
     thread = threading.Thread(target=server.run)

@@ -124,7 +124,7 @@ def test_a_request_that_is_cut_off_frees_its_row() -> None:
         asked = {"model": "g", "prompt": "a ", "max_tokens": 100_000}
         with one.http.stream("POST", "/v1/completions", json=asked | {"stream": True}) as answer:
             assert next(answer.iter_lines()).startswith("data: ")
-            assert one.app.state.shelf["g"].current.sessions == 1
+            assert one.app.state.shelf["g"].tally.sessions == 1
         assert one.sessions("g") == 0
         try:
             one.http.post("/v1/completions", json=asked, timeout=0.2)

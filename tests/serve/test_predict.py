@@ -14,7 +14,8 @@ CSV = b"month,sales\n2019-01-01,100\n2019-02-01,110\n"
 
 @pytest.mark.parametrize("task", [*QUESTIONS])
 def test_the_answers_are_those_of_the_command_line(served: Served, task: str) -> None:
-    model, texts = elman.load(SAVED / task), QUESTIONS[task] * 12  # more than are answered at once
+    model, texts = elman.load(SAVED / task), QUESTIONS[task]
+    texts = texts * (12 if task == "classify" else 1)  # more than are answered at once
     expected = [plain_value(one.to_dict()) for one in model.answers(texts)]
     assert served.predict(task, texts).json() == {"model": task, "answers": expected}
     assert served.predict(task, texts[0]).json()["answers"] == expected[:1]

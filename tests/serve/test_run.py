@@ -1,43 +1,79 @@
 """The server as a process: `elman serve` until SIGTERM."""
 
-import os
+import json
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from elman.errors import UsageError
+from elman.serve.app import make_app
 from elman.serve.limits import Limits
 from elman.serve.run import run
 from elman.serve.shelf import Shelf
 from saved_models import SAVED
 
 
+@contextmanager
+def started(*options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Run `elman serve` on a free port: the process, and its host and port."""
+    command = [sys.executable, "-m", "elman", "serve", str(SAVED / "classify"), "--port", "0", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            found = re.search(r"http://(127.0.0.1:\d+)", line)
+            assert found, line
+            yield process, found[1]
+        finally:
+            process.kill()
+
+
 def test_a_process_serves_until_it_is_told_to_end() -> None:
-    command = [sys.executable, "-m", "elman", "serve", str(SAVED / "classify"), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        url = re.search(r"http://127.0.0.1:\d+", line)
-        assert url, line
-        answer = httpx.post(f"{url[0]}/v1/predict/classify", json={"input": "good"}, timeout=60)
+    with started("--drain", "60") as (process, host):
+        answer = httpx.post(f"http://{host}/v1/predict/classify", json={"input": "good"}, timeout=60)
         assert answer.json()["answers"][0]["text"] == "good"
+        with connect(f"ws://{host}/v1/stream/classify") as live:
+            live.send(json.dumps({"push": "good "}))
+            assert "pushed" in json.loads(live.recv(20))
+            process.send_signal(signal.SIGTERM)
+            assert json.loads(live.recv(20)) == {"ending": {"seconds": 60}}
+            live.send(json.dumps({"result": {}}))  # it is still there
+            assert "result" in json.loads(live.recv(20))
+            assert httpx.get(f"http://{host}/ready").status_code == 503
         start = time.monotonic()
-        process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0 and time.monotonic() - start < 10
+        assert process.stderr is not None and '"event": "ending"' in process.stderr.read()
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    with started("--drain", "60") as (process, host):
+        with connect(f"ws://{host}/v1/stream/classify", open_timeout=60) as live:
+            process.send_signal(signal.SIGINT)
+            assert "ending" in json.loads(live.recv(20))
+            process.send_signal(signal.SIGINT)
+            with pytest.raises(ConnectionClosed) as closed:
+                live.recv(20)
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
+        assert process.wait(20) == 0
 
 
 def test_an_address_that_is_taken_or_not_ours() -> None:
+    app = make_app(Shelf({}, Limits()), Limits())
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(UsageError, match=f"can't listen on 127.0.0.1, port {port} "):
-            run(Shelf({}, Limits()), Limits(), "127.0.0.1", port)
+        with pytest.raises(UsageError, match=rf"can't listen on 127\.0\.0\.1, port {port} "):
+            run(app, "127.0.0.1", port)
     with pytest.raises(UsageError, match=r"can't listen on 203\.0\.113\.1, port 0 "):
-        run(Shelf({}, Limits()), Limits(), "203.0.113.1", 0)
+        run(app, "203.0.113.1", 0)

@@ -8,7 +8,7 @@ import pytest
 
 from elman.errors import NotFinite, UsageError
 from elman.serve.answers import ApiError
-from elman.serve.ticker import AHEAD_PIECES, Ticker
+from elman.serve.ticker import AHEAD_PIECES, Tally, Ticker
 from elman.tasks.pool import Pool, Steps, stepwise
 
 
@@ -56,13 +56,13 @@ class Adding:
             yield str((yield k % 10))
 
 
-def running(use: Any, capacity: int = 4, seconds: float = 0.01) -> Any:
+def running(use: Any, capacity: int = 4, seconds: float = 0.01, tally: Tally | None = None) -> Any:
     """Run a coroutine of a ticker, its network and the pool."""
 
     async def run() -> Any:
         network = Doubling()
         pool = Pool(network, lambda start=0: Adding(network, start), capacity)
-        ticker = Ticker(pool, seconds, lambda: None)
+        ticker = Ticker(pool, seconds, lambda: None, tally)
         try:
             coroutine: Coroutine[Any, Any, Any] = use(ticker, network, pool)
             return await asyncio.wait_for(coroutine, 10)
@@ -172,11 +172,13 @@ def test_writing_waits_for_a_slow_reader_and_ends_when_broken_off() -> None:
 
 
 def test_a_function_has_the_network_for_itself() -> None:
+    tally = Tally()
+
     async def use(ticker: Ticker, network: Doubling, pool: Pool[Adding]) -> None:
         stream = await ticker.open(start=4)
         assert await ticker.run(lambda: stream.total, stream) == 4
         with pytest.raises(ZeroDivisionError):
             await ticker.run(lambda: 1 // 0)
-        assert ticker.ticks >= 3 and ticker.rows >= 3
+        assert tally.sessions == 1 and tally.ticks >= 3 and tally.rows >= 3
 
-    running(use)
+    running(use, tally=tally)

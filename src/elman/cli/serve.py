@@ -24,15 +24,34 @@ Host = Annotated[str, typer.Option("--host", help="Address to listen on")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any that is free")]
 
 
+Key = Annotated[
+    str | None,
+    typer.Option("--key", envvar="ELMAN_KEY", help="What clients have to send; needed beyond this machine"),
+]
+Origins = Annotated[
+    list[str] | None,
+    typer.Option("--origin", help="Other server whose pages may ask, as https://name; may be repeated"),
+]
+MIN_KEY: Final = 8  # characters
+
+
 def _serve(**values: Any) -> None:
+    key, host = values["key"], values["host"]
+    if key is not None and (len(key) < MIN_KEY or not key.isascii() or not key.isprintable() or " " in key):
+        raise UsageError(f"a key has at least {MIN_KEY} printable ASCII characters and no space")
     limits = Limits(**{name: values[name] for name in rows(Limits) if values[name] is not None})
     try:
+        from elman.serve.app import make_app
+        from elman.serve.guard import is_local
         from elman.serve.run import run
     except ModuleNotFoundError as error:
         raise UsageError(f"serving needs {error.name}: pip install 'elman[serve]'") from None
     from elman.serve.shelf import Shelf, named_folders
 
-    run(Shelf(named_folders(values["models"] or []), limits), limits, values["host"], values["port"])
+    if key is None and not is_local(host):
+        raise UsageError(f"listening on {host} needs a key: set ELMAN_KEY, or give --key")
+    shelf = Shelf(named_folders(values["models"] or []), limits)
+    run(make_app(shelf, limits, key, values["origin"] or ()), host, values["port"])
 
 
 serve = with_parameters(
@@ -42,6 +61,8 @@ serve = with_parameters(
         parameter("models", Models, None),
         parameter("host", Host, "127.0.0.1"),
         parameter("port", Port, 8300),
+        parameter("key", Key, None),
+        parameter("origin", Origins, None),
         *(option(name, row, default, "Limits") for name, (row, default) in rows(Limits).items()),
     ],
 )

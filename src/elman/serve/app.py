@@ -1,8 +1,8 @@
 """The application: all routes, and what surrounds them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,25 +11,50 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 
 from elman.errors import ElmanError
-from elman.serve import live, models, openai_text, predict, static, studio, transcriptions
+from elman.serve import (
+    health,
+    live,
+    models,
+    openai_text,
+    openapi,
+    predict,
+    static,
+    studio,
+    transcriptions,
+)
 from elman.serve.answers import ApiError, on_error
+from elman.serve.guard import Guard
 from elman.serve.headers import Headers
 from elman.serve.limits import Limits
 from elman.serve.shelf import Shelf
+from elman.serve.traffic import Counted, Traffic
 
-ROUTES: Final[list[BaseRoute]] = [
-    *models.ROUTES,
-    *openai_text.ROUTES,
-    *predict.ROUTES,
-    *transcriptions.ROUTES,
-    *live.ROUTES,
-    *studio.ROUTES,
-    *static.ROUTES,
-]
+MODULES: Final = (
+    health,
+    openapi,
+    models,
+    openai_text,
+    predict,
+    transcriptions,
+    live,
+    studio,
+)
+ROUTES: Final[list[BaseRoute]] = [route for module in MODULES for route in module.ROUTES]
+PAGE: Final = "page"  # the route of its files in numbers and the log
+ERRORS: Final = (ApiError, ElmanError, HTTPException, TimeoutError, ClientDisconnect, Exception)
 
 
-def make_app(shelf: Shelf, limits: Limits) -> Starlette:
-    """Return the application that serves the models of a shelf."""
+def make_app(shelf: Shelf, limits: Limits, key: str | None = None, origins: Sequence[str] = ()) -> Starlette:
+    """Return the application that serves the models of a shelf.
+
+    Args:
+        key: what clients have to send; without one, they have to be on this machine.
+        origins: addresses of other servers whose pages may ask.
+    """
+    traffic, routes = Traffic(), [*ROUTES, *static.ROUTES]
+    pages: list[Any] = static.ROUTES
+    names = {route.endpoint: PAGE if route in pages else route.path for route in [*routes]}  # type: ignore[attr-defined]
+    public = ["/health", "/ready", "/openapi.json", *(route.path for route in pages)]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -37,12 +62,15 @@ def make_app(shelf: Shelf, limits: Limits) -> Starlette:
         for entry in shelf:
             entry.close()
 
-    errors = (ApiError, ElmanError, HTTPException, TimeoutError, ClientDisconnect, Exception)
     app = Starlette(
-        routes=ROUTES,
-        middleware=[Middleware(Headers)],
-        exception_handlers=dict.fromkeys(errors, on_error),
+        routes=routes,
+        middleware=[
+            Middleware(Headers),
+            Middleware(Counted, traffic=traffic, routes=names, models=shelf),
+            Middleware(Guard, key=key, public=public, origins=origins),
+        ],
+        exception_handlers=dict.fromkeys(ERRORS, on_error),
         lifespan=lifespan,
     )
-    app.state.shelf, app.state.limits = shelf, limits
+    app.state.shelf, app.state.limits, app.state.traffic = shelf, limits, traffic
     return app

@@ -10,8 +10,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from elman.errors import NotFinite
 from elman.serve.answers import ApiError, answer_error, as_error, encode
 from elman.serve.bodies import parsed_object
+from elman.serve.guard import chosen_protocol
 from elman.serve.limits import Limits
 from elman.serve.session import Session
+from elman.serve.traffic import Traffic
 
 AHEAD_MESSAGES: Final = 2  # of a client that are read before the one before them is answered
 MAX_MISTAKES: Final = 10  # in a row, after which a session is closed
@@ -28,24 +30,27 @@ async def stream(websocket: WebSocket) -> None:
     except Exception as error:
         await websocket.send_denial_response(answer_error(error))
         return
-    await websocket.accept()
-    await Conversation(websocket, session, websocket.app.state.limits).run()
+    await websocket.accept(chosen_protocol(websocket))
+    await Conversation(websocket, session).run()
 
 
 class Conversation:
     """The messages of a client and the answers to them, in their order."""
 
-    def __init__(self, websocket: WebSocket, session: Session, limits: Limits) -> None:
-        self._websocket, self._session, self._limits = websocket, session, limits
+    def __init__(self, websocket: WebSocket, session: Session) -> None:
+        self._websocket, self._session = websocket, session
+        self._limits: Limits = websocket.app.state.limits
         self._messages: asyncio.Queue[str | bytes] = asyncio.Queue(AHEAD_MESSAGES)
         self._is_answering, self._mistakes = False, 0
 
     async def run(self) -> None:
         """Answer until the client leaves or has to; then free the session's row at once."""
         tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._answer_all())]
+        warning = asyncio.create_task(self._warn())
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            tasks.append(warning)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -53,6 +58,12 @@ class Conversation:
         for task in done:
             with suppress(WebSocketDisconnect, asyncio.CancelledError):
                 task.result()
+
+    async def _warn(self) -> None:
+        """Tell the client when the server is ending, so that it can save the session."""
+        traffic: Traffic = self._websocket.app.state.traffic
+        await traffic.ending.wait()
+        await self._send({"ending": {"seconds": traffic.seconds_left}})
 
     async def _read(self) -> None:
         """Take what the client sends; it can send no more while the session is behind."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from elman.errors import UsageError
 from elman.serve.answers import ApiError
 from elman.serve.limits import Limits
-from elman.serve.ticker import Ticker
+from elman.serve.ticker import Tally, Ticker
 
 R = TypeVar("R")
 
@@ -24,8 +24,8 @@ class Loaded:
         seconds: that loading took.
     """
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        """Load a model. Raises the errors of `elman.load`."""
+    def __init__(self, folder: Path, limits: Limits, tally: Tally | None = None) -> None:
+        """Load a model, whose sessions are counted. Raises the errors of `elman.load`."""
         start = time.monotonic()
         from elman.tasks import load  # brings PyTorch
 
@@ -39,7 +39,7 @@ class Loaded:
         except UsageError as error:  # such as a network that reads both ways
             self._no_stream = str(error)
         else:
-            self._ticker = Ticker(pool, limits.tick / 1000, self._end)
+            self._ticker = Ticker(pool, limits.tick / 1000, self._end, tally)
         self._retired = False
         self.seconds = time.monotonic() - start
 

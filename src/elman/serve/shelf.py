@@ -13,6 +13,7 @@ from elman.serve.answers import ApiError
 from elman.serve.limits import Limits
 from elman.serve.loaded import Loaded
 from elman.serve.log import note
+from elman.serve.ticker import Tally
 
 NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 MAX_CARD_BYTES: Final = 1 << 20
@@ -29,6 +30,9 @@ class Shelf:
     def __iter__(self) -> Iterator["Entry"]:
         return iter(self._entries.values())
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
     def __getitem__(self, name: str) -> "Entry":
         """Return a model by its name. Raises ApiError if there is none."""
         if name not in self._entries:
@@ -43,10 +47,12 @@ class Entry:
     Attributes:
         task, card, scores: of the version that was last looked at.
         created: when that was saved, in seconds since 1970.
+        tally: of the sessions of all its versions.
     """
 
     def __init__(self, name: str, folder: Path, limits: Limits) -> None:
         self.name, self._folder, self._limits = name, folder, limits
+        self.tally = Tally()
         self._current: Loaded | None = None
         self._loading: asyncio.Task[None] | None = None
         self._look()
@@ -75,6 +81,11 @@ class Entry:
         """The version in memory, if there is one."""
         return self._current
 
+    @property
+    def waiting(self) -> int:
+        """How many whole requests wait or are answered."""
+        return 0 if self._current is None else self._current.waiting
+
     async def loaded(self) -> Loaded:
         """Return the model. The first call waits until it is in memory; when the folder holds a newer one, it
         is the old one until the newer is in memory. Raises ApiError if it can't be loaded."""
@@ -92,7 +103,7 @@ class Entry:
         """Load what is in the folder, and retire what was loaded before."""
         try:
             self._look()
-            fresh = await asyncio.to_thread(Loaded, self._folder, self._limits)
+            fresh = await asyncio.to_thread(Loaded, self._folder, self._limits, self.tally)
         except (ElmanError, OSError) as error:
             note("not loaded", model=self.name, error=type(error).__name__, reason=str(error))
         else:

@@ -48,22 +48,38 @@ class Writer:
     pieces: asyncio.Queue[str | Exception | None] = field(default_factory=asyncio.Queue)
 
 
+@dataclass
+class Tally:
+    """What the pools of a model have done, its older versions included.
+
+    Attributes:
+        sessions: that are open.
+        ticks, rows: calls, and the sessions in them.
+    """
+
+    sessions: int = 0
+    ticks: int = 0
+    rows: int = 0
+
+
 Outcomes = list[tuple[Call, Any]]
 
 
 class Ticker:
     """Runs a pool in a thread of its own; its methods are called in the event loop."""
 
-    def __init__(self, pool: "Pool[Any]", seconds: float, on_closed: Callable[[], None]) -> None:
+    def __init__(
+        self, pool: "Pool[Any]", seconds: float, on_closed: Callable[[], None], tally: Tally | None = None
+    ) -> None:
         """`on_closed` is called after each stream that was closed."""
         self._pool, self._seconds, self._on_closed = pool, seconds, on_closed
+        self._tally = tally or Tally()
         self._thread = ThreadPoolExecutor(1, "elman-pool")
         self._waiting: list[Call] = []
         self._writers: dict[Any, Writer] = {}
         self._timer: asyncio.Handle | None = None
         self._is_running = False
         self._open = 0  # with those that are being opened
-        self.ticks, self.rows = 0, 0  # so far
 
     def __len__(self) -> int:
         """Return the number of open sessions."""
@@ -75,6 +91,7 @@ class Ticker:
         if self._open >= self._pool.capacity:
             raise ApiError(503, f"all {self._pool.capacity} sessions of this model are open", code="sessions")
         self._open += 1
+        self._tally.sessions += 1
         call = self._ask("open", None, None, options)
         try:
             return await call.done
@@ -103,6 +120,7 @@ class Ticker:
 
     def _closed(self) -> None:
         self._open -= 1
+        self._tally.sessions -= 1
         self._on_closed()
 
     async def call(self, stream: Any, name: str, item: Any = None, **options: Any) -> Any:
@@ -158,8 +176,8 @@ class Ticker:
         if not calls and not streams:
             return
         self._is_running = True
-        self.ticks += 1
-        self.rows += len(calls) + len(streams)
+        self._tally.ticks += 1
+        self._tally.rows += len(calls) + len(streams)
         work = asyncio.get_running_loop().run_in_executor(self._thread, self._work, calls, streams)
         work.add_done_callback(self._finished)
 

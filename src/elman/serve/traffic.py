@@ -1,0 +1,109 @@
+"""What goes on in the server: a line of the log and numbers for every request, and how it ends."""
+
+import asyncio
+import time
+import uuid
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Container, Mapping
+from typing import Any, Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from elman.serve.answers import ApiError, answer_error
+from elman.serve.guard import refuse
+from elman.serve.log import note
+
+BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
+ALWAYS: Final = ("/health", "/ready", "/metrics")  # are answered to the end, and not logged
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+OTHER: Final = "other"  # the route of what is not there
+
+
+class Traffic:
+    """Counts of requests and websockets.
+
+    Attributes:
+        open: of those that are being answered.
+        requests: by route and status.
+        seconds: by route: how many took at most as long as each of `BUCKETS`, and all; and their sum.
+        ending: set when the server takes nothing new.
+        seconds_left: that what is open then has.
+    """
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.requests = Counter[tuple[str, int]]()
+        self.seconds: dict[str, tuple[list[int], float]] = {}
+        self.ending = asyncio.Event()
+        self.seconds_left = 0.0
+
+    def end(self, seconds: float) -> None:
+        """Take nothing new; what is open has so many seconds."""
+        self.seconds_left = seconds
+        self.ending.set()
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self.requests[route, status] += 1
+        counts, total = self.seconds.get(route, ([0] * (len(BUCKETS) + 1), 0.0))
+        counts[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds[route] = counts, total + seconds
+
+
+class Counted:
+    """Count and log what is asked, and refuse it when the server is ending."""
+
+    def __init__(
+        self, app: ASGIApp, traffic: Traffic, routes: Mapping[Any, str], models: Container[str]
+    ) -> None:
+        """`routes` are their names by endpoint, `models` the names that may stand in the log."""
+        self._app, self._traffic, self._routes, self._models = app, traffic, routes, models
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or scope["path"] in ALWAYS:
+            await self._app(scope, receive, send)
+            return
+        name = uuid.uuid4().hex
+        status, sent = 0, 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status, sent
+            match message["type"]:
+                case "http.response.start" | "websocket.http.response.start":
+                    status = message["status"]
+                    MutableHeaders(scope=message)["x-request-id"] = name
+                case "websocket.accept":
+                    status = 101
+                case "websocket.close":
+                    status = message.get("code", 1000)
+                case "http.response.body":
+                    sent += len(message.get("body", b""))
+                case "websocket.send":
+                    sent += len(message.get("text") or message.get("bytes") or b"")
+            await send(message)
+
+        start = time.monotonic()
+        self._traffic.open += 1
+        try:
+            if self._traffic.ending.is_set():
+                ending = ApiError(503, "this server is ending: try again later", code="ending")
+                await refuse(scope, receive, watched, answer_error(ending))
+            else:
+                await self._app(scope, receive, watched)
+        finally:
+            self._traffic.open -= 1
+            seconds = time.monotonic() - start
+            facts = self._facts(scope)
+            self._traffic.count(facts["route"], status, seconds)
+            note("answered", id=name, status=status, seconds=round(seconds, 4), bytes=sent, **facts)
+
+    def _facts(self, scope: Scope) -> dict[str, str]:
+        """Return what the log says of a request: nothing that a client could have made up."""
+        endpoint = scope.get("endpoint")
+        facts = {"route": OTHER if endpoint is None else self._routes.get(endpoint, OTHER)}
+        if scope["type"] == "http" and scope["method"] in METHODS:
+            facts["method"] = scope["method"]
+        model = scope.get("path_params", {}).get("model")
+        return facts | ({"model": model} if model in self._models else {})
