@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = "errors version lazy atomic lock ranks settings stepping typed artifact, cells, engine, "
+ROOMS = "errors version lazy pretrained atomic lock ranks settings stepping typed artifact, cells, engine, "
 ROOMS += "nn training decode data, lens export, tasks"
 LEVEL = {name: k for k, room in enumerate(ROOMS.split(", ")) for name in room.split()}
 LEVEL |= {"demo": 6, "serve": 6, "lesson": 7, "sklearn": 7, "cli": 8, "__init__": 9, "__main__": 10}

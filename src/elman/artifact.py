@@ -25,6 +25,7 @@ from elman.atomic import (
 )
 from elman.errors import ArtifactError, UsageError
 from elman.lock import LOCK_FILE
+from elman.pretrained import folder_of, refuse_name
 from elman.version import __version__
 
 if TYPE_CHECKING:
@@ -74,12 +75,13 @@ def saved_task(folder: str | Path) -> str:
 
 def read_config(folder: str | Path) -> dict[str, Any]:
     """Return `FIELDS` of a saved model, without PyTorch. Raises the errors of `load`."""
-    return _config(as_path(folder, "folder"))
+    return _config(as_path(folder_of(folder), "folder"))
 
 
 def check_destination(folder: str | Path) -> None:
     """Raise UsageError unless a model may be written here: nothing, an empty folder, a model or a run."""
     path = as_path(folder, "folder")
+    refuse_name(folder, "a folder")
     if path.exists() and not path.is_dir():
         raise UsageError(f"{folder} is a file: a model is saved as a folder")
     if path.is_dir() and not is_artifact(path):
@@ -125,7 +127,7 @@ def save(artifact: Artifact, folder: str | Path) -> None:
 
 
 def load(folder: str | Path) -> Artifact:
-    """Read and verify a model folder. Memory and time are bounded by its size.
+    """Read and verify a model folder, or that of "elman:NAME". Memory and time are bounded by its size.
 
     Raises:
         UsageError: there is no such folder.
@@ -135,7 +137,7 @@ def load(folder: str | Path) -> Artifact:
     import safetensors.torch  # brings PyTorch, for which a mistyped name need not wait
     from safetensors import SafetensorError
 
-    folder = as_path(folder, "folder")
+    folder = as_path(folder_of(folder), "folder")
     config = _config(folder)
     content = _contents(folder, config["files"])
     try:
@@ -172,7 +174,7 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
             "data": null_if_infinite(artifact.data),
             "files": {name: _digest(content) for name, content in files.items()},
         }
-        files = {"config.json": _json({"elman": config}), **files}
+        files = {"config.json": _json({"elman": config}, indent=1), **files}
         if sum(len(content) for name, content in files.items() if name != TENSORS) > MAX_JSON_BYTES:
             raise ValueError(f"its files beside {TENSORS} would have more than {MAX_JSON_BYTES} bytes")
         return files
@@ -299,8 +301,10 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _json(value: Any) -> bytes:
-    return _utf8(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+def _json(value: Any, indent: int | None = None) -> bytes:
+    separators = (",", ":") if indent is None else None  # a vocabulary is a third smaller
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
+    return _utf8(text + "\n")
 
 
 def _utf8(text: str) -> bytes:

@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 import platformdirs
 
 from elman.errors import ElmanError, UsageError
+from elman.pretrained import refuse_name
 
 # What to do about an error of the operating system.
 ADVICE: Final = {
@@ -114,6 +115,7 @@ def replace_file(path: Path, *, follow: bool = True) -> Iterator[IO[bytes]]:
 
 def check_output(path: Path) -> None:
     """Raise UsageError if a file can't be written at `path`, before the work whose result it will hold."""
+    refuse_name(path, "a file")
     with writing(path, UsageError):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

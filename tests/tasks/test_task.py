@@ -467,3 +467,41 @@ def test_the_files_of_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(onnx.checker.ValidationError):  # of the second file, so that neither is written
         model.export_onnx(tmp_path / "b.onnx")
     assert not list(tmp_path.glob("*b.*"))
+
+
+@each_task
+def test_weights_of_16_bits(task: str, tmp_path: Path) -> None:
+    model = elman.load(SAVED / task)
+    model.save(tmp_path / "half", half=True)
+    small = elman.load(tmp_path / "half")
+    weights = small.network.state_dict()
+    for name, weight in model.network.state_dict().items():
+        rounded = weight.half().float() if weight.dtype == torch.float32 else weight
+        torch.testing.assert_close(weights[name], rounded, rtol=0, atol=0)
+    stored = artifact.load(tmp_path / "half").tensors
+    assert torch.float32 not in {tensor.dtype for tensor in stored.values()}
+    assert answers(small)  # and in float32, like any model
+    small.save(tmp_path / "whole")
+    again = artifact.load(tmp_path / "whole").tensors
+    for name, tensor in stored.items():
+        torch.testing.assert_close(
+            again[name].half() if tensor.dtype == torch.float16 else again[name], tensor
+        )
+
+
+def test_answers_of_16_bits_differ_little(tmp_path: Path) -> None:
+    model = elman.load(SAVED / "classify")
+    model.save(tmp_path / "half", half=True)
+    for ours, theirs in zip(answers(elman.load(tmp_path / "half")), answers(model), strict=True):
+        assert ours == pytest.approx(theirs, abs=2e-3)
+
+
+def test_weights_too_large_for_16_bits_are_refused(tmp_path: Path) -> None:
+    model = elman.load(SAVED / "classify")
+    with torch.no_grad():
+        next(iter(model.network.parameters()))[0] = 1e5
+    with pytest.raises(
+        UsageError, match=r"^the weights network\..* are too large for half=True: save without it"
+    ):
+        model.save(tmp_path / "half", half=True)
+    assert not (tmp_path / "half").exists()

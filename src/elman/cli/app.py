@@ -13,7 +13,7 @@ from elman.version import __version__
 
 # The headings of the help, and under each its commands, in the order in which a newcomer needs them.
 PANELS: Final = {
-    "First steps": ("demo", "lesson"),
+    "First steps": ("demo", "models", "lesson"),
     "Train and use a model": ("train", "tune", "evaluate", "predict", "generate", "chat", "dictate"),
     "Ship it": ("serve", "export"),
     "Look inside": ("look", "show"),

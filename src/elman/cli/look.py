@@ -33,6 +33,7 @@ def look(
     """
     from elman import artifact
     from elman.atomic import check_output, writing
+    from elman.pretrained import refuse_name
     from elman.tasks import load
     from elman.tasks.early import require_input
 
@@ -40,6 +41,7 @@ def look(
     if output.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"the report is a page, such as look.html, not {output}; --pictures writes pictures")
     if pictures is not None:
+        refuse_name(pictures, "a folder")
         with writing(pictures, UsageError):
             pictures.mkdir(parents=True, exist_ok=True)
     if data is not None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from elman.errors import UsageError
+from elman.pretrained import folder_of
 from elman.ranks import is_first
 from elman.settings import Row
 
@@ -31,7 +32,7 @@ SkipBad = Annotated[
 ]
 Int8 = Annotated[bool, typer.Option("--int8", help="Round weights to 8 bits: faster, less precise")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Random seed")]
-Model = Annotated[Path, typer.Argument(help="Folder of a trained model")]
+Model = Annotated[Path, typer.Argument(help="Folder of a trained model, or a name of `elman models`")]
 Translations = Annotated[
     str | None, typer.Argument(help="File of the translations, line by line, if they are not in DATA")
 ]
@@ -96,12 +97,13 @@ def check_answer_files(model: Path, inputs: Sequence[str | None], outputs: Seque
     from elman.atomic import check_output
 
     paths = [path for path in outputs if path is not None]
+    home = Path(folder_of(model)).resolve()
     for path in paths:
         check_output(path)
         for data in inputs:
             if data is not None and os.path.exists(data) and path.exists() and path.samefile(data):  # noqa: PTH110
                 raise UsageError(f"{path} is the input itself: name another file for the output")
-        if path.resolve().parent == model.resolve():
+        if path.resolve().parent == home:
             raise UsageError(f"{path} lies in the folder of the model: name a file elsewhere")
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError(f"{paths[0]} is given for two outputs: name two files")

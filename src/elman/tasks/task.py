@@ -366,14 +366,16 @@ class Task(ABC):
         )
 
     @final
-    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+    def save(self, folder: str | Path, *, overwrite: bool = False, half: bool = False) -> None:
         """Write the model as a folder that `elman.load` reads.
 
         Args:
             overwrite: whether to replace a model that the folder holds.
+            half: whether to round weights to 16 bits, for half the size. A loaded model computes in float32
+                all the same; its answers differ in the third or fourth digit.
 
-        Raises UsageError if the folder holds a model or something else or a training in it goes on,
-        ArtifactError if it can't be written.
+        Raises UsageError if the folder holds a model or something else or a training in it goes on, or for a
+        weight that 16 bits can't hold; ArtifactError if it can't be written.
         """
         folder = as_path(folder, "folder")
         if not overwrite and artifact.is_artifact(folder):
@@ -388,7 +390,7 @@ class Task(ABC):
         saved = Artifact(
             task=self.task,
             settings=self.settings.to_dict() | dict(parts.settings),
-            tensors=tensors | dict(parts.tensors),
+            tensors=_rounded(tensors | dict(parts.tensors)) if half else tensors | dict(parts.tensors),
             extras=dict(parts.files),
             scores=self.validation.to_dict(),
             data=self.source,
@@ -411,7 +413,7 @@ class Task(ABC):
             beside = {k: v for k, v in values.items() if k not in names}
             if beside.keys() != cls.SAVED_BESIDE:
                 raise ValueError(f"unknown or missing settings {sorted(beside.keys() ^ cls.SAVED_BESIDE)}")
-            parts = Parts(tensors=saved.tensors, files=saved.extras, settings=beside)
+            parts = Parts(tensors=_widened(saved.tensors), files=saved.extras, settings=beside)
             model = cls(
                 settings=settings,
                 source=typed(Source, saved.data, "data"),
@@ -424,6 +426,22 @@ class Task(ABC):
             reason = str(error).partition("\n")[0]
             raise ArtifactError(f"the parts of the model don't fit each other: {reason:.400}") from error
         return model
+
+
+def _widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors of which those of 16 bits became float32, in which every model computes."""
+    return {
+        key: tensor.float() if tensor.dtype is torch.float16 else tensor for key, tensor in tensors.items()
+    }
+
+
+def _rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return float32 tensors in float16. Raises UsageError for a number that is too large."""
+    small = {key: t.half() if t.dtype is torch.float32 else t for key, t in tensors.items()}
+    for key, tensor in small.items():
+        if tensor.dtype is torch.float16 and bool((tensor.isinf() & tensors[key].isfinite()).any()):
+            raise UsageError(f"the weights {key} are too large for half=True: save without it")
+    return small
 
 
 def bare_name(name: str) -> str:

@@ -1,0 +1,1 @@
+"""Small trained models for elman, each a folder; `elman models` lists them."""
