@@ -57,15 +57,6 @@ def without_recordings(model: Any) -> Any:
     return replace(model, baseline=Templates(model.baseline.texts[:1], nothing, none, none))
 
 
-SHAKESPEARE: Final = {
-    "tests": {
-        "three plays, whole: Macbeth, The Tempest, Twelfth Night": lambda work: our.plays(work, test=True)
-    },
-    "data": "Shakespeare's plays and poems",
-    "licence": "public domain",
-    "attribution": "William Shakespeare, from the texts of martin-gorner/tensorflow-rnn-shakespeare.",
-    "lean": without_text,
-}
 RECIPES: Final[dict[str, Recipe]] = {
     "sentiment": Recipe(
         about="does a text praise or blame, or neither",
@@ -95,27 +86,25 @@ RECIPES: Final[dict[str, Recipe]] = {
         score="bits",
         limits="It spells words and speaks in verse; what it says has no sense.",
         example='elman generate elman:letters --prompt "ROMEO:"',
-        **SHAKESPEARE,
-    ),
-    "words": Recipe(
-        about="the next word in Shakespeare's English",
-        fit=our.fit_words,
-        score="perplexity",
-        limits="Shakespeare's English. Words that he used once only are unknown to it.",
-        example='elman predict elman:words "To be, or not to"',
-        **SHAKESPEARE,
+        tests={
+            "three plays, whole: Macbeth, The Tempest, Twelfth Night": lambda work: our.plays(work, test=True)
+        },
+        data="Shakespeare's plays and poems",
+        licence="public domain",
+        attribution="William Shakespeare, from the texts of martin-gorner/tensorflow-rnn-shakespeare.",
+        lean=without_text,
     ),
     "french": Recipe(
         about="translates short French sentences to English",
         fit=our.fit_french,
         tests={"pairs with other French sentences": lambda work: our.sentence_pairs(test=True)},
         score="bleu",
-        data="Tatoeba's pairs of at most 7 words",
+        data="Tatoeba's pairs of at most 5 words",
         licence="CC-BY-2.0",
         attribution="Sentences by the contributors of tatoeba.org, by way of manythings.org/anki (fra-eng, "
         "April 2019), CC BY 2.0 FR. The weights are given under the same terms: name Tatoeba "
         "when you pass them on.",
-        limits="Everyday sentences of up to 7 words. Rare words and names may come out as something else.",
+        limits="Everyday sentences of up to 5 words. Rare words and names may come out as something else.",
         example='elman predict elman:french "Je ne sais pas."',
     ),
     "digits": Recipe(

@@ -28,10 +28,10 @@ MIN_RATING: Final = 0.5  # of -4 to 4, as VADER's authors divide them
 MADE: Final = 1800  # sentences such as "The hotel was not lovely"
 GLAD: Final = ("happy", "pleased", "satisfied", "impressed", "glad", "delighted")
 SORRY: Final = ("sad", "disappointed", "angry", "unhappy", "upset", "bored")
-# letters and words
+# letters
 TEST_PLAYS: Final = ("tempest", "twelfthnight", "macbeth")
 # French to English
-MAX_WORDS: Final = 7  # of a sentence in either language
+MAX_WORDS: Final = 5  # of a sentence in either language
 PAIRS_TEST_SHARE: Final = 0.02
 # digits
 DIGITS: Final = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -93,7 +93,7 @@ def labelled(rows: list[Row]) -> dict[str, list[str]]:
     return {"text": [text for text, _ in rows], "label": [label for _, label in rows]}
 
 
-# letters and words: files of plays
+# letters: files of plays
 
 
 def plays(work: Path, test: bool) -> Path:
@@ -107,12 +107,7 @@ def plays(work: Path, test: bool) -> Path:
 
 
 def fit_letters(work: Path, **options: Any) -> elman.LanguageModel:
-    settings = {"tokenizer": "character", "hidden": 320, "embedding": 64, "epochs": 2}
-    return elman.LanguageModel.fit(plays(work, test=False), **settings, **options)
-
-
-def fit_words(work: Path, **options: Any) -> elman.LanguageModel:
-    settings = {"tokenizer": "word", "vocabulary": 8000, "hidden": 256, "embedding": 96, "epochs": 3}
+    settings = {"tokenizer": "character", "hidden": 256, "embedding": 64, "epochs": 1}
     return elman.LanguageModel.fit(plays(work, test=False), **settings, **options)
 
 
@@ -132,7 +127,7 @@ def sentence_pairs(test: bool) -> dict[str, list[str]]:
 
 
 def fit_french(work: Path, **options: Any) -> elman.Translator:
-    settings = {"vocabulary": 2500, "hidden": 192, "embedding": 96, "epochs": 3}
+    settings = {"vocabulary": 2000, "hidden": 128, "embedding": 96, "epochs": 3}
     return elman.Translator.fit(sentence_pairs(test=False), **settings, **options)
 
 

@@ -74,7 +74,7 @@ def test_every_command_knows_the_short_help(run: Run, verb: str) -> None:
 def test_help_lists_the_commands_in_the_order_of_their_use(run: Run) -> None:
     listed = re.findall(r"^│ ([a-z]+)  ", run("--help").out, re.MULTILINE)
     assert listed == list(app.Verbs.NAMES)
-    assert listed[:6] == ["demo", "lesson", "train", "tune", "evaluate", "predict"]
+    assert listed[:6] == ["demo", "models", "lesson", "train", "tune", "evaluate"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from elman.errors import ArtifactError, UsageError
+from elman.pretrained import folder_of
 from elman.serve.answers import ApiError
 from elman.serve.limits import Limits
 from elman.serve.shelf import Shelf, named_folders
@@ -25,6 +26,13 @@ def test_names_are_the_folders_or_given() -> None:
         named_folders(["x/a", "y/a"])
     with pytest.raises(UsageError, match="'my model' can't be in an address"):
         named_folders(["runs/my model"])
+
+
+def test_models_that_come_with_elman_have_their_short_names() -> None:
+    folders = named_folders(["elman:sales", "year=elman:sales"])
+    assert folders["sales"] == folders["year"] == folder_of("elman:sales")
+    with pytest.raises(UsageError, match="there is no model 'elman:sails'"):
+        named_folders(["elman:sails"])
 
 
 def test_a_folder_without_a_model_is_refused_at_once(tmp_path: Path) -> None:

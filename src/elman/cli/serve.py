@@ -18,7 +18,10 @@ Example: elman serve runs/reviews runs/sales
 Example: elman serve bot=runs/chat --host 0.0.0.0 --key "$KEY"
 """
 Models = Annotated[
-    list[str] | None, typer.Argument(metavar="[MODEL]...", help="Folders of trained models, or NAME=FOLDER")
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODEL]...", help="Folders of trained models, names of `elman models`, or NAME=FOLDER"
+    ),
 ]
 Host = Annotated[str, typer.Option("--host", help="Address to listen on")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any that is free")]

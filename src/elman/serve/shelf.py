@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from elman import artifact
 from elman.errors import ElmanError, UsageError, suggestion
+from elman.pretrained import folder_of
 from elman.serve.answers import ApiError
 from elman.serve.limits import Limits
 from elman.serve.loaded import Loaded
@@ -130,20 +131,21 @@ def _version(folder: Path) -> Version:
 
 
 def named_folders(models: Sequence[str]) -> dict[str, Path]:
-    """Return folders by name, from "runs/reviews" (its last part is the name) and "name=runs/reviews".
+    """Return folders by name, from "runs/reviews" (its last part is the name), "name=runs/reviews" and
+    "elman:sentiment".
 
-    Raises UsageError for a name that can't be in an address, or that two have.
+    Raises UsageError for a name that can't be in an address or that two have, and as `folder_of` does.
     """
     folders: dict[str, Path] = {}
     for model in models:
         name, equals, folder = model.partition("=")
         if not equals or not NAME.fullmatch(name):
-            name, folder = Path(model).resolve().name, model
+            name, folder = Path(folder_of(model)).resolve().name, model
         if not NAME.fullmatch(name):
             raise UsageError(f"{name!r} can't be in an address: give a name of letters, as in name={folder}")
         if name in folders:
             raise UsageError(
                 f"two models are called {name!r}: give one of them another name, as in other={folder}"
             )
-        folders[name] = Path(folder)
+        folders[name] = Path(folder_of(folder))
     return folders
