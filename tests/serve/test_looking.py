@@ -17,7 +17,7 @@ TEXT = "the film was not good"
 INPUTS: dict[str, Any] = {
     "classify": [TEXT],
     "generate": ["I love deep"],
-    "translate": ["libron portas"],
+    "translate": ["la"],
     "chat": [{"role": "user", "content": "Hi, I am Ada."}],
     "forecast": None,
 }
@@ -69,7 +69,6 @@ def test_a_long_input_shows_its_last_steps_and_the_units_that_vary_most(
     assert states["labels"] == ["was", "not", "good"] and states["first"] == 3 and states["of"] == 8
     spread = lens.states(model, [TEXT]).layers[0].states["h"][3:, 0].std(0, unbiased=False)
     assert states["units"] == sorted(spread.argsort(descending=True)[:2].tolist())
-    assert states["liveliest"] == int(spread.argmax())
     assert seen["attribution"]["occlusion"] is None and len(seen["attribution"]["scores"]) == 3
 
 

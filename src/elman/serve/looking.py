@@ -94,8 +94,7 @@ def _map(view: View, layer: LayerStates, kind: str) -> dict[str, Any]:
     steps = int(layer.taken[:, 0].sum())
     part = slice(max(steps - MAX_STEPS, 0), steps)
     first = next(iter(layer.states.values()))[part, 0]
-    spread = first.std(0, unbiased=False)
-    units = spread.argsort(descending=True, stable=True)[:MAX_UNITS].sort().values
+    units = first.std(0, unbiased=False).argsort(descending=True, stable=True)[:MAX_UNITS].sort().values
     maps: Mapping[str, Tensor] = getattr(layer, kind)
     labels = view.labels_of(layer.name)
     return {
@@ -104,7 +103,6 @@ def _map(view: View, layer: LayerStates, kind: str) -> dict[str, Any]:
         "labels": list(labels[0][part]) if labels else _numbers(part),
         "units": units.tolist(),
         "of": first.shape[1],
-        "liveliest": int(spread.argmax()),
         "maps": {name: _rounded(values[part, 0].index_select(1, units)) for name, values in maps.items()},
     }
 

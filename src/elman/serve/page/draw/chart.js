@@ -13,6 +13,12 @@ const DATES = [
   [1, "{HH}:{mm}:{ss}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
 ];
 
+/** The room that the numbers beside an axis need. */
+function roomFor(plot, values) {
+  const longest = Math.max(0, ...(values ?? []).map((value) => String(value ?? "").length));
+  return 18 + 7 * longest;
+}
+
 export class Chart {
   /**
    * `lines`: of each its `label`, the `colour` of the stylesheet, and if it has them `dash`, `width`, `fill`.
@@ -102,7 +108,7 @@ export class Chart {
       legend: { show: false },
       cursor: { drag: { x: true, y: false }, points: { size: 7 } },
       scales: { x: { time: this.time }, y: this.log ? { distr: 3 } : {} },
-      axes: [{ ...axis, ...this.across(numbers) }, { ...axis, size: 64, values: this.log ? undefined : numbers }],
+      axes: [{ ...axis, ...this.across(numbers) }, { ...axis, size: roomFor, values: this.log ? undefined : numbers }],
       series: [{}, ...this.lines.map((one) => this.line(one))],
       bands: this.bands.map(({ series, colour: name, share }) => ({ series, fill: colour(name, share) })),
       hooks: { setCursor: [(plot) => this.point(plot)] },

@@ -61,11 +61,16 @@ export function problem() {
 }
 
 export function sentence(text) {
-  const begun = text.slice(0, 1).toUpperCase() + text.slice(1);
+  const isName = /^\S+\.\w/.test(text); // of a file, which keeps its letters
+  const begun = isName ? text : text.slice(0, 1).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
 }
 
-export const percent = (share) => `${share > 0.995 && share < 1 ? 99 : Math.round(100 * share)} %`;
+/** A share in whole percent; neither 0 nor 100 unless it is. */
+export function percent(share) {
+  if (share > 0 && share < 0.005) return "<1 %";
+  return `${share > 0.995 && share < 1 ? 99 : Math.round(100 * share)} %`;
+}
 
 export function number(value, digits = 3) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";

@@ -2,6 +2,7 @@
 
 import { ApiError, key } from "./api.js";
 
+const RETRY = 3000; // milliseconds
 const GONE = "the connection to the server has ended: it begins anew with the next word";
 
 function address(model) {
@@ -29,7 +30,7 @@ export class Session {
   }
 
   async connect() {
-    const protocols = key() ? ["elman", `elman-key.${encodeKey(key())}`] : [];
+    const protocols = key() ? ["elman", `openai-insecure-api-key.${encoded(key())}`] : [];
     const socket = new WebSocket(address(this.model), protocols);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
@@ -87,14 +88,15 @@ export class Session {
   }
 
   close() {
+    this.isClosed = true;
     this.waiting.clear();
     this.socket?.close();
   }
 }
 
-function encodeKey(text) {
-  const bytes = String.fromCharCode(...new TextEncoder().encode(text));
-  return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+/** A key as the name of a subprotocol, the one way by which a page can send it with a websocket. */
+function encoded(text) {
+  return encodeURIComponent(text).replace(/[()]/g, (mark) => `%${mark.charCodeAt(0).toString(16)}`);
 }
 
 /** Keeps a stream at what a text field holds: pushes what was added, and begins anew where more was changed. */
@@ -115,6 +117,7 @@ export class Follower {
 
   async update(text) {
     this.wanted = text;
+    this.latest = text;
     if (this.busy) return;
     this.busy = true;
     try {
@@ -124,9 +127,16 @@ export class Follower {
       this.restart();
       this.began = -1;
       this.fail(error);
+      // the server may come back
+      if (error.status === 0) setTimeout(() => this.again(text), RETRY);
     } finally {
       this.busy = false;
     }
+  }
+
+  /** Try again what has failed, unless more was typed or the view was left. */
+  again(text) {
+    if (!this.session.isClosed && !this.busy && text === this.latest) this.update(text);
   }
 
   async step() {

@@ -19,18 +19,19 @@ export function chooser(context) {
   return h("p", { class: "model-name" }, h("label", { for: "model", class: "soft", text: "Model " }), select);
 }
 
+// The score of each task, how it is written, and what it is.
 const SCORES = {
-  classify: ["accuracy", (value) => `${percent(value)} right`],
-  generate: ["perplexity", (value) => `perplexity ${number(value)}`],
-  translate: ["bleu", (value) => `${number(value)} BLEU`],
-  chat: ["hits", (value) => `${percent(value)} of replies found`],
-  transcribe: ["wer", (value) => `${percent(value)} of words wrong`],
-  forecast: ["mase", (value) => `MASE ${number(value)}`],
+  classify: ["accuracy", percent, "right"],
+  generate: ["perplexity", number, "perplexity"],
+  translate: ["bleu", number, "BLEU"],
+  chat: ["hits", percent, "of replies found"],
+  transcribe: ["wer", percent, "of words wrong"],
+  forecast: ["mase", number, "MASE"],
 };
 
-/** The score on held-out data, and that of the best plain baseline: ["accuracy 87 %", "bag of words 83 %"]. */
+/** The score on held-out data, and that of the best plain baseline: ["87 % right", "bag of words: 83 %"]. */
 export function scoreLine({ task, scores }) {
-  const [name, format] = SCORES[task] || [];
+  const [name, format, unit] = SCORES[task] || [];
   const value = scores?.scores?.[name];
   if (value === undefined || value === null) return [];
   const beside = { ...(scores.baselines || {}) };
@@ -38,5 +39,6 @@ export function scoreLine({ task, scores }) {
   const others = Object.entries(beside).filter(([kind, each]) => kind !== "network" && each?.[name] !== undefined && each[name] !== null);
   const lower = ["perplexity", "wer", "mase"].includes(name);
   others.sort((a, b) => (lower ? a[1][name] - b[1][name] : b[1][name] - a[1][name]));
-  return others.length ? [format(value), `${others[0][0]}: ${format(others[0][1][name])}`] : [format(value)];
+  const own = `${format(value)} ${unit}`;
+  return others.length ? [own, `${others[0][0]}: ${format(others[0][1][name])}`] : [own];
 }

@@ -13,7 +13,7 @@ const READS = ["classify", "generate"]; // tasks whose models read a sentence
 const SECTIONS = [
   ["Sequences: order is part of the data", "A network that is given which words occur, and how often, can't tell a sentence from the same words in another order: both are the same bag of words. A recurrent network reads one word at a time, and order leaves a trace.", live.order],
   ["A recurrent network beside a feed-forward one", "Shuffle the words again and again: a feed-forward network on counts gives all of these the same answer. This one does not.", live.shuffles],
-  ["The hidden state is the memory", "At each step the network combines what it reads with what it remembers: h_t = f(W x_t + U h_{t-1}). All it knows of the past is in these numbers, a column for each word.", live.state],
+  ["The hidden state is the memory", "At each step the network combines what it reads with what it remembers: hₜ = f(W xₜ + U hₜ₋₁). All it knows of the past is in these numbers, a column for each word.", live.state],
   ["“The movie was not good”", "Each row is the moment after a word was read, and shows what every word so far adds to the answer then. A word may count for little when it is read, and for much once another comes.", live.reading],
   ["Unrolled: one network, used at every step", "Drawn over time it looks like a deep network with a layer for every word. It is the same layer each time: one W and one U. Play it: the words go in, and then the gradient comes back.", live.unrolled],
   ["The gradient that vanishes", "Training goes backward through all words (backpropagation through time), and at each step the gradient is multiplied by the step’s derivative. Below 1, it vanishes: how far back can this network learn?", live.vanishing],

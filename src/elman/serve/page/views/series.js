@@ -35,9 +35,11 @@ export async function show(root, context) {
       state.seen = await chartOf(state.series, null);
       failed.clear();
       draw();
+      state.good = { csv: state.csv, told: state.told, file: state.file, series: state.series };
       if (Object.keys(state.moved).length) await move();
     } catch (error) {
       failed.show(error);
+      if (state.good && error.name !== "AbortError") Object.assign(state, state.good); // what is drawn stays
     }
     body.removeAttribute("aria-busy");
     remember();

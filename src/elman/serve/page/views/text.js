@@ -47,11 +47,12 @@ export async function show(root, context) {
       failed.clear();
       const pairs = Object.entries(probabilities);
       const [answer, share] = pairs.reduce((best, pair) => (pair[1] > best[1] ? pair : best));
+      const likely = pairs.filter((pair) => pair[1] >= 0.5).map(([label]) => label);
+      const verdictText = model.several ? likely.join(", ") || "none of these" : answer;
       Object.assign(state, { pushed: pushed.slice(), answer, share });
-      verdict.replaceChildren(h("strong", { text: answer }), h("span", { class: "soft", text: percent(share) }));
-      verdict.style.setProperty("--share", share);
+      verdict.replaceChildren(h("strong", { text: verdictText }), model.several ? "" : h("span", { class: "soft", text: percent(share) }));
       showBars(bars, pairs);
-      say(`${answer}, ${percent(share)}`);
+      say(model.several ? verdictText : `${answer}, ${percent(share)}`);
       draw();
     },
   });

@@ -36,9 +36,9 @@ export async function show(root, context) {
 }
 
 function watch(body, run, signal, failed) {
-  const state = { loss: [[], [], []], scores: new Map(), memory: [[], []], smooth: null };
+  const state = { loss: [[], [], []], scores: new Map(), memory: [[], []], sum: 0, weight: 0 };
   const bar = h("progress", { max: "1", value: String(run.done ?? 0), "aria-label": "Done" });
-  const facts = h("p", { class: "finding", text: " " });
+  const facts = h("p", { class: "finding", text: "It has not taken a step yet." });
   const stop = h("button", { type: "button", text: "Stop", hidden: !run.alive, on: { click: () => confirmStop(run, failed, stop) } });
   const loss = new Chart("Training loss over steps", { lines: [{ label: "loss of a step", colour: "line-strong", width: 1 }, { label: "smoothed", colour: "accent", width: 2 }], height: 240, signal });
   const scores = h("div", { class: "charts" });
@@ -52,8 +52,9 @@ function watch(body, run, signal, failed) {
   );
 
   function add(line) {
-    state.smooth = state.smooth === null ? line.loss : state.smooth + SMOOTH * (line.loss - state.smooth);
-    [line.step, line.loss, state.smooth].forEach((value, k) => state.loss[k].push(value));
+    state.sum = (1 - SMOOTH) * state.sum + SMOOTH * line.loss;
+    state.weight = (1 - SMOOTH) * state.weight + SMOOTH; // below 1 at first, as there is nothing before
+    [line.step, line.loss, state.sum / state.weight].forEach((value, k) => state.loss[k].push(value));
     for (const [name, value] of Object.entries(line.scores ?? {})) {
       if (name === "epoch") continue;
       if (!state.scores.has(name)) state.scores.set(name, scorePanel(name, scores, signal));
@@ -86,7 +87,7 @@ function watch(body, run, signal, failed) {
 
   function told(message) {
     if (body.firstChild?.querySelector("progress") !== bar) return;
-    if (message.anew) Object.assign(state, { loss: [[], [], []], memory: [[], []], smooth: null });
+    if (message.anew) Object.assign(state, { loss: [[], [], []], memory: [[], []], sum: 0, weight: 0 });
     if (message.lines?.length) {
       message.lines.forEach(add);
       draw(message.lines.at(-1));
