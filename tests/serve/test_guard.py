@@ -57,6 +57,9 @@ def test_websockets_send_it_as_a_header_or_a_subprotocol(locked: Served) -> None
     protocols = ["elman", "openai-insecure-api-key.secret%2Fkey%2B1"]
     with connect(address, subprotocols=protocols) as socket:  # type: ignore[arg-type]
         assert socket.subprotocol == "elman"
+    # the page needs no key, but the websocket of the same path does
+    with pytest.raises(InvalidStatus, match="401"), connect(f"ws://127.0.0.1:{locked.port}/"):
+        pass
 
 
 def test_pages_of_other_servers_may_not_ask(served: Served) -> None:

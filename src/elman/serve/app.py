@@ -18,9 +18,11 @@ from elman.serve import (
     openai_text,
     openapi,
     predict,
+    realtime,
     static,
     studio,
     transcriptions,
+    vosk,
 )
 from elman.serve.answers import ApiError, on_error
 from elman.serve.guard import Guard
@@ -37,6 +39,8 @@ MODULES: Final = (
     predict,
     transcriptions,
     live,
+    vosk,
+    realtime,
     studio,
 )
 ROUTES: Final[list[BaseRoute]] = [route for module in MODULES for route in module.ROUTES]

@@ -32,7 +32,7 @@ class Guard:
     def __init__(
         self, app: ASGIApp, key: str | None, public: Iterable[str], origins: Iterable[str] = ()
     ) -> None:
-        """`public` are the paths that need no key, `origins` those of other servers' pages that may ask."""
+        """`public` are the paths that need no key over HTTP, `origins` other servers whose pages may ask."""
         self._app, self._key = app, None if key is None else key.encode()
         self._public, self._origins = frozenset(public), frozenset(origins)
 
@@ -45,7 +45,7 @@ class Guard:
             self._check_origin(asked.headers)
             if self._key is None:
                 _check_host(asked.headers.get("host", ""))
-            elif scope["path"] not in self._public:
+            elif scope["type"] == "websocket" or scope["path"] not in self._public:
                 self._check_key(asked)
         except ApiError as error:
             await refuse(scope, receive, send, answer_error(error))

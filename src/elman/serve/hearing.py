@@ -36,6 +36,11 @@ class Hearing:
         self._words: list[Any] = []  # of the utterance that goes on
         self._utterances = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything was heard."""
+        return self._stream is not None
+
     async def push(self, samples: Any) -> Heard:
         """Hear a piece. Raises ApiError and the errors of the stream's `push`."""
         async with asyncio.timeout(self._limits.deadline):
