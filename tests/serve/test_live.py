@@ -1,6 +1,7 @@
 """Live sessions over a websocket."""
 
 import json
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -88,6 +89,37 @@ def test_speech(served: Served) -> None:
         assert live.say(push=[0.0, 0.5])["pushed"] == {"words": [], "tentative": "", "utterance": 0}
         live.socket.send(b"odd")
         assert "even number" in live.heard()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("model", "first", "then", "options"),
+    [
+        ("classify", "the film w", "as not good ", {}),
+        ("generate", "I love de", "ep ", {"adapt": True}),
+        ("translate", "pomon ", "vidas", {}),
+        ("forecast", 3.5, 4.5, {"start": "2020-01-01"}),
+        ("chat", "Hi, I am Ada.", " How are you?", {"seed": 5}),
+    ],
+)
+def test_a_session_moves_to_another_server(
+    served: Served, model: str, first: Any, then: Any, options: dict[str, Any]
+) -> None:
+    with served.live(model) as live, serving({model: SAVED / model}) as other:
+        live.say(open=options)
+        live.say(push=first)
+        saved = live.say(save={})["saved"]
+        pushed, result = live.say(push=then), live.say(result={})
+        with other.live(model) as moved:
+            assert moved.say(load=saved) == {"loaded": {"model": model, "task": model}}
+            assert (moved.say(push=then), moved.say(result={})) == (pushed, result)
+            assert moved.error(load=saved[:-8]) and moved.error(load="nonsense") and moved.error(load=3)
+            assert moved.say(save={})["saved"]  # as it was
+        assert other.sessions(model) == 0
+
+
+def test_speech_can_not_be_saved(served: Served) -> None:
+    with served.live("transcribe") as live:
+        assert live.error(save={}).startswith("a stream of speech can't be saved")
 
 
 def test_a_wrong_message_is_answered_and_ten_in_a_row_close(served: Served) -> None:

@@ -1,10 +1,12 @@
 """A live session: a stream in a model's pool, and the commands that a client gives it."""
 
 import asyncio
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
-from elman.serve.answers import ApiError
+from elman.serve.answers import ApiError, encode
+from elman.serve.bodies import parsed_object
 from elman.serve.limits import Limits
 from elman.serve.loaded import Loaded
 from elman.serve.options import OPEN, RESULT, WRITE, checked
@@ -14,6 +16,8 @@ from elman.serve.shelf import Entry
 from elman.settings import is_number
 
 Reply = dict[str, Any]
+LINE: Final = b"\n"  # between the options of a saved session and its state
+MARGIN: Final = 100  # bytes of a message around the state
 MAX_COVARIATES: Final = 1000  # of a step that is pushed
 
 
@@ -25,6 +29,7 @@ class Session:
         self._name, self._task, self._loaded, self._limits = entry.name, entry.task, loaded, limits
         self._ticker = loaded.ticker
         self._stream: Any = None
+        self._options: dict[str, Any] = {}  # with which it was opened
         self._stopping = asyncio.Event()
         self.is_writing = False
         self._commands: dict[str, Callable[[Any], AsyncIterator[Reply]]] = {
@@ -36,6 +41,8 @@ class Session:
             "why": self._why,
             "finish": self._finish,
             "reset": self._reset,
+            "save": self._save,
+            "load": self._load,
         }
 
     def close(self) -> None:
@@ -54,7 +61,7 @@ class Session:
         if len(message) != 1 or (name := next(iter(message))) not in self._commands:
             listed = ", ".join(self._commands)
             raise ApiError(422, f"a message is an object with one of {listed}, beside an id")
-        if name != "open" and self._stream is None:
+        if name not in ("open", "load") and self._stream is None:
             await self._begin({})
         async for reply in self._commands[name](message[name]):
             yield reply
@@ -62,6 +69,7 @@ class Session:
     async def _begin(self, options: dict[str, Any]) -> None:
         async with asyncio.timeout(self._limits.deadline):
             self._stream = await self._ticker.open(**options)
+        self._options = options
 
     async def _open(self, options: Any) -> AsyncIterator[Reply]:
         chosen = checked(options, self._task, OPEN)
@@ -128,6 +136,38 @@ class Session:
         checked(options, self._task, {})
         await self._run(self._stream.reset)
         yield {"reset": None}
+
+    async def _save(self, options: Any) -> AsyncIterator[Reply]:
+        checked(options, self._task, {})
+        state = await self._run(self._stream.to_bytes)
+        text = b64encode(encode(self._options) + LINE + state).decode()
+        if len(text) + MARGIN > self._limits.message_bytes:
+            raise ApiError(413, f"the state has {len(text)} bytes, too many to load in one message", "save")
+        yield {"saved": text}
+
+    async def _load(self, text: Any) -> AsyncIterator[Reply]:
+        """Go on with a session that was saved; until it is known to be whole, with the one that there was."""
+        options, state = self._opened_and_state(text)
+        async with asyncio.timeout(self._limits.deadline):
+            stream = await self._ticker.open(**options)
+            try:
+                await self._ticker.run(lambda: stream.from_bytes(state), stream)
+            except BaseException:
+                self._ticker.close(stream)
+                raise
+        self.close()
+        self._stream, self._options = stream, options
+        yield {"loaded": {"model": self._name, "task": self._task}}
+
+    def _opened_and_state(self, text: Any) -> tuple[dict[str, Any], bytes]:
+        """Return the options and the state of a session that was saved."""
+        try:
+            options, line, state = b64decode(text, validate=True).partition(LINE)
+        except (ValueError, TypeError):
+            line = b""
+        if not line:
+            raise ApiError(422, "load takes what save has answered, in base64", "load")
+        return checked(parsed_object(options), self._task, OPEN), state
 
     async def _call(self, name: str, item: Any = None, **options: Any) -> Any:
         async with asyncio.timeout(self._limits.deadline):

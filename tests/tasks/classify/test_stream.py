@@ -115,3 +115,14 @@ def test_a_stream_whose_state_becomes_nan_begins_anew_alone(model: Classifier) -
     assert set(answers.failed) == {one} and isinstance(answers.failed[one], NotFinite)
     assert pool.result([one]).done[one] == model.stream().result()
     assert len(answers.done[other]) == 3
+
+
+@pytest.mark.parametrize("kind", ["model", "subwords"])
+def test_a_stream_goes_on_from_its_bytes(kind: str, request: pytest.FixtureRequest) -> None:
+    model = request.getfixturevalue(kind)
+    first = model.stream()
+    for piece in ("the plot w", "as not bad, it", " was good so ", "good "):
+        second = model.stream()
+        second.from_bytes(first.to_bytes())
+        assert first.push(piece) == second.push(piece)
+        assert first.result(probabilities=True) == second.result(probabilities=True)

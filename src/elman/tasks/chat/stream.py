@@ -12,6 +12,7 @@ from elman.atomic import as_path, replace_file, writing
 from elman.data.text.conversations import Turn, turns_of
 from elman.errors import ArtifactError, DataError, UsageError
 from elman.lens.reading import Reading
+from elman.tasks import stream_state
 from elman.tasks.chat.baseline import Retrieval
 from elman.tasks.chat.look import view_of_ids
 from elman.tasks.chat.speaker import RECENT_TURNS, Position, Reply, Speaker
@@ -19,6 +20,7 @@ from elman.tasks.entry import entry
 from elman.tasks.generate.steps import tensors_of
 from elman.tasks.inputs import check_text
 from elman.tasks.pool import Steps, stepwise
+from elman.tasks.stream_state import Saved, checking
 
 # `why` attributes a reply to the words of the last turns, among their last tokens.
 MAX_EXPLAINED_TURNS: Final = 8
@@ -132,6 +134,25 @@ class ChatStream:
         """Continue a conversation that `save` wrote; it is read again. Raises ArtifactError for a file that
         holds none."""
         turns = _saved_turns(as_path(file, "file"))
+        self.reset()
+        for turn in turns:
+            yield from self._add(turn)
+
+    def to_bytes(self) -> bytes:
+        """Return the conversation, for `from_bytes` of a stream of the same model and options."""
+        turns = [list(turn) for turn in self.turns]
+        return stream_state.to_bytes("chat", "", Saved({"turns": turns}, {}))
+
+    @stepwise
+    def from_bytes(self, content: bytes) -> Steps[None]:
+        """Continue a conversation that `to_bytes` returned; it is read again. Raises ArtifactError for
+        anything else."""
+        read = stream_state.from_bytes(content, "chat", "")
+        with checking():
+            messages = [{"role": role, "content": text} for role, text in read.values["turns"]]
+            turns = turns_of(messages, "the conversation")
+            if [list(turn) for turn in turns] != read.values["turns"]:
+                raise ValueError("turns that no conversation has")
         self.reset()
         for turn in turns:
             yield from self._add(turn)

@@ -9,6 +9,7 @@ from torch import Tensor
 from elman.tasks.classify.linear import LinearModel
 from elman.tasks.classify.network import CHUNK_STEPS
 from elman.tasks.classify.ngrams import MAX_PHRASE_WORDS, Array, joined
+from elman.tasks.stream_state import Saved
 
 
 class LinearState:
@@ -33,6 +34,33 @@ class LinearState:
         other._counts, other._words = self._counts.copy(), self._words
         other._sums, other._squares, other.logits = [*self._sums], [*self._squares], self.logits
         return other
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the sums by name, for `restore`."""
+        return {
+            "counts": torch.tensor(list(self._counts.items()), dtype=torch.int64).reshape(-1, 2),
+            "last_words": torch.from_numpy(self._words),
+            "sums": torch.stack(self._sums),
+            "squares": torch.stack(self._squares),
+            "linear_logits": self.logits,
+        }
+
+    def restore(self, read: Saved) -> None:
+        """Continue from what `tensors` returned. Raises ValueError or LookupError for other tensors."""
+        model, labels = self._model, len(self._model.bias)
+        counts = read.tensor("counts", torch.int64, read.length("counts") // 2, 2)
+        known = counts[:, 0]
+        if len(counts) and not (0 <= known.min() <= known.max() < len(model.idf) and counts.min() >= 0):
+            raise ValueError("an n-gram is not of the vocabulary")
+        length = read.length("last_words", MAX_PHRASE_WORDS - 1)
+        words = read.tensor("last_words", torch.int64, length)
+        if length and not -1 <= int(words.min()) <= int(words.max()) < len(model.ngrams.words):
+            raise ValueError("a word is not of the vocabulary")
+        sums = read.tensor("sums", torch.float64, 2, labels)
+        squares = read.tensor("squares", torch.float64, 2)
+        self.logits = read.tensor("linear_logits", torch.float64, labels)
+        self._sums, self._squares = [*sums], [*squares]
+        self._counts, self._words = dict(map(tuple, counts.tolist())), words.numpy()
 
     def read(self, words: Sequence[str]) -> Tensor:
         """Read the next T words; return the logits (T, K) of the text up to each of them."""

@@ -4,6 +4,7 @@ T steps, N texts, I inputs, F outputs, K answers.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from elman.nn.rows import Array, RowProduct, RowSteps, States, groups, joined
 from elman.tasks.classify.labels import as_answers
 from elman.tasks.classify.network import POOLING, ClassifierNet, Ensemble, PooledState, mean_logits
 from elman.tasks.pool import marked
+from elman.tasks.stream_state import Saved, mark_of
 
 
 class Past(NamedTuple):
@@ -45,11 +47,36 @@ class Judged(NamedTuple):
     past: Pasts
 
 
+def past_tensors(pasts: Pasts) -> dict[str, Tensor]:
+    """Return what is known of the past by name."""
+    tensors: dict[str, Tensor] = {}
+    for m, past in enumerate(pasts):
+        arrays = {f"state.{k}": part for k, part in enumerate(past.state)}
+        arrays |= {"total": past.total, "peak": past.peak, "words": past.words}
+        tensors |= {f"{m}.{name}": torch.from_numpy(one) for name, one in arrays.items()}
+        tensors[f"{m}.steps"] = torch.tensor(past.steps, dtype=torch.float64)
+    return tensors
+
+
 class EnsembleSteps:
-    """Networks in eval mode that read in one direction, with the weights that they have now."""
+    """Networks in eval mode that read in one direction, with the weights that they have now.
+
+    Attributes:
+        network: the same networks.
+    """
 
     def __init__(self, network: Ensemble) -> None:
+        self.network = network
         self._members = [_Member(member) for member in network.members]
+
+    @cached_property
+    def mark(self) -> str:
+        """What tells these networks from others."""
+        return mark_of(self.network)
+
+    def pasts(self, read: Saved) -> Pasts:
+        """Return what `past_tensors` made tensors of. Raises ValueError or LookupError for other tensors."""
+        return tuple(member.past(read, f"{m}.") for m, member in enumerate(self._members))
 
     def answer(self, requests: Sequence[Words]) -> list[Any]:
         """Return a Judged for every request, as if it were alone; a NotFinite where a state became NaN."""
@@ -85,6 +112,24 @@ class _Member:
             np.full(network.layers.output_size, -np.inf, np.float32),
             np.zeros(0, np.int64),
         )
+
+    def past(self, read: Saved, prefix: str) -> Past:
+        """Return what is known of a past, from tensors whose names begin so."""
+        nothing = self._nothing
+
+        def like(name: str, array: Array, finite: bool = True) -> Array:
+            value: Array = read.tensor(prefix + name, torch.float32, *array.shape, finite=finite).numpy()
+            return value
+
+        words = read.tensor(f"{prefix}words", torch.int64, read.length(f"{prefix}words", self._network.reach))
+        if len(words) and not 0 <= int(words.min()) <= int(words.max()) < len(self._network.embedding.weight):
+            raise ValueError("a word is not of the vocabulary")
+        steps = float(read.tensor(f"{prefix}steps", torch.float64))
+        peak = like("peak", nothing.peak, finite=False)
+        if not steps >= 0 or np.isnan(peak).any() or np.isposinf(peak).any():
+            raise ValueError("the pools are out of range")
+        state = tuple(like(f"state.{k}", part) for k, part in enumerate(nothing.state))
+        return Past(state, steps, like("total", nothing.total), peak, words.numpy())
 
     def read(self, texts: Sequence[tuple[Array, Past | None]]) -> tuple[Tensor, list[Past]]:
         """Read the next ids of texts, the longest first; return the logits after each, of all texts one after

@@ -3,9 +3,11 @@
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from elman.data.text.tokenizers import Tokenizer, WordTokenizer
+from elman.tasks import stream_state
 from elman.tasks.classify.blend import Blend
 from elman.tasks.classify.examples import start_token
 from elman.tasks.classify.labels import Label, Labels, shares
@@ -14,9 +16,10 @@ from elman.tasks.classify.linear_state import LinearState
 from elman.tasks.classify.network import CHUNK_STEPS
 from elman.tasks.classify.ngrams import START, WORDS
 from elman.tasks.classify.scores import check_share
-from elman.tasks.classify.steps import EnsembleSteps, Judged, Words
+from elman.tasks.classify.steps import EnsembleSteps, Judged, Words, past_tensors
 from elman.tasks.inputs import check_text
 from elman.tasks.pool import Steps, stepwise
+from elman.tasks.stream_state import Saved, checking
 
 
 class Reading(NamedTuple):
@@ -95,6 +98,29 @@ class ClassifierStream:
         if probabilities:
             return self._labels.named(row)
         return self._labels.answer(row, at_least)
+
+    def to_bytes(self) -> bytes:
+        """Return the state, for `from_bytes` of a stream of the same model."""
+        tensors = {} if self._linear is None else self._linear.tensors()
+        if self._last is not None:
+            tensors |= past_tensors(self._last.past) | {"logits": self._last.logits[-1:]}
+        values = {"rest": self._rest, "unread": self._unread, "begun": self._last is not None}
+        return stream_state.to_bytes("classify", self.network.mark, Saved(values, tensors))
+
+    def from_bytes(self, content: bytes) -> None:
+        """Continue from what `to_bytes` returned. Raises ArtifactError for anything else, or another model's
+        stream; the stream then stays as it was."""
+        read, linear = stream_state.from_bytes(content, "classify", self.network.mark), None
+        with checking():
+            rest, unread, last = read.text("rest"), read.text("unread"), None
+            if read.values["begun"] is True:
+                past = self.network.pasts(read)
+                answers = (1, len(self._labels.classes), *([2] if self._labels.several else []))
+                last = Judged(read.tensor("logits", torch.float32, *answers), past)
+            if self._model is not None:
+                linear = LinearState(self._model)
+                linear.restore(read)
+        self._rest, self._unread, self._last, self._linear = rest, unread, last, linear
 
     def _read_words(self) -> Tensor | None:
         """Read the words that are complete; return the linear model's logits after each of the next tokens:

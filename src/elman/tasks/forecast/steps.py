@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from elman.data.series.rows import Array
 from elman.errors import NotFinite
 from elman.tasks.forecast.history import ends
 from elman.tasks.forecast.predictor import Predictor
+from elman.tasks.stream_state import mark_of
 
 
 class Ahead(NamedTuple):
@@ -25,6 +27,11 @@ class ForecastSteps:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
+
+    @cached_property
+    def mark(self) -> str:
+        """What tells the network from others."""
+        return mark_of(self._predictor.network)
 
     def answer(self, requests: Sequence[Ahead]) -> list[Any]:
         """Return the quantiles (1, steps, Q) after every series, as if it were alone; a NotFinite for NaN."""

@@ -5,17 +5,21 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+import torch
 
 from elman.data.series.panel import Panel, Series, extend, read_moments
 from elman.data.series.rows import MAX_SIZE, read_covariates
 from elman.data.series.stamps import format_stamp
 from elman.data.table.table import read_table
 from elman.errors import DataError, UsageError
+from elman.tasks import stream_state
 from elman.tasks.entry import entry
 from elman.tasks.forecast.history import forget
 from elman.tasks.forecast.steps import ForecastSteps
 from elman.tasks.pool import Steps, stepwise
+from elman.tasks.stream_state import Saved, checking
 
+MAX_AHEAD: Final = 100_000  # covariates that are known after the last value
 Forecast = Callable[[Panel, int | None], Steps[Any]]
 
 
@@ -90,6 +94,40 @@ class ForecastStream:
         panel = self._panel if future is None else extend(self._panel, future)
         return (yield from self._forecast(panel, horizon))
 
+    def to_bytes(self) -> bytes:
+        """Return the state, for `from_bytes` of a stream of the same model and options."""
+        series = self._series
+        start = np.array(series.start)
+        values = {"stamps": str(start.dtype), "nonnegative": series.nonnegative}
+        arrays = {"start": start.view(np.int64), "values": series.values, "future": series.future}
+        tensors = {name: torch.from_numpy(np.array(one)) for name, one in arrays.items()}
+        return stream_state.to_bytes("forecast", self.network.mark, Saved(values, tensors))
+
+    def from_bytes(self, content: bytes) -> None:
+        """Continue from what `to_bytes` returned. Raises ArtifactError for anything else, or another model's
+        stream; the stream then stays as it was."""
+        read, old = stream_state.from_bytes(content, "forecast", self.network.mark), self._history.series[0]
+        with checking():
+            if read.values["stamps"] != str(old.start.dtype):
+                raise ValueError("the stamps are of another kind")
+            start: Any = read.tensor("start", torch.int64).numpy().view(old.start.dtype)[()]
+            count, columns = read.length("values", self._steps), old.future.shape[1]
+            values = read.tensor("values", torch.float64, count, finite=False).numpy()
+            rows = len(read.tensors["future"])
+            future = read.tensor("future", torch.float64, rows, columns, finite=False).numpy()
+            if (
+                rows < count
+                or rows > self._steps + MAX_AHEAD
+                or not _in_range(values)
+                or not _in_range(future)
+            ):
+                raise ValueError("the values are out of range")
+            nonnegative = read.values["nonnegative"] is True
+            series = replace(old, start=start, values=values, future=future, nonnegative=nonnegative)
+            panel = replace(self._panel, series=(series,))
+            panel.stamps(series, 0, count + 1)  # stamps that no calendar has
+        self._panel = panel
+
     def _covariate(self, column: str, value: Any) -> float:
         """Return a covariate as a number, or the code of a text, read as a cell of a table is."""
         texts = self._panel.texts[self._panel.columns.future.index(column)]
@@ -141,6 +179,11 @@ def start_series(history: Panel, name: str | None, start: Any) -> Panel:
         moment = read_moments(history, [start], "start")[0]
         one = replace(one, start=moment, values=np.empty(0), future=one.future[:0], nonnegative=True)
     return replace(history, series=(one,))
+
+
+def _in_range(values: Any) -> bool:
+    """Return whether all values are missing or numbers to calculate with."""
+    return bool((np.isnan(values) | (np.abs(values) <= MAX_SIZE)).all())
 
 
 def _finite(value: Any) -> float:

@@ -1,14 +1,11 @@
 """A text as it is typed, with the state in hand: the likeliest next words, and generated continuations."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from elman import decode
@@ -19,6 +16,7 @@ from elman.errors import ArtifactError, UsageError
 from elman.nn.rows import Array
 from elman.settings import is_whole
 from elman.stepping import within
+from elman.tasks import stream_state
 from elman.tasks.entry import entry
 from elman.tasks.generate.cache import CACHE_STEPS, Blend, Cache
 from elman.tasks.generate.next_words import completed, spelled, trailing_word
@@ -26,6 +24,7 @@ from elman.tasks.generate.problem import CHUNK_STEPS
 from elman.tasks.generate.steps import LanguageSteps, SingleSteps, State, Tokens
 from elman.tasks.inputs import check_count, check_seed, check_text
 from elman.tasks.pool import Steps, pieces, stepwise
+from elman.tasks.stream_state import Saved, checking
 
 TAIL_CHARACTERS: Final = 64  # of the text read so far, for the word at its end
 LENGTH, TEMPERATURE = 500, 0.8  # of what is generated
@@ -199,6 +198,12 @@ class LanguageStream:
 
     def save(self, file: str | Path) -> None:
         """Save the state after what was pushed, for `LanguageModel.stream(saved=file)`."""
+        path = as_path(file, "file")
+        with writing(path, UsageError), replace_file(path) as out:
+            out.write(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Return the state, as `save` writes it, for `from_bytes` of a stream of the same model."""
         tensors = {"last": torch.tensor([self._last])}
         tensors |= {"rest": _code_points(self._rest), "tail": _code_points(self._tail)}
         for k, layer in enumerate(self._state.layers or ()):
@@ -206,9 +211,8 @@ class LanguageStream:
                 tensors[f"state.{k}.{j}"] = torch.from_numpy(part)
         if (cache := self._state.cache) is not None:
             tensors |= {"cache.features": cache.features, "cache.tokens": cache.tokens}
-        path = as_path(file, "file")
-        with writing(path, UsageError), replace_file(path) as out:
-            out.write(safetensors.torch.save(tensors, {"elman": "stream", "mark": self._fingerprint()}))
+        values = {"ends_in_cr": self._ends_in_cr}
+        return stream_state.to_bytes("generate", self._fingerprint(), Saved(values, tensors))
 
     @entry
     def load(self, file: str | Path) -> None:
@@ -217,30 +221,35 @@ class LanguageStream:
         path = as_path(file, "file")
         try:
             content = read_regular(path)
-            # copies, which PyTorch aligns: products round differently at other addresses
-            tensors = {name: value.clone() for name, value in safetensors.torch.load(content).items()}
-        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError, AttributeError) as error:
+        except OSError as error:
             raise ArtifactError(f"{file} holds no stream of a language model: {error}") from error
-        if _metadata(content).get("mark") != self._fingerprint():
-            raise ArtifactError(f"{file} holds a stream of another model: load it with the model it is of")
         try:
-            last, rest, tail, state = self._restored(tensors)
-        except (LookupError, TypeError, ValueError, OverflowError) as error:
-            raise ArtifactError(f"{file} is damaged, its parts don't fit each other: {error}") from error
-        self._last, self._rest, self._tail, self._state, self._ends_in_cr = last, rest, tail, state, False
+            self.from_bytes(content)
+        except ArtifactError as error:
+            raise ArtifactError(f"{file} holds no stream of this language model: {error}") from error
 
-    def _restored(self, tensors: dict[str, Tensor]) -> tuple[int, str, str, DecoderState]:
+    @entry
+    def from_bytes(self, content: bytes) -> None:
+        """Continue from what `to_bytes` returned. Raises ArtifactError for anything else, or another model's
+        stream."""
+        read = stream_state.from_bytes(content, "generate", self._fingerprint())
+        with checking():
+            last, rest, tail, state = self._restored(read)
+            ends_in_cr = read.values.get("ends_in_cr", False) is True
+        self._last, self._rest, self._tail, self._state, self._ends_in_cr = (
+            last,
+            rest,
+            tail,
+            state,
+            ends_in_cr,
+        )
+
+    def _restored(self, read: Saved) -> tuple[int, str, str, DecoderState]:
         """Return the last token, the two ends of the text and the state. Raises ValueError or LookupError for
-        tensors of another kind than `save` writes."""
-
-        def part(name: str, dtype: torch.dtype, *shape: int) -> Tensor:
-            value = tensors[name]
-            if value.dtype != dtype or value.shape != shape or not bool(value.isfinite().all()):
-                raise ValueError(f"{name} is of another kind")
-            return value
-
+        tensors of another kind than `to_bytes` writes."""
+        tensors, part = read.tensors, read.tensor
         rest, tail = (
-            "".join(map(chr, part(name, torch.int64, tensors[name].numel()).tolist()))
+            "".join(map(chr, part(name, torch.int64, read.length(name)).tolist()))
             for name in ("rest", "tail")
         )
         last = part("last", torch.int64, 1)
@@ -343,12 +352,6 @@ def _overlap(text: str, stop: str) -> int:
     """Return how many characters at the end of a text may be the beginning of `stop`."""
     lengths = range(min(len(stop) - 1, len(text)), 0, -1)
     return next((n for n in lengths if stop.startswith(text[-n:])), 0)
-
-
-def _metadata(content: bytes) -> dict[str, str]:
-    """Return the metadata of a valid safetensors file, which its library reads from files alone."""
-    end = 8 + int.from_bytes(content[:8], "little")
-    return json.loads(content[8:end]).get("__metadata__") or {}
 
 
 def _code_points(text: str) -> Tensor:

@@ -160,6 +160,14 @@ class SpottingStream:
         """How many utterances have ended."""
         return self._stream.utterances
 
+    def to_bytes(self) -> bytes:
+        """Raise UsageError: speech has too many states, of the resampler and the search among them."""
+        raise UsageError("a stream of speech can't be saved: finish the recording and begin another")
+
+    def from_bytes(self, content: bytes) -> None:
+        """Raise UsageError as `to_bytes` does."""
+        self.to_bytes()
+
     @stepwise
     def push(self, samples: Any) -> Steps[list[Word]]:
         """Read samples as `TranscriberStream.push` does; return the phrases that are certain now, each as one

@@ -96,6 +96,14 @@ class TranscriberStream:
         self._steps, self._spoken = 0, False
         self._said: list[Word] = []
 
+    def to_bytes(self) -> bytes:
+        """Raise UsageError: speech has too many states, of the resampler and the search among them."""
+        raise UsageError("a stream of speech can't be saved: finish the recording and begin another")
+
+    def from_bytes(self, content: bytes) -> None:
+        """Raise UsageError as `to_bytes` does."""
+        self.to_bytes()
+
     @property
     def tentative(self) -> str:
         """What has been said beyond the words that were returned; it may change."""

@@ -5,9 +5,11 @@ from functools import partial
 
 from elman import decode
 from elman.stepping import within
+from elman.tasks import stream_state
 from elman.tasks.entry import entry
 from elman.tasks.inputs import check_text
 from elman.tasks.pool import Steps, answered, pieces, stepwise
+from elman.tasks.stream_state import Saved, checking
 from elman.tasks.translate.codec import END, Codec
 from elman.tasks.translate.search import joined, segments, translation
 from elman.tasks.translate.settings import Settings
@@ -57,6 +59,16 @@ class TranslationStream:
     def words(self) -> Iterator[str]:
         """Yield the greedy translation of all that was pushed, in pieces as they are decoded."""
         return pieces(self.writing(), partial(answered, self.network))
+
+    def to_bytes(self) -> bytes:
+        """Return the state, for `from_bytes` of a stream of the same model."""
+        return stream_state.to_bytes("translate", "", Saved({"text": self._text}, {}))
+
+    def from_bytes(self, content: bytes) -> None:
+        """Continue from what `to_bytes` returned. Raises ArtifactError for anything else."""
+        read = stream_state.from_bytes(content, "translate", "")
+        with checking():
+            self._text = read.text("text")
 
     def writing(self) -> Steps[None]:
         """Do what `words` does in a pool: yield requests to the network, and pieces of text."""
