@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from elman.errors import NotFinite, UsageError
+from elman.serve import ticker as ticker_module
 from elman.serve.answers import ApiError
 from elman.serve.ticker import AHEAD_PIECES, Tally, Ticker
 from elman.tasks.pool import Pool, Steps, stepwise
@@ -182,3 +183,20 @@ def test_a_function_has_the_network_for_itself() -> None:
         assert tally.sessions == 1 and tally.ticks >= 3 and tally.rows >= 3
 
     running(use, tally=tally)
+
+
+def test_a_stream_that_opened_as_its_client_left_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(ticker: Ticker, network: Doubling, pool: Pool[Adding]) -> None:
+        settle = ticker_module._settle
+
+        def settle_and_leave(done: Any, value: Any) -> None:
+            settle(done, value)
+            opening.cancel()  # the outcome is there, but the task has not got it
+
+        monkeypatch.setattr(ticker_module, "_settle", settle_and_leave)
+        opening = asyncio.create_task(ticker.open())
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await closed(ticker, pool)
+
+    running(use)

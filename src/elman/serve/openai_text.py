@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -171,7 +171,7 @@ async def _respond(request: Request, body: dict[str, Any], form: Form, written: 
             await written.pieces.aclose()
             raise
         events = _events(form, written, first, deadline, bool(with_usage.get("include_usage")))
-        return EventStream(events)
+        return EventStream(events, written.pieces)
     text = ""
     try:
         async with asyncio.timeout(deadline):
@@ -185,7 +185,7 @@ async def _respond(request: Request, body: dict[str, Any], form: Form, written: 
 
 async def _events(
     form: Form, written: Writing, first: str, deadline: float, with_usage: bool
-) -> AsyncIterator[dict[str, Any] | str]:
+) -> AsyncGenerator[dict[str, Any] | str, None]:
     """Yield the chunks of a stream."""
     try:
         yield form.part(first, first=True)

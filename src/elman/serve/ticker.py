@@ -99,8 +99,8 @@ class Ticker:
             if call.done.cancelled():
                 call.done = asyncio.get_running_loop().create_future()
                 call.done.add_done_callback(self._close_unwanted)
-            else:
-                self._closed()
+            else:  # it may have opened just as the wait for it was broken off
+                self._close_unwanted(call.done)
             raise
 
     def _close_unwanted(self, opened: asyncio.Future[Any]) -> None:

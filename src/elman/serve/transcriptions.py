@@ -3,7 +3,8 @@
 import asyncio
 import math
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import IO, Any, Final, NamedTuple
 
 from starlette.datastructures import FormData, UploadFile
@@ -72,11 +73,20 @@ class Words:
         self.seconds = 0.0
 
     async def parts(self) -> AsyncGenerator[list[Any], None]:
-        """Yield the words that each piece of the recording makes certain. Raises DataError for a recording
-        that can't be read."""
-        if not self._is_live:
-            yield await self._loaded.run(self._whole)
-            return
+        """Yield the words that each piece of the recording makes certain, and close its file at last. Raises
+        DataError for a recording that can't be read."""
+        try:
+            if not self._is_live:
+                yield await self._loaded.run(self._whole)
+                return
+            async with aclosing(self._heard()) as heard:
+                async for words in heard:
+                    yield words
+        finally:
+            self._asked.file.close()
+
+    async def _heard(self) -> AsyncGenerator[list[Any], None]:
+        """Yield the words that the model hears in its pool."""
         ticker = self._loaded.ticker
         stream = await ticker.open(**self._options)
         try:
@@ -122,7 +132,7 @@ async def transcriptions(request: Request) -> Response:
         if asked.stream:
             async with asyncio.timeout(limits.deadline):
                 first = await anext(parts)  # a recording that can't be read gets a status, not a stream
-            return EventStream(_events(form, parts, first, limits.deadline))
+            return EventStream(_events(parts, first, limits.deadline), parts)
         said = await _all(request, parts, limits.deadline)
         response = await asyncio.to_thread(_response, asked, said, words.seconds)
     except BaseException:
@@ -145,8 +155,8 @@ async def _all(request: Request, parts: AsyncGenerator[list[Any], None], deadlin
 
 
 async def _events(
-    form: FormData, parts: AsyncGenerator[list[Any], None], first: list[Any], deadline: float
-) -> AsyncIterator[dict[str, Any] | str]:
+    parts: AsyncGenerator[list[Any], None], first: list[Any], deadline: float
+) -> AsyncGenerator[dict[str, Any] | str, None]:
     """Yield the words as they become certain, and at last the whole text."""
     said, part = list[Any](), first
     try:
@@ -163,7 +173,6 @@ async def _events(
         yield {"type": "transcript.text.done", "text": _text(said)}
     finally:
         await parts.aclose()
-        close_form(form)
 
 
 def _response(asked: Asked, words: Sequence[Any], seconds: float) -> Response:
