@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 
 # "fixed" draws the same examples at every run, so that a change is judged by itself; the nightly run draws
 # new ones, and more of them.
-settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("fixed", max_examples=40, derandomize=True, deadline=None)
 settings.register_profile("nightly", max_examples=300, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
