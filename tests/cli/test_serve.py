@@ -1,6 +1,8 @@
 """`elman serve`: its options, and what it says of what can't be served."""
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,3 +38,21 @@ def test_without_the_extra_it_says_what_to_install(call: Call, monkeypatch: pyte
     monkeypatch.delitem(sys.modules, "elman.serve.run", raising=False)
     code, _, err = call("serve", str(SAVED / "chat"))
     assert code == 2 and err.strip() == "elman: serving needs uvicorn: pip install 'elman[serve]'"
+
+
+def test_without_a_model_those_of_the_demo_are_served(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served = []
+
+    def run(make: Any, host: str, port: int, workers: int, show: bool) -> int:
+        served.append(([(one.name, one.task) for one in make().state.shelf], host, port, workers, show))
+        return 0
+
+    folders = {"a": SAVED / "classify", "b": SAVED / "chat"}
+    monkeypatch.setenv("ELMAN_CACHE", str(tmp_path))
+    monkeypatch.setattr("elman.demo.models.small_models", lambda: folders)
+    monkeypatch.setattr("elman.serve.run.run", run)
+    code, _, err = call("serve", "--open", "--workers", "2")
+    assert code == 0 and err.startswith("no model is named: small ones are trained, once (sentiment, words, ")
+    assert served == [([("a", "classify"), ("b", "chat")], "127.0.0.1", 8300, 2, True)]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -68,12 +69,14 @@ def test_a_second_signal_does_not_wait() -> None:
 
 
 def test_an_address_that_is_taken_or_not_ours() -> None:
-    app = make_app(Shelf({}, Limits()), Limits())
+    def make() -> Any:
+        return make_app(Shelf({}, Limits()), Limits())
+
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(UsageError, match=rf"can't listen on 127\.0\.0\.1, port {port} "):
-            run(app, "127.0.0.1", port)
+            run(make, "127.0.0.1", port)
     with pytest.raises(UsageError, match=r"can't listen on 203\.0\.113\.1, port 0 "):
-        run(app, "203.0.113.1", 0)
+        run(make, "203.0.113.1", 0)

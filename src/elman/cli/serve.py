@@ -1,5 +1,7 @@
 """`elman serve MODEL ...`: models for programs and browsers."""
 
+import sys
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -11,7 +13,8 @@ from elman.settings import rows
 
 HELP: Final = """Serve models over HTTP and websockets, with a page to try them.
 
-Programs find them as OpenAI's and vosk's clients expect them: see docs/serving.md.
+Programs find them as OpenAI's clients expect them: see docs/serving.md. Without a model, small ones of the
+demo are served, which the first call trains.
 
 Example: elman serve runs/reviews runs/sales
 
@@ -25,8 +28,6 @@ Models = Annotated[
 ]
 Host = Annotated[str, typer.Option("--host", help="Address to listen on")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any that is free")]
-
-
 Key = Annotated[
     str | None,
     typer.Option("--key", envvar="ELMAN_KEY", help="What clients have to send; needed beyond this machine"),
@@ -35,26 +36,50 @@ Origins = Annotated[
     list[str] | None,
     typer.Option("--origin", help="Other server whose pages may ask, as https://name; may be repeated"),
 ]
+Workers = Annotated[
+    int, typer.Option("--workers", min=1, max=256, help="Processes that share the port, each with all models")
+]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser")]
 MIN_KEY: Final = 8  # characters
 
 
 def _serve(**values: Any) -> None:
-    key, host = values["key"], values["host"]
-    if key is not None and (len(key) < MIN_KEY or not key.isascii() or not key.isprintable() or " " in key):
-        raise UsageError(f"a key has at least {MIN_KEY} printable ASCII characters and no space")
     limits = Limits(**{name: values[name] for name in rows(Limits) if values[name] is not None})
     try:
         from elman.serve.app import make_app
-        from elman.serve.guard import is_local
         from elman.serve.run import run
     except ModuleNotFoundError as error:
         raise UsageError(f"serving needs {error.name}: pip install 'elman[serve]'") from None
     from elman.serve.shelf import Shelf, named_folders
 
+    key, host, port = values["key"], values["host"], values["port"]
+    _check_key(key, host)
+    folders = named_folders(values["models"]) if values["models"] else _small_models()
+
+    def make() -> Any:
+        return make_app(Shelf(folders, limits), limits, key, values["origin"] or ())
+
+    raise typer.Exit(run(make, host, port, values["workers"], values["open"]))
+
+
+def _check_key(key: str | None, host: str) -> None:
+    """Raise UsageError for a key that is none, or for none where it is needed."""
+    from elman.serve.guard import is_local
+
+    if key is not None and (len(key) < MIN_KEY or not key.isascii() or not key.isprintable() or " " in key):
+        raise UsageError(f"a key has at least {MIN_KEY} printable ASCII characters and no space")
     if key is None and not is_local(host):
         raise UsageError(f"listening on {host} needs a key: set ELMAN_KEY, or give --key")
-    shelf = Shelf(named_folders(values["models"] or []), limits)
-    run(make_app(shelf, limits, key, values["origin"] or ()), host, values["port"])
+
+
+def _small_models() -> dict[str, Path]:
+    """Return the models that there are for whoever has none, trained by the first call."""
+    from elman.demo.models import NAMES, ready, small_models
+
+    if not ready():
+        listed = ", ".join(NAMES)
+        print(f"no model is named: small ones are trained, once ({listed})", file=sys.stderr)
+    return small_models()
 
 
 serve = with_parameters(
@@ -66,6 +91,8 @@ serve = with_parameters(
         parameter("port", Port, 8300),
         parameter("key", Key, None),
         parameter("origin", Origins, None),
+        parameter("workers", Workers, 1),
+        parameter("open", Open, False),
         *(option(name, row, default, "Limits") for name, (row, default) in rows(Limits).items()),
     ],
 )

@@ -51,7 +51,7 @@ def run(
 
     parts: dict[str, Part] = {}
     seconds: dict[str, float] = {}
-    with _one_thread():
+    with one_thread():
         for key in (key for key in KEYS if key in (only or KEYS)):
             begin = time.perf_counter()
             parts[key] = _part(key)(progress, quick)
@@ -71,7 +71,7 @@ def run(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep PyTorch on one thread: on networks this small, two threads mostly wait for each other."""
     import torch  # slow to import
 

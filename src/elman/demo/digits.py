@@ -59,14 +59,24 @@ def clips() -> list[Clip]:
     return [Clip(digit, take, part) for digit, take, part in keys]
 
 
+def training_clips(quick: bool) -> list[Clip]:
+    """Return the takes that are not for the test."""
+    train = [clip for clip in clips() if clip.take not in TEST_TAKES]
+    return train[::4] if quick else train
+
+
+def trained(progress: bool, quick: bool) -> Transcriber:
+    """Return the transcriber."""
+    settings = SETTINGS | ({"epochs": 1, "hidden": 8, "front": 8} if quick else {})
+    return Transcriber.fit([_row(clip) for clip in training_clips(quick)], progress=progress, **settings)
+
+
 def run(progress: bool, quick: bool) -> Part:
     """Train a transcriber on single digits; score it on other takes, and let it hear several in a row."""
-    train = [clip for clip in clips() if clip.take not in TEST_TAKES]
+    train, model = training_clips(quick), trained(progress, quick)
     test = [clip for clip in clips() if clip.take in TEST_TAKES]
     if quick:
-        train, test = train[::4], test[:: len(TEST_TAKES)]
-    settings = SETTINGS | ({"epochs": 1, "hidden": 8, "front": 8} if quick else {})
-    model = Transcriber.fit([_row(clip) for clip in train], progress=progress, **settings)
+        test = test[:: len(TEST_TAKES)]
     evaluation = model.evaluate([_row(clip) for clip in test])
     columns = columns_of(evaluation)
     rows, sounds = [], []

@@ -35,14 +35,20 @@ def sentences() -> list[str]:
     ]
 
 
+def trained(progress: bool, quick: bool) -> LanguageModel:
+    """Return the language model."""
+    train, test = divided(sentences()[: 400 if quick else None])
+    settings = SETTINGS | ({"epochs": 1, "hidden": 8} if quick else {})
+    return LanguageModel.fit(
+        {"text": train}, text="text", tokenizer="word", valid={"text": test}, progress=progress, **settings
+    )
+
+
 def run(progress: bool, quick: bool) -> Part:
     """Train a language model of words; ask for the next word, and let it write."""
     ours = len(text_of("sentences.txt").splitlines())
     train, test = divided(sentences()[: 400 if quick else None])
-    settings = SETTINGS | ({"epochs": 1, "hidden": 8} if quick else {})
-    model = LanguageModel.fit(
-        {"text": train}, text="text", tokenizer="word", valid={"text": test}, progress=progress, **settings
-    )
+    model = trained(progress, quick)
     columns = columns_of(model.validation)
     rows = []
     for prompt in SHOWN:

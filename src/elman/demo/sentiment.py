@@ -69,18 +69,29 @@ def made() -> list[Row]:
     return list(rows.items())
 
 
+def training_rows(quick: bool) -> list[Row]:
+    """Return real texts, and sentences made up of other things than movies."""
+    train, _ = divided(_real())
+    train += random.Random(0).sample([row for row in made() if HELD_OUT not in row[0]], MADE)
+    return train[-200:] if quick else train
+
+
+def trained(progress: bool, quick: bool) -> Classifier:
+    """Return the classifier."""
+    settings = SETTINGS | ({"epochs": 1, "hidden": 8} if quick else {})
+    rows = _columns(training_rows(quick))
+    return Classifier.fit(rows, text="text", label="label", stream=True, progress=progress, **settings)
+
+
+def _real() -> list[Row]:
+    return [(text, label) for label, text in rows_of("reviews.tsv")[1:]]
+
+
 def run(progress: bool, quick: bool) -> Part:
     """Train a classifier; score it on real texts and on sentences whose negation it has never seen."""
-    real = [(text, label) for label, text in rows_of("reviews.tsv")[1:]]
-    train, real_test = divided(real)
-    train += random.Random(0).sample([row for row in made() if HELD_OUT not in row[0]], MADE)
-    movies = [row for row in made() if HELD_OUT in row[0]]
-    if quick:
-        train, movies = train[-200:], movies[:40]
-    settings = SETTINGS | ({"epochs": 1, "hidden": 8} if quick else {})
-    model = Classifier.fit(
-        _columns(train), text="text", label="label", stream=True, progress=progress, **settings
-    )
+    real, train, model = _real(), training_rows(quick), trained(progress, quick)
+    _, real_test = divided(real)
+    movies = [row for row in made() if HELD_OUT in row[0]][: 40 if quick else None]
     tests = {"real": model.evaluate(_columns(real_test)), "movies": model.evaluate(_columns(movies))}
     by_test = {key: columns_of(test) for key, test in tests.items()}
     columns = {

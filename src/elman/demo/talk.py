@@ -26,13 +26,20 @@ SETTINGS: Final[dict[str, Any]] = {
 }
 
 
+def talks_of(quick: bool) -> list[list[str]]:
+    """Return questions and their answers, ours last."""
+    return [*([] if quick else rows_of("talks.tsv")), *rows_of("our_talks.tsv")]
+
+
+def trained(progress: bool, quick: bool) -> Chatbot:
+    """Return the chatbot."""
+    settings = SETTINGS | ({"epochs": 1, "hidden": 8, "ranker_epochs": 1, "max_tokens": 4} if quick else {})
+    return Chatbot.fit(talks_of(quick), progress=progress, **settings)
+
+
 def run(progress: bool, quick: bool) -> Part:
     """Train a chatbot; talk to it."""
-    ours = rows_of("our_talks.tsv")
-    talks = [] if quick else rows_of("talks.tsv")
-    talks += ours
-    settings = SETTINGS | ({"epochs": 1, "hidden": 8, "ranker_epochs": 1, "max_tokens": 4} if quick else {})
-    model = Chatbot.fit(talks, progress=progress, **settings)
+    ours, talks, model = rows_of("our_talks.tsv"), talks_of(quick), trained(progress, quick)
     columns = columns_of(model.validation)
     stream, rows, answers = model.stream(), [], {answer for _, answer in talks}
     for question in SHOWN:

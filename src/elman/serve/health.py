@@ -81,6 +81,7 @@ def _process() -> Iterator[str]:
     times = os.times()
     cpu = {"": f"{times.user + times.system:.2f}"}
     yield from _metric("process_cpu_seconds_total", "counter", "User and system time.", cpu)
+    yield from _metric("process_id", "gauge", "Which of several workers this is.", {"": os.getpid()})
     if STATM.exists():
         memory = {"": int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")}
         yield from _metric("process_resident_memory_bytes", "gauge", "Resident memory.", memory)

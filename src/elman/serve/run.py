@@ -1,11 +1,13 @@
 """Run the server until it is told to end."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+import webbrowser
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
@@ -15,6 +17,7 @@ from starlette.applications import Starlette
 from elman.errors import UsageError
 from elman.serve.log import note
 from elman.serve.traffic import Traffic
+from elman.serve.workers import supervise
 
 ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 GRACE_SECONDS: Final = 3  # to close what is open after all
@@ -30,14 +33,34 @@ class Server(uvicorn.Server):
         yield
 
 
-def run(app: Starlette, host: str, port: int) -> None:
-    """Serve an application until SIGTERM or Ctrl-C. Raises UsageError if there can be no server at this
-    address."""
-    listening = _listen(host, port)
-    address, chosen = listening.getsockname()[:2]
-    shown = f"[{address}]" if ":" in address else address
-    print(f"elman serves at http://{shown}:{chosen}", file=sys.stderr, flush=True)
-    asyncio.run(_serve(app, listening))
+def run(make: Callable[[], Starlette], host: str, port: int, workers: int = 1, show: bool = False) -> int:
+    """Serve until SIGTERM or Ctrl-C and return the exit code.
+
+    Args:
+        make: the application, in each process anew.
+        port: 0 for any that is free.
+        workers: processes.
+        show: whether to open the page in a browser.
+
+    Raises UsageError if there can be no server at this address.
+    """
+    app = make()  # before anybody is told that it serves
+    with _bound(host, port, workers > 1) as listening:
+        address, chosen = listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        print(f"elman serves at http://{shown}:{chosen}", file=sys.stderr, flush=True)
+        if show:
+            webbrowser.open(f"http://{shown}:{chosen}/")
+        if workers == 1:
+            asyncio.run(_serve(app, listening))
+            return 0
+
+        def work() -> None:
+            with _bound(host, chosen, True) as own:
+                own.listen(BACKLOG)
+                asyncio.run(_serve(make(), own))
+
+        return supervise(workers, work)
 
 
 async def _serve(app: Starlette, listening: socket.socket) -> None:
@@ -62,7 +85,9 @@ async def _serve(app: Starlette, listening: socket.socket) -> None:
 
     for number in ENDING:
         asyncio.get_running_loop().add_signal_handler(number, end)
+    watching = asyncio.create_task(_watch_parent(end))
     await server.serve(sockets=[listening])
+    watching.cancel()
 
 
 async def _end(server: Server, traffic: Traffic, seconds: float) -> None:
@@ -75,16 +100,28 @@ async def _end(server: Server, traffic: Traffic, seconds: float) -> None:
     server.should_exit = True
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with ExitStack() as stack:
-            listening = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(BACKLOG)  # before anybody is told
-            stack.pop_all()  # it stays open
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"can't listen on {host}, port {port} ({reason}): choose others") from None
-    return listening
+async def _watch_parent(end: Callable[[], None]) -> None:
+    """End when the process that started this one has gone."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await asyncio.sleep(1)
+    end()
+
+
+@contextmanager
+def _bound(host: str, port: int, shared: bool) -> Iterator[socket.socket]:
+    """Bind a socket, which others can share, or listen if it is not to be `shared`."""
+    with ExitStack() as stack:
+        try:
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            bound = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            bound.bind(address)
+            if not shared:
+                bound.listen(BACKLOG)  # before anybody is told
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UsageError(f"can't listen on {host}, port {port} ({reason}): choose others") from None
+        yield bound
