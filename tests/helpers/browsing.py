@@ -16,6 +16,9 @@ CHROMIUM: Final = (
 )
 SIZES: Final = (360, 800, 2000)
 PATIENCE_SECONDS: Final = 15.0
+NAMELESS: Final = """[...document.querySelectorAll("input, textarea, select, button")]
+    .filter(e => e.offsetParent && !(e.labels?.length || e.ariaLabel || e.textContent.trim()))
+    .map(e => e.outerHTML)"""
 
 
 def write_wav(path: Path, samples: Any, rate: int) -> Path:
@@ -75,7 +78,9 @@ class Visit:
             self.page.wait_for_timeout(30)
 
     def check(self) -> None:
-        """Fail if the page has said something, or is wider than its window at any size."""
+        """Fail if the page has said something, is wider than its window at any size, or has a field or a button
+        that a screen reader can't name."""
+        assert self.page.evaluate(NAMELESS) == []
         for width in SIZES:
             self.page.set_viewport_size({"width": width, "height": 900})
             over = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

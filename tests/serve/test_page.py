@@ -12,7 +12,8 @@ from urllib.parse import quote
 import pytest
 
 from browsing import Visit, browser, write_wav
-from serving import Served
+from saved_models import SAVED
+from serving import Served, serving
 from tones import RATE, sentence
 
 SAID = "one two three"
@@ -151,11 +152,19 @@ def test_a_csv_is_forecast_beside_the_naive_and_in_words_where_it_can_not_be(
     visit.until("document.querySelector('.uplot')")
     file = tmp_path / "own.csv"
     file.write_text(
-        "date,sold\n" + "".join(f"{2010 + k // 12}-{k % 12 + 1:02d}-01,{100 + k % 12}\n" for k in range(48))
+        "date,sold,stock\n"
+        + "".join(f"{2010 + k // 12}-{k % 12 + 1:02d}-01,{100 + k % 12},5\n" for k in range(48))
     )
     visit.page.locator("#csv").set_input_files(file)
-    visit.until("document.body.textContent.includes('Read “date” as month and “sold” as sales.')")
-    assert "in all; by the last season" in visit.text(".finding")
+    visit.until("document.querySelector('#column-sales')")
+    assert [visit.page.locator(f"#column-{name}").input_value() for name in ("month", "sales")] == [
+        "date",
+        "sold",
+    ]
+    before = visit.text(".finding")
+    assert before.startswith("sales over the next 6 months:") and "in all; by the last season" in before
+    visit.page.locator("#column-sales").select_option("stock")
+    visit.until(f"document.querySelector('.finding').textContent !== {json.dumps(before)}")
     visit.page.get_by_role("button", name="last value").click()
     visit.page.get_by_role("button", name="Closer").click()
     visit.until("new URLSearchParams(location.hash.split('?')[1]).get('data')")
@@ -217,6 +226,22 @@ def test_a_view_without_a_model_and_an_unknown_model_are_told_in_words(visit: Vi
     visit.check()
 
 
+def test_a_key_is_asked_for_and_goes_with_every_request(running: Any) -> None:
+    with serving({"classify": SAVED / "classify"}, key="a-key/(of-it)") as guarded:
+        visit = Visit(running.new_context().new_page(), guarded.url)
+        visit.to("text/classify")
+        for key, shown in {"another-key": "#key-wrong", "a-key/(of-it)": ".word"}.items():
+            visit.page.locator("#key").fill(key)
+            visit.page.keyboard.press("Enter")
+            visit.until("!document.querySelector('#key').value")
+            visit.until(f"document.querySelector('{shown}')?.textContent")
+        visit.until("document.querySelector('.verdict strong')?.textContent")  # by the websocket
+        assert "key" not in visit.page.url and not visit.page.evaluate("JSON.stringify(localStorage)").count(
+            "of-it"
+        )
+        visit.page.context.close()
+
+
 def test_light_and_dark_are_chosen_and_kept(visit: Visit) -> None:
     visit.to("")
     button = visit.page.locator("#theme")
@@ -226,22 +251,3 @@ def test_light_and_dark_are_chosen_and_kept(visit: Visit) -> None:
     assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     visit.page.reload()
     assert visit.page.evaluate("document.documentElement.dataset.theme") == "dark"
-
-
-def test_every_field_has_a_label_and_every_button_a_name(visit: Visit) -> None:
-    for place in (
-        "text/classify",
-        "writing/generate",
-        "translation/translate",
-        "chat/chat",
-        "speech/transcribe",
-        "series/forecast",
-    ):
-        visit.to(place)
-        visit.until("document.querySelector('h1')")
-        nameless = visit.page.evaluate(
-            "[...document.querySelectorAll('main input, main textarea, main select, button')]"
-            ".filter(e => e.offsetParent && !(e.labels?.length || e.ariaLabel || e.textContent.trim()))"
-            ".map(e => e.outerHTML)"
-        )
-        assert nameless == []

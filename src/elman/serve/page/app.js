@@ -32,7 +32,11 @@ function drawNav(current) {
   clear(
     document.getElementById("nav"),
     Object.entries(VIEWS).map(([name, { title }]) =>
-      h("li", {}, h("a", { href: address(name), text: title, "aria-current": name === current ? "page" : null })),
+      h(
+        "li",
+        {},
+        h("a", { href: address(name), text: title, "aria-current": name === current ? "page" : null }),
+      ),
     ),
   );
   // on a narrow screen the views stand in one line
@@ -60,7 +64,12 @@ async function show() {
       failed.show(new Error(`there is no model “${place.model}” for this here, so ${model.id} is used`));
     }
     const context = {
-      view, model, models, all, signal, params: model?.id === place.model || !place.model ? place.params : {},
+      view,
+      model,
+      models,
+      all,
+      signal,
+      params: model?.id === place.model || !place.model ? place.params : {},
       note: (params) => note(view, task ? model.id : place.model, params),
       place,
     };
@@ -86,7 +95,10 @@ async function show() {
 
 /** Return all that is known of a model; the first who asks waits until it is in memory. */
 async function loaded(model, signal) {
-  const waiting = setTimeout(() => clear(main, h("p", { class: "soft", text: `Loading ${model.id} …` })), 400);
+  const waiting = setTimeout(
+    () => clear(main, h("p", { class: "soft", text: `Loading ${model.id} …` })),
+    400,
+  );
   try {
     return await describe(model.id, signal);
   } finally {
@@ -97,7 +109,10 @@ async function loaded(model, signal) {
 function missing(title, task) {
   return [
     h("h1", { text: title }),
-    h("p", { class: "lead", text: "This server has no model for this yet. Train one, and give it to the server:" }),
+    h("p", {
+      class: "lead",
+      text: "This server has no model for this yet. Train one, and give it to the server:",
+    }),
     h("pre", { text: `${TRAIN[task]}\nelman serve runs/*` }),
   ];
 }
@@ -125,7 +140,9 @@ document.getElementById("theme").addEventListener("click", () => {
   drawTheme();
   window.dispatchEvent(new Event("elman-theme"));
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => window.dispatchEvent(new Event("elman-theme")));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+  window.dispatchEvent(new Event("elman-theme")),
+);
 
 document.getElementById("link").addEventListener("click", async (event) => {
   const button = event.currentTarget;
@@ -135,7 +152,9 @@ document.getElementById("link").addEventListener("click", async (event) => {
   } catch {
     button.textContent = "It is in the address bar";
   }
-  setTimeout(() => { button.textContent = "Copy link"; }, 1800);
+  setTimeout(() => {
+    button.textContent = "Copy link";
+  }, 1800);
 });
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the fragment names the view

@@ -2,7 +2,8 @@
 
 const BLOCK_SECONDS = 0.1;
 const WHY = {
-  NotAllowedError: "the browser was not allowed to use the microphone: allow it beside the address, and try again",
+  NotAllowedError:
+    "the browser was not allowed to use the microphone: allow it beside the address, and try again",
   NotFoundError: "there is no microphone: connect one, or drop a recording",
   NotReadableError: "another program uses the microphone: close it there, and try again",
 };
@@ -10,7 +11,9 @@ const WHY = {
 /** Call `heard(buffer, peak)` with every block until `stop()`. The rate is the one asked for where the browser can. */
 export async function listen(rate, heard) {
   if (!navigator.mediaDevices) {
-    throw new Error("browsers give the microphone to secure pages alone: open this page as localhost, or over https");
+    throw new Error(
+      "browsers give the microphone to secure pages alone: open this page as localhost, or over https",
+    );
   }
   let media;
   try {

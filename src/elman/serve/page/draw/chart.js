@@ -25,12 +25,20 @@ export class Chart {
    * `optional` ones are in the legend only while they have values. `labels`: of the steps 0, 1, … of x.
    * `bands`: pairs of lines between which is filled: {series: [upper, lower], colour, share}.
    */
-  constructor(name, { lines, bands = [], height = 300, time = false, log = false, zoom = true, signal, labels = null }) {
+  constructor(
+    name,
+    { lines, bands = [], height = 300, time = false, log = false, zoom = true, signal, labels = null },
+  ) {
     Object.assign(this, { name, lines, bands, height, time, log, labels });
     this.picture = h("div", { class: "chart", role: "img", "aria-label": name });
     this.bar = zoom ? this.buttons() : null;
     this.legend = h("ul", { class: "legend" });
-    this.element = h("div", { class: "stack" }, h("div", { class: "chart-head" }, this.legend, this.bar), this.picture);
+    this.element = h(
+      "div",
+      { class: "stack" },
+      h("div", { class: "chart-head" }, this.legend, this.bar),
+      this.picture,
+    );
     onTheme(() => this.rebuild(), signal);
     const resized = new ResizeObserver(() => this.fit());
     resized.observe(this.picture);
@@ -44,7 +52,15 @@ export class Chart {
   }
 
   buttons() {
-    const button = (text, label, call) => h("button", { type: "button", class: "plain", "aria-label": label, title: label, text, on: { click: call } });
+    const button = (text, label, call) =>
+      h("button", {
+        type: "button",
+        class: "plain",
+        "aria-label": label,
+        title: label,
+        text,
+        on: { click: call },
+      });
     return h(
       "div",
       { class: "zoom", role: "group", "aria-label": "Zoom" },
@@ -83,7 +99,9 @@ export class Chart {
   }
 
   tell() {
-    const shown = this.lines.filter((one, k) => one.label && !(one.optional && this.data[k + 1].every((value) => value === null)));
+    const shown = this.lines.filter(
+      (one, k) => one.label && !(one.optional && this.data[k + 1].every((value) => value === null)),
+    );
     this.legend.replaceChildren(...shown.map((one) => h("li", {}, this.swatch(one), one.label)));
   }
 
@@ -100,7 +118,8 @@ export class Chart {
       grid: { stroke: colour("line"), width: 1 },
       ticks: { stroke: colour("line"), width: 1, size: 4 },
     };
-    const numbers = (_, values) => values.map((value) => (value === null ? "" : Number(value.toPrecision(6)).toLocaleString("en")));
+    const numbers = (_, values) =>
+      values.map((value) => (value === null ? "" : Number(value.toPrecision(6)).toLocaleString("en")));
     return {
       width: this.picture.clientWidth,
       height: this.height,
@@ -108,7 +127,10 @@ export class Chart {
       legend: { show: false },
       cursor: { drag: { x: true, y: false }, points: { size: 7 } },
       scales: { x: { time: this.time }, y: this.log ? { distr: 3 } : {} },
-      axes: [{ ...axis, ...this.across(numbers) }, { ...axis, size: roomFor, values: this.log ? undefined : numbers }],
+      axes: [
+        { ...axis, ...this.across(numbers) },
+        { ...axis, size: roomFor, values: this.log ? undefined : numbers },
+      ],
       series: [{}, ...this.lines.map((one) => this.line(one))],
       bands: this.bands.map(({ series, colour: name, share }) => ({ series, fill: colour(name, share) })),
       hooks: { setCursor: [(plot) => this.point(plot)] },
@@ -121,7 +143,8 @@ export class Chart {
     const { labels } = this;
     if (!labels) return { space: 70, size: 30, values: numbers };
     const short = (label) => (label.length > 12 ? `${label.slice(0, 11)}…` : label);
-    const words = (_, values) => values.map((value) => (Number.isInteger(value) ? short(labels[value] ?? "") : ""));
+    const words = (_, values) =>
+      values.map((value) => (Number.isInteger(value) ? short(labels[value] ?? "") : ""));
     const longest = Math.max(...labels.map((label) => Math.min(label.length, 12)));
     return { space: 7 * longest + 12, size: 30, values: words };
   }
@@ -143,7 +166,8 @@ export class Chart {
 
   fit() {
     if (!this.plot) this.rebuild();
-    else if (this.picture.clientWidth) this.plot.setSize({ width: this.picture.clientWidth, height: this.height });
+    else if (this.picture.clientWidth)
+      this.plot.setSize({ width: this.picture.clientWidth, height: this.height });
   }
 
   whole() {

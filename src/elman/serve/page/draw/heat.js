@@ -49,7 +49,8 @@ export class HeatMap {
     const longest = widest(this.labels.map((label) => label.slice(0, 16)));
     this.flat = longest + 8 < this.cell;
     // an inclined label reaches to the left of its column
-    if (!this.flat) this.left = Math.max(this.left, Math.min(widest(this.labels.slice(0, 3)), 110) * 0.62 - this.cell / 2);
+    if (!this.flat)
+      this.left = Math.max(this.left, Math.min(widest(this.labels.slice(0, 3)), 110) * 0.62 - this.cell / 2);
     this.foot = this.flat ? 22 : Math.min(longest, 110) * 0.78 + 16;
     this.width = Math.max(Math.ceil(this.left + this.cell * steps), 40) + (this.flat ? 0 : 2);
     this.height = this.row * this.units.length + this.foot;
@@ -72,7 +73,12 @@ export class HeatMap {
         const place = (value - this.low) / (this.high - this.low);
         const [red, green, blue] = colours[Math.round(255 * Math.min(Math.max(place, 0), 1))];
         context.fillStyle = `rgb(${red}, ${green}, ${blue})`;
-        context.fillRect(this.left + step * cell, unit * row, Math.ceil(cell) - (cell > 8 ? 1 : 0), row - (row > 7 ? 1 : 0));
+        context.fillRect(
+          this.left + step * cell,
+          unit * row,
+          Math.ceil(cell) - (cell > 8 ? 1 : 0),
+          row - (row > 7 ? 1 : 0),
+        );
       });
     });
     this.write(context);
@@ -111,7 +117,12 @@ export class HeatMap {
     const { step, unit } = this.cursor;
     context.strokeStyle = colour("ink");
     context.lineWidth = 1.5;
-    context.strokeRect(this.left + step * this.cell, unit * this.row, Math.max(this.cell - 1, 3), Math.max(this.row - 1, 3));
+    context.strokeRect(
+      this.left + step * this.cell,
+      unit * this.row,
+      Math.max(this.cell - 1, 3),
+      Math.max(this.row - 1, 3),
+    );
   }
 
   point(event) {
@@ -128,7 +139,10 @@ export class HeatMap {
     event.preventDefault();
     const { step, unit } = this.cursor || { step: this.labels.length - 1 - way[0], unit: -way[1] };
     const within = (value, count) => Math.min(Math.max(value, 0), count - 1);
-    this.show({ step: within(step + way[0], this.labels.length), unit: within(unit + way[1], this.units.length) });
+    this.show({
+      step: within(step + way[0], this.labels.length),
+      unit: within(unit + way[1], this.units.length),
+    });
   }
 
   show(cursor) {

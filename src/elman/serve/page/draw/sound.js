@@ -10,7 +10,11 @@ const LIVE_SECONDS = 10;
 
 export class Sound {
   constructor({ signal } = {}) {
-    this.canvas = h("canvas", { class: "sound", role: "img", "aria-label": "The sound, and when each word was said" });
+    this.canvas = h("canvas", {
+      class: "sound",
+      role: "img",
+      "aria-label": "The sound, and when each word was said",
+    });
     this.element = h("div", { class: "sound-frame" }, this.canvas);
     this.clear(null);
     onTheme(() => this.draw(), signal);

@@ -10,9 +10,20 @@ export class UnrolledNetwork {
   constructor({ signal } = {}) {
     this.picture = h("div", { class: "scroll unrolled" });
     this.caption = h("p", { class: "caption", "aria-live": "polite" });
-    this.slider = h("input", { type: "range", min: "0", "aria-label": "Moment", on: { input: () => this.at(Number(this.slider.value)) } });
+    this.slider = h("input", {
+      type: "range",
+      min: "0",
+      "aria-label": "Moment",
+      on: { input: () => this.at(Number(this.slider.value)) },
+    });
     this.play = h("button", { type: "button", on: { click: () => this.toggle() }, text: "Play" });
-    this.element = h("div", { class: "stack" }, this.picture, this.caption, h("div", { class: "player" }, this.play, this.slider));
+    this.element = h(
+      "div",
+      { class: "stack" },
+      this.picture,
+      this.caption,
+      h("div", { class: "player" }, this.play, this.slider),
+    );
     signal?.addEventListener("abort", () => clearInterval(this.timer));
   }
 
@@ -34,7 +45,10 @@ export class UnrolledNetwork {
     if (this.moment >= end) this.at(0);
     this.play.textContent = "Pause";
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.timer = setInterval(() => (this.moment >= end ? this.rest() : this.at(this.moment + 1)), still ? 1600 : 700);
+    this.timer = setInterval(
+      () => (this.moment >= end ? this.rest() : this.at(this.moment + 1)),
+      still ? 1600 : 700,
+    );
     return undefined;
   }
 
@@ -77,7 +91,13 @@ export class UnrolledNetwork {
     const { labels, answer, begin } = this.network;
     const height = TOP + ROW * this.layers.length + 64;
     const width = 2 * LEFT + this.column * labels.length;
-    const svg = h("svg:svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `The network over ${labels.length} steps` });
+    const svg = h("svg:svg", {
+      viewBox: `0 0 ${width} ${height}`,
+      width,
+      height,
+      role: "img",
+      "aria-label": `The network over ${labels.length} steps`,
+    });
     labels.forEach((label, step) => {
       this.layers.forEach((layer, row) => svg.append(...this.cell(layer, row, step, height, read, back)));
       const [x] = this.place(step, 0, height);
@@ -86,7 +106,8 @@ export class UnrolledNetwork {
       svg.append(h("svg:text", { x, y: height - 14, class: step < read ? "step" : "step off", text: short }));
     });
     if (begin) svg.append(h("svg:text", { x: 12, y: height - 14, class: "step", text: "…" }));
-    if (answer && read === labels.length) svg.append(h("svg:text", { x: width - 8, y: 22, class: "answer", text: answer }));
+    if (answer && read === labels.length)
+      svg.append(h("svg:text", { x: width - 8, y: 22, class: "answer", text: answer }));
     return svg;
   }
 
@@ -96,18 +117,35 @@ export class UnrolledNetwork {
     const seen = step < read;
     const flows = step >= back;
     const foot = row ? y + ROW - RADIUS : height - 32;
-    const parts = [this.edge("w", `M${x} ${foot} V${y + RADIUS}`, flows ? layer.through_input[step] : 0, seen)];
+    const parts = [
+      this.edge("w", `M${x} ${foot} V${y + RADIUS}`, flows ? layer.through_input[step] : 0, seen),
+    ];
     const before = reverse ? step + 1 : step - 1;
     if (before >= 0 && before < this.network.labels.length) {
       const sign = reverse ? 1 : -1;
-      parts.push(this.edge("u", `M${x + sign * (this.column - RADIUS)} ${y} H${x + sign * RADIUS}`, flows ? layer.through_time[step] : 0, seen));
+      parts.push(
+        this.edge(
+          "u",
+          `M${x + sign * (this.column - RADIUS)} ${y} H${x + sign * RADIUS}`,
+          flows ? layer.through_time[step] : 0,
+          seen,
+        ),
+      );
     }
     if (row === this.layers.length - 1 && layer.from_above[step] > 0) {
-      parts.push(this.edge("out", `M${x} ${y - RADIUS} V${y - RADIUS - 26}`, flows ? layer.from_above[step] : 0, seen));
+      parts.push(
+        this.edge("out", `M${x} ${y - RADIUS} V${y - RADIUS - 26}`, flows ? layer.from_above[step] : 0, seen),
+      );
     }
     const strength = seen ? Math.min(Math.max(layer.strength[step], 0.06), 1) : 0;
     const told = `${layer.name}, “${this.network.labels[step]}”: strength ${layer.strength[step].toFixed(2)}`;
-    parts.push(h("svg:circle", { cx: x, cy: y, r: RADIUS, class: "state", "fill-opacity": strength }, h("svg:title", { text: told })));
+    parts.push(
+      h(
+        "svg:circle",
+        { cx: x, cy: y, r: RADIUS, class: "state", "fill-opacity": strength },
+        h("svg:title", { text: told }),
+      ),
+    );
     return parts;
   }
 
@@ -118,21 +156,36 @@ export class UnrolledNetwork {
   edge(kind, way, gradient, seen) {
     const width = gradient > 0 ? this.scale(gradient) : 1.2;
     const title = gradient > 0 ? [h("svg:title", { text: `gradient ${gradient.toPrecision(3)}` })] : [];
-    return h("svg:path", { d: way, class: `edge ${gradient > 0 ? kind : "plain"} ${seen ? "" : "off"}`, "stroke-width": width.toFixed(2) }, ...title);
+    return h(
+      "svg:path",
+      {
+        d: way,
+        class: `edge ${gradient > 0 ? kind : "plain"} ${seen ? "" : "off"}`,
+        "stroke-width": width.toFixed(2),
+      },
+      ...title,
+    );
   }
 }
 
 /** Return the width of an edge, by the logarithm of its gradient. */
 function widths(layers) {
-  const all = layers.flatMap((one) => [one.through_time, one.through_input, one.from_above].flat()).filter((value) => value > 0 && Number.isFinite(value));
+  const all = layers
+    .flatMap((one) => [one.through_time, one.through_input, one.from_above].flat())
+    .filter((value) => value > 0 && Number.isFinite(value));
   const largest = Math.max(...all, 1e-30);
   const least = Math.max(Math.min(...all, largest), largest * 10 ** -DECADES);
   if (least >= largest) return () => THICK;
-  return (value) => THIN + (THICK - THIN) * Math.min(Math.max(Math.log(value / least) / Math.log(largest / least), 0), 1);
+  return (value) =>
+    THIN + (THICK - THIN) * Math.min(Math.max(Math.log(value / least) / Math.log(largest / least), 0), 1);
 }
 
 export const unrolledLegend = () =>
   legend(
-    [["u", "U, through time"], ["w", "W, to what is read"], ["out", "output"]],
+    [
+      ["u", "U, through time"],
+      ["w", "W, to what is read"],
+      ["out", "output"],
+    ],
     "The same weights at every step; thicker: more gradient.",
   );

@@ -76,7 +76,8 @@ export async function post(path, value, signal) {
 
 export const models = async (signal) => (await get("v1/models", signal)).data;
 export const model = (id, signal) => get(`v1/models/${encodeURIComponent(id)}`, signal);
-export const look = (id, input, views, signal) => post(`v1/look/${encodeURIComponent(id)}`, { input, views }, signal);
+export const look = (id, input, views, signal) =>
+  post(`v1/look/${encodeURIComponent(id)}`, { input, views }, signal);
 export const predict = async (id, input, options, signal) =>
   (await post(`v1/predict/${encodeURIComponent(id)}`, { input, options }, signal)).answers;
 

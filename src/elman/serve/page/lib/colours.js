@@ -7,7 +7,10 @@ document.body.append(probe);
 /** Return a colour of the stylesheet as [red, green, blue]. */
 export function channels(name) {
   probe.style.color = `var(--${name})`;
-  return getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map(Number);
+  return getComputedStyle(probe)
+    .color.match(/[\d.]+/g)
+    .slice(0, 3)
+    .map(Number);
 }
 
 export function colour(name, share = 1) {

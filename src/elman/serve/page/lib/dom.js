@@ -13,7 +13,9 @@ export function h(tag, props = {}, ...children) {
   for (const [name, listener] of Object.entries(on)) element.addEventListener(name, listener);
   if (text !== undefined) element.textContent = text;
   Object.assign(element, set);
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -27,7 +29,9 @@ export function say(text, delay = 700) {
 }
 
 export function clear(element, ...children) {
-  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
 }
 
 /** Call a function once its calls pause. */
@@ -41,7 +45,9 @@ export function resting(milliseconds, call) {
 
 /** A legend: pairs of a swatch's class and what it means, and a sentence. */
 export function legend(pairs, text = "") {
-  const keys = pairs.map(([name, meaning]) => h("span", { class: "key" }, h("span", { class: `swatch ${name}` }), meaning));
+  const keys = pairs.map(([name, meaning]) =>
+    h("span", { class: "key" }, h("span", { class: `swatch ${name}` }), meaning),
+  );
   return h("p", { class: "legend" }, ...keys, text && h("span", { text }));
 }
 
@@ -75,8 +81,8 @@ export function percent(share) {
 export function number(value, digits = 3) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
-  if (size >= 1e6 || (size < 1e-3 && size > 0)) return value.toExponential(1);
-  if (size >= 1000) return Math.round(value).toLocaleString("en");
+  if (size >= 1e9 || (size < 1e-3 && size > 0)) return value.toExponential(1);
+  if (size >= 1000) return Math.round(Number(value.toPrecision(Math.max(digits, 4)))).toLocaleString("en");
   return String(Number(value.toPrecision(digits)));
 }
 

@@ -10,7 +10,9 @@ export function here() {
 }
 
 export function address(view, model = "", params = {}) {
-  const kept = Object.entries(params).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const kept = Object.entries(params).filter(
+    ([, value]) => value !== "" && value !== null && value !== undefined,
+  );
   const query = new URLSearchParams(kept).toString();
   const path = [view, model].filter(Boolean).map(encodeURIComponent).join("/");
   return `#/${path}${query ? `?${query}` : ""}`;
@@ -50,7 +52,9 @@ export async function packed(text) {
 }
 
 export async function unpacked(short) {
-  const bytes = Uint8Array.from(atob(short.replaceAll("-", "+").replaceAll("_", "/")), (mark) => mark.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(short.replaceAll("-", "+").replaceAll("_", "/")), (mark) =>
+    mark.charCodeAt(0),
+  );
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   return new Response(stream).text();
 }

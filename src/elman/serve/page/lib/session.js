@@ -37,7 +37,9 @@ export class Session {
     this.began += 1;
     await new Promise((resolve, reject) => {
       socket.addEventListener("open", resolve, { once: true });
-      socket.addEventListener("close", () => reject(new ApiError("the server refused a live session", 0)), { once: true });
+      socket.addEventListener("close", () => reject(new ApiError("the server refused a live session", 0)), {
+        once: true,
+      });
     });
     socket.addEventListener("message", (event) => this.receive(JSON.parse(event.data)));
     socket.addEventListener("close", () => this.lost());

@@ -1,26 +1,76 @@
-// The columns of a table that is dropped: where they have other names than those of the training data, but only
-// one of each kind is there, they are taken for these.
+// The columns of a table that is dropped: where they have other names than those of the training data, others are
+// taken for them, and the reader may take different ones.
+
+import { h } from "../lib/dom.js";
 
 const LOOKED_AT = 20; // rows
 
-const isDate = (cell) => /\d{4}|\d\d?[./-]\d\d?[./-]\d\d/.test(cell) && !Number.isNaN(Date.parse(cell)) && Number.isNaN(Number(cell));
+const isDate = (cell) =>
+  /\d{4}|\d\d?[./-]\d\d?[./-]\d\d/.test(cell) &&
+  !Number.isNaN(Date.parse(cell)) &&
+  Number.isNaN(Number(cell));
 const isNumber = (cell) => cell === "" || !Number.isNaN(Number(cell));
 
-/** Return a table with the names of the model's time and value, and a sentence if that was not so before. */
-export function named(csv, columns) {
+function parsed(csv) {
   const lines = csv.split(/\r?\n/);
   const mark = [",", ";", "\t"].find((one) => lines[0].includes(one)) ?? ",";
   const head = lines[0].split(mark).map((name) => name.trim().replace(/^"(.*)"$/, "$1"));
-  const rows = lines.slice(1, 1 + LOOKED_AT).filter(Boolean).map((line) => line.split(mark).map((cell) => cell.trim()));
-  const taken = [columns.time, columns.value, columns.series, ...(columns.future ?? []), ...(columns.static ?? [])];
-  const changed = [];
-  for (const [wanted, fits] of [[columns.time, isDate], [columns.value, isNumber]]) {
-    if (!wanted || head.includes(wanted)) continue;
-    const found = head.filter((name, k) => !taken.includes(name) && rows.length && rows.every((row) => fits(row[k] ?? "")) && rows.some((row) => row[k]));
-    if (found.length !== 1) continue;
-    head[head.indexOf(found[0])] = wanted;
-    changed.push(`“${found[0]}” as ${wanted}`);
+  const rows = lines
+    .slice(1, 1 + LOOKED_AT)
+    .filter(Boolean)
+    .map((line) => line.split(mark).map((cell) => cell.trim()));
+  return { lines, mark, head, rows };
+}
+
+/** Return which columns of a table could be the model's time and value where it has none of that name: {wanted, options}. */
+export function missing(csv, columns) {
+  const { head, rows } = parsed(csv);
+  const taken = [
+    columns.time,
+    columns.value,
+    columns.series,
+    ...(columns.future ?? []),
+    ...(columns.static ?? []),
+  ];
+  const fitting = (fits) =>
+    head.filter(
+      (name, k) =>
+        name &&
+        !taken.includes(name) &&
+        rows.every((row) => fits(row[k] ?? "")) &&
+        rows.some((row) => row[k]),
+    );
+  return [
+    [columns.time, isDate],
+    [columns.value, isNumber],
+  ]
+    .filter(([wanted]) => wanted && !head.includes(wanted))
+    .map(([wanted, fits]) => ({ wanted, options: fitting(fits) }))
+    .filter(({ options }) => options.length);
+}
+
+/** Return a table with the model's names in its head: `picked` is by wanted name the one that the table has. */
+export function renamed(csv, picked) {
+  const { lines, mark, head } = parsed(csv);
+  for (const [wanted, name] of Object.entries(picked)) {
+    if (head.includes(name) && !head.includes(wanted)) head[head.indexOf(name)] = wanted;
   }
-  if (!changed.length) return { csv, told: "" };
-  return { csv: [head.join(mark), ...lines.slice(1)].join("\n"), told: ` Read ${changed.join(" and ")}.` };
+  return [head.join(mark), ...lines.slice(1)].join("\n");
+}
+
+/** Return the choices of columns, where a table has several that could be meant; `pick` is called with each. */
+export function columnChoices(missed, picked, pick) {
+  return missed.map(({ wanted, options }) => {
+    const select = h(
+      "select",
+      { id: `column-${wanted}`, on: { change: () => pick(wanted, select.value) } },
+      ...options.map((name) => h("option", { value: name, text: name, selected: name === picked[wanted] })),
+    );
+    return h(
+      "p",
+      { class: "inline" },
+      h("label", { for: `column-${wanted}`, text: `${wanted} is the column` }),
+      select,
+    );
+  });
 }

@@ -5,6 +5,7 @@ import { HeatMap } from "../draw/heat.js";
 import { UnrolledNetwork, unrolledLegend } from "../draw/unrolled.js";
 import { h, legend, percent } from "../lib/dom.js";
 import { showBars } from "./bars.js";
+import { oneOf } from "./choice.js";
 
 const SHUFFLES = 6;
 
@@ -26,14 +27,21 @@ function shuffled(text, seed) {
 }
 
 export async function order(element, { text, task, predict }) {
-  const other = text.split(/\s+/).sort((a, b) => a.localeCompare(b)).join(" ");
+  const other = text
+    .split(/\s+/)
+    .sort((a, b) => a.localeCompare(b))
+    .join(" ");
   const answers = await predict([text, other]);
   element.replaceChildren(
-    h("div", { class: "pair" }, ...[text, other].map((one, k) => {
-      const list = h("ul", { class: "bars" });
-      showBars(list, pairs(task, answers[k]), { most: 3 });
-      return h("div", {}, h("p", { class: "quote", text: one }), list);
-    })),
+    h(
+      "div",
+      { class: "pair" },
+      ...[text, other].map((one, k) => {
+        const list = h("ul", { class: "bars" });
+        showBars(list, pairs(task, answers[k]), { most: 3 });
+        return h("div", {}, h("p", { class: "quote", text: one }), list);
+      }),
+    ),
     h("p", { class: "soft", text: "To a bag of words both are the same." }),
   );
 }
@@ -43,32 +51,87 @@ export async function shuffles(element, { text, task, predict }) {
   const answers = await predict(texts);
   const rows = answers.map((answer, k) => {
     const [best, share] = pairs(task, answer).reduce((a, b) => (b[1] > a[1] ? b : a));
-    return h("tr", {}, h("td", { class: "quote", text: texts[k] }), h("td", { text: best }), h("td", { class: "number", text: percent(share) }));
+    return h(
+      "tr",
+      {},
+      h("td", { class: "quote", text: texts[k] }),
+      h("td", { text: best }),
+      h("td", { class: "number", text: percent(share) }),
+    );
   });
-  element.replaceChildren(h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "wide" }, h("thead", {}, h("tr", {}, ...["Words in this order", "Answer", "Probability"].map((name) => h("th", { scope: "col", text: name })))), h("tbody", {}, ...rows))));
+  element.replaceChildren(
+    h(
+      "div",
+      { class: "scroll", tabindex: "0" },
+      h(
+        "table",
+        { class: "wide" },
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            ...["Words in this order", "Answer", "Probability"].map((name) =>
+              h("th", { scope: "col", text: name }),
+            ),
+          ),
+        ),
+        h("tbody", {}, ...rows),
+      ),
+    ),
+  );
 }
 
 export async function state(element, { look, signal }) {
   const { states } = await look(["states"]);
   const layer = states.at(-1);
   const map = new HeatMap("Hidden state", { signal });
-  element.replaceChildren(map.element, legend([["ramp-state", "−1 to 1"]], `${layer.layer}: ${layer.units.length} of ${layer.of} units, a row each.`));
+  element.replaceChildren(
+    map.element,
+    legend(
+      [["ramp-state", "−1 to 1"]],
+      `${layer.layer}: ${layer.units.length} of ${layer.of} units, a row each.`,
+    ),
+  );
   map.set({ labels: layer.labels, units: layer.units, values: Object.values(layer.maps)[0] });
 }
 
 export async function reading(element, { look, signal }) {
   const seen = await look(["reading"]);
   if (!seen.reading) {
-    element.replaceChildren(h("p", { class: "soft", text: "This model’s input can’t be cut into its beginnings." }));
+    element.replaceChildren(
+      h("p", { class: "soft", text: "This model’s input can’t be cut into its beginnings." }),
+    );
     return;
   }
   const { labels, scores, first, scored } = seen.reading;
-  const largest = Math.max(1e-9, ...scores.flat().filter((value) => value !== null).map(Math.abs));
-  const map = new HeatMap("What each word adds to the answer while it is read", { signal, rows: "after step", rowHeight: 22 });
-  element.replaceChildren(map.element, legend([["ramp-state", `−${largest.toFixed(1)} to ${largest.toFixed(1)}`]], `Answer: ${seen.answer}. Rows: after which word; columns: what a word adds, in ${scored}.`));
+  const largest = Math.max(
+    1e-9,
+    ...scores
+      .flat()
+      .filter((value) => value !== null)
+      .map(Math.abs),
+  );
+  const map = new HeatMap("What each word adds to the answer while it is read", {
+    signal,
+    rows: "after step",
+    rowHeight: 22,
+  });
+  element.replaceChildren(
+    map.element,
+    legend(
+      [["ramp-state", `−${largest.toFixed(1)} to ${largest.toFixed(1)}`]],
+      `Answer: ${seen.answer}. Rows: after which word; columns: what a word adds, in ${scored}.`,
+    ),
+  );
   map.set({
-    labels, units: scores.map((_, row) => first + row), rowLabels: scores.map((_, row) => `… ${labels[first + row]}`),
-    values: labels.map((_, step) => scores.map((row) => row[step] ?? 0)), low: -largest, high: largest,
+    labels,
+    units: scores.map((_, row) => first + row),
+    rowLabels: scores.map((_, row) => `… ${labels[first + row]}`),
+    values: labels.map((_, step) => scores.map((row) => row[step] ?? 0)),
+    low: -largest,
+    high: largest,
   });
 }
 
@@ -81,18 +144,45 @@ export async function unrolled(element, { look, signal }) {
 
 export async function vanishing(element, { look, signal }) {
   const { horizon, flow } = await look(["horizon", "flow"]);
-  const curves = flow.flatMap((one) => Object.entries(one.norms).map(([name, values]) => ({ label: `${one.layer}, ${name}`, values, labels: one.labels })));
+  const curves = flow.flatMap((one) =>
+    Object.entries(one.norms).map(([name, values]) => ({
+      label: `${one.layer}, ${name}`,
+      values,
+      labels: one.labels,
+    })),
+  );
   const length = Math.max(...curves.map((one) => one.values.length));
   const colours = ["accent", "for", "against", "soft"];
-  const chart = new Chart("The gradient at each word", { lines: curves.map((one, k) => ({ label: one.label, colour: colours[k % colours.length], points: true })), log: true, height: 220, zoom: false, signal, labels: curves.find((one) => one.values.length === length).labels });
+  const chart = new Chart("The gradient at each word", {
+    lines: curves.map((one, k) => ({ label: one.label, colour: colours[k % colours.length], points: true })),
+    log: true,
+    height: 220,
+    zoom: false,
+    signal,
+    labels: curves.find((one) => one.values.length === length).labels,
+  });
   const readout = h("p", { class: "readout", text: " " });
-  chart.onPoint = (step) => { readout.textContent = step === null || step === undefined ? " " : `“${curves[0].labels[step]}”: ${curves[0].values[step].toPrecision(2)}`; };
+  chart.onPoint = (step) => {
+    readout.textContent =
+      step === null || step === undefined
+        ? " "
+        : `“${curves[0].labels[step]}”: ${curves[0].values[step].toPrecision(2)}`;
+  };
   element.replaceChildren(
     ...horizon.text.split("\n").map((line) => h("p", { class: "finding", text: `Memory of ${line}` })),
-    chart.element, readout,
-    h("p", { class: "soft", text: `From “${curves[0].labels[0]}” on the left to “${curves[0].labels.at(-1)}”; the scale is logarithmic.` }),
+    chart.element,
+    readout,
+    h("p", {
+      class: "soft",
+      text: `From “${curves[0].labels[0]}” on the left to “${curves[0].labels.at(-1)}”; the scale is logarithmic.`,
+    }),
   );
-  chart.set([Array.from({ length }, (_, step) => step), ...curves.map((one) => Array.from({ length }, (_, step) => (one.values[step] > 0 ? one.values[step] : null)))]);
+  chart.set([
+    Array.from({ length }, (_, step) => step),
+    ...curves.map((one) =>
+      Array.from({ length }, (_, step) => (one.values[step] > 0 ? one.values[step] : null)),
+    ),
+  ]);
 }
 
 export async function gates(element, { look, signal }) {
@@ -107,9 +197,14 @@ export async function gates(element, { look, signal }) {
   const map = new HeatMap("Gates", { signal });
   const draw = (name) => {
     const values = layer.maps[name];
-    map.set({ labels: layer.labels, units: layer.units, values, low: values.flat().some((value) => value < 0) ? -1 : 0, high: 1 });
+    map.set({
+      labels: layer.labels,
+      units: layer.units,
+      values,
+      low: values.flat().some((value) => value < 0) ? -1 : 0,
+      high: 1,
+    });
   };
-  const buttons = names.map((name) => h("button", { type: "button", class: "plain", text: name, "aria-pressed": String(name === keeping), on: { click: () => { for (const one of buttons) one.setAttribute("aria-pressed", String(one.textContent === name)); draw(name); } } }));
-  element.replaceChildren(h("div", { class: "choices", role: "group", "aria-label": "Gate" }, h("span", { class: "soft", text: "Gate" }), ...buttons), map.element);
+  element.replaceChildren(oneOf("Gate", names, keeping, draw, "Gate"), map.element);
   draw(keeping);
 }

@@ -9,7 +9,11 @@ const PAST_HORIZONS = 6; // that are seen at first
 export function moment(stamp) {
   if (/^-?\d+$/.test(stamp)) return Number(stamp);
   const text = stamp.replace(" ", "T");
-  return Date.parse(/T.*(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}${text.includes("T") ? "Z" : "T00:00Z"}`) / 1000;
+  return (
+    Date.parse(
+      /T.*(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}${text.includes("T") ? "Z" : "T00:00Z"}`,
+    ) / 1000
+  );
 }
 
 export const isTime = (stamp) => !/^-?\d+$/.test(stamp);
@@ -30,7 +34,11 @@ export class ForecastChart {
       { label: "forecast", colour: "accent", width: 2 },
       { label: "moved", colour: "against", width: 2, optional: true },
     ];
-    const bands = this.pairs.map((_, k) => ({ series: [4 + 2 * k, 3 + 2 * k], colour: "accent", share: 0.16 }));
+    const bands = this.pairs.map((_, k) => ({
+      series: [4 + 2 * k, 3 + 2 * k],
+      colour: "accent",
+      share: 0.16,
+    }));
     this.chart = new Chart("History and forecast", { lines, bands, time, signal, height });
     this.element = this.chart.element;
     this.readout = h("p", { class: "readout", text: " " });
@@ -45,15 +53,21 @@ export class ForecastChart {
     const before = (values) => [...values, ...ahead.ds.map(() => null)];
     const last = past.value.findLastIndex((value) => value !== null);
     // a line begins at the last known value, so that it has no gap
-    const after = (values, joined = true) => [...past.value.map((value, k) => (joined && k === last ? value : null)), ...values];
+    const after = (values, joined = true) => [
+      ...past.value.map((value, k) => (joined && k === last ? value : null)),
+      ...values,
+    ];
     const middle = this.levels.find((level) => Number(level) === 0.5);
     this.seen = seen;
     this.moved = moved;
     this.chart.set(
       [
-        x, before(past.value), after(ahead.naive[this.naive]),
+        x,
+        before(past.value),
+        after(ahead.naive[this.naive]),
         ...this.pairs.flatMap(([low, high]) => [after(ahead.quantiles[low]), after(ahead.quantiles[high])]),
-        after(ahead.quantiles[middle]), moved ? after(moved) : x.map(() => null),
+        after(ahead.quantiles[middle]),
+        moved ? after(moved) : x.map(() => null),
       ],
       { from: x[Math.max(0, n - PAST_HORIZONS * ahead.ds.length)], keepZoom },
     );
@@ -79,8 +93,29 @@ export function forecastTable(seen, naive) {
   const levels = Object.keys(ahead.quantiles);
   const cell = (tag, text) => h(tag, { text, ...(tag === "th" ? { scope: "col" } : {}) });
   const rows = ahead.ds.map((stamp, k) =>
-    h("tr", {}, h("th", { scope: "row", text: stamp }), ...levels.map((level) => cell("td", number(ahead.quantiles[level][k], 5))), cell("td", number(ahead.naive[naive][k], 5))),
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row", text: stamp }),
+      ...levels.map((level) => cell("td", number(ahead.quantiles[level][k], 5))),
+      cell("td", number(ahead.naive[naive][k], 5)),
+    ),
   );
-  const head = h("tr", {}, cell("th", seen.columns.time ?? "step"), ...levels.map((level) => cell("th", `${Math.round(1000 * Number(level)) / 10} %`)), cell("th", naive));
-  return h("details", {}, h("summary", { text: "As a table" }), h("div", { class: "scroll", tabindex: "0" }, h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows))));
+  const head = h(
+    "tr",
+    {},
+    cell("th", seen.columns.time ?? "step"),
+    ...levels.map((level) => cell("th", `${Math.round(1000 * Number(level)) / 10} %`)),
+    cell("th", naive),
+  );
+  return h(
+    "details",
+    {},
+    h("summary", { text: "As a table" }),
+    h(
+      "div",
+      { class: "scroll", tabindex: "0" },
+      h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows)),
+    ),
+  );
 }

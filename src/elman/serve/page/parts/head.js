@@ -4,16 +4,29 @@ import { h, number, percent } from "../lib/dom.js";
 import { address } from "../lib/place.js";
 
 export function heading(title, text, ...more) {
-  return h("header", { class: "view-head" }, h("div", {}, h("h1", { text: title }), h("p", { class: "lead", text })), ...more);
+  return h(
+    "header",
+    { class: "view-head" },
+    h("div", {}, h("h1", { text: title }), h("p", { class: "lead", text })),
+    ...more,
+  );
 }
 
 /** Choose among the models of a task; the address says which. */
 export function chooser(context) {
   const { models, model, view } = context;
-  if (models.length < 2) return h("p", { class: "model-name" }, h("span", { class: "soft", text: "Model " }), model.id);
+  if (models.length < 2)
+    return h("p", { class: "model-name" }, h("span", { class: "soft", text: "Model " }), model.id);
   const select = h(
     "select",
-    { id: "model", on: { change: () => { location.hash = address(view, select.value); } } },
+    {
+      id: "model",
+      on: {
+        change: () => {
+          location.hash = address(view, select.value);
+        },
+      },
+    },
     ...models.map((one) => h("option", { value: one.id, text: one.id, selected: one.id === model.id })),
   );
   return h("p", { class: "model-name" }, h("label", { for: "model", class: "soft", text: "Model " }), select);
@@ -36,7 +49,9 @@ export function scoreLine({ task, scores }) {
   if (value === undefined || value === null) return [];
   const beside = { ...(scores.baselines || {}) };
   if (scores.baseline) beside.baseline = scores.baseline;
-  const others = Object.entries(beside).filter(([kind, each]) => kind !== "network" && each?.[name] !== undefined && each[name] !== null);
+  const others = Object.entries(beside).filter(
+    ([kind, each]) => kind !== "network" && each?.[name] !== undefined && each[name] !== null,
+  );
   const lower = ["perplexity", "wer", "mase"].includes(name);
   others.sort((a, b) => (lower ? a[1][name] - b[1][name] : b[1][name] - a[1][name]));
   const own = `${format(value)} ${unit}`;

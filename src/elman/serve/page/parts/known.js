@@ -13,8 +13,12 @@ export function knownColumn(column, stamps, moved, changed) {
   };
   if (column.choices) return frame(column, choices(column, stamps, values, change));
   const seen = [...column.before, ...column.ahead].filter((value) => value !== null);
-  if (seen.length && seen.every((value) => value === 0 || value === 1)) return frame(column, switches(column, stamps, values, change));
-  return frame(column, slider(column, seen, values, (all) => changed(column.name, all)));
+  if (seen.length && seen.every((value) => value === 0 || value === 1))
+    return frame(column, switches(column, stamps, values, change));
+  return frame(
+    column,
+    slider(column, seen, values, (all) => changed(column.name, all)),
+  );
 }
 
 function frame(column, ...parts) {
@@ -24,7 +28,11 @@ function frame(column, ...parts) {
 function switches(column, stamps, values, change) {
   const buttons = stamps.map((stamp, k) =>
     h("button", {
-      type: "button", class: "step-switch", "aria-pressed": String(values[k] === 1), title: stamp, "aria-label": `${column.name}, ${stamp}`,
+      type: "button",
+      class: "step-switch",
+      "aria-pressed": String(values[k] === 1),
+      title: stamp,
+      "aria-label": `${column.name}, ${stamp}`,
       on: {
         click: (event) => {
           const on = values[k] === 1 ? 0 : 1;
@@ -34,7 +42,10 @@ function switches(column, stamps, values, change) {
       },
     }),
   );
-  return [h("div", { class: "switches" }, ...buttons), h("p", { class: "hint", text: "A square is a step ahead: press it to switch it on or off." })];
+  return [
+    h("div", { class: "switches" }, ...buttons),
+    h("p", { class: "hint", text: "A square is a step ahead: press it to switch it on or off." }),
+  ];
 }
 
 function slider(column, seen, values, changed) {
@@ -45,7 +56,12 @@ function slider(column, seen, values, changed) {
   const shift = values.reduce((sum, value, k) => sum + (value ?? 0) - (start[k] ?? 0), 0) / values.length;
   const told = h("output", { text: described(shift, mean) });
   const input = h("input", {
-    type: "range", min: -range, max: range, step: (2 * range) / STEPS, value: shift, "aria-label": `Move ${column.name} at all steps ahead`,
+    type: "range",
+    min: -range,
+    max: range,
+    step: (2 * range) / STEPS,
+    value: shift,
+    "aria-label": `Move ${column.name} at all steps ahead`,
     on: {
       input: () => {
         const by = Number(input.value);
@@ -57,14 +73,21 @@ function slider(column, seen, values, changed) {
   return [h("div", { class: "slide" }, input, told)];
 }
 
-const described = (by, mean) => `${number(mean + by)}${Math.abs(by) > 1e-9 ? ` (${by > 0 ? "+" : "−"}${number(Math.abs(by))})` : ""}`;
+const described = (by, mean) =>
+  `${number(mean + by)}${Math.abs(by) > 1e-9 ? ` (${by > 0 ? "+" : "−"}${number(Math.abs(by))})` : ""}`;
 
 function choices(column, stamps, values, change) {
   const selects = stamps.map((stamp, k) => {
     const select = h(
       "select",
-      { "aria-label": `${column.name}, ${stamp}`, title: stamp, on: { change: () => change(k, select.value) } },
-      ...column.choices.map((text) => h("option", { value: text, text: text || "(empty)", selected: text === values[k] })),
+      {
+        "aria-label": `${column.name}, ${stamp}`,
+        title: stamp,
+        on: { change: () => change(k, select.value) },
+      },
+      ...column.choices.map((text) =>
+        h("option", { value: text, text: text || "(empty)", selected: text === values[k] }),
+      ),
     );
     return select;
   });

@@ -25,7 +25,11 @@ function oneWord({ text, score, share }, largest, scored) {
     known ? `${score >= 0 ? "+" : "−"}${number(Math.abs(score), 2)} in ${scored}` : "",
     share === null || share === undefined ? "" : `${percent(share)} after it`,
   ];
-  const element = h("span", { class: `word ${side}`, title: told.filter(Boolean).join("; ") }, h("span", { class: "word-text", text }));
+  const element = h(
+    "span",
+    { class: `word ${side}`, title: told.filter(Boolean).join("; ") },
+    h("span", { class: "word-text", text }),
+  );
   element.style.setProperty("--force", known ? Math.min(Math.abs(score) / largest, 1).toFixed(3) : "0");
   if (share !== null && share !== undefined) {
     const trace = h("span", { class: "trace", "aria-hidden": "true" }, h("span"));
@@ -44,4 +48,8 @@ export function strongest(words, count = 3) {
 }
 
 export const wordLegend = (answer = "the answer") =>
-  legend([["for block", `for ${answer}`], ["against block", "against"], ["after block", "probability after each word"]]);
+  legend([
+    ["for block", `for ${answer}`],
+    ["against block", "against"],
+    ["after block", "probability after each word"],
+  ]);

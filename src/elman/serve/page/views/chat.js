@@ -14,10 +14,35 @@ export async function show(root, context) {
   let said = [];
   let began = 0;
   const log = h("ol", { class: "talk", role: "log", "aria-label": "Conversation", tabindex: "0" });
-  const field = h("input", { id: "say", type: "text", autocomplete: "off", maxlength: "2000", placeholder: "Say something" });
+  const field = h("input", {
+    id: "say",
+    type: "text",
+    autocomplete: "off",
+    maxlength: "2000",
+    placeholder: "Say something",
+  });
   const send = h("button", { class: "main", text: "Say" });
-  const form = h("form", { class: "say", on: { submit: (event) => { event.preventDefault(); submit(); } } }, h("label", { for: "say", class: "hidden", text: "Your turn" }), field, send);
-  const anew = h("button", { type: "button", class: "plain", text: "Begin anew", on: { click: () => begin([]) } });
+  const form = h(
+    "form",
+    {
+      class: "say",
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          submit();
+        },
+      },
+    },
+    h("label", { for: "say", class: "hidden", text: "Your turn" }),
+    field,
+    send,
+  );
+  const anew = h("button", {
+    type: "button",
+    class: "plain",
+    text: "Begin anew",
+    on: { click: () => begin([]) },
+  });
 
   function remember() {
     keep(`chat.${model.id}`, said.slice(-MAX_KEPT));
@@ -44,7 +69,13 @@ export async function show(root, context) {
     empty.hidden = true;
     const mine = bubble("you", text);
     log.append(mine);
-    const waiting = h("li", { class: "turn bot waiting", "aria-label": "Writing" }, h("span"), h("span"), h("span"));
+    const waiting = h(
+      "li",
+      { class: "turn bot waiting", "aria-label": "Writing" },
+      h("span"),
+      h("span"),
+      h("span"),
+    );
     log.append(waiting);
     waiting.scrollIntoView({ block: "nearest" });
     try {
@@ -92,8 +123,18 @@ export async function show(root, context) {
         word.style.setProperty("--force", (share / largest).toFixed(3));
         return word;
       });
-      const strong = [...words].sort((a, b) => b[1] - a[1]).slice(0, 3).map(([text, share]) => `“${text}” ${percent(share)}`);
-      button.replaceWith(h("div", { class: "because" }, h("p", { class: "soft", text: "What moved this reply" }), h("p", { class: "words small" }, ...shown)));
+      const strong = [...words]
+        .sort((a, b) => b[1] - a[1])
+        .slice(0, 3)
+        .map(([text, share]) => `“${text}” ${percent(share)}`);
+      button.replaceWith(
+        h(
+          "div",
+          { class: "because" },
+          h("p", { class: "soft", text: "What moved this reply" }),
+          h("p", { class: "words small" }, ...shown),
+        ),
+      );
       say(`Moved most by ${strong.join(", ")}`, 0);
     } catch (error) {
       button.disabled = false;
@@ -101,10 +142,25 @@ export async function show(root, context) {
     }
   }
 
-  const empty = h("p", { class: "soft empty", text: "It knows a few hundred lines. Say hello, ask its name, or what it likes." });
+  const empty = h("p", {
+    class: "soft empty",
+    text: "It knows a few hundred lines. Say hello, ask its name, or what it likes.",
+  });
   root.append(
-    heading("Chat", "Every turn is read into the hidden state; a reply costs the same after the tenth turn and the thousandth.", chooser(context)),
-    h("div", { class: "panel talk-panel" }, empty, log, failed.element, form, h("p", { class: "row end" }, anew)),
+    heading(
+      "Chat",
+      "Every turn is read into the hidden state; a reply costs the same after the tenth turn and the thousandth.",
+      chooser(context),
+    ),
+    h(
+      "div",
+      { class: "panel talk-panel" },
+      empty,
+      log,
+      failed.element,
+      form,
+      h("p", { class: "row end" }, anew),
+    ),
   );
   field.focus({ preventScroll: true });
   await begin(asked(params.say) ?? kept(`chat.${model.id}`, []));
@@ -113,7 +169,9 @@ export async function show(root, context) {
 function asked(text) {
   try {
     const turns = JSON.parse(text);
-    return Array.isArray(turns) ? turns.filter((turn) => typeof turn === "string" && turn.trim()).slice(0, MAX_KEPT) : null;
+    return Array.isArray(turns)
+      ? turns.filter((turn) => typeof turn === "string" && turn.trim()).slice(0, MAX_KEPT)
+      : null;
   } catch {
     return null;
   }

@@ -1,13 +1,15 @@
 // A series, its forecast with bands beside the naive one, and the columns that the reader may move.
 
 import { post } from "../lib/api.js";
-import { h, number, problem, resting, say } from "../lib/dom.js";
+import { h, problem, resting, say } from "../lib/dom.js";
 import { keep, kept, packed, unpacked } from "../lib/place.js";
-import { named } from "../parts/columns.js";
+import { columnChoices, missing, renamed } from "../parts/columns.js";
 import { dropZone } from "../parts/drop.js";
 import { ForecastChart, forecastTable, isTime } from "../parts/forecast.js";
+import { oneOf } from "../parts/choice.js";
 import { chooser, heading } from "../parts/head.js";
 import { knownColumn } from "../parts/known.js";
+import { effect, middleLevel, summary } from "../parts/totals.js";
 
 const MAX_BYTES = 20 << 20;
 const MAX_KEPT = 1 << 20; // characters of a table that the browser keeps
@@ -16,16 +18,46 @@ const PAUSE = 200;
 export async function show(root, context) {
   const { model, params, signal, note } = context;
   const failed = problem();
-  const state = { csv: null, file: "", series: params.series || null, moved: {}, seen: null, chart: null, naive: null };
-  const file = h("input", { id: "csv", type: "file", accept: ".csv,text/csv", class: "hidden", on: { change: () => take(file.files[0]) } });
-  const pasted = h("textarea", { id: "pasted", rows: "6", spellcheck: "false", placeholder: "day,sold\n2024-01-01,12\n2024-01-02,15" });
+  const state = {
+    csv: null,
+    picked: {},
+    file: "",
+    series: params.series || null,
+    moved: {},
+    seen: null,
+    chart: null,
+    naive: null,
+  };
+  const file = h("input", {
+    id: "csv",
+    type: "file",
+    accept: ".csv,text/csv",
+    class: "hidden",
+    on: { change: () => take(file.files[0]) },
+  });
+  const pasted = h("textarea", {
+    id: "pasted",
+    rows: "6",
+    spellcheck: "false",
+    placeholder: "day,sold\n2024-01-01,12\n2024-01-02,15",
+  });
   const from = h("p", { class: "soft" });
+  const columns = h("div", { class: "row" });
   const body = h("div", { class: "stack" });
-  const back = h("button", { type: "button", class: "plain", text: "Use the training data", on: { click: () => use(null, "") } });
+  const back = h("button", {
+    type: "button",
+    class: "plain",
+    text: "Use the training data",
+    on: { click: () => use(null, "") },
+  });
   let controller = new AbortController();
 
   const chartOf = (series, future) =>
-    post(`v1/chart/${encodeURIComponent(model.id)}`, { csv: state.csv, series, future }, AbortSignal.any([signal, controller.signal]));
+    post(
+      `v1/chart/${encodeURIComponent(model.id)}`,
+      { csv: state.csv && renamed(state.csv, state.picked), series, future },
+      AbortSignal.any([signal, controller.signal]),
+    );
 
   async function load() {
     controller.abort();
@@ -35,7 +67,7 @@ export async function show(root, context) {
       state.seen = await chartOf(state.series, null);
       failed.clear();
       draw();
-      state.good = { csv: state.csv, told: state.told, file: state.file, series: state.series };
+      state.good = { csv: state.csv, picked: state.picked, file: state.file, series: state.series };
       if (Object.keys(state.moved).length) await move();
     } catch (error) {
       failed.show(error);
@@ -53,17 +85,37 @@ export async function show(root, context) {
     const shown = h("div", { class: "stack" });
     const redraw = () => {
       state.chart?.chart.end();
-      state.chart = new ForecastChart(levels, state.naive, { time: isTime(seen.past.ds[0]), signal, height: 340 });
+      state.chart = new ForecastChart(levels, state.naive, {
+        time: isTime(seen.past.ds[0]),
+        signal,
+        height: 340,
+      });
       shown.replaceChildren(state.chart.element);
       state.chart.set(seen, state.medians ?? null);
     };
-    from.textContent = state.csv === null ? "The training data, and what follows them." : `${state.file || "Your table"}: ${seen.past.ds.length} steps, forecast from ${seen.ahead.ds[0]}.${state.told ?? ""}`;
+    from.textContent =
+      state.csv === null
+        ? "The training data, and what follows them."
+        : `${state.file || "Your table"}: ${seen.past.ds.length} steps, forecast from ${seen.ahead.ds[0]}.`;
+    columns.replaceChildren(
+      ...columnChoices(state.csv === null ? [] : missing(state.csv, model.columns ?? {}), state.picked, pick),
+    );
+    const finding = h("p", { class: "finding", text: summary(seen, state.naive) });
+    const table = h("div", {}, forecastTable(seen, state.naive));
+    const pickNaive = (name) => {
+      state.naive = name;
+      finding.textContent = summary(seen, name);
+      table.replaceChildren(forecastTable(seen, name));
+      redraw();
+    };
+    const beside =
+      naives.length > 1 ? oneOf("Naive forecast", naives, state.naive, pickNaive, "Beside the") : null;
     body.replaceChildren(
-      h("div", { class: "row" }, seriesChoice(seen, state, load), naiveChoice(naives, state, redraw)),
-      h("section", { class: "panel stack", "aria-label": "Forecast" }, h("p", { class: "finding", text: summary(seen, state.naive) }), shown),
+      h("div", { class: "row" }, seriesChoice(seen, state, load), beside),
+      h("section", { class: "panel stack", "aria-label": "Forecast" }, finding, shown),
       ...known(seen),
       ...seen.notes.map((text) => h("p", { class: "note", text })),
-      forecastTable(seen, state.naive),
+      table,
     );
     redraw();
     say(summary(seen, state.naive));
@@ -72,9 +124,39 @@ export async function show(root, context) {
   function known(seen) {
     state.effect = h("p", { class: "finding", role: "status", "aria-live": "polite" });
     if (!seen.known.length) return [];
-    const controls = seen.known.map((column) => knownColumn(column, seen.ahead.ds, state.moved[column.name] && [...state.moved[column.name]], (name, values) => { state.moved[name] = [...values]; later(); }));
-    const undo = h("button", { type: "button", class: "plain", text: "Put back", on: { click: () => { state.moved = {}; state.medians = null; draw(); remember(); } } });
-    return [h("section", { class: "panel stack", "aria-label": "Known ahead" }, h("div", { class: "row" }, h("h2", { text: "Known ahead: move it" }), undo), h("div", { class: "knowns" }, ...controls), state.effect)];
+    const controls = seen.known.map((column) =>
+      knownColumn(
+        column,
+        seen.ahead.ds,
+        state.moved[column.name] && [...state.moved[column.name]],
+        (name, values) => {
+          state.moved[name] = [...values];
+          later();
+        },
+      ),
+    );
+    const undo = h("button", {
+      type: "button",
+      class: "plain",
+      text: "Put back",
+      on: {
+        click: () => {
+          state.moved = {};
+          state.medians = null;
+          draw();
+          remember();
+        },
+      },
+    });
+    return [
+      h(
+        "section",
+        { class: "panel stack", "aria-label": "Known ahead" },
+        h("div", { class: "row" }, h("h2", { text: "Known ahead: move it" }), undo),
+        h("div", { class: "knowns" }, ...controls),
+        state.effect,
+      ),
+    ];
   }
 
   /** Forecast with the columns as they were moved, and draw that beside the forecast. */
@@ -88,10 +170,10 @@ export async function show(root, context) {
         return row;
       });
       const other = await chartOf(seen.name, future);
-      const middle = Object.keys(other.ahead.quantiles).find((level) => Number(level) === 0.5);
+      const middle = middleLevel(seen);
       state.medians = other.ahead.quantiles[middle];
       state.chart.set(seen, state.medians, true);
-      state.effect.textContent = effect(seen.ahead.quantiles[middle], state.medians, seen);
+      state.effect.textContent = effect(seen.ahead.quantiles[middle], state.medians, seen.columns.value);
       failed.clear();
     } catch (error) {
       failed.show(error);
@@ -102,34 +184,72 @@ export async function show(root, context) {
   const later = resting(PAUSE, move);
 
   async function remember() {
-    if (state.csv === null || state.csv.length <= MAX_KEPT) keep(`series.${model.id}`, { csv: state.csv, file: state.file, series: state.series, moved: state.moved });
+    if (state.csv === null || state.csv.length <= MAX_KEPT)
+      keep(`series.${model.id}`, {
+        csv: state.csv,
+        picked: state.picked,
+        file: state.file,
+        series: state.series,
+        moved: state.moved,
+      });
     const moved = Object.keys(state.moved).length ? JSON.stringify(state.moved) : "";
-    const data = state.csv === null ? "" : await packed(state.csv);
-    if (!signal.aborted && !note({ data, series: state.series, moved })) from.textContent += " The table is too large for a link, which names the model alone.";
+    const data = state.csv === null ? "" : await packed(renamed(state.csv, state.picked));
+    if (!signal.aborted && !note({ data, series: state.series, moved }))
+      from.textContent += " The table is too large for a link, which names the model alone.";
   }
 
-  function use(text, name) {
-    const { csv, told } = text === null ? { csv: null, told: "" } : named(text, model.columns ?? {});
-    Object.assign(state, { csv, told, file: name, series: null, moved: {}, medians: null });
+  function use(csv, name) {
+    const missed = csv === null ? [] : missing(csv, model.columns ?? {});
+    const picked = Object.fromEntries(missed.map(({ wanted, options }) => [wanted, options[0]]));
+    Object.assign(state, { csv, picked, file: name, series: null, moved: {}, medians: null });
+    load();
+  }
+
+  function pick(wanted, name) {
+    Object.assign(state, { picked: { ...state.picked, [wanted]: name }, moved: {}, medians: null });
     load();
   }
 
   async function take(chosen) {
     file.value = "";
     if (!chosen) return;
-    if (chosen.size > MAX_BYTES) failed.show(new Error(`${chosen.name} has more than ${MAX_BYTES >> 20} MiB: use elman predict for it`));
+    if (chosen.size > MAX_BYTES)
+      failed.show(new Error(`${chosen.name} has more than ${MAX_BYTES >> 20} MiB: use elman predict for it`));
     else use(await chosen.text(), chosen.name);
   }
 
   root.append(
-    heading("Series", "What follows, how sure that is, and what it would be if a plan were another.", chooser(context)),
+    heading(
+      "Series",
+      "What follows, how sure that is, and what it would be if a plan were another.",
+      chooser(context),
+    ),
     dropZone(
       h(
         "section",
         { class: "panel", "aria-label": "Data" },
-        h("div", { class: "row" }, h("label", { for: "csv", class: "button", text: "Open a CSV" }), file, h("span", { class: "soft wide", text: "or drop one here" }), back),
-        h("details", {}, h("summary", { text: "Paste a table" }), h("label", { for: "pasted", class: "hidden", text: "A table as CSV" }), pasted, h("button", { type: "button", text: "Forecast it", on: { click: () => pasted.value.trim() && use(`${pasted.value.trim()}\n`, "The pasted table") } })),
+        h(
+          "div",
+          { class: "row" },
+          h("label", { for: "csv", class: "button", text: "Open a CSV" }),
+          file,
+          h("span", { class: "soft wide", text: "or drop one here" }),
+          back,
+        ),
+        h(
+          "details",
+          {},
+          h("summary", { text: "Paste a table" }),
+          h("label", { for: "pasted", class: "hidden", text: "A table as CSV" }),
+          pasted,
+          h("button", {
+            type: "button",
+            text: "Forecast it",
+            on: { click: () => pasted.value.trim() && use(`${pasted.value.trim()}\n`, "The pasted table") },
+          }),
+        ),
         from,
+        columns,
       ),
       take,
     ),
@@ -142,7 +262,8 @@ export async function show(root, context) {
 
 async function restore(state, params, stored, failed) {
   try {
-    if (params.data) Object.assign(state, { csv: await unpacked(params.data), file: "The table of the link" });
+    if (params.data)
+      Object.assign(state, { csv: await unpacked(params.data), file: "The table of the link" });
     else if (stored && !Object.keys(params).length) Object.assign(state, stored);
     if (stored?.csv && stored.csv === state.csv) state.file = stored.file;
     if (params.moved) state.moved = JSON.parse(params.moved);
@@ -153,26 +274,23 @@ async function restore(state, params, stored, failed) {
 
 function seriesChoice(seen, state, load) {
   if (seen.names.length < 2) return null;
-  const select = h("select", { id: "series", on: { change: () => { Object.assign(state, { series: select.value, moved: {}, medians: null }); load(); } } }, ...seen.names.map((name) => h("option", { value: name, text: name, selected: name === seen.name })));
-  return h("p", { class: "setting" }, h("label", { for: "series", text: seen.columns.series ?? "Series" }), select);
-}
-
-function naiveChoice(names, state, redraw) {
-  if (names.length < 2) return null;
-  const buttons = names.map((name) => h("button", { type: "button", class: "plain", text: name, "aria-pressed": String(name === state.naive), on: { click: () => { state.naive = name; for (const each of buttons) each.setAttribute("aria-pressed", String(each.textContent === name)); redraw(); } } }));
-  return h("div", { class: "choices", role: "group", "aria-label": "Naive forecast" }, h("span", { class: "soft", text: "Beside the" }), ...buttons);
-}
-
-const total = (values) => values.reduce((sum, value) => sum + value, 0);
-
-function summary(seen, naive) {
-  const middle = Object.keys(seen.ahead.quantiles).find((level) => Number(level) === 0.5);
-  const [all, plain] = [total(seen.ahead.quantiles[middle]), total(seen.ahead.naive[naive])];
-  return `${seen.columns.value} over the next ${seen.ahead.ds.length} ${seen.scale === 1 ? seen.unit : "steps"}: ${number(all, 4)} in all; by the ${naive}, ${number(plain, 4)}.`;
-}
-
-function effect(before, after, seen) {
-  const by = total(after) - total(before);
-  if (Math.abs(by) < 1e-9) return "The forecast stays as it was.";
-  return `Moved: ${number(total(after), 4)} in all, ${number(Math.abs(by), 3)} ${by > 0 ? "more" : "less"} (${number((100 * Math.abs(by)) / Math.abs(total(before) || 1), 2)} %), in ${seen.columns.value}.`;
+  const select = h(
+    "select",
+    {
+      id: "series",
+      on: {
+        change: () => {
+          Object.assign(state, { series: select.value, moved: {}, medians: null });
+          load();
+        },
+      },
+    },
+    ...seen.names.map((name) => h("option", { value: name, text: name, selected: name === seen.name })),
+  );
+  return h(
+    "p",
+    { class: "setting" },
+    h("label", { for: "series", text: seen.columns.series ?? "Series" }),
+    select,
+  );
 }

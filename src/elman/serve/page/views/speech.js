@@ -12,12 +12,26 @@ const CHUNK_SECONDS = 0.25; // of a recording, sent at a time
 const MAX_AHEAD = 8; // chunks that are sent before the first is answered
 const MAX_BEHIND_BYTES = 1 << 20;
 const MAX_MINUTES = 30;
+const MAX_TOLD = 24; // words that are listed
+
+function known({ labels = [], phrases = [] }) {
+  const words = phrases.length ? phrases : labels;
+  if (!words.length) return "This model writes what it hears letter by letter.";
+  const shown = words.slice(0, MAX_TOLD).join(", ");
+  return `This model knows ${words.length > MAX_TOLD ? `${words.length} words: ${shown}, …` : `these words: ${shown}.`}`;
+}
 
 export async function show(root, context) {
   const { model, signal } = context;
   const failed = problem();
   if (model.input === "frames") {
-    root.append(heading("Speech", "This model reads features that were computed before, so it can’t hear sound.", chooser(context)));
+    root.append(
+      heading(
+        "Speech",
+        "This model reads features that were computed before, so it can’t hear sound.",
+        chooser(context),
+      ),
+    );
     return;
   }
   const rate = model.rate ?? 16000;
@@ -25,9 +39,32 @@ export async function show(root, context) {
   const sound = new Sound({ signal });
   const text = h("div", { class: "heard", "aria-label": "What was said" });
   const tail = h("span", { class: "tentative" });
-  const level = h("div", { class: "level", role: "meter", "aria-label": "Loudness", "aria-valuemin": "0", "aria-valuemax": "1", "aria-valuenow": "0" }, h("span"));
-  const button = h("button", { type: "button", class: "main", text: "Listen", disabled: !isLive, on: { click: () => (microphone ? stop() : start()) } });
-  const file = h("input", { id: "file", type: "file", accept: "audio/*,.wav,.flac,.mp3,.ogg", class: "hidden", on: { change: () => take(file.files[0]) } });
+  const level = h(
+    "div",
+    {
+      class: "level",
+      role: "meter",
+      "aria-label": "Loudness",
+      "aria-valuemin": "0",
+      "aria-valuemax": "1",
+      "aria-valuenow": "0",
+    },
+    h("span"),
+  );
+  const button = h("button", {
+    type: "button",
+    class: "main",
+    text: "Listen",
+    disabled: !isLive,
+    on: { click: () => (microphone ? stop() : start()) },
+  });
+  const file = h("input", {
+    id: "file",
+    type: "file",
+    accept: "audio/*,.wav,.flac,.mp3,.ogg",
+    class: "hidden",
+    on: { change: () => take(file.files[0]) },
+  });
   const facts = h("p", { class: "soft", text: " " });
   let [session, microphone, utterance, answered, words] = [null, null, 0, 0, 0];
 
@@ -116,7 +153,9 @@ export async function show(root, context) {
     try {
       const { finished } = await session.ask({ finish: {} });
       add({ ...finished, tentative: "", utterance });
-      facts.textContent = words ? `${words} ${words === 1 ? "word" : "words"}. Point at one to see when it was said and how certain it is.` : "No word was heard.";
+      facts.textContent = words
+        ? `${words} ${words === 1 ? "word" : "words"}. Point at one to see when it was said and how certain it is.`
+        : "No word was heard.";
     } catch (error) {
       failed.show(error);
     }
@@ -129,7 +168,8 @@ export async function show(root, context) {
     try {
       const samples = await decode(chosen, rate);
       const seconds = samples.length / rate;
-      if (seconds > 60 * MAX_MINUTES) throw new Error(`${chosen.name} is longer than ${MAX_MINUTES} minutes: use elman predict for it`);
+      if (seconds > 60 * MAX_MINUTES)
+        throw new Error(`${chosen.name} is longer than ${MAX_MINUTES} minutes: use elman predict for it`);
       sound.clear(seconds);
       const began = performance.now();
       if (isLive) {
@@ -153,8 +193,10 @@ export async function show(root, context) {
   async function play(samples) {
     const size = Math.round(rate * CHUNK_SECONDS);
     for (let k = 0; k * size < samples.length; k += 1) {
-      while (k - answered >= MAX_AHEAD && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 5));
-      if (signal.aborted || session.socket.readyState !== WebSocket.OPEN) throw new Error("the connection to the server has ended");
+      while (k - answered >= MAX_AHEAD && !signal.aborted)
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      if (signal.aborted || session.socket.readyState !== WebSocket.OPEN)
+        throw new Error("the connection to the server has ended");
       const part = samples.slice(k * size, (k + 1) * size);
       sound.push(part, rate);
       session.tell(part.buffer);
@@ -163,12 +205,25 @@ export async function show(root, context) {
 
   signal.addEventListener("abort", () => microphone?.stop());
   root.append(
-    heading("Speech", isLive ? "Words stand as soon as they are certain. What is dim may still change." : "This model reads a recording both ways, so it can’t hear live: open a recording.", chooser(context)),
+    heading(
+      "Speech",
+      isLive
+        ? "Words stand as soon as they are certain. What is dim may still change."
+        : "This model reads a recording both ways, so it can’t hear live: open a recording.",
+      chooser(context),
+    ),
     dropZone(
       h(
         "section",
         { class: "panel stack speech-panel", "aria-label": "Speech" },
-        h("div", { class: "row" }, button, h("label", { for: "file", class: "button", text: "Open a recording" }), file, h("span", { class: "soft wide", text: "or drop one here" })),
+        h(
+          "div",
+          { class: "row" },
+          button,
+          h("label", { for: "file", class: "button", text: "Open a recording" }),
+          file,
+          h("span", { class: "soft wide", text: "or drop one here" }),
+        ),
         level,
         sound.element,
         failed.element,
@@ -177,6 +232,9 @@ export async function show(root, context) {
       ),
       take,
     ),
-    h("p", { class: "soft", text: `This model hears at ${rate} samples a second. What it knows: ${model.title || model.id}. Sound goes to this server alone and is not kept.` }),
+    h("p", {
+      class: "soft",
+      text: `${known(model)} It hears at ${rate} samples a second. Sound goes to this server alone and is not kept.`,
+    }),
   );
 }

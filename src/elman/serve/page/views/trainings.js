@@ -14,19 +14,48 @@ export async function show(root, context) {
   const failed = problem();
   const list = h("ul", { class: "runs", "aria-label": "Trainings" });
   const body = h("div", { class: "stack" });
-  root.append(heading("Trainings", "What elman train does on this machine, while it does it."), failed.element, h("div", { class: "runs-split" }, list, body));
+  root.append(
+    heading("Trainings", "What elman train does on this machine, while it does it."),
+    failed.element,
+    h("div", { class: "runs-split" }, list, body),
+  );
   let current = null;
 
   async function refresh() {
     const runs = await get("v1/runs", signal);
     failed.clear();
     const wanted = runs.find((run) => run.id === place.model) ?? runs[0];
-    list.replaceChildren(...runs.map((run) => h("li", {}, h("a", { href: address("trainings", run.id), "aria-current": run.id === wanted?.id ? "true" : null }, h("span", { class: `dot ${run.alive ? "alive" : ""}`, "aria-hidden": "true" }), run.name, h("span", { class: "soft", text: run.alive ? percent(run.done ?? 0) : "ended" })))));
+    list.replaceChildren(
+      ...runs.map((run) =>
+        h(
+          "li",
+          {},
+          h(
+            "a",
+            { href: address("trainings", run.id), "aria-current": run.id === wanted?.id ? "true" : null },
+            h("span", { class: `dot ${run.alive ? "alive" : ""}`, "aria-hidden": "true" }),
+            run.name,
+            h("span", { class: "soft", text: run.alive ? percent(run.done ?? 0) : "ended" }),
+          ),
+        ),
+      ),
+    );
     if (wanted && wanted.id !== current) {
       current = wanted.id;
       watch(body, wanted, signal, failed);
     } else if (!wanted) {
-      body.replaceChildren(h("section", { class: "panel" }, h("p", { text: "No training goes on. Start one, and it is shown here:" }), h("pre", { text: "elman train classify reviews.csv --watch-memory" }), h("p", { class: "soft", text: "With --watch-memory it also tells how far back the network remembers." })));
+      body.replaceChildren(
+        h(
+          "section",
+          { class: "panel" },
+          h("p", { text: "No training goes on. Start one, and it is shown here:" }),
+          h("pre", { text: "elman train classify reviews.csv --watch-memory" }),
+          h("p", {
+            class: "soft",
+            text: "With --watch-memory it also tells how far back the network remembers.",
+          }),
+        ),
+      );
     }
   }
 
@@ -39,13 +68,48 @@ function watch(body, run, signal, failed) {
   const state = { loss: [[], [], []], scores: new Map(), memory: [[], []], sum: 0, weight: 0 };
   const bar = h("progress", { max: "1", value: String(run.done ?? 0), "aria-label": "Done" });
   const facts = h("p", { class: "finding", text: "It has not taken a step yet." });
-  const stop = h("button", { type: "button", text: "Stop", hidden: !run.alive, on: { click: () => confirmStop(run, failed, stop) } });
-  const loss = new Chart("Training loss over steps", { lines: [{ label: "loss of a step", colour: "line-strong", width: 1 }, { label: "smoothed", colour: "accent", width: 2 }], height: 240, signal });
+  const stop = h("button", {
+    type: "button",
+    text: "Stop",
+    hidden: !run.alive,
+    on: { click: () => confirmStop(run, failed, stop) },
+  });
+  const loss = new Chart("Training loss over steps", {
+    lines: [
+      { label: "loss of a step", colour: "line-strong", width: 1 },
+      { label: "smoothed", colour: "accent", width: 2 },
+    ],
+    height: 240,
+    signal,
+  });
   const scores = h("div", { class: "charts" });
-  const memory = new Chart("Memory horizon over steps", { lines: [{ label: "steps back to 10 % of the influence", colour: "for", points: true }], height: 180, zoom: false, signal });
-  const memoryPanel = h("section", { class: "panel", hidden: true }, h("h2", { text: "Memory horizon" }), memory.element);
+  const memory = new Chart("Memory horizon over steps", {
+    lines: [{ label: "steps back to 10 % of the influence", colour: "for", points: true }],
+    height: 180,
+    zoom: false,
+    signal,
+  });
+  const memoryPanel = h(
+    "section",
+    { class: "panel", hidden: true },
+    h("h2", { text: "Memory horizon" }),
+    memory.element,
+  );
   body.replaceChildren(
-    h("section", { class: "panel stack" }, h("div", { class: "row" }, h("h2", { text: run.name }), h("span", { class: "soft", text: run.task }), h("span", { class: "grow" }), stop), bar, facts),
+    h(
+      "section",
+      { class: "panel stack" },
+      h(
+        "div",
+        { class: "row" },
+        h("h2", { text: run.name }),
+        h("span", { class: "soft", text: run.task }),
+        h("span", { class: "grow" }),
+        stop,
+      ),
+      bar,
+      facts,
+    ),
     h("section", { class: "panel" }, h("h2", { text: "Training loss" }), loss.element),
     scores,
     memoryPanel,
@@ -103,9 +167,21 @@ function watch(body, run, signal, failed) {
 }
 
 function scorePanel(name, place, signal) {
-  const chart = new Chart(`Held-out ${name} over steps`, { lines: [{ label: `held-out ${name}`, colour: "accent", points: true }], height: 180, zoom: false, signal });
+  const chart = new Chart(`Held-out ${name} over steps`, {
+    lines: [{ label: `held-out ${name}`, colour: "accent", points: true }],
+    height: 180,
+    zoom: false,
+    signal,
+  });
   const told = h("p", { class: "soft" });
-  place.append(h("section", { class: "panel" }, h("div", { class: "row" }, h("h2", { text: name }), told), chart.element));
+  place.append(
+    h(
+      "section",
+      { class: "panel" },
+      h("div", { class: "row" }, h("h2", { text: name }), told),
+      chart.element,
+    ),
+  );
   return { chart, told, data: [[], []] };
 }
 
@@ -113,7 +189,20 @@ function confirmStop(run, failed, button) {
   const dialog = h(
     "dialog",
     { "aria-labelledby": "stop-title" },
-    h("form", { method: "dialog" }, h("h2", { id: "stop-title", text: `Stop ${run.name}?` }), h("p", { text: "It finishes its step and keeps the best model so far. elman train --resume goes on from there." }), h("p", { class: "row end" }, h("button", { value: "", text: "Let it run" }), h("button", { value: "stop", class: "main", text: "Stop it" }))),
+    h(
+      "form",
+      { method: "dialog" },
+      h("h2", { id: "stop-title", text: `Stop ${run.name}?` }),
+      h("p", {
+        text: "It finishes its step and keeps the best model so far. elman train --resume goes on from there.",
+      }),
+      h(
+        "p",
+        { class: "row end" },
+        h("button", { value: "", text: "Let it run" }),
+        h("button", { value: "stop", class: "main", text: "Stop it" }),
+      ),
+    ),
   );
   dialog.addEventListener("close", async () => {
     dialog.remove();

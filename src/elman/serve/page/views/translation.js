@@ -19,7 +19,14 @@ export async function show(root, context) {
   const best = h("p", { class: "translated", role: "status", "aria-live": "off" });
   const others = h("ul", { class: "others" });
   const map = new HeatMap("Attention of the translation to the sentence", { signal, rowHeight: 24 });
-  const lens = new Lens(model.id, { signal, tab: params.see || kept("translation.see", "states"), chosen: (tab) => { keep("translation.see", tab); remember(); } });
+  const lens = new Lens(model.id, {
+    signal,
+    tab: params.see || kept("translation.see", "states"),
+    chosen: (tab) => {
+      keep("translation.see", tab);
+      remember();
+    },
+  });
   let controller = new AbortController();
 
   function remember() {
@@ -33,7 +40,12 @@ export async function show(root, context) {
     const text = area.value.trim();
     if (!text) return;
     try {
-      const [answers] = await predict(model.id, text, { count: COUNT }, AbortSignal.any([signal, controller.signal]));
+      const [answers] = await predict(
+        model.id,
+        text,
+        { count: COUNT },
+        AbortSignal.any([signal, controller.signal]),
+      );
       failed.clear();
       draw(answers);
       lens.update([text]);
@@ -45,7 +57,16 @@ export async function show(root, context) {
   function draw([first, ...rest]) {
     best.textContent = first.translation || "(nothing)";
     say(first.translation);
-    others.replaceChildren(...rest.map((one) => h("li", {}, h("span", { text: one.translation || "(nothing)" }), h("span", { class: "soft", text: ` ${number(one.score, 3)}` }))));
+    others.replaceChildren(
+      ...rest.map((one) =>
+        h(
+          "li",
+          {},
+          h("span", { text: one.translation || "(nothing)" }),
+          h("span", { class: "soft", text: ` ${number(one.score, 3)}` }),
+        ),
+      ),
+    );
     const { attention } = first;
     attended.hidden = !attention;
     if (!attention) return;
@@ -56,11 +77,18 @@ export async function show(root, context) {
       units: attention.target.map((_, k) => k),
       rowLabels: attention.target.map(shown),
       values: attention.source.map((_, s) => attention.weights.map((row) => row[s])),
-      low: 0, high: 1,
+      low: 0,
+      high: 1,
     });
   }
 
-  area.addEventListener("input", resting(PAUSE, () => { remember(); translate(); }));
+  area.addEventListener(
+    "input",
+    resting(PAUSE, () => {
+      remember();
+      translate();
+    }),
+  );
   area.value = params.text ?? kept(`translation.${model.id}`, model.examples?.[0] ?? "Je suis fatigué.");
   const attended = h(
     "section",
@@ -68,10 +96,17 @@ export async function show(root, context) {
     h("h2", { text: "Where it looked" }),
     h("div", { class: "pairing" }, source, target),
     map.element,
-    legend([["ramp-gate", "0 to 1"]], "A row for each part of the translation, a column for each of the sentence. Point at a part above to see its partners."),
+    legend(
+      [["ramp-gate", "0 to 1"]],
+      "A row for each part of the translation, a column for each of the sentence. Point at a part above to see its partners.",
+    ),
   );
   root.append(
-    heading("Translation", "The decoder writes part by part, and looks back at the sentence for each.", chooser(context)),
+    heading(
+      "Translation",
+      "The decoder writes part by part, and looks back at the sentence for each.",
+      chooser(context),
+    ),
     h(
       "div",
       { class: "split" },
@@ -94,13 +129,21 @@ export async function show(root, context) {
 function pairUp(source, target, attention, shown) {
   const spans = (parts) => parts.map((part) => h("span", { class: "word for", text: shown(part) }));
   const [from, to] = [spans(attention.source), spans(attention.target)];
-  const light = (elements, weights) => elements.forEach((element, k) => element.style.setProperty("--force", weights ? weights[k].toFixed(3) : "0"));
+  const light = (elements, weights) =>
+    elements.forEach((element, k) =>
+      element.style.setProperty("--force", weights ? weights[k].toFixed(3) : "0"),
+    );
   to.forEach((element, t) => {
     element.addEventListener("pointerenter", () => light(from, attention.weights[t]));
     element.addEventListener("pointerleave", () => light(from, null));
   });
   from.forEach((element, s) => {
-    element.addEventListener("pointerenter", () => light(to, attention.weights.map((row) => row[s])));
+    element.addEventListener("pointerenter", () =>
+      light(
+        to,
+        attention.weights.map((row) => row[s]),
+      ),
+    );
     element.addEventListener("pointerleave", () => light(to, null));
   });
   source.replaceChildren(...from);
