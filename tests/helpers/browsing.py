@@ -78,7 +78,7 @@ class Visit:
             self.page.wait_for_timeout(30)
 
     def check(self) -> None:
-        """Fail if the page has said something, is wider than its window at any size, or has a field or a button
+        """Fail if the page has said something, is wider than its window at any size, or has a field or button
         that a screen reader can't name."""
         assert self.page.evaluate(NAMELESS) == []
         for width in SIZES:
