@@ -51,6 +51,11 @@ def without_text(model: Any) -> Any:
     return replace(model, settings=settings, ngram_tokens=torch.zeros(0, dtype=torch.int32))
 
 
+def without_sentences(model: Any) -> Any:
+    """Return a translator without the hashes by which `evaluate` finds sentences that it was trained on."""
+    return replace(model, train_hashes=model.train_hashes[:0])
+
+
 def without_recordings(model: Any) -> Any:
     """Return a transcriber without the recordings of its baseline, which then answers the commonest text."""
     nothing, none = model.baseline.features[:0], torch.zeros(0, dtype=torch.int64)
@@ -106,6 +111,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         "when you pass them on.",
         limits="Everyday sentences of up to 5 words. Rare words and names may come out as something else.",
         example='elman predict elman:french "Je ne sais pas."',
+        lean=without_sentences,
     ),
     "digits": Recipe(
         about="writes spoken English digits, live",

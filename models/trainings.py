@@ -107,7 +107,7 @@ def plays(work: Path, test: bool) -> Path:
 
 
 def fit_letters(work: Path, **options: Any) -> elman.LanguageModel:
-    settings = {"tokenizer": "character", "hidden": 256, "embedding": 64, "epochs": 1}
+    settings = {"tokenizer": "character", "hidden": 320, "embedding": 64, "epochs": 2, "batch_size": 16}
     return elman.LanguageModel.fit(plays(work, test=False), **settings, **options)
 
 

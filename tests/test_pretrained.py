@@ -11,6 +11,7 @@ import pytest
 import elman
 from elman import artifact, pretrained
 from elman.atomic import check_output
+from elman.demo import digits
 from elman.errors import ArtifactError, UsageError
 from elman.tasks import TASKS
 
@@ -100,7 +101,7 @@ def test_nothing_is_written_to_a_name() -> None:
     model = elman.load("elman:sales")
     for write in (model.save, artifact.check_destination, lambda name: check_output(Path(name))):
         with pytest.raises(
-            UsageError, match=r"^elman:mine is a model that comes with elman, which is only read"
+            UsageError, match=r"^elman:mine can't be written: elman: begins the names of models"
         ):
             write("elman:mine")
 
@@ -154,3 +155,35 @@ def test_sales_of_december_exceed_those_of_january() -> None:
     assert max(year, key=lambda month: year[month]) == 12
     assert year[12] > 1.1 * year[1]
     assert np.isfinite([*year.values()]).all()
+
+
+def test_digits_are_heard_live() -> None:
+    """Recordings that training did not hear; said in a row with pauses, and pushed in pieces."""
+    model = elman.load("elman:digits")
+    said = [clip for clip in digits.clips() if clip.take in digits.TEST_TAKES]
+    texts = model.predict([clip.samples for clip in said], rate=digits.RATE)
+    right = sum(text == digits.WORDS[clip.digit] for text, clip in zip(texts, said, strict=True))
+    assert right >= 0.95 * len(said)
+    pause = np.zeros(digits.RATE // 2, np.float32)
+    sound = np.concatenate([part for clip in said[:30:3] for part in (pause, clip.samples)] + [pause])
+    stream, words = model.stream(rate=digits.RATE), []
+    for piece in np.array_split(sound, 100):
+        words += [word.text for word in stream.push(piece)]
+    words += [word.text for word in stream.finish()]
+    assert words == [digits.WORDS[clip.digit] for clip in said[:30:3]]
+
+
+def test_small_talk_knows_its_name() -> None:
+    bot = elman.load("elman:talk")
+    assert "Elman" in bot.predict("What is your name?")
+    assert bot.predict("Hello") in {"Hi", "Hello", "Hi there!", "Hello!", "Hello there!"}
+
+
+def test_french_becomes_english() -> None:
+    model = elman.load("elman:french")
+    english = {
+        "Je ne sais pas.": "I don't know.",
+        "Je suis fatigué.": "I'm tired.",
+        "Il fait froid.": "It's cold.",
+    }
+    assert model.predict([*english]) == [*english.values()]

@@ -121,7 +121,8 @@ def is_name(name: Any) -> bool:
 def refuse_name(name: Any, what: str) -> None:
     """Raise UsageError where a model that comes with elman is named as a place to write to."""
     if is_name(name):
-        raise UsageError(f"{name} is a model that comes with elman, which is only read: name {what}")
+        whose = f"{PREFIX} begins the names of models that come with elman"
+        raise UsageError(f"{name!s:.60} can't be written: {whose}; name {what}")
 
 
 def _home() -> Path | None:

@@ -76,7 +76,7 @@ def test_other_commands_take_the_names(run: Run, tmp_path: Path) -> None:
 )
 def test_nothing_is_written_to_a_name(refused: Callable[..., None], tmp_path: Path, line: str) -> None:
     (tmp_path / "test.csv").write_text("text,label\n" + "good,a\nbad,b\n" * 10)
-    refused(line, "is a model that comes with elman, which is only read: name a f")
+    refused(line, "can't be written: elman: begins the names of models that come with elman; name a f")
 
 
 def test_nothing_is_written_into_the_folder_of_one(refused: Callable[..., None]) -> None:
