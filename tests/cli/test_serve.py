@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,8 +41,9 @@ def test_without_the_extra_it_says_what_to_install(call: Call, monkeypatch: pyte
     assert code == 2 and err.strip() == "elman: serving needs uvicorn: pip install 'elman[serve]'"
 
 
-def test_without_a_model_those_of_the_demo_are_served(
-    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("installed", [False, True])
+def test_without_a_model_those_that_come_with_elman_or_the_demo_s(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, installed: bool
 ) -> None:
     served = []
 
@@ -49,10 +51,14 @@ def test_without_a_model_those_of_the_demo_are_served(
         served.append(([(one.name, one.task) for one in make().state.shelf], host, port, workers, show))
         return 0
 
-    folders = {"a": SAVED / "classify", "b": SAVED / "chat"}
+    demo = {"a": SAVED / "classify", "b": SAVED / "chat"}
+    own = [SimpleNamespace(name=f"own={SAVED / 'forecast'}")] if installed else []
     monkeypatch.setenv("ELMAN_CACHE", str(tmp_path))
-    monkeypatch.setattr("elman.demo.models.small_models", lambda: folders)
+    monkeypatch.setattr("elman.demo.models.small_models", lambda: demo)
+    monkeypatch.setattr("elman.pretrained.all_models", lambda: own)
     monkeypatch.setattr("elman.serve.run.run", run)
     code, _, err = call("serve", "--open", "--workers", "2")
-    assert code == 0 and err.startswith("no model is named: small ones are trained, once (sentiment, words, ")
-    assert served == [([("a", "classify"), ("b", "chat")], "127.0.0.1", 8300, 2, True)]
+    models = [("own", "forecast")] if installed else [("a", "classify"), ("b", "chat")]
+    assert code == 0 and served == [(models, "127.0.0.1", 8300, 2, True)]
+    told = "no model is named: small ones are trained, once (sentiment, words, "
+    assert err == "" if installed else err.startswith(told)

@@ -1,7 +1,6 @@
 """`elman serve MODEL ...`: models for programs and browsers."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,8 +12,8 @@ from elman.settings import rows
 
 HELP: Final = """Serve models over HTTP and websockets, with a page to try them.
 
-Programs find them as OpenAI's clients expect them: see docs/serving.md. Without a model, small ones of the
-demo are served, which the first call trains.
+Programs find them as OpenAI's clients expect them: see docs/serving.md. Without a model, those
+that come with elman are served, or small ones that the first call trains.
 
 Example: elman serve runs/reviews runs/sales
 
@@ -54,7 +53,7 @@ def _serve(**values: Any) -> None:
 
     key, host, port = values["key"], values["host"], values["port"]
     _check_key(key, host)
-    folders = named_folders(values["models"]) if values["models"] else _small_models()
+    folders = named_folders(values["models"] or _small_models())
 
     def make() -> Any:
         return make_app(Shelf(folders, limits), limits, key, values["origin"] or ())
@@ -72,14 +71,19 @@ def _check_key(key: str | None, host: str) -> None:
         raise UsageError(f"listening on {host} needs a key: set ELMAN_KEY, or give --key")
 
 
-def _small_models() -> dict[str, Path]:
-    """Return the models that there are for whoever has none, trained by the first call."""
+def _small_models() -> list[str]:
+    """Return the models for whoever has none: those that come with elman, or else small ones of the demo,
+    which the first call trains."""
+    from elman.pretrained import all_models
+
+    if models := all_models():
+        return [model.name for model in models]
     from elman.demo.models import NAMES, ready, small_models
 
     if not ready():
         listed = ", ".join(NAMES)
         print(f"no model is named: small ones are trained, once ({listed})", file=sys.stderr)
-    return small_models()
+    return [f"{name}={folder}" for name, folder in small_models().items()]
 
 
 serve = with_parameters(

@@ -1,7 +1,9 @@
 """The application: all routes, and what surrounds them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -62,7 +64,10 @@ def make_app(shelf: Shelf, limits: Limits, key: str | None = None, origins: Sequ
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        # PyTorch loads slowly: not only when somebody waits for it
+        warming = asyncio.create_task(asyncio.to_thread(import_module, "elman.tasks.task"))
         yield
+        await warming
         for entry in shelf:
             entry.close()
 
