@@ -185,13 +185,19 @@ def test_a_function_has_the_network_for_itself() -> None:
     running(use, tally=tally)
 
 
-def test_a_stream_that_opened_as_its_client_left_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_settled", [True, False])
+def test_a_stream_that_opened_as_its_client_left_is_closed(
+    monkeypatch: pytest.MonkeyPatch, is_settled: bool
+) -> None:
     async def use(ticker: Ticker, network: Doubling, pool: Pool[Adding]) -> None:
         settle = ticker_module._settle
 
         def settle_and_leave(done: Any, value: Any) -> None:
-            settle(done, value)
-            opening.cancel()  # the outcome is there, but the task has not got it
+            for step in (settle, leave) if is_settled else (leave, settle):
+                step(done, value)
+
+        def leave(*_: Any) -> None:
+            opening.cancel()
 
         monkeypatch.setattr(ticker_module, "_settle", settle_and_leave)
         opening = asyncio.create_task(ticker.open())

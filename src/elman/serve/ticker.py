@@ -94,13 +94,13 @@ class Ticker:
         self._tally.sessions += 1
         call = self._ask("open", None, None, options)
         try:
-            return await call.done
+            # shielded, so that the outcome is not lost with the wait for it
+            return await asyncio.shield(call.done)
+        except asyncio.CancelledError:
+            call.done.add_done_callback(self._close_unwanted)
+            raise
         except BaseException:
-            if call.done.cancelled():
-                call.done = asyncio.get_running_loop().create_future()
-                call.done.add_done_callback(self._close_unwanted)
-            else:  # it may have opened just as the wait for it was broken off
-                self._close_unwanted(call.done)
+            self._closed()
             raise
 
     def _close_unwanted(self, opened: asyncio.Future[Any]) -> None:
@@ -185,7 +185,7 @@ class Ticker:
         """Take the first call of every stream, and leave the others for the next tick."""
         taken, left, busy = list[Call](), list[Call](), set[int]()
         for call in self._waiting:
-            if call.done.cancelled() and call.name not in ("open", "close"):
+            if call.done.cancelled() and call.name != "close":
                 continue
             if call.stream is not None and id(call.stream) in busy:
                 left.append(call)

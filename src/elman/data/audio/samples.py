@@ -86,7 +86,9 @@ def to_samples(values: Any, name: str, rate: int = 1) -> Samples:
         array = np.asarray(None)
     if array.ndim not in (1, 2):
         raise UsageError(f"{name} has the shape {array.shape}; give samples, or samples by channels.")
-    if array.dtype.name not in SCALES and not np.issubdtype(array.dtype, np.floating) and array.size:
+    kind = array.dtype.kind
+    name_of_type = "float" if kind == "f" else array.dtype.name  # which NumPy is slow to tell
+    if kind != "f" and name_of_type not in SCALES and array.size:
         raise UsageError(
             f"{name} is of type {array.dtype}; give floats with 1 for full scale, or 16-bit integers."
         )
@@ -94,7 +96,7 @@ def to_samples(values: Any, name: str, rate: int = 1) -> Samples:
         array = array.T
     if array.ndim == 2:
         require_channels(array.shape[1], name)
-    zero, full = SCALES.get(array.dtype.name, (0, 1))
+    zero, full = SCALES.get(name_of_type, (0, 1))
     with np.errstate(over="ignore"):
         scaled = array.astype(np.float32) if full == 1 else ((array - float(zero)) / full).astype(np.float32)
     scaled = mono(scaled) if scaled.ndim == 2 else scaled

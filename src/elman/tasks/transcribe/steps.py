@@ -118,9 +118,10 @@ class FrontStream:
         if count <= 0:
             self._parts[k] = _Pending(rows, received, done)
             return np.zeros((0, one.out_channels), np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(rows, one.width, 0)[:: one.step][:count]
+        # an index costs less than a sliding view, and makes the copy that the product needs
+        windows = rows[one.step * np.arange(count)[:, None] + np.arange(one.width)]
         self._parts[k] = _Pending(rows[count * one.step :].copy(), received, done + count)
-        outputs: Array = yield Seen(k, windows.swapaxes(1, 2).reshape(count, -1))
+        outputs: Array = yield Seen(k, windows.reshape(count, -1))
         return outputs
 
 
