@@ -15,7 +15,7 @@ from saved_models import SAVED
 async def _freed(loaded: Loaded) -> None:
     while loaded.sessions:
         await asyncio.sleep(0.001)
-    loaded.retire()
+    loaded.close()
 
 
 def test_a_continuation_and_one_that_is_broken_off() -> None:

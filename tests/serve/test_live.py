@@ -1,13 +1,15 @@
 """Live sessions over a websocket."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import torch
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import elman
-from saved_models import SAVED
+from saved_models import SAVED, assert_close
 from serving import Served, serving
 from tones import RATE, sentence
 
@@ -143,6 +145,48 @@ def test_a_wrong_message_is_answered_and_ten_in_a_row_close(served: Served) -> N
 def test_there_is_no_such_model(served: Served) -> None:
     with pytest.raises(InvalidStatus, match="404"), served.live("nope"):
         pass
+
+
+def test_a_state_that_becomes_nan_ends_that_session_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = elman.load(SAVED / "classify")
+    with torch.no_grad():  # a word of which the network goes wrong
+        model.network.members[0].embedding.weight[model.tokenizer.encode("awful")] = torch.nan
+    monkeypatch.setattr("elman.tasks.load", lambda folder: model)
+    with serving({"a": SAVED / "classify"}) as one, one.live("a") as good, one.live("a") as bad:
+        before = good.say(push="the film ")
+        assert bad.say(push="the film ") == before
+        good.socket.send(json.dumps({"push": "was good "}))
+        told = bad.say(push="was awful ")["error"]
+        assert told["code"] == "not_finite" and "became NaN" in told["message"]
+        with pytest.raises(ConnectionClosed) as closed:
+            bad.heard()
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1011
+        stream = model.stream()
+        stream.push("the film ")
+        assert good.heard()["pushed"] == [reading._asdict() for reading in stream.push("was good ")]
+        assert good.say(result={"probabilities": True})["result"] == stream.result(probabilities=True)
+
+
+def test_predictions_and_sessions_at_once_are_those_of_each_alone(served: Served) -> None:
+    texts = ["the film was not good", "the end was awful", "they read old books "]
+    model = elman.load(SAVED / "classify")
+    alone = [one.to_dict() for one in model.answers(texts * 20)]
+    last = [model.predict(text, probabilities=True) for text in texts]
+
+    def talk(k: int) -> list[Any]:
+        with served.live("classify") as live:
+            for word in texts[k % 3].split():
+                live.say(push=f"{word} ")
+            return [live.say(result={"probabilities": True})["result"], last[k % 3]]
+
+    def predict(_: int) -> list[Any]:
+        return [served.predict("classify", texts * 20).json()["answers"], alone]
+
+    with ThreadPoolExecutor(12) as threads:
+        pairs = [*threads.map(talk, range(24)), *threads.map(predict, range(4))]
+    for answer, expected in pairs:
+        assert_close(answer, expected)
+    assert served.sessions("classify") == 0
 
 
 def test_limits_of_sessions_idle_time_and_messages() -> None:

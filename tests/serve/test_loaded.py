@@ -25,7 +25,7 @@ def test_requests_wait_in_a_queue_of_limited_length() -> None:
         gate.set()
         assert await asyncio.gather(*first) == [True, True]
         assert await loaded.run(int) == 0 and loaded.waiting == 0
-        loaded.retire()
+        loaded.close()
 
     asyncio.run(use())
 
@@ -42,6 +42,6 @@ def test_a_model_that_reads_both_ways_has_no_sessions(monkeypatch: pytest.Monkey
             _ = loaded.ticker
         assert refused.value.code == "no_stream" and loaded.sessions == 0
         assert await loaded.run(loaded.model.predict, "good film") == "bad"
-        loaded.retire()
+        loaded.close()
 
     asyncio.run(use())

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -40,6 +41,7 @@ def started(*options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
 
 
 def test_a_process_serves_until_it_is_told_to_end() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with started("--drain", "60") as (process, host):
         answer = httpx.post(f"http://{host}/v1/predict/classify", json={"input": "good"}, timeout=60)
         assert answer.json()["answers"][0]["text"] == "good"
@@ -51,6 +53,7 @@ def test_a_process_serves_until_it_is_told_to_end() -> None:
             live.send(json.dumps({"result": {}}))  # it is still there
             assert "result" in json.loads(live.recv(20))
             assert httpx.get(f"http://{host}/ready").status_code == 503
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == hard
         start = time.monotonic()
         assert process.wait(20) == 0 and time.monotonic() - start < 10
         assert process.stderr is not None and '"event": "ending"' in process.stderr.read()

@@ -1,8 +1,11 @@
 """Models by name, loaded when they are used, and replaced while sessions are open."""
 
 import asyncio
+import gc
 import os
 import shutil
+import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -50,7 +53,9 @@ def test_a_model_is_loaded_once_and_again_when_it_was_replaced(tmp_path: Path) -
         assert not entry.is_loaded
         first, same = await asyncio.gather(entry.loaded(), entry.loaded())
         assert first is same
+        others = set(threading.enumerate())
         stream = await first.ticker.open()
+        threads = [one for one in threading.enumerate() if one not in others]
         os.utime(folder / "config.json", ns=(1, 2))  # as a save does
         assert await entry.loaded() is first  # until the new one is in memory
         while (second := await entry.loaded()) is first:
@@ -59,8 +64,12 @@ def test_a_model_is_loaded_once_and_again_when_it_was_replaced(tmp_path: Path) -
         first.ticker.close(stream)
         while first.sessions:
             await asyncio.sleep(0.001)
-        with pytest.raises(RuntimeError, match="shutdown"):
-            await first.run(int)
+        gone = weakref.ref(first)
+        del first, same, stream
+        gc.collect()
+        assert gone() is None  # and its threads end
+        while any(thread.is_alive() for thread in threads):
+            await asyncio.sleep(0.01)
         entry.close()
 
     asyncio.run(asyncio.wait_for(use(), 20))

@@ -63,12 +63,12 @@ def running(use: Any, capacity: int = 4, seconds: float = 0.01, tally: Tally | N
     async def run() -> Any:
         network = Doubling()
         pool = Pool(network, lambda start=0: Adding(network, start), capacity)
-        ticker = Ticker(pool, seconds, lambda: None, tally)
+        ticker = Ticker(pool, seconds, tally)
         try:
             coroutine: Coroutine[Any, Any, Any] = use(ticker, network, pool)
             return await asyncio.wait_for(coroutine, 10)
         finally:
-            ticker.shutdown()
+            ticker.close_all()
 
     return asyncio.run(run())
 

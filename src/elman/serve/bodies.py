@@ -1,5 +1,6 @@
 """The bodies of requests → values, within the limits."""
 
+import asyncio
 import json
 import re
 from typing import Any, Final, NoReturn
@@ -17,12 +18,14 @@ SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """Return the body of a request. Raises ApiError if it has more bytes than `most`."""
+    """Return the body of a request. Raises ApiError if it has more bytes than `most`, TimeoutError if it
+    takes longer than a session may be idle."""
     content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > most:
-            raise ApiError(413, f"the body has more than {most} bytes, which this server takes at most")
+    async with asyncio.timeout(request.app.state.limits.idle):
+        async for part in request.stream():
+            content += part
+            if len(content) > most:
+                raise ApiError(413, f"the body has more than {most} bytes, which this server takes at most")
     return bytes(content)
 
 

@@ -39,8 +39,7 @@ class Loaded:
         except UsageError as error:  # such as a network that reads both ways
             self._no_stream = str(error)
         else:
-            self._ticker = Ticker(pool, limits.tick / 1000, self._end, tally)
-        self._retired = False
+            self._ticker = Ticker(pool, limits.tick / 1000, tally)
         self.seconds = time.monotonic() - start
 
     @property
@@ -69,14 +68,9 @@ class Loaded:
         finally:
             self._waiting -= 1
 
-    def retire(self) -> None:
-        """Take no new sessions; the threads end after the last one."""
-        self._retired = True
-        self._end()
-
-    def _end(self) -> None:
-        """End the threads of a model that was replaced, once nothing is open."""
-        if self._retired and not self.sessions:
-            self._thread.shutdown(wait=False)
-            if self._ticker is not None:
-                self._ticker.shutdown()
+    def close(self) -> None:
+        """Take no more work, at the end of the server. The threads of a model that was replaced end when
+        nobody holds it any more."""
+        self._thread.shutdown(wait=False)
+        if self._ticker is not None:
+            self._ticker.close_all()

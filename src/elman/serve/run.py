@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
 import uvicorn
@@ -44,6 +45,7 @@ def run(make: Callable[[], Starlette], host: str, port: int, workers: int = 1, s
 
     Raises UsageError if there can be no server at this address.
     """
+    _allow_connections()
     app = make()  # before anybody is told that it serves
     with _bound(host, port, workers > 1) as listening:
         address, chosen = listening.getsockname()[:2]
@@ -61,6 +63,15 @@ def run(make: Callable[[], Starlette], host: str, port: int, workers: int = 1, s
                 asyncio.run(_serve(make(), own))
 
         return supervise(workers, work)
+
+
+def _allow_connections() -> None:
+    """Raise the number of files that this process may open, each connection one, to what the system allows:
+    mostly it is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):  # where no limit is none that can be asked for
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(app: Starlette, listening: socket.socket) -> None:

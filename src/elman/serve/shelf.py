@@ -101,16 +101,14 @@ class Entry:
         return self._current
 
     async def _load(self) -> None:
-        """Load what is in the folder, and retire what was loaded before."""
+        """Load what is in the folder, in place of what was loaded before."""
         try:
             self._look()
             fresh = await asyncio.to_thread(Loaded, self._folder, self._limits, self.tally)
         except (ElmanError, OSError) as error:
             note("not loaded", model=self.name, error=type(error).__name__, reason=str(error))
         else:
-            old, self._current = self._current, fresh
-            if old is not None:
-                old.retire()
+            self._current = fresh
             note("loaded", model=self.name, seconds=round(fresh.seconds, 3))
         finally:
             self._loading = None
@@ -118,7 +116,7 @@ class Entry:
     def close(self) -> None:
         """Let go of the model, at the end of the server."""
         if self._current is not None:
-            self._current.retire()
+            self._current.close()
 
 
 def _version(folder: Path) -> Version:

@@ -68,11 +68,9 @@ Outcomes = list[tuple[Call, Any]]
 class Ticker:
     """Runs a pool in a thread of its own; its methods are called in the event loop."""
 
-    def __init__(
-        self, pool: "Pool[Any]", seconds: float, on_closed: Callable[[], None], tally: Tally | None = None
-    ) -> None:
-        """`on_closed` is called after each stream that was closed."""
-        self._pool, self._seconds, self._on_closed = pool, seconds, on_closed
+    def __init__(self, pool: "Pool[Any]", seconds: float, tally: Tally | None = None) -> None:
+        """Gather arrivals for so many seconds."""
+        self._pool, self._seconds = pool, seconds
         self._tally = tally or Tally()
         self._thread = ThreadPoolExecutor(1, "elman-pool")
         self._waiting: list[Call] = []
@@ -121,7 +119,6 @@ class Ticker:
     def _closed(self) -> None:
         self._open -= 1
         self._tally.sessions -= 1
-        self._on_closed()
 
     async def call(self, stream: Any, name: str, item: Any = None, **options: Any) -> Any:
         """Return what a method of the stream returns: "push" or "tell" an item, "result" or "finish". Raises
@@ -149,8 +146,8 @@ class Ticker:
                 del self._writers[stream]
                 self._ask("stop", stream, None, {})
 
-    def shutdown(self) -> None:
-        """End the thread, when nothing is open."""
+    def close_all(self) -> None:
+        """Take no more calls, at the end of the server."""
         self._thread.shutdown(wait=False)
 
     def _ask(self, name: str, stream: Any, item: Any, options: dict[str, Any]) -> Call:
