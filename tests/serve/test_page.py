@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from browsing import Visit, browser, write_wav
+from daily_series import H, fitted
 from saved_models import SAVED
 from serving import Served, serving
 from tones import RATE, sentence
@@ -162,7 +164,7 @@ def test_a_csv_is_forecast_beside_the_naive_and_in_words_where_it_can_not_be(
         "sold",
     ]
     before = visit.text(".finding")
-    assert before.startswith("sales over the next 6 months:") and "in all; by the last season" in before
+    assert before.startswith("sold over the next 6 months:") and "in all; by the last season" in before
     visit.page.locator("#column-sales").select_option("stock")
     visit.until(f"document.querySelector('.finding').textContent !== {json.dumps(before)}")
     visit.page.get_by_role("button", name="last value").click()
@@ -178,6 +180,33 @@ def test_a_csv_is_forecast_beside_the_naive_and_in_words_where_it_can_not_be(
     assert "sales" in visit.text(".wrong:not(:empty)")
     visit.told = [line for line in visit.told if "422" not in line]  # the browser's own line for the refusal
     visit.check()
+
+
+def test_a_column_known_ahead_is_moved_and_the_forecast_follows(running: Any, tmp_path: Path) -> None:
+    rows = [
+        (date(2021, 1, 4) + timedelta(k), 10 + k % 7 + 5 * (k % 5), k % 5, int(k % 9 == 0))
+        for k in range(126)
+    ]
+    table = {name: [row[k] for row in rows] for k, name in enumerate(("ds", "y", "price", "promo"))}
+    fitted({name: cells[:120] for name, cells in table.items()}, horizon=H, future=("price", "promo")).save(
+        tmp_path / "priced"
+    )
+    with serving({"priced": tmp_path / "priced"}) as served:
+        visit = Visit(running.new_context().new_page(), served.url)
+        visit.to("series/priced")
+        visit.until("document.body.textContent.includes('their last values are carried on: price, promo')")
+        visit.page.locator(".slide input").fill("4")
+        visit.until("document.body.textContent.includes('Moved: ')")
+        moved = visit.page.locator(".known + *, .knowns + *").first.inner_text()
+        visit.page.locator(".step-switch").nth(2).click()
+        visit.until(f"!document.body.textContent.includes({json.dumps(moved)})")
+        visit.until("location.hash.includes('promo')")
+        visit.to(visit.page.url.partition("#/")[2])
+        visit.until("document.querySelectorAll('.step-switch[aria-pressed=true]').length === 1")
+        visit.page.get_by_role("button", name="Put back").click()
+        visit.until("document.querySelectorAll('.step-switch[aria-pressed=true]').length === 0")
+        visit.check()
+        visit.page.context.close()
 
 
 def test_a_training_is_watched_and_stopped(visit: Visit, tmp_path: Path) -> None:

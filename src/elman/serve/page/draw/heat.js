@@ -4,7 +4,7 @@ import { colour, onTheme, ramp } from "../lib/colours.js";
 import { h } from "../lib/dom.js";
 
 const LEAST_CELL = 4; // pixels: of more steps than fit, the map scrolls
-const MOST_CELL = 120;
+const MOST_CELL = 200;
 const LABELLED_CELL = 15; // from which there is room for a label, upright
 const FONT = "12px system-ui, sans-serif";
 

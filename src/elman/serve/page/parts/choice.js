@@ -1,4 +1,4 @@
-// A choice among a few names, as buttons of which one is pressed.
+// A choice among names: of a few as buttons of which one is pressed, of many as a list.
 
 import { h } from "../lib/dom.js";
 
@@ -20,4 +20,11 @@ export function oneOf(label, names, current, pick, before = "") {
   );
   const word = before && h("span", { class: "soft", text: before });
   return h("div", { class: "choices", role: "group", "aria-label": label }, word, ...buttons);
+}
+
+/** Return a list that opens, with its label; `pick` is called with the name that is chosen. */
+export function listed(id, label, names, current, pick) {
+  const options = names.map((name) => h("option", { value: name, text: name, selected: name === current }));
+  const select = h("select", { id, on: { change: () => pick(select.value) } }, ...options);
+  return h("p", { class: "inline" }, h("label", { for: id, text: label }), select);
 }

@@ -1,7 +1,7 @@
 // The columns of a table that is dropped: where they have other names than those of the training data, others are
 // taken for them, and the reader may take different ones.
 
-import { h } from "../lib/dom.js";
+import { listed } from "./choice.js";
 
 const LOOKED_AT = 20; // rows
 
@@ -49,28 +49,27 @@ export function missing(csv, columns) {
     .filter(({ options }) => options.length);
 }
 
-/** Return a table with the model's names in its head: `picked` is by wanted name the one that the table has. */
-export function renamed(csv, picked) {
+/**
+ * Return a table with the model's names in its head: `picked` is by wanted name the one that the table has. Where
+ * the model knows several series and the table names none, it is one of its own, called `name`.
+ */
+export function renamed(csv, picked, columns, name) {
   const { lines, mark, head } = parsed(csv);
-  for (const [wanted, name] of Object.entries(picked)) {
-    if (head.includes(name) && !head.includes(wanted)) head[head.indexOf(name)] = wanted;
+  for (const [wanted, found] of Object.entries(picked)) {
+    if (head.includes(found) && !head.includes(wanted)) head[head.indexOf(found)] = wanted;
   }
-  return [head.join(mark), ...lines.slice(1)].join("\n");
+  const rows = lines.slice(1);
+  if (!columns.series || head.includes(columns.series)) return [head.join(mark), ...rows].join("\n");
+  const called = `"${name.replaceAll('"', "")}"`;
+  const own = rows.map((line) => (line.trim() ? `${line}${mark}${called}` : line));
+  return [`${head.join(mark)}${mark}${columns.series}`, ...own].join("\n");
 }
 
 /** Return the choices of columns, where a table has several that could be meant; `pick` is called with each. */
 export function columnChoices(missed, picked, pick) {
-  return missed.map(({ wanted, options }) => {
-    const select = h(
-      "select",
-      { id: `column-${wanted}`, on: { change: () => pick(wanted, select.value) } },
-      ...options.map((name) => h("option", { value: name, text: name, selected: name === picked[wanted] })),
-    );
-    return h(
-      "p",
-      { class: "inline" },
-      h("label", { for: `column-${wanted}`, text: `${wanted} is the column` }),
-      select,
-    );
-  });
+  return missed.map(({ wanted, options }) =>
+    listed(`column-${wanted}`, `${wanted} is the column`, options, picked[wanted], (name) =>
+      pick(wanted, name),
+    ),
+  );
 }

@@ -51,7 +51,8 @@ export class Lens {
     this.later = resting(PAUSE, () => this.load());
     this.parts = {};
     this.picked = {};
-    this.body.append(h("p", { class: "soft", text: "Type something to look inside." }));
+    this.hint = h("p", { class: "soft", text: "Type something to look inside." });
+    this.body.append(this.hint);
   }
 
   button(name, text) {
@@ -90,6 +91,7 @@ export class Lens {
   /** Look at an input once the typing rests. */
   update(input) {
     this.input = input;
+    if (!this.parts[this.tab]) this.hint.textContent = "Looking inside …";
     this.later();
   }
 

@@ -7,11 +7,11 @@ const total = (values) => values.reduce((sum, value) => sum + value, 0);
 export const middleLevel = (seen) => Object.keys(seen.ahead.quantiles).find((level) => Number(level) === 0.5);
 
 /** The sum of the steps ahead, beside that of the naive forecast. */
-export function summary(seen, naive) {
-  const { ahead, columns, scale, unit } = seen;
+export function summary(seen, naive, column) {
+  const { ahead, scale, unit } = seen;
   const [all, plain] = [ahead.quantiles[middleLevel(seen)], ahead.naive[naive]].map(total);
   const steps = `${ahead.ds.length} ${scale === 1 ? unit : "steps"}`;
-  return `${columns.value} over the next ${steps}: ${number(all, 4)} in all; by the ${naive}, ${number(plain, 4)}.`;
+  return `${column} over the next ${steps}: ${number(all, 4)} in all; by the ${naive}, ${number(plain, 4)}.`;
 }
 
 /** By how much the sum has changed. */

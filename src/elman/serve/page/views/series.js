@@ -6,7 +6,7 @@ import { keep, kept, packed, unpacked } from "../lib/place.js";
 import { columnChoices, missing, renamed } from "../parts/columns.js";
 import { dropZone } from "../parts/drop.js";
 import { ForecastChart, forecastTable, isTime } from "../parts/forecast.js";
-import { oneOf } from "../parts/choice.js";
+import { listed, oneOf } from "../parts/choice.js";
 import { chooser, heading } from "../parts/head.js";
 import { knownColumn } from "../parts/known.js";
 import { effect, middleLevel, summary } from "../parts/totals.js";
@@ -22,7 +22,7 @@ export async function show(root, context) {
     csv: null,
     picked: {},
     file: "",
-    series: params.series || null,
+    series: null,
     moved: {},
     seen: null,
     chart: null,
@@ -52,10 +52,13 @@ export async function show(root, context) {
   });
   let controller = new AbortController();
 
+  /** The name that the table has for the values. */
+  const valueName = () => state.picked[state.seen.columns.value] ?? state.seen.columns.value;
+  const sent = () => renamed(state.csv, state.picked, model.columns ?? {}, state.file || "table");
   const chartOf = (series, future) =>
     post(
       `v1/chart/${encodeURIComponent(model.id)}`,
-      { csv: state.csv && renamed(state.csv, state.picked), series, future },
+      { csv: state.csv && sent(), series, future },
       AbortSignal.any([signal, controller.signal]),
     );
 
@@ -100,25 +103,33 @@ export async function show(root, context) {
     columns.replaceChildren(
       ...columnChoices(state.csv === null ? [] : missing(state.csv, model.columns ?? {}), state.picked, pick),
     );
-    const finding = h("p", { class: "finding", text: summary(seen, state.naive) });
+    const finding = h("p", { class: "finding", text: summary(seen, state.naive, valueName()) });
     const table = h("div", {}, forecastTable(seen, state.naive));
     const pickNaive = (name) => {
       state.naive = name;
-      finding.textContent = summary(seen, name);
+      finding.textContent = summary(seen, name, valueName());
       table.replaceChildren(forecastTable(seen, name));
       redraw();
     };
     const beside =
       naives.length > 1 ? oneOf("Naive forecast", naives, state.naive, pickNaive, "Beside the") : null;
+    const pickSeries = (name) => {
+      Object.assign(state, { series: name, moved: {}, medians: null });
+      load();
+    };
+    const choosing =
+      seen.names.length > 1
+        ? listed("series", seen.columns.series ?? "Series", seen.names, seen.name, pickSeries)
+        : null;
     body.replaceChildren(
-      h("div", { class: "row" }, seriesChoice(seen, state, load), beside),
+      h("div", { class: "row" }, choosing, beside),
       h("section", { class: "panel stack", "aria-label": "Forecast" }, finding, shown),
       ...known(seen),
       ...seen.notes.map((text) => h("p", { class: "note", text })),
       table,
     );
     redraw();
-    say(summary(seen, state.naive));
+    say(summary(seen, state.naive, valueName()));
   }
 
   function known(seen) {
@@ -173,7 +184,7 @@ export async function show(root, context) {
       const middle = middleLevel(seen);
       state.medians = other.ahead.quantiles[middle];
       state.chart.set(seen, state.medians, true);
-      state.effect.textContent = effect(seen.ahead.quantiles[middle], state.medians, seen.columns.value);
+      state.effect.textContent = effect(seen.ahead.quantiles[middle], state.medians, valueName());
       failed.clear();
     } catch (error) {
       failed.show(error);
@@ -193,7 +204,7 @@ export async function show(root, context) {
         moved: state.moved,
       });
     const moved = Object.keys(state.moved).length ? JSON.stringify(state.moved) : "";
-    const data = state.csv === null ? "" : await packed(renamed(state.csv, state.picked));
+    const data = state.csv === null ? "" : await packed(sent());
     if (!signal.aborted && !note({ data, series: state.series, moved }))
       from.textContent += " The table is too large for a link, which names the model alone.";
   }
@@ -256,41 +267,22 @@ export async function show(root, context) {
     failed.element,
     body,
   );
-  await restore(state, params, kept(`series.${model.id}`), failed);
+  await restore(state, params, kept(`series.${model.id}`), failed, sent);
   await load();
 }
 
-async function restore(state, params, stored, failed) {
+/** Take what the address says, or else what the browser has kept; the latter knows the table's own names, too. */
+async function restore(state, params, stored, failed, sent) {
+  const asked = { csv: null, picked: {}, file: "", series: params.series || null, moved: {} };
   try {
+    if (params.moved) asked.moved = JSON.parse(params.moved);
+    if (stored?.csv) Object.assign(state, stored);
+    const isSame = stored?.csv && params.data && (await packed(sent())) === params.data;
+    if (isSame || (stored && !Object.keys(params).length)) return;
     if (params.data)
-      Object.assign(state, { csv: await unpacked(params.data), file: "The table of the link" });
-    else if (stored && !Object.keys(params).length) Object.assign(state, stored);
-    if (stored?.csv && stored.csv === state.csv) state.file = stored.file;
-    if (params.moved) state.moved = JSON.parse(params.moved);
+      Object.assign(asked, { csv: await unpacked(params.data), file: "The table of the link" });
   } catch {
     failed.show(new Error("the link is damaged: its table can't be read"));
   }
-}
-
-function seriesChoice(seen, state, load) {
-  if (seen.names.length < 2) return null;
-  const select = h(
-    "select",
-    {
-      id: "series",
-      on: {
-        change: () => {
-          Object.assign(state, { series: select.value, moved: {}, medians: null });
-          load();
-        },
-      },
-    },
-    ...seen.names.map((name) => h("option", { value: name, text: name, selected: name === seen.name })),
-  );
-  return h(
-    "p",
-    { class: "setting" },
-    h("label", { for: "series", text: seen.columns.series ?? "Series" }),
-    select,
-  );
+  Object.assign(state, asked);
 }
