@@ -26,6 +26,7 @@ def test_models_are_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not ready()
     folders = small_models(progress=False, quick=True)
     assert ready() and [elman.load(one).task for one in folders.values()] == ["generate", "forecast"]
+    assert elman.load(folders["sales"]).facts()["columns"]["series"] is None
     assert small_models(progress=False, quick=True) == folders and trained == ["words"]
     shutil.rmtree(folders["words"])  # as if the first call had been cut off
     assert not ready() and small_models(progress=False, quick=True) == folders and ready()
