@@ -27,7 +27,7 @@ class Served:
     def __init__(self, app: Any, port: int) -> None:
         self.app, self.port = app, port
         self.url = f"http://127.0.0.1:{port}"
-        self.http = httpx.Client(base_url=self.url, timeout=30)
+        self.http = httpx.Client(base_url=self.url, timeout=100)
 
     def predict(self, model: str, given: Any, **options: Any) -> httpx.Response:
         """Ask for the answers to an input."""
@@ -45,7 +45,7 @@ class Served:
 
     def sessions(self, model: str) -> int:
         """Return how many sessions of a model are open, waiting for those that are being closed."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while (count := self.app.state.shelf[model].tally.sessions) and time.monotonic() < deadline:
             time.sleep(0.01)
         return int(count)
@@ -66,7 +66,7 @@ class Live:
     def heard(self) -> dict[str, Any]:
         """Return the next answer."""
         pieces = []
-        while "piece" in (reply := json.loads(self.socket.recv(20))):
+        while "piece" in (reply := json.loads(self.socket.recv(60))):
             pieces.append(reply["piece"])
         return reply | ({"pieces": pieces} if pieces else {})
 

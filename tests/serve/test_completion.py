@@ -32,7 +32,7 @@ def test_a_continuation_and_one_that_is_broken_off() -> None:
         await broken.pieces.aclose()
         await _freed(loaded)
 
-    asyncio.run(asyncio.wait_for(use(), 20))
+    asyncio.run(asyncio.wait_for(use(), 100))
 
 
 def test_replies_and_conversations_that_have_none() -> None:
@@ -47,4 +47,4 @@ def test_replies_and_conversations_that_have_none() -> None:
             await text(replying(loaded, [{"role": "user"}], 0))
         await _freed(loaded)
 
-    asyncio.run(asyncio.wait_for(use(), 20))
+    asyncio.run(asyncio.wait_for(use(), 100))

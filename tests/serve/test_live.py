@@ -190,12 +190,12 @@ def test_predictions_and_sessions_at_once_are_those_of_each_alone(served: Served
 
 
 def test_limits_of_sessions_idle_time_and_messages() -> None:
-    with serving({"a": SAVED / "classify"}, sessions=1, idle=0.3, message_bytes=1024) as small:
+    with serving({"a": SAVED / "classify"}, sessions=1, idle=2, message_bytes=1024) as small:
         with small.live("a") as live:
             live.say(push="good ")
             with small.live("a") as other:
                 assert other.error(push="x") == "all 1 sessions of this model are open"
-            assert live.heard()["error"]["message"] == "nothing came for 0.3 seconds"
+            assert live.heard()["error"]["message"] == "nothing came for 2 seconds"
         assert small.sessions("a") == 0
         with small.live("a") as live:
             live.socket.send("x" * 2000)

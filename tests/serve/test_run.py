@@ -47,15 +47,15 @@ def test_a_process_serves_until_it_is_told_to_end() -> None:
         assert answer.json()["answers"][0]["text"] == "good"
         with connect(f"ws://{host}/v1/stream/classify") as live:
             live.send(json.dumps({"push": "good "}))
-            assert "pushed" in json.loads(live.recv(20))
+            assert "pushed" in json.loads(live.recv(50))
             process.send_signal(signal.SIGTERM)
-            assert json.loads(live.recv(20)) == {"ending": {"seconds": 60}}
+            assert json.loads(live.recv(50)) == {"ending": {"seconds": 60}}
             live.send(json.dumps({"result": {}}))  # it is still there
-            assert "result" in json.loads(live.recv(20))
+            assert "result" in json.loads(live.recv(50))
             assert httpx.get(f"http://{host}/ready").status_code == 503
             assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == hard
         start = time.monotonic()
-        assert process.wait(20) == 0 and time.monotonic() - start < 10
+        assert process.wait(50) == 0 and time.monotonic() - start < 50
         assert process.stderr is not None and '"event": "ending"' in process.stderr.read()
 
 
@@ -63,12 +63,12 @@ def test_a_second_signal_does_not_wait() -> None:
     with started("--drain", "60") as (process, host):
         with connect(f"ws://{host}/v1/stream/classify", open_timeout=60) as live:
             process.send_signal(signal.SIGINT)
-            assert "ending" in json.loads(live.recv(20))
+            assert "ending" in json.loads(live.recv(50))
             process.send_signal(signal.SIGINT)
             with pytest.raises(ConnectionClosed) as closed:
-                live.recv(20)
+                live.recv(50)
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
-        assert process.wait(20) == 0
+        assert process.wait(50) == 0
 
 
 def test_an_address_that_is_taken_or_not_ours() -> None:

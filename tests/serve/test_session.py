@@ -34,7 +34,7 @@ def test_a_session_frees_its_row_whenever_it_closes() -> None:
             await asyncio.sleep(0.001)
         entry.close()
 
-    asyncio.run(asyncio.wait_for(talk(), 20))
+    asyncio.run(asyncio.wait_for(talk(), 100))
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_a_push_of_another_kind_is_refused(task: str, item: object) -> None:
         session.close()
         entry.close()
 
-    asyncio.run(asyncio.wait_for(talk(), 20))
+    asyncio.run(asyncio.wait_for(talk(), 100))

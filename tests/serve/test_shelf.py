@@ -72,7 +72,7 @@ def test_a_model_is_loaded_once_and_again_when_it_was_replaced(tmp_path: Path) -
             await asyncio.sleep(0.01)
         entry.close()
 
-    asyncio.run(asyncio.wait_for(use(), 20))
+    asyncio.run(asyncio.wait_for(use(), 100))
 
 
 def test_a_model_that_is_damaged_or_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,5 +91,5 @@ def test_a_model_that_is_damaged_or_gone(tmp_path: Path, capsys: pytest.CaptureF
         assert await entry.loaded() is loaded
         entry.close()
 
-    asyncio.run(asyncio.wait_for(use(), 20))
+    asyncio.run(asyncio.wait_for(use(), 100))
     assert '"event": "not loaded"' in capsys.readouterr().err

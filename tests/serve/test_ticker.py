@@ -66,7 +66,7 @@ def running(use: Any, capacity: int = 4, seconds: float = 0.01, tally: Tally | N
         ticker = Ticker(pool, seconds, tally)
         try:
             coroutine: Coroutine[Any, Any, Any] = use(ticker, network, pool)
-            return await asyncio.wait_for(coroutine, 10)
+            return await asyncio.wait_for(coroutine, 100)
         finally:
             ticker.close_all()
 

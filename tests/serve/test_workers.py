@@ -59,7 +59,7 @@ def test_they_answer_at_one_port_until_the_signal() -> None:
             while '"event": "worker died"' not in process.stderr.readline():
                 assert time.monotonic() < deadline
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(100) == 0
         finally:
             process.kill()
 
