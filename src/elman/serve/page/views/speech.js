@@ -153,12 +153,15 @@ export async function show(root, context) {
     try {
       const { finished } = await session.ask({ finish: {} });
       add({ ...finished, tentative: "", utterance });
-      facts.textContent = words
-        ? `${words} ${words === 1 ? "word" : "words"}. Point at one to see when it was said and how certain it is.`
-        : "No word was heard.";
+      count();
     } catch (error) {
       failed.show(error);
     }
+  }
+
+  function count() {
+    const heard = `${words} ${words === 1 ? "word" : "words"}. Point at one to see when it was said.`;
+    facts.textContent = words ? heard : "No word was heard.";
   }
 
   async function take(chosen) {
@@ -179,14 +182,16 @@ export async function show(root, context) {
       } else {
         text.textContent = "";
         [utterance, words] = [0, 0];
+        sound.push(samples, rate);
         add({ words: await transcribe(model.id, chosen, signal), tentative: "", utterance: 0 });
+        count();
       }
       const took = (performance.now() - began) / 1000;
       facts.textContent = `${chosen.name}: ${seconds.toFixed(1)} s of sound in ${took.toFixed(1)} s. ${facts.textContent}`;
     } catch (error) {
       failed.show(error);
     }
-    button.disabled = false;
+    button.disabled = !isLive;
     file.value = "";
   }
 
