@@ -3,17 +3,23 @@
 import json
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from elman.serve import studio
 from elman.training.announced import announced
 from serving import Served
 
 TRAIN = """
 import sys, time
 from pathlib import Path
+from elman.serve import studio
 from elman.training.announced import announced
 with announced("classify", Path(sys.argv[1])):
     print("announced", flush=True)
@@ -129,3 +135,52 @@ def test_a_training_is_stopped(served: Served, tmp_path: Path) -> None:
 def test_a_training_that_there_is_not(served: Served) -> None:
     for call in (served.http.get("/v1/runs/x/events"), served.http.post("/v1/runs/x/stop")):
         assert served.error(call) == "404 there is no such training on this machine"
+
+
+def test_a_look_that_takes_long_holds_up_no_answer(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> dict[str, Any]:
+        begun.set()
+        assert end.wait(20)
+        return {"seen": True}
+
+    monkeypatch.setattr(studio, "_look", slow)
+    body = {"input": "good", "views": ["states"]}
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(served.http.post, "/v1/look/classify", json=body)
+        assert begun.wait(10)
+        assert served.predict("classify", ["good"]).status_code == 200
+        second = threads.submit(served.http.post, "/v1/look/classify", json=body)
+        end.set()
+        assert first.result().json() == second.result().json() == {"model": "classify", "seen": True}
+
+
+def test_a_look_that_nobody_waits_for_is_not_begun(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, begun, end = list[str](), threading.Event(), threading.Event()
+
+    def slow(_: Any, given: Any, views: list[str]) -> dict[str, Any]:
+        calls.append(given[0])
+        begun.set()
+        assert end.wait(20)
+        return {}
+
+    monkeypatch.setattr(studio, "_look", slow)
+    with ThreadPoolExecutor(1) as threads:
+        body = {"input": "first", "views": ["states"]}
+        first = threads.submit(served.http.post, "/v1/look/classify", json=body)
+        assert begun.wait(10)
+        with httpx.Client(base_url=served.url, timeout=1) as hasty, pytest.raises(httpx.ReadTimeout):
+            hasty.post("/v1/look/classify", json=body | {"input": "second"})
+        time.sleep(3 * studio.CLIENT_SECONDS)
+        end.set()
+        assert first.result().status_code == 200 and calls == ["first"]
+
+
+def test_too_many_looks_are_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studio, "_waiting", {*range(64)})
+    body = {"input": "good", "views": ["states"]}
+    answer = served.http.post("/v1/look/classify", json=body)
+    assert (
+        served.error(answer) == "429 64 looks wait already: try again later" and answer.headers["retry-after"]
+    )

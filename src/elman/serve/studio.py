@@ -2,10 +2,12 @@
 trainings of this machine."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
@@ -17,16 +19,20 @@ from elman.serve.bodies import read_object
 from elman.serve.loaded import Loaded
 from elman.serve.options import TABLE
 from elman.serve.runs import Metrics, Runs, told
-from elman.serve.waiting import within_deadline
+from elman.serve.waiting import require_client, within_deadline
 from elman.training.announced import Announced, is_alive
 
 MAX_TEXTS: Final = 32
 MAX_VIEWS: Final = 8
 FOLLOW_SECONDS: Final = 0.5  # between two looks at the metrics of a training
 SILENT_LOOKS: Final = 20  # after which a comment keeps the connection open
+CLIENT_SECONDS: Final = 0.25  # between two looks at whether the client waits
 RUNS: Final = Runs()
+_LOOKS: Final = ThreadPoolExecutor(1, "elman-look")
 
 _copies: WeakKeyDictionary[Loaded, Any] = WeakKeyDictionary()
+_waiting: set[asyncio.Future[Any]] = set()
+R = TypeVar("R")
 
 
 async def look(request: Request) -> Response:
@@ -40,7 +46,25 @@ async def look(request: Request) -> Response:
         raise ApiError(422, f"views must be at most {MAX_VIEWS}", "views")
     async with within_deadline(request):
         loaded = await entry.loaded()
-        return answer({"model": entry.name} | await loaded.run(_look, loaded, given, views))
+        seen = await _in_turn(request, partial(_look, loaded, given, views))
+    return answer({"model": entry.name} | seen)
+
+
+async def _in_turn(request: Request, work: Callable[[], R]) -> R:
+    """Do what takes long in the thread for looks, where it holds up no answers; what a client no longer waits for
+    is not begun. Raises ApiError if too much waits."""
+    if len(_waiting) >= request.app.state.limits.queue:
+        raise ApiError(429, f"{len(_waiting)} looks wait already: try again later")
+    running = asyncio.get_running_loop().run_in_executor(_LOOKS, work)
+    _waiting.add(running)
+    try:
+        while not running.done():
+            await asyncio.wait([running], timeout=CLIENT_SECONDS)
+            await require_client(request)
+        return running.result()
+    finally:
+        running.cancel()
+        _waiting.discard(running)
 
 
 def _look(loaded: Loaded, given: Any, views: list[str]) -> dict[str, Any]:
