@@ -51,8 +51,8 @@ async def look(request: Request) -> Response:
 
 
 async def _in_turn(request: Request, work: Callable[[], R]) -> R:
-    """Do what takes long in the thread for looks, where it holds up no answers; what a client no longer waits for
-    is not begun. Raises ApiError if too much waits."""
+    """Do what takes long in the thread for looks, apart from the answers; it is not begun if the
+    client has gone. Raises ApiError if too much waits."""
     if len(_waiting) >= request.app.state.limits.queue:
         raise ApiError(429, f"{len(_waiting)} looks wait already: try again later")
     running = asyncio.get_running_loop().run_in_executor(_LOOKS, work)

@@ -84,7 +84,7 @@ export class UnrolledNetwork {
     }
     const first = this.layers[0];
     const size = first.through_input[back];
-    return `Backwards: the gradient has reached “${labels[back]}”, where ${size.toPrecision(2)} of it changes what is read there.`;
+    return `Backwards: the gradient has reached “${labels[back]}”. At what is read there its size is ${size.toPrecision(2)}.`;
   }
 
   drawing(read, back) {
