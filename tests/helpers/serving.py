@@ -80,7 +80,12 @@ def serving(folders: Mapping[str, Path] = FOLDERS, key: str | None = None, **lim
     """Serve models on a free port."""
     chosen = Limits(**limits)
     app = make_app(Shelf(folders, chosen), chosen, key)
-    settings: dict[str, Any] = {"log_config": None, "lifespan": "on", "ws_per_message_deflate": False}
+    settings: dict[str, Any] = {
+        "log_config": None,
+        "lifespan": "on",
+        "timeout_keep_alive": 30,
+        "ws_per_message_deflate": False,
+    }
     server = uvicorn.Server(uvicorn.Config(app, port=0, **settings, ws_max_size=chosen.message_bytes))
     thread = threading.Thread(target=server.run)
     thread.start()

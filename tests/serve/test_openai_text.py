@@ -94,7 +94,7 @@ def test_a_chat(client: openai.OpenAI, served: Served) -> None:
         ("completions", {"n": 2}, "n is not supported: elman gives one answer"),
         ("completions", {"logprobs": 5}, "logprobs is not supported"),
         ("completions", {"max_tokens": 0}, "max_tokens must be a whole number from 1"),
-        ("completions", {"temperature": -1}, "temperature must be"),
+        ("completions", {"temperature": 1e30}, "temperature must be a number from 0 to 100"),
         ("completions", {"top_p": 0, "stream": True}, "top_p must be"),
         ("completions", {"stop": [""]}, "stop must be a text, or a list"),
         ("completions", {"promt": 1}, "there is no field 'promt'; did you mean 'prompt'?"),

@@ -26,9 +26,11 @@ def test_null_is_an_option_that_is_not_given() -> None:
         ({"vad": 1}, "transcribe", OPEN, "vad must be true or false, not 1"),
         ({"phrases": "commands.txt"}, "transcribe", OPEN, "phrases must be a list of at most 10000 texts"),
         ({"series": ""}, "forecast", OPEN, "series must be a text"),
+        ({"future": [{"ds": {"a": 1}}]}, "forecast", RESULT, "future must be a list of rows"),
+        ({"future": {"ds": [[1]]}}, "forecast", RESULT, "future must be a list of rows"),
         ({"future": "plan.csv"}, "forecast", RESULT, "future must be a list of rows"),
         ({"stop": ["a"] * 5}, "generate", WRITE, "stop must be a text, or a list of 1 to 4 texts"),
-        ({"temperature": "hot"}, "generate", WRITE, "temperature must be a number, not 'hot'"),
+        ({"temperature": "hot"}, "generate", WRITE, "temperature must be a number from 0 to 100, not 'hot'"),
         ({"x": 1}, "translate", WRITE, "there are: none"),
     ],
 )

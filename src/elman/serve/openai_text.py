@@ -14,7 +14,7 @@ from elman.serve.answers import ApiError, answer
 from elman.serve.bodies import read_object
 from elman.serve.completion import Completion, Writing, replying, writing
 from elman.serve.events import EventStream
-from elman.serve.options import FLAG, NUMBER, SEED, STOPS, Kind, checked_fields, whole
+from elman.serve.options import FLAG, NUMBER, SEED, STOPS, TEMPERATURE, Kind, checked_fields, whole
 from elman.serve.waiting import require_client
 
 MAX_TOKENS: Final = 100_000
@@ -25,7 +25,7 @@ FIELDS: Final = {
     "stream": FLAG,
     "stream_options": STREAM,
     "max_tokens": TOKENS,
-    "temperature": NUMBER,
+    "temperature": TEMPERATURE,
     "top_p": NUMBER,
     "top_k": whole(0),
     "seed": SEED,

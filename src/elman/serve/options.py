@@ -34,11 +34,20 @@ def _is_texts(value: Any) -> bool:
 def _is_columns(value: Any) -> bool:
     """Return whether a value is a table as JSON: a list of rows, or lists by column."""
     if isinstance(value, dict):
-        return bool(value) and all(isinstance(column, list) for column in value.values())
-    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+        lines = list(value.values())
+        return bool(lines) and all(isinstance(line, list) and all(map(_is_cell, line)) for line in lines)
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(row, dict) and all(map(_is_cell, row.values())) for row in value)
+
+
+def _is_cell(value: Any) -> bool:
+    """Return whether a value is null, a text, a flag or a number; one that no column holds is none."""
+    return value is None or isinstance(value, str | bool) or is_number(value)
 
 
 NUMBER: Final = Kind("a number", is_number)
+TEMPERATURE: Final = Kind("a number from 0 to 100", lambda value: is_number(value) and 0 <= value <= 100)
 FLAG: Final = Kind("true or false", lambda value: isinstance(value, bool))
 TEXT: Final = Kind("a text", lambda value: isinstance(value, str) and value != "")
 TEXTS: Final = Kind(f"a list of at most {MAX_PHRASES} texts", _is_texts)
@@ -82,7 +91,7 @@ RESULT: Final[Options] = {
 WRITE: Final[Options] = {
     "generate": {
         "length": whole(0, MAX_CHARACTERS),
-        "temperature": NUMBER,
+        "temperature": TEMPERATURE,
         "top_k": whole(0),
         "top_p": NUMBER,
         "seed": SEED,

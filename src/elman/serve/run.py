@@ -22,6 +22,7 @@ from elman.serve.workers import supervise
 
 ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 GRACE_SECONDS: Final = 3  # to close what is open after all
+KEEP_ALIVE_SECONDS: Final = 30  # that a connection waits for its next request
 POLL_SECONDS: Final = 0.02
 BACKLOG: Final = 2048  # connections that wait to be accepted
 
@@ -82,6 +83,7 @@ async def _serve(app: Starlette, listening: socket.socket) -> None:
         server_header=False,
         ws_max_size=app.state.limits.message_bytes,
         ws_per_message_deflate=False,  # small messages, of which there are many, only get slower
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = Server(config)
