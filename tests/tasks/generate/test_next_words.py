@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from elman import decode
@@ -86,3 +88,20 @@ def test_spelled_words(seed: int, begun: str) -> None:
 )
 def test_trailing_word(text: str, word: str) -> None:
     assert trailing_word(text) == word
+
+
+@given(st.lists(st.text("ab ", min_size=1, max_size=3), min_size=1, max_size=30, unique=True), st.data())
+def test_words_are_completed_as_one_by_one(tokens: list[str], data: st.DataObject) -> None:
+    vocabulary = Vocabulary("word", tuple(tokens))
+    # few values, so that many are as likely
+    scores = data.draw(st.lists(st.integers(0, 3), min_size=len(vocabulary), max_size=len(vocabulary)))
+    begun, count = data.draw(st.sampled_from(["", "a", "ab"])), data.draw(st.integers(1, 6))
+    log_probs = torch.tensor(scores, dtype=torch.float32).log_softmax(0)
+    words: dict[str, float] = {}
+    for token, p in enumerate(log_probs.exp().tolist()[2:], 2):
+        word = vocabulary.decode([token]).strip()
+        if word and word.startswith(begun):
+            words[word] = words.get(word, 0.0) + p
+    total = sum(words.values()) or 1.0
+    ordered = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:count]
+    assert completed(log_probs, vocabulary, begun, count) == [(word, p / total) for word, p in ordered]

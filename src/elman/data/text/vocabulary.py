@@ -99,6 +99,14 @@ class Vocabulary:
     def _strings(self) -> list[str]:
         return ["", UNKNOWN_TEXT[self.kind], *self.tokens]
 
+    @cached_property
+    def words(self) -> tuple[list[str], NDArray[np.int64]]:
+        """The different tokens without the spaces around them, and the number of that of each token, from
+        the id RESERVED on."""
+        numbers: dict[str, int] = {}
+        each = [numbers.setdefault(token.strip(), len(numbers)) for token in self.tokens]
+        return list(numbers), np.array(each, np.int64)
+
     def encode(self, text: str) -> NDArray[np.int64]:
         """Return one id per token of `text`, 1 for a token outside the vocabulary."""
         if self.kind == "character":

@@ -7,12 +7,13 @@ from collections.abc import Callable, Generator, Iterator
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from elman.data.text.tokenizers import RESERVED
 from elman.data.text.unicode import combining_marks
-from elman.data.text.vocabulary import AnyVocabulary
+from elman.data.text.vocabulary import AnyVocabulary, Vocabulary
 
 BEAM_WIDTH: Final = 24  # prefixes of words that are extended
 BRANCHES: Final = 24  # tokens that extend each
@@ -24,15 +25,18 @@ INCOMPLETE: Final = "\ufffd"  # decoded from a token of only some bytes of a cha
 Words = list[tuple[str, float]]
 
 
-def completed(log_probs: Tensor, vocabulary: AnyVocabulary, begun: str, count: int) -> Words:
+def completed(log_probs: Tensor, vocabulary: Vocabulary, begun: str, count: int) -> Words:
     """Return the words that begin with `begun`, best first, from log-probabilities (V), with their shares of
     the probability of all such words. A word with a space before it and one without are the same."""
-    words: defaultdict[str, float] = defaultdict(float)
-    for token, p in enumerate(log_probs.exp().tolist()[RESERVED:], RESERVED):
-        word = vocabulary.decode([token]).strip()
-        if word and word.startswith(begun):
-            words[word] += p
-    return _best(words, count, sum(words.values()) or 1.0)
+    words, numbers = vocabulary.words
+    shares = np.bincount(numbers, log_probs.exp()[RESERVED:].double().numpy(), len(words))
+    chosen = [k for k, word in enumerate(words) if word and (not begun or word.startswith(begun))]
+    ps = shares[chosen]
+    total = sum(ps.tolist()) or 1.0
+    if len(ps) > count:  # and those as likely as the last of the best
+        least = np.partition(ps, -count)[-count]
+        chosen = [chosen[k] for k in np.flatnonzero(ps >= least)]
+    return _best({words[k]: float(shares[k]) for k in chosen}, count, total)
 
 
 class _Prefix(NamedTuple):

@@ -11,7 +11,7 @@ from torch import Tensor
 from elman import decode
 from elman.atomic import as_path, read_regular, replace_file, writing
 from elman.data.text.tokenizers import UNKNOWN
-from elman.data.text.vocabulary import END, AnyVocabulary
+from elman.data.text.vocabulary import END, AnyVocabulary, Vocabulary
 from elman.errors import ArtifactError, UsageError
 from elman.nn.rows import Array
 from elman.settings import is_whole
@@ -90,11 +90,12 @@ class LanguageStream:
         words that begin with it, with probabilities given that part. Raises UsageError
         for a count below 1."""
         check_count(count)
-        if self._vocabulary.kind in ("word", "space"):
+        vocabulary = self._vocabulary
+        if isinstance(vocabulary, Vocabulary) and vocabulary.kind != "character":
             whole, begun = self._split_rest()
             last, state = yield from self._read(whole, self._last, self._state)
             logits, _ = yield from self._step([last], state)
-            return completed(torch.from_numpy(logits[0]).log_softmax(0), self._vocabulary, begun, count)
+            return completed(torch.from_numpy(logits[0]).log_softmax(0), vocabulary, begun, count)
         begun = trailing_word(self._tail + self._rest)
         # one token may hold a word's space, its first letters and letters that are not typed yet
         cut = max(0, len(self._rest) - len(begun))
