@@ -91,7 +91,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         score="bits",
         limits="It spells words and speaks in verse; what it says has no sense. A 7-gram, which needs all "
         "5 MB of the text, predicts new plays a little better.",
-        example='elman generate elman:letters --prompt "ROMEO:"',
+        example='elman generate elman:letters "ROMEO:"',
         tests={
             "three plays, whole: Macbeth, The Tempest, Twelfth Night": lambda work: our.plays(work, test=True)
         },

@@ -182,7 +182,6 @@ def test_small_talk_knows_its_name() -> None:
 
 def test_letters_spell_shakespeare() -> None:
     model = elman.load("elman:letters")
-    assert model.predict("To be, or not to b", count=1)[0][0] == "e"
     text = "".join(model.generate("ROMEO", 400, seed=0, temperature=0.5))
     common = {
         "the",
