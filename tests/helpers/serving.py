@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -76,10 +76,15 @@ class Live:
 
 
 @contextmanager
-def serving(folders: Mapping[str, Path] = FOLDERS, key: str | None = None, **limits: Any) -> Iterator[Served]:
+def serving(
+    folders: Mapping[str, Path] = FOLDERS,
+    key: str | None = None,
+    origins: Sequence[str] = (),
+    **limits: Any,
+) -> Iterator[Served]:
     """Serve models on a free port."""
     chosen = Limits(**limits)
-    app = make_app(Shelf(folders, chosen), chosen, key)
+    app = make_app(Shelf(folders, chosen), chosen, key, origins)
     settings: dict[str, Any] = {
         "log_config": None,
         "lifespan": "on",

@@ -1,6 +1,7 @@
 """What a body may be."""
 
 import json
+import socket
 
 import pytest
 from hypothesis import given, settings
@@ -44,3 +45,19 @@ def test_a_body_that_is_too_long(served: Served) -> None:
         csv = {"content-type": "text/csv"}
         assert small.http.post("/v1/predict/a", content=b"text\n" + b"x" * 1500, headers=csv).is_success
         assert small.http.post("/v1/predict/a", content=b"x" * 3000, headers=csv).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/v1/predict/a", "application/json"), ("/v1/audio/transcriptions", "multipart/form-data; boundary=b")],
+)
+def test_a_body_that_does_not_come(path: str, kind: str) -> None:
+    with (
+        serving({"a": SAVED / "classify"}, idle=0.2) as impatient,
+        socket.create_connection(("127.0.0.1", impatient.port), 60) as client,
+    ):
+        head = (
+            f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: 9\r\n\r\n-"
+        )
+        client.sendall(head.encode())
+        assert client.recv(100).startswith(b"HTTP/1.1 503 ")

@@ -72,6 +72,21 @@ def test_pages_of_other_servers_may_not_ask(served: Served) -> None:
         pass
 
 
+def test_pages_of_a_server_that_is_named_may_ask_and_read_the_answer() -> None:
+    page, other = "https://page.example", "https://evil.example"
+    asking = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    with serving({"c": SAVED / "classify"}, key=KEY, origins=[page]) as running:
+        may = running.http.options("/v1/predict/c", headers={"origin": page} | asking)
+        assert may.is_success and may.headers["access-control-allow-origin"] == page
+        assert "authorization" in may.headers["access-control-allow-headers"].lower()
+        may_not = running.http.options("/v1/predict/c", headers={"origin": other} | asking)
+        assert not may_not.is_success and "access-control-allow-origin" not in may_not.headers
+        for key, status in ((KEY, 200), ("wrong", 401)):
+            headers = {"origin": page, "authorization": f"Bearer {key}"}
+            answer = running.http.get("/v1/models", headers=headers)
+            assert answer.status_code == status and answer.headers["access-control-allow-origin"] == page
+
+
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "", "[::1", "10.0.0.1", "localhost.evil"]
 )

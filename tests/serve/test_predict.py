@@ -90,3 +90,10 @@ def test_a_wrong_cell_of_a_csv_is_named(served: Served) -> None:
     headers: dict[str, Any] = {"content-type": "text/csv"}
     answer = served.http.post("/v1/predict/forecast", content=CSV + b"2019-03-01,oops\n", headers=headers)
     assert served.error(answer).startswith("422 the table, row 4: column 'sales' holds 'oops'")
+
+
+def test_options_in_an_address_are_texts_where_they_are_no_numbers(served: Served) -> None:
+    headers: dict[str, Any] = {"content-type": "text/csv"}
+    address = f"/v1/predict/forecast?horizon={'[' * 20_000}"
+    answer = served.http.post(address, content=CSV, headers=headers)
+    assert served.error(answer).startswith("422 horizon must be a whole number of at least 1, not '[[")

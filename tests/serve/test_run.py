@@ -1,6 +1,7 @@
 """The server as a process: `elman serve` until SIGTERM."""
 
 import json
+import os
 import re
 import resource
 import signal
@@ -69,6 +70,22 @@ def test_a_second_signal_does_not_wait() -> None:
                 live.recv(50)
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
         assert process.wait(50) == 0
+
+
+def test_a_server_outlives_the_shell_that_started_it() -> None:
+    served = f"{sys.executable} -m elman serve {SAVED / 'classify'} --port 0"
+    command = ["sh", "-c", f"{served} & echo $!"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as shell:
+        assert shell.stdout is not None and shell.stderr is not None
+        process = int(shell.stdout.readline())
+        try:
+            assert shell.wait(60) == 0
+            found = re.search(r"http://\S+", shell.stderr.readline())
+            assert found
+            time.sleep(3)  # a worker looks every second whether its parent has gone
+            assert httpx.get(f"{found[0]}/health", timeout=60).status_code == 200
+        finally:
+            os.kill(process, signal.SIGKILL)
 
 
 def test_an_address_that_is_taken_or_not_ours() -> None:

@@ -71,6 +71,13 @@ def test_a_process_that_can_not_start_ends_all(tmp_path: Path) -> None:
     assert '"event": "worker died"' in done.stderr and '"code": 1' in done.stderr
 
 
+def test_a_process_says_why_it_failed() -> None:
+    program = "from elman.serve.workers import supervise\nraise SystemExit(supervise(1, lambda: 1 / 0))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert '"error": "ZeroDivisionError", "reason": "division by zero"' in done.stderr
+
+
 def test_where_processes_can_not_share_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("socket.SO_REUSEPORT")
     with pytest.raises(UsageError, match="--workers needs Linux"):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 
@@ -47,7 +48,8 @@ MODULES: Final = (
 )
 ROUTES: Final[list[BaseRoute]] = [route for module in MODULES for route in module.ROUTES]
 PAGE: Final = "page"  # the route of its files in numbers and the log
-ERRORS: Final = (ApiError, ElmanError, HTTPException, TimeoutError, ClientDisconnect, Exception)
+ERRORS: Final = (ApiError, ElmanError, HTTPException, TimeoutError, ClientDisconnect)
+ASKED_HEADERS: Final = ("authorization", "content-type", "x-api-key")  # that pages of other servers may set
 
 
 def make_app(shelf: Shelf, limits: Limits, key: str | None = None, origins: Sequence[str] = ()) -> Starlette:
@@ -71,11 +73,16 @@ def make_app(shelf: Shelf, limits: Limits, key: str | None = None, origins: Sequ
         for entry in shelf:
             entry.close()
 
+    # before the key is asked for, which browsers do not send when they ask whether they may
+    sharing = Middleware(
+        CORSMiddleware, allow_origins=origins, allow_methods=("GET", "POST"), allow_headers=ASKED_HEADERS
+    )
     app = Starlette(
         routes=routes,
         middleware=[
             Middleware(Headers),
             Middleware(Counted, traffic=traffic, routes=names, models=shelf),
+            *([sharing] if origins else []),
             Middleware(Guard, key=key, public=public, origins=origins),
         ],
         exception_handlers=dict.fromkeys(ERRORS, on_error),

@@ -31,7 +31,8 @@ async def read_body(request: Request, most: int) -> bytes:
 
 async def read_form(request: Request, most: int) -> FormData:
     """Return the fields and the one file of a form, which the caller has to close. What is large is kept in a
-    temporary file. Raises ApiError for no form, a damaged one, and one of more bytes than `most`."""
+    temporary file. Raises ApiError for no form, a damaged one, and one of more bytes than `most`;
+    TimeoutError if it takes longer than a session may be idle."""
     count = 0
 
     async def limited() -> Message:
@@ -46,10 +47,10 @@ async def read_form(request: Request, most: int) -> FormData:
     if kind != "multipart/form-data":
         raise ApiError(400, "the body must be a form with a file, as multipart/form-data")
     try:
-        form = Request(request.scope, limited).form(
-            max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-        )
-        return await form
+        async with asyncio.timeout(request.app.state.limits.idle):
+            return await Request(request.scope, limited).form(
+                max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+            )
     except HTTPException as error:
         raise ApiError(400, f"the form is not valid: {error.detail:.200}") from None
 

@@ -76,7 +76,7 @@ def _value(text: str) -> Any:
     """Return what a parameter of an address says: a number, true, false, or else the text."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, bool | int | float) else text
 

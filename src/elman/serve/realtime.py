@@ -60,7 +60,7 @@ class RealtimeTalk:
         self._item, self._before = _made("item"), cast(str | None, None)
         self._said: list[Any] = []  # words of the item
         self._appended = False
-        self._bytes = 0  # of the item
+        self._samples = 0  # of the item
         self._asked: str | None = None  # the client's id of the last event
 
     def greeting(self) -> Reply:
@@ -132,7 +132,7 @@ class RealtimeTalk:
             self._hearing = Hearing(entry, self._limits, **self._listening.options())
         heard = await self._hearing.push(samples)
         self._appended = self._appended or len(samples) > 0
-        self._bytes += len(samples)
+        self._samples += len(samples)
         if heard.ended is None or self._listening.pause is None:
             return [*self._told(heard.words)]
         left = heard.ended[len(self._said) :]
@@ -149,7 +149,7 @@ class RealtimeTalk:
     async def _clear(self) -> None:
         if self._hearing is not None:
             await self._hearing.reset()
-        self._appended, self._said, self._bytes = False, [], 0
+        self._appended, self._said, self._samples = False, [], 0
 
     def _told(self, words: Sequence[Any]) -> Iterator[Reply]:
         """Yield a delta for each word of the item."""
@@ -168,7 +168,7 @@ class RealtimeTalk:
                 end = round(words[-1].end * 1000)
                 yield _event("input_audio_buffer.speech_stopped", audio_end_ms=end, item_id=self._item)
             yield _event("input_audio_buffer.committed", item_id=self._item, previous_item_id=self._before)
-            seconds = math.ceil(self._bytes / self._listening.rate)
+            seconds = math.ceil(self._samples / self._listening.rate)
             yield _event(
                 f"{TRANSCRIPTION}.completed",
                 item_id=self._item,
@@ -177,7 +177,7 @@ class RealtimeTalk:
                 usage={"type": "duration", "seconds": seconds},
             )
             self._before, self._item = self._item, _made("item")
-        self._said, self._bytes = [], 0
+        self._said, self._samples = [], 0
 
 
 def _event(kind: str, **fields: Any) -> Reply:

@@ -114,12 +114,10 @@ def updated(listening: Listening, session: Any) -> Listening:
                 422, f"input_audio_format must be one of {', '.join(BETA_FORMATS)}, not {form!r:.60}"
             )
         given["format"] = {"type": BETA_FORMATS[form]}
-    given |= (
-        {"transcription": chosen["input_audio_transcription"]}
-        if "input_audio_transcription" in chosen
-        else {}
-    )
-    given |= {"turn_detection": chosen["turn_detection"]} if "turn_detection" in chosen else {}
+    if "input_audio_transcription" in chosen:
+        given["transcription"] = chosen["input_audio_transcription"]
+    if "turn_detection" in chosen:
+        given["turn_detection"] = chosen["turn_detection"]
     if given.get("format") is not None:
         listening = _with_format(listening, _fields(given["format"], "format", FORMAT))
     if given.get("transcription") is not None:

@@ -61,7 +61,7 @@ def run(make: Callable[[], Starlette], host: str, port: int, workers: int = 1, s
         def work() -> None:
             with _bound(host, chosen, True) as own:
                 own.listen(BACKLOG)
-                asyncio.run(_serve(make(), own))
+                asyncio.run(_serve(make(), own, is_worker=True))
 
         return supervise(workers, work)
 
@@ -75,7 +75,7 @@ def _allow_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(app: Starlette, listening: socket.socket) -> None:
+async def _serve(app: Starlette, listening: socket.socket, is_worker: bool = False) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -98,9 +98,11 @@ async def _serve(app: Starlette, listening: socket.socket) -> None:
 
     for number in ENDING:
         asyncio.get_running_loop().add_signal_handler(number, end)
-    watching = asyncio.create_task(_watch_parent(end))
+    # others may outlive the shell that started them, as under nohup
+    watching = asyncio.create_task(_watch_parent(end)) if is_worker else None
     await server.serve(sockets=[listening])
-    watching.cancel()
+    if watching is not None:
+        watching.cancel()
 
 
 async def _end(server: Server, traffic: Traffic, seconds: float) -> None:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elman.serve.answers import ApiError, answer_error
 from elman.serve.guard import refuse
-from elman.serve.log import note
+from elman.serve.log import failed, note
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
 ALWAYS: Final = ("/health", "/ready", "/metrics")  # are answered to the end, and not logged
@@ -53,7 +53,7 @@ class Traffic:
 
 
 class Counted:
-    """Count and log what is asked, and refuse it when the server is ending."""
+    """Count and log what is asked, also what raises, and refuse it when the server is ending."""
 
     def __init__(
         self, app: ASGIApp, traffic: Traffic, routes: Mapping[Any, str], models: Container[str]
@@ -92,6 +92,12 @@ class Counted:
                 await refuse(scope, receive, watched, answer_error(ending))
             else:
                 await self._app(scope, receive, watched)
+        except Exception as error:
+            # Starlette would raise it again, and its message, which may quote a client, would be logged
+            if status or scope["type"] == "websocket":
+                failed(error)
+            else:
+                await answer_error(error)(scope, receive, watched)
         finally:
             self._traffic.open -= 1
             seconds = time.monotonic() - start

@@ -41,10 +41,11 @@ class _Group:
     def start(self) -> None:
         # a signal now would reach a child that has the parent's handlers, and no parent that knows of it
         signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
-        process = os.fork()
-        if not process:
-            self._run()
-        self._started[process] = time.monotonic()
+        if not self._is_ending:
+            process = os.fork()
+            if not process:
+                self._run()
+            self._started[process] = time.monotonic()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
 
     def _run(self) -> NoReturn:
@@ -57,6 +58,8 @@ class _Group:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
             self._work()
             code = 0
+        except Exception as error:  # which nobody else would tell
+            note("worker failed", error=type(error).__name__, reason=str(error))
         finally:
             sys.stderr.flush()
             os._exit(code)
