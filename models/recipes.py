@@ -108,8 +108,8 @@ RECIPES: Final[dict[str, Recipe]] = {
         data="Tatoeba's pairs of at most 5 words",
         licence="CC-BY-2.0",
         attribution="Sentences by the contributors of tatoeba.org, by way of manythings.org/anki (fra-eng, "
-        "April 2019), CC BY 2.0 FR. The weights are given under the same terms: name Tatoeba "
-        "when you pass them on.",
+        "April 2019), CC BY 2.0 FR (creativecommons.org/licenses/by/2.0/fr). The weights are given "
+        "under the same terms: name Tatoeba when you pass them on.",
         limits="Everyday sentences of up to 5 words. Rare words and names may come out as something else.",
         example='elman predict elman:french "Je ne sais pas."',
         lean=without_sentences,
@@ -125,8 +125,8 @@ RECIPES: Final[dict[str, Recipe]] = {
         score="exact",
         data="Free Spoken Digit Dataset",
         licence="CC-BY-SA-4.0",
-        attribution="Z. Jackson and others, Free Spoken Digit Dataset, six speakers, 8 kHz, CC BY-SA 4.0. "
-        "Pass the model on under the same licence.",
+        attribution="Z. Jackson and others, Free Spoken Digit Dataset, six speakers, 8 kHz, CC BY-SA 4.0 "
+        "(creativecommons.org/licenses/by-sa/4.0). Pass the model on under the same licence.",
         limits="Six speakers taught it: of a voice that it has not heard it understands six to nine "
         "digits in ten.",
         example="elman predict elman:digits recording.wav",
@@ -140,7 +140,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         label="true reply first of 20",
         data="ChatterBot corpus, English topics but coding and tech support",
         licence="BSD-3-Clause",
-        attribution="chatterbot-corpus 1.3.3, © 2016 Gunther Cox, BSD 3-Clause; and 45 questions and "
+        attribution="chatterbot-corpus 1.3.3, © 2017 Gunther Cox, BSD 3-Clause; and 45 questions and "
         "answers written for elman. The model holds the replies, from which it chooses.",
         limits="It repeats what it was taught, jokes and mistakes included, and knows nothing else.",
         example='elman predict elman:talk "What is your name?"',
