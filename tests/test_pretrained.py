@@ -97,6 +97,12 @@ def test_paths_and_other_values_stay_as_they_are() -> None:
         assert pretrained.folder_of(value) is value
 
 
+def test_what_is_known_of_a_folder(tmp_path: Path) -> None:
+    known = pretrained.pretrained("elman:sales")
+    assert pretrained.known_in(known.folder) == known
+    assert pretrained.known_in(tmp_path / "sales") is None
+
+
 def test_nothing_is_written_to_a_name() -> None:
     model = elman.load("elman:sales")
     for write in (model.save, artifact.check_destination, lambda name: check_output(Path(name))):

@@ -113,6 +113,15 @@ def folder_of(name: Any) -> Any:
     return pretrained(str(name)).folder if is_name(name) else name
 
 
+def known_in(folder: Path) -> Pretrained | None:
+    """Return what is known of the model in a folder if it comes with elman. Raises ArtifactError if the list
+    of those is damaged."""
+    home = _home()
+    if home is None or folder.resolve().parent != home.resolve():
+        return None
+    return next((model for model in all_models() if model.folder.name == folder.name), None)
+
+
 def is_name(name: Any) -> bool:
     """Return whether this is the name of a model that comes with elman, rather than a path."""
     return isinstance(name, str | Path) and str(name).startswith(PREFIX)

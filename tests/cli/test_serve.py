@@ -26,6 +26,8 @@ def test_help_lists_the_limits(call: Call) -> None:
             "elman: listening on 0.0.0.0 needs a key: set ELMAN_KEY",
         ),
         ([str(SAVED / "chat"), "--key", "short"], "elman: a key has at least 8 printable ASCII characters"),
+        ([str(SAVED / "chat"), "--origin", "x.example"], "elman: --origin 'x.example' is no origin"),
+        (["bot="], "elman: 'bot=' names no folder: give one, as in bot=runs/reviews"),
         ([str(SAVED / "chat"), "--sessions", "0"], "elman: sessions must be a whole number of at least 1"),
     ],
 )

@@ -61,6 +61,12 @@ def test_a_text_is_no_name_of_a_file(served: Served) -> None:
         ("classify", '{"input": ' + "[" * 100_000, "400 the JSON is nested too deeply"),
         (
             "classify",
+            '{"input": ' + "9" * 5000 + "}",
+            "400 the JSON is not valid (Exceeds the limit (4300 digits) for integer string conversion: "
+            "value has 5000 digits)",
+        ),
+        (
+            "classify",
             '{"input": "\\ud800"}',
             "400 the JSON is not UTF-8, or holds a half",
         ),

@@ -75,6 +75,25 @@ def test_a_model_is_loaded_once_and_again_when_it_was_replaced(tmp_path: Path) -
     asyncio.run(asyncio.wait_for(use(), 100))
 
 
+def test_a_damaged_replacement_changes_nothing_of_what_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def use() -> None:
+        folder = tmp_path / "a"
+        shutil.copytree(SAVED / "classify", folder)
+        entry = Shelf({"a": folder}, Limits())["a"]
+        loaded, before = await entry.loaded(), (entry.task, entry.scores, entry.card, entry.created)
+        shutil.copy(SAVED / "chat/config.json", folder)  # whose weights do not fit
+        while '"event": "not loaded"' not in capsys.readouterr().err:
+            assert await entry.loaded() is loaded
+            await asyncio.sleep(0.001)
+        assert await entry.loaded() is loaded
+        assert (entry.task, entry.scores, entry.card, entry.created) == before
+        entry.close()
+
+    asyncio.run(asyncio.wait_for(use(), 100))
+
+
 def test_a_model_that_is_damaged_or_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async def use() -> None:
         folder = tmp_path / "a"

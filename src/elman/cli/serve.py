@@ -1,6 +1,8 @@
 """`elman serve MODEL ...`: models for programs and browsers."""
 
+import re
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 import typer
@@ -40,6 +42,7 @@ Workers = Annotated[
 ]
 Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser")]
 MIN_KEY: Final = 8  # characters
+ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@A-Z]+|null")
 
 
 def _serve(**values: Any) -> None:
@@ -53,6 +56,7 @@ def _serve(**values: Any) -> None:
 
     key, host, port = values["key"], values["host"], values["port"]
     _check_key(key, host)
+    _check_origins(values["origin"] or ())
     folders = named_folders(values["models"] or _small_models())
 
     def make() -> Any:
@@ -69,6 +73,15 @@ def _check_key(key: str | None, host: str) -> None:
         raise UsageError(f"a key has at least {MIN_KEY} printable ASCII characters and no space")
     if key is None and not is_local(host):
         raise UsageError(f"listening on {host} needs a key: set ELMAN_KEY, or give --key")
+
+
+def _check_origins(origins: Iterable[str]) -> None:
+    """Raise UsageError for what no browser sends as the origin of a page."""
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise UsageError(
+                f"--origin {origin!r:.100} is no origin of pages: give scheme and name alone, as https://name"
+            )
 
 
 def _small_models() -> list[str]:

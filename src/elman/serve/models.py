@@ -1,5 +1,6 @@
 """`GET /v1/models`: what the server has, as OpenAI lists it, and what a client has to know to use one."""
 
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
@@ -20,6 +21,7 @@ def listing(entry: Entry) -> dict[str, Any]:
         "task": entry.task,
         "title": entry.title,
         "scores": entry.scores,
+        "score": None if entry.known is None else asdict(entry.known.score),
         "loaded": entry.is_loaded,
     }
 

@@ -5,11 +5,11 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from elman import artifact
 from elman.errors import ElmanError, UsageError, suggestion
-from elman.pretrained import folder_of
+from elman.pretrained import folder_of, known_in
 from elman.serve.answers import ApiError
 from elman.serve.limits import Limits
 from elman.serve.loaded import Loaded
@@ -46,8 +46,9 @@ class Entry:
     """A model on the shelf.
 
     Attributes:
-        task, card, scores: of the version that was last looked at.
+        task, card, scores: of the version in memory; before the first is, of what is in the folder.
         created: when that was saved, in seconds since 1970.
+        known: what is known of a model that comes with elman, else None.
         tally: of the sessions of all its versions.
     """
 
@@ -56,21 +57,25 @@ class Entry:
         self.tally = Tally()
         self._current: Loaded | None = None
         self._loading: asyncio.Task[None] | None = None
-        self._look()
+        self.known = known_in(folder)
+        self._show(self._look())
 
-    def _look(self) -> None:
+    def _look(self) -> "_Look":
         """Read what needs no weights."""
         self._version = _version(self._folder)
         config = artifact.read_config(self._folder)
-        self.task: str = config["task"]
-        self.scores: dict[str, Any] = config["scores"]
-        self.created = self._version[0] // 1_000_000_000
         with (self._folder / "README.md").open("rb") as file:
-            self.card = file.read(MAX_CARD_BYTES).decode(errors="replace")
+            card = file.read(MAX_CARD_BYTES).decode(errors="replace")
+        return _Look(config["task"], config["scores"], card, self._version[0] // 1_000_000_000)
+
+    def _show(self, look: "_Look") -> None:
+        self.task, self.scores, self.card, self.created = look
 
     @property
     def title(self) -> str:
         """What the model is, in a phrase."""
+        if self.known is not None:
+            return self.known.about[0].upper() + self.known.about[1:]
         return self.card.partition("\n")[0].removeprefix("# ")
 
     @property
@@ -103,12 +108,13 @@ class Entry:
     async def _load(self) -> None:
         """Load what is in the folder, in place of what was loaded before."""
         try:
-            self._look()
+            look = self._look()
             fresh = await asyncio.to_thread(Loaded, self._folder, self._limits, self.tally)
         except (ElmanError, OSError) as error:
             note("not loaded", model=self.name, error=type(error).__name__, reason=str(error))
         else:
             self._current = fresh
+            self._show(look)  # not before: until then the old version answers
             note("loaded", model=self.name, seconds=round(fresh.seconds, 3))
         finally:
             self._loading = None
@@ -117,6 +123,15 @@ class Entry:
         """Let go of the model, at the end of the server."""
         if self._current is not None:
             self._current.close()
+
+
+class _Look(NamedTuple):
+    """What is read of a model without its weights."""
+
+    task: str
+    scores: dict[str, Any]
+    card: str
+    created: int
 
 
 def _version(folder: Path) -> Version:
@@ -139,6 +154,8 @@ def named_folders(models: Sequence[str]) -> dict[str, Path]:
         name, equals, folder = model.partition("=")
         if not equals or not NAME.fullmatch(name):
             name, folder = Path(folder_of(model)).resolve().name, model
+        if not folder:
+            raise UsageError(f"{model!r} names no folder: give one, as in {name}=runs/reviews")
         if not NAME.fullmatch(name):
             raise UsageError(f"{name!r} can't be in an address: give a name of letters, as in name={folder}")
         if name in folders:

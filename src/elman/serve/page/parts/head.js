@@ -32,6 +32,8 @@ export function chooser(context) {
   return h("p", { class: "model-name" }, h("label", { for: "model", class: "soft", text: "Model " }), select);
 }
 
+const rounded = (value) => String(Number(value.toPrecision(3)));
+
 // The score of each task, how it is written, and what it is.
 const SCORES = {
   classify: ["accuracy", percent, "right"],
@@ -42,8 +44,13 @@ const SCORES = {
   forecast: ["mase", number, "MASE"],
 };
 
-/** The score on held-out data, and that of the best plain baseline: ["87 % right", "bag of words: 83 %"]. */
-export function scoreLine({ task, scores }) {
+/** The score on held-out data (of a model that comes with elman, the one that `elman models` tells), and that of the best plain baseline: ["87 % right", "bag of words: 83 %"]. */
+export function scoreLine({ task, scores, score: known }) {
+  if (known)
+    return [
+      `${known.label} ${rounded(known.value)}`,
+      `${known.baseline}: ${rounded(known.baseline_value)}, on ${known.tested_on}`,
+    ];
   const [name, format, unit] = SCORES[task] || [];
   const value = scores?.scores?.[name];
   if (value === undefined || value === null) return [];
