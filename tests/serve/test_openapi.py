@@ -1,9 +1,12 @@
 """The description has every route, and no other."""
 
 import re
+from collections.abc import Iterable
 
+import pytest
 from starlette.routing import Route
 
+from elman.serve import openai_text, transcriptions
 from elman.serve.app import ROUTES
 from elman.serve.openapi import DOCUMENT, fields, listed, operation
 from serving import Served
@@ -28,6 +31,19 @@ def test_parameters_are_those_of_the_path() -> None:
             names = {parameter["name"] for parameter in one["parameters"]}
             assert names == set(re.findall(r"\{(\w+)\}", path))
             assert one["summary"] and one["responses"]["200"]["description"] and one["responses"]["default"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "names"),
+    [
+        ("/v1/completions", "application/json", openai_text.COMPLETION),
+        ("/v1/chat/completions", "application/json", openai_text.CHAT),
+        ("/v1/audio/transcriptions", "multipart/form-data", transcriptions.FIELDS),
+    ],
+)
+def test_fields_are_those_that_are_read(path: str, kind: str, names: Iterable[str]) -> None:
+    body = DOCUMENT["paths"][path]["post"]["requestBody"]["content"][kind]["schema"]
+    assert body["properties"].keys() == set(names)
 
 
 def test_schemas() -> None:

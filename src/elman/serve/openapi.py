@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from elman.serve.answers import KINDS, answer
+from elman.serve.transcriptions import FORMATS, GRANULARITIES
 from elman.version import __version__
 
 Schema = dict[str, Any]
@@ -15,7 +16,6 @@ NUMBER: Final[Schema] = {"type": "number"}
 WHOLE: Final[Schema] = {"type": "integer"}
 FLAG: Final[Schema] = {"type": "boolean"}
 FILE: Final[Schema] = {"type": "string", "contentMediaType": "application/octet-stream"}
-FORMAT: Final[Schema] = {"enum": ["json", "text", "srt", "vtt", "verbose_json"]}
 OBJECT: Final[Schema] = {"type": "object"}
 ANYTHING: Final[Schema] = {}
 MODEL: Final[Schema] = {"name": "model", "in": "path", "required": True, "schema": TEXT}
@@ -94,6 +94,15 @@ PREDICT: Final = operation(
     },
     parameters=(MODEL,),
 )
+RECORDING: Final = fields(
+    "file",
+    file=FILE,
+    model=TEXT,
+    response_format={"enum": [*FORMATS]},
+    timestamp_granularities=listed({"enum": [*GRANULARITIES]}),
+    stream=FLAG,
+    keywords=listed(TEXT),
+)
 PATHS: Final[dict[str, Schema]] = {
     "/health": {"get": operation("Whether the server runs", "It does")},
     "/ready": {"get": operation("Whether the server takes requests", "It does")},
@@ -115,7 +124,7 @@ PATHS: Final[dict[str, Schema]] = {
         "post": operation(
             "Reply with a chatbot, as OpenAI has it",
             "A reply, whole or as a stream",
-            _json("model messages", messages=listed(MESSAGE), **SAMPLING),
+            _json("model messages", messages=listed(MESSAGE), max_completion_tokens=WHOLE, **SAMPLING),
             STREAMS,
         )
     },
@@ -124,7 +133,7 @@ PATHS: Final[dict[str, Schema]] = {
         "post": operation(
             "Transcribe a recording, as OpenAI has it",
             "Its text, with words and times in other formats",
-            {"multipart/form-data": fields("file model", file=FILE, model=TEXT, response_format=FORMAT)},
+            {"multipart/form-data": RECORDING},
             ("application/json", "text/plain", "text/event-stream"),
         )
     },
