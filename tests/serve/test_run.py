@@ -60,6 +60,24 @@ def test_a_process_serves_until_it_is_told_to_end() -> None:
         assert process.stderr is not None and '"event": "ending"' in process.stderr.read()
 
 
+def test_every_line_of_the_log_is_json_also_of_what_is_cut_off_or_no_http() -> None:
+    with started("--drain", "0.1") as (process, host):
+        address, port = host.split(":")
+        begun = b"POST /v1/predict/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+        with (
+            socket.create_connection((address, int(port))) as cut,
+            socket.create_connection((address, int(port))) as other,
+        ):
+            cut.sendall(begun)
+            other.sendall(b"no HTTP\r\n\r\n")
+            assert b"400" in other.recv(100)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(50) == 0
+        assert process.stderr is not None
+        lines = [json.loads(line) for line in process.stderr]
+    assert {"warning", "ending", "failed", "answered"} <= {line["event"] for line in lines}
+
+
 def test_a_second_signal_does_not_wait() -> None:
     with started("--drain", "60") as (process, host):
         with connect(f"ws://{host}/v1/stream/classify", open_timeout=60) as live:

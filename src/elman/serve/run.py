@@ -1,6 +1,7 @@
 """Run the server until it is told to end."""
 
 import asyncio
+import logging
 import os
 import resource
 import signal
@@ -16,7 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from elman.errors import UsageError
-from elman.serve.log import note
+from elman.serve.log import Lines, note
 from elman.serve.traffic import Traffic
 from elman.serve.workers import supervise
 
@@ -47,6 +48,7 @@ def run(make: Callable[[], Starlette], host: str, port: int, workers: int = 1, s
     Raises UsageError if there can be no server at this address.
     """
     _allow_connections()
+    logging.basicConfig(handlers=[Lines()])
     app = make()  # before anybody is told that it serves
     with _bound(host, port, workers > 1) as listening:
         address, chosen = listening.getsockname()[:2]
