@@ -178,6 +178,9 @@ def test_a_csv_is_forecast_beside_the_naive_and_in_words_where_it_can_not_be(
     visit.page.locator("#csv").set_input_files(file)
     visit.until("document.querySelector('.wrong:not(:empty)')")
     assert "sales" in visit.text(".wrong:not(:empty)")
+    file.write_text('"Date","Sold in all"\n"2010-01-01","1,010"\n"2010-02-01","1,020"\n')
+    visit.page.locator("#csv").set_input_files(file)
+    visit.until("document.body.textContent.includes('without thousands separators')")
     visit.told = [line for line in visit.told if "422" not in line]  # the browser's own line for the refusal
     visit.check()
 

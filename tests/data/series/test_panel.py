@@ -196,6 +196,20 @@ def test_a_frequency_that_contradicts_the_stamps() -> None:
         read_panel({"ds": np.datetime64("2020-01-01", "us") + wild, "y": [1] * 200})
 
 
+def test_a_table_of_another_step_than_that_of_a_model_is_told_what_the_model_needs() -> None:
+    daily = {"ds": days(*range(70)), "y": list(range(70))}
+    clock = read_panel(daily).clock
+    told = (
+        r"6\d of 70 rows share a step of 1mo with another; the model forecasts steps of 1mo: sum or average"
+    )
+    with pytest.raises(DataError, match=told):
+        read_panel(daily, frequency="1mo", clock=clock)
+    with pytest.raises(
+        DataError, match="steps of 1h, with which the model was trained, have a row; give it a"
+    ):
+        read_panel(daily, frequency="1h", clock=clock)
+
+
 def test_stamps_given_one_by_one_are_read_like_those_of_the_panel() -> None:
     monthly = {"ds": [f"01/{m:02}/2014" for m in range(1, 13)], "y": [1] * 12}
     panel = read_panel(monthly)

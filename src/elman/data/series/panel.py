@@ -114,7 +114,7 @@ def read_panel(
     else:
         rows.check_unit(frequency)
         frequency = with_days(frequency, stamps)
-    _refuse_other_step(table.name, frequency, stamps, duplicates)
+    _refuse_other_step(table.name, frequency, stamps, duplicates, is_trained=clock is not None)
     notes = list(rows.time.notes)
     if clock is None and columns.time is not None and is_joined(columns.time):
         notes.append(f"{table.name}: columns {columns.time} were joined to the time")
@@ -205,8 +205,11 @@ def _grid(
     return series
 
 
-def _refuse_other_step(name: str, frequency: Frequency, stamps: Sequence[Stamps], duplicates: str) -> None:
-    """Raise DataError for a frequency that would merge many stamps, or leave nearly all steps empty."""
+def _refuse_other_step(
+    name: str, frequency: Frequency, stamps: Sequence[Stamps], duplicates: str, is_trained: bool
+) -> None:
+    """Raise DataError for a frequency, that of a trained model or the user's, that would merge many stamps or
+    leave nearly all steps empty."""
     count, steps, length = 0, 0, 0
     for group in stamps:
         if len(group):
@@ -215,15 +218,16 @@ def _refuse_other_step(name: str, frequency: Frequency, stamps: Sequence[Stamps]
             length += int(slots[-1] - slots[0]) + 1
     if duplicates == "error" and steps < MOST_STEPS * count:
         share = "shares" if count - steps == 1 else "share"
+        advice = f"give the frequency of the data (a longer one for irregular stamps), and {MERGE_ADVICE}"
+        if is_trained:
+            advice = f"the model forecasts steps of {frequency}: sum or average the rows of each step first"
         raise DataError(
-            f"{name}: {count - steps} of {count} rows {share} a step of {frequency} with another; give the "
-            f"frequency of the data (a longer one for irregular stamps), and {MERGE_ADVICE}."
+            f"{name}: {count - steps} of {count} rows {share} a step of {frequency} with another; {advice}."
         )
     if count >= MANY_STAMPS and steps < LEAST_STEPS * length:
-        raise DataError(
-            f"{name}: only {steps} of {length} steps of {frequency} have a row; give the frequency of the "
-            "data."
-        )
+        advice = "give it a row for each" if is_trained else "give the frequency of the data"
+        whose = ", with which the model was trained," if is_trained else ""
+        raise DataError(f"{name}: only {steps} of {length} steps of {frequency}{whose} have a row; {advice}.")
 
 
 def _with_future(series: Series, rows: Rows, index: NDArray[np.int64], frequency: Frequency) -> Series:

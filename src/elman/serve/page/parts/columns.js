@@ -9,7 +9,14 @@ const isDate = (cell) =>
   /\d{4}|\d\d?[./-]\d\d?[./-]\d\d/.test(cell) &&
   !Number.isNaN(Date.parse(cell)) &&
   Number.isNaN(Number(cell));
-const isNumber = (cell) => cell === "" || !Number.isNaN(Number(cell));
+// also 1,234: what the server says of such numbers helps more than that there is no column
+const isNumber = (cell) => !Number.isNaN(Number(cell.replaceAll(",", "")));
+
+/** Return the cells of a line, without their quotes; a mark within these parts none. */
+function cells(line, mark) {
+  const found = line.match(new RegExp(`(?:"[^"]*"|[^"${mark}])+|(?<=^|${mark})(?=${mark}|$)`, "g")) ?? [];
+  return found.map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
+}
 
 function parsed(csv) {
   const lines = csv.split(/\r?\n/);
@@ -18,7 +25,7 @@ function parsed(csv) {
   const rows = lines
     .slice(1, 1 + LOOKED_AT)
     .filter(Boolean)
-    .map((line) => line.split(mark).map((cell) => cell.trim()));
+    .map((line) => cells(line, mark));
   return { lines, mark, head, rows };
 }
 
