@@ -9,6 +9,7 @@ import torch
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import elman
+from elman.serve.ticker import PART_CHARACTERS
 from saved_models import SAVED, assert_close
 from serving import Served, serving
 from tones import RATE, sentence
@@ -203,3 +204,20 @@ def test_limits_of_sessions_idle_time_and_messages() -> None:
                 live.heard()
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
         assert small.sessions("a") == 0
+
+
+@pytest.mark.parametrize("task", ["classify", "generate"])
+def test_a_long_text_does_not_hold_up_other_sessions(served: Served, task: str) -> None:
+    text = "good was bad " * 2000
+    stream = elman.load(SAVED / task).stream()
+    starts = range(0, len(text), PART_CHARACTERS)
+    read = [stream.push(text[start : start + PART_CHARACTERS]) for start in starts]
+    whole = None if read[0] is None else [one._asdict() for part in read for one in part]
+    with served.live(task) as long, served.live(task) as short:
+        long.say(push=""), short.say(push="")
+        long.socket.send(json.dumps({"push": text}))
+        assert "pushed" in short.say(push="good ")
+        with pytest.raises(TimeoutError):  # the long one is still being read
+            long.socket.recv(0)
+        assert long.heard()["pushed"] == whole
+        assert long.say(result={}) == json.loads(json.dumps({"result": stream.result()}))

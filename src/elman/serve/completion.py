@@ -39,7 +39,7 @@ def writing(loaded: Loaded, asked: Completion) -> Writing:
         ticker = loaded.ticker
         stream = await ticker.open()
         try:
-            await ticker.call(stream, "push", asked.prompt)
+            await ticker.push_text(stream, asked.prompt)
             written.prompt_tokens = await ticker.run(lambda: stream.num_tokens(asked.prompt), stream)
             options = {"length": 64 * asked.tokens, "tokens": asked.tokens} | asked.options
             async for piece in ticker.write(stream, **options):

@@ -18,6 +18,7 @@ from elman.settings import is_number
 Reply = dict[str, Any]
 LINE: Final = b"\n"  # between the options of a saved session and its state
 MARGIN: Final = 100  # bytes of a message around the state
+IN_PARTS: Final = ("classify", "generate")  # tasks whose streams read a text in parts as they read it whole
 MAX_COVARIATES: Final = 1000  # of a step that is pushed
 
 
@@ -78,7 +79,12 @@ class Session:
         yield {"opened": {"model": self._name, "task": self._task}}
 
     async def _push(self, item: Any) -> AsyncIterator[Reply]:
-        pushed = await self._call("push", _item(self._task, item))
+        checked_item = _item(self._task, item)
+        if self._task in IN_PARTS:
+            async with asyncio.timeout(self._limits.deadline):
+                pushed = await self._ticker.push_text(self._stream, checked_item)
+        else:
+            pushed = await self._call("push", checked_item)
         yield {"pushed": self._heard(pushed) if self._task == "transcribe" else plain_value(pushed)}
 
     async def _finish(self, options: Any) -> AsyncIterator[Reply]:

@@ -1,6 +1,7 @@
 """Many live sessions, one kernel call: what arrives within a tick is computed together, in one thread.
 
-A session has at most one call in a tick, so that a client which sends much waits behind itself alone.
+A session has at most one call in a tick, and a long text is pushed in parts: a client which sends much waits
+behind itself.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from elman.errors import ElmanError
@@ -17,6 +19,7 @@ from elman.serve.log import failed
 if TYPE_CHECKING:
     from elman.tasks.pool import Pool
 
+PART_CHARACTERS: Final = 4096  # of a text that is pushed, read in one tick: others wait for it
 AHEAD_PIECES: Final = 16  # that a stream may write before its client has taken them
 WITH_ITEMS: Final = ("push", "tell")
 TOGETHER: Final = (*WITH_ITEMS, "result", "finish")  # methods of a pool for many streams
@@ -124,6 +127,13 @@ class Ticker:
         """Return what a method of the stream returns: "push" or "tell" an item, "result" or "finish". Raises
         its errors; after a NotFinite the stream has begun anew."""
         return await self._ask(name, stream, item, options).done
+
+    async def push_text(self, stream: Any, text: str) -> list[Any] | None:
+        """Push a text in parts and return what the stream's `push` returns, a list or None. Raises its
+        errors; the parts before the one that failed were read."""
+        parts = [text[start : start + PART_CHARACTERS] for start in range(0, len(text), PART_CHARACTERS)]
+        pushed = [await self.call(stream, "push", part) for part in parts or [text]]
+        return None if pushed[0] is None else [*chain.from_iterable(pushed)]
 
     async def run(self, function: Callable[[], Any], stream: Any = None) -> Any:
         """Return what a function returns that uses a stream or the network; nothing else runs beside it."""
