@@ -90,6 +90,17 @@ def test_a_second_signal_does_not_wait() -> None:
         assert process.wait(50) == 0
 
 
+def test_work_that_nobody_waits_for_does_not_hold_up_the_end() -> None:
+    with started("elman:letters", "--drain", "0") as (process, host):
+        address = f"http://{host}/v1/predict/letters"
+        httpx.post(address, json={"input": "good"}, timeout=60)
+        with pytest.raises(httpx.TimeoutException):
+            httpx.post(address, json={"input": "the movie was not good " * 40_000}, timeout=1)
+        start = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0 and time.monotonic() - start < 20
+
+
 def test_a_server_outlives_the_shell_that_started_it() -> None:
     served = f"{sys.executable} -m elman serve {SAVED / 'classify'} --port 0"
     command = ["sh", "-c", f"{served} & echo $!"]

@@ -37,7 +37,7 @@ class Server(uvicorn.Server):
 
 
 def run(make: Callable[[], Starlette], host: str, port: int, workers: int = 1, show: bool = False) -> int:
-    """Serve until SIGTERM or Ctrl-C and return the exit code.
+    """Serve until SIGTERM or Ctrl-C. Several processes return the exit code; one ends with code 0.
 
     Args:
         make: the application, in each process anew.
@@ -58,7 +58,8 @@ def run(make: Callable[[], Starlette], host: str, port: int, workers: int = 1, s
             webbrowser.open(f"http://{shown}:{chosen}/")
         if workers == 1:
             asyncio.run(_serve(app, listening))
-            return 0
+            sys.stderr.flush()
+            os._exit(0)  # Python would wait for threads whose answers nobody takes any more
 
         def work() -> None:
             with _bound(host, chosen, True) as own:
