@@ -127,8 +127,8 @@ RECIPES: Final[dict[str, Recipe]] = {
         licence="CC-BY-SA-4.0",
         attribution="Z. Jackson and others, Free Spoken Digit Dataset, six speakers, 8 kHz, CC BY-SA 4.0 "
         "(creativecommons.org/licenses/by-sa/4.0). Pass the model on under the same licence.",
-        limits="Six speakers taught it: of a voice that it has not heard it understands six to nine "
-        "digits in ten.",
+        limits="Six speakers taught it: it knows other voices less well (`fsdd_speakers` in "
+        "docs/benchmarks.md).",
         example="elman predict elman:digits recording.wav",
         lean=without_recordings,
     ),

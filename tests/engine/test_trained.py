@@ -6,15 +6,15 @@ from torch import Tensor
 import elman
 from elman.engine import eager
 from elman.engine.call import Call, Noise, Spec, State, Weights
-from elman.engine.trained import Training
+from elman.engine.trained import PreparedTraining
 
 T, B, I, H = 4, 3, 5, 16  # noqa: E741
 
 
-def call() -> tuple[Training, Tensor, State, Weights[Tensor]]:
+def call() -> tuple[PreparedTraining, Tensor, State, Weights[Tensor]]:
     layer, x = elman.LSTM(I, H), torch.randn(T, B, I)
     weights = layer.stack().weights[0]
-    training = Training(Spec(layer.cell, H), x, weights)
+    training = PreparedTraining(Spec(layer.cell, H), x, weights)
     return training, x, (torch.randn(B, H), torch.randn(B, H)), weights
 
 

@@ -34,6 +34,9 @@ class Adding:
             raise UsageError("number must be 0 or more")
         if number == 13:
             yield 13
+        if number == 14:
+            self.total += yield 1
+            raise KeyError("a mistake of elman")
         for _ in range(number):
             self.total += yield 1
         return self.total
@@ -82,6 +85,9 @@ def test_errors_are_of_one_stream_alone() -> None:
     assert str(answers.failed[a]) == "number must be 0 or more"
     assert isinstance(answers.failed[b], NotFinite) and "begins anew" in str(answers.failed[b])
     assert pool.result([a, b]).done == {a: 2, b: 5}
+    answers = pool.push({a: 1, b: 14})
+    assert answers.done == {a: 4} and isinstance(answers.failed[b], KeyError)
+    assert pool.result([b]).done == {b: 5}
     alone = Adding(Doubling(), 5)
     alone.push(1)
     with pytest.raises(NotFinite):

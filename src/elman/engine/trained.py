@@ -13,7 +13,7 @@ from elman.engine import compiled, passes, plain, torch_internals
 from elman.engine.call import Arguments, Spec, State, Weights, flatten
 
 
-class Training:
+class PreparedTraining:
     """One layer in one direction on inputs of one shape: all rows take all steps, nothing is masked."""
 
     def __init__(self, spec: Spec, x: Tensor, weights: Weights[Tensor]) -> None:
@@ -42,7 +42,7 @@ class _Scan(torch.autograd.Function):
     """(prepared call, *flat Arguments that fit it) → flat Result."""
 
     @staticmethod
-    def forward(ctx: Any, training: Training, *tensors: Any) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, training: PreparedTraining, *tensors: Any) -> tuple[Tensor, ...]:
         spec = training.spec
         result, trace = passes.run(spec, spec.arguments(tensors), keep=True)
         compiled.save(ctx, spec, tensors, trace)

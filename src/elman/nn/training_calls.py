@@ -14,7 +14,7 @@ from elman.engine.call import Spec, Stack, State
 from elman.engine.cpu import host
 from elman.engine.forked import Lock
 from elman.engine.memory import find
-from elman.engine.trained import Training
+from elman.engine.trained import PreparedTraining
 from elman.nn.call_cache import OPTIONS, Layer, is_kernel_alone, is_watched, to_user
 
 MAX_SHAPES: Final = 8  # prepared for a layer
@@ -29,7 +29,7 @@ class TrainedLayer(Layer, Protocol):
     def unchecked_stack(self) -> Stack: ...
 
 
-class TrainingCalls(dict[Any, tuple[Training, ...] | None]):
+class TrainingCalls(dict[Any, tuple[PreparedTraining, ...] | None]):
     """A layer's prepared calls by their shapes and options; None where a kernel alone won't do."""
 
     def scan(self, layer: TrainedLayer, x: Any, hx: Any) -> tuple[Tensor, Any] | None:
@@ -44,7 +44,7 @@ class TrainingCalls(dict[Any, tuple[Training, ...] | None]):
         parts = self.get(key)
         return None if parts is None else to_user(_through(parts, layer.unchecked_stack(), x, hx))
 
-    def _add(self, key: Any, parts: tuple[Training, ...] | None) -> None:
+    def _add(self, key: Any, parts: tuple[PreparedTraining, ...] | None) -> None:
         with _LOCK:
             while len(self) >= MAX_SHAPES:
                 del self[next(iter(self))]
@@ -55,20 +55,20 @@ class TrainingCalls(dict[Any, tuple[Training, ...] | None]):
         return TrainingCalls, ()
 
 
-def _prepare(stack: Stack, x: Tensor) -> tuple[Training, ...] | None:
+def _prepare(stack: Stack, x: Tensor) -> tuple[PreparedTraining, ...] | None:
     """Return a call for each layer and direction; None if a kernel alone won't do."""
     random = stack.training and (stack.recurrent_dropout or stack.weight_dropout)
     if stack.recompute or random or not is_kernel_alone(stack._replace(dropout=0.0), x):
         return None
-    hidden, parts = stack.weights[0].weight_ih.shape[0] // len(stack.cell.gates), list[Training]()
+    hidden, parts = stack.weights[0].weight_ih.shape[0] // len(stack.cell.gates), list[PreparedTraining]()
     for k, weights in enumerate(stack.weights):
         spec = Spec(stack.cell, hidden, reverse=k % stack.directions == 1)
         inputs = x if k < stack.directions else x.new_empty(*x.shape[:2], stack.directions * hidden)
-        parts.append(Training(spec, inputs, weights))
+        parts.append(PreparedTraining(spec, inputs, weights))
     return tuple(parts)
 
 
-def _through(parts: Sequence[Training], stack: Stack, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
+def _through(parts: Sequence[PreparedTraining], stack: Stack, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
     """Run x (T, B, I) through all layers; None if a tensor doesn't fit."""
     states, final = _states(parts, x, hx), list[State]()
     for first in range(0, len(parts), stack.directions) if states else ():
@@ -87,7 +87,7 @@ def _through(parts: Sequence[Training], stack: Stack, x: Tensor, hx: Any) -> tup
     return (x, tuple([torch.stack(s) for s in zip(*final, strict=True)])) if final else None
 
 
-def _states(parts: Sequence[Training], x: Tensor, hx: Any) -> list[State]:
+def _states(parts: Sequence[PreparedTraining], x: Tensor, hx: Any) -> list[State]:
     """Return the initial state of each layer and direction; [] if it doesn't fit."""
     if hx is None:
         return [part.zeros for part in parts]

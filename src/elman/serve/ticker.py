@@ -142,7 +142,11 @@ class Ticker:
     async def write(self, stream: Any, **options: Any) -> AsyncIterator[str]:
         """Yield the pieces that a stream writes, with the options of a pool's `write`. If the iteration is
         broken off, so is the writing. Raises the errors of `write`."""
-        await self._ask("write", stream, None, options).done
+        try:
+            await self._ask("write", stream, None, options).done
+        except asyncio.CancelledError:  # when it may have begun already
+            self._ask("stop", stream, None, {})
+            raise
         writer = self._writers[stream] = Writer()
         self._schedule()
         try:

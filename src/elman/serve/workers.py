@@ -82,5 +82,7 @@ class _Group:
                 self._code = 1
                 self._forward(signal.SIGTERM, None)
             else:
+                if lived < SHORT_SECONDS:  # killed as it began: not again at once
+                    time.sleep(SHORT_SECONDS - lived)
                 self.start()
         return self._code

@@ -93,11 +93,12 @@ class Answers(NamedTuple, Generic[S]):
     Attributes:
         done: what the stream's own method would have returned, by stream.
         failed: the errors of the others, by stream. After a mistake in its input a stream is as it was; one
-            whose state became NaN has begun anew.
+            whose state became NaN has begun anew, and so has one in which elman itself made a mistake: its
+            error is no ElmanError.
     """
 
     done: dict[S, Any]
-    failed: dict[S, ElmanError]
+    failed: dict[S, Exception]
 
 
 class Pool(Generic[S]):
@@ -241,6 +242,9 @@ class Pool(Generic[S]):
         except StopIteration as end:
             answers.done[stream] = "" if self._open[stream] is steps else end.value
         except ElmanError as error:
+            answers.failed[stream] = error
+        except Exception as error:  # of one stream, which must not stop the others
+            stream.reset()
             answers.failed[stream] = error
         else:
             if not isinstance(request, str):
