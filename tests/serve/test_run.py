@@ -129,3 +129,31 @@ def test_an_address_that_is_taken_or_not_ours() -> None:
             run(make, "127.0.0.1", port)
     with pytest.raises(UsageError, match=r"can't listen on 203\.0\.113\.1, port 0 "):
         run(make, "203.0.113.1", 0)
+
+
+def test_two_servers_do_not_share_a_port() -> None:
+    with started("--workers", "2") as (process, host):
+        deadline = time.monotonic() + 50
+        while True:
+            try:
+                assert httpx.get(f"http://{host}/health").status_code == 200
+                break
+            except httpx.ConnectError:  # the workers do not listen yet
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        port = host.rpartition(":")[2]
+        second = [
+            sys.executable,
+            "-m",
+            "elman",
+            "serve",
+            str(SAVED / "chat"),
+            "--port",
+            port,
+            "--workers",
+            "2",
+        ]
+        told = subprocess.run(second, capture_output=True, text=True, timeout=50)
+        assert told.returncode == 2 and f"can't listen on 127.0.0.1, port {port} " in told.stderr
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(50) == 0

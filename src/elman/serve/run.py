@@ -50,6 +50,9 @@ def run(make: Callable[[], Starlette], host: str, port: int, workers: int = 1, s
     _allow_connections()
     logging.basicConfig(handlers=[Lines()])
     app = make()  # before anybody is told that it serves
+    if workers > 1:
+        with _bound(host, port, False):  # or this server would share the port with another one
+            pass
     with _bound(host, port, workers > 1) as listening:
         address, chosen = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address

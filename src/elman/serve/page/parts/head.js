@@ -48,7 +48,7 @@ const SCORES = {
 export function scoreLine({ task, scores, score: known }) {
   if (known)
     return [
-      `${known.label} ${rounded(known.value)}`,
+      `${known.label}${known.lower_is_better ? " ↓" : ""} ${rounded(known.value)}`,
       `${known.baseline}: ${rounded(known.baseline_value)}, on ${known.tested_on}`,
     ];
   const [name, format, unit] = SCORES[task] || [];

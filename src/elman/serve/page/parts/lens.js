@@ -4,7 +4,7 @@ import { HeatMap } from "../draw/heat.js";
 import { Chart } from "../draw/chart.js";
 import { UnrolledNetwork, unrolledLegend } from "../draw/unrolled.js";
 import { look } from "../lib/api.js";
-import { h, legend, number, problem, resting } from "../lib/dom.js";
+import { h, legend, number, problem, resting, sentence } from "../lib/dom.js";
 import { oneOf } from "./choice.js";
 
 const PAUSE = 250; // milliseconds after which what was typed is looked at
@@ -122,7 +122,7 @@ export class Lens {
       flow: showFlow,
       horizon: showHorizon,
     };
-    const notes = seen.notes.map((note) => h("p", { class: "note", text: note }));
+    const notes = seen.notes.map((note) => h("p", { class: "note", text: sentence(note) }));
     const part = (this.parts[this.tab] ??= {});
     makers[this.tab](this, part, seen[this.tab], seen);
     this.body.replaceChildren(...part.elements, ...notes);
