@@ -68,7 +68,9 @@ def _prepare(stack: Stack, x: Tensor) -> tuple[PreparedTraining, ...] | None:
     return tuple(parts)
 
 
-def _through(parts: Sequence[PreparedTraining], stack: Stack, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
+def _through(
+    parts: Sequence[PreparedTraining], stack: Stack, x: Tensor, hx: Any
+) -> tuple[Tensor, State] | None:
     """Run x (T, B, I) through all layers; None if a tensor doesn't fit."""
     states, final = _states(parts, x, hx), list[State]()
     for first in range(0, len(parts), stack.directions) if states else ():

@@ -64,10 +64,10 @@ def test_identifiers_and_free_text_are_refused() -> None:
 words = st.lists(st.sampled_from(["sun", "SUN", " rain", "rain", "yes", "TRUE", "no", "fog", "é", "", "  "]))
 
 
-@given(old=words.filter(bool), new=words.filter(bool))
+@given(old=words.filter(bool), new=words)
 def test_codes_of_another_table(old: list[str], new: list[str]) -> None:
     codes, texts = read_codes(read_table({"sky": old}), "sky", None)
-    _, others = read_codes(read_table({"sky": new}), "sky", None)
+    others = tuple(dict.fromkeys(text.strip() for text in new))
     np.testing.assert_array_equal(recoded(codes, texts, others), [code(text, others) for text in old])
     for row, text in zip(recoded(codes, texts, others), old, strict=True):
         alike = [one for one in others if one.casefold() == text.strip().casefold()]

@@ -82,7 +82,10 @@ class Categories:
 
 
 def code(text: str, texts: Texts) -> float:
-    """Return the code of a text; NaN for an empty one that is not among `texts`."""
+    """Return the code of a text, or of another spelling of it; NaN for an empty one that is not among
+    `texts`."""
+    if text.strip() in texts:
+        return float(texts.index(text.strip()))
     key = _key(text)
     codes = [i for i, one in enumerate(texts) if _key(one) == key]
     return float(codes[0]) if codes else float(len(texts)) if key else float("nan")
@@ -96,8 +99,9 @@ def recoded(codes: Codes, old: Texts, new: Texts) -> Codes:
     if old == new:
         return codes
     known = {_key(text): float(i) for i, text in reversed([*enumerate(new)])}
-    rest = float(len(new))
-    table = np.array([known.get(_key(text), rest if _key(text) else np.nan) for text in old] + [rest])
+    same, rest = {text: float(i) for i, text in enumerate(new)}, float(len(new))
+    others = [known.get(_key(text), rest if _key(text) else np.nan) for text in old]
+    table = np.array([same.get(text, other) for text, other in zip(old, others, strict=True)] + [rest])
     return np.where(np.isnan(codes), np.nan, table[numbers.astype(np.int64)])
 
 
