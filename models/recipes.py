@@ -89,8 +89,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         about="writes like Shakespeare, letter by letter",
         fit=our.fit_letters,
         score="bits",
-        limits="It spells words and speaks in verse; what it says has no sense. A 7-gram, which needs all "
-        "5 MB of the text, predicts new plays a little better.",
+        limits="It spells words and speaks in verse; what it says has no sense.",
         example='elman generate elman:letters "ROMEO:"',
         tests={
             "three plays, whole: Macbeth, The Tempest, Twelfth Night": lambda work: our.plays(work, test=True)

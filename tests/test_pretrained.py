@@ -15,7 +15,7 @@ from elman.demo import digits
 from elman.errors import ArtifactError, UsageError
 from elman.tasks import TASKS
 
-MAX_BYTES = 8 << 20  # of all together
+MAX_BYTES = 8_000_000  # of all together
 ENTRY = {
     "task": "classify",
     "about": "good or bad",
