@@ -108,7 +108,7 @@ def trained(name: str, recipe: Recipe) -> tuple[Any, str]:
 
 
 def score_of(recipe: Recipe, evaluation: Evaluation) -> dict[str, Any]:
-    """Return the score to be told, and that of the best plain method; "network" is a part of the model."""
+    """Return the score to be shown, and that of the best plain method; "network" is a part of the model."""
     key = recipe.score
     lower = key in LOWER_IS_BETTER
     plain = {name: one[key] for name, one in evaluation.baselines.items() if name != "network"}

@@ -36,5 +36,5 @@ def test_what_libraries_warn_of_is_a_line_without_what_they_fill_in(
         logger.exception("It failed")
     logged = capsys.readouterr().err
     first, second = map(json.loads, logged.splitlines())
-    assert (first["event"], first["by"], first["told"]) == ("warning", "library", "Cancel %s")
+    assert (first["event"], first["by"], first["message"]) == ("warning", "library", "Cancel %s")
     assert second["error"] == "ValueError" and "client" not in logged

@@ -110,7 +110,10 @@ def test_a_configuration(served: Served) -> None:
         ('{"config": {"sample_rate": "x"}}', "sample_rate must be a number, not 'x'"),
         ('{"config": {"sample_rate": 1.5}}', "sample_rate must be a whole number, not 1.5"),
         ('{"config": {"sample_rate": 1e999}}', "sample_rate must be a number"),
-        ('{"config": {"model": "classify"}}', "'classify' is a 'classify' model and can't hear"),
+        (
+            '{"config": {"model": "classify"}}',
+            "'classify' is a 'classify' model and can't hear",
+        ),
         ('{"config": {"model": "/etc"}}', "there is no model '/etc'"),
         ('{"config": {"volume": 1}}', "there is no field 'volume'"),
     ],

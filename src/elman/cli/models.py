@@ -30,20 +30,20 @@ def models(
         model = pretrained(name)
         show_result(_record(model) | {"card": model.card}, model.card.rstrip(), as_json)
         return
-    found = all_models()
-    if not found:
+    models = all_models()
+    if not models:
         raise UsageError(MISSING)
     if as_json:
-        show_result([_record(model) for model in found], "", as_json)
+        show_result([_record(model) for model in models], "", as_json)
     elif is_first():
-        _print_table(found)
+        _print_table(models)
 
 
 def _record(model: Pretrained) -> dict[str, Any]:
     return asdict(model) | {"folder": str(model.folder), "bytes": model.bytes}
 
 
-def _print_table(found: Sequence[Pretrained]) -> None:
+def _print_table(models: Sequence[Pretrained]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -52,8 +52,8 @@ def _print_table(found: Sequence[Pretrained]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in COLUMNS:
         table.add_column(column, no_wrap=column in ("name", "size"))
-    for model in found:
+    for model in models:
         size = f"{model.bytes / 1e6:.2f} MB"
         table.add_row(*map(Text, (model.name, model.about, str(model.score), size, model.licence)))
     Console(file=sys.stdout, highlight=False).print(table)
-    print(f"For example: {found[0].example}")
+    print(f"For example: {models[0].example}")

@@ -16,8 +16,7 @@ NAMES: Final = ("sentiment", "words", "talk", "digits", "sales")
 
 
 def small_models(progress: bool = True, quick: bool = False) -> dict[str, Path]:
-    """Return the folders of the models by name, in the user's cache. Those that are missing are trained,
-    which takes about a minute.
+    """Return the folders of the models by name, in the user's cache. Those that are missing are trained.
 
     Args:
         quick: use tiny networks, for tests.

@@ -45,7 +45,7 @@ class ApiError(Exception):
 
 
 def as_error(error: Exception) -> ApiError:
-    """Return what a client is told of an exception: of the server's own mistakes, that there was one."""
+    """Return what a client is api_error of an exception: of the server's own mistakes, that there was one."""
     match error:
         case ApiError():
             return error
@@ -79,13 +79,13 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
 
 def answer_error(error: Exception) -> Response:
     """Return the response to a request that can't be answered."""
-    told = as_error(error)
-    headers = {"retry-after": str(RETRY_SECONDS)} if told.status in (429, 503) else {}
-    if told.status == 401:
+    api_error = as_error(error)
+    headers = {"retry-after": str(RETRY_SECONDS)} if api_error.status in (429, 503) else {}
+    if api_error.status == 401:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, HTTPException):
         headers |= dict(error.headers or {})
-    return answer({"error": told.body()}, told.status, headers)
+    return answer({"error": api_error.body()}, api_error.status, headers)
 
 
 async def on_error(_: HTTPConnection, error: Exception) -> Response:

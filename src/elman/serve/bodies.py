@@ -76,8 +76,8 @@ def parsed_object(content: bytes | str) -> dict[str, Any]:
         if SURROGATE.search(text):  # halves of a pair, which are harmless, or a half alone
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        told = str(error).partition("; use sys.")[0]  # Python's own advice on long numbers
-        reason = "nested too deeply" if isinstance(error, RecursionError) else f"not valid ({told})"
+        detail = str(error).partition("; use sys.")[0]  # Python's own advice on long numbers
+        reason = "nested too deeply" if isinstance(error, RecursionError) else f"not valid ({detail})"
         if isinstance(error, UnicodeError):
             reason = "not UTF-8, or holds a half of a surrogate pair"
         raise ApiError(400, f"the JSON is {reason:.200}") from None

@@ -31,7 +31,7 @@ class Writing:
     reason: str = "stop"
 
 
-def writing(loaded: Loaded, asked: Completion) -> Writing:
+def writing(loaded: Loaded, completion: Completion) -> Writing:
     """Continue a text with a language model."""
     written = Writing()
 
@@ -39,9 +39,9 @@ def writing(loaded: Loaded, asked: Completion) -> Writing:
         ticker = loaded.ticker
         stream = await ticker.open()
         try:
-            await ticker.push_text(stream, asked.prompt)
-            written.prompt_tokens = await ticker.run(lambda: stream.num_tokens(asked.prompt), stream)
-            options = {"length": 64 * asked.tokens, "tokens": asked.tokens} | asked.options
+            await ticker.push_text(stream, completion.prompt)
+            written.prompt_tokens = await ticker.run(lambda: stream.num_tokens(completion.prompt), stream)
+            options = {"length": 64 * completion.tokens, "tokens": completion.tokens} | completion.options
             async for piece in ticker.write(stream, **options):
                 yield piece
             written.tokens, written.reason = stream.written

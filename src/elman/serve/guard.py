@@ -40,21 +40,21 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        asked = HTTPConnection(scope)
+        connection = HTTPConnection(scope)
         try:
-            self._check_origin(asked.headers)
+            self._check_origin(connection.headers)
             if self._key is None:
-                _check_host(asked.headers.get("host", ""))
+                _check_host(connection.headers.get("host", ""))
             elif scope["type"] == "websocket" or scope["path"] not in self._public:
-                self._check_key(asked)
+                self._check_key(connection)
         except ApiError as error:
             await refuse(scope, receive, send, answer_error(error))
         else:
             await self._app(scope, receive, send)
 
-    def _check_key(self, asked: HTTPConnection) -> None:
+    def _check_key(self, connection: HTTPConnection) -> None:
         assert self._key is not None
-        keys = [key.encode() for key in _keys(asked)]
+        keys = [key.encode() for key in _keys(connection)]
         # in a time that does not depend on how much of it is right
         if not any(hmac.compare_digest(key, self._key) for key in keys):
             raise ApiError(401, "this server needs its key: send it as Authorization: Bearer KEY")
@@ -67,12 +67,12 @@ class Guard:
             raise ApiError(403, "a page of another server may not ask here: start elman serve with --origin")
 
 
-def _keys(asked: HTTPConnection) -> list[str]:
+def _keys(connection: HTTPConnection) -> list[str]:
     """Return the keys that a client has sent, in all ways that clients do."""
-    header = asked.headers.get("authorization", "")
+    header = connection.headers.get("authorization", "")
     kind, _, key = header.partition(" ")
-    keys = [key.strip() if kind.lower() == "bearer" else header, asked.headers.get("x-api-key", "")]
-    protocols = asked.scope.get("subprotocols", ())
+    keys = [key.strip() if kind.lower() == "bearer" else header, connection.headers.get("x-api-key", "")]
+    protocols = connection.scope.get("subprotocols", ())
     keys += [one.removeprefix(KEY_PROTOCOL) for one in protocols if one.startswith(KEY_PROTOCOL)]
     return [key for one in keys if one for key in {one, unquote(one)}]
 

@@ -33,4 +33,4 @@ class Lines(logging.Handler):
         if record.exc_info is not None and record.exc_info[1] is not None:
             failed(record.exc_info[1])
         else:
-            note(record.levelname.lower(), by=record.name, told=str(record.msg))
+            note(record.levelname.lower(), by=record.name, message=str(record.msg))

@@ -14,16 +14,15 @@ from elman.serve.answers import ApiError, answer
 from elman.serve.bodies import read_object
 from elman.serve.completion import Completion, Writing, replying, writing
 from elman.serve.events import EventStream
-from elman.serve.options import FLAG, NUMBER, SEED, STOPS, TEMPERATURE, Kind, checked_fields, whole
+from elman.serve.options import FLAG, NUMBER, OBJECT, SEED, STOPS, TEMPERATURE, Kind, checked_fields, whole
 from elman.serve.waiting import require_client
 
 MAX_TOKENS: Final = 100_000
 TOKENS: Final = whole(1, MAX_TOKENS)
-STREAM: Final = Kind("an object", lambda value: isinstance(value, dict))
 FIELDS: Final = {
     "model": Kind("the name of a model", lambda value: isinstance(value, str)),
     "stream": FLAG,
-    "stream_options": STREAM,
+    "stream_options": OBJECT,
     "max_tokens": TOKENS,
     "temperature": TEMPERATURE,
     "top_p": NUMBER,
@@ -71,12 +70,12 @@ async def completions(request: Request) -> Response:
         if len(prompt) != 1 or not isinstance(prompt[0], str):
             raise ApiError(422, "prompt must be one text: send a request for each", "prompt")
         prompt = prompt[0]
-    asked = Completion(
+    completion = Completion(
         prompt,
         body.get("max_tokens", 16),  # as OpenAI has it
         {name: body[name] for name in ("temperature", "top_p", "top_k", "seed", "stop") if name in body},
     )
-    written = writing(await entry.loaded(), asked)
+    written = writing(await entry.loaded(), completion)
     return await _respond(request, body, Form("text_completion", "cmpl", entry.name), written)
 
 

@@ -48,6 +48,7 @@ def _is_cell(value: Any) -> bool:
 
 NUMBER: Final = Kind("a number", is_number)
 TEMPERATURE: Final = Kind("a number from 0 to 100", lambda value: is_number(value) and 0 <= value <= 100)
+OBJECT: Final = Kind("an object", lambda value: isinstance(value, dict))
 FLAG: Final = Kind("true or false", lambda value: isinstance(value, bool))
 TEXT: Final = Kind("a text", lambda value: isinstance(value, str) and value != "")
 TEXTS: Final = Kind(f"a list of at most {MAX_PHRASES} texts", _is_texts)

@@ -30,15 +30,15 @@ async def predict(request: Request) -> Response:
     content = await read_body(request, limits.upload_bytes if is_table else limits.message_bytes)
     if is_table:
         options: Any = {name: _value(text) for name, text in request.query_params.items()}
-        given: Any = content
+        data: Any = content
     else:
         body = checked_fields(parsed_object(content), FIELDS)
-        given, options = body.get("input"), body.get("options", {})
+        data, options = body.get("input"), body.get("options", {})
     chosen = checked(options, entry.task, PREDICT)
     async with within_deadline(request):
         loaded = await entry.loaded()
         answers: list[Any] = []
-        for part in await loaded.run(_parts, entry.task, given, kind if is_table else ""):
+        for part in await loaded.run(_parts, entry.task, data, kind if is_table else ""):
             await require_client(request)
             answers += await loaded.run(_records, loaded, part, chosen)
     return answer({"model": entry.name, "answers": answers})
@@ -48,7 +48,7 @@ def _records(loaded: Loaded, part: Any, options: Mapping[str, Any]) -> list[Any]
     return [plain_value(one.to_dict()) for one in loaded.model.answers(part, **options)]
 
 
-def _parts(task: str, given: Any, kind: str) -> list[Any]:
+def _parts(task: str, data: Any, kind: str) -> list[Any]:
     """Return the input in parts, each of which is answered by itself. No part is a text, as a model would
     take that for the name of a file. Raises ApiError for an input of another kind than the task reads."""
     if task == "transcribe":
@@ -56,19 +56,19 @@ def _parts(task: str, given: Any, kind: str) -> list[Any]:
     if kind:
         from elman.data.table.table import table_from_bytes
 
-        return [table_from_bytes(given, ".csv" if kind == TABULAR[0] else ".tsv", "the table")]
+        return [table_from_bytes(data, ".csv" if kind == TABULAR[0] else ".tsv", "the table")]
     if task == "forecast":
-        if given is not None and not TABLE.holds(given):
+        if data is not None and not TABLE.holds(data):
             raise ApiError(
                 422, f"input must be {TABLE.phrase}, or null to continue the training data", "input"
             )
-        return [given]
-    if isinstance(given, str):
-        return [[given]]
-    if isinstance(given, list) and given and all(isinstance(one, str) for one in given):
-        return [given[start : start + TOGETHER] for start in range(0, len(given), TOGETHER)]
-    if TABLE.holds(given):
-        return [given]
+        return [data]
+    if isinstance(data, str):
+        return [[data]]
+    if isinstance(data, list) and data and all(isinstance(one, str) for one in data):
+        return [data[start : start + TOGETHER] for start in range(0, len(data), TOGETHER)]
+    if TABLE.holds(data):
+        return [data]
     raise ApiError(422, "input must be a text, a list of texts or a table", "input")
 
 

@@ -1,6 +1,6 @@
 """Websocket `/v1/realtime`: OpenAI's realtime protocol, for transcription.
 
-Words are told as deltas when they are certain, so that no delta is ever taken back. An utterance, which ends
+Words are sent as deltas when they are certain, so that no delta is ever taken back. An utterance, which ends
 with a pause or a commit, is an item.
 """
 
@@ -18,8 +18,8 @@ from elman.serve.answers import ApiError, answer_error
 from elman.serve.bodies import parsed_object
 from elman.serve.conversation import Conversation, Reply
 from elman.serve.guard import chosen_protocol
-from elman.serve.hearing import Hearing, speech_model
 from elman.serve.limits import Limits
+from elman.serve.live_speech import LiveSpeech, speech_model
 from elman.serve.realtime_settings import Listening, updated
 from elman.serve.shelf import Shelf
 
@@ -47,7 +47,7 @@ async def realtime(websocket: WebSocket) -> None:
 
 
 class RealtimeTalk:
-    """Live speech, told to in the events of the protocol."""
+    """Live speech in the events of the protocol."""
 
     is_over = False
 
@@ -56,12 +56,12 @@ class RealtimeTalk:
         self._shelf, self._limits = shelf, limits
         self._listening = Listening(model)
         self._name = _made("sess")
-        self._hearing: Hearing | None = None
+        self._speech: LiveSpeech | None = None
         self._item, self._before = _made("item"), cast(str | None, None)
-        self._said: list[Any] = []  # words of the item
+        self._words: list[Any] = []  # words of the item
         self._appended = False
         self._samples = 0  # of the item
-        self._asked: str | None = None  # the client's id of the last event
+        self._event_id: str | None = None  # the client's id of the last event
 
     def greeting(self) -> Reply:
         """Return the session."""
@@ -71,25 +71,25 @@ class RealtimeTalk:
         """Say nothing, for which the protocol has no event."""
 
     def interrupts(self, content: str | bytes) -> bool:
-        """Nothing does."""
+        """Return False: no message interrupts another."""
         return False
 
     def refusal(self, error: ApiError) -> Reply:
         """Return an error event."""
-        return _event("error", error=error.body() | {"event_id": self._asked})
+        return _event("error", error=error.body() | {"event_id": self._event_id})
 
     def close(self) -> None:
         """Free the row."""
-        if self._hearing is not None:
-            self._hearing.close()
-            self._hearing = None
+        if self._speech is not None:
+            self._speech.close()
+            self._speech = None
 
     async def replies(self, content: str | bytes) -> AsyncIterator[Reply]:
         """Do what an event asks."""
-        self._asked = None
+        self._event_id = None
         message = parsed_object(content)
-        asked, kind = message.get("event_id"), message.get("type")
-        self._asked = asked[:MAX_ID] if isinstance(asked, str) else None
+        event_id, kind = message.get("event_id"), message.get("type")
+        self._event_id = event_id[:MAX_ID] if isinstance(event_id, str) else None
         if kind in UPDATES:
             yield self._update(kind, message)
         elif kind == BUFFER[0]:
@@ -127,38 +127,38 @@ class RealtimeTalk:
         except (binascii.Error, ValueError):
             raise ApiError(422, "audio is not valid base64", "audio") from None
         samples = self._listening.samples(content)
-        if self._hearing is None:
+        if self._speech is None:
             entry = speech_model(self._shelf, self._listening.model)
-            self._hearing = Hearing(entry, self._limits, **self._listening.options())
-        heard = await self._hearing.push(samples)
+            self._speech = LiveSpeech(entry, self._limits, **self._listening.options())
+        update = await self._speech.push(samples)
         self._appended = self._appended or len(samples) > 0
         self._samples += len(samples)
-        if heard.ended is None or self._listening.pause is None:
-            return [*self._told(heard.words)]
-        left = heard.ended[len(self._said) :]
-        ended = [*self._told(left), *self._ended(heard.ended)]
-        return [*ended, *self._told(heard.words[len(left) :])]
+        if update.ended is None or self._listening.pause is None:
+            return [*self._deltas(update.words)]
+        left = update.ended[len(self._words) :]
+        ended = [*self._deltas(left), *self._ended(update.ended)]
+        return [*ended, *self._deltas(update.words[len(left) :])]
 
     async def _commit(self) -> list[Reply]:
-        if not self._appended or self._hearing is None:
+        if not self._appended or self._speech is None:
             raise ApiError(422, "the input audio buffer is empty", code="input_audio_buffer_commit_empty")
-        heard = await self._hearing.finish()
+        update = await self._speech.finish()
         self._appended = False
-        return [*self._told(heard.words), *self._ended(self._said, is_commit=True)]
+        return [*self._deltas(update.words), *self._ended(self._words, is_commit=True)]
 
     async def _clear(self) -> None:
-        if self._hearing is not None:
-            await self._hearing.reset()
-        self._appended, self._said, self._samples = False, [], 0
+        if self._speech is not None:
+            await self._speech.reset()
+        self._appended, self._words, self._samples = False, [], 0
 
-    def _told(self, words: Sequence[Any]) -> Iterator[Reply]:
+    def _deltas(self, words: Sequence[Any]) -> Iterator[Reply]:
         """Yield a delta for each word of the item."""
         for word in words:
-            if not self._said and self._listening.pause is not None:
+            if not self._words and self._listening.pause is not None:
                 start = round(word.start * 1000)
                 yield _event("input_audio_buffer.speech_started", audio_start_ms=start, item_id=self._item)
-            delta = f" {word.text}" if self._said else word.text
-            self._said.append(word)
+            delta = f" {word.text}" if self._words else word.text
+            self._words.append(word)
             yield _event(f"{TRANSCRIPTION}.delta", item_id=self._item, content_index=0, delta=delta)
 
     def _ended(self, words: Sequence[Any], is_commit: bool = False) -> Iterator[Reply]:
@@ -177,7 +177,7 @@ class RealtimeTalk:
                 usage={"type": "duration", "seconds": seconds},
             )
             self._before, self._item = self._item, _made("item")
-        self._said, self._samples = [], 0
+        self._words, self._samples = [], 0
 
 
 def _event(kind: str, **fields: Any) -> Reply:

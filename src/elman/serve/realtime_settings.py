@@ -8,7 +8,7 @@ import numpy as np
 
 from elman.errors import suggestion
 from elman.serve.answers import ApiError
-from elman.serve.options import NUMBER, TEXT, TEXTS, Kind, whole
+from elman.serve.options import NUMBER, OBJECT, TEXT, TEXTS, Kind, whole
 from elman.serve.pcm import G711, Samples, pcm16
 
 RATE: Final = 24_000  # of audio/pcm unless said otherwise
@@ -17,7 +17,6 @@ PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE: Final = 10.0  # where the client says when an utterance ends
 BETA_FORMATS: Final = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 FORMATS: Final = tuple(BETA_FORMATS.values())
-OBJECT: Final = Kind("an object", lambda value: isinstance(value, dict))
 RATES: Final = whole(1000, 768_000)
 PAUSES: Final = Kind(
     f"a number of milliseconds from 100 to {LONGEST_PAUSE * 1000:g}",
@@ -106,26 +105,26 @@ def updated(listening: Listening, session: Any) -> Listening:
         raise ApiError(
             422, "this server transcribes: the session's type must be transcription", "session.type"
         )
-    heard = _fields(chosen.get("audio") or {}, "session.audio", AUDIO)
-    given = _fields(heard.get("input") or {}, "session.audio.input", INPUT)
+    audio = _fields(chosen.get("audio") or {}, "session.audio", AUDIO)
+    fields = _fields(audio.get("input") or {}, "session.audio.input", INPUT)
     if form := chosen.get("input_audio_format"):
         if form not in BETA_FORMATS:
             raise ApiError(
                 422, f"input_audio_format must be one of {', '.join(BETA_FORMATS)}, not {form!r:.60}"
             )
-        given["format"] = {"type": BETA_FORMATS[form]}
+        fields["format"] = {"type": BETA_FORMATS[form]}
     if "input_audio_transcription" in chosen:
-        given["transcription"] = chosen["input_audio_transcription"]
+        fields["transcription"] = chosen["input_audio_transcription"]
     if "turn_detection" in chosen:
-        given["turn_detection"] = chosen["turn_detection"]
-    if given.get("format") is not None:
-        listening = _with_format(listening, _fields(given["format"], "format", FORMAT))
-    if given.get("transcription") is not None:
-        named = _fields(given["transcription"], "transcription", TRANSCRIPTION)
+        fields["turn_detection"] = chosen["turn_detection"]
+    if fields.get("format") is not None:
+        listening = _with_format(listening, _fields(fields["format"], "format", FORMAT))
+    if fields.get("transcription") is not None:
+        named = _fields(fields["transcription"], "transcription", TRANSCRIPTION)
         model, keywords = named.get("model") or listening.model, named.get("keywords") or ()
         listening = replace(listening, model=model, keywords=tuple(keywords))
-    if "turn_detection" in given:
-        listening = _with_detection(listening, given["turn_detection"])
+    if "turn_detection" in fields:
+        listening = _with_detection(listening, fields["turn_detection"])
     return listening
 
 

@@ -65,9 +65,9 @@ def run(make: Callable[[], Starlette], host: str, port: int, workers: int = 1, s
             os._exit(0)  # Python would wait for threads whose answers nobody takes any more
 
         def work() -> None:
-            with _bound(host, chosen, True) as own:
-                own.listen(BACKLOG)
-                asyncio.run(_serve(make(), own, is_worker=True))
+            with _bound(host, chosen, True) as shared:
+                shared.listen(BACKLOG)
+                asyncio.run(_serve(make(), shared, is_worker=True))
 
         return supervise(workers, work)
 

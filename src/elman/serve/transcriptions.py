@@ -16,13 +16,13 @@ from elman.errors import suggestion
 from elman.serve.answers import ApiError, answer
 from elman.serve.bodies import close_form, read_form
 from elman.serve.events import EventStream
-from elman.serve.hearing import require_sound, speech_model
+from elman.serve.live_speech import require_sound, speech_model
 from elman.serve.loaded import Loaded
 from elman.serve.waiting import require_client
 
 FORMATS: Final = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES: Final = ("segment", "word")
-PIECE_SECONDS: Final = 2.0  # that the model hears at once: other sessions wait for it
+PIECE_SECONDS: Final = 2.0  # read at once: other sessions wait for it
 PAUSE_SECONDS: Final = 0.5  # between two segments
 MAX_NAME: Final = 100
 FLAGS: Final = ("true", "false")
@@ -37,12 +37,12 @@ IGNORED: Final = ("language", "languages", "prompt", "temperature", "chunking_st
 FIELDS: Final = ("file", "model", "response_format", "stream", "timestamp_granularities", "keywords")
 
 
-class Asked(NamedTuple):
+class Upload(NamedTuple):
     """What a request asks for.
 
     Attributes:
         file, name: the recording, and what to call it in messages.
-        language: as the client said, which the answer repeats.
+        language: as the client named it, which the answer repeats.
         keywords: words that are expected.
     """
 
@@ -56,20 +56,20 @@ class Asked(NamedTuple):
     keywords: list[str]
 
 
-class Words:
+class Transcription:
     """The words of a recording, as they become certain.
 
     Attributes:
         seconds: of the recording, so far.
     """
 
-    def __init__(self, loaded: Loaded, asked: Asked) -> None:
-        """Raises ApiError for a model that can't hear sound."""
+    def __init__(self, loaded: Loaded, upload: Upload) -> None:
+        """Raises ApiError for a model that reads precomputed frames."""
         facts = loaded.model.facts()
         require_sound(facts)
-        self._loaded, self._asked, self._rate = loaded, asked, facts["rate"]
+        self._loaded, self._asked, self._rate = loaded, upload, facts["rate"]
         self._is_live: bool = facts["stream"]
-        self._options = {"hot_words": asked.keywords} if asked.keywords else {}
+        self._options = {"hot_words": upload.keywords} if upload.keywords else {}
         self.seconds = 0.0
 
     async def parts(self) -> AsyncGenerator[list[Any], None]:
@@ -79,14 +79,14 @@ class Words:
             if not self._is_live:
                 yield await self._loaded.run(self._whole)
                 return
-            async with aclosing(self._heard()) as heard:
-                async for words in heard:
+            async with aclosing(self._live()) as pieces:
+                async for words in pieces:
                     yield words
         finally:
             self._asked.file.close()
 
-    async def _heard(self) -> AsyncGenerator[list[Any], None]:
-        """Yield the words that the model hears in its pool."""
+    async def _live(self) -> AsyncGenerator[list[Any], None]:
+        """Yield the words that each piece makes certain in the pool."""
         ticker = self._loaded.ticker
         stream = await ticker.open(**self._options)
         try:
@@ -125,16 +125,16 @@ async def transcriptions(request: Request) -> Response:
     limits = request.app.state.limits
     form = await read_form(request, limits.upload_bytes)
     try:
-        asked = _checked(form)
-        entry = speech_model(request.app.state.shelf, asked.model)
-        words = Words(await entry.loaded(), asked)
-        parts = words.parts()
-        if asked.stream:
+        upload = _checked(form)
+        entry = speech_model(request.app.state.shelf, upload.model)
+        transcription = Transcription(await entry.loaded(), upload)
+        parts = transcription.parts()
+        if upload.stream:
             async with asyncio.timeout(limits.deadline):
                 first = await anext(parts)  # a recording that can't be read gets a status, not a stream
             return EventStream(_events(parts, first, limits.deadline), parts)
-        said = await _all(request, parts, limits.deadline)
-        response = await asyncio.to_thread(_response, asked, said, words.seconds)
+        words = await _all(request, parts, limits.deadline)
+        response = await asyncio.to_thread(_response, upload, words, transcription.seconds)
     except BaseException:
         close_form(form)
         raise
@@ -143,60 +143,60 @@ async def transcriptions(request: Request) -> Response:
 
 
 async def _all(request: Request, parts: AsyncGenerator[list[Any], None], deadline: float) -> list[Any]:
-    said = list[Any]()
+    words = list[Any]()
     try:
         async with asyncio.timeout(deadline):
             async for part in parts:
-                said += part
+                words += part
                 await require_client(request)
     finally:
         await parts.aclose()
-    return said
+    return words
 
 
 async def _events(
     parts: AsyncGenerator[list[Any], None], first: list[Any], deadline: float
 ) -> AsyncGenerator[dict[str, Any] | str, None]:
     """Yield the words as they become certain, and at last the whole text."""
-    said, part = list[Any](), first
+    words, part = list[Any](), first
     try:
         while True:
             for word in part:
-                delta = f" {word.text}" if said else word.text
-                said.append(word)
+                delta = f" {word.text}" if words else word.text
+                words.append(word)
                 yield {"type": "transcript.text.delta", "delta": delta}
             async with asyncio.timeout(deadline):
                 following = await anext(parts, None)
             if following is None:
                 break
             part = following
-        yield {"type": "transcript.text.done", "text": _text(said)}
+        yield {"type": "transcript.text.done", "text": _text(words)}
     finally:
         await parts.aclose()
 
 
-def _response(asked: Asked, words: Sequence[Any], seconds: float) -> Response:
+def _response(upload: Upload, words: Sequence[Any], seconds: float) -> Response:
     """Return the answer in the form that was asked for."""
     from elman.tasks.transcribe.subtitles import srt, vtt
 
-    match asked.form:
+    match upload.form:
         case "text":
             return PlainTextResponse(f"{_text(words)}\n")
         case "srt" | "vtt":
-            lines = (srt if asked.form == "srt" else vtt)(words, PAUSE_SECONDS)
+            lines = (srt if upload.form == "srt" else vtt)(words, PAUSE_SECONDS)
             return PlainTextResponse("".join(f"{line}\n" for line in lines))
         case "json":
             return answer({"text": _text(words), "usage": _usage(seconds)})
     verbose = {
         "task": "transcribe",
-        "language": asked.language or UNKNOWN,
+        "language": upload.language or UNKNOWN,
         "duration": round(seconds, 3),
         "text": _text(words),
         "usage": _usage(seconds),
     }
-    if "segment" in asked.granularities:
+    if "segment" in upload.granularities:
         verbose["segments"] = _segments(words)
-    if "word" in asked.granularities:
+    if "word" in upload.granularities:
         verbose["words"] = [{"word": one.text, "start": one.start, "end": one.end} for one in words]
     return answer(verbose)
 
@@ -235,7 +235,7 @@ def _usage(seconds: float) -> dict[str, Any]:
     return {"type": "duration", "seconds": math.ceil(seconds)}
 
 
-def _checked(form: FormData) -> Asked:
+def _checked(form: FormData) -> Upload:
     """Return what a form asks for. Raises ApiError for what is wrong in it."""
     values: dict[str, list[Any]] = {}
     for name, value in form.multi_items():
@@ -257,7 +257,7 @@ def _checked(form: FormData) -> Asked:
     ]
     if "timestamp_granularities" in texts and form_name != "verbose_json":
         raise ApiError(422, "timestamp_granularities needs response_format verbose_json", "response_format")
-    return Asked(
+    return Upload(
         file.file,
         _name(file.filename),
         _first(texts, "model"),

@@ -14,8 +14,8 @@ from elman.serve.answers import ApiError, answer_error
 from elman.serve.bodies import parsed_object
 from elman.serve.conversation import Conversation, Reply
 from elman.serve.guard import chosen_protocol
-from elman.serve.hearing import Hearing, speech_model
 from elman.serve.limits import Limits
+from elman.serve.live_speech import LiveSpeech, speech_model
 from elman.serve.options import FLAG, NUMBER, TEXT, TEXTS, Kind, checked_fields, whole
 from elman.serve.pcm import pcm16
 from elman.serve.shelf import Shelf
@@ -33,7 +33,7 @@ COMMANDS: Final = ("config", "eof", "reset")
 
 
 async def listen(websocket: WebSocket) -> None:
-    """Hear what a client sends until it leaves."""
+    """Transcribe what a client sends until it leaves."""
     state, name = websocket.app.state, websocket.path_params.get("model")
     try:
         if name is not None:
@@ -47,14 +47,14 @@ async def listen(websocket: WebSocket) -> None:
 
 
 class VoskTalk:
-    """Live speech, told to as vosk-server is: samples get one answer a message, a configuration none."""
+    """Live speech in vosk-server's protocol: samples get one answer a message, a configuration none."""
 
     def __init__(self, shelf: Shelf, limits: Limits, model: str | None) -> None:
         """`model` is that of the path; the configuration may name another."""
         self._shelf, self._limits, self._model = shelf, limits, model
         self._options: dict[str, Any] = {}
         self._with_words, self._alternatives = True, 0
-        self._hearing: Hearing | None = None
+        self._speech: LiveSpeech | None = None
         self.is_over = False
 
     def greeting(self) -> None:
@@ -64,7 +64,7 @@ class VoskTalk:
         """Say nothing, for which the protocol has no word."""
 
     def interrupts(self, content: str | bytes) -> bool:
-        """Nothing does."""
+        """Return False: no message interrupts another."""
         return False
 
     def refusal(self, error: ApiError) -> Reply:
@@ -74,8 +74,8 @@ class VoskTalk:
     async def replies(self, content: str | bytes) -> AsyncIterator[Reply]:
         """Do what a message asks."""
         if isinstance(content, bytes):
-            heard = await self._heard().push(pcm16(content))
-            yield {"partial": heard.going_on} if heard.ended is None else self._result(heard.ended)
+            update = await self._opened().push(pcm16(content))
+            yield {"partial": update.pending} if update.ended is None else self._result(update.ended)
             return
         message = parsed_object(content)
         if len(message) != 1 or (command := next(iter(message))) not in COMMANDS:
@@ -85,7 +85,7 @@ class VoskTalk:
         if command == "config":
             self._configure(message["config"])
             return
-        ended = (await self._hearing.finish()).ended if self._hearing else []
+        ended = (await self._speech.finish()).ended if self._speech else []
         self.is_over = command == "eof"
         yield self._result(ended or [])
 
@@ -93,7 +93,7 @@ class VoskTalk:
         if not isinstance(config, dict):
             raise ApiError(422, f"config must be an object, not {type(config).__name__}", "config")
         chosen = checked_fields(config, CONFIG)
-        if self._hearing is not None and self._hearing.is_open:
+        if self._speech is not None and self._speech.is_open:
             raise ApiError(422, "a configuration comes before the first samples", "config")
         if "model" in chosen:
             self._model = speech_model(self._shelf, chosen["model"]).name
@@ -107,11 +107,11 @@ class VoskTalk:
         self._with_words = chosen.get("words", self._with_words)
         self._alternatives = chosen.get("max_alternatives", self._alternatives)
 
-    def _heard(self) -> Hearing:
-        if self._hearing is None or not self._hearing.is_open:
+    def _opened(self) -> LiveSpeech:
+        if self._speech is None or not self._speech.is_open:
             entry = speech_model(self._shelf, self._model)
-            self._hearing = Hearing(entry, self._limits, **self._options)
-        return self._hearing
+            self._speech = LiveSpeech(entry, self._limits, **self._options)
+        return self._speech
 
     def _result(self, words: list[Any]) -> Reply:
         """Return the final result of an utterance."""
@@ -128,8 +128,8 @@ class VoskTalk:
 
     def close(self) -> None:
         """Free the row."""
-        if self._hearing is not None:
-            self._hearing.close()
+        if self._speech is not None:
+            self._speech.close()
 
 
 # the last one names them all in the log

@@ -66,12 +66,12 @@ def place() -> Path:
 @contextmanager
 def announced(task: str, folder: Path) -> Iterator[None]:
     """Announce a training within the block. Where that can't be done, it goes on unannounced."""
-    own = _announce(task, folder) if fcntl is not None and is_first() else None
+    announcement = _announce(task, folder) if fcntl is not None and is_first() else None
     try:
         yield
     finally:
-        if own is not None:
-            name, file = own
+        if announcement is not None:
+            name, file = announcement
             with suppress(OSError):
                 _file(name).unlink()
             file.close()

@@ -1,4 +1,4 @@
-"""Utterances that a model hears in its pool."""
+"""Utterances of live speech in a model's pool."""
 
 import asyncio
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 
 import elman
 from elman.serve.answers import ApiError
-from elman.serve.hearing import Hearing, require_sound, speech_model
 from elman.serve.limits import Limits
+from elman.serve.live_speech import LiveSpeech, require_sound, speech_model
 from elman.serve.shelf import Shelf
 from saved_models import SAVED
 from tones import RATE, sentence
@@ -23,38 +23,38 @@ def shelf(**folders: Any) -> Shelf:
 
 def test_utterances_end_where_the_stream_ends_them() -> None:
     quiet = (0.003 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
-    said = [sentence(text, seed) for seed, text in enumerate(("one two", "three", "two one"))]
-    samples = np.concatenate([part for one in said for part in (one, quiet)])
+    pieces = [sentence(text, seed) for seed, text in enumerate(("one two", "three", "two one"))]
+    samples = np.concatenate([part for one in pieces for part in (one, quiet)])
     stream = elman.load(SPEECH).stream()
 
-    async def heard() -> None:
+    async def use() -> None:
         entry = shelf()["speech"]
-        hearing = Hearing(entry, Limits())
-        words, ended, going_on = [], [], set()
+        speech = LiveSpeech(entry, Limits())
+        words, ended, pending = [], [], set()
         for start in range(0, len(samples), 800):
             piece = samples[start : start + 800]
-            new = await hearing.push(piece)
-            assert new.words == stream.push(piece) and new.going_on == stream.result()
+            new = await speech.push(piece)
+            assert new.words == stream.push(piece) and new.pending == stream.result()
             words += new.words
             ended += [] if new.ended is None else [" ".join(word.text for word in new.ended)]
-            going_on.add(new.going_on)
-        assert ended == ["one two", "three", "two one"] and going_on >= {"", "one", "one two", "two one"}
-        assert (await hearing.finish()).ended == []
+            pending.add(new.pending)
+        assert ended == ["one two", "three", "two one"] and pending >= {"", "one", "one two", "two one"}
+        assert (await speech.finish()).ended == []
         # another recording
-        await hearing.push(said[0])
-        last = await hearing.finish()
+        await speech.push(pieces[0])
+        last = await speech.finish()
         assert [word.text for word in last.ended or ()] == ["one", "two"]
-        await hearing.push(said[0])
-        await hearing.reset()
-        assert (await hearing.finish()).ended == []
-        hearing.close()
-        assert await Hearing(entry, Limits()).finish() == ([], [], "")
+        await speech.push(pieces[0])
+        await speech.reset()
+        assert (await speech.finish()).ended == []
+        speech.close()
+        assert await LiveSpeech(entry, Limits()).finish() == ([], [], "")
         entry.close()
 
-    asyncio.run(heard())
+    asyncio.run(use())
 
 
-def test_which_model_hears() -> None:
+def test_which_model_transcribes() -> None:
     two = shelf(a=SPEECH, b=SPEECH, c=SAVED / "classify")
     assert speech_model(two, "b") is two["b"]
     assert speech_model(shelf(a=SPEECH, c=SAVED / "classify"), None).name == "a"

@@ -1,4 +1,4 @@
-"""Speech that a model hears in its pool: words as they become certain, and where utterances end."""
+"""Live speech in a model's pool: words as they become certain, and where utterances end."""
 
 import asyncio
 from typing import Any, Final, NamedTuple
@@ -11,21 +11,21 @@ from elman.serve.ticker import Ticker
 TASK: Final = "transcribe"
 
 
-class Heard(NamedTuple):
+class Update(NamedTuple):
     """What a piece of speech makes known.
 
     Attributes:
         words: that are certain now, each an `elman` `Word`.
         ended: the words of the utterances that have ended in it; None if none has.
-        going_on: what has been said since, with what may still change.
+        pending: the utterance that goes on, with what may still change.
     """
 
     words: list[Any]
     ended: list[Any] | None
-    going_on: str
+    pending: str
 
 
-class Hearing:
+class LiveSpeech:
     """Live speech. It takes a row of the pool with the first piece."""
 
     def __init__(self, entry: Entry, limits: Limits, **options: Any) -> None:
@@ -38,11 +38,11 @@ class Hearing:
 
     @property
     def is_open(self) -> bool:
-        """Whether anything was heard."""
+        """Whether anything was pushed."""
         return self._stream is not None
 
-    async def push(self, samples: Any) -> Heard:
-        """Hear a piece. Raises ApiError and the errors of the stream's `push`."""
+    async def push(self, samples: Any) -> Update:
+        """Read a piece. Raises ApiError and the errors of the stream's `push`."""
         async with asyncio.timeout(self._limits.deadline):
             if self._stream is None:
                 await self._open()
@@ -54,18 +54,18 @@ class Hearing:
             self._utterances = stream.utterances
             left = list(stream.words)
             ended, self._words = self._words[: len(self._words) - len(left)], left
-        return Heard(words, ended, stream.result())
+        return Update(words, ended, stream.result())
 
-    async def finish(self) -> Heard:
+    async def finish(self) -> Update:
         """End the recording, and with it an utterance; another may follow."""
         if self._stream is None:
-            return Heard([], [], "")
+            return Update([], [], "")
         assert self._ticker is not None
         async with asyncio.timeout(self._limits.deadline):
             words = await self._ticker.call(self._stream, "finish")
         ended = self._words + words
         self._words, self._utterances = [], 0
-        return Heard(words, ended, "")
+        return Update(words, ended, "")
 
     async def reset(self) -> None:
         """Forget what was not finished."""
