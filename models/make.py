@@ -3,7 +3,7 @@
     ELMAN_DATA=... python models/make.py                      # all
     ELMAN_DATA=... python models/make.py sentiment digits
 
-Weights are written with 16 bits, and that model is scored. Trained models with 32 bits stay in runs/models,
+Weights are written with 8 bits, and that model is scored. Trained models with 32 bits stay in runs/models,
 where an interrupted training goes on and a finished one is only scored and written again.
 """
 
@@ -23,6 +23,7 @@ from recipes import RECIPES, Recipe
 
 HOME: Final = Path(__file__).parent / "src" / "elman_models"
 RUNS: Final = Path("runs/models")
+BITS: Final = 8  # of a weight
 WIDTH: Final = 120  # of a card's lines
 WORK: Final = RUNS / "data"
 LOWER_IS_BETTER: Final = ("bits", "perplexity", "mase")
@@ -53,9 +54,9 @@ def main() -> None:
 
 
 def make(name: str, recipe: Recipe) -> dict[str, Any]:
-    """Train a model unless it is trained; write it with 16 bits, and its card. Return its index entry."""
+    """Train a model unless it is trained; write it with few bits, and its card. Return its index entry."""
     model, minutes = trained(name, recipe)
-    recipe.lean(model).save(HOME / name, overwrite=True, half=True)
+    recipe.lean(model).save(HOME / name, overwrite=True, bits=BITS)
     small = elman.load(HOME / name)
     exact, scored = {}, {}
     for kind, test in recipe.tests.items():
@@ -64,7 +65,7 @@ def make(name: str, recipe: Recipe) -> dict[str, Any]:
         # the small one may have been written without what its baseline needs
         baselines = exact[kind].baselines
         scored[kind] = replace(small.evaluate(data, **recipe.evaluation), baselines=baselines)
-        print(f"{name}, {kind}, with 32 bits:\n{exact[kind]}\nwith 16 bits:\n{scored[kind]}\n", flush=True)
+        print(f"{name}, {kind}, with 32 bits:\n{exact[kind]}\nwith {BITS} bits:\n{scored[kind]}\n", flush=True)
     kind = next(iter(scored))
     entry = {
         "task": model.task,
@@ -80,7 +81,7 @@ def make(name: str, recipe: Recipe) -> dict[str, Any]:
         "Learned from": f"{recipe.data}. {recipe.attribution}",
         "Licence of the data and of the weights": f"{recipe.licence}.",
         "Made by": f"`python models/make.py {name}`, in {minutes} minutes of processor time.",
-        "Weights of 16 bits": f"{label} {scored[kind].scores[key]:.4f}; with 32 bits "
+        f"Weights of {BITS} bits": f"{label} {scored[kind].scores[key]:.4f}; with 32 bits "
         f"{exact[kind].scores[key]:.4f}.",
     }
     card = CARD.format(

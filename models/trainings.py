@@ -30,6 +30,9 @@ GLAD: Final = ("happy", "pleased", "satisfied", "impressed", "glad", "delighted"
 SORRY: Final = ("sad", "disappointed", "angry", "unhappy", "upset", "bored")
 # letters
 TEST_PLAYS: Final = ("tempest", "twelfthnight", "macbeth")
+# words
+SENTENCES_TEST_SHARE: Final = 0.05
+SENTENCES_TOGETHER: Final = 10  # in a document, whose beginning is what a typed text begins with
 # French to English
 MAX_WORDS: Final = 5  # of a sentence in either language
 PAIRS_TEST_SHARE: Final = 0.02
@@ -110,6 +113,26 @@ def fit_letters(work: Path, **options: Any) -> elman.LanguageModel:
     settings = {"tokenizer": "character", "hidden": 256, "embedding": 64, "epochs": 4, "batch_size": 16}
     settings |= {"dropout": 0.1, "weight_dropout": 0.0}  # a small network that reads 20 million letters
     return elman.LanguageModel.fit(plays(work, test=False), **settings, **options)
+
+
+# words: documents of a few sentences, one a line
+
+
+def sentences(test: bool) -> dict[str, list[str]]:
+    """Return Tatoeba's English sentences in random order; no sentence is in both parts."""
+    pairs = read_pairs(data("translation/tatoeba") / "fra-eng.txt")
+    every = list(dict.fromkeys(pairs.source))
+    random.Random(0).shuffle(every)
+    chosen = split_groups([normalize(text) for text in every], SENTENCES_TEST_SHARE, seed=0)[test]
+    lines = [every[i] for i in chosen]
+    together = SENTENCES_TOGETHER
+    return {"text": ["\n".join(lines[k : k + together]) for k in range(0, len(lines), together)]}
+
+
+def fit_words(work: Path, **options: Any) -> elman.LanguageModel:
+    settings = {"tokenizer": "word", "min_count": 3, "hidden": 384, "embedding": 160, "epochs": 8}
+    settings |= {"batch_size": 16, "bptt": 64, "dropout": 0.25, "logit_scale": 4.0}  # as for Penn Treebank
+    return elman.LanguageModel.fit(sentences(test=False), **settings, **options)
 
 
 # French to English: pairs of sentences

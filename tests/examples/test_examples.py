@@ -4,12 +4,14 @@ import ast
 import importlib.util
 import subprocess
 import sys
+import wave
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -117,6 +119,33 @@ def test_onnx_runtime_transcribes(tmp_path: Path) -> None:
     reader, samples = example("onnx_runtime"), sentence("three one two", 9)
     exported = reader.Model(model.export_onnx(tmp_path / "m.onnx")[0])
     assert reader.transcribe(exported, samples) == model.predict(samples, RATE) != ""
+
+
+def test_onnx_live_transcribes_pieces(tmp_path: Path) -> None:
+    model: Any = elman.load(SAVED / "transcribe")
+    _, step = model.export_onnx(tmp_path / "m.onnx")
+    live, samples = example("onnx_live").LiveModel(step), sentence("three one two", 9)
+    for _ in range(2):  # recordings, one after the other
+        words = [word for piece in np.array_split(samples, 50) for word in live.push(piece)]
+        words += live.push(samples[:0], final=True)
+        assert " ".join(words) == model.predict(samples, RATE) != ""
+
+
+def test_onnx_live_reads_a_file_with_numpy_and_onnxruntime_alone(tmp_path: Path) -> None:
+    model: Any = elman.load(SAVED / "transcribe")
+    _, step = model.export_onnx(tmp_path / "m.onnx")
+    samples = sentence("one three", 9)
+    with wave.open(str(tmp_path / "said.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((samples * 32767).astype(np.int16).tobytes())
+    program = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    program += "; assert not {'torch', 'elman', 'onnx'} & sys.modules.keys()"
+    arguments = [EXAMPLES / "onnx_live.py", step, tmp_path / "said.wav"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == model.predict(samples, RATE).split() != []
 
 
 def test_onnx_runtime_needs_numpy_and_onnxruntime_alone(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from elman import UsageError
-from elman.export.graph import Graph, require_float32, write
+from elman.export.graph import Graph, remove_written, require_float32, write
 from onnx_files import call, metadata, session
 
 
@@ -45,3 +45,23 @@ def test_other_precisions() -> None:
     require_float32([torch.zeros(1), torch.zeros(1, dtype=torch.int64)], "the model")
     with pytest.raises(UsageError, match=r"the model has weights of torch\.bfloat16"):
         require_float32([torch.zeros(1, dtype=torch.bfloat16)], "the model")
+
+
+def test_only_the_graph_of_an_earlier_export_is_removed(tmp_path: Path) -> None:
+    graph = Graph()
+    graph.output("y", graph.input("x", ()), ())
+    contents = {
+        "step.onnx": graph.model("g", {"graph": "step"}),
+        "whole.onnx": graph.model("g", {"graph": "whole"}),
+        "layer.onnx": graph.model("g", {}),
+        "text.onnx": b"no graph",
+        "empty.onnx": b"",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        remove_written(tmp_path / name, "step")
+    assert {file.name for file in tmp_path.iterdir()} == contents.keys() - {"step.onnx"}
+    remove_written(tmp_path / "none.onnx", "step")
+    (tmp_path / "folder.onnx").mkdir()
+    remove_written(tmp_path / "folder.onnx", "step")
+    assert (tmp_path / "folder.onnx").is_dir()

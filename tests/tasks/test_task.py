@@ -27,6 +27,7 @@ from elman.lens.view import View
 from elman.settings import rows
 from elman.tasks import TASKS, task_class
 from elman.tasks.evaluation import Evaluation
+from elman.tasks.rounding import SCALES, rounded, widened
 from elman.tasks.settings import TaskSettings, split_choices, table
 from elman.tasks.task import Answer, Card, Exported, Parts, Task, network_phrase
 from elman.training.plan import Plan
@@ -467,33 +468,40 @@ def test_the_files_of_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(onnx.checker.ValidationError):  # of the second file, so that neither is written
         model.export_onnx(tmp_path / "b.onnx")
     assert not list(tmp_path.glob("*b.*"))
+    whole = {"": model.graphs()[""]}
+    monkeypatch.setattr(Toy, "graphs", lambda self: whole)
+    (tmp_path / "a.ranker.onnx").write_text("of somebody else")
+    assert model.export_onnx(tmp_path / "a.onnx") == [tmp_path / "a.onnx"]  # and no step of an older model
+    assert {file.name for file in tmp_path.glob("a.*")} == {"a.onnx", "a.ranker.onnx"}
 
 
 @each_task
-def test_weights_of_16_bits(task: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bits", [16, 8])
+def test_weights_of_fewer_bits(task: str, bits: int, tmp_path: Path) -> None:
     model = elman.load(SAVED / task)
-    model.save(tmp_path / "half", half=True)
-    small = elman.load(tmp_path / "half")
+    model.save(tmp_path / "small", bits=bits)
+    small = elman.load(tmp_path / "small")
     weights = small.network.state_dict()
-    for name, weight in model.network.state_dict().items():
-        rounded = weight.half().float() if weight.dtype == torch.float32 else weight
-        torch.testing.assert_close(weights[name], rounded, rtol=0, atol=0)
-    stored = artifact.load(tmp_path / "half").tensors
-    assert torch.float32 not in {tensor.dtype for tensor in stored.values()}
+    expected = widened(rounded(dict(model.network.state_dict()), bits))
+    assert weights.keys() == expected.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(weights[name], weight, rtol=0, atol=0)
+    stored = artifact.load(tmp_path / "small").tensors
+    kept = {tensor.dtype for name, tensor in stored.items() if not name.endswith(SCALES)}
+    assert torch.float32 not in kept
+    assert (torch.int8 in kept) == (bits == 8)
     assert answers(small)  # and in float32, like any model
-    small.save(tmp_path / "whole")
-    again = artifact.load(tmp_path / "whole").tensors
-    for name, tensor in stored.items():
-        torch.testing.assert_close(
-            again[name].half() if tensor.dtype == torch.float16 else again[name], tensor
-        )
+    small.save(tmp_path / "again", bits=bits)
+    for name, tensor in artifact.load(tmp_path / "again").tensors.items():
+        torch.testing.assert_close(tensor, stored[name])
 
 
-def test_answers_of_16_bits_differ_little(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bits", "least"), [(16, 2e-3), (8, 2e-2)])
+def test_answers_of_fewer_bits_differ_little(bits: int, least: float, tmp_path: Path) -> None:
     model = elman.load(SAVED / "classify")
-    model.save(tmp_path / "half", half=True)
-    for ours, theirs in zip(answers(elman.load(tmp_path / "half")), answers(model), strict=True):
-        assert ours == pytest.approx(theirs, abs=2e-3)
+    model.save(tmp_path / "small", bits=bits)
+    for ours, theirs in zip(answers(elman.load(tmp_path / "small")), answers(model), strict=True):
+        assert ours == pytest.approx(theirs, abs=least)
 
 
 def test_weights_too_large_for_16_bits_are_refused(tmp_path: Path) -> None:
@@ -501,7 +509,7 @@ def test_weights_too_large_for_16_bits_are_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         next(iter(model.network.parameters()))[0] = 1e5
     with pytest.raises(
-        UsageError, match=r"^the weights network\..* are too large for half=True: save without it"
+        UsageError, match=r"^the weights network\..* are too large for bits=16: save without it"
     ):
-        model.save(tmp_path / "half", half=True)
-    assert not (tmp_path / "half").exists()
+        model.save(tmp_path / "small", bits=16)
+    assert not (tmp_path / "small").exists()

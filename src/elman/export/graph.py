@@ -114,6 +114,26 @@ def write(path: Any, content: bytes) -> Path:
     return target
 
 
+def remove_written(path: Path, graph: str) -> None:
+    """Remove the file that an earlier export wrote here, if its metadata say that it is this graph of a
+    model; leave any other. Raises UsageError if it can't be removed."""
+    if path.is_file() and _graph_in(path) == graph:
+        with writing(path, UsageError):
+            path.unlink()
+
+
+def _graph_in(path: Path) -> str | None:
+    """Return which graph of a model a file holds, None if it is of somebody else."""
+    from google.protobuf.message import DecodeError  # of a package that onnx brings
+
+    try:
+        properties = onnx().load(path, load_external_data=False).metadata_props
+        about = [json.loads(one.value) for one in properties if one.key == METADATA_KEY]
+        return str(about[0]["graph"])
+    except (DecodeError, LookupError, OSError, TypeError, ValueError):
+        return None
+
+
 def require_float32(tensors: Sequence[Tensor], what: str) -> None:
     """Raise UsageError for other precisions: onnxruntime's recurrent operators take no other."""
     other = next((t.dtype for t in tensors if t.is_floating_point() and t.dtype != torch.float32), None)

@@ -55,16 +55,23 @@ def recurrent(
 
 
 def stateful(
-    graph: Graph, layer: Recurrent, x: Value, *, step: bool, first: int = 0, prefix: str = ""
+    graph: Graph,
+    layer: Recurrent,
+    x: Value,
+    *,
+    step: bool,
+    first: int = 0,
+    prefix: str = "",
+    lengths: Lengths | None = None,
 ) -> Value:
     """Add a layer in one direction whose states are inputs and outputs of the graph; return its output.
 
-    Their names are as in `state_inputs`.
+    Their names are as in `state_inputs`, `lengths` as in `add_stack`.
     """
     stack = layer.stack()
     batch = graph.size(x, 1) if is_operator(stack) and not step else None
     began = state_inputs(graph, stack, batch, first=first, prefix=prefix)
-    run = recurrent(graph, layer, x, began, step=step)
+    run = recurrent(graph, layer, x, began, lengths=lengths, step=step)
     state_outputs(graph, stack, run.states, first=first, prefix=prefix)
     return run.output
 

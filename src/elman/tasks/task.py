@@ -25,6 +25,7 @@ from elman.errors import ArtifactError, ElmanError, TrainingError, UsageError, c
 from elman.lens.view import View
 from elman.tasks.evaluation import Evaluation
 from elman.tasks.pool import Pool
+from elman.tasks.rounding import rounded, widened
 from elman.tasks.settings import cell_name, renamed
 from elman.typed import RawText, typed
 from elman.version import __version__
@@ -33,6 +34,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 MAX_LINE: Final = 108  # characters of a model in a line, beside its brackets
 MAX_WEIGHT: Final = 1e12  # of a parameter; no training comes near it, and products of larger ones overflow
+SECOND_GRAPHS: Final = ("step", "ranker")  # that some tasks export beside the main one
 MAX_EXAMPLES: Final = 5  # that a model's facts hold
 MAX_NAMED: Final = 100  # likewise, of a list that may be long
 CARD: Final = """# {title}
@@ -334,9 +336,9 @@ class Task(ABC):
         The metadata entry "elman" is JSON: task, settings, vocabulary or scaler, equations, card.
 
         Raises UsageError without the package onnx, for a model that ONNX can't compute, or where a file can't
-        be written; each is written whole or not at all.
+        be written; each is written whole or not at all. A second file that an earlier export left is removed.
         """
-        from elman.export.graph import write
+        from elman.export.graph import remove_written, write
         from elman.export.stack import equations_of
 
         main, model = as_path(path, "path"), self
@@ -345,15 +347,20 @@ class Task(ABC):
             model = replace(self, network=deepcopy(self.network).float())
         common = {"kind": "model", "task": self.task, "settings": self.settings.to_dict()}
         common |= {"equations": equations_of(self.settings.cell), "card": self.card_text()}
+        places = {word: main.with_suffix(f".{word}{main.suffix}") for word in SECOND_GRAPHS} | {"": main}
         contents = {
-            main.with_suffix(f".{word}{main.suffix}") if word else main: exported.graph.model(
+            places[word]: exported.graph.model(
                 f"{self.task}_{word or 'model'}", common | {"graph": word or "whole"} | dict(exported.inputs)
             )
             for word, exported in model.graphs().items()
         }
         for file in contents:
             check_output(file)
-        return [write(file, content) for file, content in contents.items()]
+        files = [write(file, content) for file, content in contents.items()]
+        for word, file in places.items():
+            if file not in contents:
+                remove_written(file, word)
+        return files
 
     @final
     def card_text(self) -> str:
@@ -366,16 +373,16 @@ class Task(ABC):
         )
 
     @final
-    def save(self, folder: str | Path, *, overwrite: bool = False, half: bool = False) -> None:
+    def save(self, folder: str | Path, *, overwrite: bool = False, bits: int = 32) -> None:
         """Write the model as a folder that `elman.load` reads.
 
         Args:
             overwrite: whether to replace a model that the folder holds.
-            half: whether to round weights to 16 bits, for half the size. A loaded model computes in float32
-                all the same; its answers differ in the third or fourth digit.
+            bits: of a weight: 32; 16, by which answers differ in the third or fourth digit; or 8, by which
+                they differ in the second or third. A loaded model computes in float32 all the same.
 
-        Raises UsageError if the folder holds a model or something else or a training in it goes on, or for a
-        weight that 16 bits can't hold; ArtifactError if it can't be written.
+        Raises UsageError if the folder holds a model or something else or a training in it goes on, for
+        other `bits`, or for a weight that they can't hold; ArtifactError if it can't be written.
         """
         folder = as_path(folder, "folder")
         if not overwrite and artifact.is_artifact(folder):
@@ -390,7 +397,7 @@ class Task(ABC):
         saved = Artifact(
             task=self.task,
             settings=self.settings.to_dict() | dict(parts.settings),
-            tensors=_rounded(tensors | dict(parts.tensors)) if half else tensors | dict(parts.tensors),
+            tensors=rounded(tensors | dict(parts.tensors), bits),
             extras=dict(parts.files),
             scores=self.validation.to_dict(),
             data=self.source,
@@ -413,7 +420,7 @@ class Task(ABC):
             beside = {k: v for k, v in values.items() if k not in names}
             if beside.keys() != cls.SAVED_BESIDE:
                 raise ValueError(f"unknown or missing settings {sorted(beside.keys() ^ cls.SAVED_BESIDE)}")
-            parts = Parts(tensors=_widened(saved.tensors), files=saved.extras, settings=beside)
+            parts = Parts(tensors=widened(saved.tensors), files=saved.extras, settings=beside)
             model = cls(
                 settings=settings,
                 source=typed(Source, saved.data, "data"),
@@ -426,22 +433,6 @@ class Task(ABC):
             reason = str(error).partition("\n")[0]
             raise ArtifactError(f"the parts of the model don't fit each other: {reason:.400}") from error
         return model
-
-
-def _widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors of which those of 16 bits became float32, in which every model computes."""
-    return {
-        key: tensor.float() if tensor.dtype is torch.float16 else tensor for key, tensor in tensors.items()
-    }
-
-
-def _rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return float32 tensors in float16. Raises UsageError for a number that is too large."""
-    small = {key: t.half() if t.dtype is torch.float32 else t for key, t in tensors.items()}
-    for key, tensor in small.items():
-        if tensor.dtype is torch.float16 and bool((tensor.isinf() & tensors[key].isfinite()).any()):
-            raise UsageError(f"the weights {key} are too large for half=True: save without it")
-    return small
 
 
 def bare_name(name: str) -> str:

@@ -22,7 +22,7 @@ from tones import RATE, sentence
 
 def test_the_words_are_those_of_predict(tmp_path: Path) -> None:
     model: Any = elman.load(SAVED / "transcribe")
-    (file,) = model.export_onnx(tmp_path / "model.onnx")
+    file, _ = model.export_onnx(tmp_path / "model.onnx")
     samples = sentence("one two three", 5)
     run = session(file)
     labels = ["", *metadata(run)["alphabet"]["labels"]]

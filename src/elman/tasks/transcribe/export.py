@@ -1,6 +1,9 @@
-"""A transcriber as an ONNX graph: a recording → log-probabilities of labels, its features included."""
+"""A transcriber as an ONNX graph: a recording → log-probabilities of labels, its features included.
 
-from typing import Any
+`export_step` has the graph of a recording that arrives in pieces.
+"""
+
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,8 @@ from elman.tasks.transcribe.examples import EDGE_FRAMES
 from elman.tasks.transcribe.features import Features, Sound
 from elman.tasks.transcribe.network import Convolution, TranscriberNet
 
+ALL: Final = np.iinfo(np.int64).max  # the end of a slice that goes to the end
+
 
 def transcriber_graph(network: TranscriberNet, features: Features, normaliser: Normaliser) -> Graph:
     """Return the graph of one recording → `log_probs` (steps, labels), the blank first.
@@ -21,7 +26,7 @@ def transcriber_graph(network: TranscriberNet, features: Features, normaliser: N
     """
     graph = Graph()
     if isinstance(features, Sound):
-        x = _log_mel(graph, features.bank, graph.input("samples", ("samples",)))
+        x = _recording_mel(graph, features.bank, graph.input("samples", ("samples",)))
         edge = graph.constant(features.edge(features.bank.filters[:1]))
         x = graph.op("Concat", edge, x, edge, axis=0)
     else:
@@ -30,7 +35,7 @@ def transcriber_graph(network: TranscriberNet, features: Features, normaliser: N
         ends = [graph.op("Gather", x, graph.ints(place), axis=0) for place in (0, -1)]
         before, after = (graph.op("Expand", end, shape) for end in ends)
         x = graph.op("Concat", before, x, after, axis=0)
-    x = _normalised(graph, normaliser, x)
+    x, _ = normalised(graph, normaliser, x)
     x = graph.op("Unsqueeze", graph.op("Transpose", x, perm=[1, 0]), graph.ints(0))  # (1, W, F)
     for convolution in network.front:
         x = graph.op("Relu", _convolved(graph, convolution, x))
@@ -41,7 +46,7 @@ def transcriber_graph(network: TranscriberNet, features: Features, normaliser: N
     return graph
 
 
-def _log_mel(graph: Graph, bank: FilterBank, samples: Value) -> Value:
+def _recording_mel(graph: Graph, bank: FilterBank, samples: Value) -> Value:
     """Return the features (F, W) that `elman.data.audio.features.FilterBank` computes of samples (N)."""
     count = graph.op("Squeeze", graph.size(samples, 0))
 
@@ -56,7 +61,11 @@ def _log_mel(graph: Graph, bank: FilterBank, samples: Value) -> Value:
     twice = graph.op("Mul", count, number(2))
     place = graph.op("Mod", place, twice)  # the recording is mirrored at its ends
     mirror = graph.op("Sub", graph.op("Sub", twice, number(1)), place)
-    windows = graph.op("Gather", samples, graph.op("Min", place, mirror))
+    return log_mel(graph, bank, graph.op("Gather", samples, graph.op("Min", place, mirror)))
+
+
+def log_mel(graph: Graph, bank: FilterBank, windows: Value) -> Value:
+    """Return the features (F, W) of the samples (F, length) of each frame."""
     centred = graph.op("Sub", windows, graph.op("ReduceMean", windows, axes=[1]))
     real, imaginary = (
         graph.op("MatMul", centred, graph.constant(matrix, np.float32)) for matrix in _transform(bank)
@@ -76,8 +85,11 @@ def _transform(bank: FilterBank) -> tuple[NDArray[np.float64], NDArray[np.float6
     return complete.real, complete.imag
 
 
-def _normalised(graph: Graph, normaliser: Normaliser, frames: Value) -> Value:
-    """Return frames (F, W) normalised as `Normaliser` does: in float64, whose sums lose little."""
+def normalised(
+    graph: Graph, normaliser: Normaliser, frames: Value, earlier: Value | None = None
+) -> tuple[Value, Value]:
+    """Return frames (F, W) normalised as `Normaliser` does, in float64, whose sums lose little; and the last
+    frames around the mean of the training data (at most a window, W), which are `earlier` for the next."""
     mean, deviation = normaliser.mean.double(), normaliser.deviation.double()
 
     def number(value: Any) -> Value:
@@ -86,7 +98,9 @@ def _normalised(graph: Graph, normaliser: Normaliser, frames: Value) -> Value:
     x = graph.op("Cast", frames, to=graph.kind(np.float64))
     x = graph.op("Sub", x, graph.constant(mean))
     if not normaliser.window:
-        return graph.op("Cast", graph.op("Div", x, graph.constant(deviation)), to=graph.kind(np.float32))
+        return graph.op("Cast", graph.op("Div", x, graph.constant(deviation)), to=graph.kind(np.float32)), x
+    if earlier is not None:
+        x = graph.op("Concat", earlier, x, axis=0)
     sums = [_moving_sum(graph, value, normaliser.window) for value in (x, graph.op("Mul", x, x))]
     ends = graph.op(
         "Range",
@@ -103,7 +117,10 @@ def _normalised(graph: Graph, normaliser: Normaliser, frames: Value) -> Value:
     spread = graph.op("Sqrt", graph.op("Max", variance, number(0.0)))
     spread = graph.op("Max", spread, graph.constant(MIN_DEVIATION * deviation))
     scaled = graph.op("Div", graph.op("Sub", x, average), spread)
-    return graph.op("Cast", scaled, to=graph.kind(np.float32))
+    if earlier is not None:
+        scaled = graph.op("Slice", scaled, graph.size(earlier, 0), graph.ints(ALL), graph.ints(0))
+    last = graph.op("Slice", x, graph.ints(-normaliser.window), graph.ints(ALL), graph.ints(0))
+    return graph.op("Cast", scaled, to=graph.kind(np.float32)), last
 
 
 def _moving_sum(graph: Graph, values: Value, window: int) -> Value:

@@ -427,8 +427,10 @@ class Transcriber(Task):
 
     def graphs(self) -> dict[str, Exported]:
         from elman.tasks.transcribe.export import transcriber_graph
+        from elman.tasks.transcribe.export_step import step_graph
 
         features, settings = self._features, self.settings
+        network = self.network, features, self.normaliser
         inputs = {
             "alphabet": self.alphabet.to_json(),
             "between": SPACE if self.alphabet.unit == "word" else "",
@@ -436,7 +438,10 @@ class Transcriber(Task):
             "seconds": self.network.stride * features.seconds,  # of a step
             "search": self.decoder.searches,
         }
-        return {"": Exported(transcriber_graph(self.network, features, self.normaliser), inputs)}
+        graphs = {"": Exported(transcriber_graph(*network), inputs)}
+        if not settings.bidirectional:
+            graphs["step"] = Exported(step_graph(*network), inputs)
+        return graphs
 
     def facts(self) -> dict[str, Any]:
         phrases = () if self.spotting is None else self.spotting.phrases
