@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctc_paths import collapsed, every_text, frames, small
-from elman.decode.ctc import GreedyStream, agreement, align, frames_needed, greedy, log_likelihoods
+from elman.decode.ctc import GreedyStream, Scores, agreement, align, frames_needed, greedy, log_likelihoods
 from elman.errors import UsageError
 
 
@@ -26,8 +26,11 @@ def test_greedy_reads_the_likeliest_path_whole_or_in_pieces(
         said = np.exp(log_probs[token.start : token.end, token.token])
         assert token.confidence == pytest.approx(float(said.max()))
     stream, pieces = GreedyStream(blank=blank), []
+    known = GreedyStream(blank=blank)
     for piece in np.split(log_probs, np.cumsum(cuts)):
         pieces += stream.push(piece)
+        known.push(Scores(piece, piece.argmax(1).tolist()))
+        assert known.tentative() == stream.tentative()
         assert pieces == tokens[: len(pieces)]
         assert len(stream.tentative()) <= 1
     assert pieces + stream.finish() == tokens

@@ -41,6 +41,25 @@ class Token(NamedTuple):
     confidence: float  # the highest probability of the token in these frames
 
 
+class Scores(NamedTuple):
+    """Log-probabilities of frames that are known to be some: they are not checked again.
+
+    Attributes:
+        log_probs: (T, V)
+        labels: (T) the likeliest of each frame, the lowest of equals.
+    """
+
+    log_probs: Array
+    labels: list[int]
+
+    def part(self, rows: slice) -> "Scores":
+        """Return those of some frames."""
+        return Scores(self.log_probs[rows], self.labels[rows])
+
+
+LogProbs = Tensor | NDArray[Any] | Scores
+
+
 def greedy(log_probs: Tensor | NDArray[Any], *, blank: int = 0) -> list[Token]:
     """Return the tokens of the likeliest path through log-probabilities (T, V).
 
@@ -57,22 +76,25 @@ class GreedyStream:
         self._frames = Frames(blank)
         self._open: Token | None = None  # whose run of frames may go on
 
-    def push(self, log_probs: Tensor | NDArray[Any]) -> list[Token]:
+    def push(self, log_probs: LogProbs) -> list[Token]:
         """Read log-probabilities (T, V) of the next frames; return the tokens that ended.
 
         Raises UsageError as `greedy` does.
         """
         first, frames = self._frames.read(log_probs)
-        labels = frames.argmax(1)
-        peaks = np.exp(frames[np.arange(len(frames)), labels])
+        labels = log_probs.labels if isinstance(log_probs, Scores) else frames.argmax(1).tolist()
         ended: list[Token] = []
-        for t, (label, peak) in enumerate(zip(labels.tolist(), peaks.tolist(), strict=True), start=first):
+        for t, label in enumerate(labels):
+            if label == self._frames.blank:
+                if self._open is not None:
+                    ended += self.finish()
+                continue
+            at, peak = first + t, math.exp(frames[t, label])
             if self._open is not None and self._open.token == label:
-                self._open = self._open._replace(end=t + 1, confidence=max(self._open.confidence, peak))
+                self._open = self._open._replace(end=at + 1, confidence=max(self._open.confidence, peak))
                 continue
             ended += self.finish()
-            if label != self._frames.blank:
-                self._open = Token(label, t, t + 1, peak)
+            self._open = Token(label, at, at + 1, peak)
         return ended
 
     def tentative(self) -> list[Token]:
@@ -107,6 +129,8 @@ class Frames:
 
 
 def _checked(log_probs: Any) -> Array:
+    if isinstance(log_probs, Scores):
+        return log_probs.log_probs
     if isinstance(log_probs, Tensor):
         require(log_probs.is_floating_point(), f"log_probs must be floats, not {log_probs.dtype}")
         log_probs = log_probs.detach().cpu().double().numpy()

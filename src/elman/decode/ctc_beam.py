@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.decode.ctc import Frames, Token
+from elman.decode.ctc import Frames, LogProbs, Token
 from elman.decode.ctc_text import Text
 from elman.decode.loop import require
 from elman.decode.scorers import Scorer
@@ -103,7 +103,7 @@ class BeamStream:
         self._texts: list[Text] = []  # best first; none before the first frame of an utterance
         self._sums: _Sums
 
-    def push(self, log_probs: Tensor | NDArray[Any]) -> list[Token]:
+    def push(self, log_probs: LogProbs) -> list[Token]:
         """Read log-probabilities (T, V) of the next frames; return the tokens that are committed now.
 
         Raises UsageError for values that aren't log-probabilities, and for scores of another size.

@@ -4,13 +4,12 @@ which it may have been said count, those in which something else is likelier as 
 """
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from elman.decode.ctc import Frames, GreedyStream, Token
+from elman.decode.ctc import Frames, GreedyStream, LogProbs, Token
 from elman.decode.ctc_beam import BeamStream
 
 Array = NDArray[np.float64]
@@ -44,7 +43,7 @@ class OddsStream:
         self._first, self._frames = 0, np.zeros((0, 0))  # number of the first frame that is remembered
         self._before = 0  # end of the token before
 
-    def push(self, log_probs: Tensor | NDArray[Any]) -> list[Token]:
+    def push(self, log_probs: LogProbs) -> list[Token]:
         """Read log-probabilities (T, V) of the next frames; return the tokens that are committed now. Raises
         UsageError as the search does."""
         _, frames = self._counted.read(log_probs)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from audio_files import noise, pieces
-from elman.data.audio.features import FeatureStream, FilterBank, mel_filters
+from elman.data.audio.features import BLOCK_FRAMES, FilterBank, Framing, mel_filters
 from elman.errors import UsageError
 
 BANKS = [FilterBank(16000, 80), FilterBank(8000, 40), FilterBank(11025, 23)]
@@ -80,28 +80,37 @@ def test_pieces_make_the_same_bits(bank: FilterBank, count: int, sizes: list[int
     if max(sizes) < 4:
         count %= 1500
     samples = noise(count)
-    stream = FeatureStream(bank)
-    whole = bank.features(samples)
-    for _ in range(2):  # the stream begins anew after its end
-        parts = [stream.push(piece) for piece in pieces(samples, sizes)]
-        assert torch.equal(torch.cat([*parts, stream.finish()]), whole)
+    framing = Framing(bank)
+    whole = bank.features(samples).numpy()
+    for _ in range(2):  # it begins anew after the end
+        parts = [bank.log_mel(framing.push(piece)) for piece in pieces(samples, sizes)]
+        assert np.array_equal(np.concatenate([*parts, bank.log_mel(framing.finish())]), whole)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(BANKS), st.lists(st.integers(0, 2 * BLOCK_FRAMES), min_size=1, max_size=6))
+def test_a_frame_has_the_same_bits_among_any_others(bank: FilterBank, counts: list[int]) -> None:
+    each = [noise(count * bank.length, k).reshape(count, bank.length) for k, count in enumerate(counts)]
+    alone = [bank.log_mel(frames[k : k + 1]) for frames in each for k in range(len(frames))]
+    empty = np.zeros((0, bank.bins), np.float32)
+    assert np.array_equal(bank.log_mel(np.concatenate(each)), np.concatenate([empty, *alone]))
 
 
 @pytest.mark.parametrize("bank", BANKS, ids=lambda bank: str(bank.rate))
 def test_frames_come_as_soon_as_their_samples(bank: FilterBank) -> None:
-    stream = FeatureStream(bank)
+    framing = Framing(bank)
     needed = bank.length - bank.left  # samples of the first frame
-    assert len(stream.push(noise(needed - 1))) == 0
-    assert len(stream.push(noise(1))) == 1
-    assert len(stream.push(noise(bank.shift - 1))) == 0
-    assert len(stream.push(noise(1))) == 1
+    assert len(framing.push(noise(needed - 1))) == 0
+    assert len(framing.push(noise(1))) == 1
+    assert len(framing.push(noise(bank.shift - 1))) == 0
+    assert len(framing.push(noise(1))) == 1
 
 
-def test_a_stream_holds_less_than_a_frame() -> None:
-    stream = FeatureStream(BANKS[0])
+def test_less_than_a_frame_is_held() -> None:
+    framing = Framing(BANKS[0])
     for _ in range(20):
-        stream.push(noise(1111))
-        held = [value for value in vars(stream).values() if isinstance(value, np.ndarray)]
+        framing.push(noise(1111))
+        held = [value for value in vars(framing).values() if isinstance(value, np.ndarray)]
         assert sum(array.size if array.base is None else array.base.size for array in held) < BANKS[0].length
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elman.data.audio.normalise import MIN_DEVIATION, Normaliser, NormaliserStream
+from elman.data.audio.normalise import MIN_DEVIATION, Normaliser, NormaliserStream, push_together
 
 
 def frames(count: int, seed: int = 0) -> Tensor:
@@ -40,9 +40,21 @@ def test_pieces_make_the_same_bits(sizes: list[int], window: int) -> None:
     stream = NormaliserStream(normaliser)
     values = frames(sum(sizes), 1)
     for _ in range(2):
-        parts = [stream.push(piece) for piece in values.split(sizes)] if sizes else []
-        assert torch.equal(torch.cat([*parts, torch.zeros(0, 3)]), normaliser(values))
+        parts = [stream.push(piece.numpy()) for piece in values.split(sizes)] if sizes else []
+        assert np.array_equal(np.concatenate([*parts, np.zeros((0, 3))]), normaliser(values))
         stream.reset()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 30), min_size=4, max_size=4), max_size=6), st.integers(0, 25))
+def test_streams_together_are_as_alone(pushes: list[list[int]], window: int) -> None:
+    normaliser = Normaliser.fit([frames(50)], 10, window)
+    streams, alone = ([NormaliserStream(normaliser) for _ in range(4)] for _ in range(2))
+    for seed, sizes in enumerate(pushes):
+        given = [frames(size, 10 * seed + k).numpy() for k, size in enumerate(sizes)]
+        together = push_together(streams, given)
+        for one, piece, answer in zip(alone, given, together, strict=True):
+            assert np.array_equal(one.push(piece), answer)
 
 
 def test_without_a_window_the_training_data_alone_count() -> None:
@@ -70,6 +82,6 @@ def test_memory_is_constant() -> None:
     stream = NormaliserStream(Normaliser.fit([frames(50)], 10, 20))
     sizes = set()
     for _ in range(5):
-        stream.push(frames(30))
+        stream.push(frames(30).numpy())
         sizes.add(sum(v.size for v in vars(stream).values() if isinstance(v, np.ndarray)))
     assert len(sizes) == 1 and sizes.pop() > 20 * 2 * 3

@@ -8,11 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elman.data.audio.features import FilterBank
+from elman.data.audio.normalise import Normaliser, NormaliserStream
 from elman.errors import NotFinite
 from elman.stepping import driven
+from elman.tasks.transcribe.features import Spectra
 from elman.tasks.transcribe.network import STRIDES, TranscriberNet
 from elman.tasks.transcribe.settings import Settings
-from elman.tasks.transcribe.steps import Front, FrontStream, Seen, TranscriberSteps
+from elman.tasks.transcribe.steps import Front, FrontStream, Normal, Seen, TranscriberSteps
 
 
 def network(stride: int = 4) -> TranscriberNet:
@@ -44,26 +47,36 @@ def test_pieces_are_the_whole(count: int, sizes: list[int], stride: int) -> None
     passed.append(pushed(steps, front, frames[:0], end=True))
     for x in passed:
         if len(x):
-            ((log_probs, state),) = steps.answer([Front(x, state)])
-            outputs.append(log_probs)
+            ((scores, state),) = steps.answer([Front(x, state)])
+            outputs.append(scores.log_probs)
     assert np.array_equal(np.concatenate(passed), pushed(steps, front, frames, end=True))
-    torch.testing.assert_close(torch.cat(outputs), whole[:, 0], atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(np.concatenate(outputs), whole[:, 0], atol=1e-5, rtol=1e-5)
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=5))
 @settings(max_examples=25, deadline=None)
 def test_together_as_alone(lengths: list[int]) -> None:
     steps, random = TranscriberSteps(network()), np.random.default_rng(1)
-    requests: list[Any] = [Front(random.standard_normal((n, 5), np.float32), None) for n in lengths]
-    requests += [Seen(0, random.standard_normal((n, 40), np.float32)) for n in lengths]
-    requests += [Seen(1, random.standard_normal((n, 15), np.float32)) for n in lengths]
+    bank, normaliser = FilterBank(8000, 8), Normaliser.fit([torch.from_numpy(features(40))], 10, 6)
+
+    def drawn(*shape: int) -> np.ndarray:
+        return random.standard_normal(shape, np.float32)
+
+    requests: list[Any] = [Front(drawn(n, 5), None) for n in lengths]
+    requests += [Seen(0, drawn(2 * n + 3, 8), n) for n in lengths]
+    requests += [Seen(1, drawn(2 * n + 1, 5), n) for n in lengths]
+    requests += [Spectra(bank, drawn(n, bank.length)) for n in lengths]
+    requests += [Normal(NormaliserStream(normaliser), drawn(n, 8)) for n in lengths]
     for request, answer in zip(requests, steps.answer(requests), strict=True):
+        if isinstance(request, Normal):
+            request.stream.reset()
         (alone,) = steps.answer([request])
-        if isinstance(request, Seen):
-            assert np.array_equal(alone, answer)
-        else:
-            assert torch.equal(alone.log_probs, answer.log_probs)
+        if isinstance(request, Front):
+            assert np.array_equal(alone.scores.log_probs, answer.scores.log_probs)
+            assert alone.scores.labels == answer.scores.labels == alone.scores.log_probs.argmax(1).tolist()
             assert all(np.array_equal(a, b) for a, b in zip(alone.state, answer.state, strict=True))
+        else:
+            assert np.array_equal(alone, answer)
 
 
 def test_a_front_can_be_used_again() -> None:
@@ -80,7 +93,7 @@ def test_a_recording_that_becomes_nan_is_alone() -> None:
     good, bad = features(3)[:, :5], np.full((2, 5), np.nan, np.float32)
     first, failed, last = steps.answer([Front(good, None), Front(bad, None), Front(good, None)])
     assert isinstance(failed, NotFinite)
-    assert torch.equal(first.log_probs, last.log_probs)
+    assert np.array_equal(first.scores.log_probs, last.scores.log_probs)
 
 
 @pytest.mark.parametrize("stride", STRIDES)

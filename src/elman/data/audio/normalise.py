@@ -1,8 +1,9 @@
 """Mean and variance normalisation of features that needs no later frame, so that it is the same live."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[np.float64]
+Frames = NDArray[np.float32]
 
 WINDOW_FRAMES: Final = 300  # over which the mean and the variance of a recording are taken: 3 s
 PRIOR_FRAMES: Final = 100  # that the mean and the variance of the training data count for
@@ -52,7 +54,23 @@ class Normaliser:
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Normalise the features (frames, features) of a whole recording."""
-        return NormaliserStream(self).push(frames)
+        return torch.from_numpy(NormaliserStream(self).push(frames.numpy()))
+
+    @cached_property
+    def moments(self) -> "Moments":
+        """What every frame is normalised by, beside those before it."""
+        mean, deviation = self.mean.double().numpy(), self.deviation.double().numpy()
+        squares: Array = self.prior * np.square(deviation)
+        return Moments(mean, deviation, squares, MIN_DEVIATION * deviation)
+
+
+class Moments(NamedTuple):
+    """Of the training data, each (features,)."""
+
+    mean: Array
+    deviation: Array
+    prior_squares: Array  # summed over the prior's frames, around the mean
+    least_deviation: Array
 
 
 class NormaliserStream:
@@ -60,46 +78,69 @@ class NormaliserStream:
     operations on a few frames cost less than PyTorch's."""
 
     def __init__(self, normaliser: Normaliser) -> None:
-        self._prior, self._window = normaliser.prior, normaliser.window
-        self._mean, self._deviation = normaliser.mean.double().numpy(), normaliser.deviation.double().numpy()
-        self._prior_squares = self._prior * np.square(self._deviation)
-        self._floor = MIN_DEVIATION * self._deviation
+        self.normaliser = normaliser
         self.reset()
 
     def reset(self) -> None:
         """Forget the frames so far, before another recording."""
-        self._frames = 0
-        self._sum = np.zeros((2, len(self._mean)))  # of all frames and their squares
+        width = len(self.normaliser.mean)
+        self.frames = 0  # so far
+        self.sum = np.zeros((2, width))  # of all frames and their squares
         # (window, 2, features): the sum before frame t in row t % window, and 0 before the first
-        self._sums = np.zeros((self._window, 2, len(self._mean)))
+        self.sums = np.zeros((self.normaliser.window, 2, width))
 
-    def push(self, frames: Tensor) -> Tensor:
+    def push(self, frames: Frames) -> Frames:
         """Return the next frames (frames, features), normalised."""
-        values = frames.numpy().astype(np.float64) - self._mean
-        if not self._window or not len(frames):
-            return torch.from_numpy((values / self._deviation).astype(np.float32))
-        starts = range(0, len(frames), self._window)
-        parts = [self._normalised(values[start : start + self._window]) for start in starts]
-        return torch.from_numpy(np.concatenate(parts).astype(np.float32))
+        return push_together([self], [frames])[0]
 
-    def _normalised(self, values: Array) -> Array:
-        """Return at most a window of frames, normalised; `values` is around the mean of the training data."""
-        # `cumsum` adds one after another, so that the sum so far may stand before
-        sums = np.empty((len(values) + 1, 2, len(self._mean)))
-        sums[0] = self._sum
-        sums[1:, 0], sums[1:, 1] = values, np.square(values)
-        sums = sums.cumsum(0)[1:]
-        ends = np.arange(self._frames + 1, self._frames + len(values) + 1)
-        rows, counts = ends % self._window, np.minimum(ends, self._window)
-        mean, square = self._with_prior(sums - self._sums[rows], counts[:, None])
-        self._sums[rows] = sums
-        self._sum, self._frames = sums[-1].copy(), self._frames + len(values)
-        deviation = np.sqrt(np.maximum(square - np.square(mean), 0.0))
-        normalised: Array = (values - mean) / np.maximum(deviation, self._floor)
-        return normalised
 
-    def _with_prior(self, sums: Array, counts: NDArray[np.int64]) -> tuple[Array, Array]:
-        """Return the mean and the mean square (frames, features) of the window and the prior, around the
-        mean of the training data; `sums` is (frames, 2, features) and `counts` (frames, 1)."""
-        total = self._prior + counts
-        return sums[:, 0] / total, (sums[:, 1] + self._prior_squares) / total
+def push_together(streams: Sequence[NormaliserStream], frames: Sequence[Frames]) -> list[Frames]:
+    """Push frames to each of some streams of one normaliser: the same bits as if each were alone. Those that
+    get equally many are computed at once."""
+    by_length: dict[int, list[int]] = {}
+    for k, one in enumerate(frames):
+        by_length.setdefault(len(one), []).append(k)
+    normalised = [*frames]
+    for rows in by_length.values():
+        answers = _normalised([streams[k] for k in rows], np.stack([frames[k] for k in rows]))
+        for k, answer in zip(rows, answers, strict=True):
+            normalised[k] = answer
+    return normalised
+
+
+def _normalised(streams: list[NormaliserStream], frames: Frames) -> Frames:
+    """Return the next frames (streams, frames, features) of some streams, normalised."""
+    normaliser = streams[0].normaliser
+    moments, window = normaliser.moments, normaliser.window
+    values = frames - moments.mean
+    if not window or not frames.shape[1]:
+        return (values / moments.deviation).astype(np.float32)
+    starts = range(0, frames.shape[1], window)
+    parts = [_windowed(normaliser, streams, values[:, start : start + window]) for start in starts]
+    return np.concatenate(parts, 1) if len(parts) > 1 else parts[0]
+
+
+def _windowed(normaliser: Normaliser, streams: list[NormaliserStream], values: Array) -> Frames:
+    """Return at most a window of frames (streams, frames, features), normalised; `values` is around the mean
+    of the training data."""
+    rows, length, width = values.shape
+    moments, window = normaliser.moments, normaliser.window
+    # `cumsum` adds one after another, so that the sum so far may stand before
+    sums = np.empty((rows, length + 1, 2, width))
+    sums[:, 0] = [stream.sum for stream in streams]
+    sums[:, 1:, 0] = values
+    np.square(values, out=sums[:, 1:, 1])
+    sums = sums.cumsum(1)[:, 1:]
+    ends = np.array([stream.frames + 1 for stream in streams])[:, None] + np.arange(length)
+    places, counts = ends % window, np.minimum(ends, window)
+    before = np.empty_like(sums)
+    for stream, place, total, earlier in zip(streams, places, sums, before, strict=True):
+        stream.sums.take(place, 0, out=earlier, mode="clip")  # which needs no buffer
+        stream.sums[place] = total
+        stream.sum, stream.frames = total[-1].copy(), stream.frames + length
+    total = (normaliser.prior + counts)[..., None]
+    np.subtract(sums, before, out=before)
+    mean, square = before[:, :, 0] / total, (before[:, :, 1] + moments.prior_squares) / total
+    deviation = np.sqrt(np.maximum(square - np.square(mean), 0.0))
+    normalised: Array = (values - mean) / np.maximum(deviation, moments.least_deviation)
+    return normalised.astype(np.float32)

@@ -20,7 +20,7 @@ SILENCE: Final = 1e-4  # between the lowest and the highest sample: three steps 
 CLIPPED_SHARE, FULL_SCALE = 0.01, 0.985
 OFFSET: Final = 0.1  # of the mean of all samples from zero
 # Integers → the value of silence and that of full scale.
-SCALES: Final = {"int8": (0, 2**7), "uint8": (2**7, 2**7), "int16": (0, 2**15), "int32": (0, 2**31)}
+SCALES: Final = {"i1": (0, 2**7), "u1": (2**7, 2**7), "i2": (0, 2**15), "i4": (0, 2**31)}
 
 
 def require_rate(rate: Any, name: str) -> int:
@@ -87,8 +87,8 @@ def to_samples(values: Any, name: str, rate: int = 1) -> Samples:
     if array.ndim not in (1, 2):
         raise UsageError(f"{name} has the shape {array.shape}; give samples, or samples by channels.")
     kind = array.dtype.kind
-    name_of_type = "float" if kind == "f" else array.dtype.name  # which NumPy is slow to tell
-    if kind != "f" and name_of_type not in SCALES and array.size:
+    scale = SCALES.get(array.dtype.str[1:])
+    if kind != "f" and scale is None and array.size:
         raise UsageError(
             f"{name} is of type {array.dtype}; give floats with 1 for full scale, or 16-bit integers."
         )
@@ -96,11 +96,15 @@ def to_samples(values: Any, name: str, rate: int = 1) -> Samples:
         array = array.T
     if array.ndim == 2:
         require_channels(array.shape[1], name)
-    zero, full = SCALES.get(name_of_type, (0, 1))
-    with np.errstate(over="ignore"):
-        scaled = array.astype(np.float32) if full == 1 else ((array - float(zero)) / full).astype(np.float32)
+    if kind == "f":
+        with np.errstate(over="ignore"):
+            scaled = array.astype(np.float32)
+    else:  # exact: what full scale is divided by is a power of two
+        zero, full = scale or (0, 1)
+        scaled = (array.astype(np.float32) - np.float32(zero)) * np.float32(1 / full)
     scaled = mono(scaled) if scaled.ndim == 2 else scaled
-    require_finite(scaled, name, rate=rate)
+    if kind == "f":
+        require_finite(scaled, name, rate=rate)
     return np.ascontiguousarray(scaled)
 
 

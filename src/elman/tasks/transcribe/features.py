@@ -3,20 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from elman.data.audio.augment import noise_frames
-from elman.data.audio.features import SHIFT_SECONDS, FeatureStream, FilterBank
+from elman.data.audio.features import SHIFT_SECONDS, FilterBank, Framing
 from elman.data.audio.frames import Frames, to_frames
 from elman.data.audio.read import read_audio
 from elman.data.audio.recordings import Recordings
 from elman.data.audio.resample import Resampler
-from elman.data.audio.samples import require_rate, to_samples
+from elman.data.audio.samples import Samples, require_rate, to_samples
 from elman.data.audio.voice import VoiceActivity
 from elman.errors import DataError, UsageError
+from elman.nn.rows import Array
+from elman.tasks.pool import Steps
 from elman.tasks.transcribe.examples import (
     EDGE_FRAMES,
     LOG_FLOOR,
@@ -30,14 +33,22 @@ from elman.tasks.transcribe.settings import Settings
 NOISES, NOISE_SECONDS = 12, 4.0  # that training adds
 
 
-class Pieces(Protocol):
-    """Features of a recording that arrives in pieces."""
+class Spectra(NamedTuple):
+    """A request: the features of frames of samples (frames, length). The answer is the array (frames,
+    features)."""
 
-    def push(self, values: Any) -> Tensor:
+    bank: FilterBank
+    frames: Samples
+
+
+class Pieces(Protocol):
+    """Features of a recording that arrives in pieces, as requests for those of samples."""
+
+    def push(self, values: Any) -> Steps[Array]:
         """Return the features (frames, features) that these values complete. Raises UsageError and DataError
         for values that can't be read."""
 
-    def finish(self) -> Tensor:
+    def finish(self) -> Steps[Array]:
         """Return the features that are left at the end of a recording."""
 
 
@@ -130,18 +141,22 @@ class SoundPieces:
 
     def _begin(self) -> None:
         self._resampler = Resampler(self._rate, self._bank.rate)
-        self._features = FeatureStream(self._bank)
+        self._framing = Framing(self._bank)
 
-    def push(self, values: Any) -> Tensor:
+    def push(self, values: Any) -> Steps[Array]:
         samples = to_samples(values, "the piece of samples", self._rate)
         if self._voice is not None:
             self._voice.push(samples)
-        return self._features.push(self._resampler.push(samples))
+        return (yield from self._features(self._framing.push(self._resampler.push(samples))))
 
-    def finish(self) -> Tensor:
-        rest = torch.cat([self._features.push(self._resampler.finish()), self._features.finish()])
+    def finish(self) -> Steps[Array]:
+        rest = [self._framing.push(self._resampler.finish()), self._framing.finish()]
         self._begin()
-        return rest
+        return (yield from self._features(np.concatenate(rest)))
+
+    def _features(self, frames: Samples) -> Steps[Array]:
+        features: Array = yield Spectra(self._bank, frames)
+        return features
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,11 +211,13 @@ class ReadyFrames:
 class FramePieces:
     width: int
 
-    def push(self, values: Any) -> Tensor:
-        return to_frames(values, "the piece", self.width)
+    def push(self, values: Any) -> Steps[Array]:
+        yield from ()
+        return to_frames(values, "the piece", self.width).numpy()
 
-    def finish(self) -> Tensor:
-        return torch.zeros(0, self.width)
+    def finish(self) -> Steps[Array]:
+        yield from ()
+        return np.zeros((0, self.width), np.float32)
 
 
 def with_edges(features: Tensor, of: Features) -> Tensor:

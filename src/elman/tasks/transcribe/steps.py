@@ -9,19 +9,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from elman.data.audio.normalise import NormaliserStream, push_together
+from elman.decode.ctc import Scores
 from elman.nn.rows import Array, RowProduct, RowSteps, States, groups, joined, slices
 from elman.tasks.pool import Steps, marked
+from elman.tasks.transcribe.features import Spectra
 from elman.tasks.transcribe.network import Convolution, TranscriberNet
 
 
+class Normal(NamedTuple):
+    """A request: the next frames (frames, features) of a recording, normalised."""
+
+    stream: NormaliserStream
+    frames: Array
+
+
 class Seen(NamedTuple):
-    """A request: what convolution `layer` gives for what its outputs see (outputs, frames · features). The
-    answer is the array (outputs, F)."""
+    """A request: the next outputs (outputs, F) of convolution `layer`, given the frames (frames, features)
+    from the first that they see."""
 
     layer: int
     frames: Array
+    outputs: int
 
 
 class Front(NamedTuple):
@@ -34,12 +44,16 @@ class Front(NamedTuple):
 class Labels(NamedTuple):
     """The answer: log-probabilities (T, L) of labels, and the state after them."""
 
-    log_probs: Tensor
+    scores: Scores
     state: States
 
 
+Request = Spectra | Normal | Seen | Front
+
+
 class TranscriberSteps:
-    """A network in eval mode that reads in one direction, with the weights that it has now.
+    """A network in eval mode that reads in one direction, with the weights that it has now, and what stands
+    before it.
 
     Attributes:
         stride: frames of a step.
@@ -51,37 +65,67 @@ class TranscriberSteps:
         self._layers = RowSteps(network.layers)
         self._head = RowProduct(network.head.weight, network.head.bias)
 
-    def answer(self, requests: Sequence[Seen | Front]) -> list[Any]:
+    def answer(self, requests: Sequence[Request]) -> list[Any]:
         """Answer every request as if it were alone; a NotFinite where a state became NaN."""
         answers: list[Any] = [None] * len(requests)
-        for layer in range(len(self._products)):
-            numbers = [k for k, one in enumerate(requests) if isinstance(one, Seen) and one.layer == layer]
-            outputs = self._convolved(layer, [requests[k] for k in numbers])
-            for k, answer in zip(numbers, outputs, strict=True):
+        by_kind: dict[Any, list[int]] = {}
+        for k, request in enumerate(requests):
+            by_kind.setdefault(_kind(request), []).append(k)
+        for numbers in by_kind.values():
+            same: list[Any] = [requests[k] for k in numbers]
+            for k, answer in zip(numbers, self._answered(same), strict=True):
                 answers[k] = answer
-        numbers = [k for k, request in enumerate(requests) if isinstance(request, Front)]
-        fronts: list[Any] = [requests[k] for k in numbers]
-        for group in groups([(len(one.x), 1) for one in fronts]):
-            for k, answer in zip(group, self._labels([fronts[k] for k in group]), strict=True):
-                answers[numbers[k]] = answer
         return answers
 
-    def _convolved(self, layer: int, requests: list[Any]) -> list[Array]:
-        if not requests:
-            return []
-        outputs = self._products[layer](np.concatenate([one.frames for one in requests]))
-        np.maximum(outputs, 0, out=outputs)
-        return [outputs[part] for part in slices([len(one.frames) for one in requests])]
+    def _answered(self, requests: list[Any]) -> list[Any]:
+        """Answer requests of one kind."""
+        first = requests[0]
+        if isinstance(first, Spectra):
+            features = first.bank.log_mel(np.concatenate([one.frames for one in requests]))
+            return [features[part] for part in slices([len(one.frames) for one in requests])]
+        if isinstance(first, Normal):
+            return push_together([one.stream for one in requests], [one.frames for one in requests])
+        return self._convolved(requests) if isinstance(first, Seen) else self._labels(requests)
 
-    def _labels(self, requests: list[Front]) -> list[Any]:
-        lengths = [len(one.x) for one in requests]
-        states = [one.state or self._layers.zeros() for one in requests]
+    def _convolved(self, requests: list[Seen]) -> list[Array]:
+        one = self.convolutions[requests[0].layer]
+        rows = slices([len(request.frames) for request in requests])
+        frames = np.concatenate([request.frames for request in requests])
+        outputs = [request.outputs for request in requests]
+        starts = [part.start + one.step * np.arange(k) for part, k in zip(rows, outputs, strict=True)]
+        # an index costs less than a sliding view, and makes the copy that the product needs
+        windows = frames[np.concatenate(starts)[:, None] + np.arange(one.width)]
+        values = self._products[requests[0].layer](windows.reshape(len(windows), -1))
+        np.maximum(values, 0, out=values)
+        return [values[part] for part in slices(outputs)]
+
+    def _labels(self, fronts: list[Front]) -> list[Any]:
+        answers: list[Any] = [None] * len(fronts)
+        for group in groups([(len(one.x), 1) for one in fronts]):
+            for k, answer in zip(group, self._labels_of_group([fronts[k] for k in group]), strict=True):
+                answers[k] = answer
+        return answers
+
+    def _labels_of_group(self, fronts: list[Front]) -> list[Any]:
+        lengths = [len(one.x) for one in fronts]
+        states = [one.state or self._layers.zeros() for one in fronts]
         ragged = lengths if lengths[0] > lengths[-1] else None
-        outputs, after = self._layers.run(joined([one.x[:, None] for one in requests]), states, ragged)
+        outputs, after = self._layers.run(joined([one.x[:, None] for one in fronts]), states, ragged)
         rows = np.concatenate([outputs[:length, k] for k, length in enumerate(lengths)])
-        log_probs = torch.from_numpy(self._head(rows)).log_softmax(1).split_with_sizes(lengths)
-        answers = [Labels(*pair) for pair in zip(log_probs, after, strict=True)]
-        return marked(answers, outputs, slices([1] * len(requests)))
+        log_probs = torch.from_numpy(self._head(rows)).log_softmax(1).double().numpy()
+        scores = Scores(log_probs, log_probs.argmax(1).tolist())
+        parts = map(scores.part, slices(lengths))
+        answers = [Labels(part, state) for part, state in zip(parts, after, strict=True)]
+        return marked(answers, outputs, slices([1] * len(fronts)))
+
+
+def _kind(request: Request) -> Any:
+    """Return what requests have in common that are answered at once."""
+    if isinstance(request, Seen):
+        return Seen, request.layer
+    if isinstance(request, Normal):
+        return Normal, request.stream.normaliser
+    return (Spectra, request.bank) if isinstance(request, Spectra) else Front
 
 
 class FrontStream:
@@ -118,10 +162,8 @@ class FrontStream:
         if count <= 0:
             self._parts[k] = _Pending(rows, received, done)
             return np.zeros((0, one.out_channels), np.float32)
-        # an index costs less than a sliding view, and makes the copy that the product needs
-        windows = rows[one.step * np.arange(count)[:, None] + np.arange(one.width)]
         self._parts[k] = _Pending(rows[count * one.step :].copy(), received, done + count)
-        outputs: Array = yield Seen(k, windows.reshape(count, -1))
+        outputs: Array = yield Seen(k, rows, count)
         return outputs
 
 

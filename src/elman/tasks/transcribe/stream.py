@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from elman.data.audio.normalise import Normaliser, NormaliserStream
 from elman.data.audio.voice import VoiceActivity
-from elman.decode.ctc import Token
+from elman.decode.ctc import Scores, Token
 from elman.errors import UsageError
+from elman.nn.rows import Array
 from elman.settings import is_number
 from elman.tasks.pool import Steps, stepwise
 from elman.tasks.transcribe.confidence import Confidence
@@ -20,7 +22,7 @@ from elman.tasks.transcribe.decoder import Decoder, ended
 from elman.tasks.transcribe.examples import EDGE_FRAMES
 from elman.tasks.transcribe.features import Features
 from elman.tasks.transcribe.recogniser import VOICE_MARGIN, as_word, has_voice
-from elman.tasks.transcribe.steps import Front, FrontStream, TranscriberSteps
+from elman.tasks.transcribe.steps import Front, FrontStream, Normal, TranscriberSteps
 from elman.tasks.transcribe.text import BLANK, SPACE, Word, text_of
 
 CHUNK_STEPS: Final = 64  # read at once; where the network begins anew, at most so many are read twice
@@ -78,7 +80,7 @@ class TranscriberStream:
     def reset(self) -> None:
         """Begin another recording, and forget what was not finished."""
         self._pieces = self._of.pieces(self._rate, self._voice)
-        self._last = torch.zeros(1, self._of.width)  # frame so far
+        self._last = np.zeros((1, self._of.width), np.float32)  # frame so far
         self._normal = NormaliserStream(self._normaliser)
         self._front = FrontStream(self.network.convolutions)
         self._search = self._decoder.start(live=True)
@@ -133,7 +135,7 @@ class TranscriberStream:
 
     def pushing(self, samples: Any) -> Steps[list[Word]]:
         """Do what `push` does, as requests to the network."""
-        words = yield from self._read(self._pieces.push(samples), end=False)
+        words = yield from self._read((yield from self._pieces.push(samples)), end=False)
         return words if self._voice is None else self._voiced(words, self._voice.seconds)
 
     @stepwise
@@ -143,15 +145,15 @@ class TranscriberStream:
 
     def finishing(self) -> Steps[list[Word]]:
         """Do what `finish` does, as requests to the network."""
-        return (yield from self._ended(self._pieces.finish()))
+        return (yield from self._ended((yield from self._pieces.finish())))
 
     @stepwise
     def read_features(self, features: Tensor) -> Steps[list[Word]]:
         """Return the words of the rest of a recording, or of a whole one, given its features (frames,
         features)."""
-        return (yield from self._ended(features))
+        return (yield from self._ended(features.numpy()))
 
-    def _ended(self, features: Tensor) -> Steps[list[Word]]:
+    def _ended(self, features: Array) -> Steps[list[Word]]:
         words = yield from self._read(features, end=True)
         words += self._end_utterance()
         if self._voice is not None:
@@ -170,23 +172,27 @@ class TranscriberStream:
         self._said = [word for word in self._said if word not in ready or heard[ready.index(word)]]
         return list(itertools.compress(ready, heard))
 
-    def _read(self, features: Tensor, end: bool) -> Steps[list[Word]]:
+    def _read(self, features: Array, end: bool) -> Steps[list[Word]]:
         if not len(features) and not (end and self._begun):
             return []
         if len(features):
-            self._last = features[-1:].clone()
-        parts = [] if self._begun else [self._of.edge(features[:1])]
-        parts += [features, *([self._of.edge(self._last)] if end else [])]
+            self._last = features[-1:].copy()
+        if end or not self._begun:
+            before = [] if self._begun else [self._edge(features[:1])]
+            features = np.concatenate([*before, features, *([self._edge(self._last)] if end else [])])
         self._begun, words = True, list[Word]()
-        x = yield from self._front.push(self._normal.push(torch.cat(parts)).numpy(), end)
+        x = yield from self._front.push((yield Normal(self._normal, features)), end)
         while len(x):
-            log_probs, state = yield Front(x[:CHUNK_STEPS], self._state)
-            labels = log_probs.argmax(1).tolist()
-            empty = self._until_empty(labels)
-            used = len(labels) if empty is None else empty
-            words += self._heard(log_probs[:used], labels[:used])
+            scores, state = yield Front(x[:CHUNK_STEPS], self._state)
+            empty = self._until_empty(scores.labels)
+            used = len(scores.labels) if empty is None else empty
+            words += self._heard(scores.part(slice(used)))
             self._state, x = (state if empty is None else None), x[used:]
         return words
+
+    def _edge(self, frame: Array) -> Array:
+        edge: Array = self._of.edge(torch.from_numpy(frame)).numpy()
+        return edge
 
     def _until_empty(self, labels: Sequence[int]) -> int | None:
         """Return after how many steps the network begins anew, None if not among these."""
@@ -197,19 +203,19 @@ class TranscriberStream:
                 return k
         return None
 
-    def _heard(self, log_probs: Tensor, labels: Sequence[int]) -> list[Word]:
+    def _heard(self, scores: Scores) -> list[Word]:
         """Return the words that steps make certain; an utterance may end among them."""
         words, start = list[Word](), 0
-        for k, label in enumerate(labels, 1):
+        for k, label in enumerate(scores.labels, 1):
             self._steps += 1
             self._silent = self._silent + 1 if label == BLANK else 0
             self._spoken = self._spoken or label != BLANK
             too_long = self._steps > self._most_steps
             limit = 1 + self._pause_steps // 5 if too_long else self._pause_steps
             if self._spoken and self._silent >= limit:
-                words += self._words(self._search.push(log_probs[start:k])) + self._end_utterance()
+                words += self._words(self._search.push(scores.part(slice(start, k)))) + self._end_utterance()
                 start = k
-        return words + self._words(self._search.push(log_probs[start:]))
+        return words + self._words(self._search.push(scores.part(slice(start, None))))
 
     def _end_utterance(self) -> list[Word]:
         words = self._words(ended(self._search), complete=True)
