@@ -46,6 +46,7 @@ class Stack(NamedTuple):
     zoneout: float
     recompute: bool = False
     int8: bool = False
+    bf16: bool = False  # float32, but products may round their operands to bfloat16
     engine: Engine = "auto"
 
 
@@ -135,6 +136,7 @@ class Spec(NamedTuple):
     reverse: bool = False
     every_state: bool = False
     int8: bool = False
+    bf16: bool = False
     shares: tuple[float, ...] = ()  # of every state that zoneout keeps, if it draws no masks
     zoneout_masks: bool = False
 

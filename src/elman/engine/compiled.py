@@ -41,6 +41,22 @@ def working_type(stack: Stack, x: Tensor) -> torch.dtype | None:
     return torch.float32 if kind == "cpu" and x.dtype in HALVES and x.dtype == weight else None
 
 
+def is_in_bf16(x: Tensor) -> bool:
+    """Return whether the caller wants the precision of bfloat16, by autocast or by the type of x."""
+    kind = x.device.type
+    return torch.bfloat16 == (torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype)
+
+
+def has_bf16_products(x: Tensor) -> bool:
+    """Return whether kernels then round the operands of their products."""
+    return x.device.type == "cpu" and is_in_bf16(x) and _rounds_operands()
+
+
+@torch_internals.constant
+def _rounds_operands() -> bool:
+    return host.packing(torch.float32, bf16=True) != "float"
+
+
 def obstacle(stack: Stack, x: Tensor, call: Call, state: State = ()) -> str:
     """Return why no kernel can be compiled for this call, "" if one can."""
     weights, kind = stack.weights[0], x.device.type
@@ -84,15 +100,17 @@ def scan(
     reverse: bool = False,
     recomputed: bool = False,
     int8: bool = False,
+    bf16: bool = False,
 ) -> Result[Tensor]:
     """Do the same as `elman.engine.eager.scan`, by a kernel.
 
-    `recomputed` trains in little memory; with `int8` calls without gradients read 8-bit weights.
+    `recomputed` trains in little memory; with `int8` calls without gradients read 8-bit weights;
+    with `bf16` products may round their operands to bfloat16.
     """
     shares = tuple(z for z in noise.zoneout or () if isinstance(z, float))
     masks = tuple(z for z in noise.zoneout or () if isinstance(z, Tensor))
     hidden = weights.weight_ih.shape[0] // len(cell.gates)
-    spec = Spec(cell, hidden, reverse, call.every_state, int8, shares, bool(masks))
+    spec = Spec(cell, hidden, reverse, call.every_state, int8, bf16, shares, bool(masks))
     clear = None if call.reset is None else _starts(call, reverse)
     arguments = Arguments(x, state, weights, call.lengths, clear, noise.recurrent, masks)
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in flatten(arguments))

@@ -43,7 +43,7 @@ def _text(spec: Spec, tensors: Sequence[Tensor | None], keep: bool) -> str:
     """Write down all but the tensors, in plain steps that `torch.compile` can follow."""
     present = "".join(["0" if t is None else "1" for t in tensors])
     shares = " ".join([str(share) for share in spec.shares])
-    options = (spec.reverse, spec.every_state, spec.int8, spec.zoneout_masks, keep)
+    options = (spec.reverse, spec.every_state, spec.int8, spec.bf16, spec.zoneout_masks, keep)
     flags = "".join(["1" if option else "0" for option in options])
     return f"{_name(spec.cell)}|{spec.hidden}|{shares}|{flags}|{present}"
 
@@ -52,9 +52,9 @@ def _parsed(text: str, tensors: Sequence[Tensor]) -> tuple[Spec, Arguments[Any],
     """Read `_text`; UsageError if it can't be one, or if it is that of other tensors."""
     try:
         name, hidden, shares, flags, present = text.split("|")
-        reverse, every_state, int8, masks, keep = (flag == "1" for flag in flags)
+        reverse, every_state, int8, bf16, masks, keep = (flag == "1" for flag in flags)
         constant = tuple(float(share) for share in shares.split())
-        spec = Spec(_CELLS[name], int(hidden), reverse, every_state, int8, constant, masks)
+        spec = Spec(_CELLS[name], int(hidden), reverse, every_state, int8, bf16, constant, masks)
         count = len(flatten(spec.arguments(itertools.repeat(None))))
     except (ValueError, KeyError) as error:
         raise UsageError(f"elman::scan is called by layers: {text!r} describes no request") from error

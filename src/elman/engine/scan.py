@@ -70,7 +70,10 @@ def _of_kernel(stack: Stack, x: Tensor) -> str:
     if x.is_cuda:
         reason += ", in Triton, not measured on hardware"
     other = compiled.working_type(stack, x)
-    return reason if other is None else f"{reason}, in {plain.named([other])}"
+    if other is None:
+        return reason
+    reason += f", in {plain.named([other])}"
+    return reason + (" with products of bfloat16" if compiled.has_bf16_products(x) else "")
 
 
 @functools.cache
@@ -99,7 +102,8 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
         _warn(choice.reason)
     along: Callable[..., Result[Tensor]] = eager.scan
     if choice.engine == "compiled":
-        along = functools.partial(compiled.scan, recomputed=stack.recompute, int8=stack.int8)
+        options = {"recomputed": stack.recompute, "int8": stack.int8, "bf16": stack.bf16}
+        along = functools.partial(compiled.scan, **options)
     if call.batch_sizes is None:
         return _layer_by_layer(along, stack, x, state, call)
     padded, lengths = pad_packed_sequence(PackedSequence(x, call.batch_sizes))
@@ -124,9 +128,10 @@ def _with_gates(stack: Stack, x: Tensor, state: State, call: Call, cell: Cell) -
 def _in_precision(dtype: torch.dtype, stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     """Compute in another precision and round the results: a cast at either end is cheap beside a loop of
     roundings. On a GPU results under autocast have its precision, as those of PyTorch's own layers."""
+    bf16 = compiled.is_in_bf16(x)
     rounded = dtype if x.is_cuda else torch_kernels.result_type(stack, x, call)
     with torch.autocast(x.device.type, enabled=False):
-        inner = stack._replace(weights=_cast(stack.weights, dtype))
+        inner = stack._replace(weights=_cast(stack.weights, dtype), bf16=bf16)
         return _cast(scan(inner, x.to(dtype), _cast(state, dtype), call), rounded)
 
 

@@ -57,7 +57,7 @@ def test_weights_are_packed_once_while_they_are_unchanged() -> None:
     layer.bias_hh_l0.data.mul_(2)
     second = remembered(plan, weights_of(layer))
     assert second is not first and remembered(plan, weights_of(layer)) is second
-    rounded_plan = plan_for(layer.cell, plan.vector, int8=True)
+    rounded_plan = plan_for(layer.cell, plan.vector, packing="int8")
     assert remembered(rounded_plan, weights_of(layer)).W.dtype == torch.int8
 
 

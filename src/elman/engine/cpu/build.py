@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from elman.engine.cpu import cache, host
-from elman.engine.cpu.emit import ir, kernel, packing, product
+from elman.engine.cpu.emit import grouped, ir, kernel, product
+from elman.engine.cpu.emit import packing as panels
 from elman.engine.cpu.emit.ir import Vector
-from elman.engine.cpu.emit.plan import Plan
+from elman.engine.cpu.emit.plan import Packing, Plan
 from elman.engine.cpu.host import Team
 
 _LOCK: Final = threading.RLock()
@@ -42,15 +43,31 @@ def function(plan: Plan) -> Callable[[int], None]:
     return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(entry(plan))
 
 
+def product_entry(vector: Vector, packing: Packing, native: bool | None = None) -> int:
+    """Return the address of the matrix product with weights of this packing.
+
+    Groups are multiplied by one `native` instruction if this processor has it.
+    """
+    native = host.has_dot(packing) if native is None else native
+    return _product(vector, packing, native)["product"]
+
+
+def pairs_entry(vector: Vector) -> Callable[..., int]:
+    """Return the function that packs weights into groups of bfloat16 numbers."""
+    address = _product(vector, "bf16 groups", host.has_dot("bf16 groups"))["pairs"]
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(address)
+
+
 @functools.cache
-def product_entry(vector: Vector, int8: bool) -> int:
-    """Return the address of the matrix product."""
+def _product(vector: Vector, packing: Packing, native: bool) -> dict[str, int]:
     registers = host.target().registers
 
     def text() -> str:
-        return ir.declarations(vector) + product.product(vector, registers, int8)
+        if packing.endswith("groups"):
+            return grouped.grouped(vector, registers, packing == "int8 groups", native)
+        return ir.declarations(vector) + product.product(vector, registers, packing == "int8")
 
-    return _load(f"product {astuple(vector)} {registers} {int8}", text)["product"]
+    return _load(f"product {astuple(vector)} {registers} {packing} {native}", text)
 
 
 @functools.cache
@@ -65,7 +82,7 @@ def _description(plan: Plan) -> str:
     pair, cell = plan.pair, plan.cell
     programs = [(p.nodes, p.outputs) for p in (pair.forward, pair.backward)]
     options = [plan.backward, plan.keep, plan.resets, plan.zoneout, plan.masked]
-    options += [plan.int8, plan.every, plan.norm]
+    options += [plan.packing, plan.every, plan.norm]
     return repr((options, astuple(plan.vector), cell.gates, cell.state, cell.weights, programs, pair.kept))
 
 
@@ -117,7 +134,7 @@ def _linked(code: bytes) -> dict[str, int]:
     llvm = _llvm()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     reference = llvm.ObjectFileRef.from_data(code)
-    names = ("run", "product", "barrier", "number", "size", "across", "along", "sample", "checksum")
+    names = ("run", "product", "barrier", "number", "size", "across", "along", "sample", "checksum", "pairs")
     engine.add_object_file(reference)
     engine.finalize_object()
     _ENGINES.append(engine)
@@ -127,7 +144,7 @@ def _linked(code: bytes) -> dict[str, int]:
 @functools.cache
 def packing_entry(vector: Vector) -> dict[str, Callable[..., int]]:
     """Return the functions of `elman.engine.cpu.emit.packing` by name."""
-    addresses = _load(f"packing {astuple(vector)}", lambda: packing.packing(vector))
+    addresses = _load(f"packing {astuple(vector)}", lambda: panels.packing(vector))
     parameters = {"across": 4, "along": 4, "sample": 3, "checksum": 3}
     return {
         name: ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(addresses[name])

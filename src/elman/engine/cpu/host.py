@@ -1,6 +1,7 @@
 """The instructions of this processor, and PyTorch's OpenMP runtime, on whose threads the kernels run.
 
 `ELMAN_CPU=avx2` keeps kernels from wider instructions, `ELMAN_CPU=off` from being compiled at all.
+`ELMAN_CPU=vnni` lets 8-bit layers multiply 8-bit integers, `ELMAN_CPU=bf16` half precision bfloat16 numbers.
 """
 
 import ctypes
@@ -15,9 +16,13 @@ from typing import Any, Final
 import torch
 
 from elman.engine.cpu.emit.ir import Vector
+from elman.engine.cpu.emit.plan import Packing
 from elman.errors import UsageError
 
-LEVELS: Final = ("avx512", "avx2", "neon", "off")
+# From the most instructions to none; each of the first four has those of the next.
+LEVELS: Final = ("bf16", "vnni", "avx512", "avx2", "neon", "off")
+# Levels for those who ask for them.
+ON_REQUEST: Final = ("bf16", "vnni")
 
 
 @dataclass(frozen=True)
@@ -55,10 +60,11 @@ def host() -> Host | str:
         raise UsageError(f"ELMAN_CPU={request}: this processor has {', '.join(levels) or 'none of these'}")
     if not levels:
         return "the compiler knows AVX2, AVX-512 and NEON, and this processor has none of them"
-    level, name, flags = request or levels[0], llvm.get_host_cpu_name(), features.flatten()
+    best = next(level for level in levels if level not in ON_REQUEST)
+    level, name, flags = request or best, llvm.get_host_cpu_name(), features.flatten()
     if level == "avx2" and "avx512" in levels:
         name, flags = "x86-64-v3", ""
-    width, registers = {"avx512": (64, 32), "avx2": (32, 16), "neon": (16, 32)}[level]
+    width, registers = {"avx2": (32, 16), "neon": (16, 32)}.get(level, (64, 32))
     return Host(level, name, flags, width, registers)
 
 
@@ -77,8 +83,25 @@ def vector(dtype: torch.dtype) -> Vector:
 
 
 def _has(features: Any, level: str) -> bool:
-    needed = {"avx512": ("avx512f", "avx512dq", "avx512vl"), "avx2": ("avx2", "fma"), "neon": ("neon",)}
+    wide = ("avx512f", "avx512dq", "avx512vl")
+    bytes_ = (*wide, "avx512bw", "avx512vnni")
+    needed = {"avx512": wide, "vnni": bytes_, "bf16": (*bytes_, "avx512bf16")}
+    needed |= {"avx2": ("avx2", "fma"), "neon": ("neon",)}
     return level in needed and all(features.get(name) for name in needed[level])
+
+
+def has_dot(packing: Packing) -> bool:
+    """Return whether one instruction multiplies the groups of this packing and adds them up."""
+    levels = {"int8 groups": ("vnni", "bf16"), "bf16 groups": ("bf16",)}
+    return target().level in levels.get(packing, ())
+
+
+def packing(dtype: torch.dtype, int8: bool = False, bf16: bool = False) -> Packing:
+    """Return how a kernel that computes in `dtype` has its weights: in groups where that is fast."""
+    grouped: Packing = "int8 groups" if int8 else "bf16 groups"
+    if (int8 or bf16) and dtype == torch.float32 and has_dot(grouped):
+        return grouped
+    return "int8" if int8 else "float"
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def fill(fields: dict[str, int], plan: Plan, schedule: Schedule, rows: int, scra
     assert team is not None
     fields["pointers"], fields["scratch"] = _places(schedule, rows, scratch)
     fields["room"] = rows
-    fields["product"] = build.product_entry(plan.vector, plan.int8)
+    fields["product"] = build.product_entry(plan.vector, plan.packing)
     fields["barrier"], fields["thread_num"] = team.barrier, team.thread_num
     fields["num_threads"] = team.num_threads
     fields["split"], fields["slices"] = schedule.split, schedule.slices

@@ -44,14 +44,15 @@ def sums(stack: Stack, vectors: Tensor) -> Tensor:
     """Return the start of every slot's sum (V, S*Hp) in the first layer for inputs (V, I): the bias, and W's
     product where the slot has one. The kernel would reach the same sums before it adds the product of U, so
     that outputs have the bits of any other step."""
-    w, plan = stack.weights[0], plan_for(stack.cell, host.vector(vectors.dtype), int8=stack.int8, norm=False)
+    packing = host.packing(vectors.dtype, stack.int8)
+    w, plan = stack.weights[0], plan_for(stack.cell, host.vector(vectors.dtype), packing=packing, norm=False)
     hidden, bias = weights.hidden_size(plan.cell, w), weights.remembered(plan, w).bias
     starts = bias.detach().view(len(plan.slots), weights.padded(hidden, plan))
     table = starts.repeat(len(vectors), 1, 1)
     begin, end = plan.range("xa")
     by_gate = w.weight_ih.detach().view(-1, hidden, vectors.shape[1])
     rows = by_gate[[plan.cell.gates.index(gate) for _, gate in plan.slots[begin:end]]].flatten(0, 1)
-    product = AffineRows(affine_stack(rows, starts[begin:end, :hidden].flatten(), plan.int8))
+    product = AffineRows(affine_stack(rows, starts[begin:end, :hidden].flatten(), stack.int8))
     together = torch.from_numpy(product(vectors.numpy()))
     table[:, begin:end, :hidden] = together.view(len(vectors), -1, hidden)
     return table.flatten(1)

@@ -14,13 +14,14 @@ from elman.engine.plan import options_of, trace_forms
 from elman.engine.slots import pad_units
 
 
-def _plan(spec: Spec, arguments: Arguments[Tensor], **more: bool) -> Plan:
+def _plan(spec: Spec, arguments: Arguments[Tensor], **more: Any) -> Plan:
     return plan_for(spec.cell, host.vector(arguments.x.dtype), **options_of(spec, arguments), **more)
 
 
 def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:
     """Run the forward kernel on tensors that it can read; with `keep` for a backward pass."""
-    plan = _plan(spec, arguments, keep=keep, int8=spec.int8 and not keep)
+    packing = host.packing(arguments.x.dtype, spec.int8 and not keep, spec.bf16)
+    plan = _plan(spec, arguments, keep=keep, packing=packing)
     packed = (weights.pack if keep else weights.remembered)(plan, arguments.weights)
     return launch.forward(plan, spec, arguments, packed)
 

@@ -29,7 +29,8 @@ class Memory:
         first = stack.weights[0]
         self.stack, self.batch, self.dtype = stack, batch, first.weight_ih.dtype
         norm = first.gain_ih is not None
-        self.plan = plan_for(stack.cell, host.vector(self.dtype), int8=stack.int8, norm=norm)
+        packing = host.packing(self.dtype, stack.int8)
+        self.plan = plan_for(stack.cell, host.vector(self.dtype), packing=packing, norm=norm)
         self.hidden = weights.hidden_size(stack.cell, first)
         hp, layers = weights.padded(self.hidden, self.plan), len(stack.weights)
         self.input = self.zeros(batch, first.weight_ih.shape[1])

@@ -18,6 +18,7 @@ from elman.engine.cpu import build
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Plan, plan_for
 from elman.engine.cpu.emit.product import WIDE
+from elman.engine.cpu.rounding import rounded
 from elman.engine.memory import CPU, are_marked, find, mark, own
 from elman.engine.slots import gates, pad_units
 
@@ -54,7 +55,7 @@ def zeros(count: int, dtype: torch.dtype) -> Tensor:
 
 def pack(plan: Plan, w: Weights[Tensor]) -> Packed:
     """Lay weights out for the forward kernel."""
-    if plan.int8:
+    if plan.packing != "float":
         return _rounded(plan, w)
     hidden = hidden_size(plan.cell, w)
     W = _across(w.weight_ih, plan, "xa", hidden)
@@ -64,17 +65,11 @@ def pack(plan: Plan, w: Weights[Tensor]) -> Packed:
 
 
 def _rounded(plan: Plan, w: Weights[Tensor]) -> Packed:
-    """Round W and U to 8 bits, every row by its own scale, so that its largest number is 127."""
+    """Lay out W and U with fewer bits."""
     full = pack(plan_for(plan.cell, plan.vector, norm=plan.norm), w)
-    W, W_scales = to_bytes(full.W)
-    U, U_scales = (None, None) if full.U is None else to_bytes(full.U)
+    W, W_scales = rounded(full.W, plan)
+    U, U_scales = (None, None) if full.U is None else rounded(full.U, plan)
     return full._replace(W=W, U=U, W_scales=W_scales, U_scales=U_scales)
-
-
-def to_bytes(panels: Tensor) -> tuple[Tensor, Tensor]:
-    """Round panels (N / C, K, C) to int8; return them and the scales of their columns (N)."""
-    scales = panels.abs().amax(1, keepdim=True).clamp(min=torch.finfo(panels.dtype).tiny) / 127
-    return (panels / scales).round().to(torch.int8), scales.flatten()
 
 
 def pack_backward(plan: Plan, hh: Tensor, hidden: int) -> Tensor:

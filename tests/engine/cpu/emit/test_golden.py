@@ -53,7 +53,7 @@ def texts(cell: Cell, vector: Vector, backward: bool) -> Iterator[str]:
         options = {"resets": resets, "zoneout": zoneout, "masked": masked, "norm": norm, "backward": backward}
         yield kernel(plan_for(cell, vector, **options, **{"every" if backward else "keep": more}))
     if not backward:
-        yield from (kernel(plan_for(cell, vector, int8=True, norm=norm)) for norm in (False, True))
+        yield from (kernel(plan_for(cell, vector, packing="int8", norm=norm)) for norm in (False, True))
 
 
 def digest(parts: Iterator[str]) -> str:

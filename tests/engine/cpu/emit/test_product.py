@@ -33,7 +33,7 @@ def panels_of(weight: Tensor) -> Tensor:
 
 def call(rows: Any, to: Any, panels: Tensor, scales: Tensor, first: int, last: int) -> None:
     """The compiled product of rows and destinations by their addresses."""
-    entry = build.product_entry(host.vector(scales.dtype), panels.dtype == torch.int8)
+    entry = build.product_entry(host.vector(scales.dtype), "int8" if panels.dtype == torch.int8 else "float")
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 8)(entry)
     given, where = panels.data_ptr(), scales.data_ptr()
     function(rows.ctypes.data, to.ctypes.data, len(to), given, where, first, last, panels.shape[1])

@@ -138,9 +138,15 @@ class Function:
 
     @contextmanager
     def loop(
-        self, count: str | int, start: str | int = 0, step: str | int = 1, carried: Sequence[str] = ()
+        self,
+        count: str | int,
+        start: str | int = 0,
+        step: str | int = 1,
+        carried: Sequence[str] = (),
+        kind: str = "",
     ) -> "Iterator[Loop]":
-        """Loop over range(start, count, step); `carried` vectors pass from each turn to the next."""
+        """Loop over range(start, count, step); `carried` vectors, of the kernel's own type unless another is
+        named, pass from each turn to the next."""
         name = self.fresh("loop")
         before, head, latch, done = self.block, f"{name}.head", f"{name}.latch", f"{name}.done"
         body = f"{name}.body"
@@ -161,7 +167,7 @@ class Function:
         self.put(f"br label %{head}")
         self.label(done)
         self.lines[phis:phis] = [
-            f"  {value} = phi {self.vector.type} [ {initial}, %{before} ], [ {following}, %{latch} ]"
+            f"  {value} = phi {kind or self.vector.type} [ {initial}, %{before} ], [ {following}, %{latch} ]"
             for value, initial, following in zip(values, carried, loop.following, strict=True)
         ]
 

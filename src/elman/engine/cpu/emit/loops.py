@@ -147,13 +147,16 @@ class Kernel:
 
     def product(self, sources: str, to: str, m: str, which: str, slots: tuple[int, int], K: str) -> None:
         """Add a product with the weights `which` to this thread's units of some slots of m destinations."""
-        f = self.f
+        if self.plan.grouped:
+            self._grouped_product(sources, to, m, which, slots, K)
+            return
+        f, int8 = self.f, self.plan.packing == "int8"
         low, high = slots
         # panels and scales count from the first slot that these weights feed
         skipped = f.mul(f.arg("Hp"), low)
-        kind = "i8" if self.plan.int8 else ""
+        kind = "i8" if int8 else ""
         weights = f.at(f.pointer(which), f.sub(0, f.mul(skipped, K)), kind)
-        scales = f.at(f.pointer(f"{which}.scales"), f.sub(0, skipped)) if self.plan.int8 else "null"
+        scales = f.at(f.pointer(f"{which}.scales"), f.sub(0, skipped)) if int8 else "null"
         # a thread that has all units takes the slots as one range of panels
         split = f.compare("ne", f.arg("split"), 0)
         turns, each = f.choose(split, high - low, 1), f.choose(split, 1, high - low)
@@ -163,6 +166,21 @@ class Kernel:
             last = f.add(f.add(base, f.mul(self.share.panels, f.sub(each, 1))), self.share.last_panel)
             rows = f"ptr {sources}, ptr {to}, i64 {m}, ptr {weights}, ptr {scales}"
             f.put(f"call void {f.pointer('product')}({rows}, i64 {first}, i64 {last}, i64 {K})")
+
+    def _grouped_product(
+        self, sources: str, to: str, m: str, which: str, slots: tuple[int, int], K: str
+    ) -> None:
+        """Do the same in one call, because it rounds the rows."""
+        f, share, (low, high) = self.f, self.share, slots
+        split = f.compare("ne", f.arg("split"), 0)
+        turns, rest = f.choose(split, high - low, 1), f.choose(split, 0, high - low - 1)
+        skipped = f.mul(share.panels, low)
+        first = f.add(skipped, share.first_panel)
+        last = f.add(f.add(skipped, f.mul(share.panels, rest)), share.last_panel)
+        scales = f.pointer(f"{which}.scales") if self.plan.packing == "int8 groups" else "null"
+        rows = f"ptr {sources}, ptr {to}, i64 {m}, ptr {f.pointer(which)}, ptr {scales}"
+        panels = f"i64 {first}, i64 {last}, i64 {K}, i64 {turns}, i64 {share.panels}, i64 {skipped}"
+        f.put(f"call void {f.pointer('product')}({rows}, {panels})")
 
     def meet(self) -> None:
         f = self.f

@@ -7,7 +7,7 @@ units of them, the thread computes.
 
 import functools
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Literal
 
 from elman.cells import Cell
 from elman.engine import plan
@@ -25,15 +25,22 @@ COMMON: Final = (
 FORWARD: Final = (*COMMON, "I", "x", "x_step", "x_row", "chunk", "W", "bias", "W.scales", "U.scales")
 BACKWARD: Final = (*COMMON, "up", "up_step", "up_row", "carry", "sums")
 
+# How weights are packed: as the numbers that they are; as 8-bit integers with a scale for each column, which
+# the product widens (`product`); or as those or bfloat16 numbers in groups (`grouped`).
+Packing = Literal["float", "int8", "int8 groups", "bf16 groups"]
+
 
 @dataclass(frozen=True, eq=False)
 class Plan(plan.Plan):
     """A kernel of this processor. Made by `plan_for`."""
 
     vector: Vector = field(kw_only=True)
-    int8: bool = field(
-        default=False, kw_only=True
-    )  # forward: weights are 8-bit integers with a scale a column
+    packing: Packing = field(default="float", kw_only=True)
+
+    @property
+    def grouped(self) -> bool:
+        """Return whether rows are rounded as the weights are, and both multiplied in groups."""
+        return self.packing.endswith("groups")
 
     @functools.cached_property
     def fields(self) -> tuple[str, ...]:
@@ -66,6 +73,6 @@ class Plan(plan.Plan):
 
 
 @functools.cache
-def plan_for(cell: Cell, vector: Vector, **options: bool) -> Plan:
+def plan_for(cell: Cell, vector: Vector, **options: Any) -> Plan:
     """Return the one Plan with these options: plans are compared by identity, which is fast."""
     return Plan(cell, vector=vector, **options)

@@ -11,7 +11,7 @@ Weights may be 8-bit integers with a scale for each column: a quarter of the mem
 takes the time. Dettmers et al., arXiv:2208.07339 (there with a scale on both sides).
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from elman.engine.cpu.emit.ir import Function, Vector
 
@@ -84,32 +84,54 @@ def _widened(f: Function, address: str) -> str:
 
 
 def _driver(vector: Vector, shapes: dict[int, int]) -> str:
-    f, most = Function(vector), max(shapes)
-    # blocks of rows are as equal as possible: 7 rows are 4 and 3, not 6 and 1
-    blocks = f.div(f.add("%m", most - 1), most)
-    largest = f.choose(f.compare("eq", blocks, 0), 1, blocks)
-    rows = f.div(f.add(f.sub("%m", 1), largest), largest)
-    at_once = "1"
-    for r, panels in shapes.items():
-        at_once = f.choose(f.compare("eq", rows, r), panels, at_once)
+    f = Function(vector)
+    blocks, at_once = divided(f, "%m", shapes)
     turns = f.div(f.sub(f.add(f.sub("%q1", "%q0"), at_once), 1), at_once)
     with f.loop(turns) as turn:
         q = f.add("%q0", f.mul(turn.index, at_once))
         n = f.least(at_once, f.sub("%q1", q))
         with f.loop("%K", step=DEPTH) as deep:
             k1 = f.least(f.add(deep.index, DEPTH), "%K")
-            with f.loop(blocks) as block:
-                start = f.div(f.mul(block.index, "%m"), largest)
-                end = f.div(f.mul(f.add(block.index, 1), "%m"), largest)
-                size = f.sub(end, start)
+            with f.loop(blocks.count) as block:
+                start, size = blocks.bounds(f, block.index)
                 source, to = f.at("%source", start, "ptr"), f.at("%to", start, "ptr")
                 rows = f"ptr {source}, ptr {to}, ptr %panels, ptr %scales"
                 arguments = f"({rows}, i64 {q}, i64 {deep.index}, i64 {k1}, i64 %K)"
-                _dispatch(f, shapes, size, n, arguments)
+                dispatch(f, shapes, size, n, arguments)
     return f.define("product", PARAMETERS, linkage="external")
 
 
-def _dispatch(f: Function, shapes: dict[int, int], rows: str, panels: str, arguments: str) -> None:
+class Blocks(NamedTuple):
+    """Blocks of rows, as equal as possible: 7 rows are 4 and 3, not 6 and 1."""
+
+    rows: str
+    count: str
+    divisor: str  # the count, but 1 where there are no rows
+
+    def bounds(self, f: Function, index: str) -> tuple[str, str]:
+        """Return the first row of a block, and how many it has."""
+        start = f.div(f.mul(index, self.rows), self.divisor)
+        end = f.div(f.mul(f.add(index, 1), self.rows), self.divisor)
+        return start, f.sub(end, start)
+
+
+def blocks_of(f: Function, rows: str, most: int) -> Blocks:
+    """Divide rows into blocks of at most `most`."""
+    count = f.div(f.add(rows, most - 1), most)
+    return Blocks(rows, count, f.choose(f.compare("eq", count, 0), 1, count))
+
+
+def divided(f: Function, rows: str, shapes: dict[int, int]) -> tuple[Blocks, str]:
+    """Return the blocks of rows of which tiles are made, and how many panels a tile of the largest takes."""
+    blocks = blocks_of(f, rows, max(shapes))
+    largest = f.div(f.add(f.sub(rows, 1), blocks.divisor), blocks.divisor)
+    at_once = "1"
+    for r, panels in shapes.items():
+        at_once = f.choose(f.compare("eq", largest, r), panels, at_once)
+    return blocks, at_once
+
+
+def dispatch(f: Function, shapes: dict[int, int], rows: str, panels: str, arguments: str) -> None:
     """Call the tile of this shape; a block with fewer rows than the others may take as many panels."""
     kind = f.add(f.mul(rows, 8), panels)
     name = f.fresh("shape")
