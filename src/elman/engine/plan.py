@@ -25,6 +25,11 @@ class Plan:
     noted: bool = False  # backward, with `every`: what reaches a state by all ways replaces its gradient
     norm: bool = False  # layer normalisation of both products, each over all gates
 
+    @property
+    def grouped(self) -> bool:
+        """Return whether the operands of products are rounded and multiplied in groups."""
+        return False
+
     @functools.cached_property
     def pair(self) -> Pair:
         return derive(self.cell, self.zoneout, joined=not self.norm, noted=self.noted)

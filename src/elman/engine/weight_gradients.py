@@ -40,6 +40,18 @@ class WeightGradients:
     ) -> None:
         self.plan, self.spec, self.arguments, self.trace = plan, spec, arguments, trace
         self.kernel, self.hidden = kernel, spec.hidden
+        self._halves: dict[str, Tensor] = {}
+
+    def _product(self, letters: str, other: Tensor, transposed: bool = False) -> Tensor:
+        """Return the gradients of these slots, or those with rows and columns exchanged, times a matrix."""
+        gates = self._gates(letters)
+        if not self.plan.grouped:
+            return (gates.t() if transposed else gates).mm(other)
+        slots = str(self.plan.range(letters))
+        if slots not in self._halves:
+            self._halves[slots] = gates.bfloat16()
+        gates = self._halves[slots]
+        return (gates.t() if transposed else gates).mm(other.bfloat16()).float()
 
     def _gates(self, letters: str) -> Tensor:
         """Return the gradients of the slots of these letters, (T*B, slots*Hp)."""
@@ -71,14 +83,14 @@ class WeightGradients:
 
     def x(self) -> Tensor:
         weight = self._by_slot(self.arguments.weights.weight_ih, "xa")
-        return self._gates("xa").mm(weight).view(self.arguments.x.shape)
+        return self._product("xa", weight).view(self.arguments.x.shape)
 
     def weight_ih(self) -> Tensor:
-        return self._by_gate(self._gates("xa").t().mm(inputs_of(self.arguments)), "xa")
+        return self._by_gate(self._product("xa", inputs_of(self.arguments), transposed=True), "xa")
 
     def weight_hh(self) -> Tensor:
         read = read_by_u(self.spec, self.arguments, self.trace)
-        return self._by_gate(self._gates("au").t().mm(read), "au")
+        return self._by_gate(self._product("au", read, transposed=True), "au")
 
     def bias_ih(self) -> Tensor:
         return self._summed(self.kernel.bias, "xa")

@@ -139,3 +139,71 @@ def test_halves_are_pytorchs_in_pairs(depth: int) -> None:
     whole = pairs.transpose(2, 3).flatten(1, 2)
     assert scales is None and not whole[:, depth:].any()
     torch.testing.assert_close(whole[:, :depth], panels.bfloat16(), rtol=0, atol=0, equal_nan=True)
+
+
+def both(name: str, hidden: int, **options: Any) -> tuple[elman.Recurrent, elman.Recurrent]:
+    torch.manual_seed(1)
+    layer = elman.Recurrent(CELLS[name], I, hidden, **options)
+    exact = elman.Recurrent(CELLS[name], I, hidden, **options)
+    exact.load_state_dict(layer.state_dict())
+    return layer, exact
+
+
+def of_bfloat(t: Tensor) -> Tensor:
+    return t.bfloat16().float()
+
+
+@pytest.mark.parametrize("how", ["autocast", "layer"])
+@pytest.mark.parametrize("name", ["lstm", "elman", "slstm"])
+def test_a_step_in_half_precision_is_that_of_rounded_operands(name: str, how: str) -> None:
+    layer, exact = both(name, 37)
+    x = torch.randn(1, B, I)
+    state = tuple(torch.rand(1, B, 37) + 0.1 for _ in layer.cell.state)
+    if how == "layer":
+        layer, x, state = layer.bfloat16(), x.bfloat16(), tuple(s.bfloat16() for s in state)
+    with torch.no_grad():
+        for weight in (exact.weight_ih_l0, exact.weight_hh_l0):
+            weight.copy_(of_bfloat(weight))
+        if how == "layer":
+            exact.load_state_dict(layer.state_dict())
+        h = of_bfloat(state[0])
+        rounded_state = (h, *[s.float() for s in state[1:]]) if len(state) > 1 else h
+        expected = exact(of_bfloat(x), rounded_state)[0]
+        with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
+            actual = layer(x, state if len(state) > 1 else state[0])[0]
+            reason = layer.explain(x)
+    assert reason.endswith("in float32 with products of bfloat16")
+    half = actual.dtype == torch.bfloat16
+    torch.testing.assert_close(actual.float(), expected, rtol=1e-2 if half else 1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"layer_norm": True}, {"recompute": True}], ids=str)
+@pytest.mark.parametrize("name", ["lstm", "gru", "elman"])
+def test_gradients_in_half_precision_are_near(name: str, options: dict[str, bool]) -> None:
+    layer, exact = both(name, 37, **options)
+    x = torch.randn(30, B, I)
+    results = []
+    for one, half in ((layer, True), (exact, False)):
+        given = x.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            output = one(given, lengths=[30, 0, 12])[0]
+        output.float().square().sum().backward()
+        results.append([given.grad, *[p.grad for p in one.parameters()]])
+    for actual, expected in zip(*results, strict=True):
+        assert actual is not None and expected is not None and actual.dtype == torch.float32
+        assert 0 < (actual - expected).norm() < 0.02 * expected.norm()
+
+
+def test_float16_stays_float32() -> None:
+    layer, exact = both("lstm", 37)
+    x = torch.randn(5, B, I)
+    with torch.autocast("cpu", torch.float16):
+        assert layer.explain(x).endswith(", in float32")
+        assert torch.equal(layer(x)[0].float(), exact(x)[0].to(layer(x)[0].dtype).float())
+
+
+def test_a_compiled_model_has_the_same_bits() -> None:
+    layer, _ = both("gru", 37)
+    x = torch.randn(5, B, I)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(torch.compile(layer, backend="aot_eager", fullgraph=True)(x)[0], layer(x)[0])

@@ -37,7 +37,8 @@ def backward(
 ) -> tuple[Plan, Gradients]:
     """Run the backward kernel on the gradients of the output, the final state and, with `every_state`, every
     state, where it notes what reaches them by all ways if `noted`."""
-    plan = _plan(spec, arguments, backward=True, every=spec.every_state, noted=noted)
+    packing = host.packing(arguments.x.dtype, bf16=spec.bf16)
+    plan = _plan(spec, arguments, backward=True, every=spec.every_state, noted=noted, packing=packing)
     x, hp = arguments.x, weights.padded(spec.hidden, plan)
     output = upstream.output
     if output is None:

@@ -79,7 +79,7 @@ def pack_backward(plan: Plan, hh: Tensor, hidden: int) -> Tensor:
     columns = WIDE * plan.vector.lanes
     panels = hh.new_empty(hp // columns, len(rows), columns)
     build.packing_entry(plan.vector)["along"](rows.ctypes.data, own(panels), len(rows), hidden)
-    return panels
+    return rounded(panels, plan)[0] if plan.grouped else panels
 
 
 def _across(weight: Tensor, plan: Plan, letters: str, hidden: int) -> Tensor:

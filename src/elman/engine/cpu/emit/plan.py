@@ -39,7 +39,6 @@ class Plan(plan.Plan):
 
     @property
     def grouped(self) -> bool:
-        """Return whether rows are rounded as the weights are, and both multiplied in groups."""
         return self.packing.endswith("groups")
 
     @functools.cached_property
