@@ -102,8 +102,7 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
         _warn(choice.reason)
     along: Callable[..., Result[Tensor]] = eager.scan
     if choice.engine == "compiled":
-        options = {"recomputed": stack.recompute, "int8": stack.int8, "bf16": stack.bf16}
-        along = functools.partial(compiled.scan, **options)
+        along = functools.partial(compiled.scan, recomputed=stack.recompute, int8=stack.int8, bf16=stack.bf16)
     if call.batch_sizes is None:
         return _layer_by_layer(along, stack, x, state, call)
     padded, lengths = pad_packed_sequence(PackedSequence(x, call.batch_sizes))

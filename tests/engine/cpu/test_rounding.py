@@ -1,5 +1,8 @@
-"""Layers whose kernels round h and x, as processors with the instructions do: beside the formulas, and the same
-in streams, batches and pools. Elsewhere the kernels use generic instructions."""
+"""Layers whose kernels round h and x, as on processors with instructions for it: beside the formulas, and the
+same in streams, batches and pools. Here the kernels may use generic instructions.
+
+B sequences, I inputs.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +19,7 @@ from elman.engine.cpu.emit.plan import Packing, plan_for
 from elman.engine.cpu.emit.product import WIDE
 from elman.engine.cpu.rounding import rounded, to_bytes
 
-B, I = 3, 21
+B, I = 3, 21  # noqa: E741
 
 
 @pytest.fixture(autouse=True)

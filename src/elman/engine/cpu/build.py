@@ -81,7 +81,7 @@ def _description(plan: Plan) -> str:
     """Return everything that shapes a kernel except the sources of this package."""
     pair, cell = plan.pair, plan.cell
     programs = [(p.nodes, p.outputs) for p in (pair.forward, pair.backward)]
-    options = [plan.backward, plan.keep, plan.resets, plan.zoneout, plan.masked]
+    options: list[Any] = [plan.backward, plan.keep, plan.resets, plan.zoneout, plan.masked]
     options += [plan.packing, plan.every, plan.norm]
     return repr((options, astuple(plan.vector), cell.gates, cell.state, cell.weights, programs, pair.kept))
 

@@ -26,7 +26,9 @@ class Prepared:
         self.steps, self.batch, self.directions = steps, batch, stack.directions
         self.width, self.count = weights.hidden_size(stack.cell, stack.weights[0]), len(stack.cell.state)
         norm = stack.weights[0].gain_ih is not None
-        self.plan = plan_for(stack.cell, host.vector(dtype), packing=host.packing(dtype, stack.int8), norm=norm)
+        self.plan = plan_for(
+            stack.cell, host.vector(dtype), packing=host.packing(dtype, stack.int8), norm=norm
+        )
         self.inputs, self.dtype = stack.weights[0].weight_ih.shape[1], dtype
         self.parts = []
         for k, w in enumerate(stack.weights):

@@ -32,11 +32,11 @@ def _in_fours(panels: Tensor) -> Tensor:
     """Arrange integers in groups, (N / C, groups, C, 4). Before every D groups come the first values of the
     sums, int32: what remains of a column if the row has only the integers that mean 0."""
     whole = F.pad(panels, (0, 0, 0, -panels.shape[1] % Bytes.values))
-    groups = whole.unflatten(1, (-1, Bytes.values)).transpose(2, 3)
+    groups = whole.view(len(whole), -1, Bytes.values, whole.shape[2]).transpose(2, 3)
     parts = []
     for chunk in groups.split(DEPTH, 1):
         first = -OFFSET * chunk.sum((1, 3), dtype=torch.int32)
-        parts += [first.unsqueeze(1).view(torch.int8).unflatten(2, (-1, Bytes.values)), chunk]
+        parts += [first.unsqueeze(2).view(torch.int8).unsqueeze(1), chunk]
     return torch.cat(parts, 1) if parts else groups.contiguous()
 
 

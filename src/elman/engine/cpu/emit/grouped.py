@@ -3,11 +3,12 @@
     destination[r][n] += sum over k of source[r][k] * weight[n][k]
 
 Rows come as floats by address, as in `product`, and are rounded in the thread's own memory. A panel holds two
-vectors of columns: (N / C, groups, C) 32-bit numbers, where every chunk of `DEPTH` groups begins with one more group. Every element is summed over the same k in the same order, and a row is rounded by itself,
-so that here, too, the result doesn't depend on the batch.
+vectors of columns: (N / C, groups, C) numbers of 32 bits. Every element is summed over the same k in the same
+order, and a row is rounded by itself, so that here, too, the result doesn't depend on the batch.
 
 A row of 8-bit integers has the scale of its largest number, at every step anew. Its integers are stored 128
-higher; the sum of each column starts from what this adds.
+higher, because the instruction takes them for unsigned; so each column's sum starts below 0. Every chunk of
+DEPTH groups of a panel begins with one more group, of these first values.
 """
 
 from typing import Final
@@ -110,7 +111,7 @@ def _panels(operands: Operands, shapes: dict[int, int]) -> str:
         first = f.at("%panels", f.mul(own, "%size"), "i32")
         scales = f.at("%scales", f.mul(own, WIDE * lanes))
         column = f.mul(panel.index, WIDE * lanes)
-        with f.loop(blocks.count) as block:
+        with f.loop(blocks.number) as block:
             start, size = blocks.bounds(f, block.index)
             rows, to = f.at("%rows", f.mul(start, STRIDE), "i32"), f.at("%to", start, "ptr")
             row_scales = f.at("%row_scales", f.mul(start, 2))
@@ -128,7 +129,7 @@ def _driver(operands: Operands) -> str:
     columns = WIDE * operands.vector.lanes
     size = f.mul(f.add(groups, f.mul(chunks, int(operands.scaled))), columns)
     blocks = blocks_of(f, "%m", ROWS)
-    with f.loop(blocks.count) as block:
+    with f.loop(blocks.number) as block:
         start, m = blocks.bounds(f, block.index)
         source, to = f.at("%source", start, "ptr"), f.at("%to", start, "ptr")
         if operands.scaled:
@@ -149,6 +150,8 @@ def _driver(operands: Operands) -> str:
             with f.loop("%turns") as turn:
                 more = f.mul(turn.index, "%stride")
                 q0, q1 = f.add("%q0", more), f.add("%q1", more)
-                rows = f"ptr {rounded}, ptr {to}, i64 {m}, ptr {panels}, i64 {size}, ptr %scales, ptr {scales}"
+                rows = (
+                    f"ptr {rounded}, ptr {to}, i64 {m}, ptr {panels}, i64 {size}, ptr %scales, ptr {scales}"
+                )
                 f.put(f"call void @panels({rows}, i64 {q0}, i64 {q1}, i64 {count}, i64 %skipped)")
     return f.define("product", PARAMETERS, linkage="external")

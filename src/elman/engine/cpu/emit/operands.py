@@ -67,7 +67,9 @@ class Bytes(Operands):
         v = self.vector
         text = f"declare {v.ints} @llvm.umax.v{v.lanes}i32({v.ints}, {v.ints})\n"
         text += f"declare i32 @llvm.vector.reduce.umax.v{v.lanes}i32({v.ints})\n"
-        return text + (f"declare {v.ints} {self._name}({v.ints}, {v.ints}, {v.ints})\n" if self.native else "")
+        return text + (
+            f"declare {v.ints} {self._name}({v.ints}, {v.ints}, {v.ints})\n" if self.native else ""
+        )
 
     @property
     def _name(self) -> str:
@@ -130,8 +132,7 @@ class Halves(Operands):
 
 
 def measure(vector: Vector) -> str:
-    """`measure(source, scales, K)`: the two scales of a row of floats, what its integers count and the inverse.
-    """
+    """`measure(source, scales, K)`: the scale of a row's integers and its inverse."""
     f, v, ints, name = Function(vector), vector, vector.ints, f"@llvm.umax.v{vector.lanes}i32"
     largest = f.new(f"bitcast {v.type} {v.constant(SMALLEST)} to {ints}")
     for start, end, tail in parts(f, "0", "%K"):

@@ -92,7 +92,7 @@ def _driver(vector: Vector, shapes: dict[int, int]) -> str:
         n = f.least(at_once, f.sub("%q1", q))
         with f.loop("%K", step=DEPTH) as deep:
             k1 = f.least(f.add(deep.index, DEPTH), "%K")
-            with f.loop(blocks.count) as block:
+            with f.loop(blocks.number) as block:
                 start, size = blocks.bounds(f, block.index)
                 source, to = f.at("%source", start, "ptr"), f.at("%to", start, "ptr")
                 rows = f"ptr {source}, ptr {to}, ptr %panels, ptr %scales"
@@ -105,8 +105,8 @@ class Blocks(NamedTuple):
     """Blocks of rows, as equal as possible: 7 rows are 4 and 3, not 6 and 1."""
 
     rows: str
-    count: str
-    divisor: str  # the count, but 1 where there are no rows
+    number: str
+    divisor: str  # the number, but 1 where there are no rows
 
     def bounds(self, f: Function, index: str) -> tuple[str, str]:
         """Return the first row of a block, and how many it has."""
@@ -117,8 +117,8 @@ class Blocks(NamedTuple):
 
 def blocks_of(f: Function, rows: str, most: int) -> Blocks:
     """Divide rows into blocks of at most `most`."""
-    count = f.div(f.add(rows, most - 1), most)
-    return Blocks(rows, count, f.choose(f.compare("eq", count, 0), 1, count))
+    number = f.div(f.add(rows, most - 1), most)
+    return Blocks(rows, number, f.choose(f.compare("eq", number, 0), 1, number))
 
 
 def divided(f: Function, rows: str, shapes: dict[int, int]) -> tuple[Blocks, str]:
