@@ -22,6 +22,13 @@ def columns() -> int:
     return WIDE * host.vector(torch.float32).lanes
 
 
+def in_groups(dtype: torch.dtype, int8: bool = False, bf16: bool = False) -> Packing:
+    """Choose as on a processor with all instructions, in place of `host.packing`."""
+    if dtype != torch.float32 or not (int8 or bf16):
+        return "int8" if int8 else "float"
+    return "int8 groups" if int8 else "bf16 groups"
+
+
 def addresses(rows: Tensor) -> Any:
     return np.array([row.data_ptr() for row in rows], np.int64)
 

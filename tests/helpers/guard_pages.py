@@ -17,10 +17,11 @@ from torch import Tensor
 
 import elman
 from elman.cells import CELLS, Cell
-from elman.engine.cpu import launch, lookup, prepared, weights
+from elman.engine.cpu import host, launch, lookup, prepared, rounding, weights
 from elman.nn import call_cache
+from grouped_products import in_groups
 
-PAGE = mmap.PAGESIZE
+PAGE, PACKING = mmap.PAGESIZE, host.packing
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,7 +55,7 @@ class Guard:
         return tensor.data_ptr()
 
     def install(self) -> None:
-        for module in (launch, lookup, prepared, weights):
+        for module in (launch, lookup, prepared, rounding, weights):
             module.own = self.own  # type: ignore[attr-defined]
 
         def get(count: int) -> Tensor:
@@ -79,30 +80,39 @@ def calls(
     yield "norm", {"layer_norm": True}, ragged
     yield "recompute", {"recompute": True, "num_layers": 2}, ragged
     yield "int8", {"int8": True, "bias": False}, {}
+    yield "bf16", {"layer_norm": True}, ragged
 
 
 def run(cell: Cell, hidden: int, dtype: torch.dtype, side: str) -> None:
     """Take sequences forward and backward, with and without gradients, and steps."""
-    for _, options, call in calls(cell, hidden, dtype):
-        layer = elman.Recurrent(cell, 5, hidden, **options, dtype=dtype, engine="compiled")
-        for parameter in layer.parameters():
-            parameter.data = guarded(parameter.detach(), side)
-        x = guarded(torch.randn(5, 3, 5, dtype=dtype), side).requires_grad_()
-        rows = layer.num_layers * layer.directions
-        state = [guarded(torch.randn(rows, 3, hidden, dtype=dtype), side) for _ in cell.state]
-        hx = tuple(s.requires_grad_() for s in state) if len(state) > 1 else state[0].requires_grad_()
-        output, *_ = layer(x, hx, **call)
-        output.backward(guarded(torch.randn_like(output), side))
-        layer.eval()
-        with torch.no_grad():
-            layer(x, hx, **call), layer(x.detach(), hx)
-            if layer.directions == 1:
-                _, following = layer.step(x.detach()[0], hx)
-                layer.step(x.detach()[1], following)
-            table = call_cache.lookup(layer.stack(), x.detach()[0])
-            if table is not None:
-                single = lookup.Lookup(layer.stack(), table)
-                single.look(2), single.look(1)
+    for name, options, call in calls(cell, hidden, dtype):
+        if name != "bf16" or dtype == torch.float32:
+            with torch.autocast("cpu", torch.bfloat16, enabled=name == "bf16"):
+                _run(cell, hidden, dtype, side, options, call)
+
+
+def _run(
+    cell: Cell, hidden: int, dtype: torch.dtype, side: str, options: dict[str, Any], call: dict[str, Any]
+) -> None:
+    layer = elman.Recurrent(cell, 5, hidden, **options, dtype=dtype, engine="compiled")
+    for parameter in layer.parameters():
+        parameter.data = guarded(parameter.detach(), side)
+    x = guarded(torch.randn(5, 3, 5, dtype=dtype), side).requires_grad_()
+    rows = layer.num_layers * layer.directions
+    state = [guarded(torch.randn(rows, 3, hidden, dtype=dtype), side) for _ in cell.state]
+    hx = tuple(s.requires_grad_() for s in state) if len(state) > 1 else state[0].requires_grad_()
+    output, *_ = layer(x, hx, **call)
+    output.backward(guarded(torch.randn_like(output), side))
+    layer.eval()
+    with torch.no_grad():
+        layer(x, hx, **call), layer(x.detach(), hx)
+        if layer.directions == 1:
+            _, following = layer.step(x.detach()[0], hx)
+            layer.step(x.detach()[1], following)
+        table = call_cache.lookup(layer.stack(), x.detach()[0])
+        if table is not None:
+            single = lookup.Lookup(layer.stack(), table)
+            single.look(2), single.look(1)
 
 
 def main(side: str, words: Iterable[str]) -> None:
@@ -113,8 +123,10 @@ def main(side: str, words: Iterable[str]) -> None:
     for word in words or CELLS:
         guard.moved.clear()  # the next cell has kernels of its own
         if word in CELLS:
-            for hidden, dtype in ((7, torch.float32), (32, torch.float32), (19, torch.float64)):
-                run(CELLS[word], hidden, dtype, side)
+            for packing in (PACKING, in_groups):
+                host.packing = packing
+                for hidden, dtype in ((7, torch.float32), (32, torch.float32), (19, torch.float64)):
+                    run(CELLS[word], hidden, dtype, side)
         else:
             read(side, int(word))
         print(word, flush=True)

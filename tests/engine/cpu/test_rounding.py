@@ -15,21 +15,17 @@ import elman
 from elman.cells import CELLS
 from elman.engine.cpu import host
 from elman.engine.cpu.emit.grouped import DEPTH
-from elman.engine.cpu.emit.plan import Packing, plan_for
+from elman.engine.cpu.emit.plan import plan_for
 from elman.engine.cpu.emit.product import WIDE
 from elman.engine.cpu.rounding import rounded, to_bytes
+from grouped_products import in_groups
 
 B, I = 3, 21  # noqa: E741
 
 
 @pytest.fixture(autouse=True)
-def in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    def packing(dtype: torch.dtype, int8: bool = False, bf16: bool = False) -> Packing:
-        if dtype != torch.float32 or not (int8 or bf16):
-            return "int8" if int8 else "float"
-        return "int8 groups" if int8 else "bf16 groups"
-
-    monkeypatch.setattr(host, "packing", packing)
+def rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "packing", in_groups)
 
 
 @pytest.fixture(params=[1, 2])
