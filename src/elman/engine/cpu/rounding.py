@@ -34,7 +34,7 @@ def _in_fours(panels: Tensor) -> Tensor:
     whole = F.pad(panels, (0, 0, 0, -panels.shape[1] % Bytes.values))
     groups = whole.view(len(whole), -1, Bytes.values, whole.shape[2]).transpose(2, 3)
     parts = []
-    for chunk in groups.split(DEPTH, 1):
+    for chunk in torch.split(groups, DEPTH, 1):
         first = -OFFSET * chunk.sum((1, 3), dtype=torch.int32)
         parts += [first.unsqueeze(2).view(torch.int8).unsqueeze(1), chunk]
     return torch.cat(parts, 1) if parts else groups.contiguous()
