@@ -24,6 +24,7 @@ from elman.engine.call import (
     taken,
     unflatten,
 )
+from elman.engine.cpu.widened import widened
 from elman.errors import UsageError
 
 ENGINES: Final = get_args(Engine)
@@ -130,7 +131,8 @@ def _in_precision(dtype: torch.dtype, stack: Stack, x: Tensor, state: State, cal
     bf16 = compiled.is_in_bf16(x)
     rounded = dtype if x.is_cuda else torch_kernels.result_type(stack, x, call)
     with torch.autocast(x.device.type, enabled=False):
-        inner = stack._replace(weights=_cast(stack.weights, dtype), bf16=bf16)
+        weights = _cast(stack.weights, dtype) if x.is_cuda else widened(stack.weights)
+        inner = stack._replace(weights=weights, bf16=bf16)
         return _cast(scan(inner, x.to(dtype), _cast(state, dtype), call), rounded)
 
 

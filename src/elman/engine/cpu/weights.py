@@ -174,7 +174,7 @@ def is_countable(tensors: Sequence[Tensor], dtype: torch.dtype) -> bool:
 def reader(vector: Vector, tensors: Sequence[Tensor], whole: bool) -> Callable[[], int]:
     """Return a function that mixes all numbers of contiguous tensors, or a sample of them, into one."""
     addresses = np.array([own(t) for t in tensors], np.int64)
-    counts = np.array([t.numel() for t in tensors], np.int64)
+    counts = np.array([t.nbytes // vector.size for t in tensors], np.int64)
     function = build.packing_entry(vector)["checksum" if whole else "sample"]
     arguments = (addresses.ctypes.data, counts.ctypes.data, len(tensors))
 
