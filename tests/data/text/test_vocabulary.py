@@ -181,6 +181,17 @@ def test_words_are_those_of_the_slow_definition(text: str) -> None:
     assert empty_vocabulary("word").pieces(text) == slow_words(text)
 
 
+@given(
+    st.lists(st.text("ab c\U0010ffff", min_size=1, max_size=4), unique=True),
+    st.text("abc\U0010ffff", max_size=3),
+)
+def test_words_from_a_beginning(tokens: list[str], begun: str) -> None:
+    vocabulary = Vocabulary("word", tuple(tokens))
+    words, _ = vocabulary.words
+    expected = {word for word in words if word and word.startswith(begun)}
+    assert {words[k] for k in vocabulary.words_from(begun)} == expected
+
+
 def test_ids_and_text_of_words() -> None:
     vocabulary = Vocabulary("word", ("the", " cat", "\n", "."))
     assert vocabulary.encode("the cat.\n the cat").tolist() == [2, 3, 5, 4, UNKNOWN, 3]

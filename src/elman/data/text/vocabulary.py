@@ -4,6 +4,7 @@ Encoded text can be decoded: a word's token includes the space before it, and li
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -106,6 +107,22 @@ class Vocabulary:
         numbers: dict[str, int] = {}
         each = [numbers.setdefault(token.strip(), len(numbers)) for token in self.tokens]
         return list(numbers), np.array(each, np.int64)
+
+    def words_from(self, begun: str) -> NDArray[np.int64]:
+        """Return the numbers, among `words`, of those that begin with `begun`; the empty one never does."""
+        ordered, numbers = self._ordered_words
+
+        def beginning(word: str) -> str:
+            return word[: len(begun)]
+
+        first, last = (side(ordered, begun, key=beginning) for side in (bisect_left, bisect_right))
+        return numbers[first:last]
+
+    @cached_property
+    def _ordered_words(self) -> tuple[list[str], NDArray[np.int64]]:
+        """All words but the empty one in their order, and their numbers."""
+        ordered = sorted((word, number) for number, word in enumerate(self.words[0]) if word)
+        return [word for word, _ in ordered], np.array([number for _, number in ordered], np.int64)
 
     def encode(self, text: str) -> NDArray[np.int64]:
         """Return one id per token of `text`, 1 for a token outside the vocabulary."""

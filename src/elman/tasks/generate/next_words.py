@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.data.text.tokenizers import RESERVED
@@ -22,21 +23,24 @@ MAX_WORD_TOKENS: Final = 24
 NEGLIGIBLE_SHARE: Final = 0.02
 INCOMPLETE: Final = "\ufffd"  # decoded from a token of only some bytes of a character; such words are skipped
 
+Array = NDArray[Any]
 Words = list[tuple[str, float]]
 
 
-def completed(log_probs: Tensor, vocabulary: Vocabulary, begun: str, count: int) -> Words:
-    """Return the words that begin with `begun`, best first, from log-probabilities (V), with their shares of
-    the probability of all such words. A word with a space before it and one without are the same."""
+def completed(logits: Array, vocabulary: Vocabulary, begun: str, count: int) -> Words:
+    """Return the words that begin with `begun`, best first, from log-probabilities (V), up to a constant,
+    with their shares of the probability of all such words. A word with a space before it and one without are
+    the same."""
     words, numbers = vocabulary.words
-    shares = np.bincount(numbers, log_probs.exp()[RESERVED:].double().numpy(), len(words))
-    chosen = [k for k, word in enumerate(words) if word and (not begun or word.startswith(begun))]
-    ps = shares[chosen]
-    total = sum(ps.tolist()) or 1.0
-    if len(ps) > count:  # and those as likely as the last of the best
-        least = np.partition(ps, -count)[-count]
-        chosen = [chosen[k] for k in np.flatnonzero(ps >= least)]
-    return _best({words[k]: float(shares[k]) for k in chosen}, count, total)
+    odds = np.exp((logits - logits.max()).astype(np.float64))
+    ps = np.bincount(numbers, odds[RESERVED:], len(words))
+    chosen = vocabulary.words_from(begun)
+    total = float(ps[chosen].sum()) or 1.0
+    if len(chosen) > count:  # and those as likely as the last of the best
+        among = ps[chosen]
+        chosen = chosen[among >= np.partition(among, -count)[-count]]
+    best = zip(chosen.tolist(), ps[chosen].tolist(), strict=True)
+    return _best({words[k]: p for k, p in best}, count, total)
 
 
 class _Prefix(NamedTuple):

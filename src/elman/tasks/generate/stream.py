@@ -95,7 +95,7 @@ class LanguageStream:
             whole, begun = self._split_rest()
             last, state = yield from self._read(whole, self._last, self._state)
             logits, _ = yield from self._step([last], state)
-            return completed(torch.from_numpy(logits[0]).log_softmax(0), vocabulary, begun, count)
+            return completed(logits[0], vocabulary, begun, count)
         begun = trailing_word(self._tail + self._rest)
         # one token may hold a word's space, its first letters and letters that are not typed yet
         cut = max(0, len(self._rest) - len(begun))
