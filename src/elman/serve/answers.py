@@ -26,6 +26,7 @@ KINDS: Final = {
     503: ("server_error", "unavailable"),
 }
 RETRY_SECONDS: Final = 1
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # `dumps` would make one each time
 GONE: Final = 499  # the client, which won't read the answer
 BROKEN: Final = "the server failed to answer this, which is a mistake of elman: its log says more"
 
@@ -65,7 +66,7 @@ def as_error(error: Exception) -> ApiError:
 def encode(value: Any) -> bytes:
     """Return JSON, with null for numbers that JSON doesn't have, and escapes for what UTF-8 doesn't have."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        return _ENCODER.encode(value).encode()
     except UnicodeEncodeError:
         return json.dumps(null_if_infinite(value)).encode()
     except ValueError:

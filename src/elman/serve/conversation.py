@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from elman.errors import NotFinite
 from elman.serve.answers import ApiError, as_error, encode
 from elman.serve.limits import Limits
+from elman.serve.time_limit import TimeLimit
 from elman.serve.traffic import Traffic
 
 AHEAD_MESSAGES: Final = 2  # of a client that are read before the one before them is answered
@@ -82,7 +83,7 @@ class Conversation:
         """Take what the client sends; it can send no more while the session is behind."""
         while True:
             try:
-                async with asyncio.timeout(self._limits.idle):
+                with TimeLimit(self._limits.idle):
                     message = await self._websocket.receive()
             except TimeoutError:
                 if self._is_answering:
@@ -131,7 +132,7 @@ class Conversation:
             self._mistakes = 0
 
     async def _send(self, reply: Reply) -> None:
-        async with asyncio.timeout(self._limits.idle):  # of a client that does not read
+        with TimeLimit(self._limits.idle):  # of a client that does not read
             await self._websocket.send_text(encode(reply).decode())
 
     async def _end(self, error: Exception, code: int) -> None:
@@ -144,5 +145,5 @@ class Conversation:
     async def _close(self, code: int) -> None:
         with suppress(WebSocketDisconnect, TimeoutError):
             if self._websocket.application_state == WebSocketState.CONNECTED:
-                async with asyncio.timeout(self._limits.idle):
+                with TimeLimit(self._limits.idle):
                     await self._websocket.close(code)

@@ -1,12 +1,12 @@
 """Live speech in a model's pool: words as they become certain, and where utterances end."""
 
-import asyncio
 from typing import Any, Final, NamedTuple
 
 from elman.serve.answers import ApiError
 from elman.serve.limits import Limits
 from elman.serve.shelf import Entry, Shelf
 from elman.serve.ticker import Ticker
+from elman.serve.time_limit import TimeLimit
 
 TASK: Final = "transcribe"
 
@@ -43,7 +43,7 @@ class LiveSpeech:
 
     async def push(self, samples: Any) -> Update:
         """Read a piece. Raises ApiError and the errors of the stream's `push`."""
-        async with asyncio.timeout(self._limits.deadline):
+        with TimeLimit(self._limits.deadline):
             if self._stream is None:
                 await self._open()
             assert self._ticker is not None
@@ -61,7 +61,7 @@ class LiveSpeech:
         if self._stream is None:
             return Update([], [], "")
         assert self._ticker is not None
-        async with asyncio.timeout(self._limits.deadline):
+        with TimeLimit(self._limits.deadline):
             words = await self._ticker.call(self._stream, "finish")
         ended = self._words + words
         self._words, self._utterances = [], 0
@@ -71,7 +71,7 @@ class LiveSpeech:
         """Forget what was not finished."""
         if self._stream is not None:
             assert self._ticker is not None
-            async with asyncio.timeout(self._limits.deadline):
+            with TimeLimit(self._limits.deadline):
                 await self._ticker.run(self._stream.reset, self._stream)
         self._words, self._utterances = [], 0
 

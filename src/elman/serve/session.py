@@ -13,6 +13,7 @@ from elman.serve.options import OPEN, RESULT, WRITE, checked
 from elman.serve.pcm import samples_of
 from elman.serve.records import plain_value
 from elman.serve.shelf import Entry
+from elman.serve.time_limit import TimeLimit
 from elman.settings import is_number
 
 Reply = dict[str, Any]
@@ -68,7 +69,7 @@ class Session:
             yield reply
 
     async def _begin(self, options: dict[str, Any]) -> None:
-        async with asyncio.timeout(self._limits.deadline):
+        with TimeLimit(self._limits.deadline):
             self._stream = await self._ticker.open(**options)
         self._options = options
 
@@ -81,7 +82,7 @@ class Session:
     async def _push(self, item: Any) -> AsyncIterator[Reply]:
         checked_item = _item(self._task, item)
         if self._task in IN_PARTS:
-            async with asyncio.timeout(self._limits.deadline):
+            with TimeLimit(self._limits.deadline):
                 pushed = await self._ticker.push_text(self._stream, checked_item)
         else:
             pushed = await self._call("push", checked_item)
@@ -115,7 +116,7 @@ class Session:
         pieces = self._ticker.write(self._stream, **chosen)
         try:
             while True:
-                async with asyncio.timeout(self._limits.deadline):
+                with TimeLimit(self._limits.deadline):
                     piece = await anext(pieces, None)
                 if piece is None:
                     break
@@ -154,7 +155,7 @@ class Session:
     async def _load(self, text: Any) -> AsyncIterator[Reply]:
         """Go on with a session that was saved; until it is known to be whole, with the one that there was."""
         options, state = self._opened_and_state(text)
-        async with asyncio.timeout(self._limits.deadline):
+        with TimeLimit(self._limits.deadline):
             stream = await self._ticker.open(**options)
             try:
                 await self._ticker.run(lambda: stream.from_bytes(state), stream)
@@ -176,11 +177,11 @@ class Session:
         return checked(parsed_object(options), self._task, OPEN), state
 
     async def _call(self, name: str, item: Any = None, **options: Any) -> Any:
-        async with asyncio.timeout(self._limits.deadline):
+        with TimeLimit(self._limits.deadline):
             return await self._ticker.call(self._stream, name, item, **options)
 
     async def _run(self, function: Callable[[], Any]) -> Any:
-        async with asyncio.timeout(self._limits.deadline):
+        with TimeLimit(self._limits.deadline):
             return await self._ticker.run(function, self._stream)
 
 
