@@ -7,7 +7,8 @@
 --piece seconds whenever one is there, on one of the server's protocols; one of words sends a word a second,
 and asks what comes next. A time is that from when a piece is there, by the clock and not by when the client
 came to send it, to when its text is back. Prints a row for each number of clients: percentiles of the times
-in milliseconds, the cores that the server took, the sessions that shared a kernel call, and its memory.
+in milliseconds, the cores that the server took, the sessions that shared a kernel call (of one of several
+workers), and its memory.
 """
 
 import argparse
@@ -179,6 +180,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--piece", type=float, default=0.1, help="seconds of sound in a message")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="elman")
+    parser.add_argument("--workers", type=int, default=1, help="processes, as of elman serve")
     parser.add_argument("--tick", type=float, default=2.0, help="milliseconds, as of elman serve")
     given = parser.parse_args()
     recordings = [pcm(path) for path in given.recordings]
@@ -187,7 +189,8 @@ def main() -> None:
     print(f"load of the machine before: {os.getloadavg()[0]:.1f}")
     print("| streams | p50 ms | p95 ms | p99 ms | most ms | cores | sessions a call | MB |")
     print("|---|---|---|---|---|---|---|---|")
-    with serving({"model": given.model}, sessions=10_000, tick=given.tick) as server:
+    limits = {"sessions": 10_000, "tick": given.tick, "workers": given.workers}
+    with serving({"model": given.model}, **limits) as server:
         for count in given.streams or STREAMS[given.kind]:
             clients: list[Client] = []
             for k in range(count):

@@ -40,8 +40,8 @@ class ServerProcess:
         return self._log.read_text()
 
     def megabytes(self) -> float:
-        """Return the resident memory."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        """Return the resident memory of all its processes."""
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._processes())
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def files(self) -> int:
@@ -49,8 +49,15 @@ class ServerProcess:
         return len([*Path(f"/proc/{self._process.pid}/fd").iterdir()])
 
     def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Return the time of all its processes."""
+        stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2] for pid in self._processes())
+        ticks = sum(int(fields[11]) + int(fields[12]) for fields in map(str.split, stats))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _processes(self) -> list[int]:
+        """Return the numbers of the server's process and its workers."""
+        pid = self._process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
     def metric(self, name: str) -> float:
         """Return the sum of a metric's values over its labels."""
