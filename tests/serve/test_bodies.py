@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -45,6 +46,25 @@ def test_a_body_that_is_too_long(served: Served) -> None:
         csv = {"content-type": "text/csv"}
         assert small.http.post("/v1/predict/a", content=b"text\n" + b"x" * 1500, headers=csv).is_success
         assert small.http.post("/v1/predict/a", content=b"x" * 3000, headers=csv).status_code == 413
+
+
+def test_large_bodies_are_so_many_at_a_time() -> None:
+    csv = {"content-type": "text/csv"}
+    with serving({"a": SAVED / "classify"}, message_bytes=1024, uploads=1) as small:
+        head = b"POST /v1/predict/a HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/csv\r\n"
+        with socket.create_connection(("127.0.0.1", small.port), 60) as slow:
+            slow.sendall(head + b"content-length: 9000\r\n\r\n" + b"text\n" + b"x" * 2000)
+            while not small.app.state.traffic.uploads:
+                time.sleep(0.01)
+            answer = small.http.post("/v1/predict/a", content=b"text\n" + b"x" * 1500, headers=csv)
+            assert small.error(answer) == "429 1 uploads are being read already: try again later"
+            assert answer.headers["retry-after"] == "1"
+            assert small.predict("a", "good").is_success  # as small as a message
+        for _ in range(2):  # the first has gone, and each gives its place back
+            while small.app.state.traffic.uploads:
+                time.sleep(0.01)
+            answer = small.http.post("/v1/predict/a", content=b"text\n" + b"x" * 1500, headers=csv)
+            assert answer.is_success
 
 
 @pytest.mark.parametrize(

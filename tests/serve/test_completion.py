@@ -35,6 +35,21 @@ def test_a_continuation_and_one_that_is_broken_off() -> None:
     asyncio.run(asyncio.wait_for(use(), 100))
 
 
+def test_a_long_conversation_is_answered_as_a_stream_does() -> None:
+    messages = [{"role": "user", "content": "Hi, I am Ada. " * 1000}]
+    stream = elman.load(SAVED / "chat").stream(seed=3)
+    stream.tell(messages)
+
+    async def use() -> None:
+        loaded = Loaded(SAVED / "chat", Limits())
+        written = replying(loaded, messages, 3)
+        assert [piece async for piece in written.pieces] == [stream.result()]
+        assert written.prompt_tokens == stream.num_tokens(stream.turns[0].text)
+        await _freed(loaded)
+
+    asyncio.run(asyncio.wait_for(use(), 100))
+
+
 def test_replies_and_conversations_that_have_none() -> None:
     async def text(written: Writing) -> str:
         return "".join([piece async for piece in written.pieces])

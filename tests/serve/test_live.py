@@ -206,6 +206,36 @@ def test_limits_of_sessions_idle_time_and_messages() -> None:
         assert small.sessions("a") == 0
 
 
+def test_a_long_turn_does_not_hold_up_other_sessions(served: Served) -> None:
+    text, bot = "Hi, I am Ada. " * 5000, elman.load(SAVED / "chat").stream()
+    bot.push(text)
+    replies = [bot.result()]
+    bot.push("How are you?")
+    replies.append(bot.result())
+    with served.live("chat") as long, served.live("chat") as short:
+        long.say(open={}), short.say(open={})
+        long.socket.send(json.dumps({"push": text}))
+        assert short.say(push="Hi") == {"pushed": None} and "result" in short.say(result={})
+        with pytest.raises(TimeoutError):  # the long one is still being read
+            long.socket.recv(0)
+        assert long.heard() == {"pushed": None}
+        answers = [long.say(result={}), long.say(push="How are you?"), long.say(result={})]
+        assert answers == [{"result": replies[0]}, {"pushed": None}, {"result": replies[1]}]
+        saved = long.say(save={})["saved"]
+        assert "loaded" in short.say(load=saved)
+
+
+def test_a_turn_that_takes_too_long_is_read_before_the_next_message() -> None:
+    text, bot = "Hi, I am Ada. " * 5000, elman.load(SAVED / "chat").stream()
+    bot.push(text)
+    with serving({"a": SAVED / "chat"}) as one, one.live("a") as live:
+        live.say(open={})
+        object.__setattr__(one.app.state.limits, "deadline", 0.01)
+        assert live.error(push=text).startswith("the answer took longer")
+        object.__setattr__(one.app.state.limits, "deadline", 60.0)
+        assert live.say(result={}) == {"result": bot.result()}
+
+
 @pytest.mark.parametrize("task", ["classify", "generate"])
 def test_a_long_text_does_not_hold_up_other_sessions(served: Served, task: str) -> None:
     text = "good was bad " * 2000

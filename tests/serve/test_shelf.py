@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import threading
+import time
 import weakref
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 
 from elman.errors import ArtifactError, UsageError
 from elman.pretrained import folder_of
+from elman.serve import shelf
 from elman.serve.answers import ApiError
 from elman.serve.limits import Limits
+from elman.serve.loaded import Loaded
 from elman.serve.shelf import Shelf, named_folders
 from saved_models import SAVED
 
@@ -34,6 +37,8 @@ def test_names_are_the_folders_or_given() -> None:
 def test_models_that_come_with_elman_have_their_short_names() -> None:
     folders = named_folders(["elman:sales", "year=elman:sales"])
     assert folders["sales"] == folders["year"] == folder_of("elman:sales")
+    with pytest.raises(UsageError, match="'a/b' can't be in an address: give a name of letters"):
+        named_folders(["a/b=elman:sales"])
     with pytest.raises(UsageError, match="there is no model 'elman:sails'"):
         named_folders(["elman:sails"])
 
@@ -91,6 +96,24 @@ def test_a_damaged_replacement_changes_nothing_of_what_is_known(
         assert (entry.task, entry.scores, entry.card, entry.created) == before
         entry.close()
 
+    asyncio.run(asyncio.wait_for(use(), 100))
+
+
+def test_loading_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use() -> None:
+        entry = Shelf({"a": SAVED / "classify"}, Limits(deadline=0.01))["a"]
+        with pytest.raises(TimeoutError):
+            await entry.loaded()
+        while not entry.is_loaded:  # for those who ask later
+            await asyncio.sleep(0.001)
+        assert await entry.loaded() is entry.current
+        entry.close()
+
+    def slow(*args: object) -> Loaded:
+        time.sleep(0.1)
+        return Loaded(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shelf, "Loaded", slow)
     asyncio.run(asyncio.wait_for(use(), 100))
 
 

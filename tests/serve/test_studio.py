@@ -102,6 +102,13 @@ def test_a_wrong_chart_is_refused(served: Served, model: str, body: Any, sentenc
     assert served.error(served.http.post(f"/v1/chart/{model}", json=body)).startswith(f"422 {sentence}")
 
 
+def test_a_table_that_is_too_large_to_draw(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studio, "MAX_CHART_BYTES", 100_000)
+    body = {"csv": "month,sales\n" + "2024-01-01,3\n" * 10_000}
+    answer = served.http.post("/v1/chart/forecast", json=body)
+    assert served.error(answer).startswith("413 the body has more than 100000 bytes")
+
+
 def test_a_training_is_followed_to_its_end(served: Served, tmp_path: Path) -> None:
     folder = tmp_path / "reviews"
     folder.mkdir()

@@ -14,33 +14,41 @@ from elman.serve.answers import ApiError
 
 MAX_FIELDS: Final = 100  # of a form
 MAX_FIELD_BYTES: Final = 1 << 16
+IN_THE_LOOP_BYTES: Final = 1 << 16  # of JSON that is parsed at once; more is parsed in a thread
 SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """Return the body of a request. Raises ApiError if it has more bytes than `most`, TimeoutError if it
-    takes longer than a session may be idle."""
+    """Return the body of a request. Raises ApiError if it has more bytes than `most`, or more than a message
+    while there are too many such uploads; TimeoutError if it takes longer than a session may be idle."""
     content = bytearray()
     async with asyncio.timeout(request.app.state.limits.idle):
         async for part in request.stream():
             content += part
-            if len(content) > most:
-                raise ApiError(413, f"the body has more than {most} bytes, which this server takes at most")
+            _require_room(request, len(content), most)
     return bytes(content)
+
+
+def _require_room(request: Request, count: int, most: int) -> None:
+    """Raise ApiError for a body that is too large, or larger than a message while many others are."""
+    if count > most:
+        raise ApiError(413, f"the body has more than {most} bytes, which this server takes at most")
+    state = request.app.state
+    if count > state.limits.message_bytes:
+        state.traffic.begin_upload(request.scope, state.limits.uploads)
 
 
 async def read_form(request: Request, most: int) -> FormData:
     """Return the fields and the one file of a form, which the caller has to close. What is large is kept in a
-    temporary file. Raises ApiError for no form, a damaged one, and one of more bytes than `most`;
-    TimeoutError if it takes longer than a session may be idle."""
+    temporary file. Raises ApiError for no form, a damaged one, and as `read_body` does; TimeoutError as it
+    does."""
     count = 0
 
     async def limited() -> Message:
         nonlocal count
         message = await request.receive()
         count += len(message.get("body", b""))
-        if count > most:
-            raise ApiError(413, f"the body has more than {most} bytes, which this server takes at most")
+        _require_room(request, count, most)
         return message
 
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -64,7 +72,10 @@ def close_form(form: FormData) -> None:
 
 async def read_object(request: Request, most: int) -> dict[str, Any]:
     """Return the JSON object that a request sent. Raises ApiError for anything else."""
-    return parsed_object(await read_body(request, most))
+    content = await read_body(request, most)
+    if len(content) <= IN_THE_LOOP_BYTES:
+        return parsed_object(content)
+    return await asyncio.to_thread(parsed_object, content)
 
 
 def parsed_object(content: bytes | str) -> dict[str, Any]:

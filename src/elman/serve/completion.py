@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from elman.serve.loaded import Loaded
+from elman.serve.ticker import PART_CHARACTERS
 
 
 class Completion(NamedTuple):
@@ -40,7 +41,7 @@ def writing(loaded: Loaded, completion: Completion) -> Writing:
         stream = await ticker.open()
         try:
             await ticker.push_text(stream, completion.prompt)
-            written.prompt_tokens = await ticker.run(lambda: stream.num_tokens(completion.prompt), stream)
+            written.prompt_tokens = await loaded.run(stream.num_tokens, completion.prompt)
             options = {"length": 64 * completion.tokens, "tokens": completion.tokens} | completion.options
             async for piece in ticker.write(stream, **options):
                 yield piece
@@ -60,11 +61,13 @@ def replying(loaded: Loaded, messages: list[Any], seed: int) -> Writing:
         ticker = loaded.ticker
         stream = await ticker.open(seed=seed)
         try:
-            await ticker.call(stream, "tell", messages)
+            if len(str(messages)) <= PART_CHARACTERS:
+                await ticker.call(stream, "tell", messages)
+            else:  # not in the pool, whose other streams would wait for it
+                await loaded.run(stream.tell, messages)
             reply = await ticker.call(stream, "result")
             texts = [turn.text for turn in stream.turns]
-            counts = await ticker.run(lambda: [*map(stream.num_tokens, texts)], stream)
-            *prompt, written.tokens = counts
+            *prompt, written.tokens = await loaded.run(lambda: [*map(stream.num_tokens, texts)])
             written.prompt_tokens = sum(prompt)
             yield reply
         finally:

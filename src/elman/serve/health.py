@@ -51,6 +51,7 @@ def _requests(traffic: Traffic) -> Iterator[str]:
     counts = {f'{{route="{r}",status="{s}"}}': n for (r, s), n in sorted(traffic.requests.items())}
     yield from _metric("elman_requests_total", "counter", "Requests answered.", counts)
     yield from _metric("elman_open_requests", "gauge", "Requests and websockets.", {"": traffic.open})
+    yield from _metric("elman_uploads", "gauge", "Large bodies.", {"": traffic.uploads})
     times: dict[str, Any] = {}
     for route, (buckets, total) in sorted(traffic.seconds.items()):
         for bound, count in zip([*BUCKETS, "+Inf"], accumulate(buckets), strict=True):

@@ -17,6 +17,7 @@ class Limits:
     queue: int = whole(64, "Requests that may wait for a model")
     message_bytes: int = whole(1 << 20, "Bytes of a message or of a JSON body", least=1024)
     upload_bytes: int = whole(64 << 20, "Bytes of a table or of a recording", least=1024)
+    uploads: int = whole(16, "Bodies larger than a message that are received or answered at a time")
     idle: float = number(600, "Seconds without a message after which a session is closed")
     deadline: float = number(60, "Seconds within which an answer, or its next piece, has to come")
     tick: float = amount(2, "Milliseconds in which arrivals are gathered for one kernel call", most=1000)

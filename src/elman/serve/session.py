@@ -13,6 +13,7 @@ from elman.serve.options import OPEN, RESULT, WRITE, checked
 from elman.serve.pcm import samples_of
 from elman.serve.records import plain_value
 from elman.serve.shelf import Entry
+from elman.serve.ticker import PART_CHARACTERS
 from elman.serve.time_limit import TimeLimit
 from elman.settings import is_number
 
@@ -33,6 +34,7 @@ class Session:
         self._stream: Any = None
         self._options: dict[str, Any] = {}  # with which it was opened
         self._stopping = asyncio.Event()
+        self._beside_pool: asyncio.Future[Any] | None = None
         self.is_writing = False
         self._commands: dict[str, Callable[[Any], AsyncIterator[Reply]]] = {
             "open": self._open,
@@ -63,6 +65,10 @@ class Session:
         if len(message) != 1 or (name := next(iter(message))) not in self._commands:
             listed = ", ".join(self._commands)
             raise ApiError(422, f"a message is an object with one of {listed}, beside an id")
+        if self._beside_pool is not None:  # it is still at work on the stream, if it took too long
+            with TimeLimit(self._limits.deadline):
+                await asyncio.wait([self._beside_pool])
+            self._beside_pool = None
         if name not in ("open", "load") and self._stream is None:
             await self._begin({})
         async for reply in self._commands[name](message[name]):
@@ -84,6 +90,8 @@ class Session:
         if self._task in IN_PARTS:
             with TimeLimit(self._limits.deadline):
                 pushed = await self._ticker.push_text(self._stream, checked_item)
+        elif self._task == "chat" and len(checked_item) > PART_CHARACTERS:
+            pushed = await self._beside(self._stream.push, checked_item)
         else:
             pushed = await self._call("push", checked_item)
         yield {"pushed": self._heard(pushed) if self._task == "transcribe" else plain_value(pushed)}
@@ -158,7 +166,7 @@ class Session:
         with TimeLimit(self._limits.deadline):
             stream = await self._ticker.open(**options)
             try:
-                await self._ticker.run(lambda: stream.from_bytes(state), stream)
+                await self._loaded.run(stream.from_bytes, state)
             except BaseException:
                 self._ticker.close(stream)
                 raise
@@ -179,6 +187,12 @@ class Session:
     async def _call(self, name: str, item: Any = None, **options: Any) -> Any:
         with TimeLimit(self._limits.deadline):
             return await self._ticker.call(self._stream, name, item, **options)
+
+    async def _beside(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call what takes long in the thread for whole requests, while other sessions go on."""
+        self._beside_pool = asyncio.ensure_future(self._loaded.run(function, *args))
+        with TimeLimit(self._limits.deadline):
+            return await asyncio.shield(self._beside_pool)
 
     async def _run(self, function: Callable[[], Any]) -> Any:
         with TimeLimit(self._limits.deadline):

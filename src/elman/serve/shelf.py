@@ -94,13 +94,15 @@ class Entry:
 
     async def loaded(self) -> Loaded:
         """Return the model. The first call waits until it is in memory; when the folder holds a newer one, it
-        is the old one until the newer is in memory. Raises ApiError if it can't be loaded."""
+        is the old one until the newer is in memory. Raises ApiError if it can't be loaded, TimeoutError if
+        that takes longer than an answer may."""
         if self._loading is None and (self._current is None or _version(self._folder) != self._version):
             self._loading = asyncio.create_task(self._load())
         if self._current is None:
             assert self._loading is not None
             # a client that goes away must not stop the loading for the others
-            await asyncio.shield(self._loading)
+            async with asyncio.timeout(self._limits.deadline):
+                await asyncio.shield(self._loading)
         if self._current is None:
             raise ApiError(503, f"the model {self.name!r} can't be loaded: the server's log says why")
         return self._current
@@ -143,6 +145,14 @@ def _version(folder: Path) -> Version:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+def _is_model(name: str) -> bool:
+    """Whether a name is that of a model that comes with elman, or of a folder with one."""
+    try:
+        return artifact.is_artifact(Path(folder_of(name)))
+    except (ElmanError, ValueError):
+        return False
+
+
 def named_folders(models: Sequence[str]) -> dict[str, Path]:
     """Return folders by name, from "runs/reviews" (its last part is the name), "name=runs/reviews" and
     "elman:sentiment".
@@ -153,6 +163,10 @@ def named_folders(models: Sequence[str]) -> dict[str, Path]:
     for model in models:
         name, equals, folder = model.partition("=")
         if not equals or not NAME.fullmatch(name):
+            if equals and _is_model(folder) and not _is_model(model):
+                raise UsageError(
+                    f"{name!r} can't be in an address: give a name of letters, digits, . - and _"
+                )
             name, folder = Path(folder_of(model)).resolve().name, model
         if not folder:
             raise UsageError(f"{model!r} names no folder: give one, as in {name}=runs/reviews")

@@ -24,6 +24,7 @@ from elman.training.announced import Announced, is_alive
 
 MAX_TEXTS: Final = 32
 MAX_VIEWS: Final = 8
+MAX_CHART_BYTES: Final = 8 << 20  # of JSON, which holds up the server while it is parsed
 FOLLOW_SECONDS: Final = 0.5  # between two looks at the metrics of a training
 SILENT_LOOKS: Final = 20  # after which a comment keeps the connection open
 CLIENT_SECONDS: Final = 0.25  # between two looks at whether the client waits
@@ -98,7 +99,7 @@ async def chart(request: Request) -> Response:
     entry = request.app.state.shelf[request.path_params["model"]]
     if entry.task != "forecast":
         raise ApiError(422, f"a chart is of forecasts: {entry.name!r} is a {entry.task!r} model", "model")
-    body = await read_object(request, request.app.state.limits.upload_bytes)
+    body = await read_object(request, min(request.app.state.limits.upload_bytes, MAX_CHART_BYTES))
     csv, series, future = (body.get(name) for name in ("csv", "series", "future"))
     for name, value in (("csv", csv), ("series", series)):
         if value is not None and not isinstance(value, str):

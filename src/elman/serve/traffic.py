@@ -18,6 +18,7 @@ from elman.serve.log import failed, note
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
 ALWAYS: Final = ("/health", "/ready", "/metrics")  # are answered to the end, and not logged
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+UPLOAD: Final = "elman.upload"  # in the scope of a request with a large body
 OTHER: Final = "other"  # the route of what is not there
 
 
@@ -27,13 +28,14 @@ class Traffic:
     Attributes:
         open: of those that are being answered.
         requests: by route and status.
+        uploads: of those whose bodies are larger than a message.
         seconds: by route: how many took at most as long as each of `BUCKETS`, and all; and their sum.
         ending: set when the server takes nothing new.
         seconds_left: that what is open then has.
     """
 
     def __init__(self) -> None:
-        self.open = 0
+        self.open, self.uploads = 0, 0
         self.requests = Counter[tuple[str, int]]()
         self.seconds: dict[str, tuple[list[int], float]] = {}
         self.ending = asyncio.Event()
@@ -43,6 +45,14 @@ class Traffic:
         """Take nothing new; what is open has so many seconds."""
         self.seconds_left = seconds
         self.ending.set()
+
+    def begin_upload(self, scope: Scope, most: int) -> None:
+        """Count a request with a large body until it is answered. Raises ApiError if there are too many."""
+        if UPLOAD not in scope:
+            if self.uploads >= most:
+                raise ApiError(429, f"{self.uploads} uploads are being read already: try again later")
+            self.uploads += 1
+            scope[UPLOAD] = True
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -100,6 +110,7 @@ class Counted:
                 await answer_error(error)(scope, receive, watched)
         finally:
             self._traffic.open -= 1
+            self._traffic.uploads -= UPLOAD in scope
             seconds = time.monotonic() - start
             facts = self._facts(scope)
             self._traffic.count(facts["route"], status, seconds)
