@@ -178,6 +178,10 @@ def test_a_csv_is_forecast_beside_the_naive_and_in_words_where_it_can_not_be(
     visit.page.locator("#csv").set_input_files(file)
     visit.until("document.querySelector('.wrong:not(:empty)')")
     assert "sales" in visit.text(".wrong:not(:empty)")
+    months = "".join(f"{2010 + k // 12}-{k % 12 + 1:02d}-01,12\n" for k in range(24))
+    file.write_text(f"date,sold\n{months}2012-01-01,1O\n")  # beyond the rows that the page looks at
+    visit.page.locator("#csv").set_input_files(file)
+    visit.until("document.body.textContent.includes(\"column 'sold' holds '1O'\")")
     file.write_text('"Date","Sold in all"\n"2010-01-01","1,010"\n"2010-02-01","1,020"\n')
     visit.page.locator("#csv").set_input_files(file)
     visit.until("document.body.textContent.includes('without thousands separators')")

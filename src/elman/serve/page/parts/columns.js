@@ -72,6 +72,12 @@ export function renamed(csv, picked, columns, name) {
   return [`${head.join(mark)}${mark}${columns.series}`, ...own].join("\n");
 }
 
+/** Return a sentence of the server about a renamed table with the names that the table has. */
+export function inItsNames(sentence, picked) {
+  const found = (quoted, wanted) => (wanted in picked ? `'${picked[wanted]}'` : quoted);
+  return sentence.replace(/'([^']*)'/g, found);
+}
+
 /** Return the choices of columns, where a table has several that could be meant; `pick` is called with each. */
 export function columnChoices(missed, picked, pick) {
   return missed.map(({ wanted, options }) =>

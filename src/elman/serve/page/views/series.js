@@ -3,7 +3,7 @@
 import { post } from "../lib/api.js";
 import { h, problem, resting, say } from "../lib/dom.js";
 import { keep, kept, packed, unpacked } from "../lib/place.js";
-import { columnChoices, missing, renamed } from "../parts/columns.js";
+import { columnChoices, inItsNames, missing, renamed } from "../parts/columns.js";
 import { dropZone } from "../parts/drop.js";
 import { ForecastChart, forecastTable, isTime } from "../parts/forecast.js";
 import { listed, oneOf } from "../parts/choice.js";
@@ -73,7 +73,7 @@ export async function show(root, context) {
       state.good = { csv: state.csv, picked: state.picked, file: state.file, series: state.series };
       if (Object.keys(state.moved).length) await move();
     } catch (error) {
-      failed.show(error);
+      if (error.name !== "AbortError") failed.show(inItsNames(error.message, state.picked));
       if (state.good && error.name !== "AbortError") Object.assign(state, state.good); // what is drawn stays
     }
     body.removeAttribute("aria-busy");
