@@ -57,7 +57,7 @@ def test_large_bodies_are_so_many_at_a_time() -> None:
             while not small.app.state.traffic.uploads:
                 time.sleep(0.01)
             answer = small.http.post("/v1/predict/a", content=b"text\n" + b"x" * 1500, headers=csv)
-            assert small.error(answer) == "429 1 uploads are being read already: try again later"
+            assert small.error(answer) == "429 this server takes 1 upload at a time: try again later"
             assert answer.headers["retry-after"] == "1"
             assert small.predict("a", "good").is_success  # as small as a message
         for _ in range(2):  # the first has gone, and each gives its place back

@@ -1,4 +1,4 @@
-"""What the server answers with: JSON, and for what is wrong an error as OpenAI's clients read it."""
+"""Responses as JSON, and errors in the form that OpenAI's clients expect."""
 
 import json
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ BROKEN: Final = "the server failed to answer this, which is a mistake of elman: 
 
 
 class ApiError(Exception):
-    """What can't be answered: a status, a sentence, and for machines the parameter and a code."""
+    """A refusal: an HTTP status, a sentence, and for programs the parameter and a code."""
 
     def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -40,13 +40,14 @@ class ApiError(Exception):
         self.code = code or KINDS[status][1]
 
     def body(self) -> dict[str, Any]:
-        """Return the error as OpenAI's clients read it."""
+        """Return the error object that OpenAI's clients expect."""
         kind, _ = KINDS[self.status]
         return {"message": self.message, "type": kind, "param": self.param, "code": self.code}
 
 
 def as_error(error: Exception) -> ApiError:
-    """Return what a client is api_error of an exception: of the server's own mistakes, that there was one."""
+    """Return the error that a client is sent for an exception. A mistake of the server itself is logged, and
+    the client only learns that there was one."""
     match error:
         case ApiError():
             return error
@@ -64,7 +65,7 @@ def as_error(error: Exception) -> ApiError:
 
 
 def encode(value: Any) -> bytes:
-    """Return JSON, with null for numbers that JSON doesn't have, and escapes for what UTF-8 doesn't have."""
+    """Return JSON. NaN and infinity become null, and lone surrogates are escaped."""
     try:
         return _ENCODER.encode(value).encode()
     except UnicodeEncodeError:
@@ -90,7 +91,7 @@ def answer_error(error: Exception) -> Response:
 
 
 async def on_error(_: HTTPConnection, error: Exception) -> Response:
-    """Answer for an endpoint that raised."""
+    """Return the response for an exception that an endpoint raised."""
     if isinstance(error, ClientDisconnect):
         return Response(status_code=GONE)
     return answer_error(error)

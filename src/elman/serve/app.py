@@ -1,4 +1,4 @@
-"""The application: all routes, and what surrounds them."""
+"""The application: routes and middleware."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

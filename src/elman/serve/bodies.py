@@ -1,4 +1,4 @@
-"""The bodies of requests → values, within the limits."""
+"""Read and parse request bodies within the limits."""
 
 import asyncio
 import json
@@ -79,8 +79,7 @@ async def read_object(request: Request, most: int) -> dict[str, Any]:
 
 
 def parsed_object(content: bytes | str) -> dict[str, Any]:
-    """Return a JSON object. Raises ApiError for anything else, also for numbers that JSON doesn't have and
-    for text that Unicode doesn't have."""
+    """Return a JSON object. Raises ApiError for anything else, NaN, infinity and lone surrogates included."""
     try:
         text = content if isinstance(content, str) else content.decode()
         value = _DECODER.decode(text)

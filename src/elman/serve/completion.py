@@ -1,4 +1,4 @@
-"""Text that a model writes to a request: a stream of the pool, for as long as the request lasts."""
+"""Generated text for one HTTP request: a stream is opened in the pool and closed with the request."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from elman.serve.ticker import PART_CHARACTERS
 
 
 class Completion(NamedTuple):
-    """What to continue, with at most so many tokens, and the options of a language model's `generate`."""
+    """A prompt, the maximum number of tokens, and options of a language model's `generate`."""
 
     prompt: str
     tokens: int

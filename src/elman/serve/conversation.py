@@ -1,4 +1,4 @@
-"""The messages of a websocket and the answers to them, in whatever protocol."""
+"""The message loop of a websocket, whatever its protocol."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,34 +21,34 @@ Reply = dict[str, Any]
 
 
 class Talk(Protocol):
-    """What the messages of a client are told to: a session, in the words of a protocol."""
+    """Handles the messages of one websocket in one protocol."""
 
     @property
     def is_over(self) -> bool:
         """Whether the last message has ended the session."""
 
     def greeting(self) -> Reply | None:
-        """Return what is said first."""
+        """Return the first message to the client, if the protocol has one."""
 
     def replies(self, content: str | bytes) -> AsyncIterator[Reply]:
-        """Do what a message asks, and yield the replies. Raises ApiError for a message that is wrong, the
-        errors of the stream, and TimeoutError."""
+        """Handle a message and yield the replies. Raises ApiError for an invalid message, the errors of the
+        stream, and TimeoutError."""
 
     def refusal(self, error: ApiError) -> Reply:
-        """Return the reply to the last message, which was wrong."""
+        """Return the reply to an invalid message."""
 
     def ending(self, seconds: float) -> Reply | None:
-        """Return what to say when the server ends in so many seconds."""
+        """Return the message that announces that the server shuts down in so many seconds."""
 
     def interrupts(self, content: str | bytes) -> bool:
-        """Do at once what a message asks, if it is not to wait for the one before. Return whether it was."""
+        """Handle a message at once if it may overtake the one before it. Return whether it was handled."""
 
     def close(self) -> None:
         """Free the session's row."""
 
 
 class Conversation:
-    """The messages of a client and the answers to them, in their order."""
+    """Reads messages, passes them to a `Talk` and sends its replies, in order."""
 
     def __init__(self, websocket: WebSocket, talk: Talk) -> None:
         self._websocket, self._talk = websocket, talk
@@ -57,7 +57,7 @@ class Conversation:
         self._is_answering, self._mistakes = False, 0
 
     async def run(self) -> None:
-        """Answer until the client leaves or has to; then free the session's row at once."""
+        """Run until the connection closes; then free the session's row at once."""
         tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._answer_all())]
         warning = asyncio.create_task(self._warn())
         try:
@@ -73,14 +73,14 @@ class Conversation:
                 task.result()
 
     async def _warn(self) -> None:
-        """Tell the client when the server is ending."""
+        """Tell the client when the server shuts down."""
         traffic: Traffic = self._websocket.app.state.traffic
         await traffic.ending.wait()
         if (reply := self._talk.ending(traffic.seconds_left)) is not None:
             await self._send(reply)
 
     async def _read(self) -> None:
-        """Take what the client sends; it can send no more while the session is behind."""
+        """Queue incoming messages. A full queue stops reading, which holds back the client."""
         while True:
             try:
                 with TimeLimit(self._limits.idle):
@@ -117,7 +117,7 @@ class Conversation:
         await self._end(ApiError(422, f"{MAX_MISTAKES} messages in a row were wrong"), POLICY)
 
     async def _answer(self, content: str | bytes) -> None:
-        """Answer a message, also one that is wrong."""
+        """Reply to a message, or refuse it if it is invalid."""
         try:
             if len(content) > self._limits.message_bytes:
                 raise ApiError(413, f"a message has more than {self._limits.message_bytes} bytes")
@@ -136,7 +136,7 @@ class Conversation:
             await self._websocket.send_text(encode(reply).decode())
 
     async def _end(self, error: Exception, code: int) -> None:
-        """Tell the client why, and close."""
+        """Send an error and close the websocket."""
         with suppress(WebSocketDisconnect, TimeoutError):
             if self._websocket.application_state == WebSocketState.CONNECTED:
                 await self._send(self._talk.refusal(as_error(error)))

@@ -27,7 +27,7 @@ HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d+)?")  # a name a
 
 
 class Guard:
-    """Refuse who may not ask."""
+    """Middleware that refuses requests without the key or from foreign pages."""
 
     def __init__(
         self, app: ASGIApp, key: str | None, public: Iterable[str], origins: Iterable[str] = ()

@@ -1,4 +1,4 @@
-"""`/health`, `/ready` and `/metrics`, for what watches the server."""
+"""`/health`, `/ready` and `/metrics`, for monitoring."""
 
 import os
 import time
@@ -20,19 +20,19 @@ STATM: Final = Path("/proc/self/statm")  # on Linux
 
 
 async def health(_: Request) -> Response:
-    """Say that the server runs."""
+    """Report that the server is running."""
     return answer({"status": "ok", "version": __version__})
 
 
 async def ready(request: Request) -> Response:
-    """Say whether the server takes requests."""
+    """Report whether the server accepts requests."""
     if request.app.state.traffic.ending.is_set():
         raise ApiError(503, "this server is ending", code="ending")
     return answer({"status": "ready"})
 
 
 async def metrics(request: Request) -> Response:
-    """Return the numbers of this process as Prometheus reads them."""
+    """Return the metrics of this process in Prometheus' text format."""
     state = request.app.state
     lines = [*_requests(state.traffic), *_models(state.shelf), *_process(), ""]
     return Response("\n".join(lines), media_type="text/plain; version=0.0.4")

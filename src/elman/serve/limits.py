@@ -1,4 +1,4 @@
-"""What a client may ask of the server. Each limit is a row, from which its command-line option comes."""
+"""Limits of the server. Each is one row, from which its command-line option is made."""
 
 from dataclasses import dataclass
 

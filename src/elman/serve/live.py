@@ -27,7 +27,7 @@ async def stream(websocket: WebSocket) -> None:
 
 
 class JsonTalk:
-    """A session, told to in JSON objects; binary messages are pushed."""
+    """The JSON protocol of a session. A binary message is pushed as PCM."""
 
     is_over = False
 
@@ -36,10 +36,10 @@ class JsonTalk:
         self._mark: Reply = {}  # of the last message, which its replies repeat
 
     def greeting(self) -> None:
-        """Say nothing first."""
+        """Return None: the client speaks first."""
 
     async def replies(self, content: str | bytes) -> AsyncIterator[Reply]:
-        """Do what a message asks."""
+        """Handle a message."""
         self._mark = {}
         if isinstance(content, bytes):
             message: Reply = {"push": content}
@@ -58,7 +58,7 @@ class JsonTalk:
         return {"ending": {"seconds": seconds}}
 
     def interrupts(self, content: str | bytes) -> bool:
-        """Stop what is being written, if the message says so."""
+        """Stop the generation if the message is a stop."""
         if self._session.is_writing and isinstance(content, str) and "stop" in content:
             with suppress(ApiError):
                 if "stop" in parsed_object(content):

@@ -12,7 +12,7 @@ TASK: Final = "transcribe"
 
 
 class Update(NamedTuple):
-    """What a piece of speech makes known.
+    """What a push of speech has changed.
 
     Attributes:
         words: that are certain now, each an `elman` `Word`.

@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what the server has, as OpenAI lists it, and what a client has to know to use one."""
+"""`GET /v1/models`: the list of models in OpenAI's format, and the details of one."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,7 @@ from elman.serve.shelf import Entry
 
 
 def listing(entry: Entry) -> dict[str, Any]:
-    """Return what is known of a model whose weights need not be loaded."""
+    """Return a model's entry in the list, which needs no weights."""
     return {
         "id": entry.name,
         "object": "model",
@@ -32,7 +32,7 @@ async def all_models(request: Request) -> Response:
 
 
 async def one_model(request: Request) -> Response:
-    """Describe a model, which is loaded for it."""
+    """Describe a model, and load it if necessary."""
     entry: Entry = request.app.state.shelf[request.path_params["model"]]
     loaded = await entry.loaded()
     facts = await loaded.run(loaded.model.facts)

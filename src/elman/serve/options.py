@@ -109,8 +109,8 @@ def is_stop(value: Any) -> bool:
 
 
 def checked(options: Any, task: str, table: Options) -> dict[str, Any]:
-    """Return the options without those that are null. Raises ApiError for one that the task does not take
-    there, or a value of another kind; the model itself checks the ranges."""
+    """Return the options that are not null. Raises ApiError for an option that the task does not have, or a
+    value of the wrong type; the model itself checks the ranges."""
     if not isinstance(options, dict):
         raise ApiError(422, f"options must be an object, not {type(options).__name__}", "options")
     kinds = table.get(task, {})
@@ -122,8 +122,8 @@ def checked(options: Any, task: str, table: Options) -> dict[str, Any]:
 
 
 def checked_fields(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    """Return the fields without those that are null. Raises ApiError for an unknown one, or a value of
-    another kind."""
+    """Return the fields that are not null. Raises ApiError for an unknown field or a value of the wrong
+    type."""
     chosen = {name: value for name, value in fields.items() if value is not None}
     for name, value in chosen.items():
         if name not in kinds:

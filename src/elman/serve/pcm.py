@@ -1,4 +1,4 @@
-"""Samples as clients send them → arrays."""
+"""Decode the samples that clients send."""
 
 from typing import Any, Final
 

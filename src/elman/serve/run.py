@@ -112,7 +112,7 @@ async def _serve(app: Starlette, listening: socket.socket, is_worker: bool = Fal
 
 
 async def _end(server: Server, traffic: Traffic, seconds: float) -> None:
-    """Take nothing new, wait for what is open, and end."""
+    """Accept nothing new, wait for open requests, and shut down."""
     note("ending", open=traffic.open, seconds=seconds)
     traffic.end(seconds)
     last = time.monotonic() + seconds

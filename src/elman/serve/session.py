@@ -56,12 +56,12 @@ class Session:
             self._stream = None
 
     def stop(self) -> None:
-        """End what is being written."""
+        """Stop the generation."""
         self._stopping.set()
 
     async def answers(self, message: dict[str, Any]) -> AsyncIterator[Reply]:
-        """Do what a message asks, and yield the replies. Raises ApiError for a message that is wrong, the
-        stream's errors, and TimeoutError."""
+        """Handle a message and yield the replies. Raises ApiError for an invalid message, the errors of the
+        stream, and TimeoutError."""
         if len(message) != 1 or (name := next(iter(message))) not in self._commands:
             listed = ", ".join(self._commands)
             raise ApiError(422, f"a message is an object with one of {listed}, beside an id")
@@ -103,7 +103,7 @@ class Session:
         yield {"finished": self._heard(await self._call("finish"))}
 
     def _heard(self, words: Any) -> Reply:
-        """Return what a push to speech makes known."""
+        """Return the reply to a push of speech."""
         stream = self._stream
         return {
             "words": plain_value(words),
@@ -138,7 +138,7 @@ class Session:
         yield {"written": {"reason": reason}}
 
     async def _stop(self, _: Any) -> AsyncIterator[Reply]:
-        """Nothing is being written any more."""
+        """Reply to a stop after the generation has ended."""
         yield {"written": {"reason": "stopped"}}
 
     async def _why(self, options: Any) -> AsyncIterator[Reply]:
@@ -161,7 +161,7 @@ class Session:
         yield {"saved": text}
 
     async def _load(self, text: Any) -> AsyncIterator[Reply]:
-        """Go on with a session that was saved; until it is known to be whole, with the one that there was."""
+        """Continue a saved session. The present one is kept until the state has been validated."""
         options, state = self._opened_and_state(text)
         with TimeLimit(self._limits.deadline):
             stream = await self._ticker.open(**options)
@@ -175,7 +175,7 @@ class Session:
         yield {"loaded": {"model": self._name, "task": self._task}}
 
     def _opened_and_state(self, text: Any) -> tuple[dict[str, Any], bytes]:
-        """Return the options and the state of a session that was saved."""
+        """Return the options and the state of a saved session."""
         try:
             options, line, state = b64decode(text, validate=True).partition(LINE)
         except (ValueError, TypeError):

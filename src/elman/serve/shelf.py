@@ -22,10 +22,10 @@ Version = tuple[int, ...]
 
 
 class Shelf:
-    """The models that a server has."""
+    """The models of a server by name."""
 
     def __init__(self, folders: Mapping[str, Path], limits: Limits) -> None:
-        """Look at what is in the folders. Raises the errors of `elman.load` for what can't be a model."""
+        """Read the configuration of each folder. Raises the errors of `elman.load` where it is no model."""
         self._entries = {name: Entry(name, folder, limits) for name, folder in folders.items()}
 
     def __iter__(self) -> Iterator["Entry"]:
@@ -61,7 +61,7 @@ class Entry:
         self._show(self._look())
 
     def _look(self) -> "_Look":
-        """Read what needs no weights."""
+        """Read the configuration and the card, not the weights."""
         self._version = _version(self._folder)
         config = artifact.read_config(self._folder)
         with (self._folder / "README.md").open("rb") as file:
@@ -122,13 +122,13 @@ class Entry:
             self._loading = None
 
     def close(self) -> None:
-        """Let go of the model, at the end of the server."""
+        """Release the model at shutdown."""
         if self._current is not None:
             self._current.close()
 
 
 class _Look(NamedTuple):
-    """What is read of a model without its weights."""
+    """The configuration and the card of a model."""
 
     task: str
     scores: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The page and the files it is made of. Each has a route of its own, so that no address leads elsewhere."""
+"""Static files of the page. Each has its own route, so that no other file can be reached."""
 
 from functools import partial
 from pathlib import Path

@@ -27,7 +27,7 @@ TOGETHER: Final = (*WITH_ITEMS, "result", "finish")  # methods of a pool for man
 
 @dataclass(eq=False)
 class Call:
-    """What is asked of the pool.
+    """A call of the pool.
 
     Attributes:
         name: a method of the pool, or "run" for a function.
@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(eq=False)
 class Writer:
-    """A stream that writes, and its pieces that were not taken yet; None ends them."""
+    """A stream that generates text, and the pieces that the client has not taken yet; None ends them."""
 
     pieces: asyncio.Queue[str | Exception | None] = field(default_factory=asyncio.Queue)
 
@@ -72,7 +72,7 @@ class Ticker:
     """Runs a pool in a thread of its own; its methods are called in the event loop."""
 
     def __init__(self, pool: "Pool[Any]", seconds: float, tally: Tally | None = None) -> None:
-        """Gather arrivals for so many seconds."""
+        """`seconds`: how long arrivals are gathered for one call."""
         self._pool, self._seconds = pool, seconds
         self._tally = tally or Tally()
         self._thread = ThreadPoolExecutor(1, "elman-pool")
@@ -112,7 +112,7 @@ class Ticker:
             self._closed()
 
     def close(self, stream: Any) -> None:
-        """Let go of a stream, and of what was asked of it."""
+        """Close a stream and cancel its calls."""
         self._writers.pop(stream, None)
         for call in self._waiting:
             if call.stream is stream:
@@ -161,7 +161,7 @@ class Ticker:
                 self._ask("stop", stream, None, {})
 
     def close_all(self) -> None:
-        """Take no more calls, at the end of the server."""
+        """Accept no more calls; for shutdown."""
         self._thread.shutdown(wait=False)
 
     def _ask(self, name: str, stream: Any, item: Any, options: dict[str, Any]) -> Call:
@@ -171,7 +171,7 @@ class Ticker:
         return call
 
     def _schedule(self) -> None:
-        """See to it that what waits is computed: soon, so that others can join."""
+        """Schedule the next tick, after a delay in which other calls can join."""
         if self._timer is None and not self._is_running and (self._waiting or self._ready()):
             loop = asyncio.get_running_loop()
             alone = self._open <= 1 or not self._waiting
@@ -207,8 +207,8 @@ class Ticker:
         return taken
 
     def _work(self, calls: list[Call], writers: list[Any]) -> tuple[Outcomes, Outcomes]:
-        """Do what is asked, in the thread. Return the outcomes of the calls and the pieces of the writers,
-        where an exception is an outcome, too."""
+        """Run the calls, in the pool's thread. Return their outcomes and the next pieces of the writers; an
+        exception is an outcome, too."""
         outcomes: Outcomes = []
         together: dict[Any, list[Call]] = {}
         for call in calls:

@@ -1,4 +1,4 @@
-"""What goes on in the server: a line of the log and numbers for every request, and how it ends."""
+"""Count and log requests, and refuse new ones during shutdown."""
 
 import asyncio
 import time
@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from elman.errors import counted
 from elman.serve.answers import ApiError, answer_error
 from elman.serve.guard import refuse
 from elman.serve.log import failed, note
@@ -42,7 +43,7 @@ class Traffic:
         self.seconds_left = 0.0
 
     def end(self, seconds: float) -> None:
-        """Take nothing new; what is open has so many seconds."""
+        """Accept nothing new; open requests have so many seconds."""
         self.seconds_left = seconds
         self.ending.set()
 
@@ -50,7 +51,7 @@ class Traffic:
         """Count a request with a large body until it is answered. Raises ApiError if there are too many."""
         if UPLOAD not in scope:
             if self.uploads >= most:
-                raise ApiError(429, f"{self.uploads} uploads are being read already: try again later")
+                raise ApiError(429, f"this server takes {counted(most, 'upload')} at a time: try again later")
             self.uploads += 1
             scope[UPLOAD] = True
 
@@ -63,7 +64,8 @@ class Traffic:
 
 
 class Counted:
-    """Count and log what is asked, also what raises, and refuse it when the server is ending."""
+    """Middleware that counts and logs requests, turns exceptions into responses and refuses new requests
+    during shutdown."""
 
     def __init__(
         self, app: ASGIApp, traffic: Traffic, routes: Mapping[Any, str], models: Container[str]
@@ -117,7 +119,7 @@ class Counted:
             note("answered", id=name, status=status, seconds=round(seconds, 4), bytes=sent, **facts)
 
     def _facts(self, scope: Scope) -> dict[str, str]:
-        """Return what the log says of a request: nothing that a client could have made up."""
+        """Return the fields of a log line. None of them can hold text from a client."""
         endpoint = scope.get("endpoint")
         facts = {"route": OTHER if endpoint is None else self._routes.get(endpoint, OTHER)}
         if scope["type"] == "http" and scope["method"] in METHODS:

@@ -38,7 +38,7 @@ FIELDS: Final = ("file", "model", "response_format", "stream", "timestamp_granul
 
 
 class Upload(NamedTuple):
-    """What a request asks for.
+    """The fields of a request.
 
     Attributes:
         file, name: the recording, and what to call it in messages.
@@ -176,7 +176,7 @@ async def _events(
 
 
 def _response(upload: Upload, words: Sequence[Any], seconds: float) -> Response:
-    """Return the answer in the form that was asked for."""
+    """Return the response in the requested format."""
     from elman.tasks.transcribe.subtitles import srt, vtt
 
     match upload.form:
@@ -236,7 +236,7 @@ def _usage(seconds: float) -> dict[str, Any]:
 
 
 def _checked(form: FormData) -> Upload:
-    """Return what a form asks for. Raises ApiError for what is wrong in it."""
+    """Return the validated fields of a form. Raises ApiError for an invalid one."""
     values: dict[str, list[Any]] = {}
     for name, value in form.multi_items():
         values.setdefault(name.removesuffix("[]"), []).append(value)

@@ -58,21 +58,21 @@ class VoskTalk:
         self.is_over = False
 
     def greeting(self) -> None:
-        """Say nothing first."""
+        """Return None: the client speaks first."""
 
     def ending(self, seconds: float) -> None:
-        """Say nothing, for which the protocol has no word."""
+        """Return None: the protocol has no such message."""
 
     def interrupts(self, content: str | bytes) -> bool:
         """Return False: no message interrupts another."""
         return False
 
     def refusal(self, error: ApiError) -> Reply:
-        """Return an error, for which the protocol has no word, either; clients look for other keys first."""
+        """Return an error object, which the protocol does not have; clients look for other keys first."""
         return {"error": error.body()}
 
     async def replies(self, content: str | bytes) -> AsyncIterator[Reply]:
-        """Do what a message asks."""
+        """Handle a message."""
         if isinstance(content, bytes):
             update = await self._opened().push(pcm16(content))
             yield {"partial": update.pending} if update.ended is None else self._result(update.ended)

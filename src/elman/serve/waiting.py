@@ -1,4 +1,4 @@
-"""How long a request may take, and whether anybody still waits for it."""
+"""Deadlines of requests, and whether their clients are still connected."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,12 +9,12 @@ from starlette.requests import ClientDisconnect, Request
 
 @asynccontextmanager
 async def within_deadline(request: Request) -> AsyncIterator[None]:
-    """Break off, with TimeoutError, what takes longer than the deadline."""
+    """Raise TimeoutError if the block takes longer than the deadline."""
     async with asyncio.timeout(request.app.state.limits.deadline):
         yield
 
 
 async def require_client(request: Request) -> None:
-    """Raise ClientDisconnect if the client has gone: nobody needs the rest of the work."""
+    """Raise ClientDisconnect if the client has disconnected, so that the rest need not be computed."""
     if await request.is_disconnected():
         raise ClientDisconnect
