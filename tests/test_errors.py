@@ -2,7 +2,16 @@
 
 import pytest
 
-from elman.errors import ArtifactError, DataError, ElmanError, TrainingError, UsageError, counted, suggestion
+from elman.errors import (
+    ArtifactError,
+    DataError,
+    ElmanError,
+    NoModelError,
+    TrainingError,
+    UsageError,
+    counted,
+    suggestion,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +33,8 @@ def test_suggestion_without_choices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "code"), [(UsageError, 2), (DataError, 2), (ArtifactError, 1), (TrainingError, 1)]
+    ("kind", "code"),
+    [(UsageError, 2), (DataError, 2), (ArtifactError, 1), (NoModelError, 2), (TrainingError, 1)],
 )
 def test_a_wrong_call_exits_with_2_and_failed_work_with_1(kind: type[ElmanError], code: int) -> None:
     assert kind("why").exit_code == code

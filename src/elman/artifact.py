@@ -23,7 +23,7 @@ from elman.atomic import (
     write_partial,
     writing,
 )
-from elman.errors import ArtifactError, UsageError
+from elman.errors import ArtifactError, NoModelError, UsageError
 from elman.lock import LOCK_FILE
 from elman.pretrained import folder_of, refuse_name
 from elman.version import __version__
@@ -214,7 +214,7 @@ def _config(folder: Path) -> dict[str, Any]:
         if (folder / "checkpoint.pt").exists():
             advice = "run the same command with --resume"
             raise ArtifactError(f"the training in {folder} has not finished: {advice}")
-        raise ArtifactError(f"{folder} is not a model of elman: it has no config.json")
+        raise NoModelError(f"{folder} is not a model of elman: it has no config.json")
     try:
         content = _parsed(read_regular(file, MAX_JSON_BYTES))
     except OSError as error:
@@ -222,7 +222,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError, MemoryError) as error:
         raise ArtifactError(f"{file} is damaged: it is not valid JSON ({error}); copy it again") from error
     if not isinstance(content, dict) or "elman" not in content:
-        raise ArtifactError(f"{folder} is not a model of elman: its config.json belongs to another program")
+        raise NoModelError(f"{folder} is not a model of elman: its config.json belongs to another program")
     return _checked(file, content["elman"])
 
 

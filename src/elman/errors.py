@@ -32,6 +32,12 @@ class ArtifactError(ElmanError):
     """A model folder that is missing, foreign, damaged or of another version."""
 
 
+class NoModelError(ArtifactError, ValueError):
+    """A folder that holds something else than a model, so that the call names the wrong one."""
+
+    exit_code = 2
+
+
 class TrainingError(ElmanError):
     """Training that had to stop: the loss became NaN or infinite, or a checkpoint does not fit."""
 

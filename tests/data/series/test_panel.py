@@ -200,7 +200,8 @@ def test_a_table_of_another_step_than_that_of_a_model_is_told_what_the_model_nee
     daily = {"ds": days(*range(70)), "y": list(range(70))}
     clock = read_panel(daily).clock
     told = (
-        r"6\d of 70 rows share a step of 1mo with another; the model forecasts steps of 1mo: sum or average"
+        r"6\d of 70 rows share a step of 1mo with another; the model forecasts by the month: sum or average "
+        r"the rows of each month first\.$"
     )
     with pytest.raises(DataError, match=told):
         read_panel(daily, frequency="1mo", clock=clock)

@@ -220,7 +220,9 @@ def _refuse_other_step(
         share = "shares" if count - steps == 1 else "share"
         advice = f"give the frequency of the data (a longer one for irregular stamps), and {MERGE_ADVICE}"
         if is_trained:
-            advice = f"the model forecasts steps of {frequency}: sum or average the rows of each step first"
+            names, size = frequency.in_words()
+            step = names.removesuffix("s") if size == 1 else f"{size} {names}"
+            advice = f"the model forecasts by the {step}: sum or average the rows of each {step} first"
         raise DataError(
             f"{name}: {count - steps} of {count} rows {share} a step of {frequency} with another; {advice}."
         )
