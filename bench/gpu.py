@@ -1,14 +1,19 @@
-"""Kernels for a GPU: checked against the eager engine there, then timed beside it and PyTorch's own layers.
+"""Kernels for a GPU beside the eager engine and PyTorch's own layers: forward and backward pass together.
 
-    python bench/gpu.py                 # needs a CUDA device and triton; about 10 minutes
-    python bench/gpu.py --json gpu.json --seeds 5
+    python bench/gpu.py                        # needs a CUDA device and triton; some minutes
+    python bench/gpu.py --seeds 5 --json gpu.json
+    python bench/gpu.py --choose               # and let elman choose by what is faster here
+    python bench/gpu_check.py                  # first: are the numbers right?
 
-It has not been run yet: no GPU was at hand when the kernels were written. Times are of forward and backward
-pass together, by CUDA events after a warm-up: the median over seeds of the median over calls.
+Times are by CUDA events after a warm-up: the median over seeds of the median over calls. PyTorch's layers run
+as PyTorch's settings have them: in float32 cuDNN may use TF32, which elman's kernels do where
+`torch.set_float32_matmul_precision("high")` allows it.
 """
 
 import argparse
+import itertools
 import json
+import multiprocessing
 import statistics
 import sys
 from collections.abc import Callable, Iterator
@@ -20,99 +25,101 @@ from torch import Tensor, nn
 
 import elman
 from elman.cells import CELLS
+from elman.engine.gpu import measured
 
 # T steps, B sequences, H units, of as many inputs.
 SIZES: Final = ((1024, 16, 768), (512, 32, 256), (512, 32, 512), (256, 128, 1024), (2048, 8, 64))
-CHECKED: Final = ((9, 20, 37), (33, 17, 64), (33, 40, 128), (17, 3, 300), (16, 130, 768))
-FIRST: Final = (
-    *("elman", "elman-relu", "lstm", "gru", "peephole-lstm", "cifg", "mgu", "ugrnn", "indrnn", "mingru"),
-    *("minlstm", "slstm"),
-)
-WITHIN: Final = 1e-4  # of the largest value, in float32
-DEVICE = "cuda"
-WARM_UP, CALLS, EAGER_CALLS = 5, 20, 2
-KINDS: Final = {"float32 by TF32": torch.float32, "bfloat16": torch.bfloat16}
+DEVICE: Final = "cuda"
+WARM_UP, CALLS = 2, 8
+KINDS: Final = {
+    "float32": (torch.float32, "highest"),
+    "TF32": (torch.float32, "high"),
+    "bfloat16": (torch.bfloat16, "high"),
+    "float16": (torch.float16, "high"),
+}
+PEERS: Final = {"GRU and nn.GRU": "GRU", "LSTM and nn.LSTM": "LSTM", "RNN and nn.RNN": "Elman"}
+Size = tuple[int, int, int]
+Run = Callable[[int], Callable[[], None]]
 
 
 def main() -> int:
-    """Check, then measure; return 1 without a GPU or with a wrong number."""
+    """Measure; return 1 without a GPU."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=4, help="processes that compile at once; 0: none")
+    parser.add_argument(
+        "--choose", action="store_true", help=f"write {measured.FILE.name}, by which elman chooses"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured there")
     given = parser.parse_args()
     if not torch.cuda.is_available():
         print("bench/gpu.py needs a CUDA device, and PyTorch sees none", file=sys.stderr)
         return 1
-    wrong = [line for line in check() if line]
-    print("\n".join(wrong) or "every kernel agrees with the eager engine")
-    if wrong:
-        return 1
+    if given.jobs:
+        with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
+            pool.starmap(compile_for, itertools.product(SIZES, KINDS), chunksize=1)
     rows = []
     for row in measure(given.seeds):
         print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
         rows.append(row)
-    if given.json:
-        about = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "rows": rows}
-        given.json.write_text(json.dumps(about, indent=1) + "\n")
+        if given.json:
+            about = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "rows": rows}
+            given.json.write_text(json.dumps(about, indent=1) + "\n")
+    if given.choose:
+        measured.FILE.write_text(choices(rows))
     return 0
 
 
-def check() -> Iterator[str]:
-    """Yield a line for each cell, size and options, empty where outputs and gradients agree."""
-    torch.set_float32_matmul_precision("highest")
-    for name in FIRST:
-        for steps, batch, hidden in CHECKED:
-            for options in ({}, {"layer_norm": True, "bidirectional": True}):
-                off = difference(name, steps, batch, hidden, options)
-                yield f"{name} {(steps, batch, hidden)} {options}: off by {off:.1e}" if off > WITHIN else ""
+def choices(rows: list[dict[str, Any]]) -> str:
+    """Return the table of cells that PyTorch has, too: units, sequences and ratio by cell and precision."""
+    ratios: dict[str, dict[str, list[Any]]] = {}
+    for row in rows:
+        if row["what"] in PEERS:
+            (_, batch, hidden), cell = row["T, B, H"], PEERS[row["what"]]
+            table = ratios.setdefault(cell, {}).setdefault(row["precision"], [])
+            table.append([hidden, batch, row["ratio"]])
+    about = {
+        "device": torch.cuda.get_device_name(),
+        "capability": list(torch.cuda.get_device_capability()),
+        "torch": torch.__version__,
+        "rows": "units, sequences, PyTorch's time over elman's, forward and backward",
+        "ratios": ratios,
+    }
+    return json.dumps(about, indent=1) + "\n"
 
 
-def difference(name: str, steps: int, batch: int, hidden: int, options: dict[str, Any]) -> float:
-    """Return the largest difference from the eager engine, relative to a tensor's largest value; NaN is 1."""
-    torch.manual_seed(0)
-    layer = elman.Recurrent(CELLS[name], 24, hidden, **options, device=DEVICE, engine="compiled")
-    x = torch.randn(steps, batch, 24, device=DEVICE, requires_grad=True)
-    call: dict[str, Any] = {}
-    if options:
-        call = {"lengths": torch.randint(0, steps + 1, (batch,), device=DEVICE)}
-        call["reset"] = torch.rand(steps, batch, device=DEVICE) < 0.1
-    results = []
-    for engine in ("compiled", "eager"):
-        layer.engine = engine
-        output, *_ = layer(x, **call)
-        weights = torch.linspace(-1, 1, output.numel(), device=DEVICE).view(output.shape)
-        results.append([output, *torch.autograd.grad((output * weights).sum(), [x, *layer.parameters()])])
-    pairs = zip(*results, strict=True)
-    off = [float((a - b).detach().abs().max() / b.detach().abs().max().clamp(min=1e-3)) for a, b in pairs]
-    return max(1.0 if value != value else value for value in off)
+def compile_for(size: Size, kind: str) -> None:
+    """Let Triton cache these kernels, with few steps."""
+    dtype, precision = KINDS[kind]
+    torch.set_float32_matmul_precision(precision)
+    for _, ours, _ in rivals((2, *size[1:]), dtype):
+        ours(0)()
 
 
 def measure(seeds: int) -> Iterator[dict[str, Any]]:
     """Yield a row of milliseconds and ratios for every size, precision and pair of rivals."""
-    torch.set_float32_matmul_precision("high")
-    for size in SIZES:
-        for kind, dtype in KINDS.items():
-            for title, ours, theirs, calls in rivals(size, dtype):
-                times = [
-                    [timed(run, seed, n) for seed in range(seeds)]
-                    for run, n in ((ours, CALLS), (theirs, calls))
-                ]
-                mine, other = (statistics.median(part) for part in times)
-                row = {"what": title, "T, B, H": size, "precision": kind}
-                yield row | {
-                    "elman ms": round(mine, 3),
-                    "peer ms": round(other, 3),
-                    "ratio": round(other / mine, 2),
-                }
+    for size, (kind, (dtype, precision)) in itertools.product(SIZES, KINDS.items()):
+        torch.set_float32_matmul_precision(precision)
+        for title, ours, theirs in rivals(size, dtype):
+            mine = statistics.median(timed(ours, seed, CALLS) for seed in range(seeds))
+            slow = title.endswith("loop")  # takes a second
+            other = statistics.median(
+                timed(theirs, s, 1 if slow else CALLS) for s in range(1 if slow else seeds)
+            )
+            yield {
+                "what": title,
+                "T, B, H": size,
+                "precision": kind,
+                "elman ms": round(mine, 3),
+                "peer ms": round(other, 3),
+                "ratio": round(other / mine, 2),
+            }
 
 
-Run = Callable[[int], Callable[[], None]]
-
-
-def rivals(size: tuple[int, int, int], dtype: torch.dtype) -> Iterator[tuple[str, Run, Run, int]]:
-    """Yield a title, elman's side, the other side and how often to call that."""
+def rivals(size: Size, dtype: torch.dtype) -> Iterator[tuple[str, Run, Run]]:
+    """Yield a title, elman's side and the other side."""
     steps, batch, hidden = size
     ragged = {"lengths": [max(1, steps * (k + 1) // batch) for k in range(batch)]}
     reset = {"reset": torch.rand(steps, batch, device=DEVICE) < 4 / steps}
@@ -123,21 +130,22 @@ def rivals(size: tuple[int, int, int], dtype: torch.dtype) -> Iterator[tuple[str
 
     def theirs(kind: Any) -> Run:
         one = kind(hidden, hidden, device=DEVICE, dtype=dtype)
+        one.flatten_parameters()
         return lambda seed: training(one, inputs(size, dtype, seed), {})
 
-    yield "MGU, an own cell, and its eager loop", layer("mgu", "compiled"), layer("mgu", "eager"), EAGER_CALLS
-    yield "GRU and nn.GRU", layer("gru", "compiled"), theirs(nn.GRU), CALLS
-    yield "LSTM and nn.LSTM", layer("lstm", "compiled"), theirs(nn.LSTM), CALLS
+    yield "MGU, an own cell, and its eager loop", layer("mgu", "compiled"), layer("mgu", "eager")
+    yield "GRU and nn.GRU", layer("gru", "compiled"), theirs(nn.GRU)
+    yield "LSTM and nn.LSTM", layer("lstm", "compiled"), theirs(nn.LSTM)
+    yield "RNN and nn.RNN", layer("elman", "compiled"), theirs(nn.RNN)
     yield (
         "LSTM, ragged, and cuDNN's packed",
         layer("lstm", "compiled", ragged),
         layer("lstm", "vendor", ragged),
-        CALLS,
     )
-    yield "LSTM with resets and nn.LSTM without", layer("lstm", "compiled", reset), theirs(nn.LSTM), CALLS
+    yield "LSTM with resets and nn.LSTM without", layer("lstm", "compiled", reset), theirs(nn.LSTM)
 
 
-def inputs(size: tuple[int, int, int], dtype: torch.dtype, seed: int) -> Tensor:
+def inputs(size: Size, dtype: torch.dtype, seed: int) -> Tensor:
     torch.manual_seed(seed)
     return torch.randn(*size, device=DEVICE, dtype=dtype, requires_grad=True)
 

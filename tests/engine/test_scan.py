@@ -235,28 +235,40 @@ def on_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Return a function that makes the stack of one layer, and an input, of a GPU that need not be there."""
     monkeypatch.setattr(compiled.support, "obstacle", lambda device: "")
     monkeypatch.setattr(compiled.torch_internals, "obstacle", lambda *tensors: "")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
 
-    def stack(kind: str, engine: Any = "auto", dtype: torch.dtype = torch.float32) -> tuple[Stack, Tensor]:
+    def stack(
+        kind: str, engine: Any = "auto", dtype: torch.dtype = torch.float32, hidden: int = 4
+    ) -> tuple[Stack, Tensor]:
         cell = CELLS[kind]
-        shapes = (len(cell.gates) * 4, 3), (len(cell.gates) * 4, 4)
+        shapes = (len(cell.gates) * hidden, 3), (len(cell.gates) * hidden, hidden)
         matrices = [torch.empty(shape, device="cuda", dtype=dtype) for shape in shapes]
         none = dict.fromkeys(("dropout", "recurrent_dropout", "weight_dropout", "zoneout"), 0.0)
         weights = (Weights(*matrices),)
         made = Stack(cell, weights, directions=1, training=False, **none, engine=engine)
-        return made, torch.empty(5, 2, 3, device="cuda", dtype=dtype)
+        return made, torch.empty(5, 32, 3, device="cuda", dtype=dtype)
 
     with FakeTensorMode():
         yield stack
 
 
-def test_on_a_gpu_pytorchs_kernels_come_first_and_others_are_said_to_be_unmeasured(on_cuda: Any) -> None:
+def test_on_a_gpu_pytorchs_kernels_come_first_where_ours_were_not_measured_to_be_faster(on_cuda: Any) -> None:
     assert choose(*on_cuda("lstm"), Call()).engine == "vendor"
     assert choose(*on_cuda("lstm", "compiled"), Call()).engine == "compiled"
-    for stack, x in (on_cuda("mgu"), on_cuda("mgu", dtype=torch.bfloat16)):
-        choice = choose(stack, x, Call())
-        assert choice.engine == "compiled" and choice.reason.endswith("in Triton, not measured on hardware")
-    resets = Call(reset=torch.empty(5, 2, dtype=torch.bool, device="cuda"))
+    assert choose(*on_cuda("lstm", hidden=512), Call()).engine == "compiled"
+    assert choose(*on_cuda("lstm", hidden=64), Call()).engine == "vendor"
+    assert choose(*on_cuda("mgu"), Call()).reason.endswith("whole sequence, in Triton")
+    resets = Call(reset=torch.empty(5, 32, dtype=torch.bool, device="cuda"))
     assert choose(*on_cuda("lstm"), resets).engine == "compiled"
+
+
+def test_on_another_gpu_kernels_are_said_to_be_unmeasured(
+    on_cuda: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    assert choose(*on_cuda("lstm", hidden=512), Call()).engine == "vendor"
+    choice = choose(*on_cuda("mgu", dtype=torch.bfloat16), Call())
+    assert choice.reason.endswith("in Triton, which was measured on an NVIDIA H100 only")
 
 
 def test_on_a_gpu_what_kernels_can_not_do_is_said(on_cuda: Any, monkeypatch: pytest.MonkeyPatch) -> None:

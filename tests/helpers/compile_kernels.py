@@ -27,6 +27,7 @@ TYPES = {"clear": "*u8", "order": "*i64", "lengths": "*i64", "meetings": "*i32"}
 TYPES |= dict.fromkeys(("carry", "totals", "hat", "rate", "raw"), "*fp32")  # whatever the inputs are
 GPUS = {80: sizes.Gpu(108, 163 * 1024), 90: sizes.Gpu(132, 227 * 1024)}
 SIZES = ((37, torch.float32), (64, torch.bfloat16), (512, torch.float32), (768, torch.float16))
+ROWS = 16
 OPTIONS = ("resets", "zoneout", "masked", "norm", "ragged")
 
 
@@ -44,8 +45,13 @@ class Case(NamedTuple):
         options |= {"every": self.backward and self.full, "noted": self.backward and self.full}
         options["masked"] &= self.cell.recurrent
         plan = plan_for(self.cell, **options)
-        held = not plan.recurrent or sizes.is_resident(plan, self.hidden, self.dtype, gpu)
-        return plan if held else plan_for(self.cell, streamed=True, **options)
+        if not plan.recurrent or sizes.is_resident(plan, self.hidden, self.dtype, gpu):
+            return plan
+        parts = sizes.split(plan, self.hidden, ROWS, self.dtype, gpu)
+        if parts is None:
+            return plan_for(self.cell, streamed=True, **options)
+        chunks = {"sliced": parts.chunks, "loaded": parts.loaded, "staged": parts.staged}
+        return plan_for(self.cell, ways=parts.ways, **chunks, **options)
 
 
 def types(plan: Plan, dtype: torch.dtype) -> dict[str, str]:
@@ -60,7 +66,7 @@ def compiled(case: Case, capability: int) -> str:
     """Compile a kernel; return what a program of it needs. RuntimeError if the GPU has not so much."""
     gpu = GPUS[capability]
     plan = case.plan(gpu)
-    layout = sizes.layout_for(plan, case.hidden, 16, case.dtype, gpu)
+    layout = sizes.layout_for(plan, case.hidden, ROWS, case.dtype, gpu)
     constants = layout.constants | {"H": case.hidden, "REVERSE": False, "ALL": 1, "PRECISION": "tf32x3"}
     source = ASTSource(
         fn=build.function(plan),
@@ -74,7 +80,8 @@ def compiled(case: Case, capability: int) -> str:
     shared = kernel.metadata.shared
     if shared > gpu.shared:
         raise RuntimeError(f"{case} needs {shared} bytes of shared memory")
-    form = f"streamed by {layout.grid[1]}" if plan.streamed else "resident"
+    form = "streamed" if plan.streamed else "sliced" if plan.sliced else "resident"
+    form += f" by {layout.grid[1]}"
     return f"{form}, {shared} bytes shared, {registers} registers, {stack} bytes of stack"
 
 

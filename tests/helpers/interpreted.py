@@ -45,9 +45,18 @@ def is_whole(around: Tensor) -> bool:
     return bool((beside == ABSURD[around.dtype]).all())
 
 
+def _one_slice(plan: Plan, hidden: int, *_: Any) -> sizes.Split | None:
+    """Let one program have all units: the interpreter has no others that it could wait for."""
+    if plan.norm:
+        return None
+    rows, ways = hidden * (len(plan.products) if plan.backward else 1), 2
+    chunks = -(-rows // (ways * 32))
+    return sizes.Split(sizes.power(hidden), ways, chunks, loaded=3, staged=2)
+
+
 @contextmanager
 def interpreted(form: str = "") -> Iterator[None]:
-    """Let the CPU's tensors have the kernels of a GPU, guarded: "resident" or "streamed", or as they come."""
+    """Let the CPU's tensors have the kernels of a GPU, guarded: "resident", "sliced" or "streamed"."""
     started = launch.launch
 
     def start(plan: Plan, spec: Spec, x: Tensor, tensors: dict[str, Any]) -> None:
@@ -71,7 +80,9 @@ def interpreted(form: str = "") -> Iterator[None]:
         patch.setattr(launch, "launch", start)
         if form:
             patch.setattr(passes, "is_resident", lambda *_: form == "resident")
-            patch.setattr(sizes, "UNITS", (16,))  # several blocks, of few units
+            patch.setattr(sizes, "STREAMED_UNITS", (16,))  # several blocks, of few units
+            patch.setattr(passes, "split", _one_slice if form == "sliced" else lambda *_: None)
+            patch.setattr(sizes, "split", _one_slice)
         yield
 
 

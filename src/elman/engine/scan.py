@@ -25,6 +25,7 @@ from elman.engine.call import (
     unflatten,
 )
 from elman.engine.cpu.widened import widened
+from elman.engine.gpu import measured
 from elman.errors import UsageError
 
 ENGINES: Final = get_args(Engine)
@@ -48,8 +49,7 @@ def choose(stack: Stack, x: Tensor, call: Call, state: State = ()) -> Choice:
     if engine == "eager":
         return Choice("eager", "asked for")
     obstacles = {}
-    if engine == "auto" and x.is_cuda and not torch_kernels.obstacle(stack, x, call):
-        # whether a kernel of ours is faster than cuDNN's has not been measured
+    if engine == "auto" and x.is_cuda and not (_is_ahead(stack, x) or torch_kernels.obstacle(stack, x, call)):
         return Choice("vendor", "PyTorch's fused kernel computes the same")
     if engine in ("auto", "compiled"):
         obstacles["compiled"] = compiled.obstacle(stack, x, call, state)
@@ -66,10 +66,21 @@ def choose(stack: Stack, x: Tensor, call: Call, state: State = ()) -> Choice:
     return Choice("eager", "; ".join(dict.fromkeys(obstacles.values())))
 
 
+def _is_ahead(stack: Stack, x: Tensor) -> bool:
+    """Return whether our kernel was faster than PyTorch's for such a call on such a GPU."""
+    if torch.compiler.is_compiling() or not measured.is_measured_on(x.device):
+        return False  # while compiling, sizes may be symbols
+    dtype = compiled.working_type(stack, x) or x.dtype
+    units = stack.weights[0].weight_ih.shape[0] // len(stack.cell.gates)
+    return measured.is_ahead(stack.cell.name, dtype, units, x.shape[1], len(stack.weights))
+
+
 def _of_kernel(stack: Stack, x: Tensor) -> str:
     reason = "its equations are one fused kernel over the whole sequence"
     if x.is_cuda:
-        reason += ", in Triton, not measured on hardware"
+        reason += ", in Triton"
+        if not measured.is_measured_on(x.device):
+            reason += f", which was measured on an {measured.DEVICE} only"
     other = compiled.working_type(stack, x)
     if other is None:
         return reason

@@ -24,7 +24,7 @@ FIRST = (
     *("elman", "elman-relu", "lstm", "gru", "peephole-lstm", "cifg", "mgu", "ugrnn", "indrnn", "mingru"),
     *("minlstm", "slstm"),
 )
-FORMS = ("resident", "streamed")
+FORMS = ("resident", "sliced", "streamed")
 
 
 @cell(gates="a b", state="h")

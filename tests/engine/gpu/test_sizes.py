@@ -5,7 +5,7 @@ import torch
 
 from elman.cells import CELLS
 from elman.engine.gpu.emit.plan import plan_for
-from elman.engine.gpu.sizes import ROWS, Gpu, gpu_of, is_resident, layout_for, power
+from elman.engine.gpu.sizes import Gpu, Split, gpu_of, is_resident, layout_for, power, split
 
 H100, A100, ADA = Gpu(132, 227 * 1024), Gpu(108, 163 * 1024), Gpu(128, 99 * 1024)
 LSTM, STREAMED = plan_for(CELLS["lstm"]), plan_for(CELLS["lstm"], streamed=True)
@@ -34,14 +34,48 @@ def test_a_program_holds_u_where_it_has_room(
 def test_programs_that_wait_for_each_other_all_run_at_once(hidden: int, batch: int) -> None:
     layout = layout_for(STREAMED, hidden, batch, torch.bfloat16, H100)
     blocks, group = layout.grid
-    assert blocks * ROWS >= batch and group == layout.constants["GROUP"]
+    assert blocks * layout.constants["BM"] >= batch and group == layout.constants["GROUP"]
     assert group == 1 or blocks * group <= H100.processors
     assert (group - 1) * layout.constants["BN"] < hidden
 
 
-def test_few_rows_take_many_programs() -> None:
+def test_few_rows_take_many_programs_and_many_rows_larger_blocks() -> None:
     assert layout_for(STREAMED, 768, 16, torch.float16, H100).grid == (1, 48)
-    assert layout_for(STREAMED, 768, 4096, torch.float16, H100).grid == (256, 1)
+    few = layout_for(STREAMED, 1024, 128, torch.float16, H100)
+    assert few.grid == (2, 64) and few.constants["BM"] == 64 and few.stages == 4
+    assert layout_for(STREAMED, 768, 8192, torch.float16, H100).grid == (128, 1)
+
+
+@pytest.mark.parametrize("batch", [1, 16, 32, 64])
+@pytest.mark.parametrize("hidden", [100, 256, 512, 768])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_slice_fits_and_all_slices_are_there_at_once(
+    hidden: int, batch: int, dtype: torch.dtype, backward: bool
+) -> None:
+    plan = plan_for(CELLS["lstm"], backward=backward)
+    parts = split(plan, hidden, batch, dtype, H100)
+    if parts is None:
+        return
+    sliced = plan_for(CELLS["lstm"], backward=backward, sliced=parts.chunks, ways=parts.ways)
+    layout = layout_for(sliced, hidden, batch, dtype, H100)
+    assert layout.grid[0] * layout.grid[1] <= H100.processors and layout.warps == parts.ways
+    assert layout.grid[1] * parts.units >= hidden and 1 <= parts.staged <= parts.loaded <= parts.chunks
+    copies = 2 if dtype == torch.float32 else 1
+    assert 4 * hidden * parts.units * dtype.itemsize * copies <= H100.shared
+
+
+def test_what_an_h100_runs_fastest() -> None:
+    """Measured there; see docs/engine.md."""
+    backward = plan_for(CELLS["lstm"], backward=True)
+    assert split(LSTM, 768, 16, torch.bfloat16, H100) == Split(8, 2, chunks=12, loaded=12, staged=4)
+    assert split(backward, 768, 16, torch.bfloat16, H100) == Split(16, 4, chunks=24, loaded=19, staged=4)
+
+
+def test_no_slice_for_normalised_rows_or_too_many() -> None:
+    assert split(plan_for(CELLS["lstm"], norm=True), 256, 16, torch.bfloat16, H100) is None
+    assert split(LSTM, 256, 4096, torch.bfloat16, H100) is None
+    assert split(LSTM, 768, 16, torch.bfloat16, Gpu(132, 48 * 1024)) is None
 
 
 def test_blocks_cover_rows_and_units_and_are_powers_of_two() -> None:

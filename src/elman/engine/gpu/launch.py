@@ -13,7 +13,7 @@ from torch import Tensor
 from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
 from elman.engine.gpu import build, norm
 from elman.engine.gpu.emit.plan import Plan
-from elman.engine.gpu.sizes import Layout, gpu_of, layout_for
+from elman.engine.gpu.sizes import Layout, gpu_of, is_exact, layout_for
 from elman.engine.slots import by_slot
 
 
@@ -21,7 +21,7 @@ def launch(plan: Plan, spec: Spec, x: Tensor, tensors: dict[str, Any]) -> None:
     """Run a kernel on its tensors and strides by name; its other parameters follow from x (T, B, I)."""
     steps, batch = x.shape[:2]
     layout = layout_for(plan, spec.hidden, batch, x.dtype, gpu_of(x.device))
-    if plan.streamed:
+    if plan.streamed or plan.sliced:
         tensors["meetings"] = torch.zeros(layout.grid[:1], dtype=torch.int32, device=x.device)
     everything: dict[str, Any] = {**tensors, **layout.constants}
     everything |= {"T": steps, "B": batch, "H": spec.hidden}
@@ -33,15 +33,14 @@ def launch(plan: Plan, spec: Spec, x: Tensor, tensors: dict[str, Any]) -> None:
 
 def options(layout: Layout) -> dict[str, Any]:
     """Return how a kernel is compiled and launched: programs that wait for each other all run at once."""
-    chosen = {"num_warps": layout.warps, "num_stages": 2}
+    chosen = {"num_warps": layout.warps, "num_stages": layout.stages}
     return chosen | ({"launch_cooperative_grid": True} if layout.constants.get("GROUP", 1) > 1 else {})
 
 
 def precision(dtype: torch.dtype) -> str:
     """Return how float32 is multiplied: in TF32 if PyTorch's setting says so, otherwise by three TF32
     products, whose error is that of float32."""
-    fast = dtype != torch.float32 or torch.get_float32_matmul_precision() != "highest"
-    return "tf32" if fast else "tf32x3"
+    return "tf32x3" if dtype == torch.float32 and is_exact() else "tf32"
 
 
 def _device(x: Tensor) -> AbstractContextManager[Any]:

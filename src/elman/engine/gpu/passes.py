@@ -11,7 +11,7 @@ from torch import Tensor
 from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
 from elman.engine.gpu import launch
 from elman.engine.gpu.emit.plan import Plan, plan_for
-from elman.engine.gpu.sizes import gpu_of, is_resident
+from elman.engine.gpu.sizes import gpu_of, is_resident, split
 from elman.engine.plan import options_of, trace_forms
 
 
@@ -20,12 +20,17 @@ def _options(spec: Spec, arguments: Arguments[Tensor]) -> dict[str, bool]:
 
 
 def plan_of(spec: Spec, arguments: Arguments[Tensor], **more: bool) -> Plan:
-    """Return the kernel for a request: resident where a program can hold U."""
-    plan = plan_for(spec.cell, **_options(spec, arguments), **more)
-    x = arguments.x
-    if not plan.recurrent or is_resident(plan, spec.hidden, x.dtype, gpu_of(x.device)):
+    """Return the kernel for a request: resident where a program can hold U, sliced where several can."""
+    options = _options(spec, arguments) | more
+    plan, x = plan_for(spec.cell, **options), arguments.x
+    gpu = gpu_of(x.device)
+    if not plan.recurrent or is_resident(plan, spec.hidden, x.dtype, gpu):
         return plan
-    return plan_for(spec.cell, streamed=True, **_options(spec, arguments), **more)
+    parts = split(plan, spec.hidden, x.shape[1], x.dtype, gpu)
+    if parts:
+        chunks = {"sliced": parts.chunks, "loaded": parts.loaded, "staged": parts.staged}
+        return plan_for(spec.cell, ways=parts.ways, **chunks, **options)
+    return plan_for(spec.cell, streamed=True, **options)
 
 
 def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:

@@ -16,6 +16,24 @@ def test_a_resident_kernel_reads_u_before_the_first_step_and_a_streamed_one_at_e
         assert text.count("tl.dot(") == 4
 
 
+def test_a_sliced_kernel_reads_its_part_of_u_once_and_begins_many_loads_before_it_waits_for_one() -> None:
+    text = Forward(plan_for(CELLS["lstm"], sliced=5, ways=4, loaded=3, staged=2)).text()
+    loop = text.index("for turn in range(last):")
+    assert text[:loop].count("tl.load(U +") == 4 * 5 and "tl.load(U +" not in text[loop:]
+    assert text.count("tl.dot(") == 4 * 5
+    lines = [line.strip() for line in text[loop:].splitlines()]
+    read = [k for k, line in enumerate(lines) if line.startswith("read_") and "tl.load" in line]
+    dots = [k for k, line in enumerate(lines) if "tl.dot" in line]
+    assert [sum(k < dot for k in read) for dot in (dots[0], dots[-1])] == [3, 5]
+
+
+def test_what_a_step_needs_is_loaded_a_step_ahead() -> None:
+    for options in ({}, {"sliced": 2, "ways": 2}):
+        text = Forward(plan_for(CELLS["gru"], **options)).text()
+        assert text.count("x_r_next = tl.load(sums") == 2  # of the first step, and in each of the next
+        assert text.index("x_r = x_r_next.to(tl.float32)") < text.rindex("x_r_next = tl.load(sums")
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_values_are_kept_for_training_only(streamed: bool) -> None:
     trained, used = (
@@ -27,12 +45,15 @@ def test_values_are_kept_for_training_only(streamed: bool) -> None:
 def test_a_cell_without_u_has_no_product() -> None:
     text = Forward(plan_for(CELLS["mingru"], keep=True)).text()
     assert "tl.dot" not in text and "U" not in text.replace("_U", "")
-    assert "meet(" not in text
+    assert "arrive(" not in text
 
 
 def test_programs_that_share_rows_meet_after_every_step() -> None:
     plain, normed = (
         Forward(plan_for(CELLS["gru"], streamed=True, norm=norm)).text() for norm in (False, True)
     )
-    assert plain.count("meet(") == 1
-    assert normed.count("meet(") == 2  # also before a row's products are normalised
+    assert plain.count("arrive(") == plain.count("wait(") == 1
+    assert normed.count("arrive(") == normed.count("wait(") == 2  # also before products are normalised
+    sliced = Forward(plan_for(CELLS["gru"], sliced=2, ways=2, keep=True)).text()
+    stored, arrived = (sliced.index(part) for part in ("tl.store(s_h", "arrive("))
+    assert stored < arrived < sliced.index("tl.store(kept"), "others wait for h alone"

@@ -7,7 +7,7 @@ import pytest
 from elman.cells import CELLS
 from elman.engine.gpu.emit.plan import plan_for
 
-OPTIONS = ("resets", "zoneout", "masked", "norm", "ragged", "streamed", "backward")
+OPTIONS = ("resets", "zoneout", "masked", "norm", "ragged", "streamed", "sliced", "backward")
 
 
 @pytest.mark.parametrize("kind", ["slstm", "peephole-lstm", "mingru"])
@@ -27,6 +27,18 @@ def test_options_add_their_parameters_and_no_other() -> None:
     assert "U" not in plan_for(CELLS["mingru"]).tensors
     backward = plan_for(CELLS["gru"], backward=True, every=True)
     assert {"above", "carry", "kept", "up_h"} <= set(backward.tensors)
+
+
+def test_programs_that_share_rows_meet() -> None:
+    kinds: dict[str, dict[str, int]] = {
+        "resident": {},
+        "sliced": {"sliced": 3, "ways": 2},
+        "streamed": {"streamed": 1},
+    }
+    plans = {kind: plan_for(CELLS["lstm"], **options) for kind, options in kinds.items()}
+    assert ["meetings" in plan.tensors for plan in plans.values()] == [False, True, True]
+    assert ["GROUP" in plan.constants for plan in plans.values()] == [False, True, True]
+    assert "HP" in plans["resident"].constants and "EVEN" in plans["sliced"].constants
 
 
 def test_only_slots_with_a_bias_of_their_own_need_it() -> None:

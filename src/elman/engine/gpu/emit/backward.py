@@ -1,5 +1,8 @@
 """The backward kernel, from the last step to the first: the later one's gradient through U, the equations."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from elman.engine.gpu.emit.loops import Kernel
 from elman.engine.gpu.emit.writer import Value
 
@@ -12,39 +15,49 @@ class Backward(Kernel):
     name = "backward"
 
     def resident(self) -> None:
-        plan, states = self.plan, self.plan.cell.state
+        plan = self.plan
         self.units("tl.program_id(1) * HP", "HP")
-        for index, c in enumerate(states):
-            self.load(f"d_{c}", self._carry(index), "live & real")
-        self.put(f"through = tl.zeros({self.wide}, tl.float32)")
-        for name in plan.cell.weights:
-            self.put(f"total_{name} = tl.zeros({self.wide}, tl.float32)")
         if plan.recurrent:
             self.put("k = tl.arange(0, HP)[:, None]", "inside = (k < H) & real")
         for n, (_, name) in enumerate(plan.products):
             self.put(f"U_{name} = tl.load(U + ({n} * H + k) * H + unit, mask=inside, other=0.0)")
             if plan.norm:
                 self.load(f"gain_{name}", f"gain + {n} * H + unit", "real")
+        self.put(f"through = tl.zeros({self.wide}, tl.float32)")
+        with self._gradients_in_registers():
+            results = self._equations()
+            self._gates(results)
+            self._states_back(results)
+            if plan.recurrent:
+                self._through()
+            self._add_totals(results)
+
+    @contextmanager
+    def _gradients_in_registers(self) -> Iterator[None]:
+        """Loop over steps from the last, with the gradients of the states and of weights of units."""
+        plan, states = self.plan, self.plan.cell.state
+        for index, c in enumerate(states):
+            self.load(f"d_{c}", self._carry(index), "live & real")
+        for name in plan.cell.weights:
+            self.put(f"total_{name} = tl.zeros({self.wide}, tl.float32)")
         if plan.masked and plan.recurrent:
             self.load("dropped", "mask + place", "live & real")
         self.shared({("w", name) for name in plan.cell.weights})
-        with self.block("for turn in range(last):"):
-            self.step(forward=False)
-            self.put("do = on & real")
-            results = self._equations()
-            self._gates(results)
-            for c in states:
-                self._following(f"d_{c}", results.get(("s", c)))
-            if plan.recurrent:
-                self._through()
-            for name in plan.cell.weights:
-                if ("w", name) in results:
-                    self.put(f"total_{name} += tl.where(do, {self.full(results['w', name])}, 0.0)")
+        with self.steps(forward=False):
+            yield
         for index, c in enumerate(states):
             self.store(self._carry(index), f"d_{c}", "live & real")
         for index, name in enumerate(plan.cell.weights):
-            where = self._total(index)
-            self.store(where, f"tl.sum(total_{name}, 0, keep_dims=True)", "real")
+            self.store(self._total(index), f"tl.sum(total_{name}, 0, keep_dims=True)", "real")
+
+    def _states_back(self, results: Results) -> None:
+        for c in self.plan.cell.state:
+            self._following(f"d_{c}", results.get(("s", c)))
+
+    def _add_totals(self, results: Results) -> None:
+        for name in self.plan.cell.weights:
+            if ("w", name) in results:
+                self.put(f"total_{name} += tl.where(do, {self.full(results['w', name])}, 0.0)")
 
     def _carry(self, index: int) -> str:
         return f"carry + (row * {len(self.plan.cell.state)} + {index}) * H + unit"
@@ -62,20 +75,37 @@ class Backward(Kernel):
             new = f"tl.where(start, 0.0, {new})"
         self.put(f"{name} = tl.where(do, {new}, {name})")
 
-    def _equations(self) -> Results:
-        """Compute the gradients of the equations' inputs."""
-        plan, pair, states = self.plan, self.plan.pair, self.plan.cell.state
-        inputs = {node.args for node in pair.backward.nodes if node.op == "input"}
-        names = tuple(pair.kept)
-        readable = "do & ~start" if plan.resets else "do"
+    def _inputs(self) -> set[tuple[str, str]]:
+        return {node.args for node in self.plan.pair.backward.nodes if node.op == "input"}
+
+    def _read(self, end: str = "") -> list[tuple[str, str]]:
+        """Return what a step reads, as names and addresses; `end` is of the names of the step."""
+        plan, states, inputs = self.plan, self.plan.cell.state, self._inputs()
+        read = []
         for c in states:
             if ("s", c) in inputs:
-                self.load(f"old_{c}", f"{self.state(c, 'before')} + place", readable)
+                read.append((f"before_{c}", f"{self.state(c, f'before{end}')} + place"))
             if ("new", c) in inputs:
-                self.load(f"new_{c}", f"{self.state(c, 'after')} + place", "do")
-        for name in names:
+                read.append((f"new_{c}", f"{self.state(c, f'after{end}')} + place"))
+        for index, name in enumerate(plan.pair.kept):
             if ("kept", name) in inputs:
-                self.load(f"kept_{name}", self._kept(names.index(name)), "do")
+                read.append((f"kept_{name}", self._kept(index, f"at{end}")))
+        read.append(("above_h", f"above + t{end} * above_step + row * above_row + unit"))
+        if plan.every:
+            read += [(f"above_{c}_every", f"up_{c} + at{end} * H + unit") for c in states]
+        return read
+
+    def early(self) -> list[str]:
+        return [self.load_next(name, where) for name, where in self._read("_next")] + self.start_next()
+
+    def _equations(self) -> Results:
+        """Compute the gradients of the equations' inputs from what was read."""
+        plan, pair, states = self.plan, self.plan.pair, self.plan.cell.state
+        inputs = self._inputs()
+        for c in states:
+            if ("s", c) in inputs:
+                value = f"tl.where(start, 0.0, before_{c})" if plan.resets else f"before_{c}"
+                self.put(f"old_{c} = {value}")
         self.shared({leaf for leaf in inputs if leaf[0] == "z"})
         for k, c in enumerate(states):
             self._of_new_state(k, c)
@@ -96,13 +126,11 @@ class Backward(Kernel):
         """Name the gradient of a new state: from later steps, from the output, of every state."""
         self.put(f"g_{c} = d_{c}")
         if k == 0:
-            self.load("upstream", "above + t * above_step + row * above_row + unit", "do")
-            self.put(f"g_{c} = g_{c} + upstream")
+            self.put(f"g_{c} = g_{c} + above_h")
             if self.plan.recurrent:
                 self.put(f"g_{c} = g_{c} + {'through * dropped' if self.plan.masked else 'through'}")
         if self.plan.every:
-            self.load("upstream", f"up_{c} + at * H + unit", "do")
-            self.put(f"g_{c} = g_{c} + upstream")
+            self.put(f"g_{c} = g_{c} + above_{c}_every")
 
     def _gates(self, results: Results) -> None:
         """Store the gradients of the sums; name those of U h u_gate."""
@@ -137,6 +165,29 @@ class Backward(Kernel):
         for _, name in plan.products:
             self.put(f"u_{name} = tl.where(do, r * (u_{name} - shift - hat_{name} * slope), 0.0)")
 
+    # ---- a slice of U for each program
+
+    def sliced(self) -> None:
+        plan = self.plan
+        self.units("tl.program_id(1) * BN", "BN")
+        self.by_ways()
+        count = f"({len(plan.products)} * H)"
+        for c in range(plan.sliced):
+            self.put(f"k = {c * plan.ways} * BK + down")
+            self.put(f"U_{c} = tl.load(U + k * H + unit_by, mask=(k < {count}) & (unit_by < H), other=0.0)")
+        with self._gradients_in_registers():
+            self._later("row_by", "live_by & (t < length_by)", "length_by")
+            self.wait("turn")
+            low, _ = plan.range("au")
+            where = f"kept + (later_at * {plan.places} + {low}) * H + row_k"
+            through = [f"U_{c}" for c in range(plan.sliced)]
+            self.by_parts([("through", through)], where, "passes", count)
+            results = self._equations()
+            self._gates(results)
+            self.arrive()
+            self._states_back(results)
+            self._add_totals(results)
+
     # ---- U read at every step
 
     def streamed(self) -> None:
@@ -144,7 +195,8 @@ class Backward(Kernel):
         self.put("arrivals = 0")
         with self.block("for turn in range(last):"):
             self.step(forward=False)
-            self._later()
+            self.starts()
+            self._later("row", "on", "length")
             if plan.norm:
                 self._streamed_norm()
             with self.tiles():
@@ -154,6 +206,8 @@ class Backward(Kernel):
                 if plan.masked:
                     self.load("dropped", "mask + place", "do")
                 self.shared({("w", name) for name in plan.cell.weights})
+                for name, where in self._read():
+                    self.load(name, where, "do")
                 results = self._equations()
                 self._gates(results)
                 for index, c in enumerate(states):
@@ -162,12 +216,12 @@ class Backward(Kernel):
                 self._add_weights(results)
             self.meet()
 
-    def _later(self) -> None:
+    def _later(self, row: str, on: str, length: str) -> None:
         """Name the step after this one, and the rows that take it from this one's state."""
         self.put("later = t + 1")
         with self.block("if REVERSE:"):
             self.put("later = t - 1")
-        self.put("later_at = later * B + row", "passes = on & (later >= 0) & (later < length)")
+        self.put(f"later_at = later * B + {row}", f"passes = {on} & (later >= 0) & (later < {length})")
         if self.plan.resets:
             self.put("passes = passes & (tl.load(clear + later_at, mask=passes, other=1) == 0)")
 

@@ -1,5 +1,8 @@
 """The forward kernel: the product with U, then the equations, step by step."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from elman.engine.gpu.emit.loops import Kernel
 from elman.engine.gpu.emit.writer import Value
 
@@ -12,41 +15,64 @@ class Forward(Kernel):
     name = "forward"
 
     def resident(self) -> None:
-        plan, states = self.plan, self.plan.cell.state
         self.units("tl.program_id(1) * HP", "HP")
+        if self.plan.recurrent:
+            self.put("k = tl.arange(0, HP)[:, None]", "inside = (k < H) & real")
+        for n, (_, name) in enumerate(self.plan.products):
+            where = f"U + ({n} * H + unit) * H + k"
+            self.put(f"U_{name} = tl.load({where}, mask=inside, other=0.0)")
+        self._constants()
+        with self._states_in_registers():
+            if self.plan.recurrent:
+                self._products()
+            self._new_states()
+            states = self.plan.cell.state
+            self._store_states({c: f"now_{c}" for c in states})
+            self._keep()
+
+    @contextmanager
+    def _states_in_registers(self) -> Iterator[None]:
+        """Loop over steps from the initial states; `old_c` is the state before a step."""
+        plan, states = self.plan, self.plan.cell.state
         self.put("first = row * 0")
         with self.block("if REVERSE:"):
             self.put("first = length")
         for c in states:
             self.load(f"now_{c}", self.state(c, "first") + " + place", "live & real")
-        self._load_constants()
-        with self.block("for turn in range(last):"):
-            self.step(forward=True)
-            self.put("do = on & real")
+        with self.steps(forward=True):
             for c in states:
                 self.put(f"old_{c} = tl.where(start, 0.0, now_{c})" if plan.resets else f"old_{c} = now_{c}")
-            if plan.recurrent:
-                self._products()
-            new = self._equations()
-            for c in states:
-                self.put(f"now_{c} = tl.where(do, {new[c]}, now_{c})")
-            self._store_states({c: f"now_{c}" for c in states})
+            yield
         for c in states[1:]:
             with self.block("if not ALL:"):
                 self.store(f"s_{c} + place", f"now_{c}", "live & real")
 
-    def _load_constants(self) -> None:
-        """Load what stays the same for all steps: U, its bias and gain, weights, the mask."""
+    def _new_states(self) -> None:
+        new = self._equations()
+        for c in self.plan.cell.state:
+            self.put(f"now_{c} = tl.where(do, {new[c]}, now_{c})")
+
+    def _constants(self) -> None:
+        """Load what stays the same for all steps beside U: bias and gain, weights, the mask."""
         plan = self.plan
-        if plan.recurrent:
-            self.put("k = tl.arange(0, HP)[:, None]", "inside = (k < H) & real")
         for n, (letter, name) in enumerate(plan.products):
-            where = f"U + ({n} * H + unit) * H + k"
-            self.put(f"U_{name} = tl.load({where}, mask=inside, other=0.0)")
             self._load_affine(n, letter, name)
-        if plan.masked and plan.recurrent:
+        if plan.masked and plan.recurrent and not plan.sliced:
             self.load("dropped", "mask + place", "live & real")
         self.shared({("w", name) for name in plan.cell.weights})
+
+    def early(self) -> list[str]:
+        low, high = self.plan.range("xa")
+        inputs = self._inputs()
+        names = [
+            self.load_next(f"x_{name}", f"sums + (at_next * {high - low} + {k}) * H + unit")
+            for k, (letter, name) in enumerate(self.plan.slots[low:high])
+            if (letter, name) in inputs
+        ]
+        return names + self.start_next()
+
+    def _inputs(self) -> set[tuple[str, str]]:
+        return {node.args for node in self.plan.pair.forward.nodes if node.op == "input"}
 
     def _load_affine(self, n: int, letter: str, name: str) -> None:
         if letter == "u":
@@ -80,13 +106,10 @@ class Forward(Kernel):
             self.put(f"u_{name} = u_{name} * rate * gain_{name} + bias_{name}")
 
     def _equations(self) -> dict[str, str]:
-        """Compute the new states, and store what the backward pass needs; return the states' names."""
-        plan, pair = self.plan, self.plan.pair
-        inputs = {node.args for node in pair.forward.nodes if node.op == "input"}
+        """Compute the new states; return their names. `_keep` stores what the backward pass needs."""
+        plan, pair, inputs = self.plan, self.plan.pair, self._inputs()
         low, high = plan.range("xa")
-        for k, (letter, name) in enumerate(plan.slots[low:high]):
-            if (letter, name) in inputs:
-                self.load(f"x_{name}", f"sums + (at * {high - low} + {k}) * H + unit", "do")
+        for letter, name in plan.slots[low:high]:
             if letter == "a" and (letter, name) in inputs:
                 self.put(f"a_{name} = x_{name} + u_{name}" if plan.recurrent else f"a_{name} = x_{name}")
         self.shared({leaf for leaf in inputs if leaf[0] == "z"})
@@ -94,11 +117,15 @@ class Forward(Kernel):
         def leaf(letter: str, name: str) -> Value:
             return Value(f"{'old' if letter == 's' else letter}_{name}", wide=letter != "w")
 
-        values = self.evaluate(pair.forward, leaf)
-        for index, k in enumerate(pair.kept.values() if plan.keep else ()):
-            self.store(f"kept + (at * {plan.places} + {index}) * H + unit", self.full(values[k]), "do")
+        self._values = self.evaluate(pair.forward, leaf)
         outputs = zip(plan.cell.state, pair.forward.outputs, strict=True)
-        return {c: self.full(values[k]) for c, k in outputs}
+        return {c: self.full(self._values[k]) for c, k in outputs}
+
+    def _keep(self) -> None:
+        plan = self.plan
+        for index, k in enumerate(plan.pair.kept.values() if plan.keep else ()):
+            value = self.full(self._values[k])
+            self.store(f"kept + (at * {plan.places} + {index}) * H + unit", value, "do")
 
     def _store_states(self, values: dict[str, str]) -> None:
         """Store the states after a step: the first, which is the output, and the others if there is room."""
@@ -110,6 +137,44 @@ class Forward(Kernel):
                 with self.block("if ALL:"):
                     self.store(where, value, "do")
 
+    # ---- a slice of U for each program
+
+    def sliced(self) -> None:
+        plan, h = self.plan, self.plan.cell.state[0]
+        self.units("tl.program_id(1) * BN", "BN")
+        self.by_ways()
+        for n, (_, name) in enumerate(plan.products):
+            for c in range(plan.sliced):
+                self.put(f"k = {c * plan.ways} * BK + down")
+                where = f"U + ({n} * H + unit_by) * H + k"
+                self.put(f"U_{name}_{c} = tl.load({where}, mask=(k < H) & (unit_by < H), other=0.0)")
+        self._constants()
+        with self._states_in_registers():
+            self.put("on_by = live_by & (t < length_by)")
+            if plan.resets:
+                self.put("on_by = on_by & (tl.load(clear + t * B + row_by, mask=on_by, other=0) == 0)")
+            self.wait("turn")
+            where = f"{self.state(h, 'before')} + row_by * H + row_k"
+            self.by_parts(self._slices(), where, "on_by", "H")
+            self._biases()
+            self._new_states()
+            self.store(f"{self.state(h, 'after')} + place", f"now_{h}", "do")
+            self.arrive()
+            for c in plan.cell.state[1:]:
+                with self.block("if ALL:"):
+                    self.store(f"{self.state(c, 'after')} + place", f"now_{c}", "do")
+            self._keep()
+
+    def _slices(self) -> list[tuple[str, list[str]]]:
+        chunks = range(self.plan.sliced)
+        return [(f"u_{name}", [f"U_{name}_{c}" for c in chunks]) for _, name in self.plan.products]
+
+    def multiplied(self, read: str) -> str:
+        if not self.plan.masked:
+            return read
+        self.load("dropped", "mask + row_by * H + row_k", "live_by & (row_k < H)")
+        return f"({read} * dropped).to(U.dtype.element_ty)"
+
     # ---- U read at every step
 
     def streamed(self) -> None:
@@ -117,9 +182,11 @@ class Forward(Kernel):
         self.put("arrivals = 0")
         with self.block("for turn in range(last):"):
             self.step(forward=True)
+            self.starts()
             if plan.norm:
                 self._streamed_norm()
             with self.tiles():
+                self._read_sums()
                 if plan.norm:
                     self._read_normalised()
                 else:
@@ -129,7 +196,14 @@ class Forward(Kernel):
                     self.load(f"old_{c}", f"{self.state(c, 'before')} + place", self._readable("do"))
                 self.shared({("w", name) for name in plan.cell.weights})
                 self._store_states(self._equations())
+                self._keep()
             self.meet()
+
+    def _read_sums(self) -> None:
+        low, high = self.plan.range("xa")
+        for k, (letter, name) in enumerate(self.plan.slots[low:high]):
+            if (letter, name) in self._inputs():
+                self.load(f"x_{name}", f"sums + (at * {high - low} + {k}) * H + unit", "do")
 
     def _readable(self, mask: str) -> str:
         return f"{mask} & ~start" if self.plan.resets else mask

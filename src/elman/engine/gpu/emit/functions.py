@@ -3,6 +3,7 @@
 They run on float32 only, and take nothing from CUDA's device library, which Triton's interpreter lacks.
 """
 
+import re
 from typing import Final
 
 NAN: Final = "propagate_nan=tl.PropagateNan.ALL"
@@ -37,6 +38,18 @@ EMIT: Final[dict[str, str]] = {
     "gelu_tanh": "gelu_tanh({0})",
     "where": "tl.where({0}, {1}, {2})",
 }
+
+
+def _sum_of(count: int) -> str:
+    """Return what adds `count` pairs of numbers, for one reduction of as many tensors."""
+    first, second = ([f"{letter}{k}" for k in range(count)] for letter in "ab")
+    sums = ", ".join(f"{a} + {b}" for a, b in zip(first, second, strict=True))
+    return f"""
+@triton.jit
+def add_{count}({", ".join(first + second)}):
+    return {sums}
+"""
+
 
 # Functions by the names that expressions and other functions call, each after those that it calls.
 FUNCTIONS: Final[dict[str, str]] = {
@@ -75,16 +88,29 @@ def ndtr(x):
 def gelu_tanh(x):
     return x * sigmoid(1.5957691216057308 * x * (1.0 + 0.044715 * x * x))
 """,
+    **{f"add_{n}": _sum_of(n) for n in (2, 3, 4)},
     # Programs of one block of rows wait for each other; `meetings` counts their arrivals. What one has
     # written before it arrives (release), the others may read once they have seen all arrivals (acquire).
-    "meet": """
+    "arrive": """
 @triton.jit
-def meet(meetings, arrivals):
+def arrive(meetings, GROUP: tl.constexpr):
     tl.debug_barrier()
-    tl.atomic_add(meetings, 1, sem="release")
-    while tl.atomic_add(meetings, 0, sem="acquire") < arrivals:
-        pass
-    tl.debug_barrier()
+    if GROUP > 1:
+        tl.atomic_add(meetings, 1, sem="release")
+""",
+    "acquired": """
+@triton.jit
+def acquired(meetings):
+    return tl.inline_asm_elementwise(
+        "ld.acquire.gpu.global.u32 $0, [$1];", "=r,l", [meetings], dtype=tl.int32, is_pure=False, pack=1
+    )
+""",
+    "wait": """
+@triton.jit
+def wait(meetings, arrivals, GROUP: tl.constexpr):
+    if GROUP > 1:
+        while acquired(meetings) < arrivals * GROUP:
+            pass
 """,
 }
 
@@ -93,6 +119,6 @@ def called(text: str) -> str:
     """Return the functions that a text calls, itself or through others."""
     names: list[str] = []
     for name in reversed(FUNCTIONS):
-        if any(f"{name}(" in part for part in (text, *[FUNCTIONS[other] for other in names])):
+        if any(re.search(rf"\b{name}\b", part) for part in (text, *[FUNCTIONS[other] for other in names])):
             names.append(name)
     return "\n".join(FUNCTIONS[name] for name in reversed(names))

@@ -15,7 +15,7 @@ class Kernel(Writer):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self.plan = plan
-        self.wide = "[BM, BN]" if plan.streamed else "[BM, HP]"
+        self.wide = "[BM, BN]" if plan.streamed or plan.sliced else "[BM, HP]"
 
     def text(self) -> str:
         plan = self.plan
@@ -25,6 +25,8 @@ class Kernel(Writer):
             self.rows()
             if plan.streamed:
                 self.streamed()
+            elif plan.sliced:
+                self.sliced()
             else:
                 self.resident()
         return "\n".join(self.lines) + "\n"
@@ -32,7 +34,14 @@ class Kernel(Writer):
     def resident(self) -> None:
         raise NotImplementedError
 
+    def sliced(self) -> None:
+        raise NotImplementedError
+
     def streamed(self) -> None:
+        raise NotImplementedError
+
+    def early(self) -> list[str]:
+        """Load what a step reads and no other step writes, as names that end in `_next`; return the names."""
         raise NotImplementedError
 
     # ---- rows, units and steps
@@ -62,18 +71,49 @@ class Kernel(Writer):
             "place = row * H + unit",
         )
 
-    def step(self, forward: bool) -> None:
+    def step(self, forward: bool, turn: str = "turn", end: str = "") -> None:
         """Name the step of a turn, the slots of the states around it, and where rows take it.
 
         The state after step t is in slot t + 1 going forwards, in slot t going backwards.
         """
-        ahead, back = "turn", "last - 1 - turn"
-        self.put(f"t = {ahead if forward else back}", "before = t", "after = t + 1")
+        ahead, back = turn, f"last - 1 - ({turn})"
+        t, before, after = f"t{end}", f"before{end}", f"after{end}"
+        self.put(f"{t} = {ahead if forward else back}", f"{before} = {t}", f"{after} = {t} + 1")
         with self.block("if REVERSE:"):
-            self.put(f"t = {back if forward else ahead}", "before = t + 1", "after = t")
-        self.put("at = t * B + row", "on = live & (t < length)")
+            self.put(f"{t} = {back if forward else ahead}", f"{before} = {t} + 1", f"{after} = {t}")
+        self.put(f"at{end} = {t} * B + row", f"on{end} = live & ({t} < length)")
+
+    def starts(self) -> None:
+        """Name the rows that begin a new sequence at this step."""
         if self.plan.resets:
             self.put("start = tl.load(clear + at, mask=on, other=0) != 0")
+
+    @contextmanager
+    def steps(self, forward: bool) -> Iterator[None]:
+        """Loop over steps, loading what can be loaded early one step ahead: a load takes longer than a step's
+        arithmetic."""
+        loaded = self._next_step(forward, "0")
+        with self.block("for turn in range(last):"):
+            self.step(forward)
+            self.put("do = on & real")
+            self.put(*(f"{name} = {name}_next.to(tl.float32)" for name in loaded if name != "start"))
+            if "start" in loaded:
+                self.put("start = start_next != 0")
+            self._next_step(forward, "turn + 1")
+            yield
+
+    def _next_step(self, forward: bool, turn: str) -> list[str]:
+        self.step(forward, turn, "_next")
+        self.put("on_next = on_next & (t_next >= 0)", "do_next = on_next & real")
+        return self.early()
+
+    def load_next(self, name: str, where: str, mask: str = "do_next") -> str:
+        """Begin a load whose number is not looked at before the next turn."""
+        self.put(f"{name}_next = tl.load({where}, mask={mask}, other=0)")
+        return name
+
+    def start_next(self) -> list[str]:
+        return [self.load_next("start", "clear + at_next", "on_next")] if self.plan.resets else []
 
     @contextmanager
     def tiles(self) -> Iterator[None]:
@@ -85,10 +125,63 @@ class Kernel(Writer):
 
     def meet(self) -> None:
         """Wait for the programs that share these rows; each meeting has its own count."""
-        with self.block("if GROUP == 1:"):
-            self.put("tl.debug_barrier()")
-        with self.block("else:"):
-            self.put("arrivals += GROUP", "meet(meetings + tl.program_id(0), arrivals)")
+        self.arrive()
+        self.put("arrivals += 1")
+        self.wait("arrivals")
+
+    def arrive(self) -> None:
+        self.put("arrive(meetings + tl.program_id(0), GROUP)")
+
+    def wait(self, arrivals: str) -> None:
+        self.put(f"wait(meetings + tl.program_id(0), {arrivals}, GROUP)")
+
+    # ---- a slice of U
+
+    def by_ways(self) -> None:
+        """Name rows, units and the rows of U in the shape of the products, (ways, BM, BK) times
+        (ways, BK, BN)."""
+        self.put(*(f"{name}_by = {name}[None, :, :]" for name in ("row", "live", "length", "unit")))
+        self.put(f"way = tl.arange(0, {self.plan.ways})[:, None, None] * BK")
+        self.put(
+            "across = way + tl.arange(0, BK)[None, None, :]", "down = way + tl.arange(0, BK)[None, :, None]"
+        )
+
+    def by_parts(self, products: list[tuple[str, list[str]]], address: str, on: str, count: str) -> None:
+        """Name products of what is read with the chunks of a slice, each summed over its chunks.
+
+        Many loads begin before the first is waited for. Triton would wait at each for its way into shared
+        memory, if nothing else were done with it in between: that is why a masked load is masked again.
+        """
+        ways = self.plan.ways
+        self.put(*(f"{name}_parts = tl.zeros([{ways}, BM, BN], tl.float32)" for name, _ in products))
+        for chunks in _runs(range(self.plan.sliced), self.plan.loaded):
+            for c in chunks:
+                self.put(f"row_k = {c * ways} * BK + across", f"inside_{c} = {on}")
+                with self.block("if not EVEN:"):
+                    self.put(f"inside_{c} = {on} & (row_k < {count})")
+                self.put(f"read_{c} = tl.load({address}, mask=inside_{c})")
+            for staged in _runs(chunks, self.plan.staged):
+                for c in staged:
+                    self.put(f"row_k = {c * ways} * BK + across")
+                    self.put(f"read_{c} = tl.where(inside_{c}, {self.multiplied(f'read_{c}')}, 0.0)")
+                for c in staged:
+                    for name, parts in products:
+                        self.put(f"{name}_parts = {self.dot(f'read_{c}', parts[c], f'{name}_parts')}")
+        self._sum_parts([name for name, _ in products])
+
+    def _sum_parts(self, names: list[str]) -> None:
+        """Add what the warps have: several products in one reduction, for each waits for all warps."""
+        for begin in range(0, len(names), 4):
+            some = names[begin : begin + 4]
+            if len(some) == 1:
+                self.put(f"{some[0]} = tl.sum({some[0]}_parts, 0)")
+            else:
+                parts = ", ".join(f"{name}_parts" for name in some)
+                self.put(f"{', '.join(some)} = tl.reduce(({parts}), 0, add_{len(some)})")
+
+    def multiplied(self, read: str) -> str:
+        """Return what is multiplied with U, of what was read."""
+        return read
 
     # ---- numbers
 
@@ -121,3 +214,7 @@ class Kernel(Writer):
 
     def dot(self, a: str, b: str, acc: str) -> str:
         return f"tl.dot({a}, {b}, acc={acc}, input_precision=PRECISION)"
+
+
+def _runs(chunks: range, count: int) -> list[range]:
+    return [chunks[k : k + count] for k in range(0, len(chunks), count)]

@@ -2,8 +2,10 @@
 
 T steps, B rows (sequences), H units, J states, S sums of a row; N of these get a product with U. A program
 owns a block of BM rows for all steps. In a *resident* kernel it holds their states and U, and its block of
-units has all HP >= H units, or some if there is no U. In a *streamed* kernel it reads blocks of U, (BK, BN),
-at every step, and GROUP programs share the units of its rows.
+units has all HP >= H units, or some if there is no U. In the other kernels GROUP programs share the units of
+its rows: in a *sliced* one each holds the part of U that its BN units need, and takes chunks of it, in which
+each of several `ways` has BK rows of U: a way is a warp, so that few rows keep many warps busy; in a
+*streamed* one it reads blocks of U, (BK, BN), at every step.
 """
 
 import functools
@@ -19,6 +21,10 @@ class Plan(plan.Plan):
 
     ragged: bool = False  # rows have lengths
     streamed: bool = False
+    sliced: int = 0  # how many chunks of ways * BK rows a slice of U has
+    ways: int = 1
+    loaded: int = 1  # chunks of what is multiplied with them whose loads begin together
+    staged: int = 1  # of those, how many are in shared memory together
 
     @functools.cached_property
     def products(self) -> tuple[tuple[str, str], ...]:
@@ -37,8 +43,8 @@ class Plan(plan.Plan):
 
         Backward: above and up_c (T, B, H): the gradients of the output and of every state; carry (B, J, H);
         totals (blocks of rows, weights, H); hat (T, B, N, H) and rate (T, B): U h normalised, without gain,
-        and what it was multiplied by. Streamed: meetings (blocks of rows); raw (B, N, H) for the products
-        before they are normalised.
+        and what it was multiplied by. Sliced, streamed: meetings (blocks of rows); raw (B, N, H) for the
+        products before they are normalised.
         """
         recurrent, normed = self.recurrent, self.norm and self.recurrent
         present = {
@@ -58,7 +64,7 @@ class Plan(plan.Plan):
             "totals": self.backward and bool(self.cell.weights),
             "hat": normed and self.backward,
             "rate": normed and self.backward,
-            "meetings": self.streamed,
+            "meetings": self.streamed or self.sliced > 0,
             "raw": normed and self.streamed and not self.backward,
         }
         states = [f"s_{c}" for c in self.cell.state]
@@ -78,11 +84,12 @@ class Plan(plan.Plan):
 
         ALL: every state is stored at every step, not only the first; PRECISION: how float32 is multiplied.
         """
-        sizes = ("BN", "BK", "GROUP") if self.streamed else ("HP",)
+        sizes = ("BN", "BK", "GROUP") if self.streamed or self.sliced else ("HP",)
+        sizes += ("EVEN",) if self.sliced else ()
         return ("H", "BM", *sizes, "REVERSE", *(() if self.backward else ("ALL",)), "PRECISION")
 
 
 @functools.cache
-def plan_for(cell: Cell, **options: bool) -> Plan:
+def plan_for(cell: Cell, **options: int) -> Plan:
     """Return the one Plan with these options."""
     return Plan(cell, **options)
