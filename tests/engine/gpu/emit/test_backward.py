@@ -28,9 +28,7 @@ def test_a_sliced_kernel_reads_the_later_steps_gradients_after_all_have_stored_t
 def test_a_start_of_a_sequence_passes_nothing_back() -> None:
     plain, reset = (Backward(plan_for(CELLS["gru"], backward=True, resets=r)).text() for r in (False, True))
     assert "start" not in plain
-    assert (
-        reset.count("tl.where(start, 0.0,") == 3
-    )  # the old state, its gradient, through U
+    assert reset.count("tl.where(start, 0.0,") == 3  # the old state, its gradient, through U
     streamed = Backward(plan_for(CELLS["gru"], backward=True, resets=True, streamed=True)).text()
     assert "passes = passes & (tl.load(clear + later_at" in streamed
 
