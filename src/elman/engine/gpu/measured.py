@@ -25,7 +25,7 @@ DEVICE: Final[str] = _TABLE["device"]
 @torch_internals.constant
 def is_measured_on(device: torch.device) -> bool:
     """Return whether the table is of such a GPU: of its compute capability."""
-    return list(torch.cuda.get_device_capability(device)) == _TABLE["capability"]
+    return bool(list(torch.cuda.get_device_capability(device)) == _TABLE["capability"])
 
 
 def is_ahead(cell: str, dtype: torch.dtype, hidden: int, batch: int, passes: int) -> bool:

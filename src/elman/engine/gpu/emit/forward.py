@@ -160,9 +160,9 @@ class Forward(Kernel):
             self._new_states()
             self.store(f"{self.state(h, 'after')} + place", f"now_{h}", "do")
             self.arrive()
-            for c in plan.cell.state[1:]:
+            for other in plan.cell.state[1:]:
                 with self.block("if ALL:"):
-                    self.store(f"{self.state(c, 'after')} + place", f"now_{c}", "do")
+                    self.store(f"{self.state(other, 'after')} + place", f"now_{other}", "do")
             self._keep()
 
     def _slices(self) -> list[tuple[str, list[str]]]:

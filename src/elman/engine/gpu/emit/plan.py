@@ -10,6 +10,7 @@ each of several `ways` has BK rows of U: a way is a warp, so that few rows keep 
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 from elman.cells import Cell
 from elman.engine import plan
@@ -82,14 +83,15 @@ class Plan(plan.Plan):
     def constants(self) -> tuple[str, ...]:
         """Return the parameters that are compiled in.
 
-        ALL: every state is stored at every step, not only the first; PRECISION: how float32 is multiplied.
+        ALL: every state is stored at every step, not only the first; EVEN: chunks of a slice fill it; PRECISION:
+        how float32 is multiplied.
         """
-        sizes = ("BN", "BK", "GROUP") if self.streamed or self.sliced else ("HP",)
-        sizes += ("EVEN",) if self.sliced else ()
+        sizes = ["BN", "BK", "GROUP"] if self.streamed or self.sliced else ["HP"]
+        sizes += ["EVEN"] if self.sliced else []
         return ("H", "BM", *sizes, "REVERSE", *(() if self.backward else ("ALL",)), "PRECISION")
 
 
 @functools.cache
-def plan_for(cell: Cell, **options: int) -> Plan:
+def plan_for(cell: Cell, **options: Any) -> Plan:
     """Return the one Plan with these options."""
     return Plan(cell, **options)
