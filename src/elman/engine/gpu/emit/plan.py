@@ -83,8 +83,8 @@ class Plan(plan.Plan):
     def constants(self) -> tuple[str, ...]:
         """Return the parameters that are compiled in.
 
-        ALL: every state is stored at every step, not only the first; EVEN: chunks fill a slice; PRECISION: how
-        float32 is multiplied.
+        ALL: every state is stored at every step, not only the first; EVEN: chunks fill a slice; PRECISION:
+        how float32 is multiplied.
         """
         sizes = ["BN", "BK", "GROUP"] if self.streamed or self.sliced else ["HP"]
         sizes += ["EVEN"] if self.sliced else []
