@@ -31,6 +31,7 @@ GRID: Final[tuple[Shape, ...]] = (
     (500, 16, 128, 128),
 )
 LOOPED: Final = GRID[:3]  # shapes at which a Python loop takes a reasonable time
+PRECISE: Final = (*GRID[2:5], (50, 1, 512, 512))
 STREAMED: Final = (64, 256, 512)
 OWN: Final[Shape] = (100, 32, 128, 128)
 
@@ -133,7 +134,7 @@ def models(seconds: float, sizes: speed_models.Sizes | None = None) -> Iterator[
         yield _point("models", name, True, shape, found)
 
 
-def precision(seconds: float, grid: tuple[Shape, ...] = GRID[2:5]) -> Iterator[dict[str, Any]]:
+def precision(seconds: float, grid: tuple[Shape, ...] = PRECISE) -> Iterator[dict[str, Any]]:
     """Lower precision beside our own float32; training with the gradient of the input."""
     for cell, training, shape, found in speed_precision.precision(seconds, grid):
         yield _point("precision", cell, training, shape, found, work(cell, shape, training, training))

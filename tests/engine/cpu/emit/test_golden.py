@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from elman.cells import CELLS, Cell, cell
+from elman.engine.cpu.emit.grouped import grouped
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.kernel import kernel
 from elman.engine.cpu.emit.packing import packing
@@ -56,6 +57,15 @@ def texts(cell: Cell, vector: Vector, backward: bool) -> Iterator[str]:
         yield from (kernel(plan_for(cell, vector, packing="int8", norm=norm)) for norm in (False, True))
 
 
+def grouped_texts(vector: Vector) -> Iterator[str]:
+    """The kernels around a grouped product: of other cells, only the equations differ."""
+    cell = CELLS["gru"]  # whose U begins behind a slot of W
+    for packing in ("int8 groups", "bf16 groups"):
+        yield kernel(plan_for(cell, vector, packing=packing))
+    yield kernel(plan_for(cell, vector, packing="bf16 groups", keep=True))
+    yield kernel(plan_for(cell, vector, packing="bf16 groups", backward=True))
+
+
 def digest(parts: Iterator[str]) -> str:
     total = hashlib.sha256()
     for part in parts:
@@ -70,6 +80,11 @@ def digests() -> dict[str, str]:
         for int8 in (False, True):
             kind = "8-bit product" if int8 else "product"
             found[f"{name}: {kind}"] = digest(iter([product(vector, registers, int8)]))
+        if vector.element == "float":
+            for int8, native in itertools.product((False, True), repeat=2):
+                kind = f"{'8-bit' if int8 else 'bf16'} {'native' if native else 'generic'} grouped product"
+                found[f"{name}: {kind}"] = digest(iter([grouped(vector, registers, int8, native)]))
+            found[f"{name}: grouped kernels"] = digest(grouped_texts(vector))
         for cell_name, one in {**{known: CELLS[known] for known in KERNELS}, "waves": Waves}.items():
             for backward in (False, True):
                 way = "backward" if backward else "forward"
