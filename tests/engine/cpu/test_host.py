@@ -13,7 +13,7 @@ def test_a_level_that_cannot_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = host.target()  # before the environment says otherwise: it is remembered
     monkeypatch.setenv("ELMAN_CPU", "sse2")
     with pytest.raises(
-        elman.UsageError, match="ELMAN_CPU=sse2: it may be bf16, vnni, avx512, avx2, neon, off, or unset"
+        elman.UsageError, match="ELMAN_CPU=sse2: it may be amx, bf16, vnni, avx512, avx2, neon, off, or unset"
     ):
         host.host.__wrapped__()
     monkeypatch.setenv("ELMAN_CPU", "off")

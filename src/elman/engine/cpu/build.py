@@ -16,6 +16,7 @@ from typing import Any, Final
 from elman.engine.cpu import cache, host
 from elman.engine.cpu.emit import grouped, ir, kernel, product
 from elman.engine.cpu.emit import packing as panels
+from elman.engine.cpu.emit.grouped import Instructions
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Packing, Plan
 from elman.engine.cpu.host import Team
@@ -43,31 +44,30 @@ def function(plan: Plan) -> Callable[[int], None]:
     return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(entry(plan))
 
 
-def product_entry(vector: Vector, packing: Packing, native: bool | None = None) -> int:
+def product_entry(vector: Vector, packing: Packing, instructions: Instructions | None = None) -> int:
     """Return the address of the matrix product with weights of this packing.
 
-    Groups are multiplied by one `native` instruction if this processor has it.
+    Groups are multiplied by this processor's best instructions unless others are named.
     """
-    native = host.has_dot(packing) if native is None else native
-    return _product(vector, packing, native)["product"]
+    return _product(vector, packing, instructions or host.instructions(packing))["product"]
 
 
 def pairs_entry(vector: Vector) -> Callable[..., int]:
     """Return the function that packs weights into groups of bfloat16 numbers."""
-    address = _product(vector, "bf16 groups", host.has_dot("bf16 groups"))["pairs"]
+    address = _product(vector, "bf16 groups", host.instructions("bf16 groups"))["pairs"]
     return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(address)
 
 
 @functools.cache
-def _product(vector: Vector, packing: Packing, native: bool) -> dict[str, int]:
+def _product(vector: Vector, packing: Packing, instructions: Instructions) -> dict[str, int]:
     registers = host.target().registers
 
     def text() -> str:
         if packing.endswith("groups"):
-            return grouped.grouped(vector, registers, packing == "int8 groups", native)
+            return grouped.grouped(vector, registers, packing == "int8 groups", instructions)
         return ir.declarations(vector) + product.product(vector, registers, packing == "int8")
 
-    return _load(f"product {astuple(vector)} {registers} {packing} {native}", text)
+    return _load(f"product {astuple(vector)} {registers} {packing} {instructions}", text)
 
 
 @functools.cache

@@ -15,14 +15,17 @@ from typing import Any, Final
 
 import torch
 
+from elman.engine.cpu.emit.grouped import Instructions
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Packing
 from elman.errors import UsageError
 
-# From the most instructions to none; each of the first four has those of the next.
-LEVELS: Final = ("bf16", "vnni", "avx512", "avx2", "neon", "off")
+# From the most instructions to none; each of the first five has those of the next.
+LEVELS: Final = ("amx", "bf16", "vnni", "avx512", "avx2", "neon", "off")
+# Of Linux on x86-64: the system call, what it is asked, and for which part of the registers.
+ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
 # Levels for those who ask for them.
-ON_REQUEST: Final = ("bf16", "vnni")
+ON_REQUEST: Final = ("amx", "bf16", "vnni")
 
 
 @dataclass(frozen=True)
@@ -86,20 +89,34 @@ def _has(features: Any, level: str) -> bool:
     wide = ("avx512f", "avx512dq", "avx512vl")
     bytes_ = (*wide, "avx512bw", "avx512vnni")
     needed = {"avx512": wide, "vnni": bytes_, "bf16": (*bytes_, "avx512bf16")}
+    needed["amx"] = (*needed["bf16"], "amx-tile", "amx-int8", "amx-bf16")
     needed |= {"avx2": ("avx2", "fma"), "neon": ("neon",)}
-    return level in needed and all(features.get(name) for name in needed[level])
+    has = level in needed and all(features.get(name) for name in needed[level])
+    return has and (level != "amx" or _may_use_tiles())
 
 
-def has_dot(packing: Packing) -> bool:
-    """Return whether one instruction multiplies the groups of this packing and adds them up."""
-    levels = {"int8 groups": ("vnni", "bf16"), "bf16 groups": ("bf16",)}
-    return target().level in levels.get(packing, ())
+@functools.cache
+def _may_use_tiles() -> bool:
+    """Ask Linux, once a process, for the memory in which it keeps the tiles of threads that wait."""
+    if sys.platform != "linux":
+        return False
+    system = ctypes.CDLL(None)
+    return bool(system.syscall(ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA) == 0)
+
+
+def instructions(packing: Packing) -> Instructions:
+    """Return what multiplies the groups of this packing and adds them up."""
+    level = target().level
+    if level == "amx" and packing.endswith("groups"):
+        return "tiles"
+    native = {"int8 groups": ("vnni", "bf16"), "bf16 groups": ("bf16",)}
+    return "native" if level in native.get(packing, ()) else "generic"
 
 
 def packing(dtype: torch.dtype, int8: bool = False, bf16: bool = False) -> Packing:
     """Return how a kernel that computes in `dtype` has its weights: in groups where that is fast."""
     grouped: Packing = "int8 groups" if int8 else "bf16 groups"
-    if (int8 or bf16) and dtype == torch.float32 and has_dot(grouped):
+    if (int8 or bf16) and dtype == torch.float32 and instructions(grouped) != "generic":
         return grouped
     return "int8" if int8 else "float"
 

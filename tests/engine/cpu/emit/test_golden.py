@@ -9,13 +9,13 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import torch
 import torch.nn.functional as F
 
 from elman.cells import CELLS, Cell, cell
-from elman.engine.cpu.emit.grouped import grouped
+from elman.engine.cpu.emit.grouped import Instructions, grouped
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.kernel import kernel
 from elman.engine.cpu.emit.packing import packing
@@ -60,8 +60,8 @@ def texts(cell: Cell, vector: Vector, backward: bool) -> Iterator[str]:
 def grouped_texts(vector: Vector) -> Iterator[str]:
     """The kernels around a grouped product: of other cells, only the equations differ."""
     cell = CELLS["gru"]  # whose U begins behind a slot of W
-    for packing in ("int8 groups", "bf16 groups"):
-        yield kernel(plan_for(cell, vector, packing=packing))
+    for kind in ("int8 groups", "bf16 groups"):
+        yield kernel(plan_for(cell, vector, packing=kind))
     yield kernel(plan_for(cell, vector, packing="bf16 groups", keep=True))
     yield kernel(plan_for(cell, vector, packing="bf16 groups", backward=True))
 
@@ -81,9 +81,9 @@ def digests() -> dict[str, str]:
             kind = "8-bit product" if int8 else "product"
             found[f"{name}: {kind}"] = digest(iter([product(vector, registers, int8)]))
         if vector.element == "float":
-            for int8, native in itertools.product((False, True), repeat=2):
-                kind = f"{'8-bit' if int8 else 'bf16'} {'native' if native else 'generic'} grouped product"
-                found[f"{name}: {kind}"] = digest(iter([grouped(vector, registers, int8, native)]))
+            for int8, instructions in itertools.product((False, True), get_args(Instructions)):
+                kind = f"{'8-bit' if int8 else 'bf16'} product, {instructions}"
+                found[f"{name}: {kind}"] = digest(iter([grouped(vector, registers, int8, instructions)]))
             found[f"{name}: grouped kernels"] = digest(grouped_texts(vector))
         for cell_name, one in {**{known: CELLS[known] for known in KERNELS}, "waves": Waves}.items():
             for backward in (False, True):

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elman.engine.cpu import host
-from elman.engine.cpu.emit.grouped import DEPTH, ROWS
+from elman.engine.cpu.emit.grouped import DEPTH, ROWS, Instructions
 from grouped_products import GROUPED, Case, Grouped, columns
 
+# What this processor has, too.
+BEST: dict[str, list[Instructions]] = {"generic": [], "native": ["native"], "tiles": ["native", "tiles"]}
 quick = settings(deadline=None, max_examples=60)
 EPS = torch.finfo(torch.float32).eps
 
@@ -17,7 +19,7 @@ EPS = torch.finfo(torch.float32).eps
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     packing = draw(st.sampled_from(GROUPED))
-    native = host.has_dot(packing) and draw(st.booleans())
+    instructions = draw(st.sampled_from(["generic", "emulated tiles", *BEST[host.instructions(packing)]]))
     m, count = (
         draw(st.integers(0, 20) | st.sampled_from([ROWS, ROWS + 1, 2 * ROWS + 3])),
         draw(st.integers(1, 5)),
@@ -30,7 +32,7 @@ def cases(draw: st.DrawFn) -> Case:
     source, to = torch.randn(m, depth) * sizes, torch.randn(m, wide)
     first = draw(st.integers(0, count))
     weight = torch.randn(wide, depth)
-    return Case(packing, native, source, to, weight, first, draw(st.integers(first, count)))
+    return Case(packing, instructions, source, to, weight, first, draw(st.integers(first, count)))
 
 
 def integers(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,10 +80,13 @@ def test_a_number_does_not_depend_on_what_is_computed_with_it(case: Case, data: 
     assert torch.equal(whole, pieces)
 
 
+@pytest.mark.parametrize("instructions", ["generic", "emulated tiles"])
 @pytest.mark.parametrize("packing", GROUPED)
-def test_turns_are_ranges_a_stride_apart_and_weights_may_begin_later(packing: Grouped) -> None:
+def test_turns_are_ranges_a_stride_apart_and_weights_may_begin_later(
+    packing: Grouped, instructions: Instructions
+) -> None:
     weight, source = torch.randn(6 * columns(), 21), torch.randn(3, 21)
-    once = Case(packing, False, source, torch.zeros(3, 6 * columns()), weight, 0, 6)
+    once = Case(packing, instructions, source, torch.zeros(3, 6 * columns()), weight, 0, 6)
     whole, to = once.to.clone(), torch.zeros(3, 8 * columns())
     once.into(whole, slice(None), 0, 6)
     # panels 1 and 2 of each of two times three, two panels further on

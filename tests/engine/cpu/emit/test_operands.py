@@ -2,15 +2,13 @@
 
 import re
 
-import llvmlite.binding as llvm
 import pytest
 import torch
 
-from elman.engine.cpu import build
 from elman.engine.cpu.emit.grouped import grouped
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.product import WIDE
-from grouped_products import GROUPED, Case, Grouped, columns
+from grouped_products import GROUPED, Case, Grouped, assembled, columns
 
 
 @pytest.mark.parametrize("packing", GROUPED)
@@ -18,14 +16,14 @@ from grouped_products import GROUPED, Case, Grouped, columns
 def test_what_is_not_finite_is_so_in_its_row_alone(packing: Grouped, bad: float) -> None:
     source = torch.randn(3, 40)
     source[1, 17] = bad
-    case = Case(packing, False, source, torch.zeros(3, columns()), torch.randn(columns(), 40), 0, 1)
+    case = Case(packing, "generic", source, torch.zeros(3, columns()), torch.randn(columns(), 40), 0, 1)
     case.into(case.to, slice(None), 0, 1)
     assert case.to[[0, 2]].isfinite().all() and not case.to[1].isfinite().any()
 
 
 def test_rows_of_zeros_and_tiny_numbers_add_nothing() -> None:
     source = torch.stack([torch.zeros(9), torch.full((9,), 1e-42), torch.full((9,), 1e-33)])
-    case = Case("int8 groups", False, source, torch.zeros(3, columns()), torch.randn(columns(), 9), 0, 1)
+    case = Case("int8 groups", "generic", source, torch.zeros(3, columns()), torch.randn(columns(), 9), 0, 1)
     case.into(case.to, slice(None), 0, 1)
     assert (case.to.abs() < 1e-30).all()
 
@@ -39,19 +37,10 @@ def test_processors_that_have_the_instruction_get_it(
 ) -> None:
     """For every sum of a tile one instruction, whose operands are registers: no sum goes through memory."""
     registers = 2 * vector.lanes
-    assembly = assembled(grouped(vector, registers, packing == "int8 groups", native=True))
+    assembly = assembled(grouped(vector, registers, packing == "int8 groups", "native"))
     tiles = re.findall(r"^(tile(\d+)\.(\d+)):\n(.*?)^\.Lfunc_end", assembly, re.DOTALL | re.MULTILINE)
     assert len(tiles) > 8
     for name, rows, panels, text in tiles:
         dots = re.findall(rf"{instruction}\s.*", text)
         assert len(dots) == int(rows) * int(panels) * WIDE, name
         assert all(width in line and "rsp" not in line for line in dots), name
-
-
-def assembled(text: str) -> str:
-    build.compiled("define void @f() { ret void }")  # which starts the compiler
-    module = llvm.parse_assembly(text)
-    module.verify()
-    target = llvm.Target.from_triple("x86_64-unknown-linux-gnu")
-    machine = target.create_target_machine(cpu="sapphirerapids", opt=2, jit=True)
-    return str(machine.emit_assembly(module))

@@ -11,10 +11,22 @@ higher, because the instruction takes them for unsigned; so each column's sum st
 DEPTH groups of a panel begins with one more group, of these first values.
 """
 
-from typing import Final
+from typing import Final, Literal
 
+from elman.engine.cpu.emit.amx import LEAST_ROWS, Tiles
 from elman.engine.cpu.emit.ir import Function, Vector, declarations
-from elman.engine.cpu.emit.operands import Bytes, Halves, Operands, load, measure, pairs, parts
+from elman.engine.cpu.emit.operands import (
+    Bytes,
+    Halves,
+    Operands,
+    everywhere,
+    integers,
+    load,
+    measure,
+    pairs,
+    parts,
+    scaled,
+)
 from elman.engine.cpu.emit.product import WIDE, blocks_of, dispatch, divided, tiles
 
 # Groups of a chunk: a panel of this depth stays in the first-level cache.
@@ -36,15 +48,23 @@ PANEL_PARAMETERS: Final = (
 )
 
 
-def grouped(vector: Vector, registers: int, int8: bool, native: bool) -> str:
+# Which instructions multiply groups: those that every processor has, one for vectors, or also one for tiles,
+# which can be emulated.
+Instructions = Literal["generic", "native", "tiles", "emulated tiles"]
+
+
+def grouped(vector: Vector, registers: int, int8: bool, instructions: Instructions) -> str:
     """Return the module of `@product`, and of `@pairs` without `int8`."""
-    operands = (Bytes if int8 else Halves)(vector, native)
+    operands = (Bytes if int8 else Halves)(vector, instructions in ("native", "tiles"))
+    tiled = instructions.endswith("tiles")
     v, shapes = vector, tiles(registers)
     text = declarations(vector) + operands.declarations()
     text += f"declare {v.type} @llvm.masked.load.v{v.lanes}f32.p0(ptr, i32, {v.mask}, {v.type})\n"
     for rows, most in shapes.items():
         text += "".join(_tile(operands, rows, panels) for panels in range(1, most + 1))
-    text += _rounding(operands) + _panels(operands, shapes) + _driver(operands)
+    if tiled:
+        text += Tiles(operands, STRIDE, PANEL_PARAMETERS, instructions != "tiles").text()
+    text += _rounding(operands) + _panels(operands, shapes) + _driver(operands, tiled)
     return text + (measure(vector) if int8 else pairs(vector, WIDE * vector.lanes))
 
 
@@ -55,16 +75,16 @@ def _tile(operands: Operands, rows: int, panels: int) -> str:
     to = [f.at(f.read("%to", r, "ptr"), "%column") for r in range(rows)]
     panel = [f.at("%panels", f.mul("%size", p), "i32") for p in range(panels)]
     if operands.scaled:
-        starts = [_integers(f, panel[c // WIDE], c % WIDE * lanes) for c in columns]
+        starts = [integers(f, panel[c // WIDE], c % WIDE * lanes) for c in columns]
         panel = [f.at(p, WIDE * lanes, "i32") for p in panel]
         initial = starts * rows
     else:
         initial = [f.load(to[r], c * lanes) for r in range(rows) for c in columns]
     with f.loop("%groups", carried=initial, kind=operands.total) as loop:
         step = f.mul(loop.index, WIDE * lanes)
-        weights = [_integers(f, panel[c // WIDE], f.add(step, c % WIDE * lanes)) for c in columns]
+        weights = [integers(f, panel[c // WIDE], f.add(step, c % WIDE * lanes)) for c in columns]
         for r in range(rows):
-            x = _spread(f, f.read("%rows", f.add(loop.index, r * STRIDE), "i32"))
+            x = everywhere(f, "%rows", f.add(loop.index, r * STRIDE))
             for c in columns:
                 k = r * len(columns) + c
                 loop.following[k] = operands.dot(f, loop.values[k], x, weights[c])
@@ -74,20 +94,10 @@ def _tile(operands: Operands, rows: int, panels: int) -> str:
         for c in columns:
             total = loop.values[r * len(columns) + c]
             if operands.scaled:
-                total = f.new(f"sitofp {v.ints} {total} to {v.type}")
-                total = f.fma(total, f.binary("fmul", row_scale, scales[c]), f.load(to[r], c * lanes))
+                scale = f.binary("fmul", row_scale, scales[c])
+                total = scaled(f, total, scale, f.load(to[r], c * lanes))
             f.store(total, to[r], c * lanes)
     return f.define(f"tile{rows}.{panels}", TILE_PARAMETERS)
-
-
-def _integers(f: Function, pointer: str, index: str | int) -> str:
-    return f.new(f"load {f.vector.ints}, ptr {f.at(pointer, index, 'i32')}, align 4")
-
-
-def _spread(f: Function, one: str) -> str:
-    ints, lanes = f.vector.ints, f.vector.lanes
-    first = f.new(f"insertelement {ints} poison, i32 {one}, i64 0")
-    return f.new(f"shufflevector {ints} {first}, {ints} poison, <{lanes} x i32> zeroinitializer")
 
 
 def _rounding(operands: Operands) -> str:
@@ -120,7 +130,7 @@ def _panels(operands: Operands, shapes: dict[int, int]) -> str:
     return f.define("panels", PANEL_PARAMETERS)
 
 
-def _driver(operands: Operands) -> str:
+def _driver(operands: Operands, tiled: bool) -> str:
     f, values = Function(operands.vector), operands.values
     rounded = f.new(f"alloca [{ROWS * STRIDE} x i32], align 64")
     scales = f.new(f"alloca [{ROWS * 2} x float], align 64")
@@ -153,5 +163,10 @@ def _driver(operands: Operands) -> str:
                 rows = (
                     f"ptr {rounded}, ptr {to}, i64 {m}, ptr {panels}, i64 {size}, ptr %scales, ptr {scales}"
                 )
-                f.put(f"call void @panels({rows}, i64 {q0}, i64 {q1}, i64 {count}, i64 %skipped)")
+                arguments = f"({rows}, i64 {q0}, i64 {q1}, i64 {count}, i64 %skipped)"
+                function = "@panels"
+                if tiled:
+                    few = f.compare("ult", m, LEAST_ROWS if operands.scaled else 0)
+                    function = f.choose(few, "@panels", "@tile_panels", "ptr")
+                f.put(f"call void {function}{arguments}")
     return f.define("product", PARAMETERS, linkage="external")

@@ -131,6 +131,23 @@ class Halves(Operands):
         return total
 
 
+def integers(f: Function, pointer: str, index: str | int) -> str:
+    """Load a vector of 32-bit integers."""
+    return f.new(f"load {f.vector.ints}, ptr {f.at(pointer, index, 'i32')}, align 4")
+
+
+def everywhere(f: Function, pointer: str, index: str | int) -> str:
+    """Load one integer into all lanes."""
+    ints, lanes = f.vector.ints, f.vector.lanes
+    first = f.new(f"insertelement {ints} poison, i32 {f.read(pointer, index, 'i32')}, i64 0")
+    return f.new(f"shufflevector {ints} {first}, {ints} poison, <{lanes} x i32> zeroinitializer")
+
+
+def scaled(f: Function, total: str, scale: str, to: str) -> str:
+    """Return floats `to` plus a scale times integers."""
+    return f.fma(f.new(f"sitofp {f.vector.ints} {total} to {f.vector.type}"), scale, to)
+
+
 def measure(vector: Vector) -> str:
     """`measure(source, scales, K)`: the scale of a row's integers and its inverse."""
     f, v, ints, name = Function(vector), vector, vector.ints, f"@llvm.umax.v{vector.lanes}i32"
