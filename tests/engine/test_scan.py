@@ -16,6 +16,7 @@ from compare import assert_same, gradients, tensors
 from elman.cells import CELLS
 from elman.engine import compiled
 from elman.engine.call import Call, Stack, Weights
+from elman.engine.cpu import host
 from elman.engine.scan import SlowPathWarning, _warn, choose
 
 pytestmark = [
@@ -212,7 +213,11 @@ def test_no_steps_and_no_sequences(kind: str) -> None:
 @pytest.mark.parametrize("how", ["layer", "autocast"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
 @pytest.mark.parametrize("kind", CELLS)
-def test_half_precision_of_any_cell_is_float32_rounded(kind: str, dtype: torch.dtype, how: str) -> None:
+def test_half_precision_of_any_cell_is_float32_rounded(
+    kind: str, dtype: torch.dtype, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where products don't round their operands."""
+    monkeypatch.setattr(host, "packing", lambda *args, **options: "float")
     torch.manual_seed(7)
     layer = elman.Recurrent(kind, 2, 3, 2, bidirectional=True, batch_first=True, zoneout=0.1).eval()
     x, half = torch.randn(4, 5, 2), elman.Recurrent(kind, 2, 3, 2, bidirectional=True, batch_first=True)

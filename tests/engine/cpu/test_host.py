@@ -24,6 +24,43 @@ def test_a_level_that_cannot_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
         host.host.__wrapped__()
 
 
+class Features(dict[str, bool]):
+    """Those of a processor with everything that x86 has."""
+
+    def get(self, name: str, default: bool = False) -> bool:
+        return name != "neon"
+
+    def flatten(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("request_", "tiles", "level", "int8", "bf16"),
+    [
+        ("", True, "amx", "tiles", "tiles"),
+        ("", False, "vnni", "native", "generic"),
+        ("vnni", True, "vnni", "native", "generic"),
+        ("bf16", True, "bf16", "native", "native"),
+        ("avx512", True, "avx512", "generic", "generic"),
+    ],
+)
+def test_levels_and_their_products(
+    request_: str, tiles: bool, level: str, int8: str, bf16: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default the best, but for bfloat16 in vectors; tiles only if the system grants them."""
+    monkeypatch.setenv("ELMAN_CPU", request_)
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", Features)
+    monkeypatch.setattr(host, "_may_use_tiles", lambda: tiles)
+    machine = host.host.__wrapped__()
+    assert isinstance(machine, host.Host) and (machine.level, machine.width) == (level, 64)
+    monkeypatch.setattr(host, "target", lambda: machine)
+    assert (host.instructions("int8 groups"), host.instructions("bf16 groups")) == (int8, bf16)
+    assert host.instructions("int8") == host.instructions("float") == "generic"
+    assert host.packing(torch.float32, int8=True) == ("int8" if int8 == "generic" else "int8 groups")
+    assert host.packing(torch.float32, bf16=True) == ("float" if bf16 == "generic" else "bf16 groups")
+    assert host.packing(torch.float64, int8=True) == "int8" and host.packing(torch.float32) == "float"
+
+
 def test_without_the_compiler_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ELMAN_CPU", raising=False)
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)

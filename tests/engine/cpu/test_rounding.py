@@ -201,7 +201,9 @@ def test_float16_stays_float32() -> None:
         assert torch.equal(layer(x)[0].float(), exact(x)[0].to(layer(x)[0].dtype).float())
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*", "ignore::FutureWarning:torch.*")
 def test_a_compiled_model_has_the_same_bits() -> None:
+    torch._dynamo.reset()
     layer, _ = both("gru", 37)
     x = torch.randn(5, B, I)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):

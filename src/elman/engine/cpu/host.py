@@ -1,7 +1,8 @@
 """The instructions of this processor, and PyTorch's OpenMP runtime, on whose threads the kernels run.
 
 `ELMAN_CPU=avx2` keeps kernels from wider instructions, `ELMAN_CPU=off` from being compiled at all.
-`ELMAN_CPU=vnni` lets 8-bit layers multiply 8-bit integers, `ELMAN_CPU=bf16` half precision bfloat16 numbers.
+Products of 8-bit integers and of bfloat16 numbers have instructions of their own: in vectors (VNNI, BF16) or
+in tiles (AMX).
 """
 
 import ctypes
@@ -24,8 +25,8 @@ from elman.errors import UsageError
 LEVELS: Final = ("amx", "bf16", "vnni", "avx512", "avx2", "neon", "off")
 # Of Linux on x86-64: the system call, what it is asked, and for which part of the registers.
 ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
-# Levels for those who ask for them.
-ON_REQUEST: Final = ("amx", "bf16", "vnni")
+# Levels for those who ask for them: on Intel's processors bfloat16 in vectors is slower than float32.
+ON_REQUEST: Final = ("bf16",)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def host() -> Host | str:
     except ImportError as error:
         return f"llvmlite, the compiler, can't be imported: {error}"
     features = llvm.get_host_cpu_features()
-    levels = [level for level in LEVELS if _has(features, level)]
+    levels = [level for level in LEVELS if _has(features, level, request)]
     if request and request not in levels:
         raise UsageError(f"ELMAN_CPU={request}: this processor has {', '.join(levels) or 'none of these'}")
     if not levels:
@@ -85,14 +86,14 @@ def vector(dtype: torch.dtype) -> Vector:
     return target().vector(dtype)
 
 
-def _has(features: Any, level: str) -> bool:
+def _has(features: Any, level: str, request: str) -> bool:
     wide = ("avx512f", "avx512dq", "avx512vl")
     bytes_ = (*wide, "avx512bw", "avx512vnni")
     needed = {"avx512": wide, "vnni": bytes_, "bf16": (*bytes_, "avx512bf16")}
     needed["amx"] = (*needed["bf16"], "amx-tile", "amx-int8", "amx-bf16")
     needed |= {"avx2": ("avx2", "fma"), "neon": ("neon",)}
     has = level in needed and all(features.get(name) for name in needed[level])
-    return has and (level != "amx" or _may_use_tiles())
+    return has and (level != "amx" or (request in ("", level) and _may_use_tiles()))
 
 
 @functools.cache
