@@ -18,7 +18,7 @@ def test_a_product(rows: int, bias: bool, int8: bool) -> None:
     product = AffineRows(affine_stack(weight, b, int8))
     together = product(x.numpy())
     expected = F.linear(x, weight, b).numpy()
-    np.testing.assert_allclose(together, expected, atol=0.7 if int8 else 1e-4)
+    np.testing.assert_allclose(together, expected, atol=1.2 if int8 else 1e-4)
     for k in range(0, rows, 50):
         assert np.array_equal(product(x[k : k + 1].numpy()), together[k : k + 1])
 
