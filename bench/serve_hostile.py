@@ -257,6 +257,7 @@ def main() -> int:
         problems += [] if server.is_running else ["the server has ended"]
         problems += ["a session is left open"] if server.metric("elman_sessions") else []
         problems += ["a request is left open"] if server.metric("elman_open_requests") else []
+        problems += ["an upload is left open"] if server.metric("elman_uploads") else []
         with urllib.request.urlopen(f"{server.url}/v1/models/classify", timeout=20) as answer:
             problems += [] if answer.status == 200 else ["a good request is not answered"]
     for problem in problems:
