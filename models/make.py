@@ -65,7 +65,9 @@ def make(name: str, recipe: Recipe) -> dict[str, Any]:
         # the small one may have been written without what its baseline needs
         baselines = exact[kind].baselines
         scored[kind] = replace(small.evaluate(data, **recipe.evaluation), baselines=baselines)
-        print(f"{name}, {kind}, with 32 bits:\n{exact[kind]}\nwith {BITS} bits:\n{scored[kind]}\n", flush=True)
+        print(
+            f"{name}, {kind}, with 32 bits:\n{exact[kind]}\nwith {BITS} bits:\n{scored[kind]}\n", flush=True
+        )
     kind = next(iter(scored))
     entry = {
         "task": model.task,

@@ -11,6 +11,11 @@ import trainings as our
 from elman.tasks.transcribe.baseline import Templates
 
 Data = Any
+TATOEBA: Final = (
+    "Sentences by the contributors of tatoeba.org, by way of manythings.org/anki (fra-eng, April 2019), CC"
+    " BY 2.0 FR (creativecommons.org/licenses/by/2.0/fr). The weights are given under the same terms: name "
+    "Tatoeba when you pass them on."
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,19 @@ RECIPES: Final[dict[str, Recipe]] = {
         attribution="William Shakespeare, from the texts of martin-gorner/tensorflow-rnn-shakespeare.",
         lean=without_text,
     ),
+    "words": Recipe(
+        about="predicts the next word of everyday English",
+        fit=our.fit_words,
+        score="perplexity",
+        limits="Short everyday sentences taught it, one in nine of which is about Tom. It knows no news, "
+        "names or trades, and no sentence that goes on from the one before.",
+        example='elman predict elman:words "I would like to"',
+        tests={"a twentieth of the sentences": lambda work: our.sentences(test=True)},
+        data="Tatoeba's English sentences",
+        licence="CC-BY-2.0",
+        attribution=TATOEBA,
+        lean=without_text,
+    ),
     "french": Recipe(
         about="translates short French sentences to English",
         fit=our.fit_french,
@@ -106,9 +124,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         score="bleu",
         data="Tatoeba's pairs of at most 5 words",
         licence="CC-BY-2.0",
-        attribution="Sentences by the contributors of tatoeba.org, by way of manythings.org/anki (fra-eng, "
-        "April 2019), CC BY 2.0 FR (creativecommons.org/licenses/by/2.0/fr). The weights are given "
-        "under the same terms: name Tatoeba when you pass them on.",
+        attribution=TATOEBA,
         limits="Everyday sentences of up to 5 words. Rare words and names may come out as something else. "
         "Its chrF is below the dictionary's, its BLEU above.",
         example='elman predict elman:french "Je ne sais pas."',

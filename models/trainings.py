@@ -16,7 +16,7 @@ from elman.data.batches import normalize, split_groups
 from elman.data.text.pairs import read_pairs
 from elman.demo import series
 from elman.demo.part import rows_of
-from elman.demo.sentiment import HELD_OUT, made
+from elman.demo.sentiment import BAD, GOOD, HELD_OUT, made
 
 Row = tuple[str, str]  # a text and its label
 Talk = list[str]  # its turns
@@ -30,6 +30,13 @@ GLAD: Final = ("happy", "pleased", "satisfied", "impressed", "glad", "delighted"
 SORRY: Final = ("sad", "disappointed", "angry", "unhappy", "upset", "bored")
 # letters
 TEST_PLAYS: Final = ("tempest", "twelfthnight", "macbeth")
+REMARKS: Final = 600  # such as “Not funny!”
+REMARKS_HELD_OUT: Final = ("bad", "boring", "terrible", "good", "great", "lovely")  # of which none is trained
+BEGINNINGS: Final = ("", "Very ", "Really ", "So ", "It's ", "It was ", "That's ")
+NEGATIONS: Final = (
+    *("Not ", "Not very ", "Not too ", "Not so ", "Not that "),
+    *("It's not ", "It wasn't ", "Isn't "),
+)
 # words
 SENTENCES_TEST_SHARE: Final = 0.05
 SENTENCES_TOGETHER: Final = 10  # in a document, whose beginning is what a typed text begins with
@@ -85,6 +92,19 @@ def feelings() -> list[Row]:
         (f"{subject} {degree}{word}", "positive" if (word in GLAD) != ("not" in degree) else "negative")
         for subject, degree, word in itertools.product(subjects, how, GLAD + SORRY)
     ]
+
+
+def remarks(held_out: bool) -> list[Row]:
+    """Return made-up remarks such as "Not dull at all!", of some words or of the others."""
+    rows, ends = [], ("", ".", "!")
+    for word in GOOD + BAD:
+        if (word in REMARKS_HELD_OUT) != held_out:
+            continue
+        plain, negated = ("positive", "negative") if word in GOOD else ("negative", "positive")
+        rows += [(f"{begin}{word}{end}", plain) for begin, end in itertools.product(BEGINNINGS, ends)]
+        shapes = itertools.product(NEGATIONS, ("", " at all"), ends)
+        rows += [(f"{begin}{word}{tail}{end}", negated) for begin, tail, end in shapes]
+    return rows
 
 
 def fit_sentiment(work: Path, **options: Any) -> elman.Classifier:

@@ -64,6 +64,20 @@ def test_a_page_runs_step_by_step(page: pages.Page, tmp_path: Path) -> None:
     assert page.seconds > 0
 
 
+def test_code_that_reads_a_model_in_the_box_runs_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = 'import elman\n\nprint(elman.load("elman:sales").task)\n'
+    page = pages.Page(1, "1-first", "A title", f"```python\n{code}```\n\n```python\nprint(elman)\n```\n")
+    (first, _) = page.steps(tmp_path)
+    assert (first.text, first.printed) == (code, "forecast\n")
+    monkeypatch.setattr(pages, "all_models", list)
+    page = pages.Page(1, "1-first", "A title", f"```python\n{code}```\n\n```python\nprint(1)\n```\n")
+    (first, second) = page.steps(tmp_path)
+    assert first.printed.startswith("the package elman-models is not installed")
+    assert second.printed == "1\n"
+
+
 def test_pages_are_chosen_by_number() -> None:
     numbers = [page.number for page in pages.all_pages()]
     assert numbers == [*range(1, 9)]

@@ -55,6 +55,30 @@ def test_made_up_sentences_mean_what_they_say(trainings: Any) -> None:
     assert len(trainings.feelings()) + trainings.MADE == 2040  # as the card says
 
 
+def test_remarks_mean_what_they_say_and_some_words_are_held_back(trainings: Any) -> None:
+    held_out, trained = (dict(trainings.remarks(held_out=part)) for part in (True, False))
+    assert held_out["Not bad at all!"] == held_out["Very good."] == trained["It's not dull"] == "positive"
+    assert held_out["Not great"] == held_out["boring!"] == trained["Not very funny at all"] == "negative"
+    words = {word for text in trained for word in text.lower().replace(".", "").replace("!", "").split()}
+    assert not words & {*trainings.REMARKS_HELD_OUT}
+    assert not held_out.keys() & trained.keys()
+    assert len(trained) >= trainings.REMARKS
+
+
+def test_sentences_are_in_documents_and_in_one_part(trainings: Any, tmp_path: Path) -> None:
+    lines = [f"It is {k}.\tC'est {k}.\nIT IS {k}.\tVoilà {k}.\nIt is {k}.\tOui {k}.\n" for k in range(100)]
+    written(tmp_path / "translation/tatoeba", **{"fra-eng_txt": "".join(lines)})
+    train, test = (
+        [text.split("\n") for text in trainings.sentences(test=part)["text"]] for part in (False, True)
+    )
+    assert [len(texts) for texts in train] == [10] * 19 and [len(texts) for texts in test] == [10]
+    every = [[text for texts in part for text in texts] for part in (train, test)]
+    assert len({*every[0], *every[1]}) == 200  # each once
+    numbers = [{text.split()[-1] for text in part} for part in every]
+    assert not numbers[0] & numbers[1]
+    assert every[0] != sorted(every[0])
+
+
 def test_whole_plays_are_held_back(trainings: Any, tmp_path: Path) -> None:
     files = {
         "hamlet_txt": "HAMLET",

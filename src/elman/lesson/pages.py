@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from elman.errors import UsageError
+from elman.pretrained import MISSING, PREFIX, all_models
 
 HERE: Final = Path(__file__).parent
 # The wheel brings the pages along; in the repository they are the site's.
@@ -26,7 +27,7 @@ class Step:
 
     kind: str  # "prose", "code" or "picture"
     text: str  # of a picture: what it shows
-    printed: str = ""
+    printed: str = ""  # or why the code did not run: a model in the box is not installed
     picture: str = ""  # the file's name
 
 
@@ -64,6 +65,8 @@ class Page:
         yield from _prose(self.text[position:])
 
     def _run(self, code: str, folder: Path) -> str:
+        if PREFIX in code and not all_models():
+            return f"{MISSING}\n"
         started, printed = time.perf_counter(), io.StringIO()
         with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
             exec(compile(code, f"{self.name}.md", "exec"), self.values)
