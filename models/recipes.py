@@ -56,8 +56,9 @@ def without_text(model: Any) -> Any:
     return replace(model, settings=settings, ngram_tokens=torch.zeros(0, dtype=torch.int32))
 
 
-def without_sentences(model: Any) -> Any:
-    """Return a translator without the hashes by which `evaluate` finds sentences that it was trained on."""
+def without_hashes(model: Any) -> Any:
+    """Return a classifier or translator without the hashes by which `evaluate` finds texts that it was
+    trained on."""
     return replace(model, train_hashes=model.train_hashes[:0])
 
 
@@ -76,6 +77,9 @@ RECIPES: Final[dict[str, Recipe]] = {
             "made-up sentences about a movie, such as “The movie was not very good”": (
                 lambda work: our.labelled(our.negations(about_movies=True))
             ),
+            "made-up remarks of six other words, such as “Not boring at all!”": (
+                lambda work: our.labelled(our.remarks(held_out=True))
+            ),
         },
         score="accuracy",
         data="VADER's tweets and sentences of reviews and editorials",
@@ -83,12 +87,15 @@ RECIPES: Final[dict[str, Recipe]] = {
         attribution="C.J. Hutto, E. Gilbert, “VADER: A parsimonious rule-based model for sentiment analysis"
         " of social media text”, ICWSM 2014; vaderSentiment 3.3.2, © 2016 C.J. Hutto, MIT. Each"
         " text was rated by 20 people; a mean of 0.5 and more of -4 to 4 counts as positive, of"
-        " -0.5 and less as negative. 2,040 made-up sentences with and without “not” were added "
-        "to the training, such as “The hotel was not lovely” and “I am not happy”, none of them"
-        " about a movie: in the rated texts “not good” hardly occurs.",
-        limits="English. Sentences and short texts. Negation that it has not seen may go wrong: “not bad”"
-        " it often takes for blame.",
+        " -0.5 and less as negative. 2,940 made-up sentences with and without “not” were added "
+        "to the training, such as “The hotel was not lovely”, “I am not happy” and “Not bad at "
+        "all!”, none of them about a movie: in the rated texts “not good” hardly occurs. Remarks such as "
+        "the last were kept because they cost no accuracy on a tenth of the training texts: 0.707 with"
+        " 600 of them, 0.705 without. The texts below decided nothing.",
+        limits="English. Sentences and short texts. Of remarks with words whose negation it has not seen, "
+        "such as “Not boring!”, a third goes wrong.",
         example='elman predict elman:sentiment "The movie was not good"',
+        lean=without_hashes,
     ),
     "letters": Recipe(
         about="writes like Shakespeare, letter by letter",
@@ -128,7 +135,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         limits="Everyday sentences of up to 5 words. Rare words and names may come out as something else. "
         "Its chrF is below the dictionary's, its BLEU above.",
         example='elman predict elman:french "Je ne sais pas."',
-        lean=without_sentences,
+        lean=without_hashes,
     ),
     "digits": Recipe(
         about="writes spoken English digits, live",

@@ -30,8 +30,8 @@ GLAD: Final = ("happy", "pleased", "satisfied", "impressed", "glad", "delighted"
 SORRY: Final = ("sad", "disappointed", "angry", "unhappy", "upset", "bored")
 # letters
 TEST_PLAYS: Final = ("tempest", "twelfthnight", "macbeth")
-REMARKS: Final = 600  # such as “Not funny!”
-REMARKS_HELD_OUT: Final = ("bad", "boring", "terrible", "good", "great", "lovely")  # of which none is trained
+REMARKS: Final = 900  # such as “Not bad!”
+REMARKS_HELD_OUT: Final = ("boring", "terrible", "weak", "lovely", "funny", "clever")  # none is trained on
 BEGINNINGS: Final = ("", "Very ", "Really ", "So ", "It's ", "It was ", "That's ")
 NEGATIONS: Final = (
     *("Not ", "Not very ", "Not too ", "Not so ", "Not that "),
@@ -108,7 +108,9 @@ def remarks(held_out: bool) -> list[Row]:
 
 
 def fit_sentiment(work: Path, **options: Any) -> elman.Classifier:
-    rows = rated_texts()[0] + random.Random(0).sample(negations(False), MADE) + feelings()
+    made_up = random.Random(0)
+    rows = rated_texts()[0] + made_up.sample(negations(False), MADE) + feelings()
+    rows += made_up.sample(remarks(False), REMARKS)
     return elman.Classifier.fit(labelled(rows), vocabulary=5000, hidden=64, embedding=40, **options)
 
 

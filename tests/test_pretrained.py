@@ -153,6 +153,7 @@ def test_not_good_is_negative() -> None:
         "I love this camera!": "positive",
         "What a waste of money.": "negative",
         "The train leaves at nine.": "neutral",
+        "Not bad at all!": "positive",
     }
     assert model.predict(list(answers)) == list(answers.values())
 
@@ -186,6 +187,16 @@ def test_small_talk_knows_its_name() -> None:
     bot = elman.load("elman:talk")
     assert "Elman" in bot.predict("What is your name?")
     assert bot.predict("Hello") in {"Hi", "Hello", "Hi there!", "Hello!", "Hello there!"}
+
+
+def test_next_words_are_everyday_english() -> None:
+    model = elman.load("elman:words")
+    likely = {"How are": "you", "I would like to": "go", "Could you please": "tell", "The train leaves": "at"}
+    for begun, word in likely.items():
+        assert word in [word for word, _ in model.predict(begun)[:3]]
+    written = "".join(model.generate("I would like", 60, seed=1, temperature=0.7))
+    known = {token.strip() for token in model.vocabulary.tokens}
+    assert {*written.split("\n")[0].rstrip(".?!").split()[:-1]} <= known
 
 
 def test_letters_spell_shakespeare() -> None:

@@ -52,13 +52,13 @@ def test_made_up_sentences_mean_what_they_say(trainings: Any) -> None:
     assert labels["The movie was not good"] == labels["I am not very happy"] == "negative"
     assert labels["The movie was good"] == labels["We were not disappointed"] == "positive"
     assert not any("movie" in text for text, _ in trainings.negations(about_movies=False))
-    assert len(trainings.feelings()) + trainings.MADE == 2040  # as the card says
+    assert len(trainings.feelings()) + trainings.MADE + trainings.REMARKS == 2940  # as the card says
 
 
 def test_remarks_mean_what_they_say_and_some_words_are_held_back(trainings: Any) -> None:
     held_out, trained = (dict(trainings.remarks(held_out=part)) for part in (True, False))
-    assert held_out["Not bad at all!"] == held_out["Very good."] == trained["It's not dull"] == "positive"
-    assert held_out["Not great"] == held_out["boring!"] == trained["Not very funny at all"] == "negative"
+    assert trained["Not bad at all!"] == trained["Very good."] == held_out["It's not weak"] == "positive"
+    assert trained["Not great"] == held_out["boring!"] == held_out["Not very funny at all"] == "negative"
     words = {word for text in trained for word in text.lower().replace(".", "").replace("!", "").split()}
     assert not words & {*trainings.REMARKS_HELD_OUT}
     assert not held_out.keys() & trained.keys()
