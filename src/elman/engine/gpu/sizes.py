@@ -149,4 +149,5 @@ def _streamed(plan: Plan, hidden: int, batch: int, dtype: torch.dtype, gpu: Gpu)
     group = max(1, min(-(-hidden // block), gpu.processors // blocks))
     each = (rows + products * block) * depth * dtype.itemsize
     constants = {"BM": rows, "BN": block, "BK": depth, "GROUP": group}
-    return Layout(constants, (blocks, group), 4, stages=max(2, min(STAGES, gpu.shared // each - 1)))
+    warps = 8 if rows * block > 1024 else 4  # 4 would spill registers there
+    return Layout(constants, (blocks, group), warps, stages=max(2, min(STAGES, gpu.shared // each - 1)))
