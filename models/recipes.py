@@ -102,7 +102,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         fit=our.fit_letters,
         score="bits",
         limits="It spells words and speaks in verse; what it says has no sense.",
-        example='elman generate elman:letters "ROMEO:"',
+        example='elman generate elman:letters "Shall I " --temperature 0.5',
         tests={
             "three plays, whole: Macbeth, The Tempest, Twelfth Night": lambda work: our.plays(work, test=True)
         },
