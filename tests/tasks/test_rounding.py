@@ -106,7 +106,7 @@ def test_scales_of_another_shape_are_refused(scales: Tensor) -> None:
 
 def test_missing_or_foreign_scales_are_refused() -> None:
     whole = torch.ones(2, 3, dtype=torch.int8)
-    with pytest.raises(LookupError):
+    with pytest.raises(ValueError, match="with their scales"):
         widened({"weight": whole})
     with pytest.raises(ValueError, match="the scales of weight must be float32"):
         widened({"weight": whole, "weight" + SCALES: torch.ones(2, 1, dtype=torch.int64)})

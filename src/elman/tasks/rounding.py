@@ -41,15 +41,15 @@ def rounded(tensors: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
 
 
 def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors of which those of 16 and 8 bits became float32. Raises ValueError for scales that don't
-    fit, LookupError for missing ones."""
+    """Return tensors of which those of 16 and 8 bits became float32. Raises ValueError for scales that are
+    missing or don't fit."""
     scales = {key for key, tensor in tensors.items() if tensor.dtype == torch.int8}
     wide = {key: t for key, t in tensors.items() if key.removesuffix(SCALES) not in scales or key in scales}
     for key, tensor in wide.items():
         if tensor.dtype == torch.float16:
             wide[key] = tensor.float()
         elif tensor.dtype == torch.int8:
-            wide[key] = _scaled(key, tensor, tensors[key + SCALES])
+            wide[key] = _scaled(key, tensor, tensors.get(key + SCALES))
     return wide
 
 
@@ -63,7 +63,9 @@ def _whole_numbers(tensor: Tensor) -> tuple[Tensor, Tensor]:
     return whole.to(torch.int8), scales
 
 
-def _scaled(key: str, tensor: Tensor, scales: Tensor) -> Tensor:
+def _scaled(key: str, tensor: Tensor, scales: Tensor | None) -> Tensor:
+    if scales is None:
+        raise ValueError(f"{key} must hold numbers of float32, or of int8 with their scales")
     sizes = zip(scales.shape, tensor.shape, strict=False)
     if scales.ndim != tensor.ndim or any(size not in (1, whole) for size, whole in sizes):
         raise ValueError(f"the scales of {key} are of another shape")
