@@ -11,6 +11,7 @@ as PyTorch's settings have them: in float32 cuDNN may use TF32, which elman's ke
 """
 
 import argparse
+import importlib.metadata
 import itertools
 import json
 import multiprocessing
@@ -84,6 +85,7 @@ def choices(rows: list[dict[str, Any]]) -> str:
         "device": torch.cuda.get_device_name(),
         "capability": list(torch.cuda.get_device_capability()),
         "torch": torch.__version__,
+        "triton": importlib.metadata.version("triton"),
         "rows": "units, sequences, PyTorch's time over elman's, forward and backward",
         "ratios": ratios,
     }

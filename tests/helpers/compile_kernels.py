@@ -105,12 +105,7 @@ def cases(few: bool) -> Iterator[Case]:
         yield Case(CELLS["lstm"], False, 768, torch.float16, full=False)
         return
     for cell in CELLS.values():
-        for hidden, dtype in (
-            (37, torch.float32),
-            (64, torch.bfloat16),
-            (512, torch.float32),
-            (768, torch.float16),
-        ):
+        for hidden, dtype in SIZES:
             for backward in (False, True):
                 for full in (False, True):
                     yield Case(cell, backward, hidden, dtype, full)

@@ -1,11 +1,13 @@
 """Layouts for the GPUs that a test need not have."""
 
+import itertools
+
 import pytest
 import torch
 
 from elman.cells import CELLS
 from elman.engine.gpu.emit.plan import plan_for
-from elman.engine.gpu.sizes import Gpu, Split, gpu_of, is_resident, layout_for, power, split
+from elman.engine.gpu.sizes import PART, ROWS, Gpu, Split, gpu_of, is_resident, layout_for, power, split
 
 H100, A100, ADA = Gpu(132, 227 * 1024), Gpu(108, 163 * 1024), Gpu(128, 99 * 1024)
 LSTM, STREAMED = plan_for(CELLS["lstm"]), plan_for(CELLS["lstm"], streamed=True)
@@ -61,8 +63,14 @@ def test_a_slice_fits_and_all_slices_are_there_at_once(
     layout = layout_for(sliced, hidden, batch, dtype, H100)
     assert layout.grid[0] * layout.grid[1] <= H100.processors and layout.warps == parts.ways
     assert layout.grid[1] * parts.units >= hidden and 1 <= parts.staged <= parts.loaded <= parts.chunks
-    copies = 2 if dtype == torch.float32 else 1
-    assert 4 * hidden * parts.units * dtype.itemsize * copies <= H100.shared
+    slice_bytes = 4 * hidden * parts.units * dtype.itemsize * (2 if dtype == torch.float32 else 1)
+    assert slice_bytes + parts.staged * parts.ways * ROWS * PART * dtype.itemsize <= H100.shared
+
+
+@pytest.mark.parametrize(("hidden", "batch"), [(256, 32), (512, 32), (768, 16)])
+def test_what_was_measured_is_sliced(hidden: int, batch: int) -> None:
+    for dtype, backward in itertools.product((torch.bfloat16, torch.float32), (False, True)):
+        assert split(plan_for(CELLS["lstm"], backward=backward), hidden, batch, dtype, H100)
 
 
 def test_what_an_h100_runs_fastest() -> None:

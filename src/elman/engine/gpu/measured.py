@@ -1,4 +1,5 @@
-"""Where a kernel of ours is faster than PyTorch's own layer on a GPU: as `bench/gpu.py --choose` measured it.
+"""Where a kernel of ours is faster than PyTorch's own layer on a GPU: the ratios of the table in
+docs/engine.md, or those that `bench/gpu.py --choose` writes.
 
 H units, B sequences.
 """
@@ -11,12 +12,12 @@ from typing import Any, Final
 import torch
 
 from elman.engine import torch_internals
+from elman.engine.gpu.sizes import is_exact
 
 FILE: Final = Path(__file__).with_name("measured.json")
 AHEAD: Final = 1.1  # times faster, so that a kernel is worth compiling
 OVERLAP: Final = 2.0  # cuDNN runs two layers, or both directions, at once; we, one after the other
-UNITS, SEQUENCES = 1.6, 2.1  # times as many, or fewer: so far a measurement speaks for other sizes
-
+UNITS, SEQUENCES = 1.6, 2.1  # a measurement stands for sizes within these factors, larger or smaller
 
 _TABLE: Final[dict[str, Any]] = json.loads(FILE.read_text())
 DEVICE: Final[str] = _TABLE["device"]
@@ -40,7 +41,7 @@ def is_ahead(cell: str, dtype: torch.dtype, hidden: int, batch: int, passes: int
 def precision(dtype: torch.dtype) -> str:
     """Return the table's name of how numbers are multiplied."""
     if dtype == torch.float32:
-        return "float32" if torch.get_float32_matmul_precision() == "highest" else "TF32"
+        return "float32" if is_exact() else "TF32"
     return str(dtype).removeprefix("torch.")
 
 

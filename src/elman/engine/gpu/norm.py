@@ -16,7 +16,7 @@ EPSILON = 1e-5  # torch's own
 
 
 class Side(NamedTuple):
-    """One of both products, computed again for all steps, and normalised."""
+    """One of the two products, computed again for all steps, and normalised."""
 
     letter: str
     places: tuple[int, int]  # of its gradients

@@ -1,7 +1,7 @@
 """How a kernel is laid out on a GPU: which kind, and how large its blocks are.
 
 H units, N products with U, B rows. The limits are what Triton's compiler reports for compute capability 8.0
-and 9.0; which layout is fastest was measured on an H100, by `bench/gpu.py --layouts`.
+and 9.0; which layout is fastest was measured on an H100.
 """
 
 import functools
