@@ -34,6 +34,13 @@ def test_what_a_step_needs_is_loaded_a_step_ahead() -> None:
         assert text.index("x_r = x_r_next.to(tl.float32)") < text.rindex("x_r_next = tl.load(sums")
 
 
+def test_a_bias_is_loaded_before_the_first_step_but_where_units_change() -> None:
+    for options in ({}, {"sliced": 2, "ways": 2}, {"streamed": 1}):
+        text = Forward(plan_for(CELLS["gru"], **options)).text()
+        assert text.count("tl.load(bias") == 1
+        assert (text.index("tl.load(bias") > text.index("for turn")) == ("streamed" in options)
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_values_are_kept_for_training_only(streamed: bool) -> None:
     trained, used = (

@@ -229,7 +229,8 @@ class Forward(Kernel):
     def _biases(self) -> None:
         for n, (letter, name) in enumerate(self.plan.products):
             if letter == "u":
-                self._load_affine(n, letter, name)
+                if self.plan.streamed:
+                    self._load_affine(n, letter, name)
                 self.put(f"u_{name} = u_{name} + bias_{name}")
 
     def _streamed_norm(self) -> None:
