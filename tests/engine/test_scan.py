@@ -267,6 +267,14 @@ def test_on_a_gpu_pytorchs_kernels_come_first_where_ours_were_not_measured_to_be
     assert choose(*on_cuda("lstm"), resets).engine == "compiled"
 
 
+def test_packed_sequences_are_as_many_as_begin(on_cuda: Any) -> None:
+    stack, _ = on_cuda("lstm", hidden=512)
+    packed = torch.empty(96, 3, device="cuda")
+    sizes: Any  # numbers: FakeTensorMode has no values
+    for sizes, engine in (([32, 32, 32], "compiled"), ([2] * 48, "vendor")):
+        assert choose(stack, packed, Call(batch_sizes=sizes)).engine == engine
+
+
 def test_on_another_gpu_kernels_are_said_to_be_unmeasured(
     on_cuda: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

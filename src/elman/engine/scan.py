@@ -49,7 +49,8 @@ def choose(stack: Stack, x: Tensor, call: Call, state: State = ()) -> Choice:
     if engine == "eager":
         return Choice("eager", "asked for")
     obstacles = {}
-    if engine == "auto" and x.is_cuda and not (_is_ahead(stack, x) or torch_kernels.obstacle(stack, x, call)):
+    behind = engine == "auto" and x.is_cuda and not _is_ahead(stack, x, call)
+    if behind and not torch_kernels.obstacle(stack, x, call):
         return Choice("vendor", "PyTorch's fused kernel computes the same")
     if engine in ("auto", "compiled"):
         obstacles["compiled"] = compiled.obstacle(stack, x, call, state)
@@ -66,13 +67,14 @@ def choose(stack: Stack, x: Tensor, call: Call, state: State = ()) -> Choice:
     return Choice("eager", "; ".join(dict.fromkeys(obstacles.values())))
 
 
-def _is_ahead(stack: Stack, x: Tensor) -> bool:
+def _is_ahead(stack: Stack, x: Tensor, call: Call) -> bool:
     """Return whether our kernel was faster than PyTorch's for such a call on such a GPU."""
     if torch.compiler.is_compiling() or not measured.is_measured_on(x.device):
         return False  # while compiling, sizes may be symbols
     dtype = compiled.working_type(stack, x) or x.dtype
     units = stack.weights[0].weight_ih.shape[0] // len(stack.cell.gates)
-    return measured.is_ahead(stack.cell.name, dtype, units, x.shape[1], len(stack.weights))
+    batch = x.shape[1] if call.batch_sizes is None else int(call.batch_sizes[0])  # which are on the CPU
+    return measured.is_ahead(stack.cell.name, dtype, units, batch, len(stack.weights))
 
 
 def _of_kernel(stack: Stack, x: Tensor) -> str:
