@@ -84,6 +84,7 @@ def choices(rows: list[dict[str, Any]]) -> str:
     about = {
         "device": torch.cuda.get_device_name(),
         "capability": list(torch.cuda.get_device_capability()),
+        "processors": torch.cuda.get_device_properties().multi_processor_count,
         "torch": torch.__version__,
         "triton": importlib.metadata.version("triton"),
         "rows": "units, sequences, PyTorch's time over elman's, forward and backward",

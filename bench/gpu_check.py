@@ -4,10 +4,13 @@
     python bench/gpu_check.py --jobs 16          # in so many processes, mostly for compiling
     python bench/gpu_check.py --calls 0 --few    # little enough for compute-sanitizer
 
-Then: the same bits twice, in a CUDA graph, on another stream, and in a compiled model.
+Then: lower precisions near float32, and the same bits twice, in a CUDA graph, on another stream, and in a
+compiled model.
 """
 
 import argparse
+import copy
+import itertools
 import multiprocessing
 import random
 import sys
@@ -19,7 +22,7 @@ from torch import Tensor
 
 import elman
 from elman.cells import CELLS
-from gpu import DEVICE
+from gpu import DEVICE, KINDS
 
 CHECKED: Final = ((9, 20, 37), (17, 19, 130), (5, 300, 200))  # T steps, B sequences, H units
 FIRST: Final = (
@@ -30,6 +33,7 @@ OPTIONS: Final[tuple[dict[str, Any], ...]] = ({}, {"bidirectional": True}, {"lay
 RANDOM: Final = ("lstm", "gru", "mgu", "indrnn")
 RANDOM_UNITS: Final = (1, 33, 100, 256, 513)
 WITHIN: Final = 1e-4  # of the largest value
+NEAR: Final = {"float32": WITHIN, "TF32": 3e-3, "float16": 1e-2, "bfloat16": 5e-2}
 
 
 def main() -> int:
@@ -57,8 +61,8 @@ def main() -> int:
         f"{sum(n for n, _, _ in counts)} calls beside eager, {wrong} wrong, largest difference "
         f"{max(worst for *_, worst in counts):.1e}"
     )
-    for name, holds in () if given.few else same_bits():
-        print(name, "same" if holds else "DIFFERENT")
+    for name, holds in () if given.few else (*rounded(), *same_bits()):
+        print(name, "right" if holds else "WRONG")
         wrong += not holds
     return 1 if wrong else 0
 
@@ -123,6 +127,24 @@ def results(layer: elman.Recurrent, engine: Any, x: Tensor, call: dict[str, Any]
     weights = torch.linspace(-1, 1, output.numel(), device=DEVICE).view(output.shape)
     leaves = [x, *layer.parameters()]
     return [output.detach(), *torch.autograd.grad((output * weights).sum(), leaves)]
+
+
+def rounded() -> Iterator[tuple[str, bool]]:
+    """Yield precisions and sizes, and whether results are near those of the eager engine in float32."""
+    for kind, (dtype, precision) in KINDS.items():
+        for name, hidden, batch in itertools.product(("lstm", "gru"), (64, 512, 1024), (16, 128)):
+            torch.manual_seed(0)
+            exact = elman.Recurrent(CELLS[name], 32, hidden, device=DEVICE)
+            layer = copy.deepcopy(exact).to(dtype)
+            x = torch.randn(12, batch, 32, device=DEVICE, requires_grad=True)
+            torch.set_float32_matmul_precision("highest")
+            wanted = results(exact, "eager", x, {})
+            torch.set_float32_matmul_precision(precision)
+            found = results(layer, "compiled", x.detach().to(dtype).requires_grad_(), {})
+            pairs = zip(found, wanted, strict=True)
+            off = max(float((a.float() - b).abs().max() / b.abs().max()) for a, b in pairs)
+            yield f"{name} in {kind}, {hidden} units, {batch} rows: off by {off:.1e}", off < NEAR[kind]
+    torch.set_float32_matmul_precision("highest")
 
 
 def same_bits() -> Iterator[tuple[str, bool]]:

@@ -17,6 +17,8 @@ from elman.cells import CELLS
 from elman.engine import compiled
 from elman.engine.call import Call, Stack, Weights
 from elman.engine.cpu import host
+from elman.engine.gpu import measured
+from elman.engine.gpu.sizes import Gpu
 from elman.engine.scan import SlowPathWarning, _warn, choose
 
 pytestmark = [
@@ -241,6 +243,7 @@ def on_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(compiled.support, "obstacle", lambda device: "")
     monkeypatch.setattr(compiled.torch_internals, "obstacle", lambda *tensors: "")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(measured, "gpu_of", lambda device: Gpu(132, 227 * 1024))
 
     def stack(
         kind: str, engine: Any = "auto", dtype: torch.dtype = torch.float32, hidden: int = 4
@@ -278,6 +281,8 @@ def test_packed_sequences_are_as_many_as_begin(on_cuda: Any) -> None:
 def test_on_another_gpu_kernels_are_said_to_be_unmeasured(
     on_cuda: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(measured, "gpu_of", lambda device: Gpu(78, 227 * 1024))
+    assert choose(*on_cuda("lstm", hidden=512), Call()).engine == "vendor"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     assert choose(*on_cuda("lstm", hidden=512), Call()).engine == "vendor"
     choice = choose(*on_cuda("mgu", dtype=torch.bfloat16), Call())

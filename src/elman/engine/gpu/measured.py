@@ -12,12 +12,12 @@ from typing import Any, Final
 import torch
 
 from elman.engine import torch_internals
-from elman.engine.gpu.sizes import is_exact
+from elman.engine.gpu.sizes import gpu_of, is_exact
 
 FILE: Final = Path(__file__).with_name("measured.json")
 AHEAD: Final = 1.1  # times faster, so that a kernel is worth compiling
 OVERLAP: Final = 2.0  # cuDNN runs two layers, or both directions, at once; we, one after the other
-UNITS, SEQUENCES = 1.6, 2.1  # a measurement stands for sizes within these factors, larger or smaller
+UNITS, SEQUENCES = 1.5, 2.0  # a measurement stands for sizes within these factors, larger or smaller
 
 _TABLE: Final[dict[str, Any]] = json.loads(FILE.read_text())
 DEVICE: Final[str] = _TABLE["device"]
@@ -25,8 +25,9 @@ DEVICE: Final[str] = _TABLE["device"]
 
 @torch_internals.constant
 def is_measured_on(device: torch.device) -> bool:
-    """Return whether the table is of such a GPU: of its compute capability."""
-    return bool(list(torch.cuda.get_device_capability(device)) == _TABLE["capability"])
+    """Return whether the table is of such a GPU: of its compute capability, with as many multiprocessors."""
+    alike = list(torch.cuda.get_device_capability(device)) == _TABLE["capability"]
+    return bool(alike and gpu_of(device).processors == _TABLE["processors"])
 
 
 def is_ahead(cell: str, dtype: torch.dtype, hidden: int, batch: int, passes: int) -> bool:
