@@ -1,7 +1,9 @@
-"""`bench/gpu.py` where there is no GPU: what it says, and its check on the CPU's kernels."""
+"""`bench/gpu.py` where there is no GPU: what it says, and how it sums up."""
 
+import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -27,22 +29,22 @@ def test_without_a_gpu_it_says_so(
     assert capsys.readouterr().err == "bench/gpu.py needs a CUDA device, and PyTorch sees none\n"
 
 
-@pytest.mark.parametrize("options", [{}, {"layer_norm": True, "bidirectional": True}])
-def test_its_check_passes_right_kernels_and_finds_a_wrong_one(
-    gpu: object, options: dict[str, bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert gpu.difference("gru", 4, 3, 8, options) < gpu.WITHIN
-    run = gpu.elman.engine.passes.run
-
-    def wrong(*arguments: object, **more: object) -> object:
-        result, trace = run(*arguments, **more)
-        return result._replace(output=result.output * 1.001), trace
-
-    monkeypatch.setattr(gpu.elman.engine.passes, "run", wrong)
-    assert gpu.difference("gru", 4, 3, 8, options) > gpu.WITHIN
-
-
 def test_a_training_step_gives_gradients(gpu: object) -> None:
     layer = gpu.elman.GRU(3, 4)
     gpu.training(layer, gpu.inputs((2, 5, 3), torch.float32, seed=1), {"lengths": [1, 2, 0, 2, 1]})()
     assert all(parameter.grad is not None for parameter in layer.parameters())
+
+
+def test_its_choices_are_the_table_that_the_engine_reads(
+    gpu: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu.metadata, "version", lambda name: "3.6.0")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    processors = SimpleNamespace(multi_processor_count=132)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda: processors)
+    row = {"T, B, H": (512, 32, 256), "precision": "bfloat16", "ratio": 6.7}
+    rows = [row | {"what": "GRU and nn.GRU"}, row | {"what": "LSTM with resets and nn.LSTM without"}]
+    written = json.loads(gpu.choices(rows))
+    assert written.keys() == gpu.measured._TABLE.keys()
+    assert written["ratios"] == {"GRU": {"bfloat16": [[256, 32, 6.7]]}}
