@@ -38,7 +38,7 @@ def test_a_training_step_gives_gradients(gpu: object) -> None:
 def test_its_choices_are_the_table_that_the_engine_reads(
     gpu: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu.metadata, "version", lambda name: "3.6.0")
+    monkeypatch.setattr(gpu.importlib.metadata, "version", lambda name: "3.6.0")
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
     processors = SimpleNamespace(multi_processor_count=132)
