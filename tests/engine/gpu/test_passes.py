@@ -15,6 +15,8 @@ from compare import assert_same, gradients, tensors
 from elman.cells import CELLS, Cell, cell
 from elman.engine import compiled, eager, passes
 from elman.engine.call import Spec, flatten
+from elman.engine.gpu import launch
+from elman.engine.gpu import passes as gpu_passes
 from interpreted import interpreted, needs_triton
 from scan_cases import ENOUGH, Awkward, Peepholes, assert_agrees, case, options
 
@@ -133,6 +135,33 @@ def test_second_derivatives_and_recompute_go_the_same_ways_as_on_the_cpu() -> No
             results.append([first, *second, *parts])
     for other in results[1:]:
         assert_same(other, results[0], within={torch.float32: 3e-5})
+
+
+def test_where_a_slice_does_not_fit_u_is_streamed() -> None:
+    """Each program's memory is estimated before Triton has compiled its kernel."""
+    torch.manual_seed(8)
+
+    class OutOfResources(Exception):
+        """As Triton's, which it raises before a launch."""
+
+    forms: list[str] = []
+    with interpreted("sliced"), pytest.MonkeyPatch.context() as patch:
+        start = launch.launch
+
+        def small(plan: Any, *arguments: Any) -> None:
+            forms.append("sliced" if plan.sliced else "streamed")
+            if plan.sliced:
+                raise OutOfResources
+            start(plan, *arguments)
+
+        patch.setattr(launch, "launch", small)
+        patch.setattr(gpu_passes, "_too_large", set())
+        drawn = case(CELLS["gru"], torch.float32, (3, 5, 4), 20)
+        assert_agrees(drawn, compiled, OUTPUTS, GRADIENTS)
+        assert forms[:4] == ["sliced", "streamed"] * 2  # forward, then backward
+        forms.clear()
+        drawn.by(compiled)
+        assert set(forms) == {"streamed"}, "a slice is not tried again"
 
 
 def test_an_empty_trace_has_the_form_of_the_real_one() -> None:

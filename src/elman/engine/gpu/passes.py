@@ -3,7 +3,8 @@
 T steps, B sequences, H units.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +14,11 @@ from elman.engine.gpu import launch
 from elman.engine.gpu.emit.plan import Plan, plan_for
 from elman.engine.gpu.sizes import gpu_of, is_resident, split
 from elman.engine.plan import options_of, trace_forms
+
+R = TypeVar("R")
+# Sliced kernels, their units and precision, for which a program turned out to have too little memory: that is
+# estimated before Triton has compiled them.
+_too_large: set[tuple[Plan, int, torch.dtype]] = set()
 
 
 def _options(spec: Spec, arguments: Arguments[Tensor]) -> dict[str, bool]:
@@ -29,13 +35,27 @@ def plan_of(spec: Spec, arguments: Arguments[Tensor], **more: bool) -> Plan:
     parts = split(plan, spec.hidden, x.shape[1], x.dtype, gpu)
     if parts:
         chunks = {"sliced": parts.chunks, "loaded": parts.loaded, "staged": parts.staged}
-        return plan_for(spec.cell, ways=parts.ways, **chunks, **options)
+        sliced = plan_for(spec.cell, ways=parts.ways, **chunks, **options)
+        if (sliced, spec.hidden, x.dtype) not in _too_large:
+            return sliced
     return plan_for(spec.cell, streamed=True, **options)
+
+
+def _run(run: Callable[[Plan], R], spec: Spec, arguments: Arguments[Tensor], **more: bool) -> tuple[Plan, R]:
+    """Return a kernel and what `run` returns for it: a streamed one where a sliced one can't be launched."""
+    plan = plan_of(spec, arguments, **more)
+    try:
+        return plan, run(plan)
+    except Exception as error:
+        if not plan.sliced or type(error).__name__ != "OutOfResources":  # of Triton, before anything ran
+            raise
+        _too_large.add((plan, spec.hidden, arguments.x.dtype))
+        return _run(run, spec, arguments, **more)
 
 
 def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:
     """Run the forward kernel on tensors that it can read; with `keep` for a backward pass."""
-    return launch.forward(plan_of(spec, arguments, keep=keep), spec, arguments)
+    return _run(lambda plan: launch.forward(plan, spec, arguments), spec, arguments, keep=keep)[1]
 
 
 def kept_forms(spec: Spec, arguments: Arguments[Tensor]) -> Any:
@@ -49,7 +69,9 @@ def backward(
 ) -> tuple[Plan, Gradients]:
     """Run the backward kernel on the gradients of the output, the final state and, with `every_state`, every
     state, where it notes what reaches them by all ways if `noted`."""
-    plan = plan_of(spec, arguments, backward=True, every=spec.every_state, noted=noted)
     upstream = upstream._replace(every=tuple(g.contiguous() for g in upstream.every))
-    gradients = launch.backward(plan, spec, arguments, trace, upstream)
+    options = {"backward": True, "every": spec.every_state, "noted": noted}
+    plan, gradients = _run(
+        lambda plan: launch.backward(plan, spec, arguments, trace, upstream), spec, arguments, **options
+    )
     return plan, gradients._replace(noted=upstream.every if noted else ())
