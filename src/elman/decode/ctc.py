@@ -42,12 +42,8 @@ class Token(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Log-probabilities of frames that are known to be some: they are not checked again.
-
-    Attributes:
-        log_probs: (T, V)
-        labels: (T) the likeliest of each frame, the lowest of equals.
-    """
+    """Log-probabilities (T, V) that were checked before, and the likeliest label of each frame (T), the lowest
+    of equals."""
 
     log_probs: Array
     labels: list[int]
