@@ -42,8 +42,8 @@ class Token(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Log-probabilities (T, V) that were checked before, and the likeliest label of each frame (T), the lowest
-    of equals."""
+    """Log-probabilities (T, V) that were checked, and the likeliest label of each frame (T), the lowest of
+    equals."""
 
     log_probs: Array
     labels: list[int]
