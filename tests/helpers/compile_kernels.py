@@ -19,8 +19,8 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from elman.cells import CELLS, Cell
-from elman.engine.gpu import build, launch, sizes
-from elman.engine.gpu.emit.plan import Plan, plan_for
+from elman.engine.gpu import build, launch, passes, sizes
+from elman.engine.gpu.emit.plan import Plan
 
 POINTERS = {torch.float32: "*fp32", torch.float16: "*fp16", torch.bfloat16: "*bf16"}
 TYPES = {"clear": "*u8", "order": "*i64", "lengths": "*i64", "meetings": "*i32"}
@@ -44,14 +44,7 @@ class Case(NamedTuple):
         options = dict.fromkeys(OPTIONS, self.full) | {"backward": self.backward, "keep": not self.backward}
         options |= {"every": self.backward and self.full, "noted": self.backward and self.full}
         options["masked"] &= self.cell.recurrent
-        plan = plan_for(self.cell, **options)
-        if not plan.recurrent or sizes.is_resident(plan, self.hidden, self.dtype, gpu):
-            return plan
-        parts = sizes.split(plan, self.hidden, ROWS, self.dtype, gpu)
-        if parts is None:
-            return plan_for(self.cell, streamed=True, **options)
-        chunks = {"sliced": parts.chunks, "loaded": parts.loaded, "staged": parts.staged}
-        return plan_for(self.cell, ways=parts.ways, **chunks, **options)
+        return passes.kernel_for(self.cell, self.hidden, ROWS, self.dtype, gpu, **options)
 
 
 def types(plan: Plan, dtype: torch.dtype) -> dict[str, str]:

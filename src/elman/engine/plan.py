@@ -2,13 +2,15 @@
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from elman.cells import Cell
 from elman.engine.call import Arguments, Form, Spec, Trace
 from elman.engine.derive import Pair, derive
+
+EPSILON: Final = 1e-5  # of layer normalisation, PyTorch's own
 
 
 @dataclass(frozen=True, eq=False)

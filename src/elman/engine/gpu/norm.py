@@ -10,9 +10,8 @@ from torch import Tensor
 
 from elman.engine.call import Arguments, Spec, Trace
 from elman.engine.gpu.emit.plan import Plan
+from elman.engine.plan import EPSILON
 from elman.engine.weight_gradients import inputs_of, read_by_u
-
-EPSILON = 1e-5  # torch's own
 
 
 class Side(NamedTuple):

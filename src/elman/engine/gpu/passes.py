@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from elman.cells import Cell
 from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
 from elman.engine.gpu import launch
 from elman.engine.gpu.emit.plan import Plan, plan_for
-from elman.engine.gpu.sizes import gpu_of, is_resident, split
+from elman.engine.gpu.sizes import Gpu, gpu_of, is_resident, split
 from elman.engine.plan import options_of, trace_forms
 
 R = TypeVar("R")
@@ -25,31 +26,30 @@ def _options(spec: Spec, arguments: Arguments[Tensor]) -> dict[str, bool]:
     return options_of(spec, arguments) | {"ragged": arguments.lengths is not None}
 
 
-def plan_of(spec: Spec, arguments: Arguments[Tensor], **more: bool) -> Plan:
-    """Return the kernel for a request: resident where a program can hold U, sliced where several can."""
-    options = _options(spec, arguments) | more
-    plan, x = plan_for(spec.cell, **options), arguments.x
-    gpu = gpu_of(x.device)
-    if not plan.recurrent or is_resident(plan, spec.hidden, x.dtype, gpu):
+def kernel_for(cell: Cell, hidden: int, batch: int, dtype: torch.dtype, gpu: Gpu, **options: bool) -> Plan:
+    """Return the kernel for B rows: resident where a program can hold U, sliced where several can."""
+    plan = plan_for(cell, **options)
+    if not plan.recurrent or is_resident(plan, hidden, dtype, gpu):
         return plan
-    parts = split(plan, spec.hidden, x.shape[1], x.dtype, gpu)
+    parts = split(plan, hidden, batch, dtype, gpu)
     if parts:
         chunks = {"sliced": parts.chunks, "loaded": parts.loaded, "staged": parts.staged}
-        sliced = plan_for(spec.cell, ways=parts.ways, **chunks, **options)
-        if (sliced, spec.hidden, x.dtype) not in _too_large:
+        sliced = plan_for(cell, ways=parts.ways, **chunks, **options)
+        if (sliced, hidden, dtype) not in _too_large:
             return sliced
-    return plan_for(spec.cell, streamed=True, **options)
+    return plan_for(cell, streamed=True, **options)
 
 
 def _run(run: Callable[[Plan], R], spec: Spec, arguments: Arguments[Tensor], **more: bool) -> tuple[Plan, R]:
     """Return a kernel and what `run` returns for it: a streamed one where a sliced one can't be launched."""
-    plan = plan_of(spec, arguments, **more)
+    x, options = arguments.x, _options(spec, arguments) | more
+    plan = kernel_for(spec.cell, spec.hidden, x.shape[1], x.dtype, gpu_of(x.device), **options)
     try:
         return plan, run(plan)
     except Exception as error:
         if not plan.sliced or type(error).__name__ != "OutOfResources":  # of Triton, before anything ran
             raise
-        _too_large.add((plan, spec.hidden, arguments.x.dtype))
+        _too_large.add((plan, spec.hidden, x.dtype))
         return _run(run, spec, arguments, **more)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from elman.engine.cpu import host
 from elman.engine.cpu.emit.grouped import DEPTH, ROWS, Instructions
 from grouped_products import GROUPED, Case, Grouped, columns
+from product_bits import assert_parts_are_the_whole
 
 # What this processor has, too.
 BEST: dict[str, list[Instructions]] = {"generic": [], "native": ["native"], "tiles": ["native", "tiles"]}
@@ -69,15 +70,7 @@ def test_product_is_that_of_rounded_operands_and_touches_nothing_else(case: Case
 @quick
 @given(cases(), st.data())
 def test_a_number_does_not_depend_on_what_is_computed_with_it(case: Case, data: st.DataObject) -> None:
-    """Every row alone, every panel alone, and any part of both give the very bits of the whole."""
-    whole, pieces = case.to.clone(), case.to.clone()
-    case.into(whole, slice(None), case.first, case.last)
-    cut = data.draw(st.integers(0, len(case.to)))
-    case.into(pieces, slice(0, cut), case.first, case.last)
-    for row in range(cut, len(case.to)):
-        for q in range(case.first, case.last):
-            case.into(pieces, slice(row, row + 1), q, q + 1)
-    assert torch.equal(whole, pieces)
+    assert_parts_are_the_whole(case, data)
 
 
 @pytest.mark.parametrize("instructions", ["generic", "emulated tiles"])

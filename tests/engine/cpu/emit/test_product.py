@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elman.engine.cpu import build, host
 from elman.engine.cpu.emit.product import DEPTH, WIDE
+from product_bits import assert_parts_are_the_whole
 
 DTYPES = st.sampled_from([torch.float32, torch.float64])
 
@@ -92,15 +93,7 @@ def test_product_is_torchs_and_touches_nothing_else(case: Case) -> None:
 @quick
 @given(cases(), st.data())
 def test_a_number_does_not_depend_on_what_is_computed_with_it(case: Case, data: st.DataObject) -> None:
-    """Every row alone, every panel alone, and any part of both give the very bits of the whole."""
-    whole, pieces = case.to.clone(), case.to.clone()
-    case.into(whole, slice(None), case.first, case.last)
-    cut = data.draw(st.integers(0, len(case.to)))
-    case.into(pieces, slice(0, cut), case.first, case.last)
-    for row in range(cut, len(case.to)):
-        for q in range(case.first, case.last):
-            case.into(pieces, slice(row, row + 1), q, q + 1)
-    assert torch.equal(whole, pieces)
+    assert_parts_are_the_whole(case, data)
 
 
 def test_rows_come_by_address_in_any_order_and_more_than_once() -> None:

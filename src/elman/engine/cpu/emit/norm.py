@@ -7,12 +7,10 @@ r (d - mean(d) - c r² mean(d c)).
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Final
 
 from elman.engine.cpu.emit.ir import Loop
 from elman.engine.cpu.emit.loops import Kernel
-
-EPSILON: Final = 1e-5  # torch's own
+from elman.engine.plan import EPSILON
 
 
 class Norm:

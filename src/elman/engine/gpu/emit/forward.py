@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 from elman.engine.gpu.emit.loops import Kernel
 from elman.engine.gpu.emit.writer import Value
-
-EPSILON = "1e-05"  # torch's own, of layer normalisation
+from elman.engine.plan import EPSILON
 
 
 class Forward(Kernel):
