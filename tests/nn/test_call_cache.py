@@ -80,7 +80,7 @@ CHANGES: list[Callable[[Any], None]] = [
 
 
 @pytest.mark.parametrize("hidden", [H, 7, 8, 30])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16], ids=["f32", "f64", "f16"])
 @pytest.mark.parametrize("change", CHANGES, ids=lambda f: f.__name__)
 def test_changed_weights_are_seen(change: Callable[[Any], None], dtype: torch.dtype, hidden: int) -> None:
     """Also where units don't fill vectors: such calls aren't prepared, but remember packed weights."""

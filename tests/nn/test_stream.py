@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import elman
 from compare import assert_equal, tensors
 from elman.cells import CELLS
+from elman.engine.cpu.casts import CastStepped
 from elman.engine.cpu.stepped import Stepped
 from elman.errors import UsageError
 
@@ -35,13 +36,13 @@ def test_any_stream_is_the_steps(
         "bias": data.draw(st.booleans()),
         "layer_norm": data.draw(st.booleans()),
         "int8": data.draw(st.booleans()),
-        "dtype": data.draw(st.sampled_from([torch.float32, torch.float64])),
+        "dtype": data.draw(st.sampled_from([torch.float32, torch.float64, torch.bfloat16])),
     }
     layer = elman.Recurrent(kind, 3, hidden, layers, **options).eval()
     x = torch.randn(5, batch, 3, dtype=options["dtype"])
     expected, final = by_step(layer, x)
     stream = layer.stream(batch)
-    assert isinstance(stream._steps, Stepped)
+    assert isinstance(stream._steps, Stepped | CastStepped)
     assert_equal(torch.stack([stream.push(x_t).clone() for x_t in x]), expected)
     assert_equal(stream.state, final)
 
@@ -49,7 +50,7 @@ def test_any_stream_is_the_steps(
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @pytest.mark.parametrize(
     "options",
-    [{"engine": "eager"}, {"proj_size": 4}, {"dtype": torch.bfloat16}, {"zoneout": 0.3}],
+    [{"engine": "eager"}, {"proj_size": 4}, {"dtype": torch.bfloat16, "zoneout": 0.3}, {"zoneout": 0.3}],
     ids=lambda options: next(iter(options)),
 )
 def test_what_a_kernel_alone_cannot_do_streams_too(options: dict[str, Any]) -> None:

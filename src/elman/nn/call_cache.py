@@ -10,12 +10,15 @@ from typing import Any, Final, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from elman.engine import compiled, torch_internals
+from elman.engine import compiled, torch_internals, torch_kernels
 from elman.engine.call import Call, Engine, Stack, State, flatten
 from elman.engine.cpu import host
+from elman.engine.cpu.casts import MIXED, CastPrepared, Types
+from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.lookup import sums
 from elman.engine.cpu.prepared import Prepared
 from elman.engine.cpu.weights import Snapshot, is_countable, padded
+from elman.engine.cpu.widened import widened
 from elman.engine.forked import Lock
 from elman.engine.record import is_recording
 from elman.errors import UsageError
@@ -85,6 +88,8 @@ class CallCache(dict[Any, CachedCall | None]):
         """
         if is_traced(x) or x.dim() != 2:
             return None
+        if x.dtype in compiled.HALVES or torch.is_autocast_enabled("cpu"):
+            return None  # these are PyTorch's, whose last bits may differ
         call = self._call(layer, x, 1, x.shape[0], whole=True)
         new = None if call is None else call.advance(x, state)
         return new if new is None or len(new) > 1 else new[0]
@@ -97,7 +102,10 @@ class CallCache(dict[Any, CachedCall | None]):
         if x.shape[-1] != layer.input_size:
             return None
         parameters = [p for p in layer._parameters.values() if p is not None]
-        key = (steps, batch, x.dtype, host.threads(), len(parameters), OPTIONS(layer))
+        if not parameters:
+            return None
+        kinds = parameters[0].dtype, *precision(x)
+        key = (steps, batch, kinds, host.threads(), len(parameters), OPTIONS(layer))
         cached = self.get(key)
         if cached is not None:
             if cached.weights.holds(parameters, whole):
@@ -106,7 +114,7 @@ class CallCache(dict[Any, CachedCall | None]):
                 self.clear()  # the others hold the old weights, too
         elif key in self:
             return None
-        if not is_countable(parameters, x.dtype):
+        if not is_countable(parameters, parameters[0].dtype):
             return None
         cached = _prepare(layer.stack(), parameters, x, steps, batch)
         with _LOCK:
@@ -123,16 +131,20 @@ def is_traced(x: Tensor) -> bool:
 
 
 def is_watched(x: Any) -> bool:
-    """Return whether the call is traced, transformed, recorded or under autocast, or x not plain."""
+    """Return whether the call is traced, transformed or recorded, or x not plain."""
     return (
-        torch.is_autocast_enabled("cpu")
-        or torch_internals.is_dispatched()
+        torch_internals.is_dispatched()
         or torch_internals.is_jit_traced()
         or type(x) is not Tensor
         or not x.is_cpu
         or torch_internals.is_transformed()
         or is_recording()
     )
+
+
+def precision(x: Tensor) -> tuple[torch.dtype, torch.dtype | None]:
+    """Return the type of x and that of autocast, None if it is off: they decide what is computed how."""
+    return x.dtype, torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
 
 
 def lookup(stack: Stack, vectors: Tensor) -> Tensor | None:
@@ -155,21 +167,53 @@ def _prepare(
     # a weight that is no parameter is computed at every call, as by a parametrization
     if not {*map(id, tensors)} <= {*map(id, parameters)}:
         return None
-    if not is_kernel_alone(stack, x if x.dim() == 3 else x.unsqueeze(0)):
+    x = x if x.dim() == 3 else x.unsqueeze(0)
+    if not _runs_alone(stack, x):
         return None
-    weights = Snapshot(host.vector(x.dtype), parameters)  # first: another thread may change them meanwhile
-    call = Prepared(stack, steps, batch, x.dtype)
+    weights = Snapshot(_vector(parameters), parameters)  # first: another thread may change them meanwhile
+    call = _of_types(stack, x, steps, batch)
     return CachedCall(call, weights) if _fills_panels(call) else None
 
 
+def _of_types(stack: Stack, x: Tensor, steps: int, batch: int) -> Prepared:
+    dtype = compiled.working_type(stack, x)
+    if dtype is None:
+        return Prepared(stack, steps, batch, x.dtype)
+    wide, result = _in_float32(stack, x), torch_kernels.result_type(stack, x, Call())
+    if x.dtype is result is dtype:
+        return Prepared(wide, steps, batch, dtype)
+    states = MIXED if torch.is_autocast_enabled("cpu") else (x.dtype,)
+    return CastPrepared(wide, steps, batch, Types(x.dtype, states, result))
+
+
+def _vector(parameters: list[torch.nn.Parameter]) -> Vector:
+    """Return the vectors in which a Snapshot reads such numbers: those of half precision in pairs."""
+    double = parameters[0].dtype == torch.float64
+    return host.vector(torch.float64 if double else torch.float32)
+
+
+def for_kernels(stack: Stack, x: Tensor) -> Stack | None:
+    """Return the stack as the CPU's kernels alone can run it on x (T, B, I), without random numbers: in half
+    precision and under autocast with weights in float32. None if they can't."""
+    return _in_float32(stack, x) if _runs_alone(stack, x) else None
+
+
 def is_kernel_alone(stack: Stack, x: Tensor) -> bool:
-    """Return whether the CPU's kernels alone can run the stack on x (T, B, I), without random numbers."""
+    """Return whether the CPU's kernels alone can run the stack as it is on x (T, B, I)."""
+    return _runs_alone(stack, x) and compiled.working_type(stack, x) is None
+
+
+def _runs_alone(stack: Stack, x: Tensor) -> bool:
     random = stack.training and (stack.dropout or stack.recurrent_dropout or stack.weight_dropout)
     if stack.engine not in ("auto", "compiled") or stack.zoneout or random:
         return False
-    if x.device.type != "cpu" or compiled.working_type(stack, x) is not None:
-        return False
-    return not compiled.obstacle(stack, x, Call())
+    return x.device.type == "cpu" and not compiled.obstacle(stack, x, Call())
+
+
+def _in_float32(stack: Stack, x: Tensor) -> Stack:
+    if compiled.working_type(stack, x) is None:
+        return stack
+    return stack._replace(weights=widened(stack.weights), bf16=compiled.is_in_bf16(x))
 
 
 def _fills_panels(call: Prepared) -> bool:

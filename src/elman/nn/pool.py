@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from elman.engine.call import Call, Stack, State
+from elman.engine.cpu.casts import CastPooled
 from elman.engine.cpu.pooled import Pooled
 from elman.engine.forked import Lock
 from elman.engine.scan import scan
 from elman.errors import UsageError
 from elman.nn.arguments import INTEGERS, Layout, States
-from elman.nn.call_cache import is_kernel_alone
+from elman.nn.call_cache import for_kernels
 from elman.nn.stream import as_by_itself, described, fits_memory, frozen, rows_of
 
 
@@ -50,8 +51,12 @@ class LayerPool:
     def _make_states(self) -> None:
         layout = self._layout
         self._pooled: Pooled | None = None
-        if is_kernel_alone(self._stack, torch.empty(1, 1, layout.input_size, **self._kind)):
-            self._pooled = Pooled(self._stack, self.capacity)
+        kernels = for_kernels(self._stack, torch.empty(1, 1, layout.input_size, **self._kind))
+        if kernels is self._stack:
+            self._pooled = Pooled(kernels, self.capacity)
+        elif kernels is not None:
+            self._pooled = CastPooled(kernels, self.capacity, layout.dtype)
+        if self._pooled is not None:
             self._states = self._pooled.states
             return
         sizes = [(layout.rows, self.capacity, width) for width in layout.widths]
@@ -92,7 +97,7 @@ class LayerPool:
         """Return a copy of a stream's state. Raises UsageError for a slot that is not open."""
         with self._lock:
             rows = self._slots([slot])
-            return self._layout.to_user(tuple(part.index_select(1, rows) for part in self._states), False)
+            return self._layout.to_user(self._of_rows(rows), False)
 
     def set_state(self, slot: int, state: States | None) -> None:
         """Replace a stream's state, by zeros for None. Raises UsageError as `open` and `state` do."""
@@ -136,11 +141,15 @@ class LayerPool:
         """Take the steps x (T, N, I) of these rows; return their outputs (T, N, P)."""
         if self._pooled is not None and len(x) == 1 and call.lengths is None:
             return self._pooled.step(rows, x[0]).unsqueeze(0)
-        state: State = tuple(part.index_select(1, rows) for part in self._states)
-        result = scan(self._stack, x, state, call)
+        result = scan(self._stack, x, self._of_rows(rows), call)
         for part, new in zip(self._states, result.state, strict=True):
-            part.index_copy_(1, rows, new)
+            part.index_copy_(1, rows, new.to(part.dtype))
         return result.output
+
+    def _of_rows(self, rows: Tensor) -> State:
+        """Return a copy of every state of some rows, (L, N, P) and (L, N, H) each, in the layer's precision,
+        although kernels may keep its numbers in float32."""
+        return tuple(part.index_select(1, rows).to(self._layout.dtype) for part in self._states)
 
     def _cleared(self, rows: Tensor, output: Tensor) -> list[int]:
         """Clear the states of rows whose outputs (T, N, P) hold a NaN; return these rows."""

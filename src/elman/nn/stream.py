@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from elman.engine.call import Call, Stack, State, flatten, unflatten
+from elman.engine.cpu.casts import CastStepped
 from elman.engine.cpu.stepped import Stepped
 from elman.engine.forked import Lock
 from elman.engine.scan import scan
 from elman.errors import UsageError
 from elman.nn.arguments import Layout, States
-from elman.nn.call_cache import is_kernel_alone
+from elman.nn.call_cache import for_kernels
 from elman.settings import is_whole, plain
 
 X = TypeVar("X")  # np.ndarray or Tensor
@@ -36,8 +37,7 @@ class LayerStream:
         with as_by_itself(layout), fits_memory(f"a stream of {self.batch} sequences", layout, self.batch):
             stack = frozen(stack)
             x = torch.zeros(1, self.batch, layout.input_size, dtype=layout.dtype, device=layout.device)
-            by_kernel = is_kernel_alone(stack, x)
-            self._steps = Stepped(stack, self.batch) if by_kernel else _Stepwise(layout, stack, x[0])
+            self._steps = _steps(layout, stack, x[0])
         input, output = self._steps.input, self._steps.output
         # by their shape: where an input goes, and where its output comes from
         self._tensors = {tuple(input.shape): (input, output)}
@@ -106,6 +106,13 @@ class LayerStream:
 
     def __reduce__(self) -> NoReturn:
         raise UsageError("a stream of a layer can't be copied or pickled: save its state")
+
+
+def _steps(layout: Layout, stack: Stack, input: Tensor) -> "Stepped | CastStepped | _Stepwise":
+    kernels = for_kernels(stack, input.unsqueeze(0))
+    if kernels is None:
+        return _Stepwise(layout, stack, input)
+    return Stepped(stack, len(input)) if kernels is stack else CastStepped(kernels, len(input), layout.dtype)
 
 
 class _Stepwise:

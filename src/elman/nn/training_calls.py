@@ -36,6 +36,8 @@ class TrainingCalls(dict[Any, tuple[PreparedTraining, ...] | None]):
         """Return what the layer's `forward` returns for x (T, B, I); None if a kernel alone won't do."""
         if torch.compiler.is_compiling() or not torch.is_grad_enabled() or is_watched(x):
             return None
+        if torch.is_autocast_enabled("cpu"):
+            return None
         if x.dim() != 3 or x.shape[-1] != layer.input_size:
             return None
         key = (x.shape, x.dtype, host.threads(), layer.recompute, OPTIONS(layer))

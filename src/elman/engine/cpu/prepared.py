@@ -26,9 +26,8 @@ class Prepared:
         self.steps, self.batch, self.directions = steps, batch, stack.directions
         self.width, self.count = weights.hidden_size(stack.cell, stack.weights[0]), len(stack.cell.state)
         norm = stack.weights[0].gain_ih is not None
-        self.plan = plan_for(
-            stack.cell, host.vector(dtype), packing=host.packing(dtype, stack.int8), norm=norm
-        )
+        packing = host.packing(dtype, stack.int8, stack.bf16)
+        self.plan = plan_for(stack.cell, host.vector(dtype), packing=packing, norm=norm)
         self.inputs, self.dtype = stack.weights[0].weight_ih.shape[1], dtype
         self.parts = []
         for k, w in enumerate(stack.weights):
@@ -62,11 +61,10 @@ class Prepared:
 
         None if a tensor doesn't fit as it is, or if another thread is running: there is one set of memory.
         """
-        source, state = find_rows(x, self.step_input, self.dtype), self.states(hx)
-        if not source or state is None or not self.lock.acquire(blocking=False):
+        if not self.lock.acquire(blocking=False):
             return None
         try:
-            return self._step(source, x.stride(0) if self.batch > 1 else 0, state[1])
+            return self._step(x, hx)
         finally:
             self.lock.release()
 
@@ -85,20 +83,28 @@ class Prepared:
 
     def scan(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
         """Take x (T, B, I) and states (L*D, B, H) to output (T, B, D*H) and states; None as in `step`."""
-        source, state = find_rows(x, self.scan_input, self.dtype), self.states(hx)
-        if not source or state is None or not self.lock.acquire(blocking=False):
+        if not self.lock.acquire(blocking=False):
             return None
         try:
-            return self._scan(source, x.stride(), state[1])
+            return self._scan(x, hx)
         finally:
             self.lock.release()
 
-    def _step(self, source: int, stride: int, ins: list[int]) -> tuple[Tensor, State]:
+    def _step(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
+        source, state = find_rows(x, self.step_input, self.dtype), self.states(hx)
+        if not source or state is None:
+            return None
         new = tuple([torch.empty_like(z) for z in self.zeros])
-        last = self._advance(source, stride, ins, new)
+        last = self._advance(source, x.stride(0) if self.batch > 1 else 0, state[1], new)
         output = torch.empty_like(self.output)  # a copy: changing it must not change the state
         ctypes.memmove(own(output), last, self.row)
         return output, new
+
+    def _scan(self, x: Tensor, hx: Any) -> tuple[Tensor, State] | None:
+        source, state = find_rows(x, self.scan_input, self.dtype), self.states(hx)
+        if not source or state is None:
+            return None
+        return self._along_layers(source, x.stride(), state[1])
 
     def _advance(self, source: int, stride: int, ins: list[int], new: State) -> int:
         """Write the next states to `new`, all layers of a state in one; return where the last output is."""
@@ -114,7 +120,7 @@ class Prepared:
             offset += self.row
         return source
 
-    def _scan(self, source: int, strides: tuple[int, ...], ins: list[int]) -> tuple[Tensor, State]:
+    def _along_layers(self, source: int, strides: tuple[int, ...], ins: list[int]) -> tuple[Tensor, State]:
         final: list[list[Tensor]] = [[] for _ in range(self.count)]
         for first in range(0, len(self.parts), self.directions):
             outputs = []

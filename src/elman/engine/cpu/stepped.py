@@ -29,7 +29,7 @@ class Memory:
         first = stack.weights[0]
         self.stack, self.batch, self.dtype = stack, batch, first.weight_ih.dtype
         norm = first.gain_ih is not None
-        packing = host.packing(self.dtype, stack.int8)
+        packing = host.packing(self.dtype, stack.int8, stack.bf16)
         self.plan = plan_for(stack.cell, host.vector(self.dtype), packing=packing, norm=norm)
         self.hidden = weights.hidden_size(stack.cell, first)
         hp, layers = weights.padded(self.hidden, self.plan), len(stack.weights)
@@ -103,12 +103,16 @@ class Stepped:
         """Return every state (L, B, H) where it lies now, as arrays."""
         return self._arrays[self._turn]
 
+    def parts(self) -> State:
+        """Return every state (L, B, H) where it lies now."""
+        return self._memory.states(self._turn)
+
     @property
     def state(self) -> State:
         """Return a copy of every state, (L, B, H)."""
-        return tuple(part.clone() for part in self._memory.states(self._turn))
+        return tuple(part.clone() for part in self.parts())
 
     @state.setter
     def state(self, state: State) -> None:
-        for part, value in zip(self._memory.states(self._turn), state, strict=True):
+        for part, value in zip(self.parts(), state, strict=True):
             part.copy_(value)

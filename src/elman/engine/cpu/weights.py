@@ -168,7 +168,12 @@ class Snapshot:
 
 def is_countable(tensors: Sequence[Tensor], dtype: torch.dtype) -> bool:
     """Return whether a Snapshot can be made: their memory can be read, and PyTorch counts their changes."""
-    return all(find(t, t.shape, dtype) and not t.is_inference() for t in tensors)
+    for t in tensors:
+        address = find(t, t.shape, dtype)
+        # a checksum reads words of 32 bits
+        if not address or address % 4 or t.nbytes % 4 or t.is_inference():
+            return False
+    return True
 
 
 def reader(vector: Vector, tensors: Sequence[Tensor], whole: bool) -> Callable[[], int]:
