@@ -43,13 +43,26 @@ class Case(NamedTuple):
     call: Call
     noise: Noise
     reverse: bool
+    heads: int = 1
 
     @property
     def leaves(self) -> list[Tensor]:
         return tensors([self.x, self.state, self.weights])
 
     def by(self, engine: Any) -> Result:
-        return engine.scan(self.cell, self.x, self.state, self.weights, self.call, self.noise, self.reverse)
+        weights, more = self.weights, {"heads": self.heads}
+        if engine is eager:  # which has no heads
+            weights, more = block_diagonal(weights, len(self.cell.gates), self.heads), {}
+        start = self.cell, self.x, self.state, weights, self.call, self.noise, self.reverse
+        return engine.scan(*start, **more)
+
+
+def block_diagonal(weights: Weights, gates: int, heads: int) -> Weights:
+    """The weights with U of N heads, (G*H, H/N), as a matrix (G*H, H)."""
+    if heads == 1:
+        return weights
+    by_gate = [torch.block_diag(*gate.chunk(heads)) for gate in weights.weight_hh.chunk(gates)]
+    return weights._replace(weight_hh=torch.cat(by_gate))
 
 
 def case(
@@ -66,6 +79,7 @@ def case(
     every: bool = False,
     bias: bool = True,
     norm: bool = False,
+    heads: int = 1,
 ) -> Case:
     steps, batch, inputs = shape
     rows = len(cell.gates) * hidden
@@ -79,7 +93,7 @@ def case(
     recurrent = cell.recurrent
     weights = Weights(
         weight_ih=leaf(rows, inputs),
-        weight_hh=leaf(rows, hidden) if recurrent else None,
+        weight_hh=leaf(rows, hidden // heads) if recurrent else None,
         bias_ih=leaf(rows) if bias else None,
         bias_hh=leaf(rows) if bias and recurrent else None,
         units=tuple(leaf(hidden) for _ in cell.weights),
@@ -97,7 +111,8 @@ def case(
     )
     mask = (torch.rand(batch, hidden) < 0.5).to(dtype) * 2 if masked and recurrent else None
     x = torch.randn(shape, dtype=dtype, requires_grad=True)
-    return Case(cell, x, state, weights, call, Noise(mask, None if zoneout == "none" else kept), reverse)
+    noise = Noise(mask, None if zoneout == "none" else kept)
+    return Case(cell, x, state, weights, call, noise, reverse, heads)
 
 
 @st.composite

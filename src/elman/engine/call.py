@@ -1,7 +1,7 @@
 """A scan's request and its result, the same for every engine: every tensor is reached by name.
 
-T steps, B sequences, I inputs, H units, G gates, P outputs (P = H without a projection), L layers, D
-directions.
+T steps, B sequences, I inputs, H units, G gates, P outputs (P = H without a projection), N heads, L layers,
+D directions.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ class Weights(NamedTuple, Generic[T]):
     """One layer in one direction, by the names of its parameters."""
 
     weight_ih: T  # (G*H, I)
-    weight_hh: T | None = None  # (G*H, P), None for a cell without a recurrent matrix
+    weight_hh: T | None = None  # (G*H, P), of heads (G*H, H/N); None for a cell that has no U
     bias_ih: T | None = None  # (G*H)
     bias_hh: T | None = None  # (G*H)
     weight_hr: T | None = None  # (P, H) projects h to the output
@@ -48,6 +48,7 @@ class Stack(NamedTuple):
     int8: bool = False
     bf16: bool = False  # float32, but products may round their operands to bfloat16
     engine: Engine = "auto"
+    heads: int = 1  # N, see `elman.engine.heads`
 
 
 class Call(NamedTuple):
@@ -139,6 +140,7 @@ class Spec(NamedTuple):
     bf16: bool = False
     shares: tuple[float, ...] = ()  # of every state that zoneout keeps, if it draws no masks
     zoneout_masks: bool = False
+    heads: int = 1
 
     def arguments(self, leaves: Iterable[Any]) -> Arguments[Any]:
         """Return Arguments with these entries, in the order of `flatten`."""

@@ -101,16 +101,18 @@ def scan(
     recomputed: bool = False,
     int8: bool = False,
     bf16: bool = False,
+    heads: int = 1,
 ) -> Result[Tensor]:
     """Do the same as `elman.engine.eager.scan`, by a kernel.
 
     `recomputed` trains in little memory; with `int8` calls without gradients read 8-bit weights;
-    with `bf16` products may round their operands to bfloat16.
+    with `bf16` products may round their operands to bfloat16. The recurrent matrix of N `heads` is that of
+    `elman.engine.heads`.
     """
     shares = tuple(z for z in noise.zoneout or () if isinstance(z, float))
     masks = tuple(z for z in noise.zoneout or () if isinstance(z, Tensor))
     hidden = weights.weight_ih.shape[0] // len(cell.gates)
-    spec = Spec(cell, hidden, reverse, call.every_state, int8, bf16, shares, bool(masks))
+    spec = Spec(cell, hidden, reverse, call.every_state, int8, bf16, shares, bool(masks), heads)
     clear = None if call.reset is None else _starts(call, reverse)
     arguments = Arguments(x, state, weights, call.lengths, clear, noise.recurrent, masks)
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in flatten(arguments))

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from elman.cells import Cell
+from elman.engine import heads
 from elman.engine.call import Arguments, Call, Noise, Result, Spec, State, Weights, flatten, taken
 
 
@@ -119,7 +120,7 @@ def gradients(
     with torch.enable_grad():
         noise = Noise(arguments.mask, spec.shares or arguments.zoneout or None)
         call = Call(arguments.lengths, every_state=spec.every_state)
-        x, state, weights = arguments.x, arguments.state, arguments.weights
+        x, state, weights = arguments.x, arguments.state, heads.dense_weights(arguments.weights, spec.heads)
         result = scan(spec.cell, x, state, weights, call, noise, spec.reverse, arguments.clear)
         pairs = [(o, g) for o, g in zip(flatten(result), flatten(upstream), strict=True) if g is not None]
         inputs = [t for t, n in zip(flatten(arguments), flatten(needed), strict=True) if n]

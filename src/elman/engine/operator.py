@@ -45,16 +45,17 @@ def _text(spec: Spec, tensors: Sequence[Tensor | None], keep: bool) -> str:
     shares = " ".join([str(share) for share in spec.shares])
     options = (spec.reverse, spec.every_state, spec.int8, spec.bf16, spec.zoneout_masks, keep)
     flags = "".join(["1" if option else "0" for option in options])
-    return f"{_name(spec.cell)}|{spec.hidden}|{shares}|{flags}|{present}"
+    return f"{_name(spec.cell)}|{spec.hidden}|{spec.heads}|{shares}|{flags}|{present}"
 
 
 def _parsed(text: str, tensors: Sequence[Tensor]) -> tuple[Spec, Arguments[Any], bool]:
     """Read `_text`; UsageError if it can't be one, or if it is that of other tensors."""
     try:
-        name, hidden, shares, flags, present = text.split("|")
+        name, hidden, heads, shares, flags, present = text.split("|")
         reverse, every_state, int8, bf16, masks, keep = (flag == "1" for flag in flags)
         constant = tuple(float(share) for share in shares.split())
-        spec = Spec(_CELLS[name], int(hidden), reverse, every_state, int8, bf16, constant, masks)
+        rest = constant, masks, int(heads)
+        spec = Spec(_CELLS[name], int(hidden), reverse, every_state, int8, bf16, *rest)
         count = len(flatten(spec.arguments(itertools.repeat(None))))
     except (ValueError, KeyError) as error:
         raise UsageError(f"elman::scan is called by layers: {text!r} describes no request") from error

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from elman.cells import Cell
 from elman.engine.call import Arguments, Form, Result, Spec, Trace, Weights, flatten, unflatten
+from elman.engine.heads import count
 from elman.engine.memory import CPU, Shape, find, find_rows, plain
 from elman.errors import UsageError
 
@@ -55,6 +56,8 @@ def arguments(spec: Spec, request: Arguments[Any]) -> Arguments[Tensor]:
     if not isinstance(x, Tensor) or x.dtype not in types:
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise UsageError(f"input must be a tensor of {named(types)} for a kernel, not {kind}")
+    if spec.heads < 1 or spec.hidden % spec.heads:
+        raise UsageError(f"{spec.heads} heads can't share {spec.hidden} units equally")
     if x.dim() != 3 or not x.numel() or spec.hidden < 1:
         raise UsageError(
             f"input must be (T, B, I) and hold numbers, not {tuple(x.shape)} for {spec.hidden} units"
@@ -80,7 +83,7 @@ def _argument_slots(spec: Spec, steps: int, batch: int, inputs: int, dtype: torc
     return (
         Slot("input", (steps, batch, inputs), dtype, rows=True),
         *[Slot(f"state {name}", (batch, hidden), dtype) for name in cell.state],
-        *_weight_slots(cell, inputs, hidden, dtype),
+        *_weight_slots(cell, inputs, hidden, dtype, spec.heads),
         Slot("lengths", (batch,), torch.int64, None),
         Slot("reset", (steps, batch), torch.bool, None),
         Slot("recurrent mask", (batch, hidden), dtype, None),
@@ -89,13 +92,13 @@ def _argument_slots(spec: Spec, steps: int, batch: int, inputs: int, dtype: torc
 
 
 @functools.lru_cache(1024)
-def _weight_slots(cell: Cell, inputs: int, hidden: int, dtype: torch.dtype) -> Sequence[Slot]:
+def _weight_slots(cell: Cell, inputs: int, hidden: int, dtype: torch.dtype, heads: int) -> Sequence[Slot]:
     """Return the slots of Weights in the order of `flatten`."""
     rows, recurrent = len(cell.gates) * hidden, cell.recurrent
     second = None if recurrent else False
     return (
         Slot("weight_ih", (rows, inputs), dtype),
-        Slot("weight_hh", (rows, hidden), dtype, recurrent),
+        Slot("weight_hh", (rows, hidden // heads), dtype, recurrent),
         Slot("bias_ih", (rows,), dtype, None),
         Slot("bias_hh", (rows,), dtype, second),
         Slot("weight_hr", (), dtype, False),
@@ -108,7 +111,8 @@ def _weight_slots(cell: Cell, inputs: int, hidden: int, dtype: torch.dtype) -> S
 def weights(cell: Cell, w: Weights[Any], inputs: int, hidden: int, dtype: torch.dtype) -> Weights[Tensor]:
     """Return the weights of one layer in one direction in memory that a kernel can read."""
     leaves = flatten(w)
-    checked = _checked(leaves, _weight_slots(cell, inputs, hidden, dtype), CPU)
+    slots = _weight_slots(cell, inputs, hidden, dtype, count(w.weight_hh, hidden))
+    checked = _checked(leaves, slots, CPU)
     _check_pairs(cell, w)
     return w if checked is leaves else unflatten(w, checked)
 

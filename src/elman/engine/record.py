@@ -26,6 +26,7 @@ class LayerPass:
         initial: the states before the first step, (B, H) each.
         active: (T, B) bool, which steps are taken; None: all.
         clear: (T, B) bool, before which steps the state is cleared; None: none.
+        heads: of the layer; `weights` have the dense recurrent matrix (G*H, H) all the same.
         states: after every step, (T, B, H) each.
     """
 
@@ -37,6 +38,7 @@ class LayerPass:
     reverse: bool
     active: Tensor | None
     clear: Tensor | None
+    heads: int = 1
     states: State = ()
     _noted: State = ()  # by the compiled engine: gradients for the states
     _retained: list[State] = field(default_factory=list)  # by the eager one: states that keep their gradients

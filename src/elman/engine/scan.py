@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from elman.cells import Cell
-from elman.engine import compiled, eager, gates, plain, record, torch_kernels
+from elman.engine import compiled, eager, gates, heads, plain, record, torch_kernels
 from elman.engine.call import (
     Call,
     Engine,
@@ -110,13 +110,24 @@ def scan(stack: Stack, x: Tensor, state: State, call: Call) -> Result[Tensor]:
     recording = record.is_recording()
     if choice.engine == "vendor" and recording:  # PyTorch's kernels don't tell what happens at each step
         choice = Choice("eager", "recorded")
+    blocks = stack.heads
+    if choice.engine != "compiled" or recording:  # what is recorded is read by plain operations
+        stack = heads.expanded(stack)
     if choice.engine == "vendor":
         return torch_kernels.scan(stack, x, state, call)
     if stack.engine == "auto" and choice.engine == "eager" and not recording and 0 not in x.shape[:2]:
         _warn(choice.reason)
     along: Callable[..., Result[Tensor]] = eager.scan
     if choice.engine == "compiled":
-        along = functools.partial(compiled.scan, recomputed=stack.recompute, int8=stack.int8, bf16=stack.bf16)
+        along = functools.partial(
+            compiled.scan,
+            recomputed=stack.recompute,
+            int8=stack.int8,
+            bf16=stack.bf16,
+            heads=stack.heads,
+        )
+    if recording:
+        along = functools.partial(_noted, along, blocks)
     if call.batch_sizes is None:
         return _layer_by_layer(along, stack, x, state, call)
     padded, lengths = pad_packed_sequence(PackedSequence(x, call.batch_sizes))
@@ -157,8 +168,6 @@ def _cast(value: S, dtype: torch.dtype) -> S:
 def _layer_by_layer(
     along: Callable[..., Result[Tensor]], stack: Stack, x: Tensor, state: State, call: Call
 ) -> Result[Tensor]:
-    if record.is_recording():
-        along = functools.partial(_noted, along)
     results: list[Result[Tensor]] = []
     for first in range(0, len(stack.weights), stack.directions):
         if first and stack.dropout:
@@ -177,6 +186,7 @@ def _layer_by_layer(
 
 def _noted(
     along: Callable[..., Result[Tensor]],
+    blocks: int,
     cell: Cell,
     x: Tensor,
     state: State,
@@ -191,7 +201,7 @@ def _noted(
     base = gates.base_of(cell)
     count = len(base.state)
     noted = noise._replace(zoneout=noise.zoneout and noise.zoneout[:count])
-    note = record.LayerPass(base, weights, x, state[:count], noted, reverse, active, clear)
+    note = record.LayerPass(base, weights, x, state[:count], noted, reverse, active, clear, blocks)
     record.begin(note)
     result = along(cell, x, state, weights, call._replace(every_state=True, note=note), noise, reverse)
     note.states = tuple(s.detach() for s in result.every[:count])

@@ -90,7 +90,26 @@ class WeightGradients:
 
     def weight_hh(self) -> Tensor:
         read = read_by_u(self.spec, self.arguments, self.trace)
+        if self.spec.heads > 1:
+            return self._by_gate(self._of_heads(read), "au")
         return self._by_gate(self._product("au", read, transposed=True), "au")
+
+    def _of_heads(self, read: Tensor) -> Tensor:
+        """Return the gradient of the blocks of U (slots*H, D), from a product for each of N heads."""
+        heads, units = self.spec.heads, self.hidden // self.spec.heads
+        rows = self._by_head(self._gates("au")).permute(1, 2, 0, 3).flatten(2)
+        others = read.view(-1, heads, units).transpose(0, 1)
+        if self.plan.grouped:
+            blocks = rows.bfloat16().transpose(1, 2).bmm(others.bfloat16()).float()
+        else:
+            blocks = rows.transpose(1, 2).bmm(others)
+        return blocks.view(heads, -1, units, units).transpose(0, 1).reshape(-1, units)
+
+    def _by_head(self, gates: Tensor) -> Tensor:
+        """Return gradients of the slots a and u (rows, slots*Hp) as (slots, N, rows, D)."""
+        heads, (low, high) = self.spec.heads, self.plan.range("au")
+        slots = gates.view(len(gates), high - low, -1)[..., : self.hidden]
+        return slots.view(*slots.shape[:2], heads, -1).permute(1, 2, 0, 3)
 
     def bias_ih(self) -> Tensor:
         return self._summed(self.kernel.bias, "xa")
@@ -115,9 +134,17 @@ class WeightGradients:
         h, *others = (self.kernel.carry[:, k, : self.hidden] for k in range(len(self.plan.cell.state)))
         weight, mask = self.arguments.weights.weight_hh, self.arguments.mask
         if weight is not None:
-            through = self._first().mm(self._by_slot(weight, "au"))
+            through = self._through(weight)
             h = h + (through if mask is None else through * mask)
         return (h, *others)
+
+    def _through(self, weight: Tensor) -> Tensor:
+        """Return the gradient of the h that U read at a row's first step, (B, H)."""
+        if self.spec.heads == 1:
+            return self._first().mm(self._by_slot(weight, "au"))
+        units = weight.shape[1]
+        blocks = by_slot(weight.view(-1, self.spec.heads, units, units), self.plan, "au")
+        return self._by_head(self._first()).matmul(blocks).sum(0).transpose(0, 1).flatten(1)
 
     def _first(self) -> Tensor:
         """Return the gradients of U's sums (B, slots*Hp) at a row's first step, 0 if it reads no state."""

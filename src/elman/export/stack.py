@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import GRU, LSTM, Cell, Elman, ElmanReLU, as_cell
-from elman.engine import trace
+from elman.engine import heads, trace
 from elman.engine.call import Stack, Weights
 from elman.errors import UsageError
 from elman.export.equations import emit, summed_gates
@@ -108,6 +108,7 @@ def add_stack(
         UsageError: for an option that can't be exported.
     """
     check(stack)
+    stack = heads.expanded(stack)  # ONNX's operators have none
     final: list[States] = []
     for first in range(0, len(stack.weights), stack.directions):
         rows = range(first, first + stack.directions)

@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from elman.engine import eager
+from elman.engine import eager, heads
 from elman.engine.call import State, Weights, flatten, unflatten
 from elman.lens.figures import finished, lines
 from elman.lens.notebook import InNotebook
@@ -116,9 +116,10 @@ def _shares(layer: Layer) -> dict[str, Tensor]:
     for k, leaf in enumerate(leaves):
         if leaf is None or not after:
             continue
-        weight = leaf.detach().requires_grad_()
-        weights = unflatten(run.weights, [*leaves[:k], weight, *leaves[k + 1 :]])
+        blocks = run.heads if names[k] == "weight_hh" else 1  # zeros between them are no parameters
+        weight = heads.compact(leaf.detach(), blocks).requires_grad_()
         with torch.enable_grad():
+            weights = unflatten(run.weights, [*leaves[:k], heads.dense(weight, blocks), *leaves[k + 1 :]])
             parts = _along_the_whole(_all_steps(layer, weights), weight, after)
         by_step = parts.view(steps, -1).sum(1)
         total = by_step.sum()

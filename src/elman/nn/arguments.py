@@ -205,6 +205,7 @@ class Sizes(Protocol):
     proj_size: int
     bias: bool
     layer_norm: bool
+    heads: int
 
 
 def check_weights(
@@ -222,7 +223,7 @@ def check_weights(
         raise UsageError("num_layers and bidirectional can't change once a layer is built: build another one")
     for k, (full, weights) in enumerate(zip(names, by_layer, strict=True)):
         inputs = layer.input_size if k < directions else directions * (layer.proj_size or layer.hidden_size)
-        expected = shapes(layer.cell, inputs, *options)
+        expected = shapes(layer.cell, inputs, *options, layer.heads)
         if expected.keys() != weights.keys():
             raise UsageError(
                 "cell, bias, layer_norm and proj_size can't change once a layer is built: build another one"

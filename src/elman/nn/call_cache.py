@@ -29,7 +29,7 @@ _LOCK: Final = Lock()
 # What a prepared call depends on beside the weights and the shape of its input.
 OPTIONS: Final = operator.attrgetter(
     *("training", "dropout", "zoneout", "recurrent_dropout", "weight_dropout", "engine", "int8"),
-    *("cell", "hidden_size", "num_layers", "bidirectional", "proj_size", "bias", "layer_norm"),
+    *("cell", "hidden_size", "num_layers", "bidirectional", "proj_size", "bias", "layer_norm", "heads"),
 )
 MAX_TABLE_NUMBERS: Final = 4_000_000  # of W's products with a table of inputs
 

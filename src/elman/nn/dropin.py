@@ -18,6 +18,7 @@ class Extras(TypedDict, total=False):
     recurrent_dropout: float
     weight_dropout: float
     layer_norm: bool
+    heads: int
     forget_bias: float | None
     recurrent_init: Init
     recompute: bool

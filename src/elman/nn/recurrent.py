@@ -42,8 +42,12 @@ class Recurrent(nn.Module):
             Merity et al., arXiv:1708.02182.
         layer_norm: normalise W x and U h, each over all gates, with learned gains.
             Ba et al., arXiv:1607.06450.
+        heads: N > 1 makes the recurrent matrix block-diagonal: U h of a unit reads the previous output of the
+            H/N units of its own head only, unit j being of head j // (H/N). `weight_hh` is (G*H, H/N) then.
+            Beck et al., "FlashRNN", arXiv:2412.07752.
         forget_bias: initial bias of gate `f`. Jozefowicz et al., ICML 2015.
-        recurrent_init: "uniform" as torch.nn, or "orthogonal" for every gate's block of U. Saxe et al.,
+        recurrent_init: "uniform" as torch.nn, or "orthogonal" for every gate's block of U, or, of heads, each
+            head's. Saxe et al.,
             arXiv:1312.6120.
         recompute: train in little memory: the compiled engine keeps states every √T steps only and
             recomputes the rest for the gradients, which stay the same. Chen et al., arXiv:1604.06174.
@@ -75,6 +79,7 @@ class Recurrent(nn.Module):
         recurrent_dropout: float = 0.0,
         weight_dropout: float = 0.0,
         layer_norm: bool = False,
+        heads: int = 1,
         forget_bias: float | None = None,
         recurrent_init: Init = "uniform",
         recompute: bool = False,
@@ -88,6 +93,7 @@ class Recurrent(nn.Module):
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self.zoneout, self.recurrent_dropout, self.weight_dropout = zoneout, recurrent_dropout, weight_dropout
         self.layer_norm, self.forget_bias, self.recurrent_init = layer_norm, forget_bias, recurrent_init
+        self.heads = heads
         self.recompute, self.int8, self.engine = recompute, int8, engine
         self._calls, self._trainings = CallCache(), TrainingCalls()
         self._observed = gates.observed(self.cell)  # here: torch.compile could not follow
@@ -100,7 +106,7 @@ class Recurrent(nn.Module):
         for k in range(self.num_layers * self.directions):
             layer, suffix = k // self.directions, "_reverse" if k % self.directions else ""
             inputs = self.directions * self.output_size if layer else self.input_size
-            options = self.hidden_size, self.proj_size, self.bias, self.layer_norm
+            options = self.hidden_size, self.proj_size, self.bias, self.layer_norm, self.heads
             sizes = shapes(self.cell, inputs, *options)
             self._names.append({name: f"{name}_l{layer}{suffix}" for name in sizes})
             for name, shape in sizes.items():
@@ -235,7 +241,7 @@ class Recurrent(nn.Module):
     def reset_parameters(self) -> None:
         """Initialise all parameters: uniform in ±1/sqrt(H) as torch.nn, then the named options."""
         for parameters in self._by_layer():
-            draw(self.cell, parameters, self.forget_bias, self.recurrent_init)
+            draw(self.cell, parameters, self.forget_bias, self.recurrent_init, self.heads)
 
     def refresh(self) -> None:
         """Look at all weights anew in the next call.
@@ -255,7 +261,7 @@ class Recurrent(nn.Module):
     def extra_repr(self) -> str:
         usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
         usual |= {"bidirectional": False, "zoneout": 0.0, "recurrent_dropout": 0.0, "weight_dropout": 0.0}
-        usual |= {"layer_norm": False, "recompute": False, "int8": False}
+        usual |= {"layer_norm": False, "heads": 1, "recompute": False, "int8": False}
         parts = [self.cell.name] if type(self) is Recurrent else []
         parts += [str(self.input_size), str(self.hidden_size)]
         parts += [f"{k}={getattr(self, k)}" for k, value in usual.items() if getattr(self, k) != value]
@@ -265,7 +271,8 @@ class Recurrent(nn.Module):
 
     def _check_values(self) -> None:
         """Raise UsageError for a value out of its range; scalars of NumPy and PyTorch become Python's."""
-        for name, least in (("input_size", 1), ("hidden_size", 1), ("num_layers", 1), ("proj_size", 0)):
+        sizes = ("input_size", "hidden_size", "num_layers", "heads", "proj_size")
+        for name, least in zip(sizes, (1, 1, 1, 1, 0), strict=True):
             value = self._plain(name)
             if not is_whole(value) or value < least:
                 raise UsageError(f"{name} must be a whole number from {least}, not {value!r}")
@@ -297,6 +304,7 @@ class Recurrent(nn.Module):
             raise UsageError(
                 f"{cell.name} combines s.{cell.state[0]} unit by unit and can't have a proj_size"
             )
+        self._check_heads()
         if self.dropout and self.num_layers == 1:
             warnings.warn("dropout acts between layers: with num_layers=1 it does nothing", stacklevel=4)
         if not cell.recurrent and (self.recurrent_dropout or self.weight_dropout):
@@ -305,6 +313,16 @@ class Recurrent(nn.Module):
             raise UsageError(f"forget_bias needs bias=True and a gate f; {cell!r}, bias={self.bias}")
         if taken := set(cell.weights) & set(NAMES):
             raise UsageError(f"{cell.name} can't call a weight {taken.pop()}: the layer has one of that name")
+
+    def _check_heads(self) -> None:
+        if self.heads == 1:
+            return
+        if not self.cell.recurrent:
+            raise UsageError(f"{self.cell.name} has no recurrent matrix to divide among heads={self.heads}")
+        if self.hidden_size % self.heads:
+            raise UsageError(f"heads must divide hidden_size {self.hidden_size}, which {self.heads} doesn't")
+        if self.proj_size:
+            raise UsageError("heads divide the units, which proj_size mixes: use one of the two")
 
     # ---- running
 
@@ -346,6 +364,7 @@ class Recurrent(nn.Module):
             recompute=self.recompute,
             int8=self.int8,
             engine=self.engine,
+            heads=self.heads,
         )
 
     def layout(self, stack: Stack) -> Layout:

@@ -33,7 +33,7 @@ class SingleStep(nn.Module):
     """
 
     # The same of every cell; a layer has them as options.
-    num_layers, directions, proj_size = 1, 1, 0
+    num_layers, directions, proj_size, heads = 1, 1, 0, 1
     bidirectional = layer_norm = int8 = False
     dropout = zoneout = recurrent_dropout = weight_dropout = 0.0
 

@@ -64,7 +64,7 @@ def _prepare(stack: Stack, x: Tensor) -> tuple[PreparedTraining, ...] | None:
         return None
     hidden, parts = stack.weights[0].weight_ih.shape[0] // len(stack.cell.gates), list[PreparedTraining]()
     for k, weights in enumerate(stack.weights):
-        spec = Spec(stack.cell, hidden, reverse=k % stack.directions == 1)
+        spec = Spec(stack.cell, hidden, reverse=k % stack.directions == 1, heads=stack.heads)
         inputs = x if k < stack.directions else x.new_empty(*x.shape[:2], stack.directions * hidden)
         parts.append(PreparedTraining(spec, inputs, weights))
     return tuple(parts)

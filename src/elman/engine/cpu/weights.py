@@ -19,6 +19,7 @@ from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Plan, plan_for
 from elman.engine.cpu.emit.product import WIDE
 from elman.engine.cpu.rounding import rounded
+from elman.engine.heads import count, dense
 from elman.engine.memory import CPU, are_marked, find, mark, own
 from elman.engine.slots import gates, pad_units
 
@@ -59,7 +60,7 @@ def pack(plan: Plan, w: Weights[Tensor]) -> Packed:
         return _rounded(plan, w)
     hidden = hidden_size(plan.cell, w)
     W = _across(w.weight_ih, plan, "xa", hidden)
-    U = None if w.weight_hh is None else _across(w.weight_hh, plan, "au", hidden)
+    U = None if w.weight_hh is None else _across(_dense(w.weight_hh, hidden), plan, "au", hidden)
     units = pad_units(torch.stack(w.units), padded(hidden, plan), 1) if w.units else None
     return Packed(W, U, _by_slot(plan, w.bias_ih, w.bias_hh, w), units, gain(plan, w))
 
@@ -73,13 +74,19 @@ def _rounded(plan: Plan, w: Weights[Tensor]) -> Packed:
 
 
 def pack_backward(plan: Plan, hh: Tensor, hidden: int) -> Tensor:
-    """Lay U (G*H, H) out for the backward kernel: (Hp / C, slots * Hp, C)."""
-    hh, hp = hh.detach(), padded(hidden, plan)  # whose memory stays if another thread assigns hh.data
+    """Lay U out for the backward kernel: (Hp / C, slots * Hp, C)."""
+    # detached: its memory stays if another thread assigns hh.data
+    hh, hp = _dense(hh.detach(), hidden), padded(hidden, plan)
     rows = _addresses(plan, "au", hidden, *_rows(hh))
     columns = WIDE * plan.vector.lanes
     panels = hh.new_empty(hp // columns, len(rows), columns)
     build.packing_entry(plan.vector)["along"](rows.ctypes.data, own(panels), len(rows), hidden)
     return rounded(panels, plan)[0] if plan.grouped else panels
+
+
+def _dense(hh: Tensor, hidden: int) -> Tensor:
+    """Return U (G*H, H)."""
+    return dense(hh, count(hh, hidden))
 
 
 def _across(weight: Tensor, plan: Plan, letters: str, hidden: int) -> Tensor:
