@@ -121,6 +121,7 @@ def test_further_cells(cell: Any) -> None:
         {"layer_norm": True, "bias": False},
         {"bias": False},
         {"zoneout": 0.3},
+        {"heads": 5},
         {"batch_first": True},
         {"dropout": 0.5, "recurrent_dropout": 0.5, "weight_dropout": 0.5},  # which act in training only
     ],

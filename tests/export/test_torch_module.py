@@ -55,6 +55,7 @@ def test_what_pytorch_lacks_is_named() -> None:
     for layer, message in (
         (elman.Recurrent("mgu", 3, 4), "PyTorch has no MGU: export_onnx takes any cell"),
         (elman.LSTM(3, 4, layer_norm=True), "no layer_norm"),
+        (elman.GRU(3, 4, heads=2), "no heads: export_onnx takes them"),
         (elman.GRU(3, 4, zoneout=0.1), "no zoneout"),
         (elman.Recurrent(cells.Elman, 3, 4, proj_size=2), "projects the LSTM only"),
         (elman.LSTM(3, 4, int8=True), r"set layer\.int8 = False"),

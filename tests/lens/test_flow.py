@@ -83,6 +83,22 @@ def test_a_share_is_what_a_step_contributes() -> None:
     torch.testing.assert_close(flow.layers[0].shares()["weight_ih"], torch.stack(parts[::-1]))
 
 
+def test_a_share_of_heads_is_of_their_blocks_alone() -> None:
+    """By hand, with heads of one unit: the zeros between them are no weights."""
+    torch.manual_seed(0)
+    layer = elman.Recurrent("elman-relu", 2, 3, heads=3, dtype=torch.float64)
+    x = torch.randn(5, 2, 2, dtype=torch.float64)
+    flow = gradient_flow(layer, x, lambda result: result[0].square().sum())
+    result = layer(x)[0]
+    result.square().sum().backward()
+    whole, d, parts = layer.weight_hh_l0.grad, torch.zeros(2, 3, dtype=torch.float64), []
+    for t in reversed(range(5)):
+        d = (2 * result[t].detach() + d * layer.weight_hh_l0.detach().T) * (result[t] > 0)
+        before = result[t - 1].detach() if t else torch.zeros_like(d)
+        parts.append(((d * before).sum(0) * whole[:, 0]).sum() / whole.square().sum())
+    torch.testing.assert_close(flow.layers[0].shares()["weight_hh"], torch.stack(parts[::-1]))
+
+
 def test_a_foreign_model_and_its_gradients_stay_as_they_are() -> None:
     model = Tagger(nn.LSTM(3, 5, 2, bidirectional=True), 10)
     x = torch.randn(6, 2, 3)

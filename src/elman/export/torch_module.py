@@ -30,6 +30,7 @@ def export_torch(layer: Recurrent | SingleStep) -> nn.Module:
     reasons = (
         (layer.cell not in MODULES, f"PyTorch has no {layer.cell.name}: export_onnx takes any cell"),
         (layer.layer_norm, "torch.nn's layers have no layer_norm: export_onnx takes it"),
+        (layer.heads > 1, "torch.nn's layers have no heads: export_onnx takes them"),
         (layer.zoneout > 0, "torch.nn's layers have no zoneout, which acts after training, too"),
         (layer.proj_size > 0 and layer.cell is not LSTM, "torch.nn projects the LSTM only"),
         (layer.int8, "torch.nn's layers don't round weights: set layer.int8 = False to export floats"),
