@@ -106,7 +106,7 @@ def test_the_code_of_a_page_runs(page: Path, call: Call, data: None, monkeypatch
             monkeypatch.setattr(task_class(name), "fit", quick(name, task_class(name).fit))
         tune = tuning.tune
         monkeypatch.setattr(
-            tuning, "tune", lambda *data, **options: tune(*data, **options | {"minutes": 0.1})
+            tuning, "tune", lambda *data, **options: tune(*data, **options | {"minutes": 0.04})
         )
     run_page(page, call)
 

@@ -1,6 +1,7 @@
 """PyTorch's own module tests as an oracle: what it tries its recurrent layers with, ours do as well."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -9,11 +10,6 @@ from torch import nn
 import elman
 from compare import assert_same, gradients, tensors
 
-modules = pytest.importorskip(
-    "torch.testing._internal.common_modules",
-    reason="PyTorch's internal tests need what isn't installed here (expecttest)",
-    exc_type=ImportError,
-)
 pytestmark = pytest.mark.filterwarnings(
     "ignore:LSTM with projections is not supported with oneDNN",
     "ignore::elman.engine.scan.SlowPathWarning",
@@ -24,11 +20,23 @@ GRADIENTS = {torch.float32: 3e-5, torch.float64: 1e-10}
 NAMES = ("RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell")
 
 
+@pytest.fixture(scope="module")
+def modules() -> Any:
+    """PyTorch's samples, which take seconds to import: not while tests are collected."""
+    return pytest.importorskip(
+        "torch.testing._internal.common_modules",
+        reason="PyTorch's internal tests need what isn't installed here (expecttest)",
+        exc_type=ImportError,
+    )
+
+
 @pytest.mark.parametrize("engine", ["auto", "eager"])
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
 @pytest.mark.parametrize("name", NAMES)
-def test_inputs_of_pytorchs_own_tests(name: str, dtype: torch.dtype, training: bool, engine: str) -> None:
+def test_inputs_of_pytorchs_own_tests(
+    modules: Any, name: str, dtype: torch.dtype, training: bool, engine: str
+) -> None:
     info = next(m for m in modules.module_db if m.module_cls is getattr(nn, name))
     torch.manual_seed(0)
     samples = info.module_inputs_func(info, "cpu", dtype, True, training)

@@ -27,6 +27,7 @@ from elman.training.malloc import retain_freed_memory
 from elman.training.matching import check_position, matched, matched_moments
 from elman.training.plan import Plan
 from elman.training.problem import DeadEnd, Problem, detached
+from elman.training.seeds import set_seed, step_seed
 from elman.training.signals import Interrupted, StopSignal, end, time_limit
 from elman.training.stderr import say
 
@@ -285,7 +286,7 @@ class Run:
         """Take one optimizer step; return the mean loss, and whether any process is due or must stop."""
         progress = self.progress
         self.model.train()
-        torch.manual_seed(_step_seed(self.plan.seed, progress.step, self.rank))
+        set_seed(step_seed(self.plan.seed, progress.step, self.rank), self.fabric.device)
         total, items, state = self.problem.loss(self.model, batch, progress.carried)
         numbers = torch.tensor([total.item(), items, due, signal.number is not None], dtype=torch.float64)
         loss_sum, all_items, due_any, stop_any = distributed.sum_over(self.fabric, numbers).tolist()
@@ -335,11 +336,11 @@ class Run:
     @contextmanager
     def _inspected(self, batch: Any) -> Iterator[Callable[[], Tensor]]:
         """Yield a function that returns a batch's loss as the next step computes it, without trace."""
-        seed = _step_seed(self.plan.seed, self.progress.step, self.rank)
+        seed = step_seed(self.plan.seed, self.progress.step, self.rank)
         model = Unwrapped(self.module, self.fabric.strategy.precision)
 
         def loss() -> Tensor:
-            torch.manual_seed(seed)
+            set_seed(seed, self.fabric.device)
             return self.problem.loss(model, batch, self.progress.carried)[0]
 
         devices = [self.fabric.device] if self.fabric.device.type == "cuda" else []
@@ -464,8 +465,3 @@ def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
 def _validation_due(taken: int, total: int, validations: int) -> bool:
     """Return whether one of an epoch's evenly spaced validations follows batch `taken` of `total`."""
     return any(taken == math.ceil(total * k / validations) for k in range(1, validations + 1))
-
-
-def _step_seed(seed: int, step: int, rank: int) -> int:
-    """Return a seed that differs widely between neighbouring steps and ranks."""
-    return (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) % 2**63
