@@ -74,6 +74,21 @@ def test_all_options_at_once_are_eager(kind: str, norm: bool) -> None:
         assert_eager(case(CELLS[kind], torch.float64, (4, 5, 3), 7, **every, **more))
 
 
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("gru", DTYPES[0]), ("gru", DTYPES[1]), ("slstm", DTYPES[1]), ("awkward", DTYPES[0])]
+)
+def test_heads_are_eager(kind: str, dtype: torch.dtype) -> None:
+    """Those that fill panels are multiplied one by one, on any processor if they have 32 units."""
+    torch.manual_seed(2)
+    c = CELLS.get(kind) or OWN[kind]
+    every: dict[str, Any] = {"lengths": [4, 0, 2, 3, 1], "resets": True, "masked": True, "every": True}
+    for norm in (False, True):
+        more = {"reverse": norm, "zoneout": "drawn", "norm": norm, "heads": 2}
+        assert_eager(case(c, dtype, (4, 5, 3), 64, **every, **more))
+    for hidden, heads in ((64, 2), (21, 3)):
+        assert_eager(case(c, dtype, (6, 3, 3), hidden, heads=heads))
+
+
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_nothing_in_the_padding_counts(reverse: bool, masked: bool) -> None:

@@ -80,6 +80,8 @@ def calls(
     yield "norm", {"layer_norm": True}, ragged
     yield "recompute", {"recompute": True, "num_layers": 2}, ragged
     yield "int8", {"int8": True, "bias": False}, {}
+    if cell.recurrent and hidden % 2 == 0:
+        yield "heads", {"heads": 2}, ragged
     yield "bf16", {"layer_norm": True}, ragged
 
 
@@ -125,7 +127,7 @@ def main(side: str, words: Iterable[str]) -> None:
         if word in CELLS:
             for packing in (PACKING, in_groups):
                 host.packing = packing
-                for hidden, dtype in ((7, torch.float32), (32, torch.float32), (19, torch.float64)):
+                for hidden, dtype in ((7, torch.float32), (64, torch.float32), (19, torch.float64)):
                     run(CELLS[word], hidden, dtype, side)
         else:
             read(side, int(word))

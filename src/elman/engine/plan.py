@@ -26,6 +26,7 @@ class Plan:
     every: bool = False  # backward: all states at all steps have gradients
     noted: bool = False  # backward, with `every`: what reaches a state by all ways replaces its gradient
     norm: bool = False  # layer normalisation of both products, each over all gates
+    heads: int = 1  # blocks of U that the kernel multiplies one by one; 1: all of U, whatever it stands for
 
     @property
     def grouped(self) -> bool:
@@ -77,7 +78,7 @@ class Plan:
 
 
 def options_of(spec: Spec, arguments: Arguments[Any]) -> dict[str, bool]:
-    """Return the options of a Plan that a request determines, for every target."""
+    """Return the options of a Plan that a request determines, for every target: heads are its own choice."""
     return {
         "resets": arguments.clear is not None,
         "zoneout": bool(spec.shares or arguments.zoneout),

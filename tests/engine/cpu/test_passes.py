@@ -74,6 +74,18 @@ def test_outputs_do_not_depend_on_the_number_of_threads(kind: str, work: dict[st
             assert_same(grads, results[0][1])
 
 
+def test_heads_do_not_depend_on_the_number_of_threads(work: dict[str, int]) -> None:
+    """Three heads of one panel each, or more: threads share the units of some."""
+    layer, x = layer_of("gru", **work | {"hidden": 96}, heads=3)
+    results = []
+    for threads in (1, 2, 4):
+        torch.set_num_threads(threads)
+        results.append(run(layer, x))
+    for outputs, grads in results[1:]:
+        assert_equal(outputs, results[0][0])
+        assert_same(grads, results[0][1])
+
+
 @pytest.mark.parametrize("hidden", [16, 37])
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("kind", [*CELLS, "lstm+norm", "gru+norm", "mingru+norm"])

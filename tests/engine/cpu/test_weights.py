@@ -12,8 +12,9 @@ import elman
 from elman.cells import CELLS
 from elman.engine.call import Weights
 from elman.engine.cpu import host
+from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import plan_for
-from elman.engine.cpu.weights import Snapshot, is_countable, remembered
+from elman.engine.cpu.weights import Snapshot, heads_of, is_countable, remembered
 
 
 def rounded(weight: torch.Tensor) -> torch.Tensor:
@@ -167,3 +168,12 @@ def test_a_saved_model_can_be_read_so(tmp_path: Path) -> None:
     loaded = elman.load(tmp_path / "m", int8=True)
     assert isinstance(loaded, elman.Classifier) and all(m.layers.int8 for m in loaded.network.members)
     assert not any(m.layers.int8 for m in elman.load(tmp_path / "m").network.members)
+
+
+@pytest.mark.parametrize(
+    ("size", "packing", "expected"), [(16, "float", 4), (24, "float", 1), (8, "float", 1), (16, "int8", 1)]
+)
+def test_heads_that_fill_panels_are_multiplied_one_by_one(size: int, packing: Any, expected: int) -> None:
+    """A panel of AVX2 has 16 numbers of float32."""
+    w = Weights(torch.empty(3 * 4 * size, 5), torch.empty(3 * 4 * size, size))
+    assert heads_of(w, 4 * size, Vector("float", 8), packing) == expected

@@ -82,7 +82,7 @@ def _description(plan: Plan) -> str:
     pair, cell = plan.pair, plan.cell
     programs = [(p.nodes, p.outputs) for p in (pair.forward, pair.backward)]
     options: list[Any] = [plan.backward, plan.keep, plan.resets, plan.zoneout, plan.masked]
-    options += [plan.packing, plan.every, plan.norm]
+    options += [plan.packing, plan.every, plan.norm, plan.heads > 1]
     return repr((options, astuple(plan.vector), cell.gates, cell.state, cell.weights, programs, pair.kept))
 
 

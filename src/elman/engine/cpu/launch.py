@@ -172,7 +172,7 @@ def _new_frame(
     steps, batch, inputs = shape
     fields = constants(plan, steps, batch, hidden, reverse, dtype)
     if plan.backward:
-        work = hidden * (hidden * plan.multiplications[1] + 1)
+        work = hidden * (hidden // plan.heads * plan.multiplications[1] + 1)
         schedule = share_rows(steps, batch, lengths, work, plan.norm)
         rows, row_bytes = schedule.largest, plan.width * fields["Hp"] * plan.vector.size
     else:
@@ -200,7 +200,8 @@ def constants(
     """Return the fields of both passes that hold no tensors of the call."""
     hp = weights.padded(hidden, plan)
     zero = own(weights.zeros(hp * (1 + len(plan.cell.gates)), dtype))
-    return {"T": steps, "B": batch, "H": hidden, "Hp": hp, "reverse": reverse, "zero": zero}
+    fields = {"T": steps, "B": batch, "H": hidden, "Hp": hp, "reverse": reverse, "zero": zero}
+    return fields | {"D": hidden // plan.heads}
 
 
 def weight_fields(packed: weights.Packed, inputs: int) -> dict[str, int]:
@@ -214,7 +215,7 @@ def weight_fields(packed: weights.Packed, inputs: int) -> dict[str, int]:
 def step_work(plan: Plan, inputs: int, hidden: int) -> int:
     """Return the multiplications of a row's step, forward."""
     by_input, by_state = plan.multiplications
-    return hidden * (hidden * by_state + inputs * by_input)
+    return hidden * (hidden // plan.heads * by_state + inputs * by_input)
 
 
 def forward_schedule(

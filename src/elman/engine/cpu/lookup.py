@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from elman.engine.call import Stack
-from elman.engine.cpu import host, weights
+from elman.engine.cpu import weights
 from elman.engine.cpu.affine import AffineRows, affine_stack
-from elman.engine.cpu.emit.plan import plan_for
 from elman.engine.cpu.stepped import Stepped
 from elman.engine.memory import own
 
@@ -44,8 +43,7 @@ def sums(stack: Stack, vectors: Tensor) -> Tensor:
     """Return the start of every slot's sum (V, S*Hp) in the first layer for inputs (V, I): the bias, and W's
     product where the slot has one. The kernel would reach the same sums before it adds the product of U, so
     that outputs have the bits of any other step."""
-    packing = host.packing(vectors.dtype, stack.int8)
-    w, plan = stack.weights[0], plan_for(stack.cell, host.vector(vectors.dtype), packing=packing, norm=False)
+    w, plan = stack.weights[0], weights.forward_plan(stack, vectors.dtype)
     hidden, bias = weights.hidden_size(plan.cell, w), weights.remembered(plan, w).bias
     starts = bias.detach().view(len(plan.slots), weights.padded(hidden, plan))
     table = starts.repeat(len(vectors), 1, 1)

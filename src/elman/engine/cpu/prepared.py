@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from elman.engine.call import Stack, State
-from elman.engine.cpu import host, weights
-from elman.engine.cpu.emit.plan import plan_for
+from elman.engine.cpu import weights
 from elman.engine.cpu.parts import Part, make_part
 from elman.engine.memory import CPU, Shape, find, find_rows, own
 
@@ -25,9 +24,7 @@ class Prepared:
         self.lock = threading.Lock()
         self.steps, self.batch, self.directions = steps, batch, stack.directions
         self.width, self.count = weights.hidden_size(stack.cell, stack.weights[0]), len(stack.cell.state)
-        norm = stack.weights[0].gain_ih is not None
-        packing = host.packing(dtype, stack.int8, stack.bf16)
-        self.plan = plan_for(stack.cell, host.vector(dtype), packing=packing, norm=norm)
+        self.plan = weights.forward_plan(stack, dtype)
         self.inputs, self.dtype = stack.weights[0].weight_ih.shape[1], dtype
         self.parts = []
         for k, w in enumerate(stack.weights):

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from elman.engine.call import Stack, State
 from elman.engine.cpu import host, weights
-from elman.engine.cpu.emit.plan import plan_for
 from elman.engine.cpu.parts import Part, make_part
 from elman.engine.memory import CPU, own
 
@@ -28,9 +27,7 @@ class Memory:
     def __init__(self, stack: Stack, batch: int) -> None:
         first = stack.weights[0]
         self.stack, self.batch, self.dtype = stack, batch, first.weight_ih.dtype
-        norm = first.gain_ih is not None
-        packing = host.packing(self.dtype, stack.int8, stack.bf16)
-        self.plan = plan_for(stack.cell, host.vector(self.dtype), packing=packing, norm=norm)
+        self.plan = weights.forward_plan(stack, self.dtype)
         self.hidden = weights.hidden_size(stack.cell, first)
         hp, layers = weights.padded(self.hidden, self.plan), len(stack.weights)
         self.input = self.zeros(batch, first.weight_ih.shape[1])

@@ -13,15 +13,15 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from elman.cells import Cell
-from elman.engine.call import Weights, flatten
-from elman.engine.cpu import build
+from elman.engine.call import Stack, Weights, flatten
+from elman.engine.cpu import build, host
 from elman.engine.cpu.emit.ir import Vector
-from elman.engine.cpu.emit.plan import Plan, plan_for
+from elman.engine.cpu.emit.plan import Packing, Plan, plan_for
 from elman.engine.cpu.emit.product import WIDE
 from elman.engine.cpu.rounding import rounded
 from elman.engine.heads import count, dense
 from elman.engine.memory import CPU, are_marked, find, mark, own
-from elman.engine.slots import gates, pad_units
+from elman.engine.slots import by_slot, gates, pad_units
 
 
 class Packed(NamedTuple):
@@ -54,39 +54,57 @@ def zeros(count: int, dtype: torch.dtype) -> Tensor:
     return torch.zeros(count, dtype=dtype, device=CPU)
 
 
+def forward_plan(stack: Stack, dtype: torch.dtype) -> Plan:
+    """Return the kernel of a stack's calls without gradients in which all rows take all steps."""
+    vector, packing, w = host.vector(dtype), host.packing(dtype, stack.int8, stack.bf16), stack.weights[0]
+    heads = heads_of(w, hidden_size(stack.cell, w), vector, packing)
+    return plan_for(stack.cell, vector, packing=packing, norm=w.gain_ih is not None, heads=heads)
+
+
 def pack(plan: Plan, w: Weights[Tensor]) -> Packed:
     """Lay weights out for the forward kernel."""
     if plan.packing != "float":
         return _rounded(plan, w)
     hidden = hidden_size(plan.cell, w)
     W = _across(w.weight_ih, plan, "xa", hidden)
-    U = None if w.weight_hh is None else _across(_dense(w.weight_hh, hidden), plan, "au", hidden)
+    U = None if w.weight_hh is None else _across(_matrix(w.weight_hh, plan, hidden), plan, "au", hidden)
     units = pad_units(torch.stack(w.units), padded(hidden, plan), 1) if w.units else None
     return Packed(W, U, _by_slot(plan, w.bias_ih, w.bias_hh, w), units, gain(plan, w))
 
 
 def _rounded(plan: Plan, w: Weights[Tensor]) -> Packed:
     """Lay out W and U with fewer bits."""
-    full = pack(plan_for(plan.cell, plan.vector, norm=plan.norm), w)
+    full = pack(plan_for(plan.cell, plan.vector, norm=plan.norm), w)  # of heads the dense matrix
     W, W_scales = rounded(full.W, plan)
     U, U_scales = (None, None) if full.U is None else rounded(full.U, plan)
     return full._replace(W=W, U=U, W_scales=W_scales, U_scales=U_scales)
 
 
 def pack_backward(plan: Plan, hh: Tensor, hidden: int) -> Tensor:
-    """Lay U out for the backward kernel: (Hp / C, slots * Hp, C)."""
+    """Lay U out for the backward kernel: (Hp / C, slots * Hp, C), or (slots * Hp / C, D, C) of heads."""
     # detached: its memory stays if another thread assigns hh.data
-    hh, hp = _dense(hh.detach(), hidden), padded(hidden, plan)
-    rows = _addresses(plan, "au", hidden, *_rows(hh))
+    hh, hp = _matrix(hh.detach(), plan, hidden), padded(hidden, plan)
     columns = WIDE * plan.vector.lanes
+    if plan.heads > 1:
+        size = hh.shape[1]
+        blocks = hh.view(-1, plan.heads, size, size // columns, columns)
+        return by_slot(blocks, plan, "au").transpose(2, 3).contiguous()
+    rows = _addresses(plan, "au", hidden, *_rows(hh))
     panels = hh.new_empty(hp // columns, len(rows), columns)
     build.packing_entry(plan.vector)["along"](rows.ctypes.data, own(panels), len(rows), hidden)
     return rounded(panels, plan)[0] if plan.grouped else panels
 
 
-def _dense(hh: Tensor, hidden: int) -> Tensor:
-    """Return U (G*H, H)."""
-    return dense(hh, count(hh, hidden))
+def heads_of(w: Weights[Tensor], hidden: int, vector: Vector, packing: Packing) -> int:
+    """Return the heads of a kernel: 1 where it takes them as one dense matrix, because they fill no whole
+    panels or because rows of h are rounded as a whole."""
+    heads = count(w.weight_hh, hidden)
+    return heads if packing == "float" and hidden // heads % (WIDE * vector.lanes) == 0 else 1
+
+
+def _matrix(hh: Tensor, plan: Plan, hidden: int) -> Tensor:
+    """Return U as the kernel takes it: (G*H, H), or (G*H, D) of heads."""
+    return hh if plan.heads > 1 else dense(hh, count(hh, hidden))
 
 
 def _across(weight: Tensor, plan: Plan, letters: str, hidden: int) -> Tensor:

@@ -23,6 +23,13 @@ def test_products(kind: str) -> None:
     assert calls(plan_for(CELLS[kind], VECTOR, keep=True, norm=True)) == 1 + CELLS[kind].recurrent
 
 
+def test_heads_have_a_product_for_each_slot() -> None:
+    """In a loop over heads, whose units fill whole panels."""
+    assert calls(plan_for(CELLS["gru"], VECTOR, heads=2)) == 1 + 3
+    text = Forward(plan_for(CELLS["gru"], VECTOR, heads=2)).text()
+    assert text == Forward(plan_for(CELLS["gru"], VECTOR, heads=4)).text()
+
+
 @pytest.mark.parametrize("kind", CELLS)
 def test_a_kept_value_is_one_more_store(kind: str) -> None:
     plain, keeping = plan_for(CELLS[kind], VECTOR), plan_for(CELLS[kind], VECTOR, keep=True)

@@ -66,6 +66,12 @@ def grouped_texts(vector: Vector) -> Iterator[str]:
     yield kernel(plan_for(cell, vector, packing="bf16 groups", backward=True))
 
 
+def texts_of_heads(vector: Vector) -> Iterator[str]:
+    """The kernels that multiply heads one by one, of a cell with every kind of slot."""
+    for backward, norm in itertools.product((False, True), repeat=2):
+        yield kernel(plan_for(CELLS["gru"], vector, heads=2, backward=backward, norm=norm))
+
+
 def digest(parts: Iterator[str]) -> str:
     total = hashlib.sha256()
     for part in parts:
@@ -80,6 +86,7 @@ def digests() -> dict[str, str]:
         for int8 in (False, True):
             kind = "8-bit product" if int8 else "product"
             found[f"{name}: {kind}"] = digest(iter([product(vector, registers, int8)]))
+        found[f"{name}: heads"] = digest(texts_of_heads(vector))
         if vector.element == "float":
             for int8, instructions in itertools.product((False, True), get_args(Instructions)):
                 kind = f"{'8-bit' if int8 else 'bf16'} product, {instructions}"

@@ -23,14 +23,23 @@ class Backward(Kernel):
                 row = f.read(f.pointer("rows"), f.add(first, loop.index))
                 self._gather(t, later, row, loop.index)
             if self.plan.recurrent:
-                low, high = self.plan.range("au")
-                K = f.mul(f.arg("Hp"), high - low)
-                sources, to = self.share.sources, self.share.destinations
-                self.product(sources, to, m, "U", (0, 1), K)
+                self._through(m)
             with f.loop(m) as loop:
                 row = f.read(f.pointer("rows"), f.add(first, loop.index))
                 self._equations(piece, t, prev, following, row, loop.index)
             self.meet()
+
+    def _through(self, m: str) -> None:
+        """Add what the later step's gradients of the sums of m rows have for h, through U."""
+        f, share, (low, high) = self.f, self.share, self.plan.range("au")
+        if self.plan.heads == 1:
+            K = f.mul(f.arg("Hp"), high - low)
+            self.product(share.sources, share.destinations, m, "U", (0, 1), K)
+            return
+        for index in range(high - low):  # whose gradients follow each other, as do those of their heads
+            with self.heads() as head:
+                self.head_product(share.destinations, m, head, index, 0)
+                self.next_head(m)
 
     def _gather(self, t: str, later: str, row: str, k: str) -> None:
         """Note for the k-th running row where the later step's gradients are, and copy those from above."""

@@ -63,11 +63,22 @@ class Forward(Kernel):
                 if plan.masked:
                     h = self._masked(h, f.read(to, loop.index, "ptr"), row)
                 f.write(h, share.sources, loop.index, "ptr")
-            self.product(share.sources, to, m, "U", plan.range("au"), f.arg("H"))
+            self._products(to, m)
         with f.loop(m) as loop:
             row = f.read(f.pointer("rows"), f.add(first, loop.index))
             self._equations(t, prev, following, row, f.read(to, loop.index, "ptr"))
         self.meet()
+
+    def _products(self, to: str, m: str) -> None:
+        """Add the products of U with m rows of h to the sums of the slots that have one."""
+        share, (low, high) = self.share, self.plan.range("au")
+        if self.plan.heads == 1:
+            self.product(share.sources, to, m, "U", (low, high), self.f.arg("H"))
+            return
+        with self.heads() as head:
+            for slot in range(low, high):
+                self.head_product(to, m, head, slot - low, slot)
+            self.next_head(m)
 
     def _masked(self, h: str, sums: str, row: str) -> str:
         f = self.f

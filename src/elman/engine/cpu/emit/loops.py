@@ -182,6 +182,34 @@ class Kernel:
         panels = f"i64 {first}, i64 {last}, i64 {K}, i64 {turns}, i64 {share.panels}, i64 {skipped}"
         f.put(f"call void {f.pointer('product')}({rows}, {panels})")
 
+    @contextmanager
+    def heads(self) -> Iterator[str]:
+        """Loop over heads; yields the number of each."""
+        with self.f.loop(self.f.div(self.f.arg("Hp"), self.f.arg("D"))) as loop:
+            yield loop.index
+
+    def head_product(self, to: str, m: str, head: str, index: int, slot: int) -> None:
+        """Add the product of a head's block of U, in its slot `index`, to this thread's units of that head in
+        a slot of m destinations."""
+        f, share, D = self.f, self.share, self.f.arg("D")
+        panels = f.div(D, WIDE * self.lanes)
+        low, high = f.mul(head, panels), f.mul(f.add(head, 1), panels)
+        low = f.choose(f.compare("ult", low, share.first_panel), share.first_panel, low)
+        high = f.least(high, share.last_panel)
+        skipped = f.mul(share.panels, slot)
+        weights = f.at(f.pointer("U"), f.mul(f.mul(f.arg("Hp"), D), index - slot))
+        rows = f"ptr {share.sources}, ptr {to}, i64 {m}, ptr {weights}, ptr null"
+        with f.when(f.compare("slt", low, high)):
+            first, last = f.add(skipped, low), f.add(skipped, high)
+            f.put(f"call void {f.pointer('product')}({rows}, i64 {first}, i64 {last}, i64 {D})")
+
+    def next_head(self, m: str) -> None:
+        """Let m sources begin at the numbers of the next head."""
+        f, sources = self.f, self.share.sources
+        with f.loop(m) as loop:
+            here = f.read(sources, loop.index, "ptr")
+            f.write(f.at(here, f.arg("D")), sources, loop.index, "ptr")
+
     def meet(self) -> None:
         f = self.f
         with f.when(f.compare("ne", f.arg("split"), 0)):

@@ -16,7 +16,7 @@ from elman.engine.cpu.emit.ir import Vector
 # The fields of the argument blocks, 64 bits each, in this order, followed by those of every state c.
 # Buffers are contiguous: s.c (T + 1, B, Hp), kept (T, B, places, Hp), carry (B, J, Hp), units (weights, Hp),
 # zoneout (J, T or 1, B or 1, Hp), mask (B, Hp), sums (slices, plan.sums, Hp); with layer normalisation gain
-# (slots, Hp).
+# (slots, Hp). With heads, D is the units of one, which fill whole panels.
 COMMON: Final = (
     *("product", "barrier", "thread_num", "num_threads", "split", "slices", "begins", "rows", "lengths"),
     *("T", "B", "H", "Hp", "reverse", "clear", "zero", "U", "units", "kept", "mask"),
@@ -45,8 +45,8 @@ class Plan(plan.Plan):
     def fields(self) -> tuple[str, ...]:
         each = ("s", "stride", "up") if self.every else ("s", "stride")
         states = [f"{what}.{c}" for c in self.cell.state for what in each]
-        gain = ("gain",) if self.norm else ()
-        return (*(BACKWARD if self.backward else FORWARD), *gain, *states)
+        more = (*(("gain",) if self.norm else ()), *(("D",) if self.heads > 1 else ()))
+        return (*(BACKWARD if self.backward else FORWARD), *more, *states)
 
     @functools.cached_property
     def places(self) -> int:
