@@ -1,5 +1,6 @@
 """Declarations of cells, and what is wrong with some."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 import elman
-from elman.cells import Cell, cell
+from elman.cells import LSTM, Cell, cell, cell_with_id
 from elman.errors import UsageError
 
 
@@ -50,3 +51,16 @@ def undecorated(x: Any) -> Any:
 def test_names_as_a_list_are_refused() -> None:
     with pytest.raises(UsageError, match=r"undecorated: gates must be a string of names, .* not \['h'\]"):
         cell(gates=["h"], state="h")(undecorated)  # type: ignore[arg-type]
+
+
+def test_a_cell_is_found_by_its_id_while_it_lives() -> None:
+    @cell(gates="a", state="h")
+    def Brief(x: Any, u: Any) -> Any:
+        return x.a + u.a
+
+    identity = id(Brief)
+    assert cell_with_id(identity) is Brief and cell_with_id(id(LSTM)) is LSTM
+    del Brief
+    gc.collect()
+    with pytest.raises(KeyError):
+        cell_with_id(identity)

@@ -47,6 +47,19 @@ def test_jit_tracing_is_noticed() -> None:
     assert answers == [False, True]
 
 
+class Asks(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (2 if torch_internals.is_exporting() else 3)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_exporting_is_not_compiling(strict: bool) -> None:
+    torch._dynamo.reset()
+    x = torch.ones(2)
+    assert torch.compile(Asks(), fullgraph=True, backend="eager")(x).tolist() == [3, 3]
+    assert torch.export.export(Asks(), (x,), strict=strict).module()(x).tolist() == [2, 2]
+
+
 def test_half_precision_is_what_onednn_says() -> None:
     layer, x = nn.LSTM(2, 3), torch.ones(4, 1, 2)
     with torch.autocast("cpu", torch.bfloat16):

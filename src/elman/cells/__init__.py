@@ -30,7 +30,7 @@ from elman.cells.classic import (
     PeepholeLSTM,
     Theta,
 )
-from elman.cells.declaration import PARTS, Cell, cell, check_names
+from elman.cells.declaration import PARTS, Cell, cell, cell_with_id, check_names
 from elman.cells.gated import ATR, CFN, JANET, MIRNN, NAS, NBRC, RAN, STAR, FastGRNN, LiGRU
 from elman.cells.unitwise import BRC, QRNN, RGLRU, SRU, IndyLSTM, UnICORNN
 from elman.errors import UsageError, suggestion
@@ -71,6 +71,7 @@ __all__ = [
     "UnICORNN",
     "as_cell",
     "cell",
+    "cell_with_id",
     "check_names",
 ]
 

@@ -5,11 +5,14 @@ import inspect
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from elman.errors import UsageError
 
 PARTS = ("x", "u", "s", "w")
+# By their ids: while it compiles, PyTorch can tell the id of an object and not the object itself.
+_ALIVE: Final["WeakValueDictionary[int, Cell]"] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +25,9 @@ class Cell:
     state: tuple[str, ...]
     weights: tuple[str, ...]
     parts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _ALIVE[id(self)] = self
 
     @property
     def recurrent(self) -> bool:
@@ -69,6 +75,11 @@ class Cell:
 
     def __repr__(self) -> str:
         return f"<cell {self.name}: gates {' '.join(self.gates)}; state {' '.join(self.state)}>"
+
+
+def cell_with_id(identity: int) -> Cell:
+    """Return the cell with an id. Raises KeyError if there is none."""
+    return _ALIVE[identity]
 
 
 def _find(module: str, name: str) -> Any:

@@ -68,7 +68,7 @@ def obstacle(stack: Stack, x: Tensor, call: Call, state: State = ()) -> str:
         (0 in x.shape[:2], "there is nothing to compute"),
         (weights.weight_hr is not None, "kernels have no projection"),
         (
-            torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export(),
+            torch_internals.is_exporting() and torch.onnx.is_in_onnx_export(),
             "ONNX knows PyTorch's operators only",
         ),
     )

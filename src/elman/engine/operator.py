@@ -12,7 +12,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from elman.cells import CELLS, Cell
+from elman.cells import CELLS, Cell, cell_with_id
 from elman.engine import passes, torch_internals
 from elman.engine.call import Arguments, Result, Spec, flatten
 from elman.errors import UsageError
@@ -30,9 +30,10 @@ def scan(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Result[Tensor]
 
 
 @torch_internals.constant
-def _name(cell: Cell) -> str:
-    """Return a unique name for a cell: its own, numbered where another cell has that."""
-    name, number = cell.name, 1
+def _name(identity: int) -> str:
+    """Return a unique name for the cell with this id: its own, numbered where another cell has that."""
+    cell, number = cell_with_id(identity), 1
+    name = cell.name
     while _CELLS.setdefault(name, cell) is not cell:
         number += 1
         name = f"{cell.name} {number}"
@@ -45,7 +46,7 @@ def _text(spec: Spec, tensors: Sequence[Tensor | None], keep: bool) -> str:
     shares = " ".join([str(share) for share in spec.shares])
     options = (spec.reverse, spec.every_state, spec.int8, spec.bf16, spec.zoneout_masks, keep)
     flags = "".join(["1" if option else "0" for option in options])
-    return f"{_name(spec.cell)}|{spec.hidden}|{spec.heads}|{shares}|{flags}|{present}"
+    return f"{_name(id(spec.cell))}|{spec.hidden}|{spec.heads}|{shares}|{flags}|{present}"
 
 
 def _parsed(text: str, tensors: Sequence[Tensor]) -> tuple[Spec, Arguments[Any], bool]:

@@ -53,6 +53,13 @@ def constant(function: Function) -> Function:
 
 
 @constant
+def is_exporting() -> bool:
+    """Return whether torch.export records operations. Asked within a graph, PyTorch 2.11 says so of
+    torch.compile, too."""
+    return torch.compiler.is_exporting()
+
+
+@constant
 def has_half_lstm(dtype: torch.dtype) -> bool:
     """Return whether oneDNN builds an LSTM of this half precision on this processor."""
     if dtype == torch.bfloat16:

@@ -122,7 +122,7 @@ def _no_training(stack: Stack, x: Tensor) -> bool:
 
     PyTorch puts that into a graph wherever x needs no gradient, although the weights may.
     """
-    if not torch.compiler.is_compiling() or torch.compiler.is_exporting():
+    if not torch.compiler.is_compiling() or torch_internals.is_exporting():
         return False
     if x.requires_grad or not torch.is_grad_enabled():
         return False
