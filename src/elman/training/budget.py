@@ -17,6 +17,7 @@ from elman.settings import is_whole
 from elman.training import checkpoint, distributed
 from elman.training.inspector import Inspector
 from elman.training.loop import Run
+from elman.training.optimizer import adamw
 from elman.training.plan import Plan
 from elman.training.problem import detached
 from elman.training.progress import duration
@@ -182,7 +183,8 @@ def _step_seconds(trial: Trial, batches: Sequence[Any]) -> float:
     """Return the average time of an optimizer step, over batches from all parts of an epoch, on the device
     and in the precision of the plan."""
     fabric, problem = distributed.fabric(trial.plan.device, trial.plan.precision), trial.problem
-    model, optimizer = fabric.setup(trial.model.train(), torch.optim.AdamW(trial.model.parameters(), lr=0.0))
+    still = adamw(trial.model, 0.0, 0.0, fabric.device)
+    model, optimizer = fabric.setup(trial.model.train(), still)
     count = min(MEASURED_STEPS, len(batches))
     chosen = [batches[k * len(batches) // count] for k in range(count)]
     times, state = [], None

@@ -25,6 +25,7 @@ from elman.training.checkpoint import Progress, journal
 from elman.training.inspector import Inspector, Unwrapped, look_due
 from elman.training.malloc import retain_freed_memory
 from elman.training.matching import check_position, matched, matched_moments
+from elman.training.optimizer import adamw
 from elman.training.plan import Plan
 from elman.training.problem import DeadEnd, Problem, detached
 from elman.training.seeds import set_seed, step_seed
@@ -111,7 +112,7 @@ class Run:
         # looking on changes nothing
         told = {name: value for name, value in asdict(plan).items() if name != "watch_memory"}
         self.identity = {"plan": told, "processes": self.world, **(identity or {})}
-        self.optimizer: Any = torch.optim.AdamW(_groups(model, plan.weight_decay), lr=plan.learning_rate)
+        self.optimizer: Any = adamw(model, plan.learning_rate, plan.weight_decay, self.fabric.device)
         self.model, self.optimizer = self.fabric.setup(model, self.optimizer)
         self.progress, self._rate = Progress(), 0.0
         self.outcome: Outcome | None = None
@@ -452,14 +453,6 @@ def schedule(done: float, warmup: float) -> float:
     if done < warmup:
         return done / warmup
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
-
-
-def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Return AdamW's parameter groups: matrices with weight decay, biases and gains without."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    matrices, vectors = [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() < 2]
-    groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-    return [g for g in groups if g["params"]]
 
 
 def _validation_due(taken: int, total: int, validations: int) -> bool:
