@@ -10,14 +10,13 @@ from torch import Tensor
 from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
 from elman.engine.cpu import host, launch, weights
 from elman.engine.cpu.emit.plan import Packing, Plan, plan_for
-from elman.engine.cpu.weights import heads_of
 from elman.engine.plan import options_of, trace_forms
 from elman.engine.slots import pad_units
 
 
 def _plan(spec: Spec, arguments: Arguments[Tensor], packing: Packing = "float", **more: Any) -> Plan:
     vector = host.vector(arguments.x.dtype)
-    more |= {"packing": packing, "heads": heads_of(arguments.weights, spec.hidden, vector, packing)}
+    more |= {"packing": packing, "heads": weights.heads_of(spec.heads, spec.hidden, vector, packing)}
     return plan_for(spec.cell, vector, **options_of(spec, arguments), **more)
 
 

@@ -57,7 +57,7 @@ def zeros(count: int, dtype: torch.dtype) -> Tensor:
 def forward_plan(stack: Stack, dtype: torch.dtype) -> Plan:
     """Return the kernel of a stack's calls without gradients in which all rows take all steps."""
     vector, packing, w = host.vector(dtype), host.packing(dtype, stack.int8, stack.bf16), stack.weights[0]
-    heads = heads_of(w, hidden_size(stack.cell, w), vector, packing)
+    heads = heads_of(stack.heads, hidden_size(stack.cell, w), vector, packing)
     return plan_for(stack.cell, vector, packing=packing, norm=w.gain_ih is not None, heads=heads)
 
 
@@ -95,10 +95,9 @@ def pack_backward(plan: Plan, hh: Tensor, hidden: int) -> Tensor:
     return rounded(panels, plan)[0] if plan.grouped else panels
 
 
-def heads_of(w: Weights[Tensor], hidden: int, vector: Vector, packing: Packing) -> int:
+def heads_of(heads: int, hidden: int, vector: Vector, packing: Packing) -> int:
     """Return the heads of a kernel: 1 where it takes them as one dense matrix, because they fill no whole
     panels or because rows of h are rounded as a whole."""
-    heads = count(w.weight_hh, hidden)
     return heads if packing == "float" and hidden // heads % (WIDE * vector.lanes) == 0 else 1
 
 
