@@ -30,7 +30,8 @@ def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:
 
 def kept_forms(spec: Spec, arguments: Arguments[Tensor]) -> Any:
     """Return a Trace of what `forward` keeps, as Forms, None for what it doesn't keep."""
-    kernel = _plan(spec, arguments, keep=True)
+    # not by `_plan`, which looks at shapes: here they may be symbols, and heads keep the same
+    kernel = plan_for(spec.cell, host.vector(arguments.x.dtype), **options_of(spec, arguments), keep=True)
     return trace_forms(kernel, spec, arguments.x, weights.padded(spec.hidden, kernel))
 
 
