@@ -60,3 +60,9 @@ def test_a_group_must_say_how_its_commands_are_made() -> None:
     assert list(commands) == ["one"]
     with pytest.raises(NotImplementedError):
         commands["one"]
+
+
+def test_words_too_many_are_told_what_to_do(program: typer.Typer) -> None:
+    done = CliRunner().invoke(program, ["first", "a good", "film"])
+    assert done.exit_code == 2
+    assert "no place for 'a good': quote a text" in done.output

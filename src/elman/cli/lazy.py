@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 Maker = Callable[[str], typer.Typer]  # of the name of a command
@@ -47,6 +47,20 @@ class LazyGroup(TyperGroup):
         raise NotImplementedError
 
 
+class OneCommand(TyperCommand):
+    """A command that says what to do about words too many: mostly a text that isn't quoted."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = True
+        more = super().parse_args(ctx, args)
+        if more and not ctx.resilient_parsing:
+            ctx.fail(
+                f"there is no place for {more[0]!r}: quote a text of several words; "
+                "several texts go in a file, a line each"
+            )
+        return more
+
+
 def in_paragraphs(command: Callable[..., None]) -> str:
     """Return a function's docstring with each paragraph in one line: a terminal wraps it at its own width."""
     return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
@@ -55,5 +69,5 @@ def in_paragraphs(command: Callable[..., None]) -> str:
 def single(command: Callable[..., None], panel: str | None = None) -> typer.Typer:
     """Return the program of one function; `panel` heads it in the help of its group."""
     program = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    program.command(help=in_paragraphs(command), rich_help_panel=panel)(command)
+    program.command(cls=OneCommand, help=in_paragraphs(command), rich_help_panel=panel)(command)
     return program
