@@ -27,6 +27,7 @@ TYPES = {"clear": "*u8", "order": "*i64", "lengths": "*i64", "meetings": "*i32"}
 TYPES |= dict.fromkeys(("carry", "totals", "hat", "rate", "raw"), "*fp32")  # whatever the inputs are
 GPUS = {80: sizes.Gpu(108, 163 * 1024), 90: sizes.Gpu(132, 227 * 1024)}
 SIZES = ((37, torch.float32), (64, torch.bfloat16), (512, torch.float32), (768, torch.float16))
+WITH_HEADS = ((512, torch.float32, 8), (768, torch.bfloat16, 6))
 ROWS = 16
 OPTIONS = ("resets", "zoneout", "masked", "norm", "ragged")
 
@@ -39,12 +40,14 @@ class Case(NamedTuple):
     hidden: int
     dtype: torch.dtype
     full: bool  # with every option
+    heads: int = 1
 
     def plan(self, gpu: sizes.Gpu) -> Plan:
         options = dict.fromkeys(OPTIONS, self.full) | {"backward": self.backward, "keep": not self.backward}
         options |= {"every": self.backward and self.full, "noted": self.backward and self.full}
         options["masked"] &= self.cell.recurrent
-        return passes.kernel_for(self.cell, self.hidden, ROWS, self.dtype, gpu, **options)
+        options["norm"] &= self.heads == 1  # which would take the dense matrix
+        return passes.kernel_for(self.cell, self.hidden, ROWS, self.dtype, gpu, self.heads, **options)
 
 
 def types(plan: Plan, dtype: torch.dtype) -> dict[str, str]:
@@ -96,12 +99,16 @@ def cases(few: bool) -> Iterator[Case]:
     if few:
         yield Case(CELLS["gru"], True, 20, torch.float32, full=True)
         yield Case(CELLS["lstm"], False, 768, torch.float16, full=False)
+        yield Case(CELLS["lstm"], True, 512, torch.float32, full=True, heads=8)
         return
     for cell in CELLS.values():
         for hidden, dtype in SIZES:
             for backward in (False, True):
                 for full in (False, True):
                     yield Case(cell, backward, hidden, dtype, full)
+        for hidden, dtype, heads in WITH_HEADS if cell.recurrent else ():
+            for backward in (False, True):
+                yield Case(cell, backward, hidden, dtype, full=backward, heads=heads)
 
 
 def main(capabilities: list[int], few: bool) -> None:
@@ -109,9 +116,10 @@ def main(capabilities: list[int], few: bool) -> None:
         for case in cases(few):
             began = time.time()
             found = compiled(case, capability)
+            units = f"{case.hidden} units in {case.heads} heads" if case.heads > 1 else f"{case.hidden} units"
             way = f"{'backward' if case.backward else 'forward'}{' with all options' if case.full else ''}"
             print(
-                f"{capability} {case.cell.name} {way}, {case.hidden} units, {case.dtype}: {found}; "
+                f"{capability} {case.cell.name} {way}, {units}, {case.dtype}: {found}; "
                 f"{time.time() - began:.1f} s",
                 flush=True,
             )

@@ -81,6 +81,22 @@ def test_all_options_at_once_are_eager(form: str) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("kind", "form", "norm"),
+    [
+        *((kind, "resident", False) for kind in ("lstm", "gru", "awkward")),
+        *(("gru", form, form == "resident") for form in FORMS[:2]),
+    ],
+)
+def test_heads_are_eager(kind: str, form: str, norm: bool) -> None:
+    """Resident programs have one head each, of units that fill no block; elsewhere U is dense."""
+    torch.manual_seed(9)
+    more: dict[str, Any] = {"lengths": [4, 0, 2, 3, 1], "resets": True, "masked": True, "every": True}
+    more |= {"reverse": kind == "gru", "zoneout": "drawn", "heads": 3, "norm": norm}
+    with interpreted(form):
+        assert_agrees(case(ALL[kind], torch.float32, (4, 5, 3), 21, **more), compiled, OUTPUTS, GRADIENTS)
+
+
 def test_nothing_in_the_padding_counts() -> None:
     torch.manual_seed(3)
     with interpreted():

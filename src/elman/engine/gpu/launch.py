@@ -66,7 +66,7 @@ def forward(plan: Plan, spec: Spec, arguments: Arguments[Tensor]) -> Trace:
     tensors |= {"sums": _sums(plan, spec, arguments), "ALL": int(every)}
     if w.weight_hh is not None:
         count = len(plan.products)
-        tensors["U"] = by_slot(w.weight_hh.detach().view(-1, spec.hidden, spec.hidden), plan, "au")
+        tensors["U"] = _by_slot(plan, spec, w.weight_hh)
         bias = _of_gates(plan, spec, "au", w.bias_hh)
         tensors["bias"] = x.new_zeros(count * spec.hidden) if bias is None else bias
         tensors["gain"] = _of_gates(plan, spec, "au", w.gain_hh)
@@ -114,6 +114,12 @@ def _zoneout(spec: Spec, arguments: Arguments[Tensor]) -> Tensor | None:
     if spec.shares:
         return torch.stack([arguments.x.new_full((1, 1, spec.hidden), share) for share in spec.shares])
     return torch.stack(arguments.zoneout) if arguments.zoneout else None
+
+
+def _by_slot(plan: Plan, spec: Spec, weight_hh: Tensor) -> Tensor:
+    """Return U (N, H, H), or (N, H, D) of heads."""
+    hidden = spec.hidden
+    return by_slot(weight_hh.detach().view(-1, hidden, hidden // plan.heads), plan, "au")
 
 
 def _of_gates(plan: Plan, spec: Spec, letters: str, by_gate: Tensor | None) -> Tensor | None:
@@ -167,7 +173,7 @@ def backward(
     tensors |= {"above_step": above.stride(0), "above_row": above.stride(1)}
     tensors |= {f"up_{c}": g for c, g in zip(plan.cell.state, upstream.every, strict=False)}
     if w.weight_hh is not None:
-        U = by_slot(w.weight_hh.detach().view(-1, hidden, hidden), plan, "au")
+        U = _by_slot(plan, spec, w.weight_hh)
         tensors["U"] = U.permute(2, 0, 1).contiguous() if plan.streamed else U
     sides = norm.sides(plan, spec, arguments, trace) if plan.norm else ()
     for side in sides:

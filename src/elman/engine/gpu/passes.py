@@ -14,6 +14,7 @@ from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
 from elman.engine.gpu import launch
 from elman.engine.gpu.emit.plan import Plan, plan_for
 from elman.engine.gpu.sizes import Gpu, gpu_of, is_resident, split
+from elman.engine.heads import dense_weights
 from elman.engine.plan import options_of, trace_forms
 
 R = TypeVar("R")
@@ -26,8 +27,17 @@ def _options(spec: Spec, arguments: Arguments[Tensor]) -> dict[str, bool]:
     return options_of(spec, arguments) | {"ragged": arguments.lengths is not None}
 
 
-def kernel_for(cell: Cell, hidden: int, batch: int, dtype: torch.dtype, gpu: Gpu, **options: bool) -> Plan:
-    """Return the kernel for B rows: resident where a program can hold U, sliced where several can."""
+def kernel_for(
+    cell: Cell, hidden: int, batch: int, dtype: torch.dtype, gpu: Gpu, heads: int = 1, **options: bool
+) -> Plan:
+    """Return the kernel for B rows: resident where a program can hold U, sliced where several can.
+
+    A resident one takes heads one by one, any other as one dense matrix, and so does layer normalisation.
+    """
+    if heads > 1 and not options["norm"]:
+        of_heads = plan_for(cell, heads=heads, **options)
+        if is_resident(of_heads, hidden, dtype, gpu):
+            return of_heads
     plan = plan_for(cell, **options)
     if not plan.recurrent or is_resident(plan, hidden, dtype, gpu):
         return plan
@@ -40,12 +50,16 @@ def kernel_for(cell: Cell, hidden: int, batch: int, dtype: torch.dtype, gpu: Gpu
     return plan_for(cell, streamed=True, **options)
 
 
-def _run(run: Callable[[Plan], R], spec: Spec, arguments: Arguments[Tensor], **more: bool) -> tuple[Plan, R]:
+def _run(
+    run: Callable[[Plan, Arguments[Tensor]], R], spec: Spec, arguments: Arguments[Tensor], **more: bool
+) -> tuple[Plan, R]:
     """Return a kernel and what `run` returns for it: a streamed one where a sliced one can't be launched."""
     x, options = arguments.x, _options(spec, arguments) | more
-    plan = kernel_for(spec.cell, spec.hidden, x.shape[1], x.dtype, gpu_of(x.device), **options)
+    plan = kernel_for(spec.cell, spec.hidden, x.shape[1], x.dtype, gpu_of(x.device), spec.heads, **options)
+    heads = spec.heads if plan.heads == 1 else 1
+    dense = arguments._replace(weights=dense_weights(arguments.weights, heads))
     try:
-        return plan, run(plan)
+        return plan, run(plan, dense)
     except Exception as error:
         if not plan.sliced or type(error).__name__ != "OutOfResources":  # of Triton, before anything ran
             raise
@@ -55,7 +69,7 @@ def _run(run: Callable[[Plan], R], spec: Spec, arguments: Arguments[Tensor], **m
 
 def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:
     """Run the forward kernel on tensors that it can read; with `keep` for a backward pass."""
-    return _run(lambda plan: launch.forward(plan, spec, arguments), spec, arguments, keep=keep)[1]
+    return _run(lambda plan, read: launch.forward(plan, spec, read), spec, arguments, keep=keep)[1]
 
 
 def kept_forms(spec: Spec, arguments: Arguments[Tensor]) -> Any:
@@ -72,6 +86,6 @@ def backward(
     upstream = upstream._replace(every=tuple(g.contiguous() for g in upstream.every))
     options = {"backward": True, "every": spec.every_state, "noted": noted}
     plan, gradients = _run(
-        lambda plan: launch.backward(plan, spec, arguments, trace, upstream), spec, arguments, **options
+        lambda plan, read: launch.backward(plan, spec, read, trace, upstream), spec, arguments, **options
     )
     return plan, gradients._replace(noted=upstream.every if noted else ())

@@ -76,9 +76,9 @@ def power(count: int, least: int = 16) -> int:
 
 
 def is_resident(plan: Plan, hidden: int, dtype: torch.dtype, gpu: Gpu) -> bool:
-    """Return whether a program can hold the whole of U. Of float32 it holds two TF32 parts."""
+    """Return whether a program can hold U, the whole or a head's. Of float32 it holds two TF32 parts."""
     each = dtype.itemsize * (2 if dtype == torch.float32 else 1)
-    return len(plan.products) * power(hidden) ** 2 * each + RESIDENT_REST <= gpu.shared
+    return len(plan.products) * power(hidden // plan.heads) ** 2 * each + RESIDENT_REST <= gpu.shared
 
 
 def split(plan: Plan, hidden: int, batch: int, dtype: torch.dtype, gpu: Gpu) -> Split | None:
@@ -120,11 +120,12 @@ def layout_for(plan: Plan, hidden: int, batch: int, dtype: torch.dtype, gpu: Gpu
         return _sliced(plan, hidden, batch, dtype, gpu)
     if plan.streamed:
         return _streamed(plan, hidden, batch, dtype, gpu)
-    width = power(hidden) if plan.recurrent else min(power(hidden), UNITWISE_UNITS)
+    units = hidden // plan.heads
+    width = power(units) if plan.recurrent else min(power(units), UNITWISE_UNITS)
     rows = ROWS if plan.recurrent else UNITWISE_ROWS
-    grid = (-(-batch // rows), -(-hidden // width))
+    grid = (-(-batch // rows), plan.heads * -(-units // width))
     many = plan.recurrent and len(plan.products) * width * dtype.itemsize >= MANY_BYTES
-    return Layout({"BM": rows, "HP": width}, grid, warps=8 if many else 4)
+    return Layout({"BM": rows, "HP": width, "D": units}, grid, warps=8 if many else 4)
 
 
 def _sliced(plan: Plan, hidden: int, batch: int, dtype: torch.dtype, gpu: Gpu) -> Layout:

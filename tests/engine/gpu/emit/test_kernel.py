@@ -23,6 +23,7 @@ FORMS: dict[str, dict[str, int]] = {
     "": {},
     " sliced": {"sliced": 5, "ways": 4, "loaded": 3, "staged": 2},
     " streamed": {"streamed": 1},
+    " heads": {"heads": 4},
 }
 
 
@@ -32,7 +33,7 @@ def texts(cell: Cell, backward: bool, form: str) -> Iterator[str]:
     names.append("every" if backward else "keep")
     for chosen in ([], *([name] for name in names), names):
         options = dict.fromkeys(chosen, True)
-        if not (options.get("norm") and "sliced" in form):
+        if not (options.get("norm") and form in (" sliced", " heads")):
             yield kernel(plan_for(cell, backward=backward, **FORMS[form], **options))
 
 

@@ -16,11 +16,12 @@ class Backward(Kernel):
 
     def resident(self) -> None:
         plan = self.plan
-        self.units("tl.program_id(1) * HP", "HP")
-        if plan.recurrent:
-            self.put("k = tl.arange(0, HP)[:, None]", "inside = (k < H) & real")
+        self.resident_units()
         for n, (_, name) in enumerate(plan.products):
-            self.put(f"U_{name} = tl.load(U + ({n} * H + k) * H + unit, mask=inside, other=0.0)")
+            where = f"U + ({n} * H + k) * H + unit"
+            if plan.heads > 1:
+                where = f"U + ({n} * H + tl.program_id(1) * D + k) * D + local"
+            self.put(f"U_{name} = tl.load({where}, mask=inside, other=0.0)")
             if plan.norm:
                 self.load(f"gain_{name}", f"gain + {n} * H + unit", "real")
         self.put(f"through = tl.zeros({self.wide}, tl.float32)")

@@ -14,11 +14,10 @@ class Forward(Kernel):
     name = "forward"
 
     def resident(self) -> None:
-        self.units("tl.program_id(1) * HP", "HP")
-        if self.plan.recurrent:
-            self.put("k = tl.arange(0, HP)[:, None]", "inside = (k < H) & real")
+        self.resident_units()
+        size = "D" if self.plan.heads > 1 else "H"
         for n, (_, name) in enumerate(self.plan.products):
-            where = f"U + ({n} * H + unit) * H + k"
+            where = f"U + ({n} * H + unit) * {size} + k"
             self.put(f"U_{name} = tl.load({where}, mask=inside, other=0.0)")
         self._constants()
         with self._states_in_registers():

@@ -71,6 +71,22 @@ class Kernel(Writer):
             "place = row * H + unit",
         )
 
+    def resident_units(self) -> None:
+        """Name a resident program's units and, with U, the units `k` that they read; those of a head are
+        `local` and `k` among the D of that head."""
+        size = "D" if self.plan.heads > 1 else "H"
+        if self.plan.heads > 1:
+            self.put(
+                "local = tl.arange(0, HP)[None, :]",
+                "unit = tl.program_id(1) * D + local",
+                "real = local < D",
+                "place = row * H + unit",
+            )
+        else:
+            self.units("tl.program_id(1) * HP", "HP")
+        if self.plan.recurrent:
+            self.put("k = tl.arange(0, HP)[:, None]", f"inside = (k < {size}) & real")
+
     def step(self, forward: bool, turn: str = "turn", end: str = "") -> None:
         """Name the step of a turn, the slots of the states around it, and where rows take it.
 

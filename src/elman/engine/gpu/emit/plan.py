@@ -2,10 +2,11 @@
 
 T steps, B rows (sequences), H units, J states, S sums of a row; N of these get a product with U. A program
 owns a block of BM rows for all steps. In a *resident* kernel it holds their states and U, and its block of
-units has all HP >= H units, or some if there is no U. In the other kernels GROUP programs share the units of
-its rows: in a *sliced* one each holds the part of U that its BN units need, and takes chunks of it, in which
-each of several `ways` has BK rows of U: a way is a warp, so that few rows keep many warps busy; in a
-*streamed* one it reads blocks of U, (BK, BN), at every step.
+units has all HP >= H units, or some if there is no U; with heads it has the HP >= D units of one head, and
+holds that head's block of U. In the other kernels GROUP programs share the units of its rows: in a *sliced*
+one each holds the part of U that its BN units need, and takes chunks of it, in which each of several `ways`
+has BK rows of U: a way is a warp, so that few rows keep many warps busy; in a *streamed* one it reads blocks
+of U, (BK, BN), at every step.
 """
 
 import functools
@@ -37,10 +38,10 @@ class Plan(plan.Plan):
     def tensors(self) -> tuple[str, ...]:
         """Return the kernel's parameters that are tensors, each contiguous and of these shapes.
 
-        sums (T, B, slots x and a, H): W x and all biases but those of slots u; U (N, H, H), for a streamed
-        backward kernel (H, N, H); bias and gain (N, H); units (weights, H); kept (T, B, places, H); mask
-        (B, H); clear (T, B) bytes; order (B): the rows, the longest first; lengths (B); s_c (T + 1, B, H) or
-        (1, B, H); zoneout (J, T or 1, B or 1, H).
+        sums (T, B, slots x and a, H): W x and all biases but those of slots u; U (N, H, H), of heads
+        (N, H, D), for a streamed backward kernel (H, N, H); bias and gain (N, H); units (weights, H); kept
+        (T, B, places, H); mask (B, H); clear (T, B) bytes; order (B): the rows, the longest first; lengths
+        (B); s_c (T + 1, B, H) or (1, B, H); zoneout (J, T or 1, B or 1, H).
 
         Backward: above and up_c (T, B, H): the gradients of the output and of every state; carry (B, J, H);
         totals (blocks of rows, weights, H); hat (T, B, N, H) and rate (T, B): U h normalised, without gain,
@@ -83,11 +84,12 @@ class Plan(plan.Plan):
     def constants(self) -> tuple[str, ...]:
         """Return the parameters that are compiled in.
 
-        ALL: every state is stored at every step, not only the first; EVEN: chunks fill a slice; PRECISION:
-        how float32 is multiplied.
+        D: units of a head; ALL: every state is stored at every step, not only the first; EVEN: chunks fill a
+        slice; PRECISION: how float32 is multiplied.
         """
         sizes = ["BN", "BK", "GROUP"] if self.streamed or self.sliced else ["HP"]
         sizes += ["EVEN"] if self.sliced else []
+        sizes += ["D"] if self.heads > 1 else []
         return ("H", "BM", *sizes, "REVERSE", *(() if self.backward else ("ALL",)), "PRECISION")
 
 
