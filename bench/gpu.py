@@ -31,6 +31,7 @@ from elman.engine.gpu import measured
 # T steps, B sequences, H units, of as many inputs.
 SIZES: Final = ((1024, 16, 768), (512, 32, 256), (512, 32, 512), (256, 128, 1024), (2048, 8, 64))
 DEVICE: Final = "cuda"
+HEAD_UNITS: Final = 64
 WARM_UP, CALLS = 2, 8
 KINDS: Final = {
     "float32": (torch.float32, "highest"),
@@ -127,8 +128,9 @@ def rivals(size: Size, dtype: torch.dtype) -> Iterator[tuple[str, Run, Run]]:
     ragged = {"lengths": [max(1, steps * (k + 1) // batch) for k in range(batch)]}
     reset = {"reset": torch.rand(steps, batch, device=DEVICE) < 4 / steps}
 
-    def layer(name: str, engine: Any, call: dict[str, Any] | None = None) -> Run:
-        one = elman.Recurrent(CELLS[name], hidden, hidden, engine=engine, device=DEVICE, dtype=dtype)
+    def layer(name: str, engine: Any, call: dict[str, Any] | None = None, heads: int = 1) -> Run:
+        options: dict[str, Any] = {"engine": engine, "heads": heads, "device": DEVICE, "dtype": dtype}
+        one = elman.Recurrent(CELLS[name], hidden, hidden, **options)
         return lambda seed: training(one, inputs(size, dtype, seed), call or {})
 
     def theirs(kind: Any) -> Run:
@@ -146,6 +148,9 @@ def rivals(size: Size, dtype: torch.dtype) -> Iterator[tuple[str, Run, Run]]:
         layer("lstm", "vendor", ragged),
     )
     yield "LSTM with resets and nn.LSTM without", layer("lstm", "compiled", reset), theirs(nn.LSTM)
+    if hidden > HEAD_UNITS:
+        parts = layer("lstm", "compiled", heads=hidden // HEAD_UNITS)
+        yield f"LSTM in heads of {HEAD_UNITS} units and in one", parts, layer("lstm", "compiled")
 
 
 def inputs(size: Size, dtype: torch.dtype, seed: int) -> Tensor:

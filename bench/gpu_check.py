@@ -77,10 +77,17 @@ def check_cell(name: str, few: bool) -> tuple[int, int, float]:
     sizes = ((4, 5, 20), (4, 17, 130)) if few else CHECKED
     found = []
     for size in sizes:
-        for options in OPTIONS:
+        for options in options_of(name, size[2]):
             layer = elman.Recurrent(CELLS[name], 24, size[2], **options, device=DEVICE, engine="compiled")
             found.append(_told(difference(layer, *size, bool(options)), name, size, options))
     return len(found), sum(off > WITHIN for off in found), max(found)
+
+
+def options_of(name: str, hidden: int) -> Iterator[dict[str, Any]]:
+    """Yield options of a layer; few heads are too large for a resident program, many are not."""
+    yield from OPTIONS
+    if CELLS[name].recurrent:
+        yield from ({"heads": heads} for heads in (2, 10) if hidden % heads == 0)
 
 
 def check_random(name: str, hidden: int, calls: int) -> tuple[int, int, float]:

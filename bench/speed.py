@@ -27,7 +27,7 @@ import speed_report as report
 # Nothing above imports torch: `prepare` must come before it.
 NAMES: Final = (
     *("infer", "train", "first", "models", "precision"),
-    *("ragged", "stream", "cells", "compile"),
+    *("ragged", "stream", "cells", "heads", "compile"),
 )
 LIBRARIES: Final = ("elman", "torch", "numpy", "llvmlite", "jax", "onnxruntime")
 CONSOLE: Final = Console(width=None if sys.stdout.isatty() else 150)

@@ -33,6 +33,7 @@ GRID: Final[tuple[Shape, ...]] = (
 LOOPED: Final = GRID[:3]  # shapes at which a Python loop takes a reasonable time
 PRECISE: Final = (*GRID[2:5], (50, 1, 512, 512))
 STREAMED: Final = (64, 256, 512)
+HEADED: Final = ((100, 32, 256, 256), (100, 32, 512, 512), (100, 1, 512, 512))
 OWN: Final[Shape] = (100, 32, 128, 128)
 
 
@@ -217,6 +218,21 @@ def _own(cell: Any, shape: Shape, training: bool, seconds: float) -> dict[str, A
     return _point("cells", cell.name, training, shape, found)
 
 
+def heads(seconds: float, grid: tuple[Shape, ...] = HEADED, count: int = 4) -> Iterator[dict[str, Any]]:
+    """An LSTM whose recurrent matrix has a block for each head beside one that has the whole matrix; training
+    with the gradient of the input."""
+    for shape in grid:
+        for training in (False, True):
+            module, x = _drawn("LSTM", shape)
+            x.requires_grad_(training)
+            layer = elman.LSTM(*shape[2:], heads=count)
+            ours = Side("heads", peers.layer(layer, x, training))
+            whole = Side("elman.LSTM", peers.layer(peers.ours("LSTM", module), x, training))
+            with mode(training):
+                found = {whole.name: compare(ours, whole, seconds, same=False)}
+            yield _point("heads", f"LSTM, {count} heads", training, shape, found)
+
+
 def compile(rounds: int = 3) -> dict[str, float]:
     """Measure what the first forward and backward pass of an LSTM costs beyond the second, in fresh processes
     with an empty and with a filled cache. Medians of several rounds; {} without a compiler.
@@ -252,4 +268,5 @@ RUNS: Final[dict[str, Callable[[float], Iterator[dict[str, Any]]]]] = {
     "ragged": ragged,
     "stream": stream,
     "cells": cells,
+    "heads": heads,
 }

@@ -17,6 +17,7 @@ TITLES: Final = {
     "ragged": "Lengths uniform in 1..T; torch.nn packs",
     "stream": "A step of one sequence, from state to state",
     "cells": "A user's cell: against our LSTM gate for gate, and its own eager loop",
+    "heads": "Heads beside a whole recurrent matrix",
 }
 WITH_MEANS: Final = ("infer", "train", "first", "ragged")  # runs over a grid of shapes
 PEERS: Final = ("torch.nn", "torch.nn cells", "jax.lax.scan", "onnxruntime")
@@ -118,7 +119,7 @@ def markdown(report: dict[str, Any]) -> str:
     points = report["points"]
     parts, rates = [_means_table(points)], report.get("GFLOP/s", {})
     parts.append(_shares_table([p for p in points if p["run"] == "train"], rates))
-    for run in ("models", "precision", "stream", "cells"):
+    for run in ("models", "precision", "stream", "cells", "heads"):
         parts.append(_points_table([p for p in points if p["run"] == run]))
     if cost := report.get("compile"):
         parts.append(

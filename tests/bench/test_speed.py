@@ -82,12 +82,13 @@ def test_a_point_of_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
         next(points.ragged(0.0, (TINY,))),
         next(points.stream(0.0, (8,))),
         next(points.cells(0.0, TINY)),
+        next(points.heads(0.0, (TINY,), count=5)),
     ]
-    runs = ["infer", "train", "first", "models", *["precision"] * 2, "ragged", "stream", "cells"]
+    runs = ["infer", "train", "first", "models", *["precision"] * 2, "ragged", "stream", "cells", "heads"]
     assert [p["run"] for p in shown] == runs
     assert [p["mode"] for p in shown] == [
         *("inference", *["training"] * 3, "inference", "training"),
-        *["inference"] * 3,
+        *["inference"] * 4,
     ]
     for found in shown:
         assert found["ours_ms"] > 0
@@ -193,4 +194,7 @@ def test_an_unknown_name_is_refused(
     monkeypatch.setattr(sys, "argv", ["speed.py", "inference"])
     with pytest.raises(SystemExit):
         module("speed").main()
-    assert "infer, train, first, models, precision, ragged, stream, cells, compile" in capsys.readouterr().err
+    assert (
+        "infer, train, first, models, precision, ragged, stream, cells, heads, compile"
+        in capsys.readouterr().err
+    )

@@ -8,13 +8,14 @@ from compare import assert_same
 from elman.cells import CELLS
 from elman.engine import eager, passes
 from elman.engine.call import Arguments, Call, Noise, Result, Spec, Weights, flatten, unflatten
+from scan_cases import block_diagonal
 
-T, B, I, H = 4, 3, 2, 5  # noqa: E741
+T, B, I, H = 4, 3, 2, 6  # noqa: E741
 
 
 def arguments_of(spec: Spec, **more: Tensor) -> Arguments[Tensor]:
     torch.manual_seed(1)
-    cell, rows = spec.cell, len(spec.cell.gates) * H
+    cell, rows, units = spec.cell, len(spec.cell.gates) * H, H // spec.heads
 
     def leaf(*size: int) -> Tensor:
         return torch.randn(size, dtype=torch.float64).requires_grad_()
@@ -22,7 +23,7 @@ def arguments_of(spec: Spec, **more: Tensor) -> Arguments[Tensor]:
     recurrent = cell.recurrent
     weights = Weights(
         weight_ih=leaf(rows, I),
-        weight_hh=leaf(rows, H) if recurrent else None,
+        weight_hh=leaf(rows, units) if recurrent else None,
         bias_ih=leaf(rows),
         bias_hh=leaf(rows) if recurrent else None,
         units=tuple(leaf(H) for _ in cell.weights),
@@ -32,9 +33,12 @@ def arguments_of(spec: Spec, **more: Tensor) -> Arguments[Tensor]:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("kind", ["lstm", "gru", "peephole-lstm", "indrnn", "minlstm"])
-def test_every_gradient_has_its_name(kind: str, reverse: bool) -> None:
-    spec = Spec(CELLS[kind], H, reverse=reverse)
+@pytest.mark.parametrize(
+    ("kind", "heads"),
+    [("lstm", 1), ("gru", 1), ("gru", 2), ("peephole-lstm", 3), ("indrnn", 1), ("minlstm", 1)],
+)
+def test_every_gradient_has_its_name(kind: str, heads: int, reverse: bool) -> None:
+    spec = Spec(CELLS[kind], H, reverse=reverse, heads=heads)
     arguments = arguments_of(spec, lengths=torch.tensor([4, 0, 2]))
     leaves = flatten(arguments)
     needed = unflatten(arguments, [t is not None and t.is_floating_point() for t in leaves])
@@ -42,8 +46,9 @@ def test_every_gradient_has_its_name(kind: str, reverse: bool) -> None:
         result, trace = passes.forward(spec, arguments, keep=True)
         upstream = Result(torch.randn_like(result.output), tuple(torch.randn_like(s) for s in result.state))
         actual = passes.backward(spec, arguments, trace, upstream, needed)
+    weights = block_diagonal(arguments.weights, len(spec.cell.gates), heads)
     scanned = eager.scan(
-        spec.cell, arguments.x, arguments.state, arguments.weights, Call(arguments.lengths), Noise(), reverse
+        spec.cell, arguments.x, arguments.state, weights, Call(arguments.lengths), Noise(), reverse
     )
     wanted = [t for t, n in zip(leaves, flatten(needed), strict=True) if n]
     expected = torch.autograd.grad(flatten(scanned), wanted, flatten(upstream))

@@ -1,7 +1,7 @@
 """Compile Triton kernels to machine code for GPUs that need not be here: Triton's wheel has what it takes.
 
 python compile_kernels.py 80 90      # for these compute capabilities: every cell, 10 minutes each
-python compile_kernels.py --few 90   # two kernels
+python compile_kernels.py --few 90   # three kernels
 """
 
 import re
@@ -99,7 +99,7 @@ def cases(few: bool) -> Iterator[Case]:
     if few:
         yield Case(CELLS["gru"], True, 20, torch.float32, full=True)
         yield Case(CELLS["lstm"], False, 768, torch.float16, full=False)
-        yield Case(CELLS["lstm"], True, 512, torch.float32, full=True, heads=8)
+        yield Case(CELLS["elman"], True, 512, torch.float32, full=True, heads=8)
         return
     for cell in CELLS.values():
         for hidden, dtype in SIZES:

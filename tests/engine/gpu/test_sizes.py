@@ -7,6 +7,7 @@ import torch
 
 from elman.cells import CELLS
 from elman.engine.gpu.emit.plan import plan_for
+from elman.engine.gpu.passes import kernel_for
 from elman.engine.gpu.sizes import PART, ROWS, Gpu, Split, gpu_of, is_resident, layout_for, power, split
 
 H100, A100, ADA = Gpu(132, 227 * 1024), Gpu(108, 163 * 1024), Gpu(128, 99 * 1024)
@@ -29,6 +30,28 @@ def test_a_program_holds_u_where_it_has_room(
     gpu: Gpu, hidden: int, dtype: torch.dtype, resident: bool
 ) -> None:
     assert is_resident(LSTM, hidden, dtype, gpu) == resident
+
+
+@pytest.mark.parametrize(
+    ("heads", "dtype", "resident"),
+    [
+        (12, torch.float32, True),
+        (8, torch.float32, False),
+        (6, torch.bfloat16, True),
+        (4, torch.bfloat16, False),
+    ],
+)
+def test_a_program_holds_a_heads_block_of_u_where_it_has_room(
+    heads: int, dtype: torch.dtype, resident: bool
+) -> None:
+    """Otherwise, and with layer normalisation, kernels take the dense matrix."""
+    plan = kernel_for(CELLS["lstm"], 768, 20, dtype, H100, heads, norm=False)
+    assert plan.heads == (heads if resident else 1)
+    assert (plan.sliced > 0 or plan.streamed) != resident
+    if resident:
+        layout = layout_for(plan, 768, 20, dtype, H100)
+        assert layout.grid == (2, heads) and layout.constants["D"] == 768 // heads <= layout.constants["HP"]
+    assert kernel_for(CELLS["lstm"], 768, 20, dtype, H100, heads, norm=True).heads == 1
 
 
 @pytest.mark.parametrize("batch", [1, 16, 17, 128, 5000])
