@@ -5,10 +5,10 @@ from torch import Tensor
 
 import elman
 from elman.engine import eager
-from elman.engine.call import Call, Noise, Spec, State, Weights
+from elman.engine.call import Call, Noise, Spec, State, Weights, flatten
 from elman.engine.trained import PreparedTraining
 
-T, B, I, H = 4, 3, 5, 16  # noqa: E741
+T, B, I, H = 4, 3, 8, 16  # noqa: E741
 
 
 def call() -> tuple[PreparedTraining, Tensor, State, Weights[Tensor]]:
@@ -18,12 +18,17 @@ def call() -> tuple[PreparedTraining, Tensor, State, Weights[Tensor]]:
     return training, x, (torch.randn(B, H), torch.randn(B, H)), weights
 
 
+def present(weights: Weights[Tensor]) -> list[Tensor]:
+    return [one for one in flatten(weights) if one is not None]
+
+
 def test_a_step_equals_the_eager_engine() -> None:
     training, x, state, weights = call()
-    result = training.run(x, state, weights)
+    result = training.run(x, present(weights), state)
     assert result is not None
     expected = eager.scan(elman.cells.LSTM, x, state, weights, Call(), Noise())
-    for ours, theirs in zip((result[0], *result[1]), (expected.output, *expected.state), strict=True):
+    final = [one.squeeze(0) for one in result[1]]
+    for ours, theirs in zip((result[0], *final), (expected.output, *expected.state), strict=True):
         torch.testing.assert_close(ours, theirs)
     leaves = [weights.weight_ih, weights.weight_hh, weights.bias_ih, weights.bias_hh]
     ours = torch.autograd.grad(result[0].square().sum(), leaves)
@@ -33,15 +38,17 @@ def test_a_step_equals_the_eager_engine() -> None:
 
 
 def test_what_does_not_fit_is_left_alone() -> None:
-    training, x, state, weights = call()
+    training, x, state, full = call()
+    weights = present(full)
     others = (
-        (x[1:], state, weights),
-        (x.double(), state, weights),
-        (x.mT.contiguous().mT, state, weights),
-        (x, (state[0], state[1].mT.contiguous().mT), weights),
-        (x, state, weights._replace(bias_ih=None)),
-        (x, state, weights._replace(weight_hr=torch.randn(2, H))),
-        (x, state, Weights(*[w if w is None else w.detach() for w in weights[:7]])),  # no gradient is needed
+        (x[1:], weights, state),
+        (x.double(), weights, state),
+        (x.mT.contiguous().mT, weights, state),
+        (x, weights, (state[0], state[1].mT.contiguous().mT)),
+        (x, weights[:-1], state),
+        (x, [*weights, torch.randn(2, H)], state),
+        (x, [None, *weights[1:]], ()),
+        (x, [w.detach() for w in weights], state),  # no gradient is needed
     )
     for other in others:
         assert training.run(*other) is None

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import elman
 from elman.cells import CELLS, Cell
-from elman.engine.cpu import host, launch, lookup, prepared, rounding, weights
+from elman.engine.cpu import host, launch, lookup, prepared, rounding, routine, trained, weights
 from elman.nn import call_cache
 from grouped_products import in_groups
 
@@ -55,13 +55,13 @@ class Guard:
         return tensor.data_ptr()
 
     def install(self) -> None:
-        for module in (launch, lookup, prepared, rounding, weights):
+        for module in (launch, lookup, prepared, rounding, trained, weights):
             module.own = self.own  # type: ignore[attr-defined]
 
         def get(count: int) -> Tensor:
             return torch.empty(count, dtype=torch.uint8)
 
-        launch._WORKSPACE.get = get  # type: ignore[method-assign]
+        routine.WORKSPACE.get = get  # type: ignore[method-assign]
 
 
 def calls(
@@ -90,16 +90,17 @@ def run(cell: Cell, hidden: int, dtype: torch.dtype, side: str) -> None:
     for name, options, call in calls(cell, hidden, dtype):
         if name != "bf16" or dtype == torch.float32:
             with torch.autocast("cpu", torch.bfloat16, enabled=name == "bf16"):
-                _run(cell, hidden, dtype, side, options, call)
+                # small products of whole vectors are the engine's own
+                for inputs in (5, 16) if name == "plain" else (5,):
+                    layer = elman.Recurrent(cell, inputs, hidden, **options, dtype=dtype, engine="compiled")
+                    _run(layer, side, dtype, call)
 
 
-def _run(
-    cell: Cell, hidden: int, dtype: torch.dtype, side: str, options: dict[str, Any], call: dict[str, Any]
-) -> None:
-    layer = elman.Recurrent(cell, 5, hidden, **options, dtype=dtype, engine="compiled")
+def _run(layer: elman.Recurrent, side: str, dtype: torch.dtype, call: dict[str, Any]) -> None:
+    cell, hidden, inputs = layer.cell, layer.hidden_size, layer.input_size
     for parameter in layer.parameters():
         parameter.data = guarded(parameter.detach(), side)
-    x = guarded(torch.randn(5, 3, 5, dtype=dtype), side).requires_grad_()
+    x = guarded(torch.randn(5, 3, inputs, dtype=dtype), side).requires_grad_()
     rows = layer.num_layers * layer.directions
     state = [guarded(torch.randn(rows, 3, hidden, dtype=dtype), side) for _ in cell.state]
     hx = tuple(s.requires_grad_() for s in state) if len(state) > 1 else state[0].requires_grad_()

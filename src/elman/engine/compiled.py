@@ -178,10 +178,31 @@ def gradients(
     spec, saved = ctx.spec, ctx.saved_tensors  # once: reading it may compute it
     arguments, trace = spec.arguments(saved[: ctx.count]), spec.trace(saved[ctx.count :])
     request = spec.result(upstream), spec.arguments(needed)
-    if torch.is_grad_enabled():  # the gradients will be differentiated, for which there is no kernel
-        return eager.gradients(spec, arguments, *request)
+    fresh = not torch.is_grad_enabled() and is_fresh(ctx.fresh)
+    return differentiated(spec, arguments, trace if fresh else None, *request, noted)
+
+
+def is_fresh(uses: list[bool]) -> bool:
+    """Return whether this is the first backward pass, which overwrites what the forward pass kept."""
     try:
-        ctx.fresh.pop()  # which one of several threads can do
-    except IndexError:  # the first backward pass has overwritten what the forward pass kept
+        uses.pop()  # which one of several threads can do
+    except IndexError:
+        return False
+    return True
+
+
+def differentiated(
+    spec: Spec,
+    arguments: Arguments[Tensor],
+    trace: Trace | None,
+    upstream: Result[Any],
+    needed: Arguments[bool],
+    noted: list[Tensor] | None = None,
+) -> Arguments[Tensor | None]:
+    """Return the gradients by a kernel, or by plain operations where they will be differentiated; without a
+    trace the forward pass is repeated."""
+    if torch.is_grad_enabled():
+        return eager.gradients(spec, arguments, upstream, needed)
+    if trace is None:
         trace = passes.forward(spec, arguments, keep=True)[1]
-    return passes.backward(spec, arguments, trace, *request, noted=noted)
+    return passes.backward(spec, arguments, trace, upstream, needed, noted=noted)

@@ -46,15 +46,16 @@ def find(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
 def find_rows(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
     """Do the same for a tensor whose last axis is contiguous, whatever the others."""
     address = find(tensor, shape, dtype)
-    if address:
-        return address
+    if not address and (address := find_strided(tensor, shape, dtype)):
+        return address if tensor.stride(-1) == 1 or shape[-1] == 1 else 0
+    return address
+
+
+def find_strided(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
+    """Do the same for a tensor of any strides."""
+    address = 0
     try:
-        if (
-            type(tensor) in _CLASSES
-            and not problem(tensor, shape, dtype, CPU)
-            and not tensor.is_neg()
-            and (tensor.stride(-1) == 1 or shape[-1] == 1)
-        ):
+        if type(tensor) in _CLASSES and not problem(tensor, shape, dtype, CPU) and not tensor.is_neg():
             address = tensor.data_ptr()
     except RuntimeError:
         return 0

@@ -11,6 +11,7 @@ from torch import Tensor
 from elman.engine import plain
 from elman.engine.call import Arguments, Form, Result, Spec, State, Trace, Weights, taken
 from elman.engine.cpu import passes as cpu
+from elman.engine.cpu.trained import TrainedPasses
 from elman.engine.gpu import passes as gpu
 from elman.engine.weight_gradients import WeightGradients
 
@@ -55,6 +56,11 @@ def empty_trace(spec: Spec, arguments: Arguments[Tensor]) -> Trace:
 def kept_forms(spec: Spec, arguments: Arguments[Tensor]) -> Any:
     """Return a Trace of what `forward` keeps for the backward pass, as Forms, None for what it doesn't."""
     return _target(arguments.x).kept_forms(spec, arguments)
+
+
+def trained(spec: Spec, arguments: Arguments[Any]) -> TrainedPasses | None:
+    """Return both passes as routines of the CPU, None where these don't do."""
+    return None if arguments.x.is_cuda else cpu.trained(spec, arguments)
 
 
 def _target(x: Tensor) -> Any:
@@ -118,6 +124,9 @@ def run_back(
 ) -> Arguments[Tensor | None]:
     """Do the same with tensors that were looked at: a kernel reads them as they are."""
     target, x = _target(arguments.x), arguments.x
+    native = None if upstream.output is None else trained(spec, arguments)
+    if native is not None:
+        return native.gradients(arguments, trace, upstream, needed)
     output, final, every = upstream[:3]
     idle: Gradients = ()
     if spec.every_state:

@@ -32,14 +32,16 @@ def read_by_u(spec: Spec, arguments: Arguments[Tensor], trace: Trace) -> Tensor:
     return h
 
 
-class WeightGradients:
-    """What the backward kernel leaves to do: a method computes the gradient of the argument of its name."""
+class Products:
+    """The products that the backward kernel leaves to do: a method computes the gradient of the argument of
+    its name."""
 
     def __init__(
-        self, plan: Plan, spec: Spec, arguments: Arguments[Tensor], trace: Trace, kernel: Gradients
+        self, plan: Plan, spec: Spec, arguments: Arguments[Tensor], trace: Trace, carry: Tensor | None
     ) -> None:
+        """`carry` (B, J, Hp) is the kernel's, for `state` alone."""
         self.plan, self.spec, self.arguments, self.trace = plan, spec, arguments, trace
-        self.kernel, self.hidden = kernel, spec.hidden
+        self.carry, self.hidden = carry, spec.hidden
         self._halves: dict[str, Tensor] = {}
 
     def _product(self, letters: str, other: Tensor, transposed: bool = False) -> Tensor:
@@ -75,7 +77,8 @@ class WeightGradients:
         return torch.cat(by_gate)
 
     def _by_slot(self, weight: Tensor, letters: str) -> Tensor:
-        hp, count = self.kernel.bias.shape[-1], len(self.plan.cell.gates)
+        assert self.trace.kept is not None
+        hp, count = self.trace.kept.shape[-1], len(self.plan.cell.gates)
         if hp == self.hidden and gates(self.plan, letters) == tuple(range(count)):
             return weight
         by_gate = by_slot(weight.view(-1, self.hidden, weight.shape[1]), self.plan, letters)
@@ -111,27 +114,10 @@ class WeightGradients:
         slots = gates.view(len(gates), high - low, -1)[..., : self.hidden]
         return slots.view(*slots.shape[:2], heads, -1).permute(1, 2, 0, 3)
 
-    def bias_ih(self) -> Tensor:
-        return self._summed(self.kernel.bias, "xa")
-
-    def bias_hh(self) -> Tensor:
-        # a tensor of its own: the owner of a gradient may change it in place
-        return self._summed(self.kernel.bias, "au").clone()
-
-    def gain(self, letter: str) -> Tensor:
-        return self._summed(self.kernel.gain, letter)
-
-    def _summed(self, sums: Tensor, letters: str) -> Tensor:
-        low, high = self.plan.range(letters)
-        rows = sums if (low, high) == (0, len(sums)) else sums[low:high]
-        return self._by_gate(rows.flatten(), letters)
-
-    def units(self) -> tuple[Tensor, ...]:
-        return tuple(self.kernel.units[:, : self.hidden]) if self.plan.cell.weights else ()
-
     def state(self) -> tuple[Tensor, ...]:
         """Return the gradients of the initial state: the kernel's, and for h what passes through U."""
-        h, *others = (self.kernel.carry[:, k, : self.hidden] for k in range(len(self.plan.cell.state)))
+        assert self.carry is not None
+        h, *others = (self.carry[:, k, : self.hidden] for k in range(len(self.plan.cell.state)))
         weight, mask = self.arguments.weights.weight_hh, self.arguments.mask
         if weight is not None:
             through = self._through(weight)
@@ -160,3 +146,31 @@ class WeightGradients:
         if clear is not None:
             unseen = unseen | clear[first, rows]
         return torch.where(unseen.unsqueeze(1), 0.0, gradients[first, rows])
+
+
+class WeightGradients(Products):
+    """The same with the gradients that the backward kernel sums up."""
+
+    def __init__(
+        self, plan: Plan, spec: Spec, arguments: Arguments[Tensor], trace: Trace, kernel: Gradients
+    ) -> None:
+        super().__init__(plan, spec, arguments, trace, kernel.carry)
+        self.kernel = kernel
+
+    def bias_ih(self) -> Tensor:
+        return self._summed(self.kernel.bias, "xa")
+
+    def bias_hh(self) -> Tensor:
+        # a tensor of its own: the owner of a gradient may change it in place
+        return self._summed(self.kernel.bias, "au").clone()
+
+    def gain(self, letter: str) -> Tensor:
+        return self._summed(self.kernel.gain, letter)
+
+    def _summed(self, sums: Tensor, letters: str) -> Tensor:
+        low, high = self.plan.range(letters)
+        rows = sums if (low, high) == (0, len(sums)) else sums[low:high]
+        return self._by_gate(rows.flatten(), letters)
+
+    def units(self) -> tuple[Tensor, ...]:
+        return tuple(self.kernel.units[:, : self.hidden]) if self.plan.cell.weights else ()

@@ -25,8 +25,10 @@ class TrainedLayer(Layer, Protocol):
     """What is read of an `elman.nn.Recurrent`."""
 
     recompute: bool
+    bidirectional: bool
 
-    def unchecked_stack(self) -> Stack: ...
+    @property
+    def all_weights(self) -> list[list[Tensor]]: ...
 
 
 class TrainingCalls(dict[Any, tuple[PreparedTraining, ...] | None]):
@@ -44,7 +46,7 @@ class TrainingCalls(dict[Any, tuple[PreparedTraining, ...] | None]):
         if key not in self:
             self._add(key, _prepare(layer.stack(), x))
         parts = self.get(key)
-        return None if parts is None else to_user(_through(parts, layer.unchecked_stack(), x, hx))
+        return None if parts is None else to_user(_through(parts, layer, x, hx))
 
     def _add(self, key: Any, parts: tuple[PreparedTraining, ...] | None) -> None:
         with _LOCK:
@@ -71,33 +73,34 @@ def _prepare(stack: Stack, x: Tensor) -> tuple[PreparedTraining, ...] | None:
 
 
 def _through(
-    parts: Sequence[PreparedTraining], stack: Stack, x: Tensor, hx: Any
+    parts: Sequence[PreparedTraining], layer: TrainedLayer, x: Tensor, hx: Any
 ) -> tuple[Tensor, State] | None:
     """Run x (T, B, I) through all layers; None if a tensor doesn't fit."""
-    states, final = _states(parts, x, hx), list[State]()
-    for first in range(0, len(parts), stack.directions) if states else ():
-        if first and stack.dropout and stack.training:
-            x = F.dropout(x, stack.dropout)
+    states, final, directions = _states(parts, x, hx), list[State](), 2 if layer.bidirectional else 1
+    weights = layer.all_weights
+    for first in range(0, len(parts), directions) if states else ():
+        if first and layer.dropout and layer.training:
+            x = F.dropout(x, layer.dropout)
         outputs = []
-        for k in range(first, first + stack.directions):
-            result = parts[k].run(x, states[k], stack.weights[k])
+        for k in range(first, first + directions):
+            result = parts[k].run(x, weights[k], states[k])
             if result is None:
                 return None
             outputs.append(result[0])
             final.append(result[1])
         x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
     if len(final) == 1:
-        return x, tuple([s.unsqueeze(0) for s in final[0]])
-    return (x, tuple([torch.stack(s) for s in zip(*final, strict=True)])) if final else None
+        return x, final[0]
+    return (x, tuple([torch.cat(s) for s in zip(*final, strict=True)])) if final else None
 
 
 def _states(parts: Sequence[PreparedTraining], x: Tensor, hx: Any) -> list[State]:
-    """Return the initial state of each layer and direction; [] if it doesn't fit."""
+    """Return the initial state of each layer and direction, () for zeros; [] if it doesn't fit."""
     if hx is None:
-        return [part.zeros for part in parts]
-    whole, shape = (hx,) if isinstance(hx, Tensor) else hx, (len(parts), *parts[0].zeros[0].shape)
-    if type(whole) is not tuple or len(whole) != len(parts[0].zeros):
+        return [()] * len(parts)
+    whole, zeros = (hx,) if isinstance(hx, Tensor) else hx, parts[0].state
+    if type(whole) is not tuple or len(whole) != len(zeros):
         return []
-    if not all(find(state, shape, x.dtype) for state in whole):
+    if not all(find(state, (len(parts), *zeros[0].shape), x.dtype) for state in whole):
         return []
     return [tuple([state[k] for state in whole]) for k in range(len(parts))]

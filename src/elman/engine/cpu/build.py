@@ -16,6 +16,7 @@ from typing import Any, Final
 from elman.engine.cpu import cache, host
 from elman.engine.cpu.emit import grouped, ir, kernel, product
 from elman.engine.cpu.emit import packing as panels
+from elman.engine.cpu.emit import routine as lists
 from elman.engine.cpu.emit.grouped import Instructions
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Packing, Plan
@@ -74,7 +75,7 @@ def _product(vector: Vector, packing: Packing, instructions: Instructions) -> di
 def alone() -> Team:
     """Return a team of one thread."""
     addresses = _load("alone", lambda: ALONE)
-    return Team(None, addresses["barrier"], addresses["number"], addresses["size"])
+    return Team(None, 0, addresses["barrier"], addresses["number"], addresses["size"])
 
 
 def _description(plan: Plan) -> str:
@@ -134,17 +135,40 @@ def _linked(code: bytes) -> dict[str, int]:
     llvm = _llvm()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     reference = llvm.ObjectFileRef.from_data(code)
-    names = ("run", "product", "barrier", "number", "size", "across", "along", "sample", "checksum", "pairs")
+    names = [
+        *("run", "product", "barrier", "number", "size", "across", "along", "sample", "checksum", "pairs"),
+        *("perform", "copy", "clear", "add", "gather", "multiply"),
+    ]
     engine.add_object_file(reference)
     engine.finalize_object()
     _ENGINES.append(engine)
-    return {name: engine.get_function_address(name) for name in names}
+    addresses = {name: engine.get_function_address(name) for name in names}
+    return {name: address for name, address in addresses.items() if address}
+
+
+@functools.cache
+def packing_addresses(vector: Vector) -> dict[str, int]:
+    """Return the addresses of the functions of `elman.engine.cpu.emit.packing` by name."""
+    return _load(f"packing {astuple(vector)}", lambda: panels.packing(vector))
+
+
+@functools.cache
+def routine_addresses(vector: Vector) -> dict[str, int]:
+    """Return the addresses of the functions of `elman.engine.cpu.emit.routine` by name."""
+    return _load(f"routine {astuple(vector)}", lambda: lists.routine(vector))
+
+
+@functools.cache
+def performer(vector: Vector) -> Callable[..., None]:
+    """Return `perform`, which makes a list of native calls, as a function of Python."""
+    parameters = [ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, *[ctypes.c_int64] * 3]
+    return ctypes.CFUNCTYPE(None, *parameters)(routine_addresses(vector)["perform"])
 
 
 @functools.cache
 def packing_entry(vector: Vector) -> dict[str, Callable[..., int]]:
-    """Return the functions of `elman.engine.cpu.emit.packing` by name."""
-    addresses = _load(f"packing {astuple(vector)}", lambda: panels.packing(vector))
+    """Return the same as functions of Python."""
+    addresses = packing_addresses(vector)
     parameters = {"across": 4, "along": 4, "sample": 3, "checksum": 3}
     return {
         name: ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(addresses[name])

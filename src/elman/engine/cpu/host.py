@@ -127,6 +127,7 @@ class Team:
     """The addresses of the functions that a kernel calls, and how to start it in several threads."""
 
     parallel: Callable[[int, int, int, int], None] | None
+    start: int  # the same function
     barrier: int
     thread_num: int
     num_threads: int
@@ -146,7 +147,7 @@ def openmp() -> Team | None:
         parallel = functions[0]
         parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
         parallel.restype = None
-        return Team(parallel, *addresses[1:])
+        return Team(parallel, *addresses)
     return None
 
 

@@ -5,7 +5,6 @@ T steps, B sequences, I inputs, H units, Hp units of whole panels, S slots, J st
 
 import ctypes
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
 from elman.engine.cpu import build, host, weights
 from elman.engine.cpu.emit.plan import Plan
+from elman.engine.cpu.routine import WORKSPACE
 from elman.engine.memory import CPU, own
 from elman.engine.slots import pad_units
 
@@ -68,21 +68,6 @@ def _schedule(threads: int, split: bool, parts: list[Any], lengths: Any) -> Sche
     return Schedule(threads, split, len(parts), largest, begins, rows, lengths, addresses)
 
 
-class _Workspace(threading.local):
-    """A thread's scratch memory, reused by its kernels: fresh pages cost more than the work on them."""
-
-    def __init__(self) -> None:
-        self.bytes = torch.empty(0, dtype=torch.uint8, device=CPU)
-
-    def get(self, count: int) -> Tensor:
-        if self.bytes.numel() < count:
-            self.bytes = torch.empty(count + count // 2, dtype=torch.uint8, device=CPU)
-        return self.bytes
-
-
-_WORKSPACE: Final = _Workspace()
-
-
 def _addresses(**tensors: Tensor | None) -> dict[str, int]:
     """Return the fields of these tensors, but for None."""
     return {name: own(tensor) for name, tensor in tensors.items() if tensor is not None}
@@ -97,7 +82,7 @@ def fill(fields: dict[str, int], plan: Plan, schedule: Schedule, rows: int, scra
     """Fill in who does what, in `scratch_bytes` of memory at this address; return the team to start."""
     team = host.openmp() if schedule.threads > 1 else build.alone()
     assert team is not None
-    fields["pointers"], fields["scratch"] = _places(schedule, rows, scratch)
+    fields["pointers"], fields["scratch"] = places(schedule, rows, scratch)
     fields["room"] = rows
     fields["product"] = build.product_entry(plan.vector, plan.packing)
     fields["barrier"], fields["thread_num"] = team.barrier, team.thread_num
@@ -107,7 +92,7 @@ def fill(fields: dict[str, int], plan: Plan, schedule: Schedule, rows: int, scra
     return team
 
 
-def _places(schedule: Schedule, rows: int, scratch: int) -> tuple[int, int]:
+def places(schedule: Schedule, rows: int, scratch: int) -> tuple[int, int]:
     """Return where the pointers and the sums of a team's rows begin in its scratch memory."""
     pointers = -(-scratch // 64) * 64
     return pointers, -(-(pointers + schedule.threads * 3 * rows * 8) // 64) * 64
@@ -136,7 +121,13 @@ def _runner(plan: Plan, team: host.Team, threads: int) -> Callable[[int], None]:
     return lambda address: parallel(entry, address, threads, 0)
 
 
-class _Frame(NamedTuple):
+def native(plan: Plan, threads: int, block: Any) -> tuple[Any, ...]:
+    """Return the address of a function that runs the kernel on an argument block, and its arguments."""
+    team = host.openmp() if threads > 1 else None
+    return (build.entry(plan), block) if team is None else (team.start, build.entry(plan), block, threads, 0)
+
+
+class Frame(NamedTuple):
     """What all launches of a kernel on inputs of one shape have in common."""
 
     schedule: Schedule
@@ -147,16 +138,16 @@ class _Frame(NamedTuple):
     run: Callable[[int], None]  # on the address of a block
 
 
-def _frame(plan: Plan, spec: Spec, x: Tensor, lengths: Tensor | None) -> _Frame:
+def _frame(plan: Plan, spec: Spec, x: Tensor, lengths: Tensor | None) -> Frame:
     """Return the frame of either pass on x (T, B, I)."""
     shape = (plan, spec.hidden, spec.reverse, x.shape, x.dtype)
-    return _new_frame(*shape, lengths) if lengths is not None else _even_frame(*shape, host.threads())
+    return _new_frame(*shape, lengths) if lengths is not None else even_frame(*shape, host.threads())
 
 
 @functools.lru_cache(256)
-def _even_frame(
+def even_frame(
     plan: Plan, hidden: int, reverse: bool, shape: tuple[int, ...], dtype: torch.dtype, threads: int
-) -> _Frame:
+) -> Frame:
     """Return the frame where all rows take all steps; `threads`, those of now, are only a part of the key."""
     return _new_frame(plan, hidden, reverse, shape, dtype, None)
 
@@ -168,7 +159,7 @@ def _new_frame(
     shape: tuple[int, ...],
     dtype: torch.dtype,
     lengths: Tensor | None,
-) -> _Frame:
+) -> Frame:
     steps, batch, inputs = shape
     fields = constants(plan, steps, batch, hidden, reverse, dtype)
     if plan.backward:
@@ -182,13 +173,13 @@ def _new_frame(
     team = fill(fields, plan, schedule, rows, 0)
     block, run = argument_block(plan, fields), _runner(plan, team, schedule.threads)
     at = {name: k for k, name in enumerate(plan.fields)}
-    return _Frame(schedule, rows, scratch_bytes(schedule, rows, row_bytes), block, at, run)
+    return Frame(schedule, rows, scratch_bytes(schedule, rows, row_bytes), block, at, run)
 
 
-def _launch(frame: _Frame, fields: dict[str, int]) -> None:
-    scratch = _WORKSPACE.get(frame.scratch)  # held until the kernel returns
+def _launch(frame: Frame, fields: dict[str, int]) -> None:
+    scratch = WORKSPACE.get(frame.scratch)  # held until the kernel returns
     block, at = type(frame.block).from_buffer_copy(frame.block), frame.at
-    block[at["pointers"]], block[at["scratch"]] = _places(frame.schedule, frame.rows, own(scratch))
+    block[at["pointers"]], block[at["scratch"]] = places(frame.schedule, frame.rows, own(scratch))
     for name, value in fields.items():
         block[at[name]] = value
     frame.run(ctypes.addressof(block))
@@ -302,6 +293,6 @@ def backward(
     fields |= {"up": own(up), "up_step": up.stride(0), "up_row": up.stride(1)}
     fields |= {f"up.{c}": own(g) for c, g in zip(plan.cell.state, upstream.every, strict=False)}
     _launch(frame, fields)
-    total = sums.sum(0) if frame.schedule.slices > 1 else sums[0]
+    total = functools.reduce(torch.add, sums)  # in this order, as every other way to train has it
     slots, last = len(plan.slots), len(plan.slots) + len(plan.cell.weights)
     return Gradients(carry, total[:slots], total[slots:last], total[last:])

@@ -3,13 +3,15 @@
 T steps, B sequences, Hp units of whole panels.
 """
 
+import functools
 from typing import Any
 
 from torch import Tensor
 
-from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
+from elman.engine.call import Arguments, Form, Gradients, Result, Spec, Trace, Weights
 from elman.engine.cpu import host, launch, weights
 from elman.engine.cpu.emit.plan import Packing, Plan, plan_for
+from elman.engine.cpu.trained import TrainedPasses
 from elman.engine.plan import options_of, trace_forms
 from elman.engine.slots import pad_units
 
@@ -50,3 +52,28 @@ def backward(
     request = Result(output, upstream.state, every if spec.every_state else ())
     gradients = launch.backward(plan, spec, arguments, trace, request)
     return plan, gradients._replace(noted=every if noted else ())
+
+
+def trained(spec: Spec, arguments: Arguments[Any]) -> TrainedPasses | None:
+    """Return both passes as native routines, None where they don't do: units must fill whole panels, and
+    nothing may be masked, normalised or rounded."""
+    x, w, packing = arguments.x, arguments.weights, host.packing(arguments.x.dtype, bf16=spec.bf16)
+    masked = any(options_of(spec, arguments).values()) or arguments.lengths is not None
+    if masked or spec.every_state or spec.heads > 1 or packing != "float":
+        return None
+    plan = _plan(spec, arguments, keep=True, packing=packing)
+    if weights.padded(spec.hidden, plan) != spec.hidden:
+        return None
+    back = _plan(spec, arguments, backward=True, every=False, noted=False, packing=packing)
+    present = [name for name in Weights._fields if isinstance(getattr(w, name), Tensor)]
+    given = *present, *[f"w.{name}" for name in spec.cell.weights]
+    simple = Spec(spec.cell, spec.hidden, spec.reverse)
+    return _trained(simple, plan, back, Form(tuple(x.shape), x.dtype), given, host.threads())
+
+
+@functools.lru_cache(256)
+def _trained(
+    spec: Spec, plan: Plan, back: Plan, x: Form, given: tuple[str, ...], threads: int
+) -> TrainedPasses:
+    """Return the passes; `threads`, those of now, are only a part of the key."""
+    return TrainedPasses(spec, plan, back, x, given)

@@ -1,0 +1,123 @@
+"""Both passes of a training step, each as one native routine: packing of the weights, the kernel, copies of
+states and biases, and, where they are small, the products that give the gradients of weights and input.
+Prepared once for a shape of input.
+
+T steps, B sequences, I inputs, H units, G gates, J states.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from elman.engine.call import Arguments, Form, Result, Spec, State, Trace, Weights, flatten
+from elman.engine.cpu import host
+from elman.engine.cpu.emit.plan import Plan
+from elman.engine.cpu.pass_routine import BackwardPass, ForwardPass
+from elman.engine.cpu.routine import Routine
+from elman.engine.memory import CPU, own
+from elman.engine.weight_gradients import Products
+
+# A product with more multiplications than this is left to PyTorch, which shares it among threads.
+MAX_PRODUCT: Final = 4_000_000
+
+
+class TrainedPasses:
+    """One layer in one direction: all rows take all steps, units fill whole panels, and nothing is masked or
+    normalised.
+
+    Attributes:
+        threads: what both passes were prepared for.
+        multiplies: whether the backward pass computes the gradients of the matrices and of the input.
+    """
+
+    def __init__(self, spec: Spec, plan: Plan, back: Plan, x: Form, given: tuple[str, ...]) -> None:
+        """Take the kernels of both passes, the form of x (T, B, I), and the names of the weights that there
+        are: fields of Weights, then w.name for the cell's own."""
+        self._spec, self._x, self._given, self.threads = spec, x, given, host.threads()
+        self._plan = back
+        steps, batch, inputs = x.shape
+        hidden, states, rows = spec.hidden, len(spec.cell.state), len(spec.cell.gates) * spec.hidden
+        most = steps * batch * max(back.multiplications) * hidden * max(inputs, hidden)
+        self.multiplies = most <= MAX_PRODUCT and inputs % plan.vector.lanes == 0
+        self._forward, self._backward = ForwardPass(spec, plan, x, given).routine, dict[Any, Routine]()
+        self._nothing = torch.zeros((1, batch, hidden), dtype=x.dtype, device=CPU)
+        kept = [*[(steps + 1, batch, hidden)] * states, (steps, batch, plan.places, hidden)]
+        kept += [(len(spec.cell.weights), hidden)] if spec.cell.weights else []
+        self._kept, self._final = [self._like(shape) for shape in kept], [self._nothing] * states
+        sizes = {
+            "weight_ih": (rows, inputs),
+            "weight_hh": (rows, hidden),
+            "bias_ih": (rows,),
+            "bias_hh": (rows,),
+        }
+        shapes = [x.shape, *[sizes.get(name, (hidden,)) for name in given], (batch, states, hidden)]
+        self._gradients = [self._like(shape) for shape in shapes]
+
+    def _like(self, shape: Sequence[int]) -> Tensor:
+        """Return a tensor of this shape in the memory of one number: `empty_like` is faster than `empty`."""
+        return self._nothing.view(-1)[:1].expand(shape)
+
+    def forward(self, x: Tensor, given: Sequence[int]) -> tuple[Tensor, State, list[Tensor]]:
+        """Run on x (T, B, I); return the output (T, B, H), the final states (1, B, H), and what to keep: a
+        Trace without what is None.
+
+        `given` are the addresses of x, of the weights and of the initial states.
+        """
+        kept = [torch.empty_like(one) for one in self._kept]
+        final = tuple([torch.empty_like(one) for one in self._final])
+        step, row, _ = x.stride()
+        self._forward.run(step, row, *[own(one) for one in kept], *[own(one) for one in final], *given)
+        h, *_ = kept
+        return h[:-1] if self._spec.reverse else h[1:], final, kept
+
+    def backward(
+        self, x: Tensor, upstream: Sequence[Tensor | None], addresses: Sequence[int], needed: tuple[bool, ...]
+    ) -> list[Tensor | None]:
+        """Return the gradients of x, of the weights and, (B, J, H), those of the initial states without what
+        the first step passes back through U; None for those that aren't needed.
+
+        Args:
+            upstream: gradients of the output, (T, B, H) of any strides, and of the final states, None for 0.
+            addresses: of what `forward` was given and of what it kept.
+            needed: those of matrices and of x only if `multiplies`.
+        """
+        up, *ends = upstream
+        assert up is not None
+        new = [
+            torch.empty_like(one) if need else None for one, need in zip(self._gradients, needed, strict=True)
+        ]
+        above, below = up.stride(), x.stride()
+        key = needed, above[-1] != 1, not x.is_contiguous()
+        if key not in self._backward:
+            self._backward[key] = BackwardPass(self._spec, self._plan, self._x, self._given, *key).routine
+        last = [own(self._nothing if end is None else end) for end in ends]
+        gradients = [0 if one is None else own(one) for one in new]
+        self._backward[key].run(*above, *below, own(up), *last, *gradients, *addresses)
+        return new
+
+    def gradients(
+        self, arguments: Arguments[Any], trace: Trace, upstream: Result[Any], needed: Arguments[Any]
+    ) -> Arguments[Tensor | None]:
+        """Return all gradients; that of the output may have any strides."""
+        present = [one is not None for one in flatten(arguments.weights)]
+        read, wants = (
+            [*itertools.compress(flatten(w), present)] for w in (arguments.weights, needed.weights)
+        )
+        kept = [one for one in flatten(trace) if one is not None]
+        addresses = [own(one) for one in (arguments.x, *read, *arguments.state, *kept)]
+        names = ("x", *self._given, "carry")
+        wanted = dict(zip(names, (needed.x, *wants, any(needed.state)), strict=True))
+        left = () if self.multiplies else ("x", "weight_ih", "weight_hh")
+        here = tuple([bool(need) and name not in left for name, need in wanted.items()])
+        given = upstream.output, *upstream.state
+        found = dict(zip(names, self.backward(arguments.x, given, addresses, here), strict=True))
+        products = Products(self._plan, self._spec, arguments, trace, found.pop("carry"))
+        for name in left:
+            if wanted.get(name):
+                found[name] = getattr(products, name)()
+        units = tuple([found.pop(f"w.{name}") for name in self._spec.cell.weights])
+        state = products.state() if any(needed.state) else (None,) * len(arguments.state)
+        return Arguments(found.pop("x"), state, Weights(**found, units=units))
