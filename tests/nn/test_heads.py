@@ -108,6 +108,18 @@ def test_outputs_have_the_bits_of_a_dense_matrix(size: int, options: Any) -> Non
         assert_equal(pools[0].push([0, 1, 2], row), pools[1].push([0, 1, 2], row))
 
 
+def test_explain_says_where_heads_are_a_dense_matrix() -> None:
+    x, said = torch.randn(6, 3, 3), ", its heads as one dense matrix"
+    assert elman.GRU(3, 20, heads=4).explain(x).endswith(said)
+    assert "heads" not in elman.GRU(3, 64, heads=2).explain(x)
+    assert "heads" not in elman.GRU(3, 20).explain(x)
+    assert elman.GRU(3, 64, heads=2, engine="vendor").explain(x).endswith("computes the same" + said)
+    rounded = elman.GRU(3, 64, heads=2, int8=True)
+    with torch.no_grad():
+        assert rounded.explain(x).endswith(said)
+    assert "heads" not in rounded.explain(x), "weights are not rounded for training"
+
+
 def test_a_change_of_weights_is_noticed() -> None:
     torch.manual_seed(4)
     layer, x = elman.GRU(3, 64, heads=2), torch.randn(6, 3, 3)

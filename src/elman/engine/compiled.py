@@ -52,6 +52,14 @@ def has_bf16_products(x: Tensor) -> bool:
     return x.device.type == "cpu" and is_in_bf16(x) and _rounds_operands()
 
 
+def has_dense_heads(stack: Stack, x: Tensor) -> bool:
+    """Return whether the kernel for x takes heads as the dense matrix that they stand for."""
+    if stack.heads == 1 or torch.compiler.is_compiling():
+        return False
+    inner = stack._replace(bf16=has_bf16_products(x))
+    return passes.kernel_heads(inner, x, working_type(stack, x) or x.dtype) == 1
+
+
 @torch_internals.constant
 def _rounds_operands() -> bool:
     return host.packing(torch.float32, bf16=True) != "float"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from elman.engine import plain
-from elman.engine.call import Arguments, Form, Result, Spec, State, Trace, Weights, taken
+from elman.engine.call import Arguments, Form, Result, Spec, Stack, State, Trace, Weights, taken
 from elman.engine.cpu import passes as cpu
 from elman.engine.cpu.trained import TrainedPasses
 from elman.engine.gpu import passes as gpu
@@ -61,6 +61,12 @@ def kept_forms(spec: Spec, arguments: Arguments[Tensor]) -> Any:
 def trained(spec: Spec, arguments: Arguments[Any]) -> TrainedPasses | None:
     """Return both passes as routines of the CPU, None where these don't do."""
     return None if arguments.x.is_cuda else cpu.trained(spec, arguments)
+
+
+def kernel_heads(stack: Stack, x: Tensor, dtype: torch.dtype) -> int:
+    """Return how many heads the kernel for x multiplies one by one, 1 if it takes them as a dense matrix."""
+    heads: int = _target(x).kernel_heads(stack, x, dtype)
+    return heads
 
 
 def _target(x: Tensor) -> Any:

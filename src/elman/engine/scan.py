@@ -29,6 +29,7 @@ from elman.engine.gpu import measured
 from elman.errors import UsageError
 
 ENGINES: Final = get_args(Engine)
+DENSE_HEADS: Final = ", its heads as one dense matrix"
 S = TypeVar("S")
 
 
@@ -51,7 +52,7 @@ def choose(stack: Stack, x: Tensor, call: Call, state: State = ()) -> Choice:
     obstacles = {}
     behind = engine == "auto" and x.is_cuda and not _is_ahead(stack, x, call)
     if behind and not torch_kernels.obstacle(stack, x, call):
-        return Choice("vendor", "PyTorch's fused kernel computes the same")
+        return Choice("vendor", _of_vendor(stack))
     if engine in ("auto", "compiled"):
         obstacles["compiled"] = compiled.obstacle(stack, x, call, state)
         if not obstacles["compiled"]:
@@ -60,7 +61,7 @@ def choose(stack: Stack, x: Tensor, call: Call, state: State = ()) -> Choice:
         obstacles["vendor"] = torch_kernels.obstacle(stack, x, call)
         if not obstacles["vendor"]:
             why = obstacles.get("compiled")
-            return Choice("vendor", "PyTorch's fused kernel computes the same" + (f"; {why}" if why else ""))
+            return Choice("vendor", _of_vendor(stack) + (f"; {why}" if why else ""))
     if engine != "auto":
         reason = obstacles[engine]
         raise UsageError(f'engine="{engine}" can\'t run this: {reason}; use engine="auto"')
@@ -77,12 +78,18 @@ def _is_ahead(stack: Stack, x: Tensor, call: Call) -> bool:
     return measured.is_ahead(stack.cell.name, dtype, units, batch, len(stack.weights))
 
 
+def _of_vendor(stack: Stack) -> str:
+    return "PyTorch's fused kernel computes the same" + (DENSE_HEADS if stack.heads > 1 else "")
+
+
 def _of_kernel(stack: Stack, x: Tensor) -> str:
     reason = "its equations are one fused kernel over the whole sequence"
     if x.is_cuda:
         reason += ", in Triton"
         if not measured.is_measured_on(x.device):
             reason += f", which was measured on an {measured.DEVICE} only"
+    if compiled.has_dense_heads(stack, x):
+        reason += DENSE_HEADS
     other = compiled.working_type(stack, x)
     if other is None:
         return reason

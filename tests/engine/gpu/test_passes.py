@@ -97,6 +97,14 @@ def test_heads_are_eager(kind: str, form: str, norm: bool) -> None:
         assert_agrees(case(ALL[kind], torch.float32, (4, 5, 3), 21, **more), compiled, OUTPUTS, GRADIENTS)
 
 
+def test_explain_says_where_heads_have_no_programs_of_their_own() -> None:
+    x = torch.randn(2, 3, 3)
+    with interpreted():
+        for units, norm in ((16, False), (300, False), (16, True)):
+            layer = elman.LSTM(3, 2 * units, heads=2, layer_norm=norm, engine="compiled")
+            assert ("dense matrix" in layer.explain(x)) == (units > 16 or norm)
+
+
 def test_nothing_in_the_padding_counts() -> None:
     torch.manual_seed(3)
     with interpreted():

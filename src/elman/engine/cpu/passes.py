@@ -6,9 +6,10 @@ T steps, B sequences, Hp units of whole panels.
 import functools
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from elman.engine.call import Arguments, Form, Gradients, Result, Spec, Trace, Weights
+from elman.engine.call import Arguments, Form, Gradients, Result, Spec, Stack, Trace, Weights
 from elman.engine.cpu import host, launch, weights
 from elman.engine.cpu.emit.plan import Packing, Plan, plan_for
 from elman.engine.cpu.trained import TrainedPasses
@@ -22,6 +23,13 @@ def _plan(spec: Spec, arguments: Arguments[Tensor], packing: Packing = "float", 
     return plan_for(spec.cell, vector, **options_of(spec, arguments), **more)
 
 
+def kernel_heads(stack: Stack, x: Tensor, dtype: torch.dtype) -> int:
+    """Return how many heads the kernel for x multiplies one by one, 1 if it takes them as a dense matrix."""
+    packing = host.packing(dtype, stack.int8 and not torch.is_grad_enabled(), stack.bf16)
+    hidden = weights.hidden_size(stack.cell, stack.weights[0])
+    return weights.heads_of(stack.heads, hidden, host.vector(dtype), packing)
+
+
 def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:
     """Run the forward kernel on tensors that it can read; with `keep` for a backward pass."""
     packing = host.packing(arguments.x.dtype, spec.int8 and not keep, spec.bf16)
@@ -32,8 +40,7 @@ def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:
 
 def kept_forms(spec: Spec, arguments: Arguments[Tensor]) -> Any:
     """Return a Trace of what `forward` keeps, as Forms, None for what it doesn't keep."""
-    # not by `_plan`, which looks at shapes: here they may be symbols, and heads keep the same
-    kernel = plan_for(spec.cell, host.vector(arguments.x.dtype), **options_of(spec, arguments), keep=True)
+    kernel = _plan(spec, arguments, keep=True)
     return trace_forms(kernel, spec, arguments.x, weights.padded(spec.hidden, kernel))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.engine.call import Arguments, Gradients, Result, Spec, Trace
+from elman.engine.call import Arguments, Gradients, Result, Spec, Stack, Trace
 from elman.engine.gpu import launch
 from elman.engine.gpu.emit.plan import Plan, plan_for
 from elman.engine.gpu.sizes import Gpu, gpu_of, is_resident, split
@@ -48,6 +48,13 @@ def kernel_for(
         if (sliced, hidden, dtype) not in _too_large:
             return sliced
     return plan_for(cell, streamed=True, **options)
+
+
+def kernel_heads(stack: Stack, x: Tensor, dtype: torch.dtype) -> int:
+    """Return how many heads have programs of their own for x, 1 if kernels take them as a dense matrix."""
+    weights, gpu = stack.weights[0], gpu_of(x.device)
+    hidden, norm = weights.weight_ih.shape[0] // len(stack.cell.gates), weights.gain_ih is not None
+    return kernel_for(stack.cell, hidden, 1, dtype, gpu, stack.heads, norm=norm).heads
 
 
 def _run(
