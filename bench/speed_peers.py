@@ -48,8 +48,7 @@ def packed(layer: nn.Module, x: Tensor, training: bool, lengths: Tensor) -> Call
 
 def loop(cell: str, module: nn.Module, x: Tensor, training: bool) -> Call:
     """A loop over torch.nn's cell."""
-    step = STEPS[cell](module.input_size, module.hidden_size)
-    step.load_state_dict({name.removesuffix("_l0"): value for name, value in module.state_dict().items()})
+    step = _one_step(cell, module)
 
     def run() -> Any:
         state, outputs = None, []
@@ -59,6 +58,25 @@ def loop(cell: str, module: nn.Module, x: Tensor, training: bool) -> Call:
         return torch.stack(outputs), state
 
     return _trained(step, x, run) if training else run
+
+
+def _one_step(cell: str, module: nn.Module) -> nn.Module:
+    """Make torch.nn's cell with the weights of a layer."""
+    step = STEPS[cell](module.input_size, module.hidden_size)
+    step.load_state_dict({name.removesuffix("_l0"): value for name, value in module.state_dict().items()})
+    return step  # type: ignore[no-any-return]
+
+
+def stepped(module: nn.Module, x: Tensor) -> Call:
+    """One step of torch.nn's LSTMCell per call, from its last state. Returns h."""
+    step, state = _one_step("LSTM", module), None
+
+    def call() -> Any:
+        nonlocal state
+        state = step(x, state)
+        return state[0]
+
+    return call
 
 
 def _trained(layer: nn.Module, x: Tensor, run: Call) -> Call:
@@ -148,14 +166,14 @@ def session(cell: str, module: nn.Module, x: Tensor) -> Call:
 
 
 def stepping(module: nn.Module, x: Tensor) -> Call:
-    """One step of an LSTM in onnxruntime per call, with the state as input and output: a stream."""
+    """One step of an LSTM in onnxruntime per call, from its last state. Returns h."""
     found = _session("LSTM", module, (1, *x.shape), ("H", "C"))
     zeros = np.zeros((1, len(x), module.hidden_size), np.float32)
     feed = {"X": x.unsqueeze(0).numpy(), "H": zeros, "C": zeros}
 
     def call() -> Any:
         feed["H"], feed["C"] = found.run(None, feed)
-        return feed["H"], feed["C"]
+        return feed["H"]
 
     return call
 

@@ -168,33 +168,19 @@ def stream(seconds: float, sizes: tuple[int, ...] = STREAMED) -> Iterator[dict[s
         with mode(False):
             for name, rival in _steppers(module, x[0]).items():
                 # elman starts anew with each peer, so that both are at the same step of the stream
-                ours = Side("elman", _stepped(peers.ours("LSTM", module).step, x[0]))
+                ours = Side("elman", _pushed(peers.ours("LSTM", module).stream(), x[0]))
                 found[name] = compare(ours, Side(name, rival), seconds)
         yield _point("stream", "LSTM", False, shape, found)
 
 
+def _pushed(stream: Any, x: torch.Tensor) -> peers.Call:
+    array = x.numpy()
+    return lambda: stream.push(array)
+
+
 def _steppers(module: nn.Module, x: torch.Tensor) -> dict[str, peers.Call]:
-    step = nn.LSTMCell(module.input_size, module.hidden_size)
-    step.load_state_dict({name.removesuffix("_l0"): value for name, value in module.state_dict().items()})
-
-    def advance(x: torch.Tensor, state: Any) -> Any:
-        state = step(x, state)
-        return state[0], state
-
-    rivals = {"torch.nn cells": _stepped(advance, x)}
+    rivals = {"torch.nn cells": peers.stepped(module, x)}
     return rivals | ({"onnxruntime": peers.stepping(module, x)} if peers.has_onnx() else {})
-
-
-def _stepped(advance: Callable[..., Any], x: torch.Tensor) -> peers.Call:
-    """Return a function that advances one step per call."""
-    state = None
-
-    def call() -> Any:
-        nonlocal state
-        _, state = advance(x, state)
-        return state
-
-    return call
 
 
 def cells(seconds: float, shape: Shape = OWN) -> Iterator[dict[str, Any]]:
