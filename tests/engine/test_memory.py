@@ -183,3 +183,13 @@ def test_kernels_read_and_write_no_number_beside_their_tensors(side: str, inside
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert done.stdout.split() == ["lstm", f"{inside}"]
     assert done.returncode == -signal.SIGSEGV
+
+
+def test_separate_tensors_share_memory_with_nobody() -> None:
+    whole, other = torch.randn(4, 6), torch.randn(3)
+    tensors = [whole[:2], whole[2:], other, torch.randn(2, 3), torch.randn(3, 2).t()]
+    results = memory.separate(tensors, [other, torch.randn(5)])
+    assert all(torch.equal(a, b) and a.is_contiguous() for a, b in zip(results, tensors, strict=True))
+    places = [t.untyped_storage().data_ptr() for t in results]
+    assert len({*places, other.untyped_storage().data_ptr()}) == len(tensors) + 1
+    assert results[0].data_ptr() == whole.data_ptr() and results[3] is tensors[3]  # no needless copies

@@ -133,6 +133,60 @@ def test_the_operator_keeps_pytorchs_rules(kind: str, every: bool, norm: bool) -
     torch.library.opcheck(torch.ops.elman.scan.default, request)
 
 
+@pytest.mark.parametrize("asked", ["every", "some"])
+def test_the_backward_operator_computes_what_it_is_asked_for(asked: str) -> None:
+    text, tensors, spec = call_by_hand()
+    results = torch.ops.elman.scan(text, tensors)
+    count = len(flatten(spec.result([None] * 2)))
+    operands = tensors, results[count:], [torch.rand_like(t) for t in results[:count]]
+    needed = {"every": "1" * len(tensors), "some": "01" * 9}[asked][: len(tensors)]
+    every = torch.ops.elman.scan_backward(text, "1" * len(tensors), *operands)
+    expected = [g for g, digit in zip(every, needed, strict=True) if digit == "1"]
+    assert_equal(torch.ops.elman.scan_backward(text, needed, *operands), expected)
+    checks = ("test_schema", "test_faketensor")
+    torch.library.opcheck(torch.ops.elman.scan_backward.default, (text, needed, *operands), test_utils=checks)
+    assert torch.ops.elman.scan_backward(text, "0" * len(tensors), *operands) == []
+    for wrong in ("", needed + "0", "x" * len(tensors)):
+        with pytest.raises(elman.UsageError, match="0 or 1 for each"):
+            torch.ops.elman.scan_backward(text, wrong, *operands)
+
+
+def test_a_saved_graph_computes_gradients_that_nobody_needed_when_it_was_made() -> None:
+    model, x = model_of("gru")
+    exported = torch.export.export(model, (x.detach(),)).module()
+    leaves = [x, *model.parameters()]
+    assert_same(gradients(exported(x), [x, *exported.parameters()]), gradients(model(x), leaves))
+
+
+def test_a_graph_is_not_compiled_anew_for_what_the_layer_does_besides() -> None:
+    torch._dynamo.reset()
+    layer, x = elman.LSTM(5, 16), torch.randn(4, 2, 5)
+    fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    fast(x)
+    for batch in (1, 2, 3):
+        with torch.no_grad():
+            layer(torch.randn(4, batch, 5))
+        layer(torch.randn(4, batch, 5))
+        with torch._dynamo.config.patch(error_on_recompile=True):
+            fast(x)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_graph_sees_changed_weights(layers: int) -> None:
+    torch._dynamo.reset()
+    layer, x = elman.LSTM(5, 16, layers, bidirectional=True), torch.randn(4, 2, 5)
+    fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        for name, parameter in layer.named_parameters():
+            before = fast(x)
+            assert_equal(before, layer(x))
+            parameter.data.view(-1)[-1] += 3
+            assert_equal(fast(x), layer(x), name)
+            parameter.mul_(0.5)
+            assert_equal(fast(x), layer(x), name)
+            assert not torch.equal(fast(x)[0], before[0])
+
+
 def call_by_hand() -> tuple[str, list[Tensor], Spec]:
     spec = Spec(CELLS["gru"], 16)
     leaves = [t if t is None else t.detach() for t in flatten(arguments_of(spec))]
@@ -161,7 +215,7 @@ def test_a_call_by_hand_with_another_text_is_refused(text: str) -> None:
     _, tensors, _ = call_by_hand()
     for call in (
         lambda: torch.ops.elman.scan(text, tensors),
-        lambda: torch.ops.elman.scan_backward(text, tensors, tensors, tensors),
+        lambda: torch.ops.elman.scan_backward(text, "1" * len(tensors), tensors, tensors, tensors),
     ):
         with pytest.raises(elman.UsageError):
             call()
@@ -190,7 +244,7 @@ def freed(t: Tensor) -> Tensor:
 def test_a_call_by_hand_with_other_tensors_is_refused(nonsense: str) -> None:
     text, tensors, spec = call_by_hand()
     results = torch.ops.elman.scan(text, tensors)
-    outputs = len(flatten(spec.result([None] * 2)))
+    outputs, every = len(flatten(spec.result([None] * 2))), "1" * len(tensors)
     trace, upstream = results[outputs:], [torch.ones_like(t) for t in results[:outputs]]
     for which in range(len(tensors)):
         changed = [NONSENSE[nonsense](t) if k == which else t for k, t in enumerate(tensors)]
@@ -198,27 +252,27 @@ def test_a_call_by_hand_with_other_tensors_is_refused(nonsense: str) -> None:
             with pytest.raises(elman.UsageError):
                 torch.ops.elman.scan(text, changed)
         with pytest.raises(elman.UsageError):
-            torch.ops.elman.scan_backward(text, changed, trace, upstream)
+            torch.ops.elman.scan_backward(text, every, changed, trace, upstream)
     for which in range(len(trace)):
         changed = [NONSENSE[nonsense](t) if k == which else t for k, t in enumerate(trace)]
         if trace[which].numel():
             with pytest.raises(elman.UsageError):
-                torch.ops.elman.scan_backward(text, tensors, changed, upstream)
+                torch.ops.elman.scan_backward(text, every, tensors, changed, upstream)
     for which in range(len(upstream)):
         changed = [NONSENSE[nonsense](t) if k == which else t for k, t in enumerate(upstream)]
         with pytest.raises(elman.UsageError):
-            torch.ops.elman.scan_backward(text, tensors, trace, changed)
+            torch.ops.elman.scan_backward(text, every, tensors, trace, changed)
 
 
 def test_a_call_by_hand_needs_all_its_tensors() -> None:
     text, tensors, _ = call_by_hand()
-    results = torch.ops.elman.scan(text, tensors)
+    results, every = torch.ops.elman.scan(text, tensors), "1" * len(tensors)
     for some in ([], tensors[1:], [*tensors, tensors[0]]):
         with pytest.raises(elman.UsageError, match="elman::scan needs"):
             torch.ops.elman.scan(text, some)
     for trace, upstream in ((results[2:-1], results[:2]), (results[2:], results[:1]), ([], [])):
         with pytest.raises(elman.UsageError, match="elman::scan_backward needs"):
-            torch.ops.elman.scan_backward(text, tensors, trace, upstream)
+            torch.ops.elman.scan_backward(text, every, tensors, trace, upstream)
     with pytest.raises(RuntimeError):
         torch.ops.elman.scan(text, [None, *tensors[1:]])
 

@@ -62,6 +62,23 @@ def find_strided(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
     return address if address % dtype.itemsize == 0 else 0
 
 
+def separate(tensors: Iterable[Tensor], others: Iterable[Tensor]) -> list[Tensor]:
+    """Return contiguous tensors that share their memory with nobody: themselves, or copies where they share
+    it with each other or with `others`."""
+    taken, results = {_storage(other) for other in others}, list[Tensor]()
+    for tensor in tensors:
+        one = tensor.contiguous()
+        if _storage(one) in taken:
+            one = one.clone()
+        taken.add(_storage(one))
+        results.append(one)
+    return results
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
 class Mark(NamedTuple):
     """A contiguous tensor as it was, to notice another one in its place."""
 

@@ -5,9 +5,10 @@ takes and returns lists of tensors without None: a text describes the rest of a 
 are present, and an empty tensor replaces a missing part of the Trace.
 """
 
+import functools
 import itertools
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from torch import Tensor
 from elman.cells import CELLS, Cell, cell_with_id
 from elman.engine import passes, torch_internals
 from elman.engine.call import Arguments, Result, Spec, flatten
+from elman.engine.cpu import graph_calls
+from elman.engine.memory import separate
 from elman.errors import UsageError
 
 # Cells by the name under which a compiled graph refers to them.
@@ -49,8 +52,26 @@ def _text(spec: Spec, tensors: Sequence[Tensor | None], keep: bool) -> str:
     return f"{_name(id(spec.cell))}|{spec.hidden}|{spec.heads}|{shares}|{flags}|{present}"
 
 
-def _parsed(text: str, tensors: Sequence[Tensor]) -> tuple[Spec, Arguments[Any], bool]:
-    """Read `_text`; UsageError if it can't be one, or if it is that of other tensors."""
+class _Request(NamedTuple):
+    """What a text says."""
+
+    spec: Spec
+    keep: bool
+    present: tuple[bool, ...]  # of each tensor, in the order of `flatten`
+    given: int  # tensors that are present
+
+    def arguments(self, tensors: Sequence[Any]) -> Arguments[Any]:
+        """Return Arguments with these entries; UsageError for another number of them."""
+        if len(tensors) != self.given:
+            of = f"{self.given} tensors of {len(self.present)}"
+            raise UsageError(f"elman::scan needs {of} here, not {len(tensors)}")
+        remaining = iter(tensors)
+        return self.spec.arguments([next(remaining) if p else None for p in self.present])
+
+
+@functools.lru_cache(1024)
+def _parsed(text: str) -> _Request:
+    """Read `_text`; UsageError if it can't be one."""
     try:
         name, hidden, heads, shares, flags, present = text.split("|")
         reverse, every_state, int8, bf16, masks, keep = (flag == "1" for flag in flags)
@@ -60,17 +81,18 @@ def _parsed(text: str, tensors: Sequence[Tensor]) -> tuple[Spec, Arguments[Any],
         count = len(flatten(spec.arguments(itertools.repeat(None))))
     except (ValueError, KeyError) as error:
         raise UsageError(f"elman::scan is called by layers: {text!r} describes no request") from error
-    if len(present) != count or present.count("1") != len(tensors):
-        raise UsageError(
-            f"elman::scan needs {present.count('1')} tensors of {count} here, not {len(tensors)}"
-        )
-    remaining = iter(tensors)
-    return spec, spec.arguments([next(remaining) if p == "1" else None for p in present]), keep
+    if len(present) != count:
+        raise UsageError(f"elman::scan needs to know of {count} tensors here, not {len(present)}")
+    return _Request(spec, keep, tuple([p == "1" for p in present]), present.count("1"))
 
 
 @torch.library.custom_op("elman::scan", mutates_args=())
 def _scan(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
-    spec, arguments, keep = _parsed(text, tensors)
+    request = _parsed(text)
+    spec, arguments, keep = request.spec, request.arguments(tensors), request.keep
+    prepared = None if keep else graph_calls.run(spec, arguments)
+    if prepared is not None:
+        return flatten(prepared)
     result, trace = passes.forward(spec, arguments, keep)
     # the results of an operator own their memory
     owned = Result(
@@ -90,7 +112,8 @@ def _filled(tensors: Sequence[Tensor | None], x: Tensor) -> list[Tensor]:
 
 @_scan.register_fake
 def _(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
-    spec, arguments, keep = _parsed(text, tensors)
+    request = _parsed(text)
+    spec, arguments, keep = request.spec, request.arguments(tensors), request.keep
     if len({t.device for t in tensors}) > 1:
         raise UsageError("elman::scan needs all its tensors on one device")
     x, states = arguments.x, len(spec.cell.state)
@@ -103,9 +126,11 @@ def _(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
 @torch.library.custom_op("elman::scan_backward", mutates_args=())
 @torch_internals.without_autocast
 def _scan_backward(
-    text: str, tensors: Sequence[Tensor], trace: Sequence[Tensor], upstream: Sequence[Tensor]
+    text: str, needed: str, tensors: Sequence[Tensor], trace: Sequence[Tensor], upstream: Sequence[Tensor]
 ) -> list[Tensor]:
-    spec, arguments, _ = _parsed(text, tensors)
+    """Return the gradients of those tensors for which `needed` has a 1."""
+    request = _parsed(text)
+    spec, arguments, asked = request.spec, request.arguments(tensors), _asked(request, needed)
     sizes = len(spec.cell.state) + 4, len(spec.cell.state) * (1 + spec.every_state) + 1
     if (len(trace), len(upstream)) != sizes:
         raise UsageError(
@@ -113,39 +138,42 @@ def _scan_backward(
             f"not {len(trace)} and {len(upstream)}"
         )
     kept = spec.trace([t if t.numel() else None for t in trace])
-    leaves = flatten(arguments)
-    needed = spec.arguments([t is not None and t.is_floating_point() for t in leaves])
-    result = passes.backward(spec, arguments, kept, spec.result(upstream), needed, spare=True)
-    gradients = flatten(result)  # which no operator may share with its inputs
-    return [
-        torch.zeros_like(t) if g is None else g.contiguous().clone()
-        for t, g in zip(leaves, gradients, strict=True)
-        if t is not None
-    ]
+    result = passes.backward(spec, arguments, kept, spec.result(upstream), asked, spare=True)
+    gradients = zip(flatten(asked), flatten(arguments), flatten(result), strict=True)
+    found = [torch.zeros_like(t) if g is None else g for wanted, t, g in gradients if wanted]
+    return separate(found, [*tensors, *trace, *upstream])
+
+
+def _asked(request: _Request, needed: str) -> Arguments[bool]:
+    """Return which gradients are asked for; UsageError if the text doesn't say so."""
+    if len(needed) != request.given or not {*needed} <= {"0", "1"}:
+        raise UsageError(f"elman::scan_backward needs a 0 or 1 for each of {request.given} tensors")
+    return request.arguments([digit == "1" for digit in needed])
 
 
 @_scan_backward.register_fake
 def _(
-    text: str, tensors: Sequence[Tensor], trace: Sequence[Tensor], upstream: Sequence[Tensor]
+    text: str, needed: str, tensors: Sequence[Tensor], trace: Sequence[Tensor], upstream: Sequence[Tensor]
 ) -> list[Tensor]:
     if len({t.device for t in (*tensors, *trace, *upstream)}) > 1:
         raise UsageError("elman::scan_backward needs all its tensors on one device")
-    return [t.new_empty(t.shape) for t in tensors]
+    return [t.new_empty(t.shape) for t, digit in zip(tensors, needed, strict=True) if digit == "1"]
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     ctx.text, tensors = inputs
-    spec, _, _ = _parsed(ctx.text, tensors)
-    ctx.results = len(flatten(spec.result(output)))
+    ctx.results = len(flatten(_parsed(ctx.text).spec.result(output)))
     ctx.count = len(tensors)
     ctx.save_for_backward(*tensors, *output[ctx.results :])
 
 
 def _differentiate(ctx: Any, upstream: Sequence[Tensor]) -> tuple[None, list[Tensor | None]]:
-    saved = list(ctx.saved_tensors)
+    saved, needed = list(ctx.saved_tensors), ctx.needs_input_grad[1]
     tensors, trace = saved[: ctx.count], saved[ctx.count :]
-    gradients = torch.ops.elman.scan_backward(ctx.text, tensors, trace, list(upstream[: ctx.results]))
-    return None, [g if t.is_floating_point() else None for t, g in zip(tensors, gradients, strict=True)]
+    digits = "".join(["1" if need else "0" for need in needed])
+    operands = ctx.text, digits, tensors, trace, list(upstream[: ctx.results])
+    gradients = iter(torch.ops.elman.scan_backward(*operands))
+    return None, [next(gradients) if need else None for need in needed]
 
 
 _scan.register_autograd(_differentiate, setup_context=_save)

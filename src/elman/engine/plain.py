@@ -195,6 +195,7 @@ def trace(spec: Spec, kept: Trace, forms: Any, device: torch.device) -> Trace:
     return kept if checked is leaves else spec.trace(checked)
 
 
+@functools.lru_cache(1024)
 def trace_slots(forms: Any) -> Sequence[Slot]:
     """Return the slots of a Trace of these Forms, in the order of `flatten`."""
     slots = [Slot("a saved state", *form) for form in forms.states]

@@ -17,7 +17,7 @@ from elman.engine.cpu.casts import MIXED, CastPrepared, Types
 from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.lookup import sums
 from elman.engine.cpu.prepared import Prepared
-from elman.engine.cpu.weights import Snapshot, is_countable, padded
+from elman.engine.cpu.weights import Snapshot, is_countable
 from elman.engine.cpu.widened import widened
 from elman.engine.forked import Lock
 from elman.engine.record import is_recording
@@ -125,9 +125,8 @@ class CallCache(dict[Any, CachedCall | None]):
 
 
 def is_traced(x: Tensor) -> bool:
-    """Return whether the call is compiled, traced, transformed, differentiated, recorded, or x not plain."""
-    # first what can be compiled
-    return torch.compiler.is_compiling() or torch.is_grad_enabled() or is_watched(x)
+    """Return whether the call is traced, transformed, differentiated, recorded, or x not plain."""
+    return torch.is_grad_enabled() or is_watched(x)
 
 
 def is_watched(x: Any) -> bool:
@@ -172,7 +171,7 @@ def _prepare(
         return None
     weights = Snapshot(_vector(parameters), parameters)  # first: another thread may change them meanwhile
     call = _of_types(stack, x, steps, batch)
-    return CachedCall(call, weights) if _fills_panels(call) else None
+    return CachedCall(call, weights) if call.fills_panels else None
 
 
 def _of_types(stack: Stack, x: Tensor, steps: int, batch: int) -> Prepared:
@@ -214,11 +213,6 @@ def _in_float32(stack: Stack, x: Tensor) -> Stack:
     if compiled.working_type(stack, x) is None:
         return stack
     return stack._replace(weights=widened(stack.weights), bf16=compiled.is_in_bf16(x))
-
-
-def _fills_panels(call: Prepared) -> bool:
-    """Return whether units fill whole panels; states would need more room otherwise."""
-    return padded(call.width, call.plan) == call.width
 
 
 def to_user(result: tuple[Tensor, State] | None) -> tuple[Tensor, Any] | None:

@@ -146,8 +146,10 @@ class Recurrent(nn.Module):
         Raises:
             UsageError: for a shape that doesn't fit.
         """
+        # a graph must not look at the prepared calls: it would be compiled anew whenever there is another one
         if (
-            isinstance(input, Tensor)
+            not torch.compiler.is_compiling()
+            and isinstance(input, Tensor)
             and lengths is None
             and reset is None
             and not (return_states or return_gates)
@@ -189,7 +191,7 @@ class Recurrent(nn.Module):
         self._check_one_way()
         if self.training and (self.recurrent_dropout or self.weight_dropout):
             raise UsageError("recurrent_dropout and weight_dropout span a sequence: call eval() before step")
-        prepared = self._calls.step(self, x, state)
+        prepared = None if torch.compiler.is_compiling() else self._calls.step(self, x, state)
         if prepared is not None:
             return prepared
         if x.dim() not in (1, 2):

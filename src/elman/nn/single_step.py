@@ -132,6 +132,8 @@ class SingleStep(nn.Module):
 
     def _by_kernel(self, input: Any, hx: Any) -> Any:
         """Return the next state, if a kernel alone can compute it and is quicker; else None."""
+        if torch.compiler.is_compiling():
+            return None
         if type(input) is not Tensor or self.engine not in ("auto", "compiled") or input.dim() != 2:
             return None
         # Measured: looking for changed weights costs as much as a kernel saves for one sequence, and for few

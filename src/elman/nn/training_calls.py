@@ -36,7 +36,7 @@ class TrainingCalls(dict[Any, tuple[PreparedTraining, ...] | None]):
 
     def scan(self, layer: TrainedLayer, x: Any, hx: Any) -> tuple[Tensor, Any] | None:
         """Return what the layer's `forward` returns for x (T, B, I); None if a kernel alone won't do."""
-        if torch.compiler.is_compiling() or not torch.is_grad_enabled() or is_watched(x):
+        if not torch.is_grad_enabled() or is_watched(x):
             return None
         if torch.is_autocast_enabled("cpu"):
             return None

@@ -20,7 +20,10 @@ from elman.engine.memory import CPU, Shape, find, find_rows, own
 class Prepared:
     """One stack on inputs of one shape."""
 
-    def __init__(self, stack: Stack, steps: int, batch: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, stack: Stack, steps: int, batch: int, dtype: torch.dtype, reverse: bool = False
+    ) -> None:
+        """`reverse` is for a stack of one layer in one direction, from the last step to the first."""
         self.lock = threading.Lock()
         self.steps, self.batch, self.directions = steps, batch, stack.directions
         self.width, self.count = weights.hidden_size(stack.cell, stack.weights[0]), len(stack.cell.state)
@@ -29,8 +32,8 @@ class Prepared:
         self.parts = []
         for k, w in enumerate(stack.weights):
             inputs = self.inputs if k < self.directions else self.directions * self.width
-            reverse = k % self.directions == 1
-            self.parts.append(make_part(self.plan, w, steps, batch, inputs, dtype, reverse))
+            back = reverse or k % self.directions == 1
+            self.parts.append(make_part(self.plan, w, steps, batch, inputs, dtype, back))
         self.size = self.plan.vector.size
         self.row = batch * self.width * self.size  # bytes of one layer's state
         self.shape = (len(self.parts), batch, self.width)
@@ -38,6 +41,11 @@ class Prepared:
         self.zeros = (torch.zeros(self.shape, dtype=dtype, device=CPU),) * self.count
         self.zero = self.zeros[0][:1]  # of one layer in one direction
         self.output = self.zero[0]
+
+    @property
+    def fills_panels(self) -> bool:
+        """Whether units fill whole panels; states would need more room otherwise."""
+        return weights.padded(self.width, self.plan) == self.width
 
     def states(self, hx: Any, shape: Shape = ()) -> tuple[State, list[int]] | None:
         """Return the states and where they lie, zeros for None; None if one doesn't fit.
@@ -84,6 +92,19 @@ class Prepared:
             return None
         try:
             return self._scan(x, hx)
+        finally:
+            self.lock.release()
+
+    def along(self, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """Do the same as `scan` for one layer in one direction, whose states are (B, H) each."""
+        if not self.lock.acquire(blocking=False):
+            return None
+        try:
+            source, states = find_rows(x, self.scan_input, self.dtype), self.states(state, self.shape[1:])
+            if not source or states is None:
+                return None
+            output, final = self._along_layers(source, x.stride(), states[1])
+            return output, tuple([s[0] for s in final])
         finally:
             self.lock.release()
 
