@@ -107,6 +107,18 @@ def test_rows_may_stand_anywhere() -> None:
     assert memory.find_rows(wide[:, ::6], (2, 1), F32) == wide.data_ptr()
 
 
+@pytest.mark.parametrize("kind", NO_ADDRESS)
+def test_numbers_may_stand_anywhere_in_memory_that_is_there(kind: str) -> None:
+    tensor, strided = NO_ADDRESS[kind], ("every second", "transposed", "expanded")
+    assert memory.find_strided(tensor, SHAPE, F32) == (tensor.data_ptr() if kind in strided else 0)
+
+
+def test_a_cut_tensor_of_any_strides_is_found_out() -> None:
+    for bytes_ in (16, 17, 20):  # of the five numbers that every second of three reaches
+        tensor = shrunk(torch.randn(6)[::2], bytes_)
+        assert bool(memory.find_strided(tensor, (3,), F32)) == (bytes_ == 20)
+
+
 MAKERS: list[Callable[[Tensor], Tensor]] = [
     lambda t: t.double(),
     lambda t: t.to("meta"),

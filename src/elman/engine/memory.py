@@ -53,13 +53,28 @@ def find_rows(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
 
 def find_strided(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
     """Do the same for a tensor of any strides."""
-    address = 0
     try:
-        if type(tensor) in _CLASSES and not problem(tensor, shape, dtype, CPU) and not tensor.is_neg():
+        if (
+            type(tensor) in _CLASSES
+            and tensor.is_cpu
+            and tensor.dtype is dtype
+            and tensor.shape == shape
+            and not tensor.is_neg()
+            and _bytes(tensor) <= tensor.untyped_storage().nbytes()
+        ):
             address = tensor.data_ptr()
-    except RuntimeError:
+            return address if address % dtype.itemsize == 0 else 0
+    except RuntimeError:  # as in `find`
+        pass
+    return 0
+
+
+def _bytes(tensor: Tensor) -> int:
+    """Return how many bytes of its storage a tensor reaches."""
+    if 0 in tensor.shape:
         return 0
-    return address if address % dtype.itemsize == 0 else 0
+    extent = 1 + sum([(n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True)])
+    return (int(tensor.storage_offset()) + extent) * tensor.dtype.itemsize
 
 
 def separate(tensors: Iterable[Tensor], others: Iterable[Tensor]) -> list[Tensor]:
@@ -155,11 +170,7 @@ def storage_problem(tensor: Tensor) -> str:
         size = tensor.untyped_storage().nbytes()
     except RuntimeError:  # PyTorch's own operations know where such a tensor's numbers are
         return ""
-    extent = tensor.numel()
-    if not tensor.is_contiguous():
-        steps = zip(tensor.shape, tensor.stride(), strict=True)
-        extent = 1 + sum([(count - 1) * stride for count, stride in steps])
-    needed = (tensor.storage_offset() + extent) * tensor.dtype.itemsize
+    needed = _bytes(tensor)
     if needed <= size:
         return ""
     return f"needs {needed} bytes, but its storage has only {size}: it has been freed or resized"

@@ -107,9 +107,7 @@ class PreparedTraining:
         """Return whether a native routine for these threads can read the gradients of the results."""
         output, *final = upstream
         dtype = self._zeros[0].dtype
-        if threads != host.threads() or output is None:
-            return False
-        if not (find(output, self._output, dtype) or find_strided(output, self._output, dtype)):
+        if threads != host.threads() or not find_strided(output, self._output, dtype):
             return False
         return all(one is None or find(one, self._final, dtype) for one in final)
 

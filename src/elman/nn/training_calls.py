@@ -43,16 +43,17 @@ class TrainingCalls(dict[Any, tuple[PreparedTraining, ...] | None]):
         if x.dim() != 3 or x.shape[-1] != layer.input_size:
             return None
         key = (x.shape, x.dtype, host.threads(), layer.recompute, OPTIONS(layer))
-        if key not in self:
-            self._add(key, _prepare(layer.stack(), x))
-        parts = self.get(key)
-        return None if parts is None else to_user(_through(parts, layer, x, hx))
+        parts = self.get(key, ())  # () for a key that isn't there
+        if parts == ():
+            parts = self._add(key, _prepare(layer.stack(), x))
+        return to_user(_through(parts, layer, x, hx)) if parts else None
 
-    def _add(self, key: Any, parts: tuple[PreparedTraining, ...] | None) -> None:
+    def _add(self, key: Any, parts: tuple[PreparedTraining, ...] | None) -> Any:
         with _LOCK:
             while len(self) >= MAX_SHAPES:
                 del self[next(iter(self))]
             self[key] = parts
+        return parts
 
     def __reduce__(self) -> Any:
         """Let copies start empty: kernels are those of this process."""

@@ -20,8 +20,9 @@ from elman.engine.cpu.routine import Routine
 from elman.engine.memory import CPU, own
 from elman.engine.weight_gradients import Products
 
-# A product with more multiplications than this is left to PyTorch, which shares it among threads.
-MAX_PRODUCT: Final = 4_000_000
+# A product with more multiplications than this, divided by the threads, is left to PyTorch, which shares it
+# among them.
+MAX_PRODUCT: Final = 16_000_000
 
 
 class TrainedPasses:
@@ -41,7 +42,7 @@ class TrainedPasses:
         steps, batch, inputs = x.shape
         hidden, states, rows = spec.hidden, len(spec.cell.state), len(spec.cell.gates) * spec.hidden
         most = steps * batch * max(back.multiplications) * hidden * max(inputs, hidden)
-        self.multiplies = most <= MAX_PRODUCT and inputs % plan.vector.lanes == 0
+        self.multiplies = most * self.threads <= MAX_PRODUCT and inputs % plan.vector.lanes == 0
         self._forward, self._backward = ForwardPass(spec, plan, x, given).routine, dict[Any, Routine]()
         self._nothing = torch.zeros((1, batch, hidden), dtype=x.dtype, device=CPU)
         kept = [*[(steps + 1, batch, hidden)] * states, (steps, batch, plan.places, hidden)]
