@@ -74,6 +74,16 @@ class TrainedPasses:
         h, *_ = kept
         return h[:-1] if self._spec.reverse else h[1:], final, kept
 
+    def result(self, arguments: Arguments[Any]) -> tuple[Result[Tensor], Trace]:
+        """Do the same as `elman.engine.passes.run` for a backward pass."""
+        read = [one for one in flatten(arguments.weights) if one is not None]
+        output, final, kept = self.forward(
+            arguments.x, [own(one) for one in (arguments.x, *read, *arguments.state)]
+        )
+        states, (gates, *units) = kept[: len(final)], kept[len(final) :]
+        trace = Trace(tuple(states), gates, units[0] if units else None, None, None)
+        return Result(output, tuple([one[0] for one in final])), trace
+
     def backward(
         self, x: Tensor, upstream: Sequence[Tensor | None], addresses: Sequence[int], needed: tuple[bool, ...]
     ) -> list[Tensor | None]:
