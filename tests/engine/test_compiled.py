@@ -52,11 +52,17 @@ CLASSIC_AND_OWN = st.sampled_from([CELLS["lstm"], CELLS["gru"], CELLS["indrnn"],
 @given(
     CLASSIC_AND_OWN,
     options(st.sampled_from(HIDDEN) | st.integers(1, 20)),
+    st.sampled_from([1, 1, 2, 3]),
     st.sampled_from(DTYPES),
     st.integers(0, 99),
 )
-def test_every_option_is_eager(cell: Cell, drawn: dict[str, Any], dtype: torch.dtype, seed: int) -> None:
+def test_every_option_is_eager(
+    cell: Cell, drawn: dict[str, Any], heads: int, dtype: torch.dtype, seed: int
+) -> None:
     torch.manual_seed(seed)
+    if cell.recurrent and heads > 1:
+        units = 32 if drawn["hidden"] > 16 else drawn["hidden"]  # which fill panels, or not
+        drawn |= {"hidden": heads * units, "heads": heads}
     few = drawn["hidden"] * len(cell.gates)
     if drawn["norm"] and few < ENOUGH[torch.float32]:
         dtype = torch.float64

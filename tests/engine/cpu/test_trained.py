@@ -13,20 +13,23 @@ from elman.engine import eager
 from elman.engine.call import Arguments, Call, Noise, Result, Spec, State, Trace, Weights, flatten, unflatten
 from elman.engine.cpu import passes, trained
 from elman.engine.cpu.trained import TrainedPasses
+from scan_cases import block_diagonal
 
 CELLS = (elman.cells.LSTM, elman.cells.GRU, elman.cells.PeepholeLSTM, elman.cells.IndRNN, elman.cells.MGU)
 H = 32
 
 
-def made(cell: Any, shape: tuple[int, ...], dtype: torch.dtype, bias: bool, reverse: bool) -> Any:
-    """Return a spec, its arguments, gradients of the results, and the routines."""
-    steps, batch, inputs = shape
-    layer = elman.Recurrent(cell, inputs, H, bias=bias, dtype=dtype)
+def made(
+    cell: Any, shape: tuple[int, ...], dtype: torch.dtype, bias: bool, reverse: bool, heads: int = 1
+) -> Any:
+    """Return a spec, its arguments, gradients of the results, and the routines; a head has H units."""
+    (steps, batch, inputs), hidden = shape, H * heads
+    layer = elman.Recurrent(cell, inputs, hidden, bias=bias, dtype=dtype, heads=heads)
     weights = layer.stack().weights[0]
-    state = tuple(torch.randn(batch, H, dtype=dtype) for _ in cell.state)
+    state = tuple(torch.randn(batch, hidden, dtype=dtype) for _ in cell.state)
     arguments = Arguments(torch.randn(shape, dtype=dtype), state, weights)
-    spec = Spec(cell, H, reverse)
-    up = Result(torch.randn(steps, batch, H, dtype=dtype), tuple(torch.randn_like(s) for s in state))
+    spec = Spec(cell, hidden, reverse, heads=heads)
+    up = Result(torch.randn(steps, batch, hidden, dtype=dtype), tuple(torch.randn_like(s) for s in state))
     return spec, arguments, up, passes.trained(spec, arguments)
 
 
@@ -56,7 +59,7 @@ def assert_right(spec: Spec, arguments: Arguments[Tensor], up: Result[Any], nati
     leaves = unflatten(
         arguments, [w if w is None else w.detach().requires_grad_() for w in flatten(arguments)]
     )
-    own = leaves.x, leaves.state, leaves.weights
+    own = leaves.x, leaves.state, block_diagonal(leaves.weights, len(spec.cell.gates), spec.heads)
     result = eager.scan(spec.cell, *own, Call(), Noise(), reverse=spec.reverse)
     pairs = zip((result.output, *result.state), (up.output, *up.state), strict=True)
     loss = sum(torch.sum(value * gradient) for value, gradient in pairs)
@@ -77,8 +80,16 @@ def test_gradients_are_those_of_plain_operations(
     assert_right(*made(cell, (steps, batch, inputs), dtype, bias, reverse))
 
 
-def test_large_products_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    call = made(elman.cells.GRU, (3, 2, 16), torch.float32, True, False)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", [elman.cells.GRU, elman.cells.LSTM], ids=lambda cell: cell.name)
+def test_heads_have_products_of_their_own(cell: Any, reverse: bool) -> None:
+    for dtype, heads in ((torch.float32, 3), (torch.float64, 2)):
+        assert_right(*made(cell, (4, 3, 8), dtype, True, reverse, heads))
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_large_products_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch, heads: int) -> None:
+    call = made(elman.cells.GRU, (3, 2, 16), torch.float32, True, False, heads)
     monkeypatch.setattr(trained, "MAX_PRODUCT", 0)
     monkeypatch.setattr(passes, "_trained", passes._trained.__wrapped__)
     spec, arguments, up, small = call
@@ -120,5 +131,5 @@ def test_other_calls_have_no_routines(change: dict[str, Any]) -> None:
     spec, arguments, _, native = made(elman.cells.LSTM, (3, 2, 16), torch.float32, True, False)
     assert native is not None
     assert passes.trained(spec, arguments._replace(**change)) is None
-    for other in ({"every_state": True}, {"hidden": H - 1}, {"heads": 2}):
+    for other in ({"every_state": True}, {"hidden": H - 1}, {"heads": 8}):  # heads of 4 units
         assert passes.trained(spec._replace(**other), arguments) is None

@@ -59,11 +59,14 @@ HIDDEN = st.sampled_from([1, 16, 17, 33, 96])
 @given(
     st.sampled_from([CELLS["lstm"], CELLS["gru"], CELLS["indrnn"], Peepholes, Awkward]),
     options(HIDDEN, most_steps=9, most_rows=20),
+    st.sampled_from([1, 3]),
     st.sampled_from(FORMS),
     st.integers(0, 99),
 )
-def test_every_option_is_eager(cell: Cell, drawn: dict[str, Any], form: str, seed: int) -> None:
+def test_every_option_is_eager(cell: Cell, drawn: dict[str, Any], heads: int, form: str, seed: int) -> None:
     torch.manual_seed(seed)
+    if cell.recurrent and drawn["hidden"] % heads == 0:
+        drawn["heads"] = heads
     drawn["norm"] &= drawn["hidden"] * len(cell.gates) >= ENOUGH[torch.float32]
     with interpreted(form):
         assert_agrees(case(cell, torch.float32, **drawn), compiled, OUTPUTS, GRADIENTS)

@@ -1,7 +1,7 @@
 """The routines of both passes of a training step: packing of the weights, the kernel, copies of states and
 biases, and the products that give the gradients of matrices and input.
 
-T steps, B sequences, I inputs, H units, G gates.
+T steps, B sequences, I inputs, H units, G gates, N heads of D units: D = H without heads.
 """
 
 import itertools
@@ -31,6 +31,7 @@ class _Pass:
         self.spec, self.plan, self.given = spec, plan, given
         self.steps, self.batch, self.inputs = x.shape
         self.size, self.hidden, self.row = x.dtype.itemsize, spec.hidden, spec.hidden * x.dtype.itemsize
+        self.units = spec.hidden // spec.heads  # D
         self.functions = build.routine_addresses(plan.vector) | build.packing_addresses(plan.vector)
         self.routine = Routine(plan.vector, bases)
         self.frame = launch.even_frame(plan, spec.hidden, spec.reverse, x.shape, x.dtype, host.threads())
@@ -61,7 +62,7 @@ class ForwardPass(_Pass):
         super().__init__(spec, plan, x, given, bases)
         self._pack("W", "xa", "weight_ih", self.inputs)
         if "weight_hh" in given:
-            self._pack("U", "au", "weight_hh", self.hidden)
+            self._pack("U", "au", "weight_hh", self.units)
         self._add_biases()
         for k, name in enumerate(cell.weights):
             self.call("copy", ("units", k * self.row), (f"w.{name}", 0), self.hidden)
@@ -113,15 +114,21 @@ class BackwardPass(_Pass):
         self.wanted = set(itertools.compress(names, needed))
         self._carry(cell.state)
         if "weight_hh" in given:
-            rows = self.rows("au", "weight_hh", self.hidden)
-            panels = self.fields["U"] = self.routine.room(len(rows) * self.row)
-            self.call("along", self.routine.table(rows), panels, len(rows), self.hidden)
+            self._pack_back()
         if gathers_up:
             self.fields["up"] = self._gathered("up", self.hidden)
             self.fields |= {"up_step": self.batch * self.hidden, "up_row": self.hidden}
         self._sum()
         self._multiply(gathers_x)
         self.routine.finish(self.frame)
+
+    def _pack_back(self) -> None:
+        rows = self.rows("au", "weight_hh", self.units)
+        panels = self.fields["U"] = self.routine.room(len(rows) * self.units * self.size)
+        count = len(rows) if self.spec.heads == 1 else self.units  # of a block
+        for first in range(0, len(rows), count):
+            block, to = rows[first : first + count], after(panels, first * self.units * self.size)
+            self.call("along", self.routine.table(block), to, count, self.units)
 
     def _carry(self, states: Sequence[str]) -> None:
         """Begin with the gradients of the final states."""
@@ -169,7 +176,7 @@ class BackwardPass(_Pass):
             self._of_weight("weight_ih", "xa", x, self.inputs)
         if "weight_hh" in self.wanted:
             h = f"s.{self.spec.cell.state[0]}", self.batch * self.row if self.spec.reverse else 0
-            self._of_weight("weight_hh", "au", h, hidden)
+            self._of_weight("weight_hh", "au", h, hidden, self.spec.heads)
         if "x" in self.wanted:
             to = "gradient of x", 0
             self.call("clear", to, count * self.inputs)
@@ -178,14 +185,17 @@ class BackwardPass(_Pass):
                 sums = ("kept", slot * self.row), width, 1
                 self._product(to, self.inputs, *sums, weight, self.inputs, count, self.inputs, hidden)
 
-    def _of_weight(self, name: str, letters: str, read: Place, inputs: int) -> None:
+    def _of_weight(self, name: str, letters: str, read: Place, inputs: int, heads: int = 1) -> None:
+        """Multiply with what was read, of so many inputs; each head has read its part of them."""
         width, count = self.plan.places * self.hidden, self.steps * self.batch
+        rows, columns = self.hidden // heads, inputs // heads
         to = f"gradient of {name}", 0
-        self.call("clear", to, len(self.spec.cell.gates) * self.hidden * inputs)
-        for slot, gate in self._slots(letters):
-            sums = ("kept", slot * self.row), 1, width
-            part = after(to, gate * inputs * self.row)
-            self._product(part, inputs, *sums, read, inputs, self.hidden, inputs, count)
+        self.call("clear", to, len(self.spec.cell.gates) * self.hidden * columns)
+        for (slot, gate), head in itertools.product(self._slots(letters), range(heads)):
+            sums = ("kept", slot * self.row + head * rows * self.size), 1, width
+            part = after(to, (gate * self.hidden + head * rows) * columns * self.size)
+            seen = after(read, head * columns * self.size)
+            self._product(part, columns, *sums, seen, inputs, rows, columns, count)
 
     def _slots(self, letters: str) -> list[tuple[int, int]]:
         """Return the slots of these letters and their gates."""

@@ -62,19 +62,19 @@ def backward(
 
 
 def trained(spec: Spec, arguments: Arguments[Any]) -> TrainedPasses | None:
-    """Return both passes as native routines, None where they don't do: units must fill whole panels, and
-    nothing may be masked, normalised or rounded."""
+    """Return both passes as native routines, None where they don't do: units, and those of each head, must
+    fill whole panels, and nothing may be masked, normalised or rounded."""
     x, w, packing = arguments.x, arguments.weights, host.packing(arguments.x.dtype, bf16=spec.bf16)
     masked = any(options_of(spec, arguments).values()) or arguments.lengths is not None
-    if masked or spec.every_state or spec.heads > 1 or packing != "float":
+    if masked or spec.every_state or packing != "float":
         return None
     plan = _plan(spec, arguments, keep=True, packing=packing)
-    if weights.padded(spec.hidden, plan) != spec.hidden:
+    if weights.padded(spec.hidden, plan) != spec.hidden or plan.heads != spec.heads:
         return None
     back = _plan(spec, arguments, backward=True, every=False, noted=False, packing=packing)
     present = [name for name in Weights._fields if isinstance(getattr(w, name), Tensor)]
     given = *present, *[f"w.{name}" for name in spec.cell.weights]
-    simple = Spec(spec.cell, spec.hidden, spec.reverse)
+    simple = Spec(spec.cell, spec.hidden, spec.reverse, heads=spec.heads)
     return _trained(simple, plan, back, Form(tuple(x.shape), x.dtype), given, host.threads())
 
 

@@ -50,7 +50,7 @@ class TrainedPasses:
         self._kept, self._final = [self._like(shape) for shape in kept], [self._nothing] * states
         sizes = {
             "weight_ih": (rows, inputs),
-            "weight_hh": (rows, hidden),
+            "weight_hh": (rows, hidden // spec.heads),
             "bias_ih": (rows,),
             "bias_hh": (rows,),
         }
