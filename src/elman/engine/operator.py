@@ -78,6 +78,8 @@ def _parsed(text: str) -> _Request:
         constant = tuple(float(share) for share in shares.split())
         rest = constant, masks, int(heads)
         spec = Spec(_CELLS[name], int(hidden), reverse, every_state, int8, bf16, *rest)
+        if spec.heads < 1:
+            raise ValueError
         count = len(flatten(spec.arguments(itertools.repeat(None))))
     except (ValueError, KeyError) as error:
         raise UsageError(f"elman::scan is called by layers: {text!r} describes no request") from error

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from elman.cells import Cell
 from elman.engine.call import Arguments, Form, Result, Spec, Trace, Weights, flatten, unflatten
-from elman.engine.heads import count
 from elman.engine.memory import CPU, Shape, find, find_rows, plain
 from elman.errors import UsageError
 
@@ -108,11 +107,12 @@ def _weight_slots(cell: Cell, inputs: int, hidden: int, dtype: torch.dtype, head
     )
 
 
-def weights(cell: Cell, w: Weights[Any], inputs: int, hidden: int, dtype: torch.dtype) -> Weights[Tensor]:
+def weights(
+    cell: Cell, w: Weights[Any], inputs: int, hidden: int, dtype: torch.dtype, heads: int
+) -> Weights[Tensor]:
     """Return the weights of one layer in one direction in memory that a kernel can read."""
     leaves = flatten(w)
-    slots = _weight_slots(cell, inputs, hidden, dtype, count(w.weight_hh, hidden))
-    checked = _checked(leaves, slots, CPU)
+    checked = _checked(leaves, _weight_slots(cell, inputs, hidden, dtype, heads), CPU)
     _check_pairs(cell, w)
     return w if checked is leaves else unflatten(w, checked)
 

@@ -43,10 +43,11 @@ def make_part(
     inputs: int,
     dtype: torch.dtype,
     reverse: bool = False,
+    heads: int = 1,
 ) -> Part:
     """Prepare T steps of B rows on inputs of I numbers, all in one piece of memory each."""
     hidden = weights.hidden_size(plan.cell, w)
-    w = plain.weights(plan.cell, w, inputs, hidden, dtype)
+    w = plain.weights(plan.cell, w, inputs, hidden, dtype, heads)
     packed = weights.remembered(plan, w)
     schedule, chunk, row_bytes = launch.forward_schedule(plan, steps, batch, inputs, hidden, None)
     rows = max(chunk * schedule.largest, chunk + 1)

@@ -77,7 +77,8 @@ class _Layer:
     def __init__(self, memory: Memory, layer: int, lengths: Any) -> None:
         w = memory.stack.weights[layer]
         inputs = w.weight_ih.shape[1]
-        w = plain.weights(memory.plan.cell, w, inputs, memory.hidden, memory.dtype)
+        sizes = inputs, memory.hidden, memory.dtype, memory.stack.heads
+        w = plain.weights(memory.plan.cell, w, *sizes)
         self._memory, self._packed, self._lengths = memory, weights.remembered(memory.plan, w), lengths
         self._work = launch.step_work(memory.plan, inputs, memory.hidden)
         self._fields = launch.constants(memory.plan, 1, memory.batch, memory.hidden, False, memory.dtype)

@@ -33,7 +33,7 @@ class Prepared:
         for k, w in enumerate(stack.weights):
             inputs = self.inputs if k < self.directions else self.directions * self.width
             back = reverse or k % self.directions == 1
-            self.parts.append(make_part(self.plan, w, steps, batch, inputs, dtype, back))
+            self.parts.append(make_part(self.plan, w, steps, batch, inputs, dtype, back, stack.heads))
         self.size = self.plan.vector.size
         self.row = batch * self.width * self.size  # bytes of one layer's state
         self.shape = (len(self.parts), batch, self.width)

@@ -76,7 +76,8 @@ class Stepped:
         memory, self._threads = self._memory, host.threads()
         self._pairs: list[tuple[Part, Part]] = []  # which hold the memory of the blocks
         for layer, w in enumerate(memory.stack.weights):
-            part = make_part(memory.plan, w, 1, memory.batch, w.weight_ih.shape[1], memory.dtype)
+            inputs, heads = w.weight_ih.shape[1], memory.stack.heads
+            part = make_part(memory.plan, w, 1, memory.batch, inputs, memory.dtype, heads=heads)
             self._pairs.append((part, part.twin()))
             for turn in range(2):
                 memory.aim(self._pairs[-1][turn].block, part.at, layer, turn)
