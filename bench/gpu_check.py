@@ -32,6 +32,7 @@ FIRST: Final = (
 OPTIONS: Final[tuple[dict[str, Any], ...]] = ({}, {"bidirectional": True}, {"layer_norm": True})
 RANDOM: Final = ("lstm", "gru", "mgu", "indrnn")
 RANDOM_UNITS: Final = (1, 33, 100, 256, 513)
+ROUNDED: Final = (("lstm", "gru"), (64, 512, 1024), (16, 128))  # cells, units, rows
 WITHIN: Final = 1e-4  # of the largest value
 NEAR: Final = {"float32": WITHIN, "TF32": 3e-3, "float16": 1e-2, "bfloat16": 5e-2}
 
@@ -139,7 +140,7 @@ def results(layer: elman.Recurrent, engine: Any, x: Tensor, call: dict[str, Any]
 def rounded() -> Iterator[tuple[str, bool]]:
     """Yield precisions and sizes, and whether results are near those of the eager engine in float32."""
     for kind, (dtype, precision) in KINDS.items():
-        for name, hidden, batch in itertools.product(("lstm", "gru"), (64, 512, 1024), (16, 128)):
+        for name, hidden, batch in itertools.product(*ROUNDED):
             torch.manual_seed(0)
             exact = elman.Recurrent(CELLS[name], 32, hidden, device=DEVICE)
             layer = copy.deepcopy(exact).to(dtype)
