@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -146,6 +147,20 @@ def test_hooks_may_move_what_is_saved() -> None:
     assert replaced
     for ours, theirs in zip(layer.parameters(), general.parameters(), strict=True):
         assert torch.equal(ours.grad, theirs.grad)
+
+
+def test_threads_train_side_by_side() -> None:
+    layer, inputs = elman.LSTM(I, H), [torch.randn(T, B, I) for _ in range(4)]
+    weights = list(layer.parameters())
+
+    def gradients(x: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(layer(x)[0].square().sum(), weights)
+
+    expected = [gradients(x) for x in inputs]
+    with ThreadPoolExecutor(len(inputs)) as pool:
+        for _ in range(20):
+            for ours, alone in zip(pool.map(gradients, inputs), expected, strict=True):
+                assert all(torch.equal(a, b) for a, b in zip(ours, alone, strict=True))
 
 
 def test_calls_are_few_and_not_copied() -> None:
