@@ -14,7 +14,10 @@ from torch import Tensor
 
 import elman
 from elman.cells import CELLS
+from elman.engine import torch_internals
+from elman.engine.cpu import host
 from elman.nn.training_calls import MAX_SHAPES
+from grouped_products import in_groups
 
 T, B, I, H = 5, 3, 8, 16  # noqa: E741
 
@@ -62,6 +65,25 @@ def test_every_shape_and_option_trains_the_same(
     layer = elman.LSTM(inputs, hidden, 2, bias, first, dropout=0.3, layer_norm=norm, dtype=dtype)
     shape = (batch, steps, inputs) if first else (steps, batch, inputs)
     assert_same_training(layer, torch.randn(*shape, dtype=dtype))
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "rounding"])
+def processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that rounds operands of products in bfloat16, and an LSTM's results under autocast, or not."""
+    if request.param:
+        monkeypatch.setattr(host, "packing", in_groups)
+    monkeypatch.setattr(torch_internals, "has_half_lstm", lambda dtype: request.param)
+
+
+@pytest.mark.usefixtures("processor")
+@pytest.mark.parametrize("cast", [None, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "elman"])
+def test_half_precision_trains_the_same(cell: str, dtype: torch.dtype, cast: torch.dtype | None) -> None:
+    for options in ({}, {"num_layers": 2, "bidirectional": True, "dropout": 0.3}):
+        layer = elman.Recurrent(cell, I, H, dtype=dtype, **options)
+        with torch.autocast("cpu", cast or torch.bfloat16, enabled=cast is not None):
+            assert_same_training(layer, torch.randn(T, B, I, dtype=dtype))
 
 
 def test_what_changes_a_step_is_noticed() -> None:

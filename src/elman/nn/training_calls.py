@@ -4,18 +4,19 @@ T steps, B sequences, I inputs, H units, L layers, D directions.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elman.engine.call import Spec, Stack, State
+from elman.engine import torch_kernels
+from elman.engine.call import Call, Spec, Stack, State
 from elman.engine.cpu import host
 from elman.engine.forked import Lock
 from elman.engine.memory import find
 from elman.engine.trained import PreparedTraining
-from elman.nn.call_cache import OPTIONS, Layer, is_kernel_alone, is_watched, to_user
+from elman.nn.call_cache import OPTIONS, Layer, for_kernels, is_watched, precision, to_user
 
 MAX_SHAPES: Final = 8  # prepared for a layer
 _LOCK: Final = Lock()
@@ -31,54 +32,84 @@ class TrainedLayer(Layer, Protocol):
     def all_weights(self) -> list[list[Tensor]]: ...
 
 
-class TrainingCalls(dict[Any, tuple[PreparedTraining, ...] | None]):
+class PreparedLayers(NamedTuple):
+    """A call of each layer and direction, and the type of the results of those that compute in float32 for
+    half precision or under autocast."""
+
+    parts: tuple[PreparedTraining, ...]
+    result: torch.dtype | None = None
+
+
+class TrainingCalls(dict[Any, PreparedLayers | None]):
     """A layer's prepared calls by their shapes and options; None where a kernel alone won't do."""
 
     def scan(self, layer: TrainedLayer, x: Any, hx: Any) -> tuple[Tensor, Any] | None:
         """Return what the layer's `forward` returns for x (T, B, I); None if a kernel alone won't do."""
         if not torch.is_grad_enabled() or is_watched(x):
             return None
-        if torch.is_autocast_enabled("cpu"):
-            return None
         if x.dim() != 3 or x.shape[-1] != layer.input_size:
             return None
-        key = (x.shape, x.dtype, host.threads(), layer.recompute, OPTIONS(layer))
-        parts = self.get(key, ())  # () for a key that isn't there
-        if parts == ():
-            parts = self._add(key, _prepare(layer.stack(), x))
-        return to_user(_through(parts, layer, x, hx)) if parts else None
+        weights = layer.all_weights
+        kinds = weights[0][0].dtype, *precision(x)
+        key = (x.shape, kinds, host.threads(), layer.recompute, OPTIONS(layer))
+        prepared = self.get(key, ())  # () for a key that isn't there
+        if prepared == ():
+            prepared = self._add(key, _prepare(layer.stack(), x))
+        if not prepared:
+            return None
+        along = _through if prepared.result is None else _in_float32
+        return to_user(along(prepared, layer, weights, x, hx))
 
-    def _add(self, key: Any, parts: tuple[PreparedTraining, ...] | None) -> Any:
+    def _add(self, key: Any, prepared: PreparedLayers | None) -> Any:
         with _LOCK:
             while len(self) >= MAX_SHAPES:
                 del self[next(iter(self))]
-            self[key] = parts
-        return parts
+            self[key] = prepared
+        return prepared
 
     def __reduce__(self) -> Any:
         """Let copies start empty: kernels are those of this process."""
         return TrainingCalls, ()
 
 
-def _prepare(stack: Stack, x: Tensor) -> tuple[PreparedTraining, ...] | None:
+def _prepare(stack: Stack, x: Tensor) -> PreparedLayers | None:
     """Return a call for each layer and direction; None if a kernel alone won't do."""
     random = stack.training and (stack.recurrent_dropout or stack.weight_dropout)
-    if stack.recompute or random or not is_kernel_alone(stack._replace(dropout=0.0), x):
+    kernels = for_kernels(stack._replace(dropout=0.0), x)
+    if stack.recompute or random or kernels is None:
         return None
+    dtype, result = kernels.weights[0].weight_ih.dtype, None
+    if kernels.weights is not stack.weights:
+        result = torch_kernels.result_type(stack, x, Call())
     hidden, parts = stack.weights[0].weight_ih.shape[0] // len(stack.cell.gates), list[PreparedTraining]()
-    for k, weights in enumerate(stack.weights):
-        spec = Spec(stack.cell, hidden, reverse=k % stack.directions == 1, heads=stack.heads)
-        inputs = x if k < stack.directions else x.new_empty(*x.shape[:2], stack.directions * hidden)
-        parts.append(PreparedTraining(spec, inputs, weights))
-    return tuple(parts)
+    for k, weights in enumerate(kernels.weights):
+        reverse = k % stack.directions == 1
+        spec = Spec(stack.cell, hidden, reverse, bf16=kernels.bf16, heads=stack.heads)
+        width = stack.directions * hidden if k >= stack.directions else x.shape[2]
+        parts.append(PreparedTraining(spec, x.new_empty(*x.shape[:2], width, dtype=dtype), weights))
+    return PreparedLayers(tuple(parts), result)
+
+
+def _in_float32(
+    prepared: PreparedLayers, layer: TrainedLayer, weights: list[list[Tensor]], x: Tensor, hx: Any
+) -> tuple[Tensor, State] | None:
+    """Do the same as `_through` with a cast at either end; None if there is an initial state."""
+    if hx is not None:
+        return None
+    with torch.autocast("cpu", enabled=False):
+        wide = [[weight.float() for weight in parameters] for parameters in weights]
+        result = _through(prepared, layer, wide, x.float(), None)
+        if result is None:
+            return None
+        return result[0].to(prepared.result), tuple([state.to(prepared.result) for state in result[1]])
 
 
 def _through(
-    parts: Sequence[PreparedTraining], layer: TrainedLayer, x: Tensor, hx: Any
+    prepared: PreparedLayers, layer: TrainedLayer, weights: list[list[Tensor]], x: Tensor, hx: Any
 ) -> tuple[Tensor, State] | None:
     """Run x (T, B, I) through all layers; None if a tensor doesn't fit."""
-    states, final, directions = _states(parts, x, hx), list[State](), 2 if layer.bidirectional else 1
-    weights = layer.all_weights
+    parts, final, directions = prepared.parts, list[State](), 2 if layer.bidirectional else 1
+    states = _states(parts, x, hx)
     for first in range(0, len(parts), directions) if states else ():
         if first and layer.dropout and layer.training:
             x = F.dropout(x, layer.dropout)

@@ -133,3 +133,20 @@ def test_other_calls_have_no_routines(change: dict[str, Any]) -> None:
     assert passes.trained(spec, arguments._replace(**change)) is None
     for other in ({"every_state": True}, {"hidden": H - 1}, {"heads": 8}):  # heads of 4 units
         assert passes.trained(spec._replace(**other), arguments) is None
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+def test_a_result_and_the_states_kept_have_the_bits_of_the_kernel_by_itself(cell: Any, reverse: bool) -> None:
+    spec, arguments, _, native = made(cell, (4, 3, 5), torch.float32, True, reverse)
+    result, kept = native.result(arguments)
+    expected = passes.forward(spec, arguments, keep=True)
+    assert all(torch.equal(a, b) for a, b in zip(kept.states, expected.states, strict=True))
+    # other places of what is kept are written by the backward pass alone
+    assert [None if one is None else one.shape for one in flatten(kept)] == [
+        None if one is None else one.shape for one in flatten(expected)
+    ]
+    h, *_ = expected.states
+    assert torch.equal(result.output, h[:-1] if reverse else h[1:])
+    ends = [h[0 if reverse else -1], *[state[0 if reverse else -1] for state in expected.states[1:]]]
+    assert all(torch.equal(a, b) for a, b in zip(result.state, ends, strict=True))
