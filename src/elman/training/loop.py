@@ -145,7 +145,7 @@ class Run:
                     self._validate()
             if progress.best is not None:
                 self.module.load_state_dict(progress.best)
-            self.module.eval()
+            self.module.float().eval()  # after a training in another precision, too: answers are in float32
         steps, seconds, epochs = progress.step, progress.seconds, self._epochs()
         self.outcome = Outcome(progress.best_scores, stopped, steps, seconds, error, number, epochs)
 

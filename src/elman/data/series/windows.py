@@ -22,7 +22,7 @@ MAX_SCALED: Final = 1e30
 Cutoffs = list[tuple[int, int]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # not frozen: Fabric makes copies in the precision of a training
 class Windows:
     """A batch of windows, each scaled by its context."""
 

@@ -69,6 +69,7 @@ class LanguageNet(nn.Module):
 
     def loss(self, features: Tensor, targets: Tensor) -> Tensor:
         """Return the cross entropy of targets (T, B) after features (T, B, H), summed."""
+        features = features.to(self.embedding.weight.dtype)  # those of a training in half precision are wider
         x, targets = (self.logit_scale * self.narrow(features)).flatten(0, 1), targets.flatten()
         if self.rare is not None:
             log_probs: Tensor = self.rare(x, targets).output
