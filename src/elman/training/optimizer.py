@@ -9,8 +9,8 @@ from torch import nn
 def adamw(model: nn.Module, learning_rate: float, decay: float, device: torch.device) -> torch.optim.AdamW:
     """Return the optimizer of all parameters, with weight decay on matrices only.
 
-    On the CPU a step is one fused kernel, 2 to 9 times as fast as PyTorch's default. On a GPU it is not: a
-    fused step would scale the gradients of 16-mixed itself, after they have been clipped.
+    On the CPU a step is one fused kernel, much faster than PyTorch's default. On a GPU it is not: a fused
+    step would scale the gradients of 16-mixed itself, after they have been clipped.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     matrices, vectors = [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() < 2]
