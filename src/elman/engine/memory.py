@@ -23,6 +23,12 @@ def own(tensor: Tensor) -> int:
     return tensor.data_ptr()
 
 
+def held(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Return the tensors without history, to be kept while their addresses are used: another thread may
+    assign `.data` of the originals meanwhile, which would free their memory."""
+    return [tensor.detach() for tensor in tensors]
+
+
 def find(tensor: Any, shape: Shape, dtype: torch.dtype) -> int:
     """Return the address of a plain contiguous tensor of this shape, 0 for anything else."""
     try:

@@ -14,7 +14,7 @@ from torch import Tensor
 from elman.engine import compiled, passes, plain, torch_internals
 from elman.engine.call import Arguments, Result, Spec, State, Trace, Weights, flatten
 from elman.engine.cpu import host
-from elman.engine.memory import find, find_rows, find_strided, own
+from elman.engine.memory import find, find_rows, find_strided, held, own
 from elman.engine.plain import Slot
 
 
@@ -52,14 +52,18 @@ class PreparedTraining:
         tensors = (x, *weights, *state)
         if len(tensors) != len(self._slots) - (0 if state else len(self._zeros)):
             return None
-        addresses = _addresses(tensors, self._slots)
+        if not all(isinstance(tensor, Tensor) for tensor in tensors):
+            return None
+        read = held(tensors)
+        addresses = _addresses(read, self._slots)
         if not addresses or not any(tensor.requires_grad for tensor in tensors):
             return None
-        output, *final = _Scan.apply(self, addresses, *tensors)  # type: ignore[no-untyped-call]
+        output, *final = _Scan.apply(self, addresses, read, *tensors)  # type: ignore[no-untyped-call]
         return output, tuple(final)
 
     def forward(self, addresses: list[int], tensors: Sequence[Tensor]) -> tuple[Tensor, State, list[Tensor]]:
-        """Return the output, the final states, and a Trace without what is None."""
+        """Return the output, the final states, and a Trace without what is None; the caller holds the tensors
+        at these addresses."""
         native = self._native
         if native is not None and native.threads == host.threads():
             x, *_ = tensors
@@ -78,8 +82,9 @@ class PreparedTraining:
     ) -> Sequence[Tensor | None]:
         """Return the gradients of the tensors; `fresh` if no backward pass has overwritten what was kept."""
         # hooks may have replaced what was saved
-        given, saved = _addresses(tensors, self._slots), _addresses(kept, self._kept)
-        fresh = fresh and bool(given and saved)
+        read, written = held(tensors), held(kept)
+        addresses, saved = _addresses(read, self._slots), _addresses(written, self._kept)
+        fresh = fresh and bool(addresses and saved)
         native, at_zero = self._native, len(tensors) < len(self._slots)
         if (
             fresh
@@ -88,9 +93,9 @@ class PreparedTraining:
             and native.multiplies
             and self._fit(native.threads, upstream)
         ):
-            x, *_ = tensors
-            addresses = [*self._with_zeros(given), *saved]
-            *gradients, _ = native.backward(x, upstream, addresses, (*needed, False))
+            x, *_ = read
+            places = [*self._with_zeros(addresses), *saved]
+            *gradients, _ = native.backward(x, upstream, places, (*needed, False))
             return gradients
         arguments, output, *final = self._arguments(tensors, self._zeros), *upstream
         request = Result(output, tuple([None if one is None else one.squeeze(0) for one in final]))
@@ -141,13 +146,13 @@ def _addresses(tensors: Sequence[Any], slots: Sequence[Slot]) -> list[int]:
 
 
 class _Scan(torch.autograd.Function):
-    """(prepared call, addresses of its tensors, *tensors) → output and final states."""
+    """(prepared call, addresses of its tensors, the same held, *tensors) → output and final states."""
 
     @staticmethod
     def forward(
-        ctx: Any, training: PreparedTraining, addresses: list[int], *tensors: Any
+        ctx: Any, training: PreparedTraining, addresses: list[int], read: list[Tensor], *tensors: Any
     ) -> tuple[Tensor, ...]:
-        output, final, kept = training.forward(addresses, tensors)
+        output, final, kept = training.forward(addresses, read)
         ctx.training, ctx.count, ctx.fresh = training, len(tensors), [True]
         ctx.save_for_backward(*tensors, *kept)
         ctx.set_materialize_grads(False)
@@ -158,5 +163,5 @@ class _Scan(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Any) -> Any:
         saved, count = ctx.saved_tensors, ctx.count  # once: reading it may compute it
         fresh = not torch.is_grad_enabled() and compiled.is_fresh(ctx.fresh)
-        needed = ctx.needs_input_grad[2:]
-        return None, None, *ctx.training.backward(saved[:count], saved[count:], upstream, needed, fresh)
+        needed = ctx.needs_input_grad[3:]
+        return None, None, None, *ctx.training.backward(saved[:count], saved[count:], upstream, needed, fresh)

@@ -20,7 +20,7 @@ def test_states_begin_and_end_where_they_should(reverse: bool) -> None:
     """With weights and biases of zero, an LSTM's c halves at every step."""
     plan = plan_for(elman.cells.LSTM, host.vector(torch.float32), keep=True)
     spec, x = Spec(elman.cells.LSTM, H, reverse), torch.zeros(T, B, I)
-    routine = ForwardPass(spec, plan, Form(tuple(x.shape), x.dtype), ("weight_ih", "weight_hh")).routine
+    routine = ForwardPass(spec, plan, Form(tuple(x.shape), x.dtype), ("weight_ih", "weight_hh"), 1).routine
     weights, begin = (torch.zeros(4 * H, I), torch.zeros(4 * H, H)), (torch.zeros(B, H), torch.randn(B, H))
     states, end = [torch.full((T + 1, B, H), 7.0) for _ in begin], [torch.empty(B, H) for _ in begin]
     kept = torch.empty(T, B, plan.places, H)

@@ -3,10 +3,11 @@
 import threading
 
 import numpy as np
+import pytest
 
 from elman.engine.cpu import build
 from elman.engine.cpu.emit.ir import Vector
-from elman.engine.cpu.routine import Routine, after, aligned
+from elman.engine.cpu.routine import MAX_KEPT, WORKSPACE, Routine, after, aligned
 
 VECTOR = Vector("float", 8)
 
@@ -50,3 +51,16 @@ def test_threads_have_scratch_memory_of_their_own() -> None:
 
 def test_memory_is_divided_into_whole_lines() -> None:
     assert [aligned(count) for count in (0, 1, 64, 65)] == [0, 64, 64, 128]
+
+
+def test_a_list_that_does_not_fit_is_refused() -> None:
+    routine = moving(3)
+    with pytest.raises(AssertionError):
+        routine.run(0)
+    with pytest.raises(AssertionError):
+        Routine(VECTOR, ()).call(0, 1, 2, 3, 4, 5)
+
+
+def test_much_scratch_memory_is_given_back() -> None:
+    assert WORKSPACE.get(MAX_KEPT + 1).numel() > MAX_KEPT
+    assert WORKSPACE.bytes.numel() <= MAX_KEPT + MAX_KEPT // 2

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from elman.cells import Cell
 from elman.engine.call import Form, Spec
-from elman.engine.cpu import build, host, launch
+from elman.engine.cpu import build, launch
 from elman.engine.cpu.emit import multiply, product
 from elman.engine.cpu.emit.plan import Plan
 from elman.engine.cpu.routine import Place, Routine, Word, after
@@ -27,14 +27,16 @@ def _kept(cell: Cell) -> list[str]:
 class _Pass:
     """What the routines of both passes have in common."""
 
-    def __init__(self, spec: Spec, plan: Plan, x: Form, given: tuple[str, ...], bases: list[str]) -> None:
+    def __init__(
+        self, spec: Spec, plan: Plan, x: Form, given: tuple[str, ...], threads: int, bases: list[str]
+    ) -> None:
         self.spec, self.plan, self.given = spec, plan, given
         self.steps, self.batch, self.inputs = x.shape
         self.size, self.hidden, self.row = x.dtype.itemsize, spec.hidden, spec.hidden * x.dtype.itemsize
         self.units = spec.hidden // spec.heads  # D
         self.functions = build.routine_addresses(plan.vector) | build.packing_addresses(plan.vector)
         self.routine = Routine(plan.vector, bases)
-        self.frame = launch.even_frame(plan, spec.hidden, spec.reverse, x.shape, x.dtype, host.threads())
+        self.frame = launch.even_frame(plan, spec.hidden, spec.reverse, x.shape, x.dtype, threads)
         self.fields: dict[str, Word] = {name: (name, 0) for name in bases if name in plan.fields}
         self.fields |= {f"stride.{c}": self.batch * self.hidden for c in spec.cell.state}
 
@@ -56,10 +58,10 @@ class _Pass:
 
 
 class ForwardPass(_Pass):
-    def __init__(self, spec: Spec, plan: Plan, x: Form, given: tuple[str, ...]) -> None:
+    def __init__(self, spec: Spec, plan: Plan, x: Form, given: tuple[str, ...], threads: int) -> None:
         cell = spec.cell
         bases = ["x_step", "x_row", *_kept(cell), *[f"end.{c}" for c in cell.state], *_given(cell, given)]
-        super().__init__(spec, plan, x, given, bases)
+        super().__init__(spec, plan, x, given, threads, bases)
         self._pack("W", "xa", "weight_ih", self.inputs)
         if "weight_hh" in given:
             self._pack("U", "au", "weight_hh", self.units)
@@ -101,6 +103,7 @@ class BackwardPass(_Pass):
         plan: Plan,
         x: Form,
         given: tuple[str, ...],
+        threads: int,
         needed: tuple[bool, ...],
         gathers_up: bool,
         gathers_x: bool,
@@ -110,7 +113,7 @@ class BackwardPass(_Pass):
         cell, names = spec.cell, ("x", *given, "carry")
         bases = ["up_step", "up_row", "up_unit", "x_step", "x_row", "x_unit"]
         bases += ["up", *[f"end.{c}" for c in cell.state], *[f"gradient of {name}" for name in names]]
-        super().__init__(spec, plan, x, given, [*bases, *_given(cell, given), *_kept(cell)])
+        super().__init__(spec, plan, x, given, threads, [*bases, *_given(cell, given), *_kept(cell)])
         self.wanted = set(itertools.compress(names, needed))
         self._carry(cell.state)
         if "weight_hh" in given:

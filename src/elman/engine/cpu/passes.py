@@ -82,5 +82,4 @@ def trained(spec: Spec, arguments: Arguments[Any]) -> TrainedPasses | None:
 def _trained(
     spec: Spec, plan: Plan, back: Plan, x: Form, given: tuple[str, ...], threads: int
 ) -> TrainedPasses:
-    """Return the passes; `threads`, those of now, are only a part of the key."""
-    return TrainedPasses(spec, plan, back, x, given)
+    return TrainedPasses(spec, plan, back, x, given, threads)

@@ -18,18 +18,22 @@ from elman.engine.cpu.emit.routine import CALL
 from elman.engine.memory import CPU, own
 
 ALIGNMENT: Final = 64  # bytes: of vectors, and of a cache's lines
+MAX_KEPT: Final = 1 << 26  # bytes of scratch memory that a thread keeps
 SCRATCH: Final = "scratch"
 Place = tuple[str, int]  # a base, and an offset in bytes
 Word = int | Place
 
 
 class _Workspace(threading.local):
-    """A thread's scratch memory, reused by its kernels: fresh pages cost more than the work on them."""
+    """A thread's scratch memory, reused by its kernels: fresh pages cost more than the work on them.
+    Where much is needed, the work takes longer, and the memory is given back."""
 
     def __init__(self) -> None:
         self.bytes = torch.empty(0, dtype=torch.uint8, device=CPU)
 
     def get(self, count: int) -> torch.Tensor:
+        if count > MAX_KEPT:
+            return torch.empty(count, dtype=torch.uint8, device=CPU)
         if self.bytes.numel() < count:
             self.bytes = torch.empty(count + count // 2, dtype=torch.uint8, device=CPU)
         return self.bytes
@@ -72,6 +76,7 @@ class Routine:
         return "table", offset
 
     def call(self, function: int, *arguments: Word) -> None:
+        assert len(arguments) < CALL
         self._calls += [function, *arguments, *[0] * (CALL - 1 - len(arguments))]
 
     def finish(self, alive: Any) -> None:
@@ -90,6 +95,7 @@ class Routine:
 
     def run(self, *bases: int) -> None:
         """Make all calls with these bases."""
+        assert len(bases) == len(self._index) - 2
         scratch = WORKSPACE.get(self._size)  # held until they are made
         start = aligned(own(scratch))
         self._perform(*self._fixed, self._type(start, 0, *bases), start, *self._counts)
