@@ -62,8 +62,8 @@ def backward(
 
 
 def trained(spec: Spec, arguments: Arguments[Any]) -> TrainedPasses | None:
-    """Return both passes as native routines, None where they don't do: units, and those of each head, must
-    fill whole panels, and nothing may be masked, normalised or rounded."""
+    """Return both passes as native routines, None if units, or those of a head, do not fill whole panels, or
+    if anything is masked, normalised or rounded."""
     x, w, packing = arguments.x, arguments.weights, host.packing(arguments.x.dtype, bf16=spec.bf16)
     masked = any(options_of(spec, arguments).values()) or arguments.lengths is not None
     if masked or spec.every_state or packing != "float":
