@@ -129,8 +129,10 @@ def test_the_operator_keeps_pytorchs_rules(kind: str, every: bool, norm: bool) -
     c = CELLS[kind]
     spec = Spec(c, 16, reverse=every, every_state=every, shares=(0.25,) * len(c.state) if every else ())
     tensors = flatten(arguments_of(spec, every, norm))
-    request = operator._text(spec, tensors, True), [t for t in tensors if t is not None]
-    torch.library.opcheck(torch.ops.elman.scan.default, request)
+    given = [t for t in tensors if t is not None]
+    torch.library.opcheck(torch.ops.elman.scan.default, (operator._text(spec, tensors, True), given))
+    without = [t.detach() for t in given]
+    torch.library.opcheck(torch.ops.elman.scan.default, (operator._text(spec, tensors, False), without))
 
 
 @pytest.mark.parametrize("asked", ["every", "some"])
@@ -195,8 +197,14 @@ def call_by_hand() -> tuple[str, list[Tensor], Spec]:
 
 TEXTS = ["", "GRU", "|||||", "nobody|16|1||000001|111111000000", "GRU|x|1||000001|111111000000"]
 TEXTS += [
+    "GRU|||||",
+    "|16|1||000001|111111000000",
+    "GRU|16|1|000001",
+    "GRU|16|1||000001|111111000000|",
     "GRU|16|1|a|000001|111111000000",
+    "GRU|16|1||0000|111111000000",
     "GRU|16|1||00001|111111000000",
+    "GRU|16|1||0000011|111111000000",
     "GRU|16|1||000001|",
     "GRU|16|1||000001|" + "1" * 99,
     "GRU|-16|1||000001|111111000000",
@@ -210,6 +218,22 @@ TEXTS += [
     "GRU|16|2||000000|111111000000",
     "GRU|16|0||000000|111111000000",
 ]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_units_that_heads_cannot_share_are_refused(keep: bool) -> None:
+    """Though the matrix is as narrow as the text says: a kernel would read all of H columns."""
+    weights = [torch.zeros(768, 5), torch.zeros(768, 85), torch.zeros(768), torch.zeros(768)]
+    request = [torch.zeros(4, 2, 5), torch.zeros(2, 256), *weights]
+    with pytest.raises(elman.UsageError, match="3 heads can't share 256 units equally"):
+        torch.ops.elman.scan(f"GRU|256|3||00000{int(keep)}|111111000000", request)
+
+
+def test_a_text_of_a_graph_saved_before_there_were_heads_has_one() -> None:
+    text, tensors, _ = call_by_hand()
+    before = text.replace("|16|1|", "|16|")
+    assert before == "GRU|16||000001|111111000000"
+    assert_equal(torch.ops.elman.scan(before, tensors), torch.ops.elman.scan(text, tensors))
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -17,7 +17,8 @@ from torch import Tensor
 
 import elman
 from elman.cells import CELLS, Cell
-from elman.engine.cpu import host, launch, lookup, prepared, rounding, routine, trained, weights
+from elman.engine import trained as trainings
+from elman.engine.cpu import casts, host, launch, lookup, prepared, rounding, routine, trained, weights
 from elman.nn import call_cache
 from grouped_products import in_groups
 
@@ -55,7 +56,7 @@ class Guard:
         return tensor.data_ptr()
 
     def install(self) -> None:
-        for module in (launch, lookup, prepared, rounding, trained, weights):
+        for module in (casts, launch, lookup, prepared, rounding, trained, trainings, weights):
             module.own = self.own  # type: ignore[attr-defined]
 
         def get(count: int) -> Tensor:

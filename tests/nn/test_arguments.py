@@ -58,6 +58,17 @@ def test_calls_that_cannot_be_meant(_: str, call: dict[str, Any], sentence: str)
         elman.GRU(I, H)(noise(T, B, I), **call)
 
 
+def test_under_autocast_a_type_of_its_own_is_refused_before_and_after_a_training_step() -> None:
+    layer, x = elman.GRU(I, 16), noise(T, B, I)
+    for _ in range(2):
+        layer.bias_hh_l0 = nn.Parameter(layer.bias_hh_l0.detach().double())
+        with torch.autocast("cpu", torch.bfloat16):
+            with pytest.raises(elman.UsageError, match=r"bias_hh_l0 is torch\.float64"):
+                layer(x)
+            layer.bias_hh_l0 = nn.Parameter(layer.bias_hh_l0.detach().float())
+            layer(x)[0].sum().backward()
+
+
 WRONG_INPUTS: list[tuple[Any, Any, str]] = [
     (torch.zeros(5, 2, 4), None, "input_size 3, not 4"),
     (torch.zeros(5), None, r"\(T, B, I\) or \(T, I\), not \(5,\)"),

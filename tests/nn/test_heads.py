@@ -242,6 +242,25 @@ def test_refusals(kind: str, options: Any, message: str) -> None:
         elman.Recurrent(kind, 3, 8, **options)
 
 
+@pytest.mark.parametrize("engine", ["auto", "compiled", "eager"])
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("number", [0, 2.5, 3, 257])
+def test_units_that_heads_cannot_share_are_refused_in_every_call(
+    number: float, grad: bool, engine: Any
+) -> None:
+    """Though the matrix is as narrow as heads say: a kernel would read all of H columns."""
+    layer, x = elman.GRU(5, 256, engine=engine), torch.randn(4, 2, 5)
+    layer(x)
+    layer.heads = number  # type: ignore[assignment]
+    layer.weight_hh_l0 = torch.nn.Parameter(torch.zeros(768, int(256 // (number or 3))))
+    with torch.set_grad_enabled(grad):
+        for call in (lambda: layer(x), lambda: layer.step(x[0]), lambda: layer.stream(2)):
+            with pytest.raises(
+                UsageError, match=f"heads must divide hidden_size 256, which {number} doesn't"
+            ):
+                call()
+
+
 def test_heads_cannot_change_once_a_layer_is_built() -> None:
     layer, x = elman.GRU(3, 8, heads=2), torch.randn(4, 2, 3)
     layer.heads = 4

@@ -12,12 +12,6 @@ from torch import Tensor
 from elman.engine.call import Stack, Weights
 
 
-def count(weight_hh: Tensor | None, hidden: int) -> int:
-    """Return N of a recurrent matrix without a projection, 1 if its shape is that of no heads."""
-    size = hidden if weight_hh is None else weight_hh.shape[1]
-    return 1 if hidden % size else hidden // size
-
-
 def dense(weight_hh: Tensor, heads: int) -> Tensor:
     """Return the matrix (G*H, H) of N heads, through which gradients flow."""
     if heads == 1:

@@ -73,7 +73,10 @@ class _Request(NamedTuple):
 def _parsed(text: str) -> _Request:
     """Read `_text`; UsageError if it can't be one."""
     try:
-        name, hidden, heads, shares, flags, present = text.split("|")
+        fields = text.split("|")
+        if len(fields) == 5:
+            fields.insert(2, "1")  # a graph saved before layers had heads
+        name, hidden, heads, shares, flags, present = fields
         reverse, every_state, int8, bf16, masks, keep = (flag == "1" for flag in flags)
         constant = tuple(float(share) for share in shares.split())
         rest = constant, masks, int(heads)
@@ -92,11 +95,12 @@ def _parsed(text: str) -> _Request:
 def _scan(text: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     request = _parsed(text)
     spec, arguments, keep = request.spec, request.arguments(tensors), request.keep
+    # The results of an operator own their memory and begin it: a graph counts offsets from there.
     prepared = None if keep else graph_calls.run(spec, arguments)
     if prepared is not None:
-        return flatten(prepared)
+        output, state = prepared
+        return [output.clone(), *state]
     result, trace = passes.forward(spec, arguments, keep)
-    # the results of an operator own their memory
     owned = Result(
         output=result.output.clone(memory_format=torch.contiguous_format),
         state=tuple(s.contiguous() for s in result.state),

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from elman.cells import Cell
 from elman.engine.call import Arguments, Form, Result, Spec, Trace, Weights, flatten, unflatten
-from elman.engine.memory import CPU, Shape, find, find_rows, plain
+from elman.engine.memory import CPU, Shape, find, plain
 from elman.errors import UsageError
 
 
@@ -55,8 +55,6 @@ def arguments(spec: Spec, request: Arguments[Any]) -> Arguments[Tensor]:
     if not isinstance(x, Tensor) or x.dtype not in types:
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise UsageError(f"input must be a tensor of {named(types)} for a kernel, not {kind}")
-    if spec.heads < 1 or spec.hidden % spec.heads:
-        raise UsageError(f"{spec.heads} heads can't share {spec.hidden} units equally")
     if x.dim() != 3 or not x.numel() or spec.hidden < 1:
         raise UsageError(
             f"input must be (T, B, I) and hold numbers, not {tuple(x.shape)} for {spec.hidden} units"
@@ -93,6 +91,8 @@ def _argument_slots(spec: Spec, steps: int, batch: int, inputs: int, dtype: torc
 @functools.lru_cache(1024)
 def _weight_slots(cell: Cell, inputs: int, hidden: int, dtype: torch.dtype, heads: int) -> Sequence[Slot]:
     """Return the slots of Weights in the order of `flatten`."""
+    if heads < 1 or hidden % heads:
+        raise UsageError(f"{heads} heads can't share {hidden} units equally")
     rows, recurrent = len(cell.gates) * hidden, cell.recurrent
     second = None if recurrent else False
     return (
@@ -122,17 +122,6 @@ def _check_pairs(cell: Cell, w: Weights[Any]) -> None:
         (w.bias_ih is None) != (w.bias_hh is None) or (w.gain_ih is None) != (w.gain_hh is None)
     ):
         raise UsageError(f"a kernel of {cell.name} needs both biases or none, and both gains or none")
-
-
-def fits(leaves: Sequence[Any], slots: Sequence[Slot]) -> bool:
-    """Return whether a kernel of the CPU can read all tensors as they are."""
-    for tensor, (_, shape, dtype, needed, rows) in zip(leaves, slots, strict=True):
-        if tensor is None:
-            if needed:
-                return False
-        elif needed is False or not (find_rows if rows else find)(tensor, shape, dtype):
-            return False
-    return True
 
 
 def slots(spec: Spec, request: Arguments[Any]) -> Sequence[Slot]:

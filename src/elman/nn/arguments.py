@@ -16,7 +16,7 @@ from elman.engine.call import Call, State
 from elman.engine.memory import find, problem, storage_problem
 from elman.errors import UsageError
 from elman.nn.parameters import shapes
-from elman.settings import plain
+from elman.settings import is_whole, plain
 
 States = Tensor | tuple[Tensor, ...]
 Shape = tuple[int, ...]
@@ -208,6 +208,19 @@ class Sizes(Protocol):
     heads: int
 
 
+def check_heads(layer: Sizes) -> None:
+    """Raise UsageError unless the layer's units can be divided among its heads."""
+    heads, hidden = layer.heads, layer.hidden_size
+    if heads == 1:
+        return
+    if not layer.cell.recurrent:
+        raise UsageError(f"{layer.cell.name} has no recurrent matrix to divide among heads={heads}")
+    if not is_whole(heads) or heads < 1 or hidden % heads:
+        raise UsageError(f"heads must divide hidden_size {hidden}, which {heads!r} doesn't")
+    if layer.proj_size:
+        raise UsageError("heads divide the units, which proj_size mixes: use one of the two")
+
+
 def check_weights(
     layer: Sizes, names: Sequence[dict[str, str]], by_layer: Sequence[dict[str, Tensor]]
 ) -> None:
@@ -215,6 +228,7 @@ def check_weights(
 
     Both change after the layer was made: weights by assignment, sizes as attributes.
     """
+    check_heads(layer)
     if not torch_internals.has_memory():
         return
     first, directions = by_layer[0]["weight_ih"], 2 if layer.bidirectional else 1

@@ -17,7 +17,7 @@ from elman.engine.program import Node
 from elman.engine.scan import ENGINES, choose, scan
 from elman.engine.trace import trace
 from elman.errors import UsageError
-from elman.nn.arguments import Layout, States, check_weights
+from elman.nn.arguments import Layout, States, check_heads, check_weights
 from elman.nn.call_cache import CallCache
 from elman.nn.parameters import NAMES, Init, draw, shapes
 from elman.nn.pool import LayerPool
@@ -46,9 +46,8 @@ class Recurrent(nn.Module):
             H/N units of its own head only, unit j being of head j // (H/N). `weight_hh` is (G*H, H/N) then.
             Beck et al., "FlashRNN", arXiv:2412.07752.
         forget_bias: initial bias of gate `f`. Jozefowicz et al., ICML 2015.
-        recurrent_init: "uniform" as torch.nn, or "orthogonal" for every gate's block of U, or, of heads, each
-            head's. Saxe et al.,
-            arXiv:1312.6120.
+        recurrent_init: "uniform" as torch.nn, or "orthogonal" for every gate's block of U, and with heads for
+            the block of each head. Saxe et al., arXiv:1312.6120.
         recompute: train in little memory: the compiled engine keeps states every √T steps only and
             recomputes the rest for the gradients, which stay the same. Chen et al., arXiv:1604.06174.
         int8: in calls without gradients, the compiled engine reads weights rounded to 8 bits, with a scale
@@ -306,7 +305,7 @@ class Recurrent(nn.Module):
             raise UsageError(
                 f"{cell.name} combines s.{cell.state[0]} unit by unit and can't have a proj_size"
             )
-        self._check_heads()
+        check_heads(self)
         if self.dropout and self.num_layers == 1:
             warnings.warn("dropout acts between layers: with num_layers=1 it does nothing", stacklevel=4)
         if not cell.recurrent and (self.recurrent_dropout or self.weight_dropout):
@@ -315,16 +314,6 @@ class Recurrent(nn.Module):
             raise UsageError(f"forget_bias needs bias=True and a gate f; {cell!r}, bias={self.bias}")
         if taken := set(cell.weights) & set(NAMES):
             raise UsageError(f"{cell.name} can't call a weight {taken.pop()}: the layer has one of that name")
-
-    def _check_heads(self) -> None:
-        if self.heads == 1:
-            return
-        if not self.cell.recurrent:
-            raise UsageError(f"{self.cell.name} has no recurrent matrix to divide among heads={self.heads}")
-        if self.hidden_size % self.heads:
-            raise UsageError(f"heads must divide hidden_size {self.hidden_size}, which {self.heads} doesn't")
-        if self.proj_size:
-            raise UsageError("heads divide the units, which proj_size mixes: use one of the two")
 
     # ---- running
 
@@ -350,10 +339,6 @@ class Recurrent(nn.Module):
     def stack(self) -> Stack:
         """Return the layer as the engine takes it: its weights as they are now, and its options."""
         check_weights(self, self._names, self._by_layer())
-        return self.unchecked_stack()
-
-    def unchecked_stack(self) -> Stack:
-        """Return the same without a look at the weights."""
         return Stack(
             cell=self.cell,
             weights=tuple([self._weights(parameters) for parameters in self._by_layer()]),

@@ -50,7 +50,8 @@ class TrainingCalls(dict[Any, PreparedLayers | None]):
         if x.dim() != 3 or x.shape[-1] != layer.input_size:
             return None
         weights = layer.all_weights
-        kinds = weights[0][0].dtype, *precision(x)
+        # a weight may be None, or of a type that no other has: a call without preparation says so
+        kinds = tuple([getattr(weight, "dtype", None) for part in weights for weight in part]), precision(x)
         key = (x.shape, kinds, host.threads(), layer.recompute, OPTIONS(layer))
         prepared = self.get(key, ())  # () for a key that isn't there
         if prepared == ():

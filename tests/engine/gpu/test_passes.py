@@ -55,7 +55,7 @@ def test_every_cell_is_eager(kind: str, form: str) -> None:
 HIDDEN = st.sampled_from([1, 16, 17, 33, 96])
 
 
-@settings(deadline=None, max_examples=3, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([CELLS["lstm"], CELLS["gru"], CELLS["indrnn"], Peepholes, Awkward]),
     options(HIDDEN, most_steps=9, most_rows=20),

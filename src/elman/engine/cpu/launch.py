@@ -287,7 +287,7 @@ def backward(
         if gradient is not None:
             carry[:, k, :hidden] = gradient
     sums = x.new_zeros(frame.schedule.slices, plan.sums, hp)
-    packed = None if w.weight_hh is None else weights.pack_backward(plan, w.weight_hh, hidden)
+    packed = None if w.weight_hh is None else weights.pack_backward(plan, w.weight_hh, hidden, spec.heads)
     gain, up = weights.gain(plan, w), upstream.output
     fields = _tensors(plan, arguments, trace) | _addresses(carry=carry, sums=sums, U=packed, gain=gain)
     fields |= {"up": own(up), "up_step": up.stride(0), "up_row": up.stride(1)}

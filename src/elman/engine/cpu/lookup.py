@@ -44,7 +44,7 @@ def sums(stack: Stack, vectors: Tensor) -> Tensor:
     product where the slot has one. The kernel would reach the same sums before it adds the product of U, so
     that outputs have the bits of any other step."""
     w, plan = stack.weights[0], weights.forward_plan(stack, vectors.dtype)
-    hidden, bias = weights.hidden_size(plan.cell, w), weights.remembered(plan, w).bias
+    hidden, bias = weights.hidden_size(plan.cell, w), weights.remembered(plan, w, stack.heads).bias
     starts = bias.detach().view(len(plan.slots), weights.padded(hidden, plan))
     table = starts.repeat(len(vectors), 1, 1)
     begin, end = plan.range("xa")

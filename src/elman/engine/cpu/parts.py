@@ -48,7 +48,7 @@ def make_part(
     """Prepare T steps of B rows on inputs of I numbers, all in one piece of memory each."""
     hidden = weights.hidden_size(plan.cell, w)
     w = plain.weights(plan.cell, w, inputs, hidden, dtype, heads)
-    packed = weights.remembered(plan, w)
+    packed = weights.remembered(plan, w, heads)
     schedule, chunk, row_bytes = launch.forward_schedule(plan, steps, batch, inputs, hidden, None)
     rows = max(chunk * schedule.largest, chunk + 1)
     fields = launch.constants(plan, steps, batch, hidden, reverse, dtype)

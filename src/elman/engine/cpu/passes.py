@@ -34,7 +34,7 @@ def forward(spec: Spec, arguments: Arguments[Tensor], keep: bool) -> Trace:
     """Run the forward kernel on tensors that it can read; with `keep` for a backward pass."""
     packing = host.packing(arguments.x.dtype, spec.int8 and not keep, spec.bf16)
     plan = _plan(spec, arguments, keep=keep, packing=packing)
-    packed = (weights.pack if keep else weights.remembered)(plan, arguments.weights)
+    packed = (weights.pack if keep else weights.remembered)(plan, arguments.weights, spec.heads)
     return launch.forward(plan, spec, arguments, packed)
 
 

@@ -77,9 +77,10 @@ class _Layer:
     def __init__(self, memory: Memory, layer: int, lengths: Any) -> None:
         w = memory.stack.weights[layer]
         inputs = w.weight_ih.shape[1]
-        sizes = inputs, memory.hidden, memory.dtype, memory.stack.heads
-        w = plain.weights(memory.plan.cell, w, *sizes)
-        self._memory, self._packed, self._lengths = memory, weights.remembered(memory.plan, w), lengths
+        heads = memory.stack.heads
+        w = plain.weights(memory.plan.cell, w, inputs, memory.hidden, memory.dtype, heads)
+        self._memory, self._lengths = memory, lengths
+        self._packed = weights.remembered(memory.plan, w, heads)
         self._work = launch.step_work(memory.plan, inputs, memory.hidden)
         self._fields = launch.constants(memory.plan, 1, memory.batch, memory.hidden, False, memory.dtype)
         self._fields |= launch.weight_fields(self._packed, inputs) | {"chunk": 1}

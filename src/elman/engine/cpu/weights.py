@@ -19,7 +19,7 @@ from elman.engine.cpu.emit.ir import Vector
 from elman.engine.cpu.emit.plan import Packing, Plan, plan_for
 from elman.engine.cpu.emit.product import WIDE
 from elman.engine.cpu.rounding import rounded
-from elman.engine.heads import count, dense
+from elman.engine.heads import dense
 from elman.engine.memory import CPU, are_marked, find, mark, own
 from elman.engine.slots import by_slot, gates, pad_units
 
@@ -61,29 +61,30 @@ def forward_plan(stack: Stack, dtype: torch.dtype) -> Plan:
     return plan_for(stack.cell, vector, packing=packing, norm=w.gain_ih is not None, heads=heads)
 
 
-def pack(plan: Plan, w: Weights[Tensor]) -> Packed:
-    """Lay weights out for the forward kernel."""
+def pack(plan: Plan, w: Weights[Tensor], heads: int = 1) -> Packed:
+    """Lay weights out for the forward kernel; U is that of N heads."""
     if plan.packing != "float":
-        return _rounded(plan, w)
+        return _rounded(plan, w, heads)
     hidden = hidden_size(plan.cell, w)
     W = _across(w.weight_ih, plan, "xa", hidden)
-    U = None if w.weight_hh is None else _across(_matrix(w.weight_hh, plan, hidden), plan, "au", hidden)
+    U = None if w.weight_hh is None else _across(_matrix(w.weight_hh, plan, heads), plan, "au", hidden)
     units = pad_units(torch.stack(w.units), padded(hidden, plan), 1) if w.units else None
     return Packed(W, U, _by_slot(plan, w.bias_ih, w.bias_hh, w), units, gain(plan, w))
 
 
-def _rounded(plan: Plan, w: Weights[Tensor]) -> Packed:
+def _rounded(plan: Plan, w: Weights[Tensor], heads: int) -> Packed:
     """Lay out W and U with fewer bits."""
-    full = pack(plan_for(plan.cell, plan.vector, norm=plan.norm), w)  # of heads the dense matrix
+    full = pack(plan_for(plan.cell, plan.vector, norm=plan.norm), w, heads)  # the dense matrix
     W, W_scales = rounded(full.W, plan)
     U, U_scales = (None, None) if full.U is None else rounded(full.U, plan)
     return full._replace(W=W, U=U, W_scales=W_scales, U_scales=U_scales)
 
 
-def pack_backward(plan: Plan, hh: Tensor, hidden: int) -> Tensor:
-    """Lay U out for the backward kernel: (Hp / C, slots * Hp, C), or (slots * Hp / C, D, C) of heads."""
+def pack_backward(plan: Plan, hh: Tensor, hidden: int, heads: int) -> Tensor:
+    """Lay U of N heads out for the backward kernel: (Hp / C, slots * Hp, C), or (slots * Hp / C, D, C) where
+    it multiplies them one by one."""
     # detached: its memory stays if another thread assigns hh.data
-    hh, hp = _matrix(hh.detach(), plan, hidden), padded(hidden, plan)
+    hh, hp = _matrix(hh.detach(), plan, heads), padded(hidden, plan)
     columns = WIDE * plan.vector.lanes
     if plan.heads > 1:
         size = hh.shape[1]
@@ -101,9 +102,9 @@ def heads_of(heads: int, hidden: int, vector: Vector, packing: Packing) -> int:
     return heads if packing == "float" and hidden // heads % (WIDE * vector.lanes) == 0 else 1
 
 
-def _matrix(hh: Tensor, plan: Plan, hidden: int) -> Tensor:
-    """Return U as the kernel takes it: (G*H, H), or (G*H, D) of heads."""
-    return hh if plan.heads > 1 else dense(hh, count(hh, hidden))
+def _matrix(hh: Tensor, plan: Plan, heads: int) -> Tensor:
+    """Return U of N heads as the kernel takes it: (G*H, H), or (G*H, D) of heads."""
+    return hh if plan.heads > 1 else dense(hh, heads)
 
 
 def _across(weight: Tensor, plan: Plan, letters: str, hidden: int) -> Tensor:
@@ -217,13 +218,13 @@ def reader(vector: Vector, tensors: Sequence[Tensor], whole: bool) -> Callable[[
 _PACKED: Final[Any] = WeakIdKeyDictionary()
 
 
-def remembered(plan: Plan, w: Weights[Tensor]) -> Packed:
+def remembered(plan: Plan, w: Weights[Tensor], heads: int = 1) -> Packed:
     """Do the same as `pack`, but only once while the weights are unchanged."""
     tensors = [t for t in flatten(w) if t is not None]
     if not is_countable(tensors, w.weight_ih.dtype):
-        return pack(plan, w)
+        return pack(plan, w, heads)
     entry = _PACKED.get(w.weight_ih)
     if entry is None or entry[0] is not plan or not entry[1].holds(tensors, whole=True):
-        entry = _PACKED[w.weight_ih] = (plan, Snapshot(plan.vector, tensors), pack(plan, w))
+        entry = _PACKED[w.weight_ih] = (plan, Snapshot(plan.vector, tensors), pack(plan, w, heads))
     packed: Packed = entry[2]
     return packed
