@@ -10,10 +10,9 @@ from small_fits import FITS
 pytestmark = pytest.mark.usefixtures("short_talks")
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
 @pytest.mark.parametrize("task", FITS)
-def test_a_task_trains_in_half_precision(task: str, precision: str, tmp_path: Path) -> None:
+def test_a_task_trains_in_another_precision(task: str, precision: str, tmp_path: Path) -> None:
     model = FITS[task](tmp_path / "model", precision=precision, max_steps=2)
-    scores = model.validation.to_dict()
-    assert scores
+    assert model.validation.to_dict()
     assert {p.dtype for p in model.network.parameters()} == {torch.float32}

@@ -43,7 +43,7 @@ class TrainedPasses:
         self._plan = back
         steps, batch, inputs = x.shape
         hidden, states, rows = spec.hidden, len(spec.cell.state), len(spec.cell.gates) * spec.hidden
-        most = steps * batch * max(back.multiplications) * hidden * max(inputs, hidden)
+        most = steps * batch * max(back.multiplications) * hidden * max(inputs, hidden // spec.heads)
         self.multiplies = most * self.threads <= MAX_PRODUCT and inputs % plan.vector.lanes == 0
         self._forward, self._backward = (
             ForwardPass(spec, plan, x, given, threads).routine,
