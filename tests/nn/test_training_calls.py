@@ -16,6 +16,7 @@ import elman
 from elman.cells import CELLS
 from elman.engine import passes, torch_internals
 from elman.engine.cpu import host
+from elman.errors import UsageError
 from elman.nn.training_calls import MAX_SHAPES
 from grouped_products import in_groups
 
@@ -181,6 +182,17 @@ def test_hooks_may_move_what_is_saved() -> None:
     assert replaced
     for ours, theirs in zip(layer.parameters(), general.parameters(), strict=True):
         assert torch.equal(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize("name", ["x", "weight_ih_l0", "weight_hh_l0", "bias_ih_l0"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_storage_that_was_cut_is_not_read(name: str, dtype: torch.dtype) -> None:
+    layer, x = elman.LSTM(I, H, dtype=dtype), torch.randn(T, B, I, dtype=dtype)
+    layer(x)
+    storage = (x if name == "x" else getattr(layer, name)).untyped_storage()
+    storage.resize_(storage.nbytes() // 2)
+    with pytest.raises(UsageError, match="its storage has only"):
+        layer(x)
 
 
 def test_threads_train_side_by_side() -> None:

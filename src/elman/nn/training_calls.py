@@ -14,7 +14,7 @@ from elman.engine import torch_kernels
 from elman.engine.call import Call, Spec, Stack, State
 from elman.engine.cpu import host
 from elman.engine.forked import Lock
-from elman.engine.memory import find
+from elman.engine.memory import find, find_rows
 from elman.engine.trained import PreparedTraining
 from elman.nn.call_cache import OPTIONS, Layer, for_kernels, is_watched, precision, to_user
 
@@ -96,6 +96,10 @@ def _in_float32(
 ) -> tuple[Tensor, State] | None:
     """Do the same as `_through` with a cast at either end; None if there is an initial state."""
     if hx is not None:
+        return None
+    # a cast would read beyond a storage that was cut
+    whole = find_rows(x, x.shape, x.dtype), *[find(w, w.shape, w.dtype) for one in weights for w in one]
+    if not all(whole):
         return None
     with torch.autocast("cpu", enabled=False):
         wide = [[weight.float() for weight in parameters] for parameters in weights]
