@@ -7,7 +7,7 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from elman.cli.lazy import LazyGroup, single
+from elman.cli.lazy import LazyGroup, TextCommand, single
 
 made: list[str] = []
 
@@ -62,7 +62,13 @@ def test_a_group_must_say_how_its_commands_are_made() -> None:
         commands["one"]
 
 
-def test_words_too_many_are_told_what_to_do(program: typer.Typer) -> None:
+def test_the_first_of_too_many_words_is_named(program: typer.Typer) -> None:
     done = CliRunner().invoke(program, ["first", "a good", "film"])
     assert done.exit_code == 2
-    assert "no place for 'a good': quote a text" in done.output
+    assert "no place for 'a good'" in done.output and "quote" not in done.output
+
+
+def test_too_many_words_of_a_text_are_told_what_to_do() -> None:
+    done = CliRunner().invoke(single(lambda text: None, kind=TextCommand), ["The", "movie"])
+    assert done.exit_code == 2
+    assert "no place for 'movie': quote a text" in done.output

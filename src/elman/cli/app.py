@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, NoReturn
 import typer
 
 from elman.cli import streams
-from elman.cli.lazy import LazyGroup, single
+from elman.cli.lazy import LazyGroup, OneCommand, TextCommand, single
 from elman.errors import ElmanError
 from elman.version import __version__
 
@@ -19,6 +19,7 @@ PANELS: Final = {
     "Look inside": ("look", "show"),
 }
 MODULES: Final = {"evaluate": "run", "predict": "run", "generate": "run"}  # else the module of the same name
+TEXTS: Final = ("predict", "generate", "look")  # verbs that take a text
 
 
 class Verbs(LazyGroup):
@@ -30,7 +31,10 @@ class Verbs(LazyGroup):
     def make(name: str) -> typer.Typer:
         module = import_module(f"elman.cli.{MODULES.get(name, name)}")
         panel = next(panel for panel, verbs in PANELS.items() if name in verbs)
-        return module.program(panel) if name in ("train", "tune") else single(getattr(module, name), panel)
+        kind = TextCommand if name in TEXTS else OneCommand
+        return (
+            module.program(panel) if name in ("train", "tune") else single(getattr(module, name), panel, kind)
+        )
 
 
 app = typer.Typer(

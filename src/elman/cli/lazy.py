@@ -48,17 +48,22 @@ class LazyGroup(TyperGroup):
 
 
 class OneCommand(TyperCommand):
-    """A command that says what to do about words too many: mostly a text that isn't quoted."""
+    """A command that names the first of too many words."""
+
+    hint = ""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         ctx.allow_extra_args = True
         more = super().parse_args(ctx, args)
         if more and not ctx.resilient_parsing:
-            ctx.fail(
-                f"there is no place for {more[0]!r}: quote a text of several words; "
-                "several texts go in a file, a line each"
-            )
+            ctx.fail(f"there is no place for {more[0]!r}{self.hint}")
         return more
+
+
+class TextCommand(OneCommand):
+    """A command whose last argument may be a text, which has too many words if it isn't quoted."""
+
+    hint = ": quote a text of several words; several texts go in a file, a line each"
 
 
 def in_paragraphs(command: Callable[..., None]) -> str:
@@ -66,8 +71,10 @@ def in_paragraphs(command: Callable[..., None]) -> str:
     return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
 
 
-def single(command: Callable[..., None], panel: str | None = None) -> typer.Typer:
+def single(
+    command: Callable[..., None], panel: str | None = None, kind: type[OneCommand] = OneCommand
+) -> typer.Typer:
     """Return the program of one function; `panel` heads it in the help of its group."""
     program = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    program.command(cls=OneCommand, help=in_paragraphs(command), rich_help_panel=panel)(command)
+    program.command(cls=kind, help=in_paragraphs(command), rich_help_panel=panel)(command)
     return program
