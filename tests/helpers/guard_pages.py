@@ -3,10 +3,11 @@
 python guard_pages.py end lstm gru     # or begin; all cells without names
 python guard_pages.py end lstm 8       # then read the number 8 bytes behind the first of three
 
-Prints what went well.
+Prints what went well, and at the end which modules of the engine had nothing to do.
 """
 
 import ctypes
+import functools
 import mmap
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,9 @@ from elman.engine.cpu import casts, host, launch, lookup, prepared, rounding, ro
 from elman.nn import call_cache
 from grouped_products import in_groups
 
+# Those that tell kernels addresses.
+MODULES = casts, launch, lookup, prepared, rounding, trained, trainings, weights
+SIZES = (7, torch.float32), (64, torch.float32), (19, torch.float64), (64, torch.float16)
 PAGE, PACKING = mmap.PAGESIZE, host.packing
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -48,16 +52,18 @@ class Guard:
         self.side = side
         # held, so that no address comes again, and those that the engine remembers stay valid
         self.moved: dict[int, Tensor] = {}
+        self.idle = {module.__name__ for module in MODULES}  # have told no address yet
 
-    def own(self, tensor: Tensor) -> int:
+    def own(self, module: str, tensor: Tensor) -> int:
+        self.idle.discard(module)
         if tensor.is_contiguous() and tensor.data_ptr() not in self.moved:
             tensor.data = guarded(tensor.detach(), self.side)
             self.moved[tensor.data_ptr()] = tensor.detach()
         return tensor.data_ptr()
 
     def install(self) -> None:
-        for module in (casts, launch, lookup, prepared, rounding, trained, trainings, weights):
-            module.own = self.own  # type: ignore[attr-defined]
+        for module in MODULES:
+            module.own = functools.partial(self.own, module.__name__)  # type: ignore[attr-defined]
 
         def get(count: int) -> Tensor:
             return torch.empty(count, dtype=torch.uint8)
@@ -83,18 +89,19 @@ def calls(
     yield "int8", {"int8": True, "bias": False}, {}
     if cell.recurrent and hidden % 2 == 0:
         yield "heads", {"heads": 2}, ragged
-    yield "bf16", {"layer_norm": True}, ragged
+    if dtype == torch.float32:
+        yield "autocast", {}, {}
+        yield "autocast", {"layer_norm": True}, ragged
 
 
 def run(cell: Cell, hidden: int, dtype: torch.dtype, side: str) -> None:
     """Take sequences forward and backward, with and without gradients, and steps."""
     for name, options, call in calls(cell, hidden, dtype):
-        if name != "bf16" or dtype == torch.float32:
-            with torch.autocast("cpu", torch.bfloat16, enabled=name == "bf16"):
-                # small products of whole vectors are the engine's own
-                for inputs in (5, 16) if name == "plain" else (5,):
-                    layer = elman.Recurrent(cell, inputs, hidden, **options, dtype=dtype, engine="compiled")
-                    _run(layer, side, dtype, call)
+        with torch.autocast("cpu", torch.bfloat16, enabled=name == "autocast"):
+            # small products of whole vectors are the engine's own
+            for inputs in (5, 16) if name == "plain" else (5,):
+                layer = elman.Recurrent(cell, inputs, hidden, **options, dtype=dtype, engine="compiled")
+                _run(layer, side, dtype, call)
 
 
 def _run(layer: elman.Recurrent, side: str, dtype: torch.dtype, call: dict[str, Any]) -> None:
@@ -107,6 +114,9 @@ def _run(layer: elman.Recurrent, side: str, dtype: torch.dtype, call: dict[str, 
     hx = tuple(s.requires_grad_() for s in state) if len(state) > 1 else state[0].requires_grad_()
     output, *_ = layer(x, hx, **call)
     output.backward(guarded(torch.randn_like(output), side))
+    if not call:  # from a state of zeros
+        output, _ = layer(x)
+        output.backward(guarded(torch.randn_like(output), side))
     layer.eval()
     with torch.no_grad():
         layer(x, hx, **call), layer(x.detach(), hx)
@@ -129,11 +139,12 @@ def main(side: str, words: Iterable[str]) -> None:
         if word in CELLS:
             for packing in (PACKING, in_groups):
                 host.packing = packing
-                for hidden, dtype in ((7, torch.float32), (64, torch.float32), (19, torch.float64)):
+                for hidden, dtype in SIZES:
                     run(CELLS[word], hidden, dtype, side)
         else:
             read(side, int(word))
         print(word, flush=True)
+    print(*sorted(guard.idle))
 
 
 def read(side: str, offset: int) -> None:
