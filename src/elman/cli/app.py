@@ -31,10 +31,10 @@ class Verbs(LazyGroup):
     def make(name: str) -> typer.Typer:
         module = import_module(f"elman.cli.{MODULES.get(name, name)}")
         panel = next(panel for panel, verbs in PANELS.items() if name in verbs)
-        kind = TextCommand if name in TEXTS else OneCommand
-        return (
-            module.program(panel) if name in ("train", "tune") else single(getattr(module, name), panel, kind)
-        )
+        if name in ("train", "tune"):
+            group: typer.Typer = module.program(panel)
+            return group
+        return single(getattr(module, name), panel, TextCommand if name in TEXTS else OneCommand)
 
 
 app = typer.Typer(

@@ -39,7 +39,8 @@ def run(spec: Spec, arguments: Arguments[Tensor]) -> tuple[Tensor, State] | None
         return None
     if spec.shares or spec.zoneout_masks or x.dim() != 3 or not x.numel():
         return None
-    if not find_rows(x, x.shape, arguments.weights.weight_ih.dtype):
+    first = arguments.weights.weight_ih
+    if first.dim() != 2 or not find_rows(x, x.shape, first.dtype):
         return None
     call = _prepared(spec, arguments)
     return None if call is None else call.along(x, arguments.state)
