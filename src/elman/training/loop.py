@@ -109,6 +109,8 @@ class Run:
         self.fabric = distributed.fabric(plan.device, plan.precision)
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         self.module = model
+        # of the model before and after a run, whose precision may be another
+        self._dtype = next((p.dtype for p in model.parameters()), torch.float32)
         # looking on changes nothing
         told = {name: value for name, value in asdict(plan).items() if name != "watch_memory"}
         self.identity = {"plan": told, "processes": self.world, **(identity or {})}
@@ -145,7 +147,7 @@ class Run:
                     self._validate()
             if progress.best is not None:
                 self.module.load_state_dict(progress.best)
-            self.module.float().eval()  # after a training in another precision, too: answers are in float32
+            self.module.to(self._dtype).eval()
         steps, seconds, epochs = progress.step, progress.seconds, self._epochs()
         self.outcome = Outcome(progress.best_scores, stopped, steps, seconds, error, number, epochs)
 
