@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 
 import elman
 from compare import assert_equal, assert_same
-from elman.nn.call_cache import MAX_SHAPES
+from elman.engine.recent import MAX_SHAPES
 from prepared_calls import B, H, I, T, as_prepared, layer_of, state_of
 
 

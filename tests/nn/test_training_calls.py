@@ -16,8 +16,8 @@ import elman
 from elman.cells import CELLS
 from elman.engine import passes, torch_internals
 from elman.engine.cpu import host
+from elman.engine.recent import MAX_SHAPES
 from elman.errors import UsageError
-from elman.nn.training_calls import MAX_SHAPES
 from grouped_products import in_groups
 
 T, B, I, H = 5, 3, 8, 16  # noqa: E741

@@ -58,12 +58,12 @@ class _Request(NamedTuple):
     spec: Spec
     keep: bool
     present: tuple[bool, ...]  # of each tensor, in the order of `flatten`
-    given: int  # tensors that are present
+    tensors: int  # how many are present
 
     def arguments(self, tensors: Sequence[Any]) -> Arguments[Any]:
         """Return Arguments with these entries; UsageError for another number of them."""
-        if len(tensors) != self.given:
-            of = f"{self.given} tensors of {len(self.present)}"
+        if len(tensors) != self.tensors:
+            of = f"{self.tensors} tensors of {len(self.present)}"
             raise UsageError(f"elman::scan needs {of} here, not {len(tensors)}")
         remaining = iter(tensors)
         return self.spec.arguments([next(remaining) if p else None for p in self.present])
@@ -136,7 +136,7 @@ def _scan_backward(
 ) -> list[Tensor]:
     """Return the gradients of those tensors for which `needed` has a 1."""
     request = _parsed(text)
-    spec, arguments, asked = request.spec, request.arguments(tensors), _asked(request, needed)
+    spec, arguments, needs = request.spec, request.arguments(tensors), _needs(request, needed)
     sizes = len(spec.cell.state) + 4, len(spec.cell.state) * (1 + spec.every_state) + 1
     if (len(trace), len(upstream)) != sizes:
         raise UsageError(
@@ -144,16 +144,16 @@ def _scan_backward(
             f"not {len(trace)} and {len(upstream)}"
         )
     kept = spec.trace([t if t.numel() else None for t in trace])
-    result = passes.backward(spec, arguments, kept, spec.result(upstream), asked, spare=True)
-    gradients = zip(flatten(asked), flatten(arguments), flatten(result), strict=True)
-    found = [torch.zeros_like(t) if g is None else g for wanted, t, g in gradients if wanted]
-    return separate(found, [*tensors, *trace, *upstream])
+    result = passes.backward(spec, arguments, kept, spec.result(upstream), needs, spare=True)
+    leaves = zip(flatten(needs), flatten(arguments), flatten(result), strict=True)
+    gradients = [torch.zeros_like(t) if g is None else g for need, t, g in leaves if need]
+    return separate(gradients, [*tensors, *trace, *upstream])
 
 
-def _asked(request: _Request, needed: str) -> Arguments[bool]:
+def _needs(request: _Request, needed: str) -> Arguments[bool]:
     """Return which gradients are asked for; UsageError if the text doesn't say so."""
-    if len(needed) != request.given or not {*needed} <= {"0", "1"}:
-        raise UsageError(f"elman::scan_backward needs a 0 or 1 for each of {request.given} tensors")
+    if len(needed) != request.tensors or not {*needed} <= {"0", "1"}:
+        raise UsageError(f"elman::scan_backward needs a 0 or 1 for each of {request.tensors} tensors")
     return request.arguments([digit == "1" for digit in needed])
 
 

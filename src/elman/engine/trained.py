@@ -95,18 +95,19 @@ class PreparedTraining:
         ):
             x, *_ = read
             places = [*self._with_zeros(addresses), *saved]
-            *gradients, _ = native.backward(x, upstream, places, (*needed, False))
-            return gradients
-        arguments, output, *final = self._arguments(tensors, self._zeros), *upstream
+            return native.backward(x, upstream, places, (*needed, False))[:-1]
+        output, *final = upstream
         request = Result(output, tuple([None if one is None else one.squeeze(0) for one in final]))
-        wanted = self._arguments(needed, (False,) * len(self._zeros))
+        needs = self._arguments(needed, (False,) * len(self._zeros))
         if fresh:
+            arguments = self._arguments(read, self._zeros)
             request = plain.upstream(self._spec, request, arguments.x)
-            found = passes.run_back(self._spec, arguments, self._trace(kept), request, wanted)
+            gradients = passes.run_back(self._spec, arguments, self._trace(written), request, needs)
         else:
-            found = compiled.differentiated(self._spec, arguments, None, request, wanted)
-        gradients = [found.x, *compress(flatten(found.weights), self._present), *found.state]
-        return gradients[: len(tensors)]
+            arguments = self._arguments(tensors, self._zeros)
+            gradients = compiled.differentiated(self._spec, arguments, None, request, needs)
+        of_weights = compress(flatten(gradients.weights), self._present)
+        return [gradients.x, *of_weights, *gradients.state][: len(tensors)]
 
     def _fit(self, threads: int, upstream: Sequence[Any]) -> bool:
         """Return whether a native routine for these threads can read the gradients of the results."""

@@ -19,13 +19,11 @@ from elman.engine.cpu.lookup import sums
 from elman.engine.cpu.prepared import Prepared
 from elman.engine.cpu.weights import Snapshot, is_countable
 from elman.engine.cpu.widened import widened
-from elman.engine.forked import Lock
+from elman.engine.recent import Recent
 from elman.engine.record import is_recording
 from elman.errors import UsageError
 from elman.nn.arguments import Sizes
 
-MAX_SHAPES: Final = 8  # prepared for a layer
-_LOCK: Final = Lock()
 # What a prepared call depends on beside the weights and the shape of its input.
 OPTIONS: Final = operator.attrgetter(
     *("training", "dropout", "zoneout", "recurrent_dropout", "weight_dropout", "engine", "int8"),
@@ -56,7 +54,7 @@ class CachedCall(NamedTuple):
     weights: Snapshot
 
 
-class CallCache(dict[Any, CachedCall | None]):
+class CallCache(Recent[CachedCall | None]):
     """A layer's prepared calls by their shapes and options; None where a kernel can't do the call."""
 
     def scan(self, layer: Layer, x: Tensor, hx: Any) -> tuple[Tensor, Any] | None:
@@ -94,10 +92,6 @@ class CallCache(dict[Any, CachedCall | None]):
         new = None if call is None else call.advance(x, state)
         return new if new is None or len(new) > 1 else new[0]
 
-    def __reduce__(self) -> Any:
-        """Let copies start empty: prepared calls hold addresses of this process."""
-        return CallCache, ()
-
     def _call(self, layer: Layer, x: Tensor, steps: int, batch: int, whole: bool) -> Prepared | None:
         if x.shape[-1] != layer.input_size:
             return None
@@ -110,17 +104,13 @@ class CallCache(dict[Any, CachedCall | None]):
         if cached is not None:
             if cached.weights.holds(parameters, whole):
                 return cached.call
-            with _LOCK:
-                self.clear()  # the others hold the old weights, too
+            self.clear()  # the others hold the old weights, too
         elif key in self:
             return None
         if not is_countable(parameters, parameters[0].dtype):
             return None
         cached = _prepare(layer.stack(), parameters, x, steps, batch)
-        with _LOCK:
-            while len(self) >= MAX_SHAPES:
-                del self[next(iter(self))]
-            self[key] = cached
+        self.add(key, cached)
         return cached.call if cached else None
 
 

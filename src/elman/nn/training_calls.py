@@ -4,7 +4,7 @@ T steps, B sequences, I inputs, H units, L layers, D directions.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -13,13 +13,10 @@ from torch import Tensor
 from elman.engine import torch_kernels
 from elman.engine.call import Call, Spec, Stack, State
 from elman.engine.cpu import host
-from elman.engine.forked import Lock
 from elman.engine.memory import find, find_rows
+from elman.engine.recent import Recent
 from elman.engine.trained import PreparedTraining
 from elman.nn.call_cache import OPTIONS, Layer, for_kernels, is_watched, precision, to_user
-
-MAX_SHAPES: Final = 8  # prepared for a layer
-_LOCK: Final = Lock()
 
 
 class TrainedLayer(Layer, Protocol):
@@ -40,7 +37,7 @@ class PreparedLayers(NamedTuple):
     result: torch.dtype | None = None
 
 
-class TrainingCalls(dict[Any, PreparedLayers | None]):
+class TrainingCalls(Recent[PreparedLayers | None]):
     """A layer's prepared calls by their shapes and options; None where a kernel alone won't do."""
 
     def scan(self, layer: TrainedLayer, x: Any, hx: Any) -> tuple[Tensor, Any] | None:
@@ -53,24 +50,13 @@ class TrainingCalls(dict[Any, PreparedLayers | None]):
         # a weight may be None, or of a type that no other has: a call without preparation says so
         kinds = tuple([getattr(weight, "dtype", None) for part in weights for weight in part]), precision(x)
         key = (x.shape, kinds, host.threads(), layer.recompute, OPTIONS(layer))
-        prepared = self.get(key, ())  # () for a key that isn't there
-        if prepared == ():
-            prepared = self._add(key, _prepare(layer.stack(), x))
-        if not prepared:
+        prepared = self.get(key)
+        if prepared is None and key not in self:
+            prepared = self.add(key, _prepare(layer.stack(), x))
+        if prepared is None:
             return None
-        along = _through if prepared.result is None else _in_float32
+        along = _through if prepared.result is None else _through_float32
         return to_user(along(prepared, layer, weights, x, hx))
-
-    def _add(self, key: Any, prepared: PreparedLayers | None) -> Any:
-        with _LOCK:
-            while len(self) >= MAX_SHAPES:
-                del self[next(iter(self))]
-            self[key] = prepared
-        return prepared
-
-    def __reduce__(self) -> Any:
-        """Let copies start empty: kernels are those of this process."""
-        return TrainingCalls, ()
 
 
 def _prepare(stack: Stack, x: Tensor) -> PreparedLayers | None:
@@ -91,7 +77,7 @@ def _prepare(stack: Stack, x: Tensor) -> PreparedLayers | None:
     return PreparedLayers(tuple(parts), result)
 
 
-def _in_float32(
+def _through_float32(
     prepared: PreparedLayers, layer: TrainedLayer, weights: list[list[Tensor]], x: Tensor, hx: Any
 ) -> tuple[Tensor, State] | None:
     """Do the same as `_through` with a cast at either end; None if there is an initial state."""

@@ -11,7 +11,7 @@ from compare import assert_equal
 from elman.engine import passes
 from elman.engine.call import Arguments, Spec
 from elman.engine.cpu import graph_calls
-from elman.engine.cpu.graph_calls import MAX_SHAPES
+from elman.engine.recent import MAX_SHAPES
 from prepared_calls import KINDS, B, H, I, T, layer_of
 
 

@@ -15,14 +15,14 @@ from elman.engine.cpu.prepared import Prepared
 from elman.engine.cpu.weights import Snapshot, is_countable
 from elman.engine.forked import Lock
 from elman.engine.memory import find_rows
+from elman.engine.recent import Recent
 
-MAX_SHAPES: Final = 8  # prepared for a layer in one direction
 _LOCK: Final = Lock()
 
 
 class _Entry(NamedTuple):
     weights: Snapshot
-    calls: dict[Any, Prepared | None]  # by the rest of the request; None where units don't fill panels
+    calls: Recent[Prepared | None]  # by the rest of the request; None where units don't fill panels
 
 
 # By the first matrix of a layer.
@@ -55,15 +55,12 @@ def _prepared(spec: Spec, arguments: Arguments[Tensor]) -> Prepared | None:
         if not is_countable(tensors, x.dtype):
             return None
         with _LOCK:
-            entry = _ENTRIES[weights.weight_ih] = _Entry(Snapshot(host.vector(x.dtype), tensors), {})
+            entry = _ENTRIES[weights.weight_ih] = _Entry(Snapshot(host.vector(x.dtype), tensors), Recent())
     if key not in entry.calls:
         stack = Stack(spec.cell, (weights,), 1, False, 0.0, 0.0, 0.0, 0.0, int8=spec.int8, bf16=spec.bf16)
         steps, batch = x.shape[:2]
         call = Prepared(stack._replace(heads=spec.heads), steps, batch, x.dtype, spec.reverse)
-        with _LOCK:
-            while len(entry.calls) >= MAX_SHAPES:
-                del entry.calls[next(iter(entry.calls))]
-            fits = call.fills_panels and call.width == spec.hidden
-            entry.calls[key] = call if fits else None
+        fits = call.fills_panels and call.width == spec.hidden
+        entry.calls.add(key, call if fits else None)
     prepared: Prepared | None = entry.calls.get(key)
     return prepared

@@ -127,7 +127,7 @@ class Team:
     """The addresses of the functions that a kernel calls, and how to start it in several threads."""
 
     parallel: Callable[[int, int, int, int], None] | None
-    start: int  # the same function
+    start: int  # the address of `parallel`, 0 without it
     barrier: int
     thread_num: int
     num_threads: int

@@ -16,8 +16,8 @@ from elman.engine.cpu.routine import Place, Routine, Word, after
 from elman.engine.slots import gates
 
 
-def _given(cell: Cell, given: tuple[str, ...]) -> list[str]:
-    return ["x", *given, *[f"begin.{c}" for c in cell.state]]
+def _inputs(cell: Cell, weight_names: tuple[str, ...]) -> list[str]:
+    return ["x", *weight_names, *[f"begin.{c}" for c in cell.state]]
 
 
 def _kept(cell: Cell) -> list[str]:
@@ -28,9 +28,9 @@ class _Pass:
     """What the routines of both passes have in common."""
 
     def __init__(
-        self, spec: Spec, plan: Plan, x: Form, given: tuple[str, ...], threads: int, bases: list[str]
+        self, spec: Spec, plan: Plan, x: Form, weight_names: tuple[str, ...], threads: int, bases: list[str]
     ) -> None:
-        self.spec, self.plan, self.given = spec, plan, given
+        self.spec, self.plan, self.weight_names = spec, plan, weight_names
         self.steps, self.batch, self.inputs = x.shape
         self.size, self.hidden, self.row = x.dtype.itemsize, spec.hidden, spec.hidden * x.dtype.itemsize
         self.units = spec.hidden // spec.heads  # D
@@ -58,12 +58,18 @@ class _Pass:
 
 
 class ForwardPass(_Pass):
-    def __init__(self, spec: Spec, plan: Plan, x: Form, given: tuple[str, ...], threads: int) -> None:
+    def __init__(self, spec: Spec, plan: Plan, x: Form, weight_names: tuple[str, ...], threads: int) -> None:
         cell = spec.cell
-        bases = ["x_step", "x_row", *_kept(cell), *[f"end.{c}" for c in cell.state], *_given(cell, given)]
-        super().__init__(spec, plan, x, given, threads, bases)
+        bases = [
+            "x_step",
+            "x_row",
+            *_kept(cell),
+            *[f"end.{c}" for c in cell.state],
+            *_inputs(cell, weight_names),
+        ]
+        super().__init__(spec, plan, x, weight_names, threads, bases)
         self._pack("W", "xa", "weight_ih", self.inputs)
-        if "weight_hh" in given:
+        if "weight_hh" in weight_names:
             self._pack("U", "au", "weight_hh", self.units)
         self._add_biases()
         for k, name in enumerate(cell.weights):
@@ -88,7 +94,7 @@ class ForwardPass(_Pass):
         bias = self.fields["bias"] = self.routine.room(len(self.plan.slots) * self.row)
         for k, (letter, gate) in enumerate(self.plan.slots):
             to, offset = after(bias, k * self.row), self.spec.cell.gates.index(gate) * self.row
-            if "bias_ih" not in self.given:
+            if "bias_ih" not in self.weight_names:
                 self.call("clear", to, self.hidden)
             elif letter == "a":
                 self.call("add", to, ("bias_ih", offset), ("bias_hh", offset), self.hidden)
@@ -102,7 +108,7 @@ class BackwardPass(_Pass):
         spec: Spec,
         plan: Plan,
         x: Form,
-        given: tuple[str, ...],
+        weight_names: tuple[str, ...],
         threads: int,
         needed: tuple[bool, ...],
         gathers_up: bool,
@@ -110,13 +116,15 @@ class BackwardPass(_Pass):
     ) -> None:
         """`gathers_up`: the elements of a row of the output's gradient aren't side by side; `gathers_x`: the
         rows of x don't follow each other."""
-        cell, names = spec.cell, ("x", *given, "carry")
+        cell, names = spec.cell, ("x", *weight_names, "carry")
         bases = ["up_step", "up_row", "up_unit", "x_step", "x_row", "x_unit"]
         bases += ["up", *[f"end.{c}" for c in cell.state], *[f"gradient of {name}" for name in names]]
-        super().__init__(spec, plan, x, given, threads, [*bases, *_given(cell, given), *_kept(cell)])
-        self.wanted = set(itertools.compress(names, needed))
+        super().__init__(
+            spec, plan, x, weight_names, threads, [*bases, *_inputs(cell, weight_names), *_kept(cell)]
+        )
+        self.needed = set(itertools.compress(names, needed))
         self._carry(cell.state)
-        if "weight_hh" in given:
+        if "weight_hh" in weight_names:
             self._pack_back()
         if gathers_up:
             self.fields["up"] = self._gathered("up", self.hidden)
@@ -136,7 +144,7 @@ class BackwardPass(_Pass):
     def _carry(self, states: Sequence[str]) -> None:
         """Begin with the gradients of the final states."""
         carry = "gradient of carry", 0
-        if "carry" not in self.wanted:
+        if "carry" not in self.needed:
             carry = self.routine.room(self.batch * len(states) * self.row)
         self.fields["carry"] = carry
         for k, (b, c) in enumerate(itertools.product(range(self.batch), states)):
@@ -160,7 +168,7 @@ class BackwardPass(_Pass):
         for k in range(1, slices):
             self.call("add", sums, sums, after(sums, k * numbers * self.size), numbers)
         for name, letters in (("bias_ih", "xa"), ("bias_hh", "au")):
-            for g, gate in enumerate(self.spec.cell.gates if name in self.wanted else ()):
+            for g, gate in enumerate(self.spec.cell.gates if name in self.needed else ()):
                 to = f"gradient of {name}", g * self.row
                 slot = next((k for k, s in enumerate(plan.slots) if s[0] in letters and s[1] == gate), None)
                 if slot is None:
@@ -168,19 +176,19 @@ class BackwardPass(_Pass):
                 else:
                     self.call("copy", to, after(sums, slot * self.row), self.hidden)
         for k, name in enumerate(self.spec.cell.weights, len(plan.slots)):
-            if f"w.{name}" in self.wanted:
+            if f"w.{name}" in self.needed:
                 self.call("copy", (f"gradient of w.{name}", 0), after(sums, k * self.row), self.hidden)
 
     def _multiply(self, gathers_x: bool) -> None:
         """Multiply the gradients of the sums, (T*B, places, H), with what W and U read, and with W."""
         width, hidden, count = self.plan.places * self.hidden, self.hidden, self.steps * self.batch
-        if "weight_ih" in self.wanted:
+        if "weight_ih" in self.needed:
             x = self._gathered("x", self.inputs) if gathers_x else ("x", 0)
             self._of_weight("weight_ih", "xa", x, self.inputs)
-        if "weight_hh" in self.wanted:
+        if "weight_hh" in self.needed:
             h = f"s.{self.spec.cell.state[0]}", self.batch * self.row if self.spec.reverse else 0
             self._of_weight("weight_hh", "au", h, hidden, self.spec.heads)
-        if "x" in self.wanted:
+        if "x" in self.needed:
             to = "gradient of x", 0
             self.call("clear", to, count * self.inputs)
             for slot, gate in self._slots("xa"):

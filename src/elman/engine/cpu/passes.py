@@ -73,13 +73,13 @@ def trained(spec: Spec, arguments: Arguments[Any]) -> TrainedPasses | None:
         return None
     back = _plan(spec, arguments, backward=True, every=False, noted=False, packing=packing)
     present = [name for name in Weights._fields if isinstance(getattr(w, name), Tensor)]
-    given = *present, *[f"w.{name}" for name in spec.cell.weights]
+    weight_names = *present, *[f"w.{name}" for name in spec.cell.weights]
     simple = Spec(spec.cell, spec.hidden, spec.reverse, heads=spec.heads)
-    return _trained(simple, plan, back, Form(tuple(x.shape), x.dtype), given, host.threads())
+    return _trained(simple, plan, back, Form(tuple(x.shape), x.dtype), weight_names, host.threads())
 
 
 @functools.lru_cache(256)
 def _trained(
-    spec: Spec, plan: Plan, back: Plan, x: Form, given: tuple[str, ...], threads: int
+    spec: Spec, plan: Plan, back: Plan, x: Form, weight_names: tuple[str, ...], threads: int
 ) -> TrainedPasses:
-    return TrainedPasses(spec, plan, back, x, given, threads)
+    return TrainedPasses(spec, plan, back, x, weight_names, threads)

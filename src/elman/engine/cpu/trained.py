@@ -35,18 +35,18 @@ class TrainedPasses:
     """
 
     def __init__(
-        self, spec: Spec, plan: Plan, back: Plan, x: Form, given: tuple[str, ...], threads: int
+        self, spec: Spec, plan: Plan, back: Plan, x: Form, weight_names: tuple[str, ...], threads: int
     ) -> None:
         """Take the kernels of both passes, the form of x (T, B, I), and the names of the weights that there
         are: fields of Weights, then w.name for the cell's own."""
-        self._spec, self._x, self._given, self.threads = spec, x, given, threads
+        self._spec, self._x, self._weight_names, self.threads = spec, x, weight_names, threads
         self._plan = back
         steps, batch, inputs = x.shape
         hidden, states, rows = spec.hidden, len(spec.cell.state), len(spec.cell.gates) * spec.hidden
         most = steps * batch * max(back.multiplications) * hidden * max(inputs, hidden // spec.heads)
         self.multiplies = most * self.threads <= MAX_PRODUCT and inputs % plan.vector.lanes == 0
         self._forward, self._backward = (
-            ForwardPass(spec, plan, x, given, threads).routine,
+            ForwardPass(spec, plan, x, weight_names, threads).routine,
             dict[Any, Routine](),
         )
         self._nothing = torch.zeros((1, batch, hidden), dtype=x.dtype, device=CPU)
@@ -59,7 +59,7 @@ class TrainedPasses:
             "bias_ih": (rows,),
             "bias_hh": (rows,),
         }
-        shapes = [x.shape, *[sizes.get(name, (hidden,)) for name in given], (batch, states, hidden)]
+        shapes = [x.shape, *[sizes.get(name, (hidden,)) for name in weight_names], (batch, states, hidden)]
         self._gradients = [self._like(shape) for shape in shapes]
         self._states = [self._like((batch, hidden))] * states
 
@@ -67,15 +67,15 @@ class TrainedPasses:
         """Return a tensor of this shape in the memory of one number: `empty_like` is faster than `empty`."""
         return self._nothing.view(-1)[:1].expand(shape)
 
-    def forward(self, x: Tensor, given: Sequence[int]) -> tuple[Tensor, State, list[Tensor]]:
+    def forward(self, x: Tensor, addresses: Sequence[int]) -> tuple[Tensor, State, list[Tensor]]:
         """Run on x (T, B, I); return the output (T, B, H), the final states (1, B, H), and what to keep: a
         Trace without what is None.
 
-        `given` are the addresses of x, of the weights and of the initial states.
+        The addresses are those of x, of the weights and of the initial states.
         """
         kept, final = [_new(one) for one in self._kept], tuple([_new(one) for one in self._final])
         step, row, _ = x.stride()
-        self._forward.run(step, row, *[own(one) for one in kept], *[own(one) for one in final], *given)
+        self._forward.run(step, row, *[own(one) for one in kept], *[own(one) for one in final], *addresses)
         h, *_ = kept
         return h[:-1] if self._spec.reverse else h[1:], final, kept
 
@@ -109,7 +109,7 @@ class TrainedPasses:
 
         Args:
             upstream: gradients of the output, (T, B, H) of any strides, and of the final states, None for 0.
-            addresses: of what `forward` was given and of what it kept.
+            addresses: of what `forward` read and of what it kept.
             needed: those of matrices and of x only if `multiplies`.
         """
         up, *ends = upstream
@@ -119,7 +119,7 @@ class TrainedPasses:
         key = needed, above[-1] != 1, not x.is_contiguous()
         if key not in self._backward:
             self._backward[key] = BackwardPass(
-                self._spec, self._plan, self._x, self._given, self.threads, *key
+                self._spec, self._plan, self._x, self._weight_names, self.threads, *key
             ).routine
         last = [own(self._nothing if end is None else end) for end in ends]
         gradients = [0 if one is None else own(one) for one in new]
@@ -135,20 +135,20 @@ class TrainedPasses:
         read, addresses = self._read(arguments)
         kept = held([one for one in flatten(trace) if one is not None])
         addresses += [own(one) for one in kept]
-        names = ("x", *self._given, "carry")
-        wanted = dict(zip(names, (needed.x, *wants, any(needed.state)), strict=True))
+        names = ("x", *self._weight_names, "carry")
+        needs = dict(zip(names, (needed.x, *wants, any(needed.state)), strict=True))
         left = () if self.multiplies else ("x", "weight_ih", "weight_hh")
-        here = tuple([bool(need) and name not in left for name, need in wanted.items()])
-        given = upstream.output, *upstream.state
+        here = tuple([bool(need) and name not in left for name, need in needs.items()])
+        results = upstream.output, *upstream.state
         x, *_ = read
-        found = dict(zip(names, self.backward(x, given, addresses, here), strict=True))
-        products = Products(self._plan, self._spec, arguments, trace, found.pop("carry"))
+        gradients = dict(zip(names, self.backward(x, results, addresses, here), strict=True))
+        products = Products(self._plan, self._spec, arguments, trace, gradients.pop("carry"))
         for name in left:
-            if wanted.get(name):
-                found[name] = getattr(products, name)()
-        units = tuple([found.pop(f"w.{name}") for name in self._spec.cell.weights])
+            if needs.get(name):
+                gradients[name] = getattr(products, name)()
+        units = tuple([gradients.pop(f"w.{name}") for name in self._spec.cell.weights])
         state = products.state() if any(needed.state) else (None,) * len(arguments.state)
-        return Arguments(found.pop("x"), state, Weights(**found, units=units))
+        return Arguments(gradients.pop("x"), state, Weights(**gradients, units=units))
 
 
 def _new(like: Tensor) -> Tensor:
